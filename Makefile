@@ -1,0 +1,53 @@
+# Hardline's tasks; `make help` lists them. All of them work in a fresh clone.
+
+SHELL := /bin/sh
+PY := .venv/bin/python
+# Rewritten after each complete installation, so that it is older than requirements that changed.
+INSTALLED := .venv/.installed
+# PYTHON=python3.12 chooses another interpreter for .venv.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench clean-state
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make .venv and install the pinned requirements
+
+run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds provider
+	@$(PY) manage.py run
+
+test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
+	@$(PY) -m pytest
+
+check: $(INSTALLED) ## lint, format, types, import contracts, migrations
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy .
+	@.venv/bin/lint-imports
+	@$(PY) manage.py makemigrations --check --dry-run
+
+format: $(INSTALLED) ## format the code and mend what the linter can
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: $(INSTALLED) ## measure throughput and latency
+	@$(PY) -m pytest -o addopts="--strict-markers --import-mode=importlib" tests/benchmarks
+
+clean-state: $(INSTALLED) ## stop the private servers and delete this checkout's state
+	@$(PY) manage.py clean_state
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { \
+		echo "Hardline needs Python 3.11 or newer; found: $$(python3 --version 2>&1)." \
+			"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || { \
+		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "$(PYTHON) cannot make virtual environments: install its venv module" \
+				"(on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }; \
+		echo "making .venv with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear .venv; }
+	@echo "installing the requirements"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

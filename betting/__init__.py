@@ -1,0 +1,1 @@
+"""The Django project and the domain. Free of imports: pure modules import this package too."""

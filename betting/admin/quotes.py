@@ -1,0 +1,174 @@
+"""Quotes and their line history."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin import shown
+from betting.admin.facts import FactAdmin, Table, TablesMixin
+from betting.admin.themed import badge
+from betting.models import LineChange, Quote, QuoteStatus
+from betting.querysets import series_history
+
+HISTORY_SHOWN = 200
+
+
+@admin.register(Quote)
+class QuoteAdmin(TablesMixin, FactAdmin):
+    """Current prices, each with the history of its line."""
+
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "side",
+        "decimal_odds",
+        "state",
+        "changed_at",
+        "heard_at",
+    )
+    list_display_links = ("id", "selection")
+    list_filter = (
+        "status",
+        "side",
+        "bookmaker",
+        "market__event__sport",
+        "feed__provider",
+        ("changed_at", RangeDateTimeFilter),
+    )
+    search_fields = (
+        "=id",
+        "=bookmaker__key",
+        "outcome__name",
+        "market__participant",
+        "=market__kind",
+        "market__event__home",
+        "market__event__away",
+    )
+    list_select_related = ("outcome", "market__event", "bookmaker", "feed")
+
+    @admin.display(description="event", ordering="market__event__commence_time")
+    def event(self, quote: Quote) -> str:
+        """The event that is bet on."""
+        return str(quote.market.event)
+
+    @admin.display(description="selection", ordering="outcome__name")
+    def selection(self, quote: Quote) -> str:
+        """The outcome with its point."""
+        return str(quote.outcome)
+
+    @admin.display(description="odds", ordering="price")
+    def decimal_odds(self, quote: Quote) -> str:
+        """The price."""
+        return shown.odds(quote.price)
+
+    @badge(
+        "status",
+        "status",
+        {
+            QuoteStatus.ACTIVE.label: "success",
+            QuoteStatus.SUSPENDED.label: "warning",
+            QuoteStatus.QUARANTINED.label: "danger",
+        },
+    )
+    def state(self, quote: Quote) -> str:
+        """Whether it can be bet on."""
+        return quote.get_status_display()
+
+    @admin.display(description="heard", ordering="feed__observed_at")
+    def heard_at(self, quote: Quote) -> object:
+        """The last time its feed was heard."""
+        return quote.feed.observed_at
+
+    def tables(self, row: Quote) -> list[Table]:
+        """The history of its line, over all the points it moved through."""
+        history = series_history(row)[:HISTORY_SHOWN]
+        return [
+            Table(
+                "Line history",
+                ("received", "change", "point", "from", "to", "odds from", "odds to", "moved",
+                 "class", "provider's time"),
+                [_history_row(change) for change in history],
+                numbers=frozenset({"point", "from", "to", "odds from", "odds to", "moved"}),
+                note=(
+                    f"The newest {HISTORY_SHOWN} changes of this bookmaker's "
+                    f"{row.outcome.name!r} in this market, at any point."
+                ),
+            )
+        ]  # fmt: skip
+
+
+def _history_row(change: LineChange) -> tuple[object, ...]:
+    return (
+        shown.link(change, change.received_at),
+        change.get_kind_display(),
+        shown.point(change.quote.outcome.point),
+        shown.point(change.old_point),
+        shown.point(change.new_point),
+        shown.odds(change.old_price),
+        shown.odds(change.new_price),
+        shown.percent(change.movement),
+        change.get_classification_display(),
+        change.source_at or shown.ABSENT,
+    )
+
+
+@admin.register(LineChange)
+class LineChangeAdmin(FactAdmin):
+    """Every change of every quote, newest first."""
+
+    list_display = (
+        "id",
+        "received_at",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "kind",
+        "odds_before",
+        "odds_after",
+        "moved",
+        "classification",
+    )
+    list_filter = (
+        "kind",
+        "classification",
+        "quote__bookmaker",
+        ("recorded_at", RangeDateTimeFilter),
+    )
+    search_fields = ("=quote__id", "=quote__bookmaker__key", "=quote__outcome__name")
+    search_help_text = "a quote's id, a bookmaker's key, or an outcome's whole name"
+    list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
+
+    @admin.display(description="event")
+    def event(self, change: LineChange) -> str:
+        """The event that is bet on."""
+        return str(change.market.event)
+
+    @admin.display(description="selection")
+    def selection(self, change: LineChange) -> str:
+        """The outcome with its point."""
+        return str(change.quote.outcome)
+
+    @admin.display(description="bookmaker")
+    def bookmaker(self, change: LineChange) -> str:
+        """Who changed the price."""
+        return change.quote.bookmaker.key
+
+    @admin.display(description="odds before")
+    def odds_before(self, change: LineChange) -> str:
+        """The old price."""
+        return shown.odds(change.old_price)
+
+    @admin.display(description="odds after")
+    def odds_after(self, change: LineChange) -> str:
+        """The new price."""
+        return shown.odds(change.new_price)
+
+    @admin.display(description="moved")
+    def moved(self, change: LineChange) -> str:
+        """The relative price change."""
+        return shown.percent(change.movement)

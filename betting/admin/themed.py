@@ -1,0 +1,36 @@
+"""The parts of the admin's theme that are used here. Unfold ships no types; this adds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from unfold.decorators import display
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    class ThemedAdmin(ModelAdmin[Any]):
+        """A model's pages."""
+else:
+    from unfold.admin import ModelAdmin as ThemedAdmin
+
+__all__ = ["ThemedAdmin", "badge"]
+
+Colour = Literal["success", "info", "warning", "danger"]
+Column = TypeVar("Column", bound=Callable[..., object])
+
+
+def badge(
+    description: str, ordering: str, colours: Mapping[str, Colour]
+) -> Callable[[Column], Column]:
+    """Shows a list's column as a badge.
+
+    Args:
+        description: the column's title.
+        ordering: the field that sorts it.
+        colours: value → colour; other values are grey. A column may return a pair of value and
+            text.
+    """
+    decorate = display(description=description, ordering=ordering, label=dict(colours))
+    return cast("Callable[[Column], Column]", decorate)

@@ -1,0 +1,242 @@
+"""Hardline's configuration: one typed tree, read from the environment once.
+
+A field's variable is ``HARDLINE_<SECTION>_<FIELD>`` in upper case, unless its metadata names
+another.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from betting import config_rules
+from betting.environment import ConfigError, Variable, build, did_you_mean, read, variables
+from streaming.core.coalesce import CoalescePolicy
+from streaming.core.deadlines import FetchPolicy
+from streaming.core.movement import MovementPolicy
+from valuation.policy import ValuationPolicy
+
+PREFIX = "HARDLINE_"
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+#: Variables with our prefix that something else than `Config` reads.
+OTHER_VARIABLES = frozenset({"HARDLINE_SIMULATOR_KEY"})
+
+
+@dataclass(frozen=True, slots=True)
+class PollConfig:
+    """When providers are polled.
+
+    Attributes:
+        tick_seconds: how often beat looks for providers that are due.
+        dedupe_ms: a request that ran less than this ago is not repeated; 0 = every request is made.
+        interval_seconds: between two polls of a provider that sets no interval of its own.
+        jitter_fraction: each interval varies by up to this part of it, either way.
+        stale_after_seconds: a quote that no poll has confirmed for this long is stale.
+    """
+
+    tick_seconds: float = 1.0
+    dedupe_ms: int = 500
+    interval_seconds: float = 30.0
+    jitter_fraction: float = 0.1
+    stale_after_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepConfig:
+    """The sweeper, which values what lost messages left behind.
+
+    Attributes:
+        interval_seconds: between two sweeps.
+        dirty_after_ms: a market that waits for its valuation longer than this is swept.
+        max_markets: markets that one sweep schedules, at most.
+    """
+
+    interval_seconds: float = 1.0
+    dirty_after_ms: int = 2_000
+    max_markets: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class CeleryConfig:
+    """Workers and their time limits; every process on one broker must agree on them.
+
+    Attributes:
+        visibility_timeout_seconds: a message not acknowledged for this long is delivered again.
+        socket_timeout_seconds: the longest wait for an answer of Redis.
+        task_soft_limit_seconds: a task is told to end after this long.
+        task_hard_limit_seconds: a task's process is killed after this long.
+        io_threads: polls and deliveries that run side by side.
+        value_processes: processes that coalesce and value, major moves aside.
+    """
+
+    visibility_timeout_seconds: int = 25
+    socket_timeout_seconds: float = 5.0
+    task_soft_limit_seconds: int = 15
+    task_hard_limit_seconds: int = 20
+    io_threads: int = 8
+    value_processes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    """How long rows that only grow are kept.
+
+    Attributes:
+        poll_run_days: one row a poll.
+        recompute_run_days: one row a batch of recomputes.
+        line_change_days: the line history.
+        closed_edge_days: edges, counted from when they closed.
+        task_result_days: results of tasks that keep one.
+    """
+
+    poll_run_days: int = 7
+    recompute_run_days: int = 7
+    line_change_days: int = 365
+    closed_edge_days: int = 365
+    task_result_days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What is logged, and how it looks.
+
+    Attributes:
+        level: the least severe level that is logged.
+        format: json, console, or auto: console on a terminal and json elsewhere.
+    """
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """Where the HTTP servers listen.
+
+    Attributes:
+        host: the address that the web server, Flower and the simulator bind.
+        port: the web server's port.
+        flower_port: Flower's port.
+        simulator_port: the simulated provider's port.
+        allowed_hosts: host names the web server answers to, comma-separated.
+        debug: Django's debug pages; never where others can reach them.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    flower_port: int = 5555
+    simulator_port: int = 8099
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration.
+
+    Attributes:
+        home: where this checkout keeps its state, an absolute path; by default a directory of its
+            own under the user's state directory.
+        runtime_dir: where the private servers' sockets go, an absolute and short path; by default
+            /run as root and /tmp otherwise.
+        secret_key: Django's signing key; by default generated once and kept in the home.
+        database_url: a PostgreSQL server to use, ``postgresql://user:password@host:port/name``;
+            by default a private one is started.
+        redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
+            one is started.
+        movement: what a major move is.
+        coalesce: micro-batching and debounce.
+        valuation: how quotes become fair prices and edges.
+        fetch: deadlines and bounds of a poll's HTTP request.
+        poll: when providers are polled.
+        sweep: the sweeper.
+        celery: workers and their time limits.
+        retention: how long rows are kept.
+        log: what is logged, and how.
+        web: where the HTTP servers listen.
+    """
+
+    home: Path
+    runtime_dir: Path | None = None
+    secret_key: str | None = field(default=None, repr=False, metadata={"is_secret": True})
+    database_url: str | None = field(
+        default=None, repr=False, metadata={"env": "DATABASE_URL", "is_secret": True}
+    )
+    redis_url: str | None = field(
+        default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
+    )
+    movement: MovementPolicy = field(default_factory=MovementPolicy)
+    coalesce: CoalescePolicy = field(default_factory=CoalescePolicy)
+    valuation: ValuationPolicy = field(default_factory=ValuationPolicy)
+    fetch: FetchPolicy = field(default_factory=FetchPolicy)
+    poll: PollConfig = field(default_factory=PollConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    celery: CeleryConfig = field(default_factory=CeleryConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    web: WebConfig = field(default_factory=WebConfig)
+
+
+def known_variables() -> list[Variable]:
+    """Every variable of the tree, in its order."""
+    return list(variables(Config, PREFIX))
+
+
+def default_home(environ: Mapping[str, str]) -> Path:
+    """The state directory of this checkout: no two checkouts share one.
+
+    >>> default_home({"XDG_STATE_HOME": "/var/state"}).parent
+    PosixPath('/var/state/hardline')
+    """
+    user = environ.get("HOME") or Path.home()
+    state = environ.get("XDG_STATE_HOME") or Path(user, ".local", "state")
+    digest = hashlib.sha256(os.fsencode(CHECKOUT)).hexdigest()[:8]
+    return Path(state, "hardline", f"{CHECKOUT.name}-{digest}")
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Read the configuration.
+
+    Raises:
+        ConfigError: with every problem there is: an unknown variable with our prefix, a value of
+            the wrong type or out of range, values that contradict each other.
+
+    >>> load({"HARDLINE_COALESCE_BATCH_CHANGES": "80"}).coalesce.batch_changes
+    80
+    >>> load({"HARDLINE_COALESE_BATCH_CHANGES": "80", "HARDLINE_WEB_PORT": "http"})
+    Traceback (most recent call last):
+    betting.environment.ConfigError: The configuration has 2 problem(s):
+      - HARDLINE_COALESE_BATCH_CHANGES: unknown; did you mean HARDLINE_COALESCE_BATCH_CHANGES?
+      - HARDLINE_WEB_PORT: 'http' is not a whole number
+    """
+    known = known_variables()
+    names = {variable.path: variable.name for variable in known}
+    unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES})
+    values, problems = read(known, environ, config_rules.LIMITS)
+    values.setdefault("home", default_home(environ))
+    config = build(Config, values)
+    contradictions = [
+        f"{' and '.join(names[path] for path in rule.paths)}: {rule.message}"
+        for rule in config_rules.RULES
+        if problems.keys().isdisjoint(rule.paths) and not rule.holds(config)
+    ]
+    if unknown or problems or contradictions:
+        raise ConfigError([*unknown, *problems.values(), *contradictions])
+    return config
+
+
+def _unknown_variables(environ: Mapping[str, str], names: set[str]) -> list[str]:
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
+    return [f"{name}: unknown{did_you_mean(name, names)}" for name in unknown]
+
+
+@functools.cache
+def get_config() -> Config:
+    """The configuration of this process, read from its environment on the first call."""
+    return load(os.environ)

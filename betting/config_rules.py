@@ -1,0 +1,199 @@
+"""What makes a configuration usable: the limits of each number, and the rules between fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from betting.environment import Limits
+
+if TYPE_CHECKING:
+    from betting.config import Config
+
+_DAY_SECONDS = 86_400.0
+_PORT: Limits = (1, 65_535)
+_DAYS: Limits = (1, 36_500)
+
+#: The limits of every number in the tree, both inclusive.
+LIMITS: Mapping[str, Limits] = {
+    "movement.major_price_move": (0.0, 10.0),
+    "movement.major_probability_move": (0.0, 1.0),
+    "movement.major_point_move": (0.0, 1_000.0),
+    "coalesce.batch_changes": (1, 100_000),
+    "coalesce.batch_ms": (0, 10_000),
+    "coalesce.debounce_ms": (0, 10_000),
+    "coalesce.shards": (1, 64),
+    "coalesce.buffer_max_markets": (1, 10_000_000),
+    "coalesce.marker_ttl_ms": (100, 600_000),
+    "coalesce.recompute_markets": (1, 100_000),
+    "valuation.min_books": (1, 1_000),
+    "valuation.min_booksum": (0.01, 10.0),
+    "valuation.max_booksum": (0.01, 10.0),
+    "valuation.outlier_mads": (0.1, 1_000.0),
+    "valuation.outlier_floor": (0.0, 100.0),
+    "valuation.max_exchange_width": (0.0, 100.0),
+    "valuation.min_edge_ev": (-1.0, 10.0),
+    "valuation.kelly_fraction": (0.0, 1.0),
+    "valuation.kelly_cap": (0.0, 1.0),
+    "fetch.connect_timeout_seconds": (0.01, 600.0),
+    "fetch.read_timeout_seconds": (0.01, 600.0),
+    "fetch.total_timeout_seconds": (0.01, 600.0),
+    "fetch.max_body_bytes": (1_024, 1_073_741_824),
+    "poll.tick_seconds": (0.1, 60.0),
+    "poll.dedupe_ms": (0, 60_000),
+    "poll.interval_seconds": (0.5, _DAY_SECONDS),
+    "poll.jitter_fraction": (0.0, 0.5),
+    "poll.stale_after_seconds": (1.0, _DAY_SECONDS),
+    "sweep.interval_seconds": (0.1, 3_600.0),
+    "sweep.dirty_after_ms": (1, 3_600_000),
+    "sweep.max_markets": (1, 1_000_000),
+    "celery.visibility_timeout_seconds": (1, 3_600),
+    "celery.socket_timeout_seconds": (0.1, 600.0),
+    "celery.task_soft_limit_seconds": (1, 3_600),
+    "celery.task_hard_limit_seconds": (1, 3_600),
+    "celery.io_threads": (1, 1_000),
+    "celery.value_processes": (1, 256),
+    "retention.poll_run_days": _DAYS,
+    "retention.recompute_run_days": _DAYS,
+    "retention.line_change_days": _DAYS,
+    "retention.closed_edge_days": _DAYS,
+    "retention.task_result_days": _DAYS,
+    "web.port": _PORT,
+    "web.flower_port": _PORT,
+    "web.simulator_port": _PORT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must hold between fields.
+
+    Attributes:
+        paths: the fields it is about; it is not judged when one of them is invalid by itself.
+        message: what is wrong when it does not hold; states no value.
+        holds: whether it holds.
+    """
+
+    paths: tuple[str, ...]
+    message: str
+    holds: Callable[[Config], bool]
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        ("home",),
+        "must be an absolute path",
+        lambda c: c.home.is_absolute(),
+    ),
+    Rule(
+        ("runtime_dir",),
+        "must be an absolute path",
+        lambda c: c.runtime_dir is None or c.runtime_dir.is_absolute(),
+    ),
+    Rule(
+        ("database_url",),
+        "must look like postgresql://user:password@host:port/name",
+        lambda c: c.database_url is None or _is_database_url(c.database_url),
+    ),
+    Rule(
+        ("redis_url",),
+        "must look like redis://, rediss:// or unix:// with a host or a socket path",
+        lambda c: c.redis_url is None or _is_redis_url(c.redis_url),
+    ),
+    Rule(
+        ("secret_key",),
+        "must have at least 32 characters",
+        lambda c: c.secret_key is None or len(c.secret_key) >= 32,
+    ),
+    Rule(
+        ("valuation.min_booksum", "valuation.max_booksum"),
+        "the first must be below the second",
+        lambda c: c.valuation.min_booksum < c.valuation.max_booksum,
+    ),
+    Rule(
+        ("fetch.connect_timeout_seconds", "fetch.total_timeout_seconds"),
+        "the first must not be above the second",
+        lambda c: c.fetch.connect_timeout_seconds <= c.fetch.total_timeout_seconds,
+    ),
+    Rule(
+        ("fetch.read_timeout_seconds", "fetch.total_timeout_seconds"),
+        "the first must not be above the second",
+        lambda c: c.fetch.read_timeout_seconds <= c.fetch.total_timeout_seconds,
+    ),
+    Rule(
+        ("fetch.total_timeout_seconds", "celery.task_soft_limit_seconds"),
+        "a poll must be able to end by its own deadline, so the first must be below the second",
+        lambda c: c.fetch.total_timeout_seconds < c.celery.task_soft_limit_seconds,
+    ),
+    Rule(
+        ("celery.task_soft_limit_seconds", "celery.task_hard_limit_seconds"),
+        "the first must be below the second",
+        lambda c: c.celery.task_soft_limit_seconds < c.celery.task_hard_limit_seconds,
+    ),
+    Rule(
+        (
+            "coalesce.batch_ms",
+            "coalesce.debounce_ms",
+            "celery.task_hard_limit_seconds",
+            "celery.visibility_timeout_seconds",
+        ),
+        "a message that counts down and runs beyond the visibility timeout is delivered twice, so"
+        " the first three together must be below the fourth",
+        lambda c: (
+            _window_ms(c) + 1_000 * c.celery.task_hard_limit_seconds
+            < 1_000 * c.celery.visibility_timeout_seconds
+        ),
+    ),
+    Rule(
+        ("coalesce.debounce_ms", "coalesce.marker_ttl_ms"),
+        "a marker must outlive its message, so the first must be below the second",
+        lambda c: c.coalesce.debounce_ms < c.coalesce.marker_ttl_ms,
+    ),
+    Rule(
+        ("coalesce.batch_ms", "coalesce.debounce_ms", "sweep.dirty_after_ms"),
+        "the sweeper must not run ahead of the usual way, so the first two together must be below"
+        " the third",
+        lambda c: _window_ms(c) < c.sweep.dirty_after_ms,
+    ),
+    Rule(
+        ("poll.tick_seconds", "poll.interval_seconds"),
+        "the first must not be above the second",
+        lambda c: c.poll.tick_seconds <= c.poll.interval_seconds,
+    ),
+    Rule(
+        ("poll.interval_seconds", "poll.stale_after_seconds"),
+        "quotes would be stale between two polls, so the first must be below the second",
+        lambda c: c.poll.interval_seconds < c.poll.stale_after_seconds,
+    ),
+    Rule(
+        ("web.port", "web.flower_port", "web.simulator_port"),
+        "must be three different ports",
+        lambda c: len({c.web.port, c.web.flower_port, c.web.simulator_port}) == 3,
+    ),
+)
+
+
+def _window_ms(config: Config) -> int:
+    return config.coalesce.batch_ms + config.coalesce.debounce_ms
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in {"postgres", "postgresql"} and has_valid_port and len(parts.path) > 1
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return parts.path.startswith("/")
+    return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and has_valid_port

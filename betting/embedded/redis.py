@@ -1,0 +1,115 @@
+"""The private Redis server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from redis import Redis as Client
+from redis.exceptions import RedisError
+
+from betting.embedded import process
+from betting.embedded.account import run
+from betting.embedded.errors import EmbeddedError
+from betting.embedded.programs import redis_server
+from betting.embedded.state import State
+
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+CONNECT_SECONDS = 3.0
+
+SETTINGS = {
+    "port": "0",  # the Unix socket alone
+    "unixsocketperm": "700",
+    "daemonize": "yes",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",  # the append-only file is enough
+    "maxmemory": "512mb",
+    # A full broker must refuse a message, which is noticed, and never drop one, which is not.
+    "maxmemory-policy": "noeviction",
+    "loglevel": "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Redis out of its wheel, or from PATH, on a Unix socket alone."""
+
+    state: State
+
+    @property
+    def name(self) -> str:
+        """The server's name for people."""
+        return "Redis"
+
+    @property
+    def address(self) -> Path:
+        """The server's socket."""
+        return self.state.redis_socket
+
+    def process(self) -> psutil.Process | None:
+        """The server's process, if it runs."""
+        pid = process.pid_in_file(self._pid_file)
+        return process.serving(pid, "redis-server", self.state.redis_data)
+
+    def answers(self) -> bool:
+        """Whether it can be used right now; it cannot while it loads its file."""
+        if not self.address.is_socket():
+            return False
+        client = Client(unix_socket_path=str(self.address), socket_timeout=CONNECT_SECONDS)
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+        finally:
+            client.close()
+
+    def start(self) -> None:
+        """Start the server unless it runs. The lock must be held.
+
+        Raises:
+            EmbeddedError: it does not answer; the message names its log.
+        """
+        self.state.redis_data.mkdir(mode=0o700, exist_ok=True)
+        if self.process() is not None and not self._socket_works():
+            self.stop()
+        if self.process() is None:
+            # A server killed before it wrote its pid file would write to the same data.
+            self._end_all()
+            self._launch()
+
+    def stop(self) -> None:
+        """Stop the server if it runs; it writes what it holds to disk first."""
+        self._end_all()
+        self._pid_file.unlink(missing_ok=True)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.state.redis_data / "redis.pid"
+
+    @property
+    def _log(self) -> Path:
+        return self.state.redis_data / "redis.log"
+
+    def _end_all(self) -> None:
+        servers = process.all_serving("redis-server", self.state.redis_data)
+        process.end(servers, patience_seconds=STOP_SECONDS)
+
+    def _socket_works(self) -> bool:
+        return self.address.is_socket() and process.wait_until(self.answers, START_SECONDS)
+
+    def _launch(self) -> None:
+        settings = SETTINGS | {
+            "dir": str(self.state.redis_data),
+            "logfile": str(self._log),
+            "pidfile": str(self._pid_file),
+            "unixsocket": str(self.address),
+        }
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        done = run([redis_server(), *options])
+        if done.returncode != 0 or not process.wait_until(self.answers, START_SECONDS):
+            raise EmbeddedError(
+                f"Redis did not start; its log is {self._log}. It said:\n{done.stdout.strip()}"
+            )

@@ -1,0 +1,186 @@
+"""Reads a tree of frozen dataclasses from environment variables; reports all problems at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import re
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+Limits = tuple[float, float]
+Values = dict[str, Any]
+
+
+class ConfigError(Exception):
+    """The environment does not describe a usable configuration.
+
+    Attributes:
+        problems: one line each, naming the variable; never the value of a secret.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"The configuration has {len(self.problems)} problem(s):\n{lines}")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable and the field of the tree that it sets.
+
+    Attributes:
+        name: the variable, e.g. ``HARDLINE_POLL_TICK_SECONDS``.
+        path: the field, dotted from the root of the tree, e.g. ``poll.tick_seconds``.
+        type: the field's resolved type.
+        default: the field's default, or `dataclasses.MISSING`.
+        is_secret: its value appears in no message.
+        description: the field's entry under "Attributes" in its dataclass's docstring.
+    """
+
+    name: str
+    path: str
+    type: Any
+    default: object
+    is_secret: bool
+    description: str
+
+    def parse(self, text: str, limits: Limits | None) -> object:
+        """Convert the variable's text.
+
+        Raises:
+            ValueError: the text is not of the type, or out of the limits.
+        """
+        if self.type in {Path, Path | None}:
+            return Path(text)
+        is_tuple = typing.get_origin(self.type) is tuple
+        raw = [item.strip() for item in text.split(",") if item.strip()] if is_tuple else text
+        try:
+            value = convert(raw, self.type)
+        except msgspec.ValidationError as error:
+            shown = "the value given" if self.is_secret else repr(text)
+            raise ValueError(f"{shown} is not {expectation(self.type, text)}") from error
+        if limits is not None and not limits[0] <= value <= limits[1]:
+            raise ValueError(f"{text} is not between {limits[0]:g} and {limits[1]:g}")
+        return value
+
+
+def convert(raw: object, type_: Any) -> Any:
+    """Convert text to a type the way msgspec reads it: ``true``/``1``, ``30``, ``0.5``."""
+    return msgspec.convert(raw, type_, strict=False)
+
+
+def expectation(type_: Any, text: str) -> str:
+    """Say what a type accepts, with the nearest choice where it is a choice.
+
+    >>> expectation(int, "many")
+    'a whole number'
+    >>> expectation(typing.Literal["shin", "power"], "powr")
+    'one of shin, power; did you mean power?'
+    """
+    if typing.get_origin(type_) is typing.Literal:
+        choices = typing.get_args(type_)
+        return f"one of {', '.join(choices)}{did_you_mean(text, choices)}"
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(type_, f"a valid {getattr(type_, '__name__', type_)}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the tail of a message that names the nearest known name, or nothing.
+
+    >>> did_you_mean("HARDLINE_POL_TICK", ["HARDLINE_POLL_TICK", "HARDLINE_HOME"])
+    '; did you mean HARDLINE_POLL_TICK?'
+    >>> did_you_mean("zebra", ["HARDLINE_HOME"])
+    ''
+    """
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def variables(tree: type[DataclassInstance], prefix: str, parent: str = "") -> Iterator[Variable]:
+    """Walk a tree of dataclasses: a field that is one is a section, any other is a variable.
+
+    A field's metadata may hold ``env`` (a name other than the derived one) and ``is_secret``.
+    """
+    hints = typing.get_type_hints(tree)
+    described = attribute_descriptions(tree)
+    for field in dataclasses.fields(tree):
+        path = f"{parent}{field.name}"
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from variables(hints[field.name], prefix, f"{path}.")
+            continue
+        yield Variable(
+            name=field.metadata.get("env", f"{prefix}{path.replace('.', '_')}".upper()),
+            path=path,
+            type=hints[field.name],
+            default=field.default,
+            is_secret=field.metadata.get("is_secret", False),
+            description=described.get(field.name, ""),
+        )
+
+
+def read(
+    known: Iterable[Variable], environ: Mapping[str, str], limits: Mapping[str, Limits]
+) -> tuple[Values, dict[str, str]]:
+    """Parse the variables that are set; an empty one counts as not set.
+
+    Returns:
+        The values by path, and the problems by path. A path is in one of them at most.
+    """
+    values: Values = {}
+    problems: dict[str, str] = {}
+    for variable in known:
+        text = environ.get(variable.name, "").strip()
+        if not text:
+            continue
+        try:
+            values[variable.path] = variable.parse(text, limits.get(variable.path))
+        except ValueError as error:
+            problems[variable.path] = f"{variable.name}: {error}"
+    return values, problems
+
+
+def build(tree: type[T], values: Values, parent: str = "") -> T:
+    """Build the tree; a path without a value keeps its default."""
+    hints = typing.get_type_hints(tree)
+    arguments: Values = {}
+    for field in dataclasses.fields(tree):
+        path = f"{parent}{field.name}"
+        if dataclasses.is_dataclass(hints[field.name]):
+            arguments[field.name] = build(hints[field.name], values, f"{path}.")
+        elif path in values:
+            arguments[field.name] = values[path]
+    return tree(**arguments)
+
+
+def parse_env_file(text: str) -> dict[str, str]:
+    r"""Read the lines of a ``.env`` file: ``NAME=value``, with comments and quotes allowed.
+
+    >>> parse_env_file("# a comment\nHARDLINE_WEB_PORT=8001\nHARDLINE_WEB_HOST='::1'")
+    {'HARDLINE_WEB_PORT': '8001', 'HARDLINE_WEB_HOST': '::1'}
+    """
+    values = {}
+    for line in text.splitlines():
+        name, is_assignment, value = line.strip().partition("=")
+        if is_assignment and not name.startswith("#"):
+            values[name.strip()] = value.strip().strip("'\"")
+    return values
+
+
+def attribute_descriptions(tree: type) -> dict[str, str]:
+    """Read the "Attributes" part of a Google-style docstring: field name → its text on one line."""
+    body = inspect.getdoc(tree) or ""
+    _, _, listing = body.partition("Attributes:\n")
+    listing = listing.split("\n\n", 1)[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", listing, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}

@@ -1,0 +1,5 @@
+"""Times are written the way feeds and logs write them, to the second and sortable."""
+
+DATETIME_FORMAT = "Y-m-d H:i:s"
+SHORT_DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "Y-m-d"

@@ -1,0 +1,26 @@
+"""The domain: providers and their feeds, events, markets, quotes and their line history."""
+
+from betting.models.event import Event, EventAlias, EventStatus, Sport
+from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
+from betting.models.provider import Clock, Feed, Provider
+from betting.models.quote import ChangeKind, LineChange, Movement, Quote, QuoteStatus, Side
+
+__all__ = [
+    "Bookmaker",
+    "BookmakerKind",
+    "ChangeKind",
+    "Clock",
+    "Event",
+    "EventAlias",
+    "EventStatus",
+    "Feed",
+    "LineChange",
+    "Market",
+    "Movement",
+    "Outcome",
+    "Provider",
+    "Quote",
+    "QuoteStatus",
+    "Side",
+    "Sport",
+]

@@ -1,0 +1,92 @@
+"""What is bet on: sports and their events, and the ids providers know them by."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from betting.models.provider import Provider
+
+
+class Sport(models.Model):
+    """A sport or competition, keyed as feeds key it, e.g. `basketball_nba`."""
+
+    key = models.CharField(unique=True, max_length=64)
+    title = models.CharField(max_length=128)
+
+    class Meta:
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class EventStatus(models.TextChoices):
+    """Where an event is in its life."""
+
+    SCHEDULED = "scheduled", "scheduled"
+    LIVE = "live", "in play"
+    ENDED = "ended", "ended"
+
+
+class Event(models.Model):
+    """One contest. Its start may move; it stays the same event."""
+
+    sport = models.ForeignKey(Sport, on_delete=models.PROTECT, db_index=False)
+    home = models.CharField(max_length=200)
+    away = models.CharField(max_length=200)
+    commence_time = models.DateTimeField()
+    status = models.CharField(
+        max_length=9,
+        choices=EventStatus,
+        default=EventStatus.SCHEDULED,
+        db_default=EventStatus.SCHEDULED,
+    )
+
+    class Meta:
+        ordering = ["commence_time", "id"]
+        constraints = [
+            models.CheckConstraint(
+                name="event_status_known", condition=Q(status__in=EventStatus.values)
+            ),
+        ]
+        indexes = [
+            # ingest: the open events of a sport, to end those an answer no longer lists
+            models.Index(
+                name="event_open",
+                fields=["sport", "commence_time"],
+                condition=~Q(status=EventStatus.ENDED),
+            ),
+            # admin and API: events by start
+            models.Index(name="event_start", fields=["commence_time", "id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.away} @ {self.home}"
+
+
+class EventAlias(models.Model):
+    """The id one provider knows an event by.
+
+    Ids of different providers may meet in one event; two ids of one provider never do
+    (doubleheaders: same teams, same day).
+    """
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="aliases")
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, db_index=False)
+    external_id = models.CharField(max_length=128)
+
+    class Meta:
+        verbose_name_plural = "event aliases"
+        constraints = [
+            # resolve: the event of a provider's id
+            models.UniqueConstraint(
+                name="event_alias_external_id_unique", fields=["provider", "external_id"]
+            ),
+            models.UniqueConstraint(
+                name="event_alias_one_per_provider", fields=["event", "provider"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id

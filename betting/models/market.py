@@ -1,0 +1,140 @@
+"""What is priced: bookmakers, markets and their outcomes."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from betting.models.event import Event
+
+
+class BookmakerKind(models.TextChoices):
+    """How a bookmaker makes its prices."""
+
+    SPORTSBOOK = "sportsbook", "sportsbook"
+    EXCHANGE = "exchange", "exchange"
+
+
+class Bookmaker(models.Model):
+    """Someone who offers prices, and how far a consensus listens to them."""
+
+    key = models.CharField(unique=True, max_length=64)
+    title = models.CharField(max_length=128)
+    kind = models.CharField(
+        max_length=10,
+        choices=BookmakerKind,
+        default=BookmakerKind.SPORTSBOOK,
+        db_default=BookmakerKind.SPORTSBOOK,
+    )
+    weight = models.FloatField(
+        default=1.0, db_default=1.0, help_text="weight in the consensus; 0 = not heard"
+    )
+    commission = models.FloatField(
+        default=0.0, db_default=0.0, help_text="fraction of net winnings, e.g. 0.05"
+    )
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [
+            models.CheckConstraint(
+                name="bookmaker_kind_known", condition=Q(kind__in=BookmakerKind.values)
+            ),
+            models.CheckConstraint(
+                name="bookmaker_weight_not_negative", condition=Q(weight__gte=0)
+            ),
+            models.CheckConstraint(
+                name="bookmaker_commission_is_a_fraction",
+                condition=Q(commission__gte=0) & Q(commission__lt=1),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Market(models.Model):
+    """One series of an event: a kind of bet, a period, and whom it is about.
+
+    `version` rises in the transaction that changes its quotes; `valued_version` is the version
+    that its fair prices and edges were computed from. They differ while the market is stale.
+    """
+
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, related_name="markets", db_index=False
+    )
+    kind = models.CharField(max_length=64)
+    period = models.CharField(max_length=32, default="full", db_default="full")
+    participant = models.CharField(max_length=200, default="", db_default="", blank=True)
+    version = models.BigIntegerField(default=0, db_default=0)
+    valued_version = models.BigIntegerField(default=0, db_default=0)
+    changed_at = models.DateTimeField(
+        null=True, blank=True, help_text="arrival of the answer that last changed a quote"
+    )
+    dirty_at = models.DateTimeField(
+        null=True, blank=True, help_text="commit of the oldest change not valued yet"
+    )
+    swept_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the sweeper last sent it to be valued"
+    )
+    valued_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # resolve: an event's market; also every look-up by event
+            models.UniqueConstraint(
+                name="market_series_unique", fields=["event", "kind", "period", "participant"]
+            ),
+            models.CheckConstraint(
+                name="market_valued_version_not_ahead",
+                condition=Q(valued_version__lte=F("version")),
+            ),
+        ]
+        indexes = [
+            # sweep and health: stale markets, oldest first
+            models.Index(
+                name="market_stale",
+                fields=["dirty_at"],
+                condition=~Q(version=F("valued_version")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.key, self.participant) if part)
+
+    @property
+    def key(self) -> str:
+        """The market's key as feeds write it, e.g. `spreads_h1`."""
+        return self.kind if self.period == "full" else f"{self.kind}_{self.period}"
+
+
+class Outcome(models.Model):
+    """One way a market can end. The point is part of its identity."""
+
+    market = models.ForeignKey(
+        Market, on_delete=models.CASCADE, related_name="outcomes", db_index=False
+    )
+    name = models.CharField(max_length=200)
+    point = models.FloatField(null=True, blank=True)
+    line = models.FloatField(
+        null=True, blank=True, help_text="the point as the home side, or the over, sees it"
+    )
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # resolve: a market's outcome
+            models.UniqueConstraint(
+                name="outcome_point_unique",
+                fields=["market", "name", "point"],
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                name="outcome_line_goes_with_point",
+                condition=Q(point__isnull=True, line__isnull=True)
+                | Q(point__isnull=False, line__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name if self.point is None else f"{self.name} {self.point:+g}"

@@ -1,0 +1,106 @@
+"""Who sends odds, how they are asked, and when each of their feeds was last heard."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class Clock(models.TextChoices):
+    """Whose time says that a provider's quotes are old."""
+
+    WALL = "wall", "now"
+    RECORDED = "recorded", "the recording's own"
+
+
+class Provider(models.Model):
+    """One source of odds and the requests that a poll of it makes.
+
+    The API key is not here: `api_key_env` names the environment variable that holds it.
+    """
+
+    key = models.SlugField(unique=True, max_length=64)
+    adapter = models.CharField(max_length=64, help_text="a key of streaming.providers.registry")
+    base_url = models.CharField(max_length=500)
+    sports = ArrayField(models.CharField(max_length=64), default=list, db_default=[], blank=True)
+    markets = ArrayField(models.CharField(max_length=64), default=list, db_default=[], blank=True)
+    event_markets = ArrayField(
+        models.CharField(max_length=64),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="markets asked for event by event (player props, alternate lines)",
+    )
+    regions = ArrayField(models.CharField(max_length=16), default=list, db_default=[], blank=True)
+    bookmakers = ArrayField(
+        models.CharField(max_length=64), default=list, db_default=[], blank=True
+    )
+    odds_format = models.CharField(
+        max_length=8,
+        choices=[("decimal", "decimal"), ("american", "American")],
+        default="decimal",
+        db_default="decimal",
+    )
+    api_key_env = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="variable with the API key"
+    )
+    interval_seconds = models.FloatField(default=30.0, db_default=30.0)
+    stale_after_seconds = models.FloatField(
+        default=120.0,
+        db_default=120.0,
+        help_text="a feed not heard for this long prices nothing any more",
+    )
+    clock = models.CharField(max_length=8, choices=Clock, default=Clock.WALL, db_default=Clock.WALL)
+    enabled = models.BooleanField(default=True, db_default=True)
+    next_poll_at = models.DateTimeField(default=None, null=True, blank=True)
+    quota_remaining = models.FloatField(null=True, blank=True)
+    quota_used = models.FloatField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [
+            models.CheckConstraint(
+                name="provider_intervals_positive",
+                condition=Q(interval_seconds__gt=0) & Q(stale_after_seconds__gt=0),
+            ),
+            models.CheckConstraint(
+                name="provider_odds_format_known",
+                condition=Q(odds_format__in=["decimal", "american"]),
+            ),
+            models.CheckConstraint(
+                name="provider_clock_known", condition=Q(clock__in=Clock.values)
+            ),
+        ]
+        indexes = [
+            # tick: enabled providers whose next poll is due
+            models.Index(name="provider_due", fields=["next_poll_at"], condition=Q(enabled=True)),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Feed(models.Model):
+    """One request of a provider: a complete answer to it lists every quote that it owns.
+
+    An unchanged poll writes this one row: `observed_at` is the heartbeat of all its quotes.
+    """
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="feeds")
+    key = models.CharField(max_length=2000, help_text="request path and markets, never a secret")
+    observed_at = models.DateTimeField(help_text="arrival of the newest answer ingested")
+    stale_since = models.DateTimeField(
+        null=True, blank=True, help_text="when the silence was noticed; empty while it is heard"
+    )
+
+    class Meta:
+        ordering = ["provider", "key"]
+        constraints = [
+            models.UniqueConstraint(name="feed_provider_key_unique", fields=["provider", "key"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

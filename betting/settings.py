@@ -1,0 +1,179 @@
+"""Django and Celery settings, all derived from the typed `betting.config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kombu import Queue
+
+from betting import theme
+from betting.config import get_config
+from betting.embedded import broker_url, database_settings, secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+CONFIG = get_config()
+
+SECRET_KEY = secret_key(CONFIG)
+DEBUG = CONFIG.web.debug
+ALLOWED_HOSTS = list(CONFIG.web.allowed_hosts)
+ROOT_URLCONF = "betting.urls"
+WSGI_APPLICATION = "betting.wsgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = ["betting.formats"]
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_celery_results",
+    "betting",
+    "streaming",
+    "valuation",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "static/"
+# The web server serves the packages' own static files; nothing has to be collected first.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+_DATABASE = database_settings(CONFIG)
+DATABASES = {
+    "default": {
+        **_DATABASE,
+        "OPTIONS": {
+            # Every wait has a deadline: a lock held too long is an error and a retry, not a hang.
+            "connect_timeout": 5,
+            "options": "-c lock_timeout=5s -c statement_timeout=30s",
+            **_DATABASE.get("OPTIONS", {}),
+        },
+        # One connection per thread or pool process, kept: a new PostgreSQL backend for every
+        # task would cost more than the task.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+UNFOLD = theme.UNFOLD
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": CONFIG.log.level},
+}
+
+# --- Celery: docs/adr/0004-celery.md ---
+
+CELERY_BROKER_URL = broker_url(CONFIG)
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXPIRES = None  # `streaming.prune` keeps to the retention
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+
+CELERY_TASK_QUEUES = [Queue(name) for name in ("poll", "coalesce", "valuation", "major")]
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_DEFAULT_QUEUE = "coalesce"
+CELERY_TASK_ROUTES = {
+    "streaming.tick": {"queue": "poll"},
+    "streaming.poll_provider": {"queue": "poll"},
+    "streaming.coalesce_line_changes": {"queue": "coalesce"},
+    "streaming.sweep": {"queue": "coalesce"},
+    "streaming.prune": {"queue": "poll"},
+    "valuation.recompute_markets": {"queue": "valuation"},
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SOFT_TIME_LIMIT = CONFIG.celery.task_soft_limit_seconds
+CELERY_TASK_TIME_LIMIT = CONFIG.celery.task_hard_limit_seconds
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}
+
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ETA_TASK_LIMIT = 1000
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_SEND_TASK_EVENTS = True  # Flower reads them
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_EVENT_QUEUE_EXPIRES = 60
+CELERY_EVENT_QUEUE_TTL = 5
+
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # The same for every worker of a broker: the shortest one wins.
+    "visibility_timeout": CONFIG.celery.visibility_timeout_seconds,
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": CONFIG.celery.socket_timeout_seconds,
+    "socket_connect_timeout": CONFIG.celery.socket_timeout_seconds,
+    "health_check_interval": 10,
+}
+
+# Static entries only: which provider is due is a question to the database, not to beat.
+CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.home / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "tick": {
+        "task": "streaming.tick",
+        "schedule": CONFIG.poll.tick_seconds,
+        # A backlog of ticks says nothing that the newest does not.
+        "options": {"expires": CONFIG.poll.tick_seconds * 2},
+    },
+    "sweep": {
+        "task": "streaming.sweep",
+        "schedule": CONFIG.sweep.interval_seconds,
+        "options": {"expires": CONFIG.sweep.interval_seconds * 2},
+    },
+    "prune": {
+        "task": "streaming.prune",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0},
+    },
+}

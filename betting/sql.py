@@ -1,0 +1,100 @@
+"""Server-side bound SQL for the hot paths.
+
+Django's cursors bind on the client, which turns an array of 50,000 prices into text. These
+statements bind on the server, where NumPy columns arrive in PostgreSQL's binary array format and
+are planned with their real length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import psycopg
+from django.db import connection
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+
+class Bigints(list[int]):
+    """Values sent as `bigint[]`; also made from a NumPy column."""
+
+
+class Floats(list[float]):
+    """Values sent as `float8[]`, NaN as NaN; also made from a NumPy column."""
+
+
+class Booleans(list[bool]):
+    """Values sent as `boolean[]`; also made from a NumPy column."""
+
+
+class _ColumnDumper(Dumper):
+    """Writes a column in PostgreSQL's binary array format, all elements at once.
+
+    Source: `array_recv` in PostgreSQL's utils/adt/arrayfuncs.c.
+    """
+
+    format = Format.BINARY
+    element_oid: int
+    element: str
+
+    def dump(self, obj: Any) -> bytes:
+        """The header (dimensions, nulls, element type, length, lower bound), then each element."""
+        values = np.asarray(obj, dtype=self.element)
+        cells = np.empty(len(values), dtype=[("size", ">i4"), ("value", self.element)])
+        cells["size"] = values.itemsize
+        cells["value"] = values
+        dimensions = (
+            (1, 0, self.element_oid, len(values), 1)
+            if len(values)
+            else (
+                0,
+                0,
+                self.element_oid,
+            )
+        )
+        return np.array(dimensions, dtype=">i4").tobytes() + cells.tobytes()
+
+
+class _BigintsDumper(_ColumnDumper):
+    oid = psycopg.postgres.types["int8"].array_oid
+    element_oid = psycopg.postgres.types["int8"].oid
+    element = ">i8"
+
+
+class _FloatsDumper(_ColumnDumper):
+    oid = psycopg.postgres.types["float8"].array_oid
+    element_oid = psycopg.postgres.types["float8"].oid
+    element = ">f8"
+
+
+class _BooleansDumper(_ColumnDumper):
+    oid = psycopg.postgres.types["bool"].array_oid
+    element_oid = psycopg.postgres.types["bool"].oid
+    element = "?"
+
+
+psycopg.adapters.register_dumper(Bigints, _BigintsDumper)
+psycopg.adapters.register_dumper(Floats, _FloatsDumper)
+psycopg.adapters.register_dumper(Booleans, _BooleansDumper)
+
+
+@contextmanager
+def server_cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+    """A psycopg cursor on Django's own connection and transaction, raising Django's errors."""
+    connection.ensure_connection()
+    raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
+    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+        yield cursor
+
+
+def fetch_all(statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows.
+
+    Never prepared: a generic plan does not know how long the arrays are.
+    """
+    with server_cursor() as cursor:
+        cursor.execute(statement.encode(), parameters, prepare=False, binary=True)
+        return cursor.fetchall()

@@ -1,0 +1,71 @@
+"""How the admin looks and what its sidebar lists. Imported by the settings: no models here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse_lazy
+
+
+def _list(title: str, icon: str, model: str) -> dict[str, Any]:
+    """A sidebar entry; `model` is spelled ``app_model``, as in the admin's URL names."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Hardline",
+    "SITE_HEADER": "Hardline",
+    "SITE_SYMBOL": "show_chart",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": "Value",
+                "items": [
+                    _list("Edges", "trending_up", "valuation_edge"),
+                    _list("Fair prices", "balance", "valuation_fairprice"),
+                ],
+            },
+            {
+                "title": "Prices",
+                "items": [
+                    _list("Events", "event", "betting_event"),
+                    _list("Markets", "storefront", "betting_market"),
+                    _list("Quotes", "sell", "betting_quote"),
+                    _list("Line changes", "timeline", "betting_linechange"),
+                ],
+            },
+            {
+                "title": "Stream",
+                "items": [
+                    _list("Providers", "cloud_download", "betting_provider"),
+                    _list("Feeds", "rss_feed", "betting_feed"),
+                    _list("Poll runs", "sync", "streaming_pollrun"),
+                    _list("Recompute runs", "calculate", "valuation_recomputerun"),
+                    _list("Task results", "task", "django_celery_results_taskresult"),
+                ],
+            },
+            {
+                "title": "Reference",
+                "collapsible": True,
+                "items": [
+                    _list("Bookmakers", "account_balance", "betting_bookmaker"),
+                    _list("Sports", "sports", "betting_sport"),
+                    _list("Event aliases", "badge", "betting_eventalias"),
+                    _list("Outcomes", "flag", "betting_outcome"),
+                    _list("Task groups", "workspaces", "django_celery_results_groupresult"),
+                ],
+            },
+            {
+                "title": "Access",
+                "collapsible": True,
+                "items": [
+                    _list("Users", "person", "auth_user"),
+                    _list("Groups", "group", "auth_group"),
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,1 @@
+"""Providers in, line changes out."""

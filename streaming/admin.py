@@ -1,0 +1,54 @@
+"""What the stream did, for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin import shown
+from betting.admin.facts import FactAdmin
+from betting.admin.themed import badge
+from streaming.models import PollOutcome, PollRun
+
+
+@admin.register(PollRun)
+class PollRunAdmin(FactAdmin):
+    """One row for every poll, newest first."""
+
+    list_display = (
+        "started_at",
+        "provider",
+        "feed",
+        "result",
+        "http_status",
+        "took",
+        "quotes_seen",
+        "changes",
+        "failure_code",
+    )
+    list_filter = (
+        "provider",
+        "outcome",
+        "failure_kind",
+        ("started_at", RangeDateTimeFilter),
+    )
+    search_fields = ("=provider__key", "feed", "=failure_code", "failure_message")
+    list_select_related = ("provider",)
+
+    @badge(
+        "outcome",
+        "outcome",
+        {
+            PollOutcome.OK.label: "success",
+            PollOutcome.FAILED.label: "danger",
+            PollOutcome.REFUSED.label: "warning",
+        },
+    )
+    def result(self, run: PollRun) -> str:
+        """How it ended."""
+        return run.get_outcome_display()
+
+    @admin.display(description="took", ordering="duration_ms")
+    def took(self, run: PollRun) -> str:
+        """From the request to the commit."""
+        return shown.milliseconds(run.duration_ms)

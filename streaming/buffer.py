@@ -1,0 +1,177 @@
+"""The coalescing buffer: markets that changed, waiting in Redis for their batch.
+
+Everything here is a hint (see "The database is the truth" in docs/architecture.md): a flushed
+Redis, a dropped entry or a marker that outlives its message delays a valuation until the
+sweeper finds the market, and loses nothing.
+
+Keys, all with an expiry:
+
+* ``hardline:buffer:<shard>`` hash, market id → changes since the last drain;
+* ``hardline:buffer:<shard>:changes`` their sum;
+* ``hardline:scheduled:<market id>`` a recompute of the market is on its way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import cast
+
+from redis import Redis
+from redis.commands.core import Script
+
+from betting.config import get_config
+from betting.embedded import redis_url
+from streaming.core.coalesce import CoalescePolicy
+
+_SCHEDULED = "hardline:scheduled:"
+
+# Adds hints to one shard. Returns {changes before, changes after, hints dropped}.
+_PUSH = """
+local held = redis.call('HLEN', KEYS[1])
+local before = tonumber(redis.call('GET', KEYS[2]) or '0')
+local added, dropped = 0, 0
+for i = 3, #ARGV, 2 do
+  local market, changes = ARGV[i], tonumber(ARGV[i + 1])
+  if held < tonumber(ARGV[1]) or redis.call('HEXISTS', KEYS[1], market) == 1 then
+    if redis.call('HINCRBY', KEYS[1], market, changes) == changes then held = held + 1 end
+    added = added + changes
+  else
+    dropped = dropped + 1
+  end
+end
+local after = redis.call('INCRBY', KEYS[2], added)
+if before == 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end
+if dropped > 0 then redis.call('INCRBY', KEYS[3], dropped) end
+return {before, after, dropped}
+"""
+
+# Empties one shard and marks its markets as scheduled.
+# Returns {changes, markets drained, market ids that were not scheduled before …}.
+_DRAIN = """
+local markets = redis.call('HKEYS', KEYS[1])
+local changes = tonumber(redis.call('GET', KEYS[2]) or '0')
+redis.call('DEL', KEYS[1], KEYS[2])
+local drained = {changes, #markets}
+for _, market in ipairs(markets) do
+  if redis.call('SET', ARGV[1] .. market, '1', 'NX', 'PX', ARGV[2]) then
+    drained[#drained + 1] = tonumber(market)
+  end
+end
+return drained
+"""
+
+
+class Flush(Enum):
+    """When a shard's batch is due."""
+
+    NOW = "now"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a drain took out of a shard.
+
+    Attributes:
+        market_ids: markets to recompute; those with a recompute on its way are left out.
+        changes: changes since the last drain.
+        markets: markets they were of.
+    """
+
+    market_ids: list[int]
+    changes: int
+    markets: int
+
+
+@cache
+def redis_client() -> Redis:
+    """This process's Redis connection pool; every wait on it has a deadline."""
+    config = get_config()
+    seconds = config.celery.socket_timeout_seconds
+    return Redis.from_url(redis_url(config), socket_timeout=seconds, socket_connect_timeout=seconds)
+
+
+@cache
+def _script(source: str) -> Script:
+    return redis_client().register_script(source)
+
+
+def _keys(shard: int) -> list[str]:
+    buffer = f"hardline:buffer:{shard}"
+    return [buffer, f"{buffer}:changes", "hardline:buffer:dropped"]
+
+
+def push(changes: Mapping[int, int], policy: CoalescePolicy) -> dict[int, Flush]:
+    """Add changed markets to their shards.
+
+    Args:
+        changes: market id → number of its changes, at least 1 each.
+        policy: batch bounds.
+
+    Returns:
+        The shards whose flush this push makes due: at once when a batch filled up, after the
+        batch window when the shard was empty.
+    """
+    by_shard: dict[int, list[int]] = defaultdict(list)
+    for market_id, count in changes.items():
+        by_shard[market_id % policy.shards] += (market_id, count)
+    due: dict[int, Flush] = {}
+    for shard, pairs in by_shard.items():
+        arguments = [policy.buffer_max_markets, _buffer_ttl_ms(policy), *pairs]
+        before, after, _dropped = cast(
+            "list[int]", _script(_PUSH)(keys=_keys(shard), args=arguments)
+        )
+        if before // policy.batch_changes != after // policy.batch_changes:
+            due[shard] = Flush.NOW
+        elif before == 0 < after:
+            due[shard] = Flush.LATER
+    return due
+
+
+def _buffer_ttl_ms(policy: CoalescePolicy) -> int:
+    """How long hints wait for a flush whose message was lost, before the sweeper's turn."""
+    return max(2_000, 8 * policy.batch_ms)
+
+
+def drain(shard: int, policy: CoalescePolicy) -> Batch:
+    """Empty a shard in one step and mark its markets as scheduled."""
+    changes, markets, *market_ids = cast(
+        "list[int]",
+        _script(_DRAIN)(keys=_keys(shard)[:2], args=[_SCHEDULED, policy.marker_ttl_ms]),
+    )
+    return Batch(market_ids=market_ids, changes=changes, markets=markets)
+
+
+def clear_scheduled(market_ids: Iterable[int]) -> None:
+    """Forget that recomputes are on their way.
+
+    Before the quotes are read, never after: a change that comes in between must be able to
+    schedule the next one.
+    """
+    keys = [f"{_SCHEDULED}{market_id}" for market_id in market_ids]
+    if keys:
+        redis_client().unlink(*keys)
+
+
+def pending_markets(policy: CoalescePolicy) -> int:
+    """Markets that wait in any shard."""
+    return sum(redis_client().hlen(_keys(shard)[0]) for shard in range(policy.shards))
+
+
+def dropped_hints() -> int:
+    """Hints that found their shard full, since Redis was set up."""
+    return int(cast("bytes | None", redis_client().get(_keys(0)[2])) or 0)
+
+
+def first_within(key: str, window_ms: int) -> bool:
+    """Whether nobody asked for `key` within the window; asking claims it. A window of 0 is none."""
+    if window_ms == 0:
+        return True
+    return bool(redis_client().set(f"hardline:asked:{key}", "1", nx=True, px=window_ms))

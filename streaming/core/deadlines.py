@@ -1,0 +1,22 @@
+"""The bounds of one HTTP exchange with a provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPolicy:
+    """How long a fetch may take and how much it may bring.
+
+    Attributes:
+        connect_timeout_seconds: name lookup, TCP connection and TLS handshake together.
+        read_timeout_seconds: the longest silence between two reads.
+        total_timeout_seconds: the whole exchange; a server that drips bytes never outlasts it.
+        max_body_bytes: the largest body, both on the wire and after decompression.
+    """
+
+    connect_timeout_seconds: float = 3.0
+    read_timeout_seconds: float = 5.0
+    total_timeout_seconds: float = 10.0
+    max_body_bytes: int = 16 * 1024 * 1024

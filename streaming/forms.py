@@ -1,0 +1,148 @@
+"""What makes a provider row usable: one set of rules for the admin and the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from betting.models import Clock, Provider
+from streaming.core.failures import PermanentFailure, ProviderFailure
+from streaming.providers.base import ProviderSettings
+from streaming.providers.recording import RecordingAdapter
+from streaming.providers.registry import adapter
+
+_VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_LONGEST_PLAIN_WORD = 20
+
+
+def is_variable_name(text: str) -> bool:
+    """Whether text names an environment variable, and does not look like a key itself.
+
+    >>> is_variable_name("THE_ODDS_API_KEY"), is_variable_name("4f8e0c1ab2")
+    (True, False)
+    >>> is_variable_name("A94A8FE5CCB19BA61C4C0873D391E987")
+    False
+    """
+    if not _VARIABLE_NAME.fullmatch(text):
+        return False
+    has_digit = any(char.isdigit() for char in text)
+    return "_" in text or len(text) < _LONGEST_PLAIN_WORD or not has_digit
+
+
+class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    """A provider that can be polled: its first request can be made from what the row says."""
+
+    LISTS = ("sports", "markets", "event_markets", "regions", "bookmakers")
+
+    class Meta:
+        """What an operator sets; the rest is written by polls."""
+
+        model = Provider
+        fields = (
+            "key",
+            "adapter",
+            "base_url",
+            "sports",
+            "markets",
+            "event_markets",
+            "regions",
+            "bookmakers",
+            "odds_format",
+            "api_key_env",
+            "interval_seconds",
+            "stale_after_seconds",
+            "clock",
+            "enabled",
+        )
+
+    def clean_adapter(self) -> str:
+        """A registered adapter, or the nearest one's name."""
+        key: str = self.cleaned_data["adapter"]
+        try:
+            adapter(key)
+        except PermanentFailure as failure:
+            raise ValidationError(f"{failure.message} {failure.advice}") from None
+        return key
+
+    def clean_api_key_env(self) -> str:
+        """A variable's name. What looks like the key itself is refused, and not repeated."""
+        name: str = self.cleaned_data["api_key_env"]
+        if name and not is_variable_name(name):
+            raise ValidationError(
+                "This has to be the NAME of the environment variable that holds the key, such as "
+                "THE_ODDS_API_KEY: capitals, digits and underscores. The key itself is never "
+                "stored. If you gave the key, consider whether it is now in a shell history."
+            )
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """The rules between fields."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        self._check_interval(data)
+        if data.get("adapter") == RecordingAdapter.key and "base_url" in data:
+            data["base_url"] = _absolute(data["base_url"])
+        elif "base_url" in data:
+            self._check_url(data["base_url"])
+        if not self.errors:
+            self._check_first_request(data)
+        return data
+
+    def _check_interval(self, data: dict[str, Any]) -> None:
+        names = ("interval_seconds", "stale_after_seconds")
+        interval, stale_after = (data.get(name) for name in names)
+        for name, seconds in zip(names, (interval, stale_after), strict=True):
+            if seconds is not None and seconds <= 0:
+                self.add_error(name, "This has to be above 0.")
+        is_live = data.get("clock") == Clock.WALL
+        if is_live and interval and stale_after and stale_after <= interval:
+            self.add_error(
+                "stale_after_seconds",
+                "Between two polls every feed would be stale: give more than the interval.",
+            )
+
+    def _check_url(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            is_address = bool(parts.scheme in {"http", "https"} and parts.hostname)
+            is_address &= parts.port != 0
+        except ValueError:  # an unclosed bracket, or a port that is none
+            is_address = False
+        if not is_address:
+            self.add_error("base_url", "Give an http:// or https:// address.")
+        elif parts.username or parts.password or parts.query or parts.fragment:
+            self.add_error(
+                "base_url",
+                "Give scheme, host and path alone; the key comes from the environment.",
+            )
+
+    def _check_first_request(self, data: dict[str, Any]) -> None:
+        """Ask the adapter itself: it knows best what it needs."""
+        lists: dict[str, Any] = {name: data[name] or () for name in self.LISTS}
+        settings = ProviderSettings(
+            key=data["key"],
+            adapter=data["adapter"],
+            base_url=data["base_url"],
+            odds_format=data["odds_format"],
+            api_key_env=data["api_key_env"],
+            **lists,
+        )
+        try:
+            first = next(iter(adapter(settings.adapter).requests(settings)), None)
+        except ProviderFailure as failure:
+            advice = failure.advice if isinstance(failure, PermanentFailure) else ""
+            self.add_error(None, f"{failure} {advice}".strip())
+            return
+        if first is None:
+            self.add_error(
+                None, "A poll of this provider would ask nothing: name sports and markets."
+            )
+
+
+def _absolute(path: str) -> str:
+    """A recording's path as the workers find it, wherever they were started."""
+    return path if path.startswith("file:") else str(Path(path).absolute())

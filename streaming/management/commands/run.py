@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+
+from betting.config import Config, get_config
+from betting.embedded import EmbeddedError
+from betting.supervisor import AlreadyRunningError
+from streaming.core.failures import ProviderFailure
+from streaming.running.live_run import run_live
+from streaming.running.ports import PortError, moved
+from streaming.running.replay import ReplayError, inspect
+from streaming.running.replay_run import Replay, run_replay
+from streaming.running.report import Report
+from streaming.running.session import RunError
+
+
+class Command(BaseCommand):
+    help = (
+        "Run everything: workers, beat, web server, Flower and a simulated odds provider; "
+        "or, with --feed, replay recordings through the workers. Ctrl-C stops it."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--feed", nargs="+", type=Path, metavar="FILE", help="replay these recordings")
+        add("--speed", type=speed, metavar="X|max", help="replay at X times the recorded speed")
+        add("--until-idle", action="store_true", help="exit when all of the replay is valued")
+        add("--json", action="store_true", help="end with the facts, as one line of JSON")
+        add("--no-simulator", action="store_true", help="poll the other providers alone")
+        add("--port", type=port, metavar="N", help="of the web server; also takes N+1 and N+2")
+
+    def handle(self, **options: Any) -> None:
+        if not options["feed"] and (options["speed"] or options["until_idle"]):
+            raise CommandError("--speed and --until-idle go with --feed.")
+        try:
+            report = run(options)
+        except AlreadyRunningError as error:
+            raise CommandError(f"This checkout is running already: {error}.") from error
+        except (PortError, EmbeddedError, RunError, ReplayError, ProviderFailure) as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(msgspec.json.encode(report.facts).decode())
+            self.stdout.flush()
+        if report.problem:
+            raise CommandError(report.problem)
+
+
+def run(options: dict[str, Any]) -> Report:
+    """Do what the command line says."""
+    config: Config = get_config()
+    if options["port"]:
+        config = replace(config, web=moved(config.web, options["port"]))
+    console = Console(stderr=options["json"])
+    if not options["feed"]:
+        return run_live(config, console, with_simulator=not options["no_simulator"])
+    recordings = inspect(options["feed"])
+    return run_replay(
+        config, console, Replay(recordings, options["speed"] or math.inf, options["until_idle"])
+    )
+
+
+def speed(text: str) -> float:
+    """Read a speed.
+
+    >>> speed("60"), speed("max")
+    (60.0, inf)
+    """
+    try:
+        value = math.inf if text == "max" else float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise ArgumentTypeError(f"{text!r} is neither a number above 0 nor max")
+    return value
+
+
+def port(text: str) -> int:
+    """Read the first of three ports in a row.
+
+    >>> port("8000")
+    8000
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= 65_533:
+        raise ArgumentTypeError(f"{text!r} is not a port from 1 to 65533")
+    return int(text)

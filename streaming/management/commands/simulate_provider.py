@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from streaming.core.failures import ProviderFailure
+from streaming.providers import recording
+from streaming.simulator import recorder
+from streaming.simulator.faults import FaultBoard, parse_rule
+from streaming.simulator.market import Market
+from streaming.simulator.odds_api import DEFAULT_QUOTA, OddsApi, Quota, Source
+from streaming.simulator.policy import MarketPolicy
+from streaming.simulator.replay import Replay
+from streaming.simulator.running import API_KEY
+from streaming.simulator.server import CallLog, Simulator, serve
+
+API_KEY_ENV = "HARDLINE_SIMULATOR_KEY"
+
+
+class Command(BaseCommand):
+    help = (
+        "Serve The Odds API v4 on loopback from a simulated market, or from a recording; "
+        "or write a recording of the simulated market."
+    )
+    requires_system_checks = ()  # it touches nothing that they check
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--host", default="127.0.0.1", help="loopback address to listen on")
+        add("--port", type=int, default=8099, help="0 picks a free port")
+        add("--seed", type=int, help="makes the market repeatable; default: a random one")
+        add("--sports", nargs="+", default=(), metavar="KEY", help="default: all simulated sports")
+        add("--speed", type=float, default=1.0, help="market, or recorded, seconds per second")
+        add("--api-key-env", default=API_KEY_ENV, metavar="NAME", help="where the valid key is")
+        add("--quota", type=int, default=DEFAULT_QUOTA, help="credits of the key")
+        add("--fault", action="append", default=[], metavar="SPORT=KIND[:RATE]")
+        add("--feed", type=Path, metavar="FILE", help="serve this recording instead of a market")
+        add("--record", type=Path, metavar="FILE", help="write a .jsonl.gz recording, do not serve")
+        add("--responses", type=int, default=28, help="answers to record")
+
+    def handle(self, **options: Any) -> None:
+        try:
+            if options["record"]:
+                self._record(**options)
+            else:
+                asyncio.run(self._serve(**options))
+        except (ValueError, OSError, ProviderFailure) as error:
+            raise CommandError(str(error)) from error
+
+    def _record(self, **options: Any) -> None:
+        seed = 1 if options["seed"] is None else options["seed"]
+        recorder.record(options["record"], options["responses"], options["sports"], seed)
+        self.stdout.write(f"recorded {options['responses']} answers in {options['record']}")
+
+    async def _serve(self, **options: Any) -> None:
+        seed = secrets.randbits(32) if options["seed"] is None else options["seed"]
+        faults = FaultBoard(seed)
+        for text in options["fault"]:
+            faults.put(parse_rule(text))
+        simulator = Simulator(_source(seed, options), faults, CallLog())
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(simulator, options["host"], options["port"], stop, self._announce)
+
+    def _announce(self, base_url: str) -> None:
+        self.stdout.write(f"The Odds API v4, simulated, on {base_url}")
+        self.stdout.flush()
+
+
+def _source(seed: int, options: dict[str, Any]) -> Source:
+    api_key, now = _api_key(options["api_key_env"]), datetime.now(UTC)
+    if options["feed"]:
+        records: Iterable[recording.Record] = recording.read(options["feed"])
+        return Replay(records, api_key, options["speed"], now)
+    market = Market(now, seed, options["sports"], MarketPolicy(speed=options["speed"]))
+    return OddsApi(market, api_key, Quota(options["quota"]))
+
+
+def _api_key(name: str) -> str:
+    """The valid key; without the default variable, the one that the simulator always accepts."""
+    key = os.environ.get(name, "")
+    if not key and name != API_KEY_ENV:
+        raise CommandError(f"the environment variable {name}, named by --api-key-env, is not set")
+    return key or API_KEY

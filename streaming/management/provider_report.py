@@ -1,0 +1,141 @@
+"""How the `provider` command shows providers and their polls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import IO, Any, cast
+
+from django.core.management.base import OutputWrapper
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.forms.models import model_to_dict
+from rich.console import Console
+from rich.table import Table
+
+from betting.models import Provider
+from streaming.models import PollRun
+
+POLLS_SHOWN = 10
+WIDTH_OF_A_PIPE = 200
+"""Columns where there is no terminal to ask: wide enough to cut nothing that matters."""
+
+_POLL_FIELDS = (
+    "started_at", "feed", "outcome", "http_status", "duration_ms", "quotes_seen", "changes",
+    "quota_remaining", "failure_kind", "failure_code", "failure_message", "failure_advice",
+)  # fmt: skip
+
+
+def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool) -> None:
+    """One line a provider."""
+    newest = PollRun.objects.filter(provider=OuterRef("pk")).order_by("-id")
+    rows = providers.annotate(
+        polled_at=Subquery(newest.values("started_at")[:1]),
+        outcome=Subquery(newest.values("outcome")[:1]),
+    )
+    if as_json:
+        _write_json(
+            out,
+            [
+                {**_fields(row), "last_poll_at": row.polled_at, "last_outcome": row.outcome}
+                for row in rows
+            ],
+        )
+        return
+    _write_table(
+        out,
+        ("provider", "adapter", "enabled", "every", "sports", "last poll", "outcome", "quota left"),
+        [
+            (
+                row.key,
+                row.adapter,
+                "yes" if row.enabled else "no",
+                f"{row.interval_seconds:g} s",
+                ", ".join(row.sports),
+                _time(row.polled_at),
+                row.outcome or "",
+                _number(row.quota_remaining),
+            )
+            for row in rows
+        ],
+    )
+
+
+def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
+    """Everything about one provider."""
+    feeds = list(provider.feeds.order_by("key"))
+    runs = PollRun.objects.filter(provider=provider).order_by("-id")[:POLLS_SHOWN]
+    if as_json:
+        heard = [
+            {"key": feed.key, "observed_at": feed.observed_at, "stale_since": feed.stale_since}
+            for feed in feeds
+        ]
+        polled = list(runs.values(*_POLL_FIELDS))
+        _write_json(out, {**_fields(provider), "feeds": heard, "polls": polled})
+        return
+    _write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
+    _write_table(
+        out,
+        ("feed", "heard", "silent since"),
+        [(feed.key, _time(feed.observed_at), _time(feed.stale_since)) for feed in feeds],
+    )
+    polls(out, runs)
+
+
+def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
+    """One line a request, failures in full below."""
+    _write_table(
+        out,
+        ("started", "feed", "outcome", "HTTP", "took", "quotes", "changes", "quota left"),
+        [
+            (
+                _time(run.started_at),
+                run.feed,
+                run.failure_code or run.outcome,
+                _number(run.http_status),
+                f"{run.duration_ms:,.0f} ms",
+                f"{run.quotes_seen:,}",
+                f"{run.changes:,}",
+                _number(run.quota_remaining),
+            )
+            for run in runs
+        ],
+    )
+    for run in runs:
+        if run.failure_message:
+            words = (f"{run.failure_kind} failure: {run.failure_message}", run.failure_advice)
+            out.write(" ".join(filter(None, words)))
+
+
+def _fields(provider: Provider) -> dict[str, Any]:
+    fields = model_to_dict(provider, exclude=["id"])
+    return {**fields, "created_at": provider.created_at}
+
+
+def _write_json(out: OutputWrapper, value: object) -> None:
+    out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2))
+
+
+def _write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(*headers)
+    for row in rows:
+        table.add_row(*row)
+    width = None if out.isatty() else WIDTH_OF_A_PIPE
+    Console(file=cast("IO[str]", out), width=width, markup=False, highlight=False).print(table)
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, datetime):
+        return _time(value)
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else str(value)

@@ -1,0 +1,64 @@
+"""What the stream did: one row for every poll."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from betting.models import Provider
+
+
+class PollOutcome(models.TextChoices):
+    """How a poll ended."""
+
+    OK = "ok", "ingested"
+    SUPERSEDED = "superseded", "older than what is known"
+    REPEATED = "repeated", "same request moments ago"
+    REFUSED = "refused", "refused by the circuit"
+    FAILED = "failed", "failed"
+
+
+class PollRun(models.Model):
+    """One request to a provider and what came of it."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, db_index=False)
+    feed = models.CharField(max_length=2000, help_text="request path and markets, never a secret")
+    started_at = models.DateTimeField(db_default=Now())
+    outcome = models.CharField(max_length=10, choices=PollOutcome)
+    failure_kind = models.CharField(
+        max_length=9, blank=True, db_default="", help_text="transient, permanent or data"
+    )
+    failure_code = models.CharField(max_length=64, blank=True, db_default="")
+    failure_message = models.CharField(max_length=500, blank=True, db_default="")
+    failure_advice = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="what a person can do about it"
+    )
+    http_status = models.IntegerField(null=True, blank=True)
+    duration_ms = models.FloatField(help_text="from the request to the commit")
+    response_bytes = models.BigIntegerField(default=0, db_default=0)
+    quotes_seen = models.IntegerField(default=0, db_default=0)
+    changes = models.IntegerField(default=0, db_default=0)
+    quota_remaining = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="poll_run_outcome_known", condition=Q(outcome__in=PollOutcome.values)
+            ),
+            models.CheckConstraint(
+                name="poll_run_failure_is_named",
+                condition=Q(outcome="failed") & ~Q(failure_code="")
+                | ~Q(outcome="failed") & Q(failure_code=""),
+            ),
+        ]
+        indexes = [
+            # a provider's latest polls
+            models.Index(name="poll_run_provider", fields=["provider", "-id"]),
+            # rates over a window; retention
+            models.Index(name="poll_run_started", fields=["started_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feed} {self.outcome}"

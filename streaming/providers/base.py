@@ -1,0 +1,209 @@
+"""What every provider has in common: settings, requests, answers and the adapter protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+from urllib.parse import urlencode
+
+from streaming.core.failures import PermanentFailure
+from streaming.core.snapshot import Snapshot
+
+OddsFormat = Literal["decimal", "american"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What a provider row says about how it is polled.
+
+    Attributes:
+        key: the provider's own key, e.g. ``the_odds_api_us``; several may share one adapter.
+        adapter: the registered adapter that speaks its protocol.
+        base_url: scheme, host and optional prefix; for a recording, its path.
+        sports: sport keys to poll.
+        markets: market keys asked of the list of a sport's events.
+        event_markets: market keys asked event by event (player props, alternate lines, periods).
+        regions: bookmaker regions; a provider ignores them where `bookmakers` are named.
+        bookmakers: bookmaker keys to ask for by name.
+        odds_format: the format asked for; an adapter always returns decimal odds.
+        api_key_env: the environment variable that holds the key; empty when none is needed.
+        open_events: sport key → this provider's ids of the events still open, as earlier polls
+            listed them; `event_markets` are asked of these.
+    """
+
+    key: str
+    adapter: str
+    base_url: str
+    sports: Sequence[str] = ()
+    markets: Sequence[str] = ()
+    event_markets: Sequence[str] = ()
+    regions: Sequence[str] = ()
+    bookmakers: Sequence[str] = ()
+    odds_format: OddsFormat = "decimal"
+    api_key_env: str = ""
+    open_events: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer, as it came.
+
+    Attributes:
+        status: HTTP status.
+        headers: names in lower case.
+        body: decompressed.
+        received_at: when the answer's head arrived, UTC. A body that trickles in afterwards is no
+            fresher for it.
+        duration_ms: from the start of the request to the last byte of the body.
+        wire_bytes: size of the body as transferred.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    received_at: datetime
+    duration_ms: float
+    wire_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a provider, without the key.
+
+    Attributes:
+        adapter: the registered adapter that decodes the answer.
+        base_url: as in `ProviderSettings`.
+        path: begins with a slash; percent-encoded.
+        params: query parameters.
+        recorded: the answer of long ago, for a request read from a recording: to be used instead
+            of asking.
+        method: HTTP method.
+    """
+
+    adapter: str
+    base_url: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    recorded: Response | None = field(default=None, repr=False)
+    method: str = "GET"
+
+    @property
+    def feed(self) -> str:
+        """The request's identity, whatever the order of its markets.
+
+        Regions, bookmakers and formats are left out on purpose: after a change of those the next
+        answer is about the same feed, and what it no longer lists is no longer offered.
+
+        >>> Request("x", "https://a.example", "/odds", {"markets": "totals,h2h"}).feed
+        '/odds?markets=h2h,totals'
+        """
+        markets = self.params.get("markets", "")
+        if not markets:
+            return self.path
+        return f"{self.path}?markets={','.join(sorted(set(markets.split(','))))}"
+
+    @property
+    def url(self) -> str:
+        """The address to ask, without the key.
+
+        >>> Request("x", "https://a.example/", "/odds", {"markets": "totals,h2h"}).url
+        'https://a.example/odds?markets=totals%2Ch2h'
+        """
+        query = f"?{urlencode(self.params)}" if self.params else ""
+        return f"{self.base_url.rstrip('/')}{self.path}{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of a provider's allowance, in its own units; None where it does not say."""
+
+    remaining: int | None = None
+    used: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An API key that no repr, log line or traceback with locals shows.
+
+    >>> Secret("0123456789abcdef")
+    Secret()
+    """
+
+    value: str = field(repr=False)
+
+    @classmethod
+    def from_environment(cls, name: str) -> Secret | None:
+        """The key held by an environment variable; None when `name` is empty.
+
+        Raises:
+            PermanentFailure: the variable is unset, empty, or holds what cannot be a key.
+        """
+        if not name:
+            return None
+        value = os.environ.get(name, "").strip()
+        if not value:
+            raise PermanentFailure(
+                "key_missing",
+                f"The environment variable {name} holds no key.",
+                f"Set {name} for the workers and restart them.",
+            )
+        if not (value.isascii() and value.isprintable() and " " not in value):
+            raise PermanentFailure(
+                "key_malformed",
+                f"The environment variable {name} holds characters that no key has.",
+                f"Copy the key into {name} again, without spaces or line breaks.",
+            )
+        return cls(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """How a key travels: added to a request when it is sent, and never shown.
+
+    Attributes:
+        params: further query parameters.
+        headers: further headers.
+        secret: the key itself, so that an answer that echoes it can be cleaned.
+    """
+
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: Secret | None = None
+
+
+class Adapter(Protocol):
+    """What a provider's protocol is to the pipeline. Stateless: one instance serves all threads."""
+
+    @property
+    def key(self) -> str:
+        """The name under which it is registered."""
+        ...
+
+    def requests(self, settings: ProviderSettings) -> Iterable[Request]:
+        """The requests of one poll, in order.
+
+        Raises:
+            ProviderFailure: the settings make no sense for this provider.
+        """
+        ...
+
+    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:
+        """How the key goes on the wire."""
+        ...
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """The whole answer, or nothing of it.
+
+        Raises:
+            ProviderFailure: the provider refused, or the answer does not fit. No other
+                exception, whatever the bytes.
+        """
+        ...
+
+    def quota(self, response: Response) -> Quota:
+        """What the answer says about the allowance; present on refusals as well."""
+        ...

@@ -1,0 +1,202 @@
+"""Recorded feeds: files of answers, one JSON object a line, in the order received.
+
+```json
+{"received_at": "2026-08-11T18:00:03.376Z", "provider": "the_odds_api",
+ "request": {"method": "GET", "path": "/v4/sports/baseball_mlb/odds", "params": {"markets": "h2h"}},
+ "status": 200, "headers": {"x-requests-remaining": "19880"}, "body": []}
+```
+
+`provider` names the adapter that decodes the body. Files may be gzipped (``.jsonl.gz``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import heapq
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BufferedIOBase
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from streaming.core.failures import DataFailure, PermanentFailure, one_line
+from streaming.core.snapshot import Snapshot
+from streaming.providers.base import (
+    Adapter,
+    Authorisation,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Secret,
+)
+
+
+class _RecordedRequest(msgspec.Struct):
+    path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*\Z")]
+    params: dict[str, Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z")]] = {}
+    method: str = "GET"
+
+
+class _Line(msgspec.Struct):
+    received_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    provider: str
+    request: _RecordedRequest
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)]
+    body: msgspec.Raw
+    headers: dict[str, str] = {}
+
+
+_LINES = msgspec.json.Decoder(_Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One recorded exchange.
+
+    Attributes:
+        provider: the adapter that decodes the answer.
+        request: what was asked; `request.recorded` is `response`.
+        response: what was answered.
+    """
+
+    provider: str
+    request: Request
+    response: Response
+
+    @property
+    def received_at(self) -> datetime:
+        """When the answer arrived."""
+        return self.response.received_at
+
+
+def read(path: Path) -> Iterator[Record]:
+    """The exchanges of one file, lazily, in the file's order.
+
+    Raises:
+        PermanentFailure: the file cannot be opened.
+        DataFailure: a line does not fit; `where` is ``<file name>:<line number>``.
+    """
+    number = 0
+    with _opened(path) as lines:
+        while True:
+            number += 1
+            where = f"{path.name}:{number}"
+            line = _next_line(lines, where)
+            if not line:
+                return
+            if line.strip():
+                yield _record(line, path, where)
+
+
+def merged(paths: Iterable[Path]) -> Iterator[Record]:
+    """Several recordings as one, in the order received; at equal times, in the order given.
+
+    Raises:
+        ProviderFailure: as `read` does.
+    """
+    return heapq.merge(*map(read, paths), key=attrgetter("received_at"))
+
+
+def _opened(path: Path) -> BufferedIOBase:
+    try:
+        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise PermanentFailure(
+        "recording_unreadable",
+        f"The recording {path} cannot be opened: {reason}.",
+        "Give the path of a .jsonl or .jsonl.gz file that the workers can read.",
+    )
+
+
+def _next_line(lines: BufferedIOBase, where: str) -> bytes:
+    try:
+        return lines.readline()
+    except (OSError, EOFError, zlib.error) as error:
+        reason = one_line(str(error))
+    raise DataFailure("bad_recording", f"The recording cannot be read on: {reason}.", where)
+
+
+def _record(line: bytes, path: Path, where: str) -> Record:
+    try:
+        record = _exchange(_LINES.decode(line), path)
+    except (ValueError, OverflowError, RecursionError) as error:
+        reason = one_line(str(error))
+    else:
+        return record
+    raise DataFailure("bad_recording", f"The line is not a recorded answer: {reason}.", where)
+
+
+def _exchange(line: _Line, path: Path) -> Record:
+    body = bytes(line.body)
+    response = Response(
+        status=line.status,
+        headers={name.lower(): value for name, value in line.headers.items()},
+        body=body,
+        received_at=line.received_at.astimezone(UTC),
+        duration_ms=0.0,
+        wire_bytes=len(body),
+    )
+    request = Request(
+        adapter=line.provider,
+        base_url=path.absolute().as_uri(),
+        path=line.request.path,
+        params=line.request.params,
+        recorded=response,
+        method=line.request.method,
+    )
+    return Record(line.provider, request, response)
+
+
+class RecordingAdapter:
+    """Plays a recording as if it were a provider: its base URL is the file's path or file:// URL.
+
+    Args:
+        adapters: the adapters that recordings may name.
+    """
+
+    key = "recording"
+
+    def __init__(self, adapters: Mapping[str, Adapter]) -> None:
+        self._adapters = adapters
+
+    def requests(self, settings: ProviderSettings) -> Iterator[Request]:
+        """The recorded requests, lazily, each with the answer it got.
+
+        Raises:
+            ProviderFailure: as `read` does.
+        """
+        return (record.request for record in read(_path(settings.base_url)))
+
+    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a file needs no key."""
+        return Authorisation()
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """What the provider's own adapter makes of the answer.
+
+        Raises:
+            DataFailure: the recording names an unknown provider.
+            ProviderFailure: as that adapter does.
+        """
+        adapter = self._adapters.get(request.adapter)
+        if adapter is None:
+            name = one_line(request.adapter)
+            raise DataFailure("unknown_provider", f"No adapter is called {name!r}.", "provider")
+        return adapter.decode(request, response)
+
+    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a replay uses up no allowance."""
+        return Quota()
+
+
+def _path(base_url: str) -> Path:
+    parts = urlsplit(base_url)
+    return Path(unquote(parts.path) if parts.scheme == "file" else base_url)

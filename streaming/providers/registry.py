@@ -1,0 +1,38 @@
+"""The adapters there are. A new provider is one file, one line here and a recorded payload."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from streaming.core.failures import PermanentFailure, one_line
+from streaming.providers.base import Adapter
+from streaming.providers.recording import RecordingAdapter
+from streaming.providers.the_odds_api import TheOddsApi
+
+_LIVE: tuple[Adapter, ...] = (TheOddsApi(),)
+
+_BY_KEY = {adapter.key: adapter for adapter in _LIVE}
+ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
+    {**_BY_KEY, RecordingAdapter.key: RecordingAdapter(_BY_KEY)}
+)
+
+
+def adapter(key: str) -> Adapter:
+    """The adapter registered under a key.
+
+    Raises:
+        PermanentFailure: there is none; the advice names the nearest.
+    """
+    found = ADAPTERS.get(key)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(key, ADAPTERS, n=1)
+    known = ", ".join(sorted(ADAPTERS))
+    advice = f"Did you mean {near[0]!r}? " if near else ""
+    raise PermanentFailure(
+        "unknown_adapter",
+        f"No adapter is called {one_line(key)!r}.",
+        f"{advice}There are: {known}.",
+    )

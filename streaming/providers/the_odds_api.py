@@ -1,0 +1,231 @@
+"""The Odds API, version 4, as https://the-odds-api.com/liveapi/guides/v4/ describes it.
+
+One request lists a sport's open events with their featured markets; further markets (player
+props, alternate lines, periods) are asked event by event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from streaming.core.failures import (
+    DataFailure,
+    PermanentFailure,
+    Verdict,
+    classify_status,
+    one_line,
+    retry_after_seconds,
+)
+from streaming.core.snapshot import Snapshot, SnapshotEvent
+from streaming.providers.base import (
+    Authorisation,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Secret,
+)
+from streaming.providers.the_odds_api_answer import Event, Reading, parse
+
+_KEY_ADVICE = "Check the key that the provider's environment variable holds, and its subscription."
+_QUOTA_ADVICE = "Wait for the quota to be renewed, or enlarge the plan."
+_SPORT_ADVICE = "Correct the provider's sports: its keys are those of /v4/sports."
+_MARKET_ADVICE = (
+    "Correct the provider's markets; player props, alternate lines and periods are event markets."
+)
+_REQUEST_ADVICE = "Correct the provider's settings: the service does not accept this request."
+
+ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
+    {
+        "EXCEEDED_FREQ_LIMIT": Verdict("transient"),
+        "OUT_OF_USAGE_CREDITS": Verdict("permanent", _QUOTA_ADVICE),
+        "MISSING_KEY": Verdict("permanent", _KEY_ADVICE),
+        "INVALID_KEY": Verdict("permanent", _KEY_ADVICE),
+        "DEACTIVATED_KEY": Verdict("permanent", _KEY_ADVICE),
+        "UNKNOWN_SPORT": Verdict("permanent", _SPORT_ADVICE),
+        "INVALID_SPORT": Verdict("permanent", _SPORT_ADVICE),
+        "MISSING_MARKET": Verdict("permanent", _MARKET_ADVICE),
+        "INVALID_MARKET": Verdict("permanent", _MARKET_ADVICE),
+        "INVALID_MARKET_COMBO": Verdict("permanent", _MARKET_ADVICE),
+        "MISSING_REGION": Verdict("permanent", _REQUEST_ADVICE),
+        "INVALID_REGION": Verdict("permanent", _REQUEST_ADVICE),
+        "INVALID_BOOKMAKERS": Verdict("permanent", _REQUEST_ADVICE),
+        "INVALID_ODDS_FORMAT": Verdict("permanent", _REQUEST_ADVICE),
+        "INVALID_DATE_FORMAT": Verdict("permanent", _REQUEST_ADVICE),
+        "INVALID_EVENT_ID": Verdict("permanent", _REQUEST_ADVICE),
+    }
+)
+"""The service's error codes: https://the-odds-api.com/liveapi/guides/v4/api-error-codes.html"""
+
+EVENT_NOT_FOUND = "EVENT_NOT_FOUND"
+MAX_CREDITS = 2**31 - 1  # what an integer column holds
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+    error_code: str | None = None
+
+
+_ERROR = msgspec.json.Decoder(_Error)
+_PATH = re.compile(r"/v4/sports/(?P<sport>[^/]+)(?:/events/(?P<event>[^/]+))?/odds")
+
+
+class _Scope(NamedTuple):
+    """What a request is about: the list of a sport's events, or one of them."""
+
+    sport: str
+    event: str | None
+
+
+class TheOddsApi:
+    """The adapter; its protocol is `streaming.providers.base.Adapter`."""
+
+    key = "the_odds_api"
+
+    def requests(self, settings: ProviderSettings) -> Iterator[Request]:
+        """One list per sport, then, given event markets, one request per open event.
+
+        Raises:
+            PermanentFailure: the pseudo sport ``upcoming`` is asked for; it mixes sports and
+                never lists all of one.
+        """
+        if "upcoming" in settings.sports:
+            raise PermanentFailure(
+                "unsupported_sport",
+                "'upcoming' is a selection across sports, not a sport.",
+                "Name the sports themselves.",
+            )
+        return self._requests(settings)
+
+    def _requests(self, settings: ProviderSettings) -> Iterator[Request]:
+        for sport in settings.sports:
+            root = f"/v4/sports/{quote(sport, safe='')}"
+            if settings.markets:
+                params = _params(settings, settings.markets)
+                yield Request(self.key, settings.base_url, f"{root}/odds", params)
+            if settings.event_markets:
+                params = _params(settings, settings.event_markets)
+                for event in settings.open_events.get(sport, ()):
+                    path = f"{root}/events/{quote(event, safe='')}/odds"
+                    yield Request(self.key, settings.base_url, path, params)
+
+    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
+        """The key is a query parameter: the service takes it nowhere else."""
+        if secret is None:
+            return Authorisation()
+        return Authorisation(params={"apiKey": secret.value}, secret=secret)
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """The whole answer, in decimal odds.
+
+        An answer that lists one event twice, or an event that was not asked for, does not fit.
+        An event that the service no longer knows is an answer without quotes, not a failure.
+
+        Raises:
+            ProviderFailure: a refusal, or an answer that does not fit.
+        """
+        scope = _scope(request)
+        reading = Reading(is_american=request.params.get("oddsFormat") == "american")
+        if response.status == 200:
+            events = _read(reading, scope, response.body)
+        else:
+            events = _refused(scope, response)
+        return Snapshot(
+            feed=request.feed,
+            sport_key=scope.sport,
+            is_list=scope.event is None,
+            is_complete=True,
+            received_at=response.received_at,
+            events=events,
+            bookmakers=reading.bookmakers,
+            quotes_seen=reading.quotes_seen,
+        )
+
+    def quota(self, response: Response) -> Quota:
+        """Credits, as the answer's headers state them."""
+        return Quota(
+            remaining=_count(response.headers.get("x-requests-remaining")),
+            used=_count(response.headers.get("x-requests-used")),
+            last=_count(response.headers.get("x-requests-last")),
+        )
+
+
+def _params(settings: ProviderSettings, markets: Iterable[str]) -> dict[str, str]:
+    # Where bookmakers are named the service ignores regions.
+    if settings.bookmakers:
+        books = {"bookmakers": ",".join(settings.bookmakers)}
+    else:
+        books = {"regions": ",".join(settings.regions)}
+    return {
+        **books,
+        "markets": ",".join(markets),
+        "oddsFormat": settings.odds_format,
+        "dateFormat": "iso",
+    }
+
+
+def _scope(request: Request) -> _Scope:
+    match = _PATH.fullmatch(request.path)
+    if match is None:
+        raise DataFailure("bad_path", "The request is not one for odds.", one_line(request.path))
+    event = match["event"]
+    return _Scope(unquote(match["sport"]), None if event is None else unquote(event))
+
+
+def _read(reading: Reading, scope: _Scope, body: bytes) -> list[SnapshotEvent]:
+    events = parse(body, is_list=scope.event is None)
+    read: dict[str, SnapshotEvent] = {}
+    for number, event in enumerate(events):
+        try:
+            _check_listing(event, scope, read)
+            read[event.id] = reading.event(event)
+        except DataFailure as fault:
+            raise fault.within("$" if scope.event else f"$[{number}]") from None
+    return list(read.values())
+
+
+def _check_listing(event: Event, scope: _Scope, read: Container[str]) -> None:
+    if event.sport_key != scope.sport:
+        raise DataFailure("wrong_content", f"The event is not one of {scope.sport}.", "sport_key")
+    if scope.event is not None and event.id != scope.event:
+        raise DataFailure("wrong_content", "The event is not the one asked for.", "id")
+    if event.id in read:
+        raise DataFailure("repeated_event", "The event is listed twice.", "id")
+
+
+def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
+    """No events, when the refusal says that the event is over; any other one is raised."""
+    try:
+        error = _ERROR.decode(response.body)
+    except (ValueError, RecursionError):  # a gateway's page, say: the status has to do
+        error = _Error()
+    if scope.event is not None and error.error_code == EVENT_NOT_FOUND:
+        return []
+    raise classify_status(
+        response.status,
+        error_code=error.error_code,
+        detail=error.message,
+        retry_after_seconds=retry_after_seconds(
+            response.headers.get("retry-after"), response.received_at
+        ),
+        verdicts=ERROR_CODES,
+    )
+
+
+def _count(value: str | None) -> int | None:
+    """A credit header; the service has sent ``19880`` as well as ``19880.0``.
+
+    >>> _count("19880"), _count("19880.0"), _count("plenty"), _count("inf")
+    (19880, 19880, None, None)
+    """
+    try:
+        count = float(value or "")
+    except ValueError:
+        return None
+    return int(count) if 0 <= count <= MAX_CREDITS else None

@@ -1,0 +1,70 @@
+"""Taking a provider out, with everything that only it has said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import transaction
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
+from django.db.models.functions import Now
+
+from betting.models import Event, EventAlias, Feed, LineChange, Market, Provider, Quote
+from streaming import resolve
+from streaming.models import PollRun
+from valuation.models import Edge
+
+
+def holdings(provider: Provider) -> Mapping[str, int]:
+    """What goes with a provider: rows by what they are."""
+    return {
+        "feeds": Feed.objects.filter(provider=provider).count(),
+        "quotes": _quotes(provider).count(),
+        "line changes": LineChange.objects.filter(quote__feed__provider=provider).count(),
+        "edges": Edge.objects.filter(quote__feed__provider=provider).count(),
+        "events no other provider knows": _own_events(provider).count(),
+        "poll runs": PollRun.objects.filter(provider=provider).count(),
+    }
+
+
+def remove(provider: Provider) -> None:
+    """Delete a provider, and have the markets it shared with others valued anew.
+
+    One transaction. Ingests of its sports wait for it, and it for them: an answer that arrives
+    later finds no provider to belong to.
+    """
+    with transaction.atomic():
+        for sport_id in _sport_ids(provider):
+            resolve.lock_sport(sport_id)
+        # Leaves first and by one statement each: the rest cascades row by row.
+        Edge.objects.filter(quote__feed__provider=provider).delete()
+        LineChange.objects.filter(quote__feed__provider=provider).delete()
+        _own_events(provider).delete()
+        _make_stale(Market.objects.filter(quotes__feed__provider=provider))
+        provider.delete()
+
+
+def _quotes(provider: Provider) -> QuerySet[Quote]:
+    return Quote.objects.filter(feed__provider=provider)
+
+
+def _own_events(provider: Provider) -> QuerySet[Event]:
+    known = EventAlias.objects.filter(event=OuterRef("pk"))
+    return Event.objects.filter(
+        Exists(known.filter(provider=provider)), ~Exists(known.exclude(provider=provider))
+    )
+
+
+def _sport_ids(provider: Provider) -> list[int]:
+    """In ascending order, in which every holder of several takes them."""
+    sports = Event.objects.filter(aliases__provider=provider).order_by("sport_id")
+    return list(sports.values_list("sport_id", flat=True).distinct())
+
+
+def _make_stale(markets: QuerySet[Market]) -> None:
+    """Raise versions; the sweeper finds the markets."""
+    # In id order, as every writer of markets locks them.
+    locked = Market.objects.filter(pk__in=markets).order_by("pk").select_for_update(no_key=True)
+    Market.objects.filter(pk__in=list(locked.values_list("pk", flat=True))).update(
+        dirty_at=Case(When(version=F("valued_version"), then=Now()), default=F("dirty_at")),
+        version=F("version") + 1,
+    )

@@ -1,0 +1,58 @@
+"""Ctrl-C and its kin as something to wait for, not as an exception anywhere in the code."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Counts requests to stop while the block runs. Of the main thread alone.
+
+    Handlers write to a pipe: waiting on that has no gap in which a signal is missed.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether to stop."""
+        return self._count > 0
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether it was asked more than once."""
+        return self._count > 1
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, but no longer than until the first request; return whether there is one."""
+        if not self.is_requested:
+            select.select([self._read], [], [], max(0.0, seconds))
+        return self.is_requested
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        os.write(self._write, b".")

@@ -1,0 +1,98 @@
+"""The table of processes; README and docs/architecture.md say what each is for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+from betting.config import CHECKOUT, Config, WebConfig
+from betting.supervisor import Program
+from streaming.running.ports import LOOPBACK
+from streaming.running.setup import ADMIN, SIMULATOR_KEY_ENV
+
+_CELERY = (sys.executable, "-m", "celery", "-A", "betting.celery")
+
+#: Tasks that Flower remembers.
+_FLOWER_TASKS = 10_000
+
+
+def value_workers(config: Config) -> list[Program]:
+    """The workers that turn changed markets into fair prices and edges."""
+    processes = str(config.celery.value_processes)
+    return [
+        _worker(config, "worker-value", "coalesce,valuation", "--concurrency", processes),
+        _worker(config, "worker-major", "major", "--concurrency", "1"),
+    ]
+
+
+def pollers(config: Config, simulator_key: str) -> list[Program]:
+    """What asks the providers: the worker, and the beat that tells it when."""
+    threads = ("--pool", "threads", "--concurrency", str(config.celery.io_threads))
+    environ = {SIMULATOR_KEY_ENV: simulator_key}
+    return [
+        _worker(config, "worker-io", "poll", *threads, **environ),
+        _program("beat", *_CELERY, "beat", "--loglevel", config.log.level),
+    ]
+
+
+def simulator(web: WebConfig, simulator_key: str) -> Program:
+    """The simulated provider."""
+    port = str(web.simulator_port)
+    command = (sys.executable, str(CHECKOUT / "manage.py"), "simulate_provider")
+    environ = {SIMULATOR_KEY_ENV: simulator_key}
+    return _program("simulator", *command, "--host", LOOPBACK, "--port", port, **environ)
+
+
+def consoles(web: WebConfig, admin_password: str) -> list[Program]:
+    """What people look at: the web server, and Flower behind the same login."""
+    return [
+        _program(
+            "web", sys.executable, "-m", "gunicorn", "betting.wsgi:application",
+            "--bind", f"{_bracketed(web.host)}:{web.port}",
+            "--worker-class", "gthread", "--workers", "1", "--threads", "8",
+            # It would be one per user, not per checkout.
+            "--no-control-socket",
+        ),
+        _program(
+            "flower", *_CELERY, "flower", f"--address={web.host}", f"--port={web.flower_port}",
+            f"--max_tasks={_FLOWER_TASKS}",
+            FLOWER_BASIC_AUTH=f"{ADMIN}:{admin_password}",
+        ),
+    ]  # fmt: skip
+
+
+def nodes(config: Config) -> list[str]:
+    """The names of `value_workers` on the broker."""
+    return [node_name(name, config.home) for name in ("worker-value", "worker-major")]
+
+
+def node_name(name: str, home: Path) -> str:
+    """A worker's name on the broker, which other checkouts and hosts may share.
+
+    >>> node_name("worker-io", Path("/srv/hardline")).startswith("worker-io.e71d938c@")
+    True
+    """
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
+    return f"{name}.{digest}@{socket.gethostname()}"
+
+
+def _worker(config: Config, name: str, queues: str, *options: str, **environ: str) -> Program:
+    return _program(
+        name, *_CELERY, "worker", "--hostname", node_name(name, config.home), "--queues", queues,
+        "--loglevel", config.log.level,
+        # Gossip leaves queues behind that fill a Redis; mingling delays the start by a second.
+        # Neither is used. Heartbeats are: Flower sees by them which workers live.
+        "--without-gossip", "--without-mingle", *options, **environ,
+    )  # fmt: skip
+
+
+def _program(name: str, *command: str, **environ: str) -> Program:
+    settings = {"DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"]}
+    return Program(name, command, CHECKOUT, {**settings, **environ})
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,140 @@
+"""Plays recordings into the pipeline, as if their providers were being polled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from betting.config import Config
+from betting.models import Clock, Provider
+from streaming.poll import recorded_answer, take
+from streaming.providers.recording import Record, merged, read
+from streaming.providers.registry import adapter
+from streaming.running.outages import OUTAGES
+from streaming.tasks import send_changes
+
+logger = logging.getLogger(__name__)
+
+
+class ReplayError(Exception):
+    """A recording cannot be played; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When each recorded answer is due.
+
+    Attributes:
+        speed: recorded seconds per second; infinite for as fast as can be.
+        first_at: when the first answer was received.
+        started_at: when the replay began, on the monotonic clock.
+    """
+
+    speed: float
+    first_at: datetime
+    started_at: float
+
+    def wait_seconds(self, received_at: datetime, now: float) -> float:
+        """How long it is, on the monotonic clock, until an answer is due; negative when late.
+
+        >>> pace = Pace(speed=60, first_at=datetime(2026, 1, 1, 18, 0), started_at=100.0)
+        >>> pace.wait_seconds(datetime(2026, 1, 1, 18, 5), now=102.0)
+        3.0
+        """
+        recorded_seconds = (received_at - self.first_at).total_seconds()
+        return self.started_at + recorded_seconds / self.speed - now
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Recordings that have been read through once.
+
+    Attributes:
+        paths: the files.
+        responses: answers in all of them.
+        first_at: when the first of those was received.
+    """
+
+    paths: Sequence[Path]
+    responses: int
+    first_at: datetime
+
+    def records(self) -> Iterator[Record]:
+        """The answers of all files, in the order received.
+
+        Raises:
+            ProviderFailure: a file has changed since.
+        """
+        return merged(self.paths)
+
+
+def inspect(paths: Sequence[Path]) -> Recordings:
+    """Read recordings through, so that a fault in one shows before anything has started.
+
+    Raises:
+        ProviderFailure: a file that cannot be read, a line that does not fit, an unknown adapter.
+        ReplayError: there is no answer in them.
+    """
+    times = []
+    for path in paths:
+        for record in read(path):
+            adapter(record.provider)
+            times.append(record.received_at)
+    if not times:
+        raise ReplayError("The recordings hold no answers.")
+    return Recordings(paths, len(times), min(times))
+
+
+class Player:
+    """Ingests recorded answers the way a poll ingests live ones.
+
+    Args:
+        config: movement and coalescing policies.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._providers: dict[str, Provider] = {}
+
+    def play(self, record: Record) -> None:
+        """Ingest one answer, leaving a `PollRun` row, and send on what it changed.
+
+        Raises:
+            ReplayError: a live provider bears the recording's name.
+        """
+        if record.provider not in self._providers:
+            self._providers[record.provider] = recorded_provider(record)
+        provider, source = self._providers[record.provider], adapter(record.provider)
+        result = take(provider, source, record.request, recorded_answer, self._config)
+        try:
+            send_changes(result.markets)
+        except OUTAGES as error:
+            # The changes are committed: the sweeper has them valued.
+            logger.warning("a message was lost, the broker is away: %s", error)
+
+
+def recorded_provider(record: Record) -> Provider:
+    """The provider row that a recorded answer belongs to; created, never polled.
+
+    Raises:
+        ReplayError: there is a live provider of that name, whose quotes a replay would overwrite
+            with old ones.
+    """
+    provider, _ = Provider.objects.get_or_create(
+        key=record.provider,
+        defaults={
+            "adapter": record.provider,
+            "base_url": record.request.base_url,
+            "clock": Clock.RECORDED,
+            "enabled": False,
+        },
+    )
+    if provider.clock != Clock.RECORDED:
+        raise ReplayError(
+            f"{provider.key} is a live provider here, and the replay would put old prices among"
+            " its own: replay in another state directory (HARDLINE_HOME)."
+        )
+    return provider

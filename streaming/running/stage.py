@@ -1,0 +1,83 @@
+"""What is around every run: one at a time, its servers, its tables, its processes' end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from betting.config import Config
+from betting.embedded import ensure_running, status, stop
+from betting.embedded.state import prepare_home
+from betting.supervisor import Program, Supervisor, single_instance
+from streaming.running import setup
+from streaming.running.interrupts import Interrupts
+from streaming.running.ports import LOOPBACK, require_free
+from streaming.running.terminal import Terminal
+
+
+@contextmanager
+def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[setup.Login]:
+    """Hold the checkout's one place for a run, with servers, tables and a login.
+
+    Args:
+        config: the configuration.
+        ports: host and port of everything that will listen.
+
+    Raises:
+        AlreadyRunningError: this checkout has a run already.
+        PortError: a port is not free.
+        EmbeddedError: a private server does not start.
+    """
+    prepare_home(config.home)
+    with single_instance(config.home / "run.lock"):
+        for host, port in ports:
+            require_free(host, port)
+        with private_servers(config):
+            setup.migrate()
+            yield setup.ensure_admin(config.home)
+
+
+@contextmanager
+def supervised(
+    stages: Sequence[Sequence[Program]], config: Config, interrupts: Interrupts, terminal: Terminal
+) -> Iterator[Supervisor]:
+    """Run processes while the block runs; a second Ctrl-C at its end hurries it."""
+    logs = config.home / "logs"
+    names = ", ".join(program.name for stage in stages for program in stage)
+    terminal.say(f"Starting {names}; logs in {logs}")
+    supervisor = Supervisor(stages, logs)
+    try:
+        supervisor.start()
+        yield supervisor
+    finally:
+        terminal.say("Stopping the processes")
+        killed = supervisor.stop(lambda: interrupts.is_hurried)
+        if killed:
+            terminal.say(f"Killed, as they did not stop: {', '.join(killed)}")
+
+
+def where_to_look(config: Config, login: setup.Login, *, with_simulator: bool = False) -> str:
+    """The addresses, and how to log in."""
+    host = config.web.host
+    known = f"its password is in {login.file}"
+    lines = [
+        f"  Admin      http://{host}:{config.web.port}/admin/",
+        f"  Flower     http://{host}:{config.web.flower_port}/",
+        f"  Log in as  {setup.ADMIN}, {f'password {login.password}' if login.is_new else known}",
+    ]
+    if with_simulator:
+        lines.append(f"  Simulator  http://{LOOPBACK}:{config.web.simulator_port}/v4/sports")
+    return "\n".join(("Where to look, until Ctrl-C stops it all:", *lines))
+
+
+@contextmanager
+def private_servers(config: Config) -> Iterator[None]:
+    """Have the private servers run; stop them at the end unless they ran before."""
+    private = [server for server in status(config) if not server.is_external]
+    are_ours = bool(private) and not any(server.is_running for server in private)
+    ensure_running(config)
+    try:
+        yield
+    finally:
+        if are_ours:
+            stop(config)

@@ -1,0 +1,72 @@
+"""What a person sees of a run."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+#: Between two summary lines where they cannot replace each other.
+_LINE_SECONDS = 10.0
+
+
+class Terminal:
+    """Lines that stay, above one line that is replaced: the summary, with a bar for a replay.
+
+    Where the output is not a terminal, the summary is written as a line of its own, less often.
+
+    Args:
+        console: where to.
+        responses: answers that will be replayed; 0 when that is not what is done.
+    """
+
+    def __init__(self, console: Console, responses: int = 0) -> None:
+        columns: list[ProgressColumn] = [SpinnerColumn(), TimeElapsedColumn()]
+        if responses:
+            columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
+        columns.append(TextColumn("{task.description}", markup=False))
+        self._progress = Progress(
+            *columns, console=console, auto_refresh=False, disable=not console.is_terminal
+        )
+        self._console = console
+        self._task = self._progress.add_task("starting", total=responses or None)
+        self._line_due_at = time.monotonic() + _LINE_SECONDS
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def done(self, responses: int) -> None:
+        """Note how many answers have been replayed; shown with the next summary."""
+        self._progress.update(self._task, completed=responses)
+
+    def summarise(self, line: str) -> None:
+        """Show the summary of this second."""
+        self._progress.update(self._task, description=line, refresh=True)
+        now = time.monotonic()
+        if not self._console.is_terminal and now >= self._line_due_at:
+            self._line_due_at = now + _LINE_SECONDS
+            self.say(line)

@@ -1,0 +1,47 @@
+"""What a user of the servers does: write, and read it back."""
+
+from __future__ import annotations
+
+import psycopg
+from redis import Redis
+
+from betting import embedded
+from betting.config import Config
+
+
+def query(config: Config, statement: str) -> list[tuple[object, ...]]:
+    """Run a statement in the configured database; its rows, if it returns any."""
+    settings = embedded.database_settings(config)
+    with psycopg.connect(
+        host=settings["HOST"],
+        port=settings["PORT"],
+        user=settings["USER"],
+        dbname=settings["NAME"],
+        autocommit=True,
+    ) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def redis_client(config: Config) -> Redis:
+    """A client of the configured Redis; use it in a `with` block."""
+    return Redis.from_url(embedded.redis_url(config), decode_responses=True)
+
+
+def write(config: Config) -> None:
+    """Leave something in both servers."""
+    query(config, "CREATE TABLE kept AS SELECT 42 AS value")
+    with redis_client(config) as client:
+        client.set("kept", "42")
+
+
+def assert_kept(config: Config) -> None:
+    """Find in both servers what `write` left."""
+    assert query(config, "SELECT value FROM kept") == [(42,)]
+    with redis_client(config) as client:
+        assert client.get("kept") == "42"
+
+
+def pids(config: Config) -> list[int | None]:
+    """The servers' processes."""
+    return [server.pid for server in embedded.status(config)]

@@ -1,0 +1,122 @@
+"""What operators may edit in the admin, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from betting.models import Provider
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("operator"))
+    return client
+
+
+def change_url(row: Model) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+PROVIDER: dict[str, Any] = {
+    "key": "mine",
+    "adapter": "the_odds_api",
+    "base_url": "https://odds.example",
+    "sports": "basketball_nba",
+    "markets": "h2h,totals",
+    "event_markets": "",
+    "regions": "us",
+    "bookmakers": "",
+    "odds_format": "decimal",
+    "api_key_env": "MY_ODDS_KEY",
+    "interval_seconds": "30",
+    "stale_after_seconds": "120",
+    "clock": "wall",
+    "enabled": "on",
+}
+
+
+def add_provider(client: Client, **fields: str) -> str:
+    url = reverse("admin:betting_provider_add")
+    return client.post(url, {**PROVIDER, **fields}, follow=True).content.decode()
+
+
+def test_an_operator_adds_and_changes_a_provider(operator: Client) -> None:
+    add_provider(operator)
+    provider = Provider.objects.get(key="mine")
+    assert provider.markets == ["h2h", "totals"]
+
+    operator.post(change_url(provider), {**PROVIDER, "interval_seconds": "45"})
+
+    provider.refresh_from_db()
+    assert provider.interval_seconds == 45
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("adapter", "the_odds_ap", "Did you mean"),
+        ("base_url", "ftp://odds.example", "http:// or https://"),
+        ("base_url", "https://odds.example/?apiKey=1", "the key comes from the environment"),
+        ("base_url", "https://me:pw@odds.example", "the key comes from the environment"),
+        ("base_url", "https://[odds.example", "http:// or https://"),
+        ("api_key_env", "4f8e0c1ab2d34f8e0c1ab2d3", "NAME of the environment variable"),
+        ("sports", "", "would ask nothing"),
+        ("sports", "upcoming", "not a sport"),
+        ("interval_seconds", "0", "above 0"),
+        ("stale_after_seconds", "30", "more than the interval"),
+    ],
+)
+def test_a_provider_that_could_not_be_polled_is_refused(
+    operator: Client, field: str, value: str, words: str
+) -> None:
+    assert words in add_provider(operator, **{field: value})
+    assert not Provider.objects.exists()
+
+
+def test_a_provider_is_not_deleted_from_a_page(operator: Client) -> None:
+    provider = rows.make_provider()
+
+    assert operator.post(change_url(provider).replace("change", "delete")).status_code == 403
+
+
+def test_an_operator_weighs_a_bookmaker_but_neither_renames_nor_makes_one(
+    operator: Client,
+) -> None:
+    bookmaker = rows.make_bookmaker()
+    fields = {
+        "key": "other",
+        "title": "A Book",
+        "kind": "exchange",
+        "weight": "2",
+        "commission": "0.02",
+    }
+
+    operator.post(change_url(bookmaker), fields)
+
+    key = bookmaker.key
+    bookmaker.refresh_from_db()
+    assert (bookmaker.key, bookmaker.title, bookmaker.kind) == (key, "A Book", "exchange")
+    assert (bookmaker.weight, bookmaker.commission) == (2, 0.02)
+    assert operator.post(reverse("admin:betting_bookmaker_add"), fields).status_code == 403
+
+
+@pytest.mark.parametrize(("weight", "commission"), [("-1", "0"), ("1", "1"), ("1", "-0.1")])
+def test_a_weight_or_commission_out_of_range_is_refused(
+    operator: Client, weight: str, commission: str
+) -> None:
+    bookmaker = rows.make_bookmaker()
+    fields = {"title": "A Book", "kind": "sportsbook", "weight": weight, "commission": commission}
+
+    operator.post(change_url(bookmaker), fields)
+
+    bookmaker.refresh_from_db()
+    assert (bookmaker.weight, bookmaker.commission) == (1, 0)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from betting.config import Config, default_home, known_variables, load
+from betting.config_rules import LIMITS, RULES
+from betting.environment import ConfigError
+
+HOME = {"HARDLINE_HOME": "/srv/hardline"}
+
+
+def problems(**environ: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(HOME | environ)
+    return caught.value.problems
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert load(HOME) == Config(Path("/srv/hardline"))
+
+
+def test_every_section_is_read_from_the_environment() -> None:
+    config = load(
+        HOME
+        | {
+            "HARDLINE_MOVEMENT_MAJOR_PRICE_MOVE": "0.08",
+            "HARDLINE_COALESCE_DEBOUNCE_MS": "0",
+            "HARDLINE_VALUATION_METHOD": "shin",
+            "HARDLINE_LOG_LEVEL": "DEBUG",
+            "HARDLINE_WEB_DEBUG": "true",
+            "HARDLINE_WEB_ALLOWED_HOSTS": "odds.local, 10.0.0.7",
+            "DATABASE_URL": "postgresql://db.local/odds",
+        }
+    )
+    assert config.movement.major_price_move == 0.08
+    assert config.coalesce.debounce_ms == 0
+    assert config.valuation.method == "shin"
+    assert config.log.level == "DEBUG"
+    assert config.web.debug is True
+    assert config.web.allowed_hosts == ("odds.local", "10.0.0.7")
+    assert config.database_url == "postgresql://db.local/odds"
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load(HOME | {"HARDLINE_WEB_PORT": "", "REDIS_URL": " "}) == load(HOME)
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    found = problems(
+        HARDLINE_COALESE_BATCH_MS="1",
+        HARDLINE_WEB_PORT="http",
+        HARDLINE_LOG_FORMAT="jsn",
+        HARDLINE_POLL_JITTER_FRACTION="0.9",
+        HARDLINE_POLL_TICK_SECONDS="31",
+    )
+    contradiction = (
+        "HARDLINE_POLL_TICK_SECONDS and HARDLINE_POLL_INTERVAL_SECONDS:"
+        " the first must not be above the second"
+    )
+    assert found == (
+        "HARDLINE_COALESE_BATCH_MS: unknown; did you mean HARDLINE_COALESCE_BATCH_MS?",
+        "HARDLINE_POLL_JITTER_FRACTION: 0.9 is not between 0 and 0.5",
+        "HARDLINE_LOG_FORMAT: 'jsn' is not one of auto, json, console; did you mean json?",
+        "HARDLINE_WEB_PORT: 'http' is not a whole number",
+        contradiction,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HARDLINE_POLL_TICK_SECONDS", "nan"),
+        ("HARDLINE_POLL_TICK_SECONDS", "inf"),
+        ("HARDLINE_WEB_PORT", "80.5"),
+        ("HARDLINE_WEB_PORT", "65536"),
+        ("HARDLINE_WEB_DEBUG", "maybe"),
+        ("HARDLINE_HOME", "relative/path"),
+        ("HARDLINE_RUNTIME_DIR", "run"),
+        ("HARDLINE_SECRET_KEY", "short"),
+        ("DATABASE_URL", "mysql://db.local/odds"),
+        ("DATABASE_URL", "postgresql://db.local"),
+        ("DATABASE_URL", "postgresql://db.local:port/odds"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "unix://"),
+        ("REDIS_URL", "http://cache.local"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value: str) -> None:
+    assert [problem.partition(":")[0] for problem in problems(**{name: value})] == [name]
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"HARDLINE_VALUATION_MIN_BOOKSUM": "1.4"}, "HARDLINE_VALUATION_MAX_BOOKSUM"),
+        ({"HARDLINE_COALESCE_MARKER_TTL_MS": "100"}, "HARDLINE_COALESCE_DEBOUNCE_MS"),
+        ({"HARDLINE_COALESCE_BATCH_MS": "1900"}, "HARDLINE_SWEEP_DIRTY_AFTER_MS"),
+        (
+            {
+                "HARDLINE_COALESCE_DEBOUNCE_MS": "4750",
+                "HARDLINE_SWEEP_DIRTY_AFTER_MS": "20000",
+            },
+            "HARDLINE_CELERY_VISIBILITY_TIMEOUT_SECONDS",
+        ),
+        ({"HARDLINE_CELERY_VISIBILITY_TIMEOUT_SECONDS": "20"}, "TASK_HARD_LIMIT_SECONDS"),
+        ({"HARDLINE_CELERY_TASK_SOFT_LIMIT_SECONDS": "20"}, "TASK_HARD_LIMIT_SECONDS"),
+        ({"HARDLINE_FETCH_CONNECT_TIMEOUT_SECONDS": "11"}, "FETCH_TOTAL_TIMEOUT_SECONDS"),
+        ({"HARDLINE_FETCH_READ_TIMEOUT_SECONDS": "11"}, "FETCH_TOTAL_TIMEOUT_SECONDS"),
+        ({"HARDLINE_FETCH_TOTAL_TIMEOUT_SECONDS": "15"}, "TASK_SOFT_LIMIT_SECONDS"),
+        ({"HARDLINE_POLL_TICK_SECONDS": "31"}, "HARDLINE_POLL_INTERVAL_SECONDS"),
+        ({"HARDLINE_POLL_INTERVAL_SECONDS": "120"}, "HARDLINE_POLL_STALE_AFTER_SECONDS"),
+        ({"HARDLINE_WEB_FLOWER_PORT": "8000"}, "HARDLINE_WEB_SIMULATOR_PORT"),
+    ],
+)
+def test_values_that_contradict_each_other_are_one_problem_that_names_them(
+    environ: dict[str, str], named: str
+) -> None:
+    (problem,) = problems(**environ)
+    assert named in problem
+
+
+def test_a_secret_appears_in_no_message_and_no_repr() -> None:
+    config = load(
+        HOME
+        | {
+            "HARDLINE_SECRET_KEY": "hunter2-" * 8,
+            "DATABASE_URL": "postgresql://ana:hunter2@db.local/odds",
+            "REDIS_URL": "redis://:hunter2@cache.local/0",
+        }
+    )
+    assert "hunter2" not in repr(config)
+    found = problems(
+        HARDLINE_SECRET_KEY="hunter2",
+        DATABASE_URL="mysql://ana:hunter2@db.local/odds",
+        REDIS_URL="redis://:hunter2@:x/",
+        HARDLINE_SECRET_KEYS="hunter2",
+    )
+    assert len(found) == 4
+    assert "hunter2" not in "\n".join(found)
+
+
+def test_other_programs_variables_are_left_alone() -> None:
+    others = {"HARDLINE_SIMULATOR_KEY": "k", "PATH": "/bin", "ODDS_API_KEY": "k"}
+
+    assert load(HOME | others) == load(HOME)
+
+
+def test_every_number_has_limits_that_its_default_keeps() -> None:
+    numbers = {v.path: v.default for v in known_variables() if v.type in {int, float}}
+
+    assert LIMITS.keys() == numbers.keys()
+    for path, default in numbers.items():
+        low, high = LIMITS[path]
+        assert isinstance(default, int | float)
+        assert low <= default <= high, path
+
+
+def test_every_rule_is_about_settings_that_exist() -> None:
+    paths = {variable.path for variable in known_variables()}
+
+    assert all(paths.issuperset(rule.paths) for rule in RULES)
+
+
+def test_the_default_home_follows_the_users_state_directory() -> None:
+    usual = default_home({"HOME": "/home/ana"})
+
+    assert usual.parent == Path("/home/ana/.local/state/hardline")
+    assert default_home({"HOME": "/home/ana", "XDG_STATE_HOME": "/s"}).name == usual.name

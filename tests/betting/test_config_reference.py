@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import re
+
+from betting.config import CHECKOUT, known_variables, load
+from betting.config_reference import env_example, with_tables
+from betting.environment import parse_env_file
+
+
+def test_the_env_example_has_every_setting_with_its_default_and_no_other() -> None:
+    # After a change to a setting: manage.py configuration --write
+    assert (CHECKOUT / ".env.example").read_text() == env_example()
+
+
+def test_the_documentation_has_every_setting_with_its_default_and_no_other() -> None:
+    document = (CHECKOUT / "docs" / "configuration.md").read_text()
+
+    assert with_tables(document) == document
+
+
+def test_every_setting_is_described() -> None:
+    assert [variable.name for variable in known_variables() if not variable.description] == []
+
+
+def test_the_env_example_with_all_its_lines_made_active_is_the_default_configuration() -> None:
+    active = re.sub(r"^# ([A-Z_]+=)", r"\1", env_example(), flags=re.MULTILINE)
+    environ = parse_env_file(active)
+
+    assert environ.keys() == {variable.name for variable in known_variables()}
+    assert load(environ) == load({})

@@ -1,0 +1,113 @@
+"""The command line as a newcomer meets it: a process of its own, with a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from betting import embedded
+from betting.config import CHECKOUT, load
+
+Manage = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "home"
+    embedded.remove_state(load({"HARDLINE_HOME": str(tmp_path / "home")}))
+
+
+@pytest.fixture
+def manage(home: Path) -> Manage:
+    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, CHECKOUT / "manage.py", *arguments],
+            env={"PATH": os.defpath, "HARDLINE_HOME": str(home)} | environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_bad_configuration_ends_with_all_its_problems_and_no_traceback(manage: Manage) -> None:
+    done = manage("check", HARDLINE_WEB_PORT="http", HARDLINE_WEB_HOTS="::")
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "HARDLINE_WEB_PORT: 'http' is not a whole number" in done.stderr
+    assert "did you mean HARDLINE_WEB_HOST?" in done.stderr
+
+
+def test_a_home_that_cannot_be_used_ends_with_advice_and_no_traceback(
+    manage: Manage, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = manage("showmigrations", HARDLINE_HOME=str(tmp_path / "file" / "home"))
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "set HARDLINE_HOME" in done.stderr
+
+
+def test_a_command_that_needs_the_servers_starts_them_and_leaves_them_running(
+    manage: Manage,
+) -> None:
+    assert manage("services", "status").returncode == 3
+
+    assert manage("showmigrations").returncode == 0
+
+    status = manage("services", "status")
+    assert status.returncode == 0
+    assert status.stdout.count("running (process") == 2
+
+
+def test_help_starts_nothing(manage: Manage) -> None:
+    assert manage("migrate", "--help").returncode == 0
+    assert manage("help").returncode == 0
+
+    assert manage("services", "status").stdout == "PostgreSQL: stopped\nRedis: stopped\n"
+
+
+def test_services_start_and_stop_do_what_they_say(manage: Manage) -> None:
+    assert manage("services", "start").stdout.count("running (process") == 2
+    assert manage("services", "stop").stdout == "PostgreSQL: stopped\nRedis: stopped\n"
+    assert manage("services", "status").returncode == 3
+
+
+def test_clean_state_stops_the_servers_and_removes_what_they_kept(
+    manage: Manage, home: Path
+) -> None:
+    manage("services", "start")
+
+    done = manage("clean_state")
+
+    assert done.returncode == 0
+    assert f"removed {home}" in done.stdout
+    assert not home.exists()
+
+
+def test_configuration_shows_the_settings_without_the_secrets(manage: Manage) -> None:
+    done = manage(
+        "configuration", HARDLINE_WEB_PORT="8123", REDIS_URL="redis://:hunter2@cache.local/0"
+    )
+    assert "HARDLINE_WEB_PORT=8123" in done.stdout.splitlines()
+    assert "REDIS_URL=(set)" in done.stdout.splitlines()
+    assert "hunter2" not in done.stdout
+
+
+def test_a_configured_server_is_not_ours_to_report_on(manage: Manage) -> None:
+    done = manage(
+        "services", "status", DATABASE_URL="postgresql://db.local/odds", REDIS_URL="redis://cache"
+    )
+    assert done.returncode == 0
+    assert done.stdout == (
+        "PostgreSQL: not ours, set by DATABASE_URL\nRedis: not ours, set by REDIS_URL\n"
+    )

@@ -1,0 +1,43 @@
+"""Real servers for the tests: a PostgreSQL and a Redis of their own, started when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from betting.config import Config, get_config
+from betting.embedded import ensure_running, remove_state
+from streaming import resolve
+from streaming.buffer import redis_client
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Config]:
+    """The configuration of running servers, which end with the session."""
+    config = get_config()
+    ensure_running(config)
+    yield config
+    remove_state(config)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: Config) -> None:
+    """Start the servers before pytest-django makes its database."""
+
+
+@pytest.fixture
+def redis(servers: Config) -> Iterator[Redis]:  # noqa: ARG001 - asks for a fixture
+    """An empty Redis."""
+    client = redis_client()
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """No test sees ids that another test's rows had."""
+    yield
+    resolve.forget()

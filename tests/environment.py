@@ -1,0 +1,22 @@
+"""A pytest plugin, loaded before Django's settings: the tests' own, empty environment.
+
+Variables of the shell that would lead the tests to other servers are dropped: a test flushes the
+Redis that it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+for name in list(os.environ):
+    if name.startswith("HARDLINE_") or name in {"DATABASE_URL", "REDIS_URL"}:
+        del os.environ[name]
+os.environ["HARDLINE_HOME"] = tempfile.mkdtemp(prefix="hardline-test-")
+os.environ["HARDLINE_LOG_LEVEL"] = "WARNING"
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(os.environ["HARDLINE_HOME"], ignore_errors=True)

@@ -1,0 +1,57 @@
+"""Real worker processes on the tests' own database and Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.db import connection
+
+from betting.config import Config
+from betting.embedded import redis_url
+from betting.supervisor import Supervisor
+from streaming.running.processes import value_workers
+from streaming.running.session import workers_answer
+
+DEADLINE_SECONDS = 30.0
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll a condition; what it waits for is named when it does not come."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS:.0f} s for {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def valuers(
+    servers: Config,
+    redis: object,  # noqa: ARG001 - asks for a fixture
+    transactional_db: None,  # noqa: ARG001 - the workers must see what is committed
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Supervisor]:
+    """The coalescing, valuing and major workers, on the tests' database."""
+    settings = connection.settings_dict
+    host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
+    address = f"{host}:{settings['PORT']}/{settings['NAME']}"
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://{user}@{address}")
+    monkeypatch.setenv("REDIS_URL", redis_url(servers))
+    programs = value_workers(servers)
+    supervisor = Supervisor([programs], tmp_path / "logs")
+    supervisor.start()
+    nodes = [
+        argument
+        for program in programs
+        for flag, argument in zip(program.command, program.command[1:], strict=False)
+        if flag == "--hostname"
+    ]
+    try:
+        wait_until(lambda: workers_answer(nodes), "the workers")
+        yield supervisor
+    finally:
+        supervisor.stop()

@@ -1,0 +1,198 @@
+"""`manage.py run --feed` from outside: its processes, its exit, its facts, and what it leaves.
+
+They have a state directory of their own, with its own PostgreSQL and Redis.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import feed_reader
+from tests.integration.feed_reader import Key, Reading
+
+CHECKOUT = Path(__file__).parents[2]
+SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
+FEEDS = CHECKOUT.parent / "shared" / "feeds"
+
+KINDS = ("price", "point", "opened", "suspended", "resumed")
+#: The recordings' own table: answers, quotes, active at the end, and changes by kind.
+PUBLISHED = {
+    "mlb-repeat-poll-2026-08": (4, 9_232, 2_308, (154, 34, 2_308, 0, 0)),
+    "mlb-series-2026-07a": (32, 31_172, 988, (9_523, 2_518, 15_400, 14_412, 0)),
+    "nfl-american-2025": (15, 9_258, 48, (1_351, 1_094, 4_062, 4_038, 24)),
+    "nba-props-2026-03": (14, 11_614, 5_684, (1_336, 48, 5_712, 28, 0)),
+    "soccer-tennis-2026-08": (87, 38_620, 3_163, (12_993, 0, 16_587, 13_490, 66)),
+}
+#: Two recordings of baseball are of the same feed, and would continue each other in one database.
+#: The others have no feed in common, so that one run plays them side by side.
+RUNS = [
+    ["mlb-repeat-poll-2026-08"],
+    ["mlb-series-2026-07a", "nfl-american-2025", "nba-props-2026-03", "soccer-tennis-2026-08"],
+]
+
+Row = dict[str, Any]
+
+# Processes take seconds to start, and many times that on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+COMMAND_SECONDS = 240
+
+
+class Installation:
+    """A checkout's commands on a state directory that nothing else uses."""
+
+    def __init__(self, home: Path) -> None:
+        self._environ = {**os.environ, "HARDLINE_HOME": str(home)}
+
+    def manage(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, CHECKOUT / "manage.py", *arguments],
+            env=self._environ,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+
+    def replay(self, *feeds: Path) -> Row:
+        done = self.manage("run", "--feed", *feeds, "--until-idle", "--json")
+        assert done.returncode == 0, done.stderr
+        facts: Row = json.loads(done.stdout.splitlines()[-1])
+        return facts
+
+    def export(self, table: str, *options: str) -> list[Row]:
+        done = self.manage("export", table, "--format", "jsonl", *options)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Servers that go on from one command to the next."""
+    installed = Installation(tmp_path_factory.mktemp("installation") / "home")
+    assert installed.manage("services", "start").returncode == 0
+    yield installed
+    assert installed.manage("clean_state").returncode == 0
+
+
+@pytest.fixture
+def installation(installed: Installation) -> Iterator[Installation]:
+    """Empty tables."""
+    yield installed
+    assert installed.manage("flush", "--no-input").returncode == 0
+
+
+def assert_facts_are_those_of(facts: Row, *readings: Reading) -> None:
+    assert facts["responses"] == sum(reading.responses for reading in readings)
+    assert facts["quotes_seen"] == sum(reading.quotes_seen for reading in readings)
+    for kind in KINDS:
+        assert facts["changes"][kind] == sum(reading.changes[kind] for reading in readings), kind
+    assert facts["dead_letters"] == 0
+    assert facts["markets_recomputed"] >= facts["markets"] > 0
+    assert facts["recomputes"] > 0
+
+
+def assert_quotes_are_those_of(installation: Installation, *readings: Reading) -> None:
+    rows = installation.export("quotes", "--status", "active")
+    exported = {Key(*(row[column] for column in Key._fields)): row["price"] for row in rows}
+    assert len(exported) == len(rows)
+    assert exported == {k: price for reading in readings for k, price in reading.active.items()}
+
+
+def assert_history_is_that_of(history: list[Row], reading: Reading) -> None:
+    paths = {path for path, _ in reading.offers}
+    rows = (row for row in history if row["feed"].partition("?")[0] in paths)
+    kinds = Counter("suspended" if row["kind"] == "ended" else row["kind"] for row in rows)
+    assert {kind: kinds[kind] for kind in KINDS} == reading.changes
+
+
+def assert_fair_prices_are_sound(installation: Installation) -> None:
+    lines: dict[tuple[Any, ...], float] = defaultdict(float)
+    rows = installation.export("fair_prices")
+    for row in rows:
+        if row["state"] == "ok":
+            lines[line_of(row)] += row["probability"]
+        else:
+            assert row["reason"], row
+            assert row["probability"] is None
+    assert lines
+    assert {line for line, total in lines.items() if abs(total - 1) > 1e-9} == set()
+
+
+def line_of(row: Row) -> tuple[Any, ...]:
+    """Outcomes of one line exclude each other; handicaps of two sides pair up with signs turned."""
+    is_turned = "spreads" in row["market"] and row["outcome"] == row["away"]
+    point = -row["point"] if is_turned else row["point"]
+    return row["event_id"], row["market"], row["participant"], point
+
+
+def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_once(
+    installation: Installation,
+) -> None:
+    reading = feed_reader.read(SIMULATED)
+    assert all(reading.changes.values()), "the recording shows every kind of change"
+    facts = installation.replay(SIMULATED)
+    assert_facts_are_those_of(facts, reading)
+    assert_quotes_are_those_of(installation, reading)
+    assert_fair_prices_are_sound(installation)
+    history = installation.export("line_changes")
+    assert_history_is_that_of(history, reading)
+
+    again = installation.replay(SIMULATED)
+
+    assert set(again["changes"].values()) == {0}
+    assert (again["recomputes"], again["edges_opened"], again["dead_letters"]) == (0, 0, 0)
+    assert again["markets"] == facts["markets"]
+    assert installation.export("line_changes") == history
+
+
+@pytest.mark.parametrize("names", RUNS, ids=" ".join)
+def test_real_recordings_end_in_their_published_figures(
+    installation: Installation, names: list[str]
+) -> None:
+    feeds = [FEEDS / f"{name}.jsonl.gz" for name in names]
+    if not all(feed.is_file() for feed in feeds):
+        pytest.skip("the recorded feeds are not beside the checkout (../shared/feeds)")
+    readings = [feed_reader.read(feed) for feed in feeds]
+
+    facts = installation.replay(*feeds)
+
+    assert_facts_are_those_of(facts, *readings)
+    assert_quotes_are_those_of(installation, *readings)
+    assert_fair_prices_are_sound(installation)
+    history = installation.export("line_changes")
+    for name, reading in zip(names, readings, strict=True):
+        responses, quotes_seen, active, changes = PUBLISHED[name]
+        assert (reading.responses, reading.quotes_seen) == (responses, quotes_seen)
+        assert len(reading.active) == active
+        assert reading.changes == dict(zip(KINDS, changes, strict=True))
+        assert_history_is_that_of(history, reading)
+
+
+def test_an_answer_that_cannot_be_ingested_fails_the_replay_and_is_counted(
+    installation: Installation, tmp_path: Path
+) -> None:
+    refused = tmp_path / "refused.jsonl"
+    refused.write_text(
+        json.dumps(
+            {
+                "received_at": "2026-01-01T18:00:00Z",
+                "provider": "the_odds_api",
+                "request": {"path": "/v4/sports/soccer_epl/odds", "params": {"markets": "h2h"}},
+                "status": 401,
+                "body": {"message": "API key is not valid.", "error_code": "INVALID_KEY"},
+            }
+        )
+    )
+    done = installation.manage("run", "--feed", refused, "--until-idle", "--json")
+    assert done.returncode == 1
+    assert "1 answers were not ingested" in done.stderr
+    assert json.loads(done.stdout)["dead_letters"] == 1

@@ -1,0 +1,214 @@
+"""Rows for tests that need some in the database. Names count up, so that no two collide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from betting.models import (
+    Bookmaker,
+    ChangeKind,
+    Event,
+    EventAlias,
+    Feed,
+    LineChange,
+    Market,
+    Movement,
+    Outcome,
+    Provider,
+    Quote,
+    QuoteStatus,
+    Side,
+    Sport,
+)
+from streaming.models import PollOutcome, PollRun
+from valuation.models import CloseReason, Edge, FairPrice, FairPriceState, RecomputeRun
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+_numbers = count(1)
+
+
+def _next(prefix: str) -> str:
+    return f"{prefix}_{next(_numbers)}"
+
+
+def make_provider(**fields: Any) -> Provider:
+    """A provider that could be polled, were there one at its address."""
+    values = {
+        "key": _next("provider"),
+        "adapter": "the_odds_api",
+        "base_url": "http://127.0.0.1:9",
+        "sports": ["basketball_nba"],
+        "markets": ["h2h"],
+        "regions": ["us"],
+    }
+    return Provider.objects.create(**{**values, **fields})
+
+
+def make_feed(provider: Provider | None = None, **fields: Any) -> Feed:
+    """A feed heard just now."""
+    values = {
+        "provider": provider or make_provider(),
+        "key": f"/v4/sports/{_next('sport')}/odds?markets=h2h",
+        "observed_at": datetime.now(UTC),
+    }
+    return Feed.objects.create(**{**values, **fields})
+
+
+def make_event(provider: Provider | None = None, **fields: Any) -> Event:
+    """An event; given a provider, one that it knows."""
+    values = {
+        "sport": fields.pop("sport", None) or make_sport(),
+        "home": _next("Home"),
+        "away": _next("Away"),
+        "commence_time": NOON + timedelta(days=1),
+    }
+    event = Event.objects.create(**{**values, **fields})
+    if provider is not None:
+        EventAlias.objects.create(event=event, provider=provider, external_id=_next("event"))
+    return event
+
+
+def make_sport(**fields: Any) -> Sport:
+    key = _next("sport")
+    return Sport.objects.create(**{"key": key, "title": key.title(), **fields})
+
+
+def make_bookmaker(**fields: Any) -> Bookmaker:
+    key = _next("book")
+    return Bookmaker.objects.create(**{"key": key, "title": key.title(), **fields})
+
+
+def make_market(event: Event | None = None, **fields: Any) -> Market:
+    return Market.objects.create(**{"event": event or make_event(), "kind": "h2h", **fields})
+
+
+def make_outcome(market: Market, name: str, **fields: Any) -> Outcome:
+    return Outcome.objects.create(market=market, name=name, **fields)
+
+
+def make_quote(outcome: Outcome, feed: Feed, price: float = 2.0, **fields: Any) -> Quote:
+    """An active back price, changed at noon."""
+    values = {
+        "market": outcome.market,
+        "bookmaker": fields.pop("bookmaker", None) or make_bookmaker(),
+        "side": Side.BACK,
+        "status": QuoteStatus.ACTIVE,
+        "source_at": NOON,
+        "changed_at": NOON,
+    }
+    return Quote.objects.create(outcome=outcome, feed=feed, price=price, **{**values, **fields})
+
+
+def make_change(quote: Quote, **fields: Any) -> LineChange:
+    """By default, the change that opened the quote."""
+    values = {
+        "market": quote.market,
+        "kind": ChangeKind.OPENED,
+        "new_price": quote.price,
+        "classification": Movement.MINOR,
+        "received_at": quote.changed_at,
+    }
+    return LineChange.objects.create(quote=quote, **{**values, **fields})
+
+
+def make_fair_price(outcome: Outcome, probability: float | None = 0.5, **fields: Any) -> FairPrice:
+    """A fair price; without a probability, none, with its reason."""
+    is_ok = probability is not None
+    values = {
+        "market": outcome.market,
+        "state": FairPriceState.OK if is_ok else FairPriceState.NONE,
+        "reason": "" if is_ok else "fewer than 3 bookmakers",
+        "method": "power",
+        "books": 5,
+        "version": 1,
+        "valued_at": NOON,
+    }
+    return FairPrice.objects.create(
+        outcome=outcome, probability=probability, **{**values, **fields}
+    )
+
+
+def make_edge(quote: Quote, probability: float = 0.55, **fields: Any) -> Edge:
+    """An open edge on the quote's price."""
+    ev = probability * quote.price - 1
+    values = {
+        "market": quote.market,
+        "opened_at": NOON,
+        "opened_price": quote.price,
+        "opened_probability": probability,
+        "price": quote.price,
+        "ev": ev,
+        "kelly": ev / (quote.price - 1),
+        "advised": 0.02,
+        "hold": 0.04,
+        "books": 5,
+        "peak_ev": ev,
+        "version": 1,
+        "updated_at": NOON,
+    }
+    return Edge.objects.create(quote=quote, probability=probability, **{**values, **fields})
+
+
+def close(edge: Edge) -> Edge:
+    edge.closed_at, edge.close_reason = NOON + timedelta(minutes=5), CloseReason.GONE
+    edge.save(update_fields=["closed_at", "close_reason"])
+    return edge
+
+
+def make_poll_run(provider: Provider, **fields: Any) -> PollRun:
+    values = {"feed": "/v4/sports/x/odds", "outcome": PollOutcome.OK, "duration_ms": 12.5}
+    return PollRun.objects.create(provider=provider, **{**values, **fields})
+
+
+def make_recompute_run(**fields: Any) -> RecomputeRun:
+    values = {
+        "trigger": "batch",
+        "duration_ms": 3.25,
+        "markets": 2,
+        "valued": 1,
+        "edges_opened": 1,
+        "edges_closed": 0,
+    }
+    return RecomputeRun.objects.create(**{**values, **fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """An event with one market on it, quoted, valued and with its history."""
+
+    provider: Provider
+    feed: Feed
+    event: Event
+    market: Market
+    outcomes: list[Outcome]
+    quotes: list[Quote] = field(default_factory=list)
+
+
+def make_board(*prices: tuple[float, float], provider: Provider | None = None) -> Board:
+    """A two-way market, with one bookmaker for each pair of prices.
+
+    Every quote has opened, every outcome a fair price, the first quote an open edge and the
+    last a closed one.
+    """
+    provider = provider or make_provider()
+    feed = make_feed(provider)
+    event = make_event(provider)
+    market = make_market(event)
+    outcomes = [make_outcome(market, name) for name in (event.home, event.away)]
+    board = Board(provider, feed, event, market, outcomes)
+    for pair in prices:
+        bookmaker = make_bookmaker()
+        for outcome, price in zip(outcomes, pair, strict=True):
+            quote = make_quote(outcome, feed, price, bookmaker=bookmaker)
+            make_change(quote)
+            board.quotes.append(quote)
+    for outcome in outcomes:
+        make_fair_price(outcome)
+    if board.quotes:
+        make_edge(board.quotes[0])
+        close(make_edge(board.quotes[-1]))
+    return board

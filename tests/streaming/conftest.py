@@ -1,0 +1,27 @@
+"""A simulated provider that tests poll over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from streaming.simulator.running import RunningSimulator, running_simulator
+from tests.polling import EPL, KEY, KEY_ENV, NBA, STILL
+
+
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[RunningSimulator]:
+    with running_simulator(sports=[EPL, NBA], policy=STILL, api_key=KEY) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(
+    _simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunningSimulator]:
+    """A simulator without faults or past, whose key is in the environment."""
+    monkeypatch.setenv(KEY_ENV, KEY)
+    _simulator.calls.clear()
+    yield _simulator
+    _simulator.faults.clear()

@@ -1,0 +1,101 @@
+"""The command, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streaming.simulator.recorder import record
+from tests.streaming.simulator.conftest import Client
+
+ROOT = Path(__file__).parents[3]
+EPL = "/v4/sports/soccer_epl/odds"
+
+
+def command(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "simulate_provider", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **(environ or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def served(
+    *arguments: str, key: str = "simulator", environ: Mapping[str, str] | None = None
+) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
+    with command("--port", "0", *arguments, environ=environ) as process:
+        assert process.stdout is not None
+        try:
+            announced = process.stdout.readline()
+            yield Client(announced.split()[-1], key), process
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_stops_cleanly(number: signal.Signals) -> None:
+    with served("--sports", "soccer_epl") as (client, process):
+        assert client.get(EPL, regions="eu").status == 200
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_faults_given_at_the_start_are_in_force() -> None:
+    with served("--fault", "soccer_epl=503", "--fault", "*=429:0") as (client, _):
+        assert client.get(EPL, regions="eu").status == 503
+        assert client.get("/v4/sports/baseball_mlb/odds", regions="eu").status == 200
+
+
+def test_the_key_comes_from_the_environment_variable_named() -> None:
+    arguments = ("--api-key-env", "A_KEY_OF_MY_OWN")
+    environ = {"A_KEY_OF_MY_OWN": "open sesame"}
+    with served(*arguments, key="open sesame", environ=environ) as (client, _):
+        assert client.get(EPL, regions="eu").status == 200
+        assert client.send("GET", f"{EPL}?apiKey=simulator&regions=eu").status == 401
+
+
+def test_it_serves_a_recording(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl.gz"
+    record(feed, 1, ("soccer_epl",))
+    with served("--feed", str(feed), "--speed", "5") as (client, _):
+        assert len(client.get(EPL).json()) == 4
+
+
+def test_it_writes_a_recording(tmp_path: Path) -> None:
+    feed, expected = tmp_path / "feed.jsonl.gz", tmp_path / "expected.jsonl.gz"
+    record(expected, 3, ("soccer_epl",), seed=5)
+    arguments = ("--record", str(feed), "--responses", "3", "--sports", "soccer_epl", "--seed", "5")
+    with command(*arguments) as process:
+        assert process.wait(timeout=30) == 0
+    assert feed.read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--host", "0.0.0.0"), "loopback only"),
+        (("--fault", "soccer_epl=rain"), "SPORT=KIND"),
+        (("--sports", "curling"), "curling"),
+        (("--api-key-env", "A_KEY_THAT_IS_NOT_SET"), "A_KEY_THAT_IS_NOT_SET"),
+        (("--feed", "no such file"), "no such file"),
+        (("--speed", "0"), "speed"),
+    ],
+)
+def test_what_it_cannot_do_it_says_in_one_line(arguments: tuple[str, ...], reason: str) -> None:
+    with command("--port", "0", *arguments) as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert reason in err
+    assert "Traceback" not in err

@@ -1,0 +1,98 @@
+"""The coalescing buffer: batches, markers, bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from streaming import buffer
+from streaming.buffer import Flush
+from streaming.core.coalesce import CoalescePolicy
+
+ONE_SHARD = CoalescePolicy(shards=1, batch_changes=5)
+
+pytestmark = pytest.mark.usefixtures("redis")
+
+
+def test_the_first_change_of_an_empty_shard_asks_for_a_flush_after_the_window() -> None:
+    assert buffer.push({7: 1}, ONE_SHARD) == {0: Flush.LATER}
+
+
+def test_further_changes_wait_for_the_flush_already_asked_for() -> None:
+    buffer.push({7: 1}, ONE_SHARD)
+    assert buffer.push({8: 1}, ONE_SHARD) == {}
+
+
+def test_the_change_that_fills_a_batch_asks_for_a_flush_at_once() -> None:
+    buffer.push({7: 4}, ONE_SHARD)
+    assert buffer.push({8: 1}, ONE_SHARD) == {0: Flush.NOW}
+
+
+def test_a_push_larger_than_a_batch_asks_for_a_flush_at_once() -> None:
+    assert buffer.push({7: 12}, ONE_SHARD) == {0: Flush.NOW}
+
+
+def test_every_further_full_batch_asks_again_in_case_the_first_message_is_lost() -> None:
+    asked = [buffer.push({7: 1}, ONE_SHARD) for _ in range(15)]
+    assert asked.count({0: Flush.NOW}) == 3
+
+
+def test_nothing_to_push_asks_for_nothing() -> None:
+    assert buffer.push({}, ONE_SHARD) == {}
+
+
+def test_a_drain_merges_changes_by_market_and_leaves_the_shard_empty() -> None:
+    buffer.push({7: 2, 8: 1}, ONE_SHARD)
+    buffer.push({7: 3}, ONE_SHARD)
+    batch = buffer.drain(0, ONE_SHARD)
+    assert (sorted(batch.market_ids), batch.changes, batch.markets) == ([7, 8], 6, 2)
+    assert buffer.drain(0, ONE_SHARD) == buffer.Batch([], 0, 0)
+    assert buffer.push({7: 1}, ONE_SHARD) == {0: Flush.LATER}
+
+
+def test_a_market_with_a_recompute_on_its_way_is_not_scheduled_again() -> None:
+    buffer.push({7: 1}, ONE_SHARD)
+    buffer.drain(0, ONE_SHARD)
+    buffer.push({7: 1, 8: 1}, ONE_SHARD)
+    assert buffer.drain(0, ONE_SHARD).market_ids == [8]
+
+
+def test_a_market_whose_marker_was_cleared_is_scheduled_again() -> None:
+    buffer.push({7: 1}, ONE_SHARD)
+    buffer.drain(0, ONE_SHARD)
+    buffer.clear_scheduled([7])
+    buffer.push({7: 1}, ONE_SHARD)
+    assert buffer.drain(0, ONE_SHARD).market_ids == [7]
+
+
+def test_a_full_shard_drops_new_markets_counts_them_and_keeps_those_it_has() -> None:
+    policy = replace(ONE_SHARD, buffer_max_markets=2, batch_changes=1000)
+    buffer.push({1: 1, 2: 1}, policy)
+    buffer.push({3: 1, 1: 1}, policy)
+    assert buffer.dropped_hints() == 1
+    assert buffer.pending_markets(policy) == 2
+    assert buffer.drain(0, policy).changes == 3
+
+
+def test_markets_are_spread_over_shards_and_stay_in_theirs() -> None:
+    policy = replace(ONE_SHARD, shards=3, batch_changes=1000)
+    buffer.push(dict.fromkeys(range(30), 1), policy)
+    buffer.push(dict.fromkeys(range(30), 1), policy)
+    drained = [sorted(buffer.drain(shard, policy).market_ids) for shard in range(3)]
+    assert drained == [list(range(shard, 30, 3)) for shard in range(3)]
+
+
+def test_every_key_expires_so_that_a_lost_flush_cannot_block_a_shard(redis: Redis) -> None:
+    buffer.push({7: 1}, ONE_SHARD)
+    assert 0 < redis.pttl("hardline:buffer:0") <= 2000
+    assert 0 < redis.pttl("hardline:buffer:0:changes") <= 2000
+    buffer.drain(0, ONE_SHARD)
+    assert 0 < redis.pttl("hardline:scheduled:7") <= ONE_SHARD.marker_ttl_ms
+
+
+def test_the_same_request_is_claimed_once_within_its_window() -> None:
+    assert buffer.first_within("odds:/h2h", 60_000)
+    assert not buffer.first_within("odds:/h2h", 60_000)
+    assert buffer.first_within("odds:/totals", 60_000)

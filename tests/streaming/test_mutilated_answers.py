@@ -1,0 +1,220 @@
+"""A real answer, mutilated in every way, is ingested whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from betting.models import Provider, Quote, QuoteStatus
+from streaming import resolve
+from streaming.core.failures import ProviderFailure
+from streaming.models import PollOutcome, PollRun
+from streaming.poll import take
+from streaming.providers.base import Request, Response, Secret
+from streaming.providers.http import fetch
+from streaming.providers.registry import adapter
+from streaming.simulator.running import RunningSimulator
+from tests.contract.validity import assert_valid
+from tests.polling import EPL, KEY, config_with, everything_known, polled_provider
+
+CONFIG = config_with()
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A provider that has answered well, its question, and the answer."""
+
+    provider: Provider
+    request: Request
+    response: Response
+
+    def take(self, response: Response) -> PollRun:
+        """Let the provider answer this way, and return the one row it leaves."""
+        known = set(PollRun.objects.values_list("pk", flat=True))
+        source = adapter(self.provider.adapter)
+        take(self.provider, source, self.request, lambda _: response, CONFIG)
+        return PollRun.objects.exclude(pk__in=known).get()
+
+
+@pytest.fixture
+def answered(simulator: RunningSimulator) -> Exchange:
+    provider = polled_provider(simulator)
+    params = {
+        "bookmakers": "pinnacle,betfair_ex_eu",
+        "markets": "h2h,totals",
+        "oddsFormat": "decimal",
+    }
+    request = Request("the_odds_api", simulator.base_url, f"/v4/sports/{EPL}/odds", params)
+    authorisation = adapter(provider.adapter).authorise(request, Secret(KEY))
+    exchange = Exchange(provider, request, fetch(request, authorisation, CONFIG.fetch))
+    assert exchange.take(exchange.response).changes > 20
+    return exchange
+
+
+Place = tuple[Any, ...]
+
+
+def places(node: object, place: Place = ()) -> Iterator[Place]:
+    """The keys and indices that lead to each node inside a JSON value."""
+    children: Sequence[tuple[Any, Any]] = ()
+    if isinstance(node, dict):
+        children = list(node.items())
+    elif isinstance(node, list):
+        children = list(enumerate(node))
+    for key, child in children:
+        yield (*place, key)
+        yield from places(child, (*place, key))
+
+
+def parent_of(tree: Any, place: Place) -> Any:
+    for key in place[:-1]:
+        tree = tree[key]
+    return tree
+
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "", "\x00", "a\x00b", "\ud800", "\udfff\ud800", "😀" * 200, "\u202e", "h2h_lay",
+            "spreads", "NaN", "2.0", "1e400", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59",
+            "2026-02-30T00:00:00Z", "2026-03-01T12:00:00", "2026-03-01T12:00:00+14:00",
+        ]
+    ),
+    st.sampled_from([64, 65, 128, 129, 200, 201, 100_000]).map("x".__mul__),
+    st.text(max_size=8),
+)  # fmt: skip
+NUMBERS = st.one_of(
+    st.sampled_from(
+        [
+            0, -1, 1, -0.0, 1.0000000000000002, 5e-324, 1e6, 1e6 + 1, 1e308, -1e308, 2**31, 2**63,
+            10**400, float("inf"), float("-inf"), float("nan"),
+        ]
+    ),
+    st.floats(),
+    st.integers(),
+)  # fmt: skip
+VALUES = st.one_of(
+    TEXTS, NUMBERS, st.none(), st.booleans(), st.just([]), st.just({}), st.just([[[]]])
+)
+
+
+@st.composite
+def mutilated_trees(draw: st.DrawFn, body: bytes) -> Any:
+    """The answer with a few of its nodes deleted, doubled, swapped or replaced."""
+    tree = json.loads(body)
+    for _ in range(draw(st.integers(0, 4))):
+        found = list(places(tree))
+        if not found:
+            break
+        place = draw(st.sampled_from(found))
+        parent, key = parent_of(tree, place), place[-1]
+        match draw(st.sampled_from(["delete", "replace", "double", "swap"])):
+            case "delete":
+                del parent[key]
+            case "replace":
+                parent[key] = draw(VALUES)
+            case "double" if isinstance(parent, list):
+                parent.append(parent[key])
+            case _:
+                # Any other node's value: right in type now and then, and wrong in place.
+                other = draw(st.sampled_from(found))
+                parent[key] = json.loads(json.dumps(parent_of(tree, other)[other[-1]]))
+    return tree
+
+
+@st.composite
+def mutilated_bodies(draw: st.DrawFn, body: bytes) -> bytes:
+    """Such an answer as bytes, which may in turn be cut short or spoilt."""
+    is_ascii = draw(st.booleans())
+    text = json.dumps(draw(mutilated_trees(body)), ensure_ascii=is_ascii)
+    spoilt = bytearray(text.encode(errors="surrogatepass"))
+    match draw(st.sampled_from(["whole", "whole", "whole", "cut", "splice", "noise"])):
+        case "cut":
+            del spoilt[draw(st.integers(0, len(spoilt))) :]
+        case "splice":
+            at = draw(st.integers(0, len(spoilt)))
+            spoilt[at : at + draw(st.integers(0, 3))] = draw(st.binary(max_size=6))
+        case "noise":
+            spoilt = bytearray(draw(st.binary(max_size=200)))
+    return bytes(spoilt)
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["x-requests-remaining", "x-requests-used", "x-requests-last", "retry-after", "date"]
+    ),
+    st.one_of(TEXTS, NUMBERS.map(str)),
+)
+STATUSES = st.sampled_from([200] * 32 + [204, 301, 401, 404, 422, 429, 500, 503, 599])
+
+
+def active_prices(provider: Provider) -> dict[tuple[Any, ...], float]:
+    """What the database holds as on offer."""
+    fields = (
+        "market__event__aliases__external_id", "bookmaker__key", "market__kind", "market__period",
+        "market__participant", "outcome__name", "outcome__point", "side", "price",
+    )  # fmt: skip
+    rows = Quote.objects.filter(feed__provider=provider, status=QuoteStatus.ACTIVE)
+    return {tuple(key): price for *key, price in rows.values_list(*fields)}
+
+
+def assert_ingested_whole_or_not_at_all(exchange: Exchange, response: Response) -> None:
+    before = everything_known()
+    run = exchange.take(response)
+    source = adapter(exchange.provider.adapter)
+    if run.outcome == PollOutcome.FAILED:
+        assert run.failure_kind in {"transient", "permanent", "data"}
+        assert (run.failure_code == "unstorable") == decodes(exchange, response)
+        assert everything_known() == before
+        return
+    assert run.outcome == PollOutcome.OK
+    snapshot = source.decode(exchange.request, response)
+    assert_valid(snapshot, exchange.request, response)
+    assert active_prices(exchange.provider) == {
+        (
+            event.external_id, quote.bookmaker, quote.kind, quote.period,
+            quote.participant, quote.name, quote.point, quote.side,
+        ): quote.price
+        for event in snapshot.events
+        for quote in event.quotes
+    }  # fmt: skip
+
+
+def decodes(exchange: Exchange, response: Response) -> bool:
+    try:
+        adapter(exchange.provider.adapter).decode(exchange.request, response)
+    except ProviderFailure:
+        return False
+    return True
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    # What the fixtures hold is rolled back to after each example.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_a_mutilated_answer_is_ingested_whole_or_not_at_all(
+    answered: Exchange, data: st.DataObject
+) -> None:
+    good = answered.response
+    response = replace(
+        good,
+        status=data.draw(STATUSES),
+        headers={**good.headers, **data.draw(HEADERS)},
+        body=data.draw(mutilated_bodies(good.body)),
+    )
+    with transaction.atomic():
+        assert_ingested_whole_or_not_at_all(answered, response)
+        transaction.set_rollback(True)
+    resolve.forget()

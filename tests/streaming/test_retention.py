@@ -1,0 +1,151 @@
+"""Retention: what is past it goes, in bounded steps, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db.models import Model
+from django_celery_results.models import TaskResult
+
+from betting.config import RetentionConfig
+from betting.models import LineChange, Quote
+from betting.sql import fetch_all
+from streaming import retention
+from streaming.models import PollRun
+from streaming.retention import prune_old_rows
+from tests.rows import (
+    make_change,
+    make_edge,
+    make_event,
+    make_feed,
+    make_market,
+    make_outcome,
+    make_poll_run,
+    make_provider,
+    make_quote,
+    make_recompute_run,
+)
+from valuation.models import CloseReason, Edge, RecomputeRun
+
+CONFIG = RetentionConfig(
+    poll_run_days=3,
+    recompute_run_days=5,
+    line_change_days=7,
+    closed_edge_days=11,
+    task_result_days=13,
+)
+DAYS = {
+    "streaming_pollrun": 3,
+    "valuation_recomputerun": 5,
+    "betting_linechange": 7,
+    "valuation_edge": 11,
+    "django_celery_results_taskresult": 13,
+}
+
+pytestmark = pytest.mark.django_db
+
+
+def ago(days: float) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def a_quote() -> Quote:
+    market = make_market(make_event())
+    return make_quote(make_outcome(market, "Over"), make_feed(make_provider()))
+
+
+def poll_run(at: datetime) -> Model:
+    return make_poll_run(make_provider(), started_at=at)
+
+
+def recompute_run(at: datetime) -> Model:
+    return make_recompute_run(finished_at=at)
+
+
+def line_change(at: datetime) -> Model:
+    return make_change(a_quote(), recorded_at=at)
+
+
+def closed_edge(at: datetime) -> Model:
+    return make_edge(a_quote(), closed_at=at, close_reason=CloseReason.GONE)
+
+
+def task_result(at: datetime) -> Model:
+    result = TaskResult.objects.create(task_id=f"task-{TaskResult.objects.count()}")
+    TaskResult.objects.filter(pk=result.pk).update(date_done=at)
+    return result
+
+
+TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
+    (PollRun, poll_run),
+    (RecomputeRun, recompute_run),
+    (LineChange, line_change),
+    (Edge, closed_edge),
+    (TaskResult, task_result),
+]
+each_table = pytest.mark.parametrize(
+    ("model", "make"), TABLES, ids=[model.__name__ for model, _ in TABLES]
+)
+
+
+def primary_keys(model: type[Model]) -> set[Any]:
+    return set(model._default_manager.values_list("pk", flat=True))
+
+
+def test_every_table_of_the_retention_is_tested() -> None:
+    assert {model._meta.db_table for model, _ in TABLES} == set(DAYS)
+    assert set(prune_old_rows(CONFIG)) == set(DAYS)
+
+
+@each_table
+def test_rows_past_their_retention_go_and_younger_ones_stay(
+    model: type[Model], make: Callable[[datetime], Model]
+) -> None:
+    table = model._meta.db_table
+    for days in (0.01, 1.0, 300.0):
+        make(ago(DAYS[table] + days))
+    kept = {make(ago(DAYS[table] - days)).pk for days in (0.01, 1.0, DAYS[table])}
+
+    assert prune_old_rows(CONFIG) == {name: 3 if name == table else 0 for name in DAYS}
+    assert primary_keys(model) == kept
+    assert prune_old_rows(CONFIG) == dict.fromkeys(DAYS, 0)
+
+
+def test_an_edge_that_is_open_stays_however_old() -> None:
+    edge = make_edge(a_quote(), opened_at=ago(1_000), updated_at=ago(1_000))
+    prune_old_rows(CONFIG)
+    assert primary_keys(Edge) == {edge.pk}
+
+
+def test_a_quote_outlives_its_history() -> None:
+    change = line_change(ago(100))
+    prune_old_rows(CONFIG)
+    assert Quote.objects.count() == 1
+    assert not LineChange.objects.filter(pk=change.pk).exists()
+
+
+@each_table
+def test_no_statement_deletes_more_than_its_bound(
+    model: type[Model],
+    make: Callable[[datetime], Model],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(5):
+        make(ago(400))
+    table = model._meta.db_table
+    deleted: list[int] = []
+
+    def counted(statement: str, parameters: Any) -> list[Any]:
+        rows = fetch_all(statement, parameters)
+        if f"DELETE FROM {table} " in statement:
+            deleted.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(retention, "fetch_all", counted)
+    monkeypatch.setattr(retention, "ROWS_PER_STATEMENT", 2)
+
+    assert prune_old_rows(CONFIG)[table] == 5
+    assert deleted == [2, 2, 1, 0]

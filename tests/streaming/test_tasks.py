@@ -1,0 +1,339 @@
+"""The tasks as messages: where each goes, when it is due, and how long it may take.
+
+What is sent is read back from the broker, a real Redis.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import Task
+from django.conf import settings
+from redis import Redis
+
+from betting.celery import app
+from betting.config import Config, get_config
+from betting.models import LineChange, Market
+from streaming import buffer, tasks
+from streaming.ingest import MarketChange
+from streaming.models import PollRun
+from streaming.simulator.running import RunningSimulator
+from tests.polling import polled_provider
+from tests.rows import make_market, make_provider
+from valuation import tasks as valuation_tasks
+
+QUEUES = [queue.name for queue in settings.CELERY_TASK_QUEUES]
+POLICY = get_config().coalesce
+SHARDS = POLICY.shards
+
+
+def our_tasks() -> list[Task[Any, Any]]:
+    app.loader.import_default_modules()
+    return [task for name, task in app.tasks.items() if not name.startswith("celery.")]
+
+
+def by_name(task: Task[Any, Any]) -> str:
+    return str(task.name)
+
+
+every_task = pytest.mark.parametrize("task", our_tasks(), ids=by_name)
+late_tasks = [task for task in our_tasks() if task.acks_late]
+
+
+# --- What holds for every task ---
+
+
+def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
+    assert (
+        {task.name for task in our_tasks()}
+        == set(settings.CELERY_TASK_ROUTES)
+        == {
+            "streaming.coalesce_line_changes",
+            "streaming.poll_provider",
+            "streaming.prune",
+            "streaming.sweep",
+            "streaming.tick",
+            "valuation.recompute_markets",
+        }
+    )
+
+
+@every_task
+def test_a_task_is_named_for_its_app_and_not_for_where_its_code_lies(task: Task[Any, Any]) -> None:
+    package, _, module = task.__module__.partition(".")
+    assert module == "tasks"
+    assert task.name == f"{package}.{task.__name__}"
+
+
+@every_task
+def test_a_task_has_a_route_to_a_declared_queue(task: Task[Any, Any]) -> None:
+    assert settings.CELERY_TASK_ROUTES[task.name]["queue"] in QUEUES
+    assert not settings.CELERY_TASK_CREATE_MISSING_QUEUES
+
+
+@every_task
+def test_a_task_takes_json_and_keeps_no_result(task: Task[Any, Any]) -> None:
+    assert task.serializer == "json"
+    assert task.ignore_result
+    assert settings.CELERY_ACCEPT_CONTENT == ["json"]
+
+
+@every_task
+def test_a_task_says_why_it_may_be_delivered_twice(task: Task[Any, Any]) -> None:
+    assert "Idempotent" in str(task.run.__doc__)
+
+
+@pytest.mark.parametrize("task", late_tasks, ids=by_name)
+def test_a_task_that_is_acknowledged_late_ends_before_it_is_delivered_again(
+    task: Task[Any, Any],
+) -> None:
+    soft = task.soft_time_limit or app.conf.task_soft_time_limit
+    hard = task.time_limit or app.conf.task_time_limit
+    visible_again = app.conf.broker_transport_options["visibility_timeout"]
+    countdown = max(POLICY.batch_ms, POLICY.debounce_ms) / 1000
+    assert soft < hard
+    assert countdown + hard < visible_again
+
+
+def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or_short() -> None:
+    in_threads = {
+        task.name: task.acks_late
+        for task in our_tasks()
+        if settings.CELERY_TASK_ROUTES[task.name]["queue"] == "poll"
+    }
+    # A tick is one statement, which has a timeout of its own, and a few messages.
+    assert in_threads == {
+        "streaming.tick": True,
+        "streaming.poll_provider": False,
+        "streaming.prune": False,
+    }
+    assert "statement_timeout=30s" in settings.DATABASES["default"]["OPTIONS"]["options"]
+
+
+def test_beat_sends_known_tasks_that_expire() -> None:
+    entries: list[Any] = list(settings.CELERY_BEAT_SCHEDULE.values())
+    assert {entry["task"] for entry in entries} == {
+        "streaming.tick",
+        "streaming.sweep",
+        "streaming.prune",
+    }
+    for entry in entries:
+        # A backlog that built up while no worker ran is not worked off beat by beat.
+        assert entry["schedule"] <= entry["options"]["expires"] <= 2 * entry["schedule"]
+
+
+# --- What is sent ---
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it lies on the broker."""
+
+    task: str
+    args: list[Any]
+    eta: datetime | None
+    expires: datetime | None
+
+    def is_due_in(self, seconds: float, *, since: datetime) -> bool:
+        """Whether it was told, some time between then and now, to wait for so long."""
+        wait = timedelta(seconds=seconds)
+        return self.eta is not None and since + wait <= self.eta <= datetime.now(UTC) + wait
+
+
+def messages(redis: Redis, queue: str) -> list[Message]:
+    """What waits in a queue, oldest first."""
+    found = []
+    for raw in reversed(redis.lrange(queue, 0, -1)):
+        envelope = json.loads(raw)
+        headers = envelope["headers"]
+        assert envelope["content-type"] == "application/json"
+        args, kwargs, _ = json.loads(base64.b64decode(envelope["body"]))
+        assert kwargs == {}
+        found.append(
+            Message(headers["task"], args, *map(_time, (headers["eta"], headers["expires"])))
+        )
+    return found
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def all_messages(redis: Redis) -> dict[str, list[Message]]:
+    return {queue: found for queue in QUEUES if (found := messages(redis, queue))}
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A little before whatever the test sends."""
+    return datetime.now(UTC)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **coalesce: Any) -> None:
+    """Let the tasks run under another coalescing policy."""
+    usual = get_config()
+    config = replace(usual, coalesce=replace(usual.coalesce, **coalesce))
+
+    def configured() -> Config:
+        return config
+
+    for module in (tasks, valuation_tasks):
+        monkeypatch.setattr(module, "get_config", configured)
+
+
+def minor(market_id: int, changes: int = 1) -> MarketChange:
+    return MarketChange(market_id, changes, is_major=False)
+
+
+def major(market_id: int) -> MarketChange:
+    return MarketChange(market_id, 1, is_major=True)
+
+
+def test_major_moves_are_sent_at_once_on_their_own_queue(redis: Redis) -> None:
+    tasks.send_changes([major(5), major(7)])
+    assert all_messages(redis) == {
+        "major": [Message("valuation.recompute_markets", [[5, 7], "major"], None, None)]
+    }
+    assert buffer.pending_markets(POLICY) == 0
+
+
+def test_minor_moves_wait_in_the_buffer_for_one_flush_a_shard(redis: Redis, now: datetime) -> None:
+    tasks.send_changes([minor(number) for number in range(1, 9)])
+    tasks.send_changes([minor(number) for number in range(1, 9)])
+    sent = all_messages(redis)
+    assert sent.keys() == {"coalesce"}
+    assert sorted(each.args for each in sent["coalesce"]) == [[shard] for shard in range(SHARDS)]
+    assert {each.task for each in sent["coalesce"]} == {"streaming.coalesce_line_changes"}
+    assert all(each.is_due_in(POLICY.batch_ms / 1000, since=now) for each in sent["coalesce"])
+    assert buffer.pending_markets(POLICY) == 8
+
+
+def test_a_full_batch_is_flushed_without_waiting(redis: Redis) -> None:
+    tasks.send_changes([minor(SHARDS, changes=50)])
+    assert all_messages(redis) == {
+        "coalesce": [Message("streaming.coalesce_line_changes", [0], None, None)]
+    }
+
+
+def test_a_market_that_was_only_heard_again_counts_as_one_change(redis: Redis) -> None:
+    tasks.send_changes([minor(SHARDS, changes=0)])
+    assert len(messages(redis, "coalesce")) == 1
+    assert buffer.drain(0, POLICY).changes == 1
+
+
+def test_major_and_minor_moves_of_one_answer_go_their_own_ways(redis: Redis) -> None:
+    tasks.send_changes([minor(1), major(2), minor(3)])
+    (urgent,) = messages(redis, "major")
+    assert urgent.args == [[2], "major"]
+    assert buffer.pending_markets(POLICY) == 2
+
+
+def test_no_change_sends_nothing(redis: Redis) -> None:
+    tasks.send_changes([])
+    assert all_messages(redis) == {}
+
+
+def test_a_batch_of_nothing_to_wait_for_is_flushed_at_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, batch_ms=0)
+    tasks.send_changes([minor(1)])
+    (flush,) = messages(redis, "coalesce")
+    assert flush.eta is None
+
+
+def test_a_flush_becomes_one_recompute_that_is_held_back_for_further_changes(
+    redis: Redis, now: datetime
+) -> None:
+    buffer.push({SHARDS: 1, 2 * SHARDS: 3}, POLICY)
+    tasks.coalesce_line_changes(0)
+    sent = all_messages(redis)
+    assert sent.keys() == {"valuation"}
+    (held,) = sent["valuation"]
+    assert (held.task, sorted(held.args[0]), held.args[1]) == (
+        "valuation.recompute_markets",
+        [SHARDS, 2 * SHARDS],
+        "batch",
+    )
+    assert held.is_due_in(POLICY.debounce_ms / 1000, since=now)
+
+
+def test_without_debounce_a_recompute_is_due_at_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, debounce_ms=0)
+    buffer.push({SHARDS: 1}, POLICY)
+    tasks.coalesce_line_changes(0)
+    (sent,) = messages(redis, "valuation")
+    assert sent.eta is None
+
+
+def test_a_flush_of_an_empty_shard_sends_nothing(redis: Redis) -> None:
+    tasks.coalesce_line_changes(0)
+    assert all_messages(redis) == {}
+
+
+def test_many_markets_are_split_into_messages_of_bounded_size(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, recompute_markets=3)
+    valuation_tasks.send_recomputes(range(1, 9), "sweep")
+    sent = messages(redis, "valuation")
+    assert [each.args for each in sent] == [
+        [[1, 2, 3], "sweep"],
+        [[4, 5, 6], "sweep"],
+        [[7, 8], "sweep"],
+    ]
+    assert {each.eta for each in sent} == {None}
+
+
+@pytest.mark.django_db
+def test_a_tick_orders_one_poll_of_each_provider_that_expires_with_its_interval(
+    redis: Redis, now: datetime
+) -> None:
+    ids = [make_provider(interval_seconds=20.0).pk for _ in range(3)]
+    make_provider(enabled=False)
+
+    tasks.tick()
+    tasks.tick()
+
+    sent = all_messages(redis)
+    assert sent.keys() == {"poll"}
+    assert sorted(each.args for each in sent["poll"]) == [[provider] for provider in sorted(ids)]
+    for each in sent["poll"]:
+        assert each.task == "streaming.poll_provider"
+        assert each.eta is None
+        assert each.expires is not None
+        assert now <= each.expires - timedelta(seconds=20) <= datetime.now(UTC)
+
+
+@pytest.mark.django_db
+def test_a_poll_sends_on_every_market_that_it_changed(
+    redis: Redis, simulator: RunningSimulator
+) -> None:
+    provider = polled_provider(simulator)
+    tasks.poll_provider(provider.pk)
+    assert PollRun.objects.get().changes == LineChange.objects.count() > 100
+    # First prices are news, not moves: nothing major.
+    assert all_messages(redis).keys() == {"coalesce"}
+    markets = set(Market.objects.values_list("pk", flat=True))
+    drained = [buffer.drain(shard, POLICY) for shard in range(SHARDS)]
+    assert {market for batch in drained for market in batch.market_ids} == markets
+    assert sum(batch.changes for batch in drained) == LineChange.objects.count()
+
+
+@pytest.mark.django_db
+def test_a_sweep_sends_the_markets_that_wait_too_long(redis: Redis) -> None:
+    forgotten = make_market(version=1, dirty_at=datetime.now(UTC) - timedelta(seconds=10))
+    make_market(version=1, dirty_at=datetime.now(UTC))
+    make_market(version=1, valued_version=1)
+    tasks.sweep()
+    tasks.sweep()
+    assert all_messages(redis) == {
+        "valuation": [Message("valuation.recompute_markets", [[forgotten.pk], "sweep"], None, None)]
+    }

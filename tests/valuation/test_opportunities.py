@@ -1,0 +1,194 @@
+"""Covers, arbitrages and middles: what bets on one market are worth together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from betting.models import Clock, Market, QuoteStatus, Side
+from tests import rows
+from valuation.opportunities import (
+    MAX_MIDDLES,
+    Bet,
+    Opportunities,
+    Selection,
+    find,
+    load,
+)
+
+HOME, AWAY = "Harbour Gulls", "Mill Otters"
+WIN, DRAW, LOSE = Selection(HOME), Selection("Draw"), Selection(AWAY)
+
+
+def back(selection: Selection, odds: float, bookmaker: str = "ace") -> Bet:
+    return Bet(selection, Side.BACK, bookmaker, odds, odds)
+
+
+def lay(selection: Selection, odds: float) -> Bet:
+    """A lay bet by the odds of its complement."""
+    return Bet(selection, Side.LAY, "exchange", 1 + 1 / (odds - 1), odds)
+
+
+def found(*bets: Bet, selections: tuple[Selection, ...] = ()) -> Opportunities:
+    known = selections or tuple(dict.fromkeys(bet.selection for bet in bets))
+    return find(known, bets, home=HOME, away=AWAY)
+
+
+def total(name: str, points: float) -> Selection:
+    return Selection(name, points, points)
+
+
+def spread(name: str, points: float) -> Selection:
+    return Selection(name, points, points if name == HOME else -points)
+
+
+def test_a_published_arbitrage() -> None:
+    (cover,) = found(back(WIN, 3.10), back(DRAW, 3.50), back(LOSE, 3.10)).arbitrages
+
+    assert round(cover.profit, 4) == 0.0743
+    assert [round(stake, 4) for stake in cover.stakes] == [0.3465, 0.3069, 0.3465]
+
+
+def test_each_outcome_is_covered_at_its_best_price() -> None:
+    bets = [back(WIN, 2.0), back(WIN, 2.2, "best"), back(LOSE, 1.8, "best"), back(LOSE, 1.7)]
+
+    (cover,) = found(*bets).covers
+
+    assert [bet.bookmaker for bet in cover.bets] == ["best", "best"]
+    assert not cover.is_arbitrage
+
+
+def test_a_line_that_lacks_an_outcome_is_no_cover() -> None:
+    offers = found(back(WIN, 3.10), back(LOSE, 3.10), selections=(WIN, DRAW, LOSE))
+
+    assert offers.covers == ()
+
+
+def test_a_single_outcome_is_no_cover() -> None:
+    assert found(back(WIN, 3.0)).covers == ()
+
+
+def test_outcomes_of_different_lines_do_not_cover_each_other() -> None:
+    offers = found(
+        back(total("Over", 47.5), 2.2), back(total("Under", 48.5), 2.2),
+        selections=tuple(total(name, at) for name in ("Over", "Under") for at in (47.5, 48.5)),
+    )  # fmt: skip
+
+    assert offers.covers == ()
+    assert [middle.gap for middle in offers.middles] == [1.0]
+
+
+def test_backing_and_laying_one_outcome_covers_it_whatever_else_there_is() -> None:
+    (cover,) = found(back(WIN, 2.2), lay(WIN, 1.9), selections=(WIN, DRAW, LOSE)).covers
+
+    assert [bet.side for bet in cover.bets] == [Side.BACK, Side.LAY]
+    assert cover.booksum == pytest.approx(1 / 2.2 + 1 / 1.9)
+
+
+def test_the_lowest_booksum_comes_first() -> None:
+    offers = found(
+        back(total("Over", 1.5), 1.9), back(total("Under", 1.5), 1.9),
+        back(total("Over", 2.5), 2.1), back(total("Under", 2.5), 2.1),
+    )  # fmt: skip
+
+    assert [cover.bets[0].selection.line for cover in offers.covers] == [2.5, 1.5]
+
+
+def test_a_spread_has_its_middle_between_the_two_margins() -> None:
+    offers = found(back(spread(HOME, -2.5), 1.95), back(spread(AWAY, 4.5), 1.95))
+
+    (middle,) = offers.middles
+    assert (middle.above.selection.name, middle.below.selection.name) == (HOME, AWAY)
+    assert middle.gap == 2.0
+    assert (round(middle.worst, 4), round(middle.best, 4)) == (-0.025, 0.95)
+
+
+def test_the_two_sides_of_one_line_leave_no_middle() -> None:
+    assert found(back(spread(HOME, -3.5), 1.9), back(spread(AWAY, 3.5), 1.9)).middles == ()
+    assert found(back(total("Over", 47.0), 1.9), back(total("Under", 47.0), 1.9)).middles == ()
+
+
+def test_the_two_sides_of_a_gap_that_both_lose_are_no_middle() -> None:
+    assert found(back(total("Over", 48.5), 1.9), back(total("Under", 47.5), 1.9)).middles == ()
+
+
+def test_only_so_many_middles_are_reported() -> None:
+    bets = [back(total(name, float(at)), 1.9) for name in ("Over", "Under") for at in range(20)]
+
+    assert len(found(*bets).middles) == MAX_MIDDLES
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([WIN, DRAW, LOSE]), st.floats(1.01, 50)), min_size=3, max_size=9
+    )
+)
+def test_a_covers_bets_all_return_the_same(offers: list[tuple[Selection, float]]) -> None:
+    for cover in found(*(back(*offer) for offer in offers)).covers:
+        returns = [stake * bet.odds for stake, bet in zip(cover.stakes, cover.bets, strict=True)]
+        assert sum(cover.stakes) == pytest.approx(1)
+        assert returns == pytest.approx([1 + cover.profit] * len(returns))
+
+
+class TestLoading:
+    """From the database."""
+
+    pytestmark = pytest.mark.django_db
+
+    def opportunities(self, market: Market) -> Opportunities:
+        return load(market, datetime.now(UTC))
+
+    def test_the_best_prices_of_a_market_are_found(self) -> None:
+        board = rows.make_board((2.25, 1.5), (1.8, 2.125))
+
+        (cover,) = self.opportunities(board.market).arbitrages
+
+        assert [bet.price for bet in cover.bets] == [2.25, 2.125]
+
+    @pytest.mark.parametrize("status", [QuoteStatus.SUSPENDED, QuoteStatus.QUARANTINED])
+    def test_a_quote_that_cannot_be_bet_on_is_left_out(self, status: QuoteStatus) -> None:
+        board = rows.make_board((2.25, 1.5))
+        board.quotes[0].status = status
+        board.quotes[0].save()
+
+        assert self.opportunities(board.market).covers == ()
+
+    @pytest.mark.parametrize(
+        ("clock", "minutes", "are_found"),
+        [(Clock.WALL, 1, True), (Clock.WALL, 3, False), (Clock.RECORDED, 3, True)],
+    )
+    def test_silence_closes_a_live_feed_and_no_recorded_one(
+        self, clock: Clock, minutes: int, are_found: bool
+    ) -> None:
+        provider = rows.make_provider(clock=clock, stale_after_seconds=120)
+        board = rows.make_board((2.25, 1.5), provider=provider)
+        observed_at = datetime.now(UTC) - timedelta(minutes=minutes)
+        provider.feeds.update(observed_at=observed_at)
+        board.market.changed_at = observed_at
+
+        assert bool(self.opportunities(board.market).covers) == are_found
+
+    def test_commission_is_taken_off(self) -> None:
+        board = rows.make_board()
+        exchange = rows.make_bookmaker(commission=0.05)
+        for outcome in board.outcomes:
+            rows.make_quote(outcome, board.feed, 2.0, bookmaker=exchange)
+        rows.make_quote(board.outcomes[0], board.feed, 2.0, bookmaker=exchange, side=Side.LAY)
+
+        covers = self.opportunities(board.market).covers
+
+        assert [[bet.odds for bet in cover.bets] for cover in covers] == [[1.95, 1.95]] * 2
+
+    def test_it_takes_as_many_statements_for_ten_times_the_quotes(
+        self, django_assert_num_queries: Any
+    ) -> None:
+        small = rows.make_board((2.25, 1.5)).market
+        large = rows.make_board(*[(2.25, 1.5)] * 10).market
+
+        for market in (small, large):
+            with django_assert_num_queries(3):
+                self.opportunities(Market.objects.select_related("event").get(pk=market.pk))

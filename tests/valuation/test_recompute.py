@@ -1,0 +1,238 @@
+"""Recompute: stale markets in, fair prices and edges out, whoever else is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from betting.models import Bookmaker, Clock, Event, Feed, Market, Provider, Quote
+from streaming.core.movement import MovementPolicy
+from streaming.core.snapshot import SnapshotQuote
+from streaming.ingest import ingest
+from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from valuation.board import value
+from valuation.models import Edge, FairPrice, RecomputeRun
+from valuation.policy import ValuationPolicy
+from valuation.recompute import RecomputeResult, read, recompute, write
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
+
+POLICY = ValuationPolicy()
+BOOKS = ("ace", "bay", "cap", "dot", "elm")
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return make_provider()
+
+
+def even(books: Iterable[str] = BOOKS) -> list[SnapshotQuote]:
+    """A fair coin at a 5 % margin, at every bookmaker."""
+    return [quote(book, name, 1.905) for book in books for name in (HOME, AWAY)]
+
+
+def take(provider: Provider, quotes: list[SnapshotQuote], seconds: float = 0) -> list[int]:
+    result = ingest(provider.pk, snapshot([event(quotes)], seconds), MovementPolicy())
+    return [change.market_id for change in result.markets]
+
+
+def revalue(market_ids: list[int]) -> RecomputeResult:
+    return recompute(market_ids, "batch", POLICY)
+
+
+def test_a_market_is_valued_at_its_version(provider: Provider) -> None:
+    result = revalue(take(provider, even()))
+
+    market = Market.objects.get()
+    fair = FairPrice.objects.all()
+    assert list(result.valued) == [market.pk]
+    assert market.valued_version == market.version == 1
+    assert market.dirty_at is None
+    assert [price.probability for price in fair] == pytest.approx([0.5, 0.5])
+    assert {(price.state, price.books, price.method, price.version) for price in fair} == {
+        ("ok", 5, "power", 1)
+    }
+    assert all(latency > 0 for latency in result.latencies_ms)
+
+
+def test_a_market_at_its_version_is_skipped_and_counted(provider: Provider) -> None:
+    markets = take(provider, even())
+    revalue(markets)
+    assert revalue(markets) == RecomputeResult()
+    latest = RecomputeRun.objects.latest("id")
+    assert (latest.markets, latest.valued) == (1, 0)
+
+
+def test_too_few_books_leave_no_fair_value_and_say_why(provider: Provider) -> None:
+    revalue(take(provider, even(BOOKS[:2])))
+    for price in FairPrice.objects.all():
+        assert (price.state, price.probability) == ("none", None)
+        assert price.reason == "too few bookmakers quote this line"
+
+
+def test_a_fair_price_is_never_repeated_once_the_rules_are_not_met(provider: Provider) -> None:
+    revalue(take(provider, even()))
+    revalue(take(provider, even(BOOKS[:2]), 60))
+    assert {price.state for price in FairPrice.objects.all()} == {"none"}
+    revalue(take(provider, [], 120))
+    assert {price.reason for price in FairPrice.objects.all()} == {"no active quotes"}
+
+
+def test_a_generous_quote_opens_an_edge_measured_by_the_others(provider: Provider) -> None:
+    generous = [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    result = revalue(take(provider, generous))
+
+    edge = Edge.objects.get()
+    assert result.edges_opened == 1
+    assert edge.quote.bookmaker.key == "elm"
+    assert edge.probability == pytest.approx(0.5)
+    assert edge.ev == pytest.approx(0.05)
+    assert edge.kelly == pytest.approx(0.05 / 1.1)
+    assert edge.advised == pytest.approx(min(0.02, 0.25 * 0.05 / 1.1))
+    assert edge.books == 4
+    assert edge.closed_at is None
+
+
+def test_an_edge_stays_the_same_row_while_it_lasts_and_keeps_its_peak(provider: Provider) -> None:
+    for seconds, price in enumerate((2.10, 2.16, 2.06)):
+        quotes = [*even(BOOKS[:4]), quote("elm", HOME, price), quote("elm", AWAY, 1.75)]
+        revalue(take(provider, quotes, seconds))
+
+    edge = Edge.objects.get()
+    assert (edge.opened_price, edge.price) == (2.10, 2.06)
+    assert edge.peak_ev == pytest.approx(0.08)
+    assert edge.ev == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [
+        ([quote("elm", HOME, 1.9), quote("elm", AWAY, 1.9)], "gone"),
+        ([], "suspended"),
+    ],
+)
+def test_an_edge_closes_with_its_reason(
+    provider: Provider, later: list[SnapshotQuote], reason: str
+) -> None:
+    generous = [quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    revalue(take(provider, [*even(BOOKS[:4]), *generous]))
+    result = revalue(take(provider, [*even(BOOKS[:4]), *later], 60))
+    edge = Edge.objects.get()
+    assert result.edges_closed == 1
+    assert edge.closed_at is not None
+    assert edge.close_reason == reason
+
+
+def test_an_edge_closes_when_the_others_are_too_few(provider: Provider) -> None:
+    generous = [quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    revalue(take(provider, [*even(BOOKS[:4]), *generous]))
+    revalue(take(provider, [*even(BOOKS[:1]), *generous], 60))
+    assert Edge.objects.get().close_reason == "no_fair_value"
+
+
+def test_an_edge_closes_when_its_event_ends(provider: Provider) -> None:
+    quotes = [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    result = ingest(provider.pk, snapshot([event(quotes, starts=30)]), MovementPolicy())
+    revalue([change.market_id for change in result.markets])
+    result = ingest(provider.pk, snapshot([], 60), MovementPolicy())
+    revalue([change.market_id for change in result.markets])
+    assert Edge.objects.get().close_reason == "event_ended"
+
+
+def test_an_edge_can_open_again(provider: Provider) -> None:
+    for seconds, price in enumerate((2.10, 1.90, 2.10)):
+        quotes = [*even(BOOKS[:4]), quote("elm", HOME, price), quote("elm", AWAY, 1.75)]
+        revalue(take(provider, quotes, seconds))
+    assert Edge.objects.count() == 2
+    assert Edge.objects.filter(closed_at=None).count() == 1
+
+
+def test_an_older_computation_never_overwrites_a_newer_one(provider: Provider) -> None:
+    markets = take(provider, even())
+    old = read(markets)
+    quotes = [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    revalue(take(provider, quotes, 60))
+
+    with transaction.atomic():
+        late = write(old, value(old.board, POLICY), POLICY)
+
+    assert (list(late.valued), late.edges_opened, late.edges_closed) == ([], 0, 0)
+    assert {price.version for price in FairPrice.objects.all()} == {2}
+    assert Edge.objects.filter(closed_at=None).count() == 1
+
+
+def test_a_change_between_reading_and_writing_leaves_the_market_stale(
+    provider: Provider,
+) -> None:
+    markets = take(provider, even())
+    seen = read(markets)
+    take(provider, [*even(BOOKS[:4]), quote("elm", HOME, 1.95), quote("elm", AWAY, 1.9)], 60)
+
+    with transaction.atomic():
+        write(seen, value(seen.board, POLICY), POLICY)
+
+    market = Market.objects.get()
+    assert (market.valued_version, market.version) == (1, 2)
+    assert market.dirty_at is not None
+    assert list(revalue(markets).valued) == markets
+
+
+def test_a_bookmaker_without_weight_is_not_heard_but_has_edges(provider: Provider) -> None:
+    quotes = [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    markets = take(provider, quotes)
+    Bookmaker.objects.filter(key="elm").update(weight=0)
+    revalue(markets)
+    assert {price.books for price in FairPrice.objects.all()} == {4}
+    assert Edge.objects.get().quote.bookmaker.key == "elm"
+
+
+def test_the_quotes_of_a_silent_feed_price_nothing(provider: Provider) -> None:
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=60)
+    markets = take(provider, even())
+    Feed.objects.update(observed_at=timezone.now() - timedelta(seconds=61))
+    revalue(markets)
+    assert {price.reason for price in FairPrice.objects.all()} == {
+        "too few bookmakers have fresh quotes"
+    }
+
+
+def test_a_recording_however_old_is_valued_as_it_was_at_the_time(provider: Provider) -> None:
+    revalue(take(provider, even()))
+    assert Feed.objects.get().observed_at < timezone.now() - timedelta(days=1)
+    assert {price.state for price in FairPrice.objects.all()} == {"ok"}
+
+
+def test_edges_carry_their_warnings(provider: Provider) -> None:
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=1000)
+    quotes = [*even(BOOKS[:3]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    markets = take(provider, quotes)
+    Feed.objects.update(observed_at=timezone.now() - timedelta(seconds=900))
+    Event.objects.update(status="live")
+    revalue(markets)
+    assert set(Edge.objects.get().warnings) == {"in_play", "near_stale", "few_books"}
+
+
+def test_unknown_markets_are_ignored() -> None:
+    assert revalue([987_654_321]) == RecomputeResult()
+    assert revalue([]) == RecomputeResult()
+
+
+def test_every_ok_line_sums_to_one(provider: Provider) -> None:
+    quotes = [
+        quote(book, name, price + step * 0.01, kind="totals", point=point)
+        for step, book in enumerate(BOOKS)
+        for point in (7.5, 8.5, 9.5)
+        for name, price in (("Over", 1.6 + point / 20), ("Under", 2.1 - point / 40))
+    ]
+    revalue(take(provider, quotes))
+    totals: dict[float | None, float] = {}
+    for price in FairPrice.objects.select_related("outcome"):
+        assert price.probability is not None
+        line = price.outcome.line
+        totals[line] = totals.get(line, 0.0) + price.probability
+    assert list(totals.values()) == pytest.approx([1.0, 1.0, 1.0], abs=1e-9)
+    assert Quote.objects.count() == 30

@@ -1,0 +1,1 @@
+"""Quotes in, fair prices and edges out."""

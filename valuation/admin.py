@@ -1,0 +1,201 @@
+"""What the quotes are worth, for operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin import shown
+from betting.admin.facts import FactAdmin
+from betting.admin.themed import badge
+from valuation.models import Edge, FairPrice, FairPriceState, RecomputeRun
+
+
+@admin.register(FairPrice)
+class FairPriceAdmin(FactAdmin):
+    """The consensus of every outcome, or why there is none."""
+
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "selection",
+        "fair",
+        "odds",
+        "books",
+        "method",
+        "verdict",
+        "valued_at",
+    )
+    list_display_links = ("id", "selection")
+    list_filter = ("state", "method", "market__event__sport", ("valued_at", RangeDateTimeFilter))
+    search_fields = (
+        "outcome__name",
+        "market__participant",
+        "=market__kind",
+        "market__event__home",
+        "market__event__away",
+        "reason",
+    )
+    list_select_related = ("outcome", "market__event")
+
+    @admin.display(description="event")
+    def event(self, price: FairPrice) -> str:
+        """The event that is bet on."""
+        return str(price.market.event)
+
+    @admin.display(description="selection")
+    def selection(self, price: FairPrice) -> str:
+        """The outcome with its point."""
+        return str(price.outcome)
+
+    @admin.display(description="probability", ordering="probability")
+    def fair(self, price: FairPrice) -> str:
+        """The consensus probability."""
+        return shown.percent(price.probability)
+
+    @admin.display(description="fair odds")
+    def odds(self, price: FairPrice) -> str:
+        """Decimal odds without margin."""
+        return shown.odds(price.fair_odds)
+
+    @badge(
+        "state", "state", {FairPriceState.OK.value: "success", FairPriceState.NONE.value: "warning"}
+    )
+    def verdict(self, price: FairPrice) -> tuple[str, str]:
+        """Whether there is a fair price, and why not."""
+        return price.state, price.reason or price.get_state_display()
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Open edges, or closed ones."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """The two there are."""
+        return [("open", "open"), ("closed", "closed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Edge]) -> QuerySet[Edge]:  # noqa: ARG002 - Django's signature
+        """The edges of that state; all of them without a choice."""
+        if self.value() is None:
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "open")
+
+
+@admin.register(Edge)
+class EdgeAdmin(FactAdmin):
+    """Edges from when they opened until they closed."""
+
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "side",
+        "odds",
+        "fair_odds",
+        "expected_value",
+        "stake",
+        "books",
+        "opened_at",
+        "closed_at",
+        "close_reason",
+    )
+    list_display_links = ("id", "selection")
+    list_filter = (
+        OpenFilter,
+        "close_reason",
+        "quote__bookmaker",
+        "market__event__sport",
+        ("opened_at", RangeDateTimeFilter),
+    )
+    search_fields = (
+        "=quote__bookmaker__key",
+        "quote__outcome__name",
+        "market__participant",
+        "=market__kind",
+        "market__event__home",
+        "market__event__away",
+    )
+    list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
+
+    @admin.display(description="event")
+    def event(self, edge: Edge) -> str:
+        """The event that is bet on."""
+        return str(edge.market.event)
+
+    @admin.display(description="selection")
+    def selection(self, edge: Edge) -> str:
+        """The outcome with its point."""
+        return str(edge.quote.outcome)
+
+    @admin.display(description="bookmaker")
+    def bookmaker(self, edge: Edge) -> str:
+        """Who offers the price."""
+        return edge.quote.bookmaker.key
+
+    @admin.display(description="side")
+    def side(self, edge: Edge) -> str:
+        """Back or lay."""
+        return edge.quote.side
+
+    @admin.display(description="odds", ordering="price")
+    def odds(self, edge: Edge) -> str:
+        """The price."""
+        return shown.odds(edge.price)
+
+    @admin.display(description="fair odds", ordering="-probability")
+    def fair_odds(self, edge: Edge) -> str:
+        """Decimal odds of the other bookmakers' consensus."""
+        return shown.odds(1 / edge.probability)
+
+    @admin.display(description="EV", ordering="ev")
+    def expected_value(self, edge: Edge) -> str:
+        """Expected value per unit staked."""
+        return shown.signed_percent(edge.ev)
+
+    @admin.display(description="advised", ordering="advised")
+    def stake(self, edge: Edge) -> str:
+        """The advised stake, of the bankroll."""
+        return shown.percent(edge.advised)
+
+
+@admin.register(RecomputeRun)
+class RecomputeRunAdmin(FactAdmin):
+    """One row for every recompute message."""
+
+    list_display = (
+        "finished_at",
+        "trigger",
+        "markets",
+        "valued",
+        "edges_opened",
+        "edges_closed",
+        "took",
+        "median",
+        "worst",
+    )
+    list_filter = ("trigger", ("finished_at", RangeDateTimeFilter))
+    search_fields = ("=id", "=trigger")
+
+    @admin.display(description="took", ordering="duration_ms")
+    def took(self, run: RecomputeRun) -> str:
+        """From reading to writing."""
+        return shown.milliseconds(run.duration_ms)
+
+    @admin.display(description="median latency", ordering="latency_ms_median")
+    def median(self, run: RecomputeRun) -> str:
+        """From the commit of a change to that of its value."""
+        return shown.milliseconds(run.latency_ms_median)
+
+    @admin.display(description="longest latency", ordering="latency_ms_max")
+    def worst(self, run: RecomputeRun) -> str:
+        """The same for the market that waited longest."""
+        return shown.milliseconds(run.latency_ms_max)

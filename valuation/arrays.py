@@ -1,0 +1,32 @@
+"""The array types of the valuation maths, and runs of equal rows in sorted columns."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+
+def is_new(column: npt.NDArray[Any]) -> BoolArray:
+    """Which rows differ from the row before; the first always does.
+
+    >>> is_new(np.array([7, 7, 9])).tolist()
+    [True, False, True]
+    """
+    new = np.ones(column.size, dtype=np.bool_)
+    new[1:] = column[1:] != column[:-1]
+    return new
+
+
+def number(new: BoolArray) -> IntArray:
+    """The index of the group each row is in, given which rows begin one.
+
+    >>> number(np.array([True, False, True])).tolist()
+    [0, 0, 1]
+    """
+    return np.cumsum(new, dtype=np.int64) - 1

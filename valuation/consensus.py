@@ -1,0 +1,159 @@
+"""Many bookmakers' probabilities of one line become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from valuation.arrays import BoolArray, FloatArray, IntArray, is_new, number
+from valuation.policy import ValuationPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """What b bookmakers together say about lines of n outcomes, and what all but one of them say.
+
+    Attributes:
+        probability: shape (lines, n), rows summing to 1; NaN where no bookmaker takes part.
+        books: bookmakers that take part, (lines,).
+        takes_part: which bookmakers do: those with a weight that are no outlier, (b,).
+        others: the consensus without the bookmaker, shape (b, n).
+        other_books: bookmakers that take part in that, (b,).
+    """
+
+    probability: FloatArray
+    books: IntArray
+    takes_part: BoolArray
+    others: FloatArray
+    other_books: IntArray
+
+
+def consensus(
+    probabilities: FloatArray, weights: FloatArray, line: IntArray, policy: ValuationPolicy
+) -> Consensus:
+    """Pool bookmakers line by line, outliers left out.
+
+    Who is an outlier is decided once, among all bookmakers of the line: leaving one out of the
+    consensus does not bring an outlier back in.
+
+    Args:
+        probabilities: strictly between 0 and 1, shape (b, n).
+        weights: not negative, shape (b,); only their proportions matter.
+        line: which line each bookmaker's row is about; rows of a line adjacent, shape (b,).
+        policy: the outlier rule.
+
+    >>> books = np.array([[0.50, 0.50], [0.52, 0.48], [0.48, 0.52], [0.90, 0.10]])
+    >>> pooled = consensus(books, np.ones(4), np.zeros(4, np.int64), ValuationPolicy())
+    >>> pooled.probability.round(4).tolist(), pooled.takes_part.tolist()
+    ([[0.5, 0.5]], [True, True, True, False])
+    >>> pooled.others.round(2).tolist()
+    [[0.5, 0.5], [0.49, 0.51], [0.51, 0.49], [0.5, 0.5]]
+    """
+    # Every line a column of a table, and every bookmaker a cell in its line's column.
+    begins = is_new(line)
+    column = number(begins)
+    slot = np.arange(line.size) - np.flatnonzero(begins)[column]
+    shape = (int(slot.max(initial=-1)) + 1, int(begins.sum()))
+    logits = np.zeros((probabilities.shape[1], *shape))
+    logits[:, slot, column] = log_odds(probabilities).T
+    cell_weights = np.zeros(shape)
+    cell_weights[slot, column] = weights
+
+    agrees = agreeing(logits, cell_weights > 0, policy)
+    cell_weights[~agrees] = 0
+    books, takes_part = agrees.sum(axis=0), agrees[slot, column]
+    return Consensus(
+        probability=pool(logits, cell_weights).T,
+        books=books,
+        takes_part=takes_part,
+        others=pool_others(logits, cell_weights)[:, slot, column].T,
+        other_books=books[column] - takes_part,
+    )
+
+
+def log_odds(probabilities: FloatArray) -> FloatArray:
+    """The logit ln(p / (1 − p)), any shape."""
+    return np.log(probabilities / (1 - probabilities))
+
+
+def pool(logits: FloatArray, weights: FloatArray) -> FloatArray:
+    """The weighted mean of log-odds, as probabilities that sum to 1 over the outcomes.
+
+    Args:
+        logits: log-odds, finite, shape (n, k, lines): outcomes, bookmakers, lines. Lines with
+            fewer bookmakers than k fill up with absent ones, whose weight is 0.
+        weights: not negative, shape (k, lines); only their proportions matter.
+
+    Returns:
+        Probabilities, shape (n, lines); NaN for a line without weight.
+
+    Source: Satopää et al. (2014), "Combining multiple probability predictions using a simple
+    logit model".
+
+    >>> forecasts = np.array([0.014, 0.0221, 0.0039, 0.0040])
+    >>> both = np.array([forecasts, 1 - forecasts])[:, :, np.newaxis]
+    >>> pool(log_odds(both), np.ones((4, 1))).round(5).tolist()
+    [[0.00836], [0.99164]]
+    """
+    return _probabilities((logits * weights).sum(axis=1), weights.sum(axis=0))
+
+
+def pool_others(logits: FloatArray, weights: FloatArray) -> FloatArray:
+    """For each bookmaker what `pool` gives without it.
+
+    Sums of the bookmakers before and after it, instead of the total less its own share, so that
+    a heavy bookmaker leaves no rounding error behind.
+
+    Args:
+        logits: as in `pool`.
+        weights: as in `pool`.
+
+    Returns:
+        Probabilities, shape (n, k, lines); NaN where nobody else has weight.
+    """
+    return _probabilities(_sum_of_others(logits * weights), _sum_of_others(weights))
+
+
+def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> BoolArray:
+    """Which voting bookmakers are no outliers.
+
+    A bookmaker is an outlier if for any outcome its log-odds lie further from the median of the
+    voting ones than `outlier_mads` median absolute deviations and further than `outlier_floor`.
+
+    Args:
+        logits: as in `pool`.
+        voting: which of them count, shape (k, lines).
+        policy: the outlier rule.
+
+    Returns:
+        Shape (k, lines), a subset of `voting`.
+    """
+    distance = np.abs(logits - _median(logits, voting)[:, np.newaxis])
+    deviation = _median(distance, voting)[:, np.newaxis]
+    limit = np.maximum(policy.outlier_mads * deviation, policy.outlier_floor)
+    return voting & (distance <= limit).all(axis=0)
+
+
+def _probabilities(weighted_logits: FloatArray, weights: FloatArray) -> FloatArray:
+    with np.errstate(invalid="ignore"):  # 0/0: no weight, no probability
+        p = 1 / (1 + np.exp(-weighted_logits / weights))
+    totals: FloatArray = p.sum(axis=0)
+    return p / totals
+
+
+def _sum_of_others(values: FloatArray) -> FloatArray:
+    """Sums over the bookmakers' axis (the last but one), each without its own value."""
+    others = np.zeros_like(values)
+    others[..., 1:, :] = values.cumsum(axis=-2)[..., :-1, :]
+    others[..., :-1, :] += values[..., ::-1, :].cumsum(axis=-2)[..., -2::-1, :]
+    return others
+
+
+def _median(values: FloatArray, present: BoolArray) -> FloatArray:
+    """The median over the present bookmakers, shape (n, lines); 0 where there are none."""
+    ordered = np.sort(np.where(present, values, np.inf), axis=1)
+    count = present.sum(axis=0)
+    lower, upper = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(present) - 1)
+    lines = np.arange(count.size)
+    return np.where(count > 0, (ordered[:, lower, lines] + ordered[:, upper, lines]) / 2, 0)

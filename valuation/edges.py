@@ -1,0 +1,186 @@
+"""What a price is worth against fair probabilities and against other prices.
+
+Arrays broadcast; every array function also takes NumPy scalars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from valuation.arrays import FloatArray, IntArray
+from valuation.devig import checked
+from valuation.policy import ValuationPolicy
+
+
+def net_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
+    """Decimal odds of a back bet after commission on its winnings, 1 + (d − 1)(1 − c).
+
+    >>> float(net_back(np.array(2.0), np.array(0.05)))
+    1.95
+    """
+    return 1 + (odds - 1) * (1 - commission)
+
+
+def net_lay(odds: FloatArray, commission: FloatArray) -> FloatArray:
+    """The commission-free lay odds that are as good as laying at `odds`, (L − c)/(1 − c).
+
+    >>> float(net_lay(np.array(2.0), np.array(0.05)).round(3))
+    2.053
+    """
+    return (odds - commission) / (1 - commission)
+
+
+def lay_as_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
+    """The net decimal odds at which a lay bet backs the complement, 1 + (1 − c)/(L − 1).
+
+    The stake of that back bet is the lay bet's liability, L − 1 per unit laid, so EV and Kelly
+    fraction of a lay bet are per unit of liability.
+
+    >>> float(lay_as_back(np.array(3.0), np.array(0.02)))
+    1.49
+    """
+    return 1 + (1 - commission) / (odds - 1)
+
+
+def expected_value(probability: FloatArray, odds: FloatArray) -> FloatArray:
+    """Expected profit per unit staked, p·d − 1.
+
+    >>> float(expected_value(np.array(0.5), np.array(2.5)))
+    0.25
+    """
+    return probability * odds - 1
+
+
+def kelly(probability: FloatArray, odds: FloatArray) -> FloatArray:
+    """The full Kelly stake, (p·d − 1)/(d − 1) of the bankroll; 0 where the bet loses on average.
+
+    Source: Kelly (1956), "A new interpretation of information rate".
+
+    >>> float(kelly(np.array(0.5), np.array(2.5)).round(4))
+    0.1667
+    """
+    return np.maximum(expected_value(probability, odds) / (odds - 1), 0.0)
+
+
+def advised_stake(full_kelly: FloatArray, policy: ValuationPolicy) -> FloatArray:
+    """The stake to advise: a part of full Kelly, capped, as a fraction of the bankroll.
+
+    >>> advised_stake(np.array([0.04, 0.1667]), ValuationPolicy()).tolist()
+    [0.01, 0.02]
+    """
+    return np.minimum(full_kelly * policy.kelly_fraction, policy.kelly_cap)
+
+
+def hold(booksum: FloatArray) -> FloatArray:
+    """The part of all stakes a bookmaker keeps when its book is balanced, 1 − 1/B.
+
+    >>> float(hold(np.array(1.05)).round(5))
+    0.04762
+    """
+    return 1 - 1 / booksum
+
+
+def closing_line_value(closing_probability: FloatArray, entry_odds: FloatArray) -> FloatArray:
+    """The EV of a bet judged by the closing line without its margin, p_close·d_entry − 1.
+
+    >>> float(closing_line_value(np.array(0.52), np.array(2.0)).round(4))
+    0.04
+    """
+    return expected_value(closing_probability, entry_odds)
+
+
+@dataclass(frozen=True, slots=True)
+class Arbitrage:
+    """Backing every outcome of a line, each at its best price.
+
+    Attributes:
+        booksum: S = Σ 1/d, shape (m,). Below 1 the profit is certain; just above 1 it is a
+            low-hold line. Either kind is ranked by it.
+        profit: return whatever happens, 1/S − 1 of all that is staked, shape (m,).
+        stakes: the part staked on each outcome, (1/d)/S, shape (m, n).
+    """
+
+    booksum: FloatArray
+    profit: FloatArray
+    stakes: FloatArray
+
+
+def arbitrage(best_odds: npt.ArrayLike) -> Arbitrage:
+    """Stake so that every outcome returns the same.
+
+    Args:
+        best_odds: for each outcome the best decimal odds of any bookmaker, net of commission,
+            shape (m, n).
+
+    Raises:
+        PriceError: the odds have another shape, or a price is not finite or not above 1.
+
+    >>> sure = arbitrage([[3.10, 3.50, 3.10]])
+    >>> sure.profit.round(4).tolist(), sure.stakes.round(4).tolist()
+    ([0.0743], [[0.3465, 0.3069, 0.3465]])
+    """
+    implied = 1 / checked(best_odds)
+    booksum = implied.sum(axis=1)
+    return Arbitrage(booksum, 1 / booksum - 1, implied / booksum[:, np.newaxis])
+
+
+@dataclass(frozen=True, slots=True)
+class Middles:
+    """Pairs of bets on one market that both win when the result falls between their points.
+
+    Stakes are in proportion to 1/d, so that either bet alone returns the same: with
+    S = 1/d_above + 1/d_below one win returns 1/S and two return 2/S of what was staked.
+
+    Attributes:
+        above: index of the bet that wins above its point, shape (pairs,).
+        below: index of the bet that wins below its point.
+        gap: the distance between the two points: the width of the middle.
+        worst: the return when one bet wins, 1/S − 1.
+        best: the return when both win, 2/S − 1.
+        break_even: the probability of the middle at which the pair pays for itself, S − 1;
+            not above 0 for an arbitrage.
+    """
+
+    above: IntArray
+    below: IntArray
+    gap: FloatArray
+    worst: FloatArray
+    best: FloatArray
+    break_even: FloatArray
+
+
+def middles(
+    above_points: FloatArray,
+    above_odds: FloatArray,
+    below_points: FloatArray,
+    below_odds: FloatArray,
+) -> Middles:
+    """Every middle among the bets on one market, the cheapest first.
+
+    A total's over wins above its point and its under below it. The home side of a spread wins
+    above the negative of its point, −line, on the scale of its winning margin, and the away side
+    below it: pass −line for both.
+
+    Args:
+        above_points: where the bets on more begin to win, shape (a,).
+        above_odds: their net decimal odds, shape (a,).
+        below_points: where the bets on less cease to win, shape (b,).
+        below_odds: their net decimal odds, shape (b,).
+
+    Returns:
+        The pairs whose points leave a gap, by `break_even`.
+
+    >>> pair = middles(*(np.array([v]) for v in (45.5, 1.95, 47.5, 1.95)))
+    >>> [float(v[0].round(4)) for v in (pair.gap, pair.worst, pair.best, pair.break_even)]
+    [2.0, -0.025, 0.95, 0.0256]
+    """
+    gaps = below_points - above_points[:, np.newaxis]
+    sums = 1 / below_odds + 1 / above_odds[:, np.newaxis]
+    above, below = np.nonzero(gaps > 0)
+    cheapest = np.lexsort((below, above, sums[above, below]))
+    above, below = above[cheapest], below[cheapest]
+    s = sums[above, below]
+    return Middles(above, below, gaps[above, below], 1 / s - 1, 2 / s - 1, s - 1)

@@ -1,0 +1,91 @@
+"""Which bookmakers quote the whole of a line, and what the whole of it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from valuation.arrays import BoolArray, IntArray, is_new, number
+from valuation.quotes import Quotes
+
+_BITS = 62  # outcomes a signed 64-bit word can hold without its sign
+
+
+@dataclass(frozen=True, slots=True)
+class BookLines:
+    """The fresh back quotes, bookmaker by bookmaker and line by line.
+
+    Attributes:
+        quote: indexes of the fresh back quotes in `Quotes`; those of one book follow each other,
+            ordered by outcome, (f,).
+        first: where each book begins in `quote`, (l,).
+        size: how many outcomes it backs, (l,).
+        book: its index in `Quotes`, (l,).
+        is_complete: whether they are exactly the outcomes of the line, (l,).
+    """
+
+    quote: IntArray
+    first: IntArray
+    size: IntArray
+    book: IntArray
+    is_complete: BoolArray
+
+
+def book_lines(quotes: Quotes) -> BookLines:
+    """Compare what each bookmaker quotes on a line with what most of them do.
+
+    The outcomes of a line are the set of two or more that most bookmakers with a weight quote
+    to back; of equally frequent sets the larger; of equally large ones the one without the
+    highest outcome id in which they differ.
+    """
+    quote = np.flatnonzero(quotes.is_fresh & ~quotes.is_lay)
+    first = np.flatnonzero(is_new(quotes.book[quote]))
+    size = np.diff(first, append=quote.size)
+    book = quotes.book[quote[first]]
+    is_complete = _has_commonest_set(
+        _outcome_sets(quotes, quote, first),
+        size,
+        quotes.book_line[book],
+        quotes.book_weight[book] > 0,
+    )
+    return BookLines(quote, first, size, book, is_complete)
+
+
+def _outcome_sets(quotes: Quotes, quote: IntArray, first: IntArray) -> list[IntArray]:
+    """Each book's set of outcomes as bits, the lowest outcome id of its line in the lowest bit.
+
+    Returns:
+        As many words as the largest line needs, the lowest first, each of shape (l,).
+    """
+    if not quote.size:
+        return []
+    line_first = np.flatnonzero(is_new(quotes.outcome_line))
+    outcome = quotes.outcome[quote]
+    rank = outcome - line_first[quotes.outcome_line[outcome]]
+    word, bit = np.divmod(rank, _BITS)
+    return [
+        np.bitwise_or.reduceat(np.where(word == index, np.int64(1) << bit, 0), first)
+        for index in range(int(word.max()) + 1)
+    ]
+
+
+def _has_commonest_set(
+    sets: list[IntArray], size: IntArray, line: IntArray, votes: BoolArray
+) -> BoolArray:
+    """Which books have the set of outcomes that wins the vote on their line, shape (l,)."""
+    order = np.lexsort((*sets, line))
+    new = np.logical_or.reduce([is_new(column[order]) for column in (*sets, line)])
+    candidate = np.empty_like(line)
+    candidate[order] = number(new)
+    candidate_line, candidate_size = line[order[new]], size[order[new]]
+    count = np.bincount(candidate, weights=votes, minlength=candidate_line.size)
+    count[candidate_size < 2] = 0
+    rank = np.arange(candidate_line.size)
+    best = np.lexsort((-rank, candidate_size, count, candidate_line))
+    # The candidates of a line follow each other, the winner last; not every line has one.
+    is_last = np.append(is_new(candidate_line[best])[1:], True)[: best.size]
+    is_winner = np.zeros(candidate_line.size, dtype=np.bool_)
+    is_winner[best[is_last]] = True
+    is_winner &= count > 0
+    return is_winner[candidate]

@@ -1,0 +1,154 @@
+"""What the quotes are worth: fair prices, edges, and the runs that computed them."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from betting.models import Market, Outcome, Quote
+
+
+class FairPriceState(models.TextChoices):
+    """Whether an outcome has a fair price."""
+
+    OK = "ok", "fair price"
+    NONE = "none", "no fair value"
+
+
+class FairPrice(models.Model):
+    """The consensus probability of one outcome, or the reason why there is none."""
+
+    outcome = models.OneToOneField(Outcome, on_delete=models.CASCADE, related_name="fair_price")
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="fair_prices")
+    state = models.CharField(max_length=4, choices=FairPriceState)
+    reason = models.CharField(max_length=200, blank=True, db_default="")
+    probability = models.FloatField(null=True, blank=True)
+    method = models.CharField(max_length=16)
+    books = models.IntegerField(help_text="bookmakers in the consensus")
+    version = models.BigIntegerField(help_text="the market version it was computed from")
+    valued_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["market", "outcome"]
+        constraints = [
+            models.CheckConstraint(
+                name="fair_price_has_probability_or_reason",
+                condition=Q(state="ok", probability__isnull=False, reason="")
+                | Q(state="none", probability__isnull=True) & ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="fair_price_probability_in_range",
+                condition=Q(probability__isnull=True) | Q(probability__gt=0) & Q(probability__lt=1),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.probability:.4f}" if self.probability is not None else self.reason
+
+    @property
+    def fair_odds(self) -> float | None:
+        """Decimal odds without margin, 1 / probability; None where there is no fair value."""
+        return None if self.probability is None else 1 / self.probability
+
+
+class CloseReason(models.TextChoices):
+    """Why an edge is over."""
+
+    GONE = "gone", "the price or the fair price moved"
+    SUSPENDED = "suspended", "the quote was suspended"
+    STALE = "stale", "the quote is no longer confirmed"
+    NO_FAIR_VALUE = "no_fair_value", "the consensus no longer meets the rules"
+    EVENT_ENDED = "event_ended", "the event ended"
+
+
+class Edge(models.Model):
+    """A quote that pays more than its fair price asks, from when it did until it no longer does."""
+
+    quote = models.ForeignKey(Quote, on_delete=models.CASCADE, related_name="edges")
+    market = models.ForeignKey(
+        Market, on_delete=models.CASCADE, related_name="edges", db_index=False
+    )
+    opened_at = models.DateTimeField()
+    opened_price = models.FloatField()
+    opened_probability = models.FloatField()
+    price = models.FloatField(help_text="decimal odds now, or when it closed")
+    probability = models.FloatField(help_text="consensus of the other bookmakers")
+    ev = models.FloatField(help_text="expected value per unit staked, net of commission")
+    kelly = models.FloatField(help_text="full Kelly stake, fraction of the bankroll")
+    advised = models.FloatField(help_text="advised stake, fraction of the bankroll")
+    hold = models.FloatField(help_text="hold of the bookmaker's line, 1 − 1/booksum")
+    books = models.IntegerField(help_text="other bookmakers in the consensus")
+    warnings = ArrayField(models.CharField(max_length=16), default=list, db_default=[])
+    peak_ev = models.FloatField()
+    version = models.BigIntegerField(help_text="the market version it was last computed from")
+    updated_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    close_reason = models.CharField(
+        max_length=16, choices=CloseReason, blank=True, default="", db_default=""
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            # recompute: the open edge of a quote
+            models.UniqueConstraint(
+                name="edge_one_open_per_quote",
+                fields=["quote"],
+                condition=Q(closed_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="edge_closed_with_reason",
+                condition=Q(closed_at__isnull=True, close_reason="")
+                | Q(closed_at__isnull=False) & ~Q(close_reason=""),
+            ),
+            models.CheckConstraint(
+                name="edge_peak_not_below_ev", condition=Q(peak_ev__gte=F("ev"))
+            ),
+        ]
+        indexes = [
+            # recompute: a market's open edges
+            models.Index(
+                name="edge_market_open", fields=["market"], condition=Q(closed_at__isnull=True)
+            ),
+            # admin and API: open edges, best first
+            models.Index(name="edge_open_ev", fields=["-ev"], condition=Q(closed_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ev:+.1%}"
+
+
+class RecomputeTrigger(models.TextChoices):
+    """What asked for a recompute."""
+
+    MAJOR = "major", "major move"
+    BATCH = "batch", "coalesced batch"
+    SWEEP = "sweep", "sweeper"
+
+
+class RecomputeRun(models.Model):
+    """One recompute message: how many markets it valued, and how late."""
+
+    trigger = models.CharField(max_length=5, choices=RecomputeTrigger)
+    finished_at = models.DateTimeField(db_default=Now())
+    duration_ms = models.FloatField()
+    markets = models.IntegerField(help_text="markets asked for")
+    valued = models.IntegerField(help_text="markets valued; the rest was up to date")
+    edges_opened = models.IntegerField()
+    edges_closed = models.IntegerField()
+    latency_ms_median = models.FloatField(
+        null=True, blank=True, help_text="from commit of the change to commit of its value"
+    )
+    latency_ms_max = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            # rates and latency over a window; retention
+            models.Index(name="recompute_run_finished", fields=["finished_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trigger}: {self.valued} of {self.markets}"

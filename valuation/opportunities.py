@@ -1,0 +1,250 @@
+"""What the bets on offer in one market are worth together: covers, arbitrages and middles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from betting.models import Clock, Market, Quote, QuoteStatus, Side
+from valuation.arrays import FloatArray
+from valuation.edges import arbitrage, lay_as_back, middles, net_back
+
+MAX_MIDDLES = 50
+"""Middles reported per market, cheapest first; n points on either side make up to n² pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """An outcome that can be bet on.
+
+    Attributes:
+        name: as providers write it.
+        point: the handicap or total; None where the kind has none.
+        line: the point as the home side or the over sees it; equal for what excludes each other.
+    """
+
+    name: str
+    point: float | None = None
+    line: float | None = None
+
+    def __str__(self) -> str:
+        """The name with its point.
+
+        >>> str(Selection("Over", 47.5, 47.5))
+        'Over +47.5'
+        """
+        return self.name if self.point is None else f"{self.name} {self.point:+g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bet:
+    """One bookmaker's offer on one selection.
+
+    Attributes:
+        selection: what is bet on, or against.
+        side: `Side.BACK`, or `Side.LAY` for a bet against it.
+        bookmaker: the bookmaker's key.
+        price: decimal odds as quoted.
+        odds: decimal odds net of commission; of a lay bet, those at which its liability backs
+            everything but the selection.
+    """
+
+    selection: Selection
+    side: Side
+    bookmaker: str
+    price: float
+    odds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Bets of which exactly one wins, whatever happens.
+
+    Where a whole point is hit exactly both stakes come back instead, and the profit is 0.
+
+    Attributes:
+        bets: each at the best price there is.
+        stakes: the part of the total to put on each, so that all return the same.
+        booksum: S = Σ 1/odds.
+        profit: 1/S − 1 of the total; above 0 for an arbitrage.
+    """
+
+    bets: tuple[Bet, ...]
+    stakes: tuple[float, ...]
+    booksum: float
+    profit: float
+
+    @property
+    def is_arbitrage(self) -> bool:
+        """Whether it pays whatever happens."""
+        return self.profit > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """Two bets that both win when the result falls between their points: `edges.Middles`."""
+
+    above: Bet
+    below: Bet
+    gap: float
+    worst: float
+    best: float
+    break_even: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opportunities:
+    """What a market offers.
+
+    Attributes:
+        covers: the best prices of every line all of whose outcomes are on offer, and of every
+            outcome that can be backed and laid; lowest booksum first.
+        middles: cheapest first, at most `MAX_MIDDLES`.
+    """
+
+    covers: tuple[Cover, ...]
+    middles: tuple[Middle, ...]
+
+    @property
+    def arbitrages(self) -> tuple[Cover, ...]:
+        """The covers that pay whatever happens."""
+        return tuple(cover for cover in self.covers if cover.is_arbitrage)
+
+
+def load(market: Market, now: datetime) -> Opportunities:
+    """Find the opportunities among a market's quotes that can be bet on now.
+
+    Quotes are left out when they are suspended or quarantined, or come from a feed that has been
+    silent for longer than its provider's limit. A recording's time does not pass: its feeds are
+    as silent as they were when the market last changed.
+    """
+    quotes = (
+        Quote.objects.filter(market=market, status=QuoteStatus.ACTIVE)
+        .select_related("outcome", "bookmaker", "feed__provider")
+        .order_by("id")
+    )
+    outcomes = market.outcomes.order_by("id").values_list("name", "point", "line")
+    selections = [Selection(*outcome) for outcome in outcomes]
+    bets = [_bet(quote) for quote in quotes if _is_fresh(quote, market, now)]
+    return find(selections, bets, home=market.event.home, away=market.event.away)
+
+
+def find(
+    selections: Iterable[Selection], bets: Iterable[Bet], *, home: str, away: str
+) -> Opportunities:
+    """Find the opportunities among some bets on one market.
+
+    Args:
+        selections: every outcome the market is known to have, on offer or not. A line is covered
+            only when all of them are: a bet short would be no cover.
+        bets: the offers.
+        home: the home side's name, whose handicap is won above a margin.
+        away: the away side's.
+    """
+    best = _best(bets)
+    backs = {selection: bet for (selection, side), bet in best.items() if side == Side.BACK}
+    lays = {selection: bet for (selection, side), bet in best.items() if side == Side.LAY}
+    covers = [
+        *_line_covers(selections, backs),
+        *(_cover((backs[of], lay)) for of, lay in lays.items() if of in backs),
+    ]
+    covers.sort(key=lambda cover: cover.booksum)
+    return Opportunities(tuple(covers), tuple(_middles(backs.values(), home, away)))
+
+
+def _best(bets: Iterable[Bet]) -> dict[tuple[Selection, Side], Bet]:
+    best: dict[tuple[Selection, Side], Bet] = {}
+    for bet in bets:
+        key = bet.selection, bet.side
+        if key not in best or bet.odds > best[key].odds:
+            best[key] = bet
+    return best
+
+
+def _line_covers(
+    selections: Iterable[Selection], backs: Mapping[Selection, Bet]
+) -> Iterable[Cover]:
+    lines: dict[float | None, list[Selection]] = defaultdict(list)
+    for selection in selections:
+        lines[selection.line].append(selection)
+    for outcomes in lines.values():
+        if len(outcomes) > 1 and all(outcome in backs for outcome in outcomes):
+            yield _cover([backs[outcome] for outcome in outcomes])
+
+
+def _cover(bets: Sequence[Bet]) -> Cover:
+    shares = arbitrage([[bet.odds for bet in bets]])
+    return Cover(
+        bets=tuple(bets),
+        stakes=tuple(shares.stakes[0].tolist()),
+        booksum=float(shares.booksum[0]),
+        profit=float(shares.profit[0]),
+    )
+
+
+_Wins = Callable[[float], float]
+"""From an outcome's point to the result above, or below, which it wins."""
+
+
+def _middles(bets: Iterable[Bet], home: str, away: str) -> Iterable[Middle]:
+    wins_above: dict[str, _Wins] = {"Over": _same, home: _opposite}
+    wins_below: dict[str, _Wins] = {"Under": _same, away: _same}
+    handicapped = [bet for bet in bets if bet.selection.point is not None]
+    above = [bet for bet in handicapped if bet.selection.name in wins_above]
+    below = [bet for bet in handicapped if bet.selection.name in wins_below]
+    found = middles(
+        _results(above, wins_above), _odds(above), _results(below, wins_below), _odds(below)
+    )
+    for index in range(min(found.gap.size, MAX_MIDDLES)):
+        yield Middle(
+            above=above[found.above[index]],
+            below=below[found.below[index]],
+            gap=float(found.gap[index]),
+            worst=float(found.worst[index]),
+            best=float(found.best[index]),
+            break_even=float(found.break_even[index]),
+        )
+
+
+def _same(point: float) -> float:
+    return point
+
+
+def _opposite(point: float) -> float:
+    """A home side at −3.5 wins above a margin of 3.5; an away side at +3.5 wins below it."""
+    return -point
+
+
+def _results(bets: Sequence[Bet], wins: Mapping[str, _Wins]) -> FloatArray:
+    return np.array(
+        [wins[bet.selection.name](bet.selection.point or 0.0) for bet in bets], dtype=np.float64
+    )
+
+
+def _odds(bets: Sequence[Bet]) -> FloatArray:
+    return np.array([bet.odds for bet in bets], dtype=np.float64)
+
+
+def _bet(quote: Quote) -> Bet:
+    side = Side(quote.side)
+    to_net = net_back if side == Side.BACK else lay_as_back
+    outcome = quote.outcome
+    net = to_net(np.array(quote.price), np.array(quote.bookmaker.commission))
+    return Bet(
+        selection=Selection(outcome.name, outcome.point, outcome.line),
+        side=side,
+        bookmaker=quote.bookmaker.key,
+        price=quote.price,
+        odds=float(net),
+    )
+
+
+def _is_fresh(quote: Quote, market: Market, now: datetime) -> bool:
+    provider, observed_at = quote.feed.provider, quote.feed.observed_at
+    is_live = provider.clock == Clock.WALL
+    time = now if is_live else market.changed_at or observed_at
+    return time - observed_at <= timedelta(seconds=provider.stale_after_seconds)

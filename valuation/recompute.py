@@ -1,0 +1,346 @@
+"""Recompute: from the quotes of stale markets to their fair prices and edges.
+
+Four steps: forget that the markets are scheduled, read, value, write. A change that arrives
+after the first step schedules the markets again; one that arrives after the second raises their
+version past the one written here, so they stay stale. Whatever dies between two steps, the
+database still says which markets are stale.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+import numpy as np
+from django.db import transaction
+
+from betting.sql import Bigints, Floats, fetch_all
+from streaming.buffer import clear_scheduled
+from valuation.arrays import FloatArray, IntArray
+from valuation.board import REASON_TEXT, Board, Reason, Valued, value
+from valuation.edges import advised_stake
+from valuation.models import RecomputeRun
+from valuation.policy import ValuationPolicy
+
+NEAR_STALE = 0.8
+"""From this part of its staleness limit on, a quote's edge carries a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleMarkets:
+    """Markets to value and their active quotes, read in one statement.
+
+    Attributes:
+        read_at: when they were read; a change not seen here was committed later.
+        ids: the markets whose version differs from the valued one, (m,).
+        versions: their versions, which the quotes belong to, (m,).
+        dirty_ats: the commit of each market's oldest change not valued yet, (m,).
+        in_play: ids of markets whose event has started.
+        quote_ids: ids of the active quotes, (q,), in the order of the board's rows.
+        ages: how long each quote's feed has been silent, in units of its limit, (q,).
+        board: what the quotes say, (q,).
+    """
+
+    read_at: datetime
+    ids: list[int]
+    versions: list[int]
+    dirty_ats: list[datetime | None]
+    in_play: frozenset[int]
+    quote_ids: IntArray
+    ages: FloatArray
+    board: Board
+
+
+@dataclass(frozen=True, slots=True)
+class RecomputeResult:
+    """What a recompute did.
+
+    Attributes:
+        valued: ids of the markets valued; the others were up to date, or are now.
+        edges_opened: edges that were not open before.
+        edges_closed: edges that no longer hold.
+        latencies_ms: for each market valued, from the commit of its oldest change to the commit
+            of its value.
+    """
+
+    valued: Sequence[int] = ()
+    edges_opened: int = 0
+    edges_closed: int = 0
+    latencies_ms: Sequence[float] = ()
+
+
+def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) -> RecomputeResult:
+    """Value the stale ones among some markets and leave one `RecomputeRun` row.
+
+    Args:
+        market_ids: markets asked for; unknown and up-to-date ones are skipped.
+        trigger: what asked, a `RecomputeTrigger`.
+        policy: the valuation rules.
+    """
+    started = time.perf_counter()
+    clear_scheduled(market_ids)
+    stale = read(market_ids)
+    result = RecomputeResult()
+    with transaction.atomic():
+        if stale.ids:
+            result = write(stale, value(stale.board, policy), policy)
+        RecomputeRun.objects.create(
+            trigger=trigger,
+            duration_ms=(time.perf_counter() - started) * 1000,
+            markets=len(market_ids),
+            valued=len(result.valued),
+            edges_opened=result.edges_opened,
+            edges_closed=result.edges_closed,
+            latency_ms_median=median(result.latencies_ms) if result.latencies_ms else None,
+            latency_ms_max=max(result.latencies_ms, default=None),
+        )
+    return result
+
+
+def read(market_ids: Sequence[int]) -> StaleMarkets:
+    """Read the stale ones among some markets with the quotes that value them."""
+    (row,) = fetch_all(_READ, {"markets": Bigints(market_ids)})
+    read_at, ids, versions, dirty_ats, in_play, *quotes = row
+    quote_ids, owners, outcomes, lines, bookmakers, lays, prices, weights, commissions, ages = (
+        column or [] for column in quotes
+    )
+    silence = np.array(ages, dtype=np.float64)
+    return StaleMarkets(
+        read_at=read_at,
+        ids=ids or [],
+        versions=versions or [],
+        dirty_ats=dirty_ats or [],
+        in_play=frozenset(
+            market
+            for market, has_started in zip(ids or [], in_play or [], strict=True)
+            if has_started
+        ),
+        quote_ids=np.array(quote_ids, dtype=np.int64),
+        ages=silence,
+        board=Board(
+            market_id=np.array(owners, dtype=np.int64),
+            outcome_id=np.array(outcomes, dtype=np.int64),
+            line=np.array(lines, dtype=np.float64),
+            bookmaker_id=np.array(bookmakers, dtype=np.int64),
+            is_lay=np.array(lays, dtype=np.bool_),
+            price=np.array(prices, dtype=np.float64),
+            weight=np.array(weights, dtype=np.float64),
+            commission=np.array(commissions, dtype=np.float64),
+            is_stale=silence > 1,
+        ),
+    )
+
+
+def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
+    """Write fair prices and edges of the markets that nobody has valued further meanwhile.
+
+    Runs in the caller's transaction. The markets are locked before the statement that writes
+    begins, so that it sees the edges of a recompute it had to wait for.
+    """
+    fetch_all(_LOCK, {"markets": Bigints(stale.ids)})
+    (row,) = fetch_all(
+        _WRITE,
+        {
+            "markets": Bigints(stale.ids),
+            "versions": Bigints(stale.versions),
+            "read_at": stale.read_at,
+            "method": policy.method,
+            **_fair_parameters(valued),
+            **_edge_parameters(stale, valued, policy),
+        },
+    )
+    written_at, accepted, opened, closed = row
+    dirty_at = dict(zip(stale.ids, stale.dirty_ats, strict=True))
+    return RecomputeResult(
+        valued=accepted,
+        edges_opened=opened,
+        edges_closed=closed,
+        latencies_ms=[
+            (written_at - since).total_seconds() * 1000
+            for market in accepted
+            if (since := dirty_at[market]) is not None
+        ],
+    )
+
+
+def _fair_parameters(valued: Valued) -> dict[str, object]:
+    fair = valued.fair
+    return {
+        "fair_outcomes": Bigints(fair.outcome_id),
+        "fair_markets": Bigints(fair.market_id),
+        "fair_probabilities": Floats(fair.probability),
+        "fair_books": Bigints(fair.books),
+        "fair_reasons": Bigints(fair.reason),
+        "priced_outcomes": Bigints(fair.outcome_id[fair.reason == Reason.OK]),
+        "reason_texts": [REASON_TEXT[reason] for reason in sorted(REASON_TEXT)],
+    }
+
+
+def _edge_parameters(
+    stale: StaleMarkets, valued: Valued, policy: ValuationPolicy
+) -> dict[str, object]:
+    edges, board = valued.edges, stale.board
+    markets = board.market_id[edges.row]
+    facts = zip(markets.tolist(), stale.ages[edges.row].tolist(), edges.books.tolist(), strict=True)
+    return {
+        "stale_quotes": Bigints(stale.quote_ids[board.is_stale]),
+        "edge_quotes": Bigints(stale.quote_ids[edges.row]),
+        "edge_markets": Bigints(markets),
+        "edge_prices": Floats(board.price[edges.row]),
+        "edge_probabilities": Floats(edges.probability),
+        "edge_evs": Floats(edges.ev),
+        "edge_kellys": Floats(edges.kelly),
+        "edge_advised": Floats(advised_stake(edges.kelly, policy)),
+        "edge_holds": Floats(edges.hold),
+        "edge_books": Bigints(edges.books),
+        "edge_warnings": [
+            ",".join(
+                _warnings(in_play=market in stale.in_play, age=age, books=books, policy=policy)
+            )
+            for market, age, books in facts
+        ],
+    }
+
+
+def _warnings(*, in_play: bool, age: float, books: int, policy: ValuationPolicy) -> Iterator[str]:
+    if in_play:
+        yield "in_play"
+    if age > NEAR_STALE:
+        yield "near_stale"
+    if books <= policy.min_books:
+        yield "few_books"
+
+
+_READ = """
+WITH market AS MATERIALIZED (
+    SELECT m.id, m.version, m.dirty_at, m.changed_at, e.status = 'live' AS in_play
+    FROM betting_market m JOIN betting_event e ON e.id = m.event_id
+    WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
+),
+heard AS MATERIALIZED (
+    SELECT f.id, f.observed_at, p.clock, p.stale_after_seconds
+    FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
+),
+quote AS (
+    SELECT q.id, q.market_id, q.outcome_id, COALESCE(o.line, 'NaN') AS line, q.bookmaker_id,
+           q.side = 'lay' AS is_lay, q.price, b.weight, b.commission,
+           -- A recording's time does not pass: its quotes are as old as when the market changed.
+           (extract(epoch FROM
+               CASE heard.clock WHEN 'wall' THEN statement_timestamp() ELSE m.changed_at END
+               - heard.observed_at
+           ) / heard.stale_after_seconds)::float8 AS age
+    FROM market m
+    JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
+    JOIN betting_outcome o ON o.id = q.outcome_id
+    JOIN betting_bookmaker b ON b.id = q.bookmaker_id
+    JOIN heard ON heard.id = q.feed_id
+)
+SELECT statement_timestamp(), m.*, q.*
+FROM (
+    SELECT array_agg(id), array_agg(version), array_agg(dirty_at), array_agg(in_play) FROM market
+) AS m, (
+    SELECT array_agg(id), array_agg(market_id), array_agg(outcome_id), array_agg(line),
+           array_agg(bookmaker_id), array_agg(is_lay), array_agg(price), array_agg(weight),
+           array_agg(commission), array_agg(age)
+    FROM quote
+) AS q
+"""
+
+# In id order, as every writer of markets locks them.
+_LOCK = """
+SELECT id FROM betting_market WHERE id = ANY (%(markets)s::bigint[])
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+_WRITE = """
+WITH valued AS (
+    SELECT * FROM unnest(%(markets)s::bigint[], %(versions)s::bigint[]) AS v (id, version)
+),
+-- The version guard: a market valued further by somebody else is left alone.
+accepted AS MATERIALIZED (
+    UPDATE betting_market m
+    SET valued_version = v.version, valued_at = clock_timestamp(), swept_at = NULL,
+        dirty_at = CASE WHEN m.version = v.version THEN NULL ELSE %(read_at)s END
+    FROM valued v WHERE m.id = v.id AND m.valued_version < v.version
+    RETURNING m.id, v.version
+),
+
+fair AS MATERIALIZED (
+    SELECT outcome_id, market_id, NULLIF(probability, 'NaN') AS probability, books,
+           (%(reason_texts)s::text[])[reason + 1] AS reason, a.version
+    FROM unnest(
+        %(fair_outcomes)s::bigint[], %(fair_markets)s::bigint[], %(fair_probabilities)s::float8[],
+        %(fair_books)s::bigint[], %(fair_reasons)s::bigint[]
+    ) AS f (outcome_id, market_id, probability, books, reason)
+    JOIN accepted a ON a.id = f.market_id
+),
+priced AS (
+    INSERT INTO valuation_fairprice AS p
+        (outcome_id, market_id, state, reason, probability, method, books, version, valued_at)
+    SELECT outcome_id, market_id, CASE WHEN probability IS NULL THEN 'none' ELSE 'ok' END,
+           reason, probability, %(method)s, books, version, clock_timestamp()
+    FROM fair
+    ON CONFLICT (outcome_id) DO UPDATE
+    SET state = excluded.state, reason = excluded.reason, probability = excluded.probability,
+        method = excluded.method, books = excluded.books, version = excluded.version,
+        valued_at = excluded.valued_at
+    WHERE p.version < excluded.version
+),
+-- An outcome that nobody quotes any more: never the last value again.
+unpriced AS (
+    UPDATE valuation_fairprice p
+    SET state = 'none', reason = 'no active quotes', probability = NULL, books = 0,
+        method = %(method)s, version = a.version, valued_at = clock_timestamp()
+    FROM accepted a
+    WHERE p.market_id = a.id AND p.version < a.version
+      AND NOT EXISTS (SELECT FROM fair f WHERE f.outcome_id = p.outcome_id)
+),
+
+edge AS MATERIALIZED (
+    SELECT e.*, a.version FROM unnest(
+        %(edge_quotes)s::bigint[], %(edge_markets)s::bigint[], %(edge_prices)s::float8[],
+        %(edge_probabilities)s::float8[], %(edge_evs)s::float8[], %(edge_kellys)s::float8[],
+        %(edge_advised)s::float8[], %(edge_holds)s::float8[], %(edge_books)s::bigint[],
+        %(edge_warnings)s::text[]
+    ) AS e (quote_id, market_id, price, probability, ev, kelly, advised, hold, books, warnings)
+    JOIN accepted a ON a.id = e.market_id
+),
+opened AS (
+    INSERT INTO valuation_edge AS e
+        (quote_id, market_id, opened_at, opened_price, opened_probability, price, probability, ev,
+         kelly, advised, hold, books, warnings, peak_ev, version, updated_at)
+    SELECT quote_id, market_id, statement_timestamp(), price, probability, price, probability, ev,
+           kelly, advised, hold, books, string_to_array(warnings, ','), ev, version,
+           statement_timestamp()
+    FROM edge
+    ON CONFLICT (quote_id) WHERE closed_at IS NULL DO UPDATE
+    SET price = excluded.price, probability = excluded.probability, ev = excluded.ev,
+        kelly = excluded.kelly, advised = excluded.advised, hold = excluded.hold,
+        books = excluded.books, warnings = excluded.warnings,
+        peak_ev = GREATEST(e.peak_ev, excluded.ev), version = excluded.version,
+        updated_at = excluded.updated_at
+    RETURNING e.opened_at = e.updated_at AS is_new
+),
+closed AS (
+    UPDATE valuation_edge e
+    SET closed_at = clock_timestamp(), updated_at = clock_timestamp(), version = a.version,
+        close_reason = CASE
+            WHEN ev.status = 'ended' THEN 'event_ended'
+            WHEN q.status <> 'active' THEN 'suspended'
+            WHEN q.id = ANY (%(stale_quotes)s::bigint[]) THEN 'stale'
+            WHEN q.outcome_id <> ALL (%(priced_outcomes)s::bigint[]) THEN 'no_fair_value'
+            ELSE 'gone' END
+    FROM accepted a, betting_quote q, betting_market m, betting_event ev
+    WHERE e.market_id = a.id AND e.closed_at IS NULL
+      AND q.id = e.quote_id AND m.id = a.id AND ev.id = m.event_id
+      AND e.quote_id <> ALL (%(edge_quotes)s::bigint[])
+    RETURNING 1
+)
+SELECT clock_timestamp(),
+       COALESCE((SELECT array_agg(id) FROM accepted), '{}'),
+       (SELECT count(*) FROM opened WHERE is_new),
+       (SELECT count(*) FROM closed)
+"""

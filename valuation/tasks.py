@@ -1,0 +1,29 @@
+"""Valuation on Celery: one message, many markets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import shared_task
+
+from betting.config import get_config
+from valuation.recompute import recompute
+
+
+@shared_task(name="valuation.recompute_markets")
+def recompute_markets(market_ids: list[int], trigger: str) -> None:
+    """Value markets from their quotes as they are now.
+
+    Idempotent by version: a market valued at its version is skipped, and an older computation
+    never overwrites a newer one.
+    """
+    recompute(market_ids, trigger, get_config().valuation)
+
+
+def send_recomputes(market_ids: Sequence[int], trigger: str, *, countdown_ms: int = 0) -> None:
+    """Send markets to be valued, in messages of bounded size; major moves on their own queue."""
+    size = get_config().coalesce.recompute_markets
+    queue = "major" if trigger == "major" else "valuation"
+    for start in range(0, len(market_ids), size):
+        chunk = list(market_ids[start : start + size])
+        recompute_markets.apply_async((chunk, trigger), queue=queue, countdown=countdown_ms / 1000)
