@@ -20,7 +20,7 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 	@$(PY) manage.py run
 
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## lint, format, types, import contracts, migrations
 	@$(PY) -m ruff check .
@@ -34,7 +34,8 @@ format: $(INSTALLED) ## format the code and mend what the linter can
 	@$(PY) -m ruff format .
 
 bench: $(INSTALLED) ## measure throughput and latency
-	@$(PY) -m pytest -o addopts="--strict-markers --import-mode=importlib" tests/benchmarks
+	@$(PY) -m pytest -o addopts="-p tests.environment --strict-markers --import-mode=importlib" \
+		tests/benchmarks
 
 clean-state: $(INSTALLED) ## stop the private servers and delete this checkout's state
 	@$(PY) manage.py clean_state

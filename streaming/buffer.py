@@ -22,6 +22,7 @@ from typing import cast
 
 from redis import Redis
 from redis.commands.core import Script
+from redis.lock import Lock
 
 from betting.config import get_config
 from betting.embedded import redis_url
@@ -175,3 +176,12 @@ def first_within(key: str, window_ms: int) -> bool:
     if window_ms == 0:
         return True
     return bool(redis_client().set(f"hardline:asked:{key}", "1", nx=True, px=window_ms))
+
+
+def lease(name: str, seconds: float) -> Lock:
+    """A right that one process at a time can acquire, without waiting for it.
+
+    It ends by itself when its holder dies, or does not reacquire it in time.
+    """
+    lock: Lock = redis_client().lock(f"hardline:lease:{name}", timeout=seconds, blocking=False)
+    return lock

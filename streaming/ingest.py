@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from betting.models import ChangeKind
 from betting.sql import Bigints, fetch_all
 from streaming import resolve
-from streaming.core.movement import MovementPolicy
+from streaming.core.movement import TOLERANCE, MovementPolicy
 from streaming.core.snapshot import Snapshot
 
 
@@ -120,8 +120,8 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
 
 def _policy_parameters(policy: MovementPolicy) -> dict[str, object]:
     return {
-        "major_price_move": policy.major_price_move,
-        "major_probability_move": policy.major_probability_move,
+        "major_price_move": policy.major_price_move + TOLERANCE,
+        "major_probability_move": policy.major_probability_move - TOLERANCE,
         "major_point_move": policy.major_point_move,
     }
 

@@ -6,11 +6,13 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
 from django.db import DataError
+from redis.exceptions import LockNotOwnedError
 
 from betting.config import Config, PollConfig
 from betting.models import Event, EventStatus, Provider
@@ -32,6 +34,9 @@ from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
 
 logger = logging.getLogger(__name__)
+
+INGEST_SECONDS = 10.0
+"""Beyond a request's own deadline, what its answer may take to be ingested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ Ask = Callable[[Request], Response | None]
 def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
     """Make a provider's requests, one after the other, each ending in a `PollRun` row.
 
+    One poll of a provider at a time: one that comes while another is under way does nothing.
+
     Args:
         provider_id: the provider; one that is gone or disabled is not asked.
         config: deadlines, dedupe window and movement policy.
@@ -66,23 +73,34 @@ def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
         What each answer changed, once that is committed.
     """
     provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
-    if provider is None:
+    lease = buffer.lease(f"poll:{provider_id}", config.fetch.total_timeout_seconds + INGEST_SECONDS)
+    # Nobody waits here: a provider that hangs keeps one thread busy, not all of them.
+    if provider is None or not lease.acquire():
         return
     try:
         source = adapter(provider.adapter)
         ask = _asker(provider, source, config)
         for request in source.requests(_settings(provider)):
+            with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
+                lease.reacquire()
             # The circuit's place: whether this call may be made, and what came of it.
             yield take(provider, source, request, ask, config)
     except ProviderFailure as failure:
         # Not even a request: unknown adapter, no key, unreadable recording.
         _fail(PollRun(provider=provider, duration_ms=0.0), failure)
+    finally:
+        with suppress(LockNotOwnedError):
+            lease.release()
 
 
 def take(
     provider: Provider, source: Adapter, request: Request, ask: Ask, config: Config
 ) -> IngestResult:
-    """Make one request and ingest the answer; whatever happens, one `PollRun` row says it."""
+    """Make one request and ingest the answer.
+
+    Whatever the provider does, one `PollRun` row says it. An outage of our own servers is the
+    task's failure instead.
+    """
     started = time.perf_counter()
     run = PollRun(provider=provider, feed=request.feed[:2000], started_at=datetime.now(UTC))
     result = IngestResult()

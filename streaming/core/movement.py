@@ -20,6 +20,10 @@ class MovementPolicy:
     major_point_move: float = 1.0
 
 
+TOLERANCE = 1e-9
+"""So that a move of exactly a threshold is one, whatever the last bit of a quotient says."""
+
+
 def price_movement(old_price: float, new_price: float) -> float:
     """The relative price change, |new − old| / old.
 
@@ -54,6 +58,6 @@ def is_major(
     point_move = 0.0 if old_point is None or new_point is None else abs(new_point - old_point)
     return (
         point_move >= policy.major_point_move
-        or price_movement(old_price, new_price) > policy.major_price_move
-        or abs(1 / new_price - 1 / old_price) >= policy.major_probability_move
+        or price_movement(old_price, new_price) > policy.major_price_move + TOLERANCE
+        or abs(1 / new_price - 1 / old_price) >= policy.major_probability_move - TOLERANCE
     )

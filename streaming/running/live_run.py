@@ -43,7 +43,10 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
         with supervised(stages, config, interrupts, terminal) as supervisor:
             session = Session(supervisor, interrupts, terminal, showing_activity(terminal))
             with suppress(InterruptedRunError):
-                session.wait_until(lambda: all(is_listening(*at) for at in listeners), "The web")
+                session.wait_until(
+                    lambda: all(is_listening(*at) for at in listeners),
+                    "The web server, Flower or the simulator",
+                )
                 if with_simulator:
                     setup.enable_simulator(config.web)
                 terminal.say(where_to_look(config, login, with_simulator=with_simulator))

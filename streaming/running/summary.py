@@ -119,7 +119,7 @@ class RecentActivity:
                 f"{polls['quotes'] / seconds:,.0f} quotes/s",
                 f"{polls['changes'] / seconds:,.0f} changes/s",
                 f"{_recomputes(since)['markets'] / seconds:,.0f} recomputes/s",
-                f"{Edge.objects.filter(closed_at=None).count():,} edges open",
+                f"{Edge.objects.filter(closed_at=None).count():,} open edges",
                 f"{polls['failed'] + _failed_tasks(since):,} failures",
             )
         )

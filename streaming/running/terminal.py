@@ -16,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 #: Between two summary lines where they cannot replace each other.
 _LINE_SECONDS = 10.0
@@ -34,10 +35,16 @@ class Terminal:
     def __init__(self, console: Console, responses: int = 0) -> None:
         columns: list[ProgressColumn] = [SpinnerColumn(), TimeElapsedColumn()]
         if responses:
-            columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
-        columns.append(TextColumn("{task.description}", markup=False))
+            columns += [BarColumn(bar_width=20), MofNCompleteColumn()]
+        # On a narrow terminal the summary takes a second line, and loses nothing.
+        folded = Column(overflow="fold", ratio=1)
+        columns.append(TextColumn("{task.description}", markup=False, table_column=folded))
         self._progress = Progress(
-            *columns, console=console, auto_refresh=False, disable=not console.is_terminal
+            *columns,
+            console=console,
+            auto_refresh=False,
+            disable=not console.is_terminal,
+            expand=True,
         )
         self._console = console
         self._task = self._progress.add_task("starting", total=responses or None)

@@ -6,9 +6,6 @@ They have a state directory of their own, with its own PostgreSQL and Redis.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +15,8 @@ import pytest
 
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading
+from tests.integration.installation import CHECKOUT, Installation, Row
 
-CHECKOUT = Path(__file__).parents[2]
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
 FEEDS = CHECKOUT.parent / "shared" / "feeds"
 
@@ -39,39 +36,8 @@ RUNS = [
     ["mlb-series-2026-07a", "nfl-american-2025", "nba-props-2026-03", "soccer-tennis-2026-08"],
 ]
 
-Row = dict[str, Any]
-
 # Processes take seconds to start, and many times that on a busy machine.
 pytestmark = pytest.mark.timeout(300)
-COMMAND_SECONDS = 240
-
-
-class Installation:
-    """A checkout's commands on a state directory that nothing else uses."""
-
-    def __init__(self, home: Path) -> None:
-        self._environ = {**os.environ, "HARDLINE_HOME": str(home)}
-
-    def manage(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, CHECKOUT / "manage.py", *arguments],
-            env=self._environ,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-        )
-
-    def replay(self, *feeds: Path) -> Row:
-        done = self.manage("run", "--feed", *feeds, "--until-idle", "--json")
-        assert done.returncode == 0, done.stderr
-        facts: Row = json.loads(done.stdout.splitlines()[-1])
-        return facts
-
-    def export(self, table: str, *options: str) -> list[Row]:
-        done = self.manage("export", table, "--format", "jsonl", *options)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

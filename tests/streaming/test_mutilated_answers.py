@@ -22,7 +22,7 @@ from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
 from streaming.simulator.running import RunningSimulator
 from tests.contract.validity import assert_valid
-from tests.polling import EPL, KEY, config_with, everything_known, polled_provider
+from tests.polling import EPL, KEY, NBA, config_with, everything_known, polled_provider
 
 CONFIG = config_with()
 
@@ -195,6 +195,41 @@ def decodes(exchange: Exchange, response: Response) -> bool:
     except ProviderFailure:
         return False
     return True
+
+
+PRICE = (0, "bookmakers", 0, "markets", 0, "outcomes", 0, "price")
+NAME = (*PRICE[:-1], "name")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "code"),
+    [
+        (NAME, "a\x00b", "bad_text"),
+        (NAME, "\ud800", "undecodable"),
+        (NAME, "x" * 201, "wrong_schema"),
+        (NAME, "", "wrong_schema"),
+        (PRICE, "2.0", "wrong_schema"),
+        (PRICE, 1e308, "wrong_schema"),
+        (PRICE, float("nan"), "undecodable"),
+        (PRICE, -110, "bad_price"),
+        ((0, "id"), "x" * 129, "wrong_schema"),
+        ((0, "sport_key"), NBA, "wrong_content"),
+        ((0, "commence_time"), "2026-03-01T12:00:00", "wrong_schema"),
+        ((0, "commence_time"), "9999-12-31T23:59:59-10:00", "bad_time"),
+        ((0, "commence_time"), "1999-12-31T23:59:59Z", "bad_time"),
+        ((0, "bookmakers"), None, "wrong_schema"),
+        ((0,), [], "wrong_schema"),
+    ],
+)
+def test_one_node_that_does_not_fit_spoils_the_whole_answer(
+    answered: Exchange, place: Place, value: object, code: str
+) -> None:
+    before = everything_known()
+    tree = json.loads(answered.response.body)
+    parent_of(tree, place)[place[-1]] = value
+    run = answered.take(replace(answered.response, body=json.dumps(tree).encode()))
+    assert (run.outcome, run.failure_kind, run.failure_code) == (PollOutcome.FAILED, "data", code)
+    assert everything_known() == before
 
 
 @settings(

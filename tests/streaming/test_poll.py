@@ -11,6 +11,7 @@ from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import pytest
+from redis import Redis
 
 from betting.config import PollConfig
 from betting.models import (
@@ -236,3 +237,23 @@ def test_a_recording_is_played_like_a_provider_and_changes_nothing_the_second_ti
     assert sum(run.changes for run in again) == 0
     assert list(Quote.objects.values()) == quotes
     assert LineChange.objects.count() == changes
+
+
+def test_one_poll_of_a_provider_is_under_way_at_a_time(simulator: RunningSimulator) -> None:
+    provider = polled_provider(simulator, sports=[EPL, NBA])
+    under_way = poll(provider.pk, config_with())
+    next(under_way)
+
+    assert poll_now(provider) == []
+    assert len(list(under_way)) == 1
+    assert len(poll_now(provider)) == 2
+
+
+def test_a_poll_goes_on_when_redis_forgets_that_it_is_under_way(
+    simulator: RunningSimulator, redis: Redis
+) -> None:
+    provider = polled_provider(simulator, sports=[EPL, NBA])
+    under_way = poll(provider.pk, config_with())
+    next(under_way)
+    redis.flushdb()
+    assert len(list(under_way)) == 1

@@ -33,8 +33,9 @@ SHARDS = POLICY.shards
 
 
 def our_tasks() -> list[Task[Any, Any]]:
+    """By name, so that every process that runs a part of the tests finds the same ones."""
     app.loader.import_default_modules()
-    return [task for name, task in app.tasks.items() if not name.startswith("celery.")]
+    return [task for name, task in sorted(app.tasks.items()) if not name.startswith("celery.")]
 
 
 def by_name(task: Task[Any, Any]) -> str:

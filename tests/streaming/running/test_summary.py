@@ -79,7 +79,7 @@ def test_the_live_line_tells_what_came_since_its_window_began() -> None:
     assert "0 failures" in activity.line()
     one_of_each()
     line = activity.line()
-    assert "2 edges open" in line
+    assert "2 open edges" in line
     assert "2 failures" in line
     assert "0.0 polls/s" not in line
 

@@ -22,6 +22,14 @@ def test_a_terminal_shows_a_bar_with_what_is_done_and_what_flows() -> None:
     assert "worker-io exited" in shown
 
 
+def test_a_narrow_terminal_loses_nothing_of_the_summary() -> None:
+    output = io.StringIO()
+    words = [f"word{number}" for number in range(20)]
+    with Terminal(Console(file=output, force_terminal=True, width=80), responses=87) as terminal:
+        terminal.summarise(" ".join(words))
+    assert all(word in output.getvalue() for word in words)
+
+
 def test_a_file_gets_a_summary_now_and_then_and_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     monkeypatch.setattr(terminals, "_LINE_SECONDS", 0.0)

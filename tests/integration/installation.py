@@ -1,0 +1,47 @@
+"""A checkout's commands, run as a person runs them, on a state directory of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+#: Processes take seconds to start, and many times that on a busy machine.
+COMMAND_SECONDS = 240
+
+Row = dict[str, Any]
+
+
+class Installation:
+    """A checkout's commands on a state directory that nothing else uses."""
+
+    def __init__(self, home: Path) -> None:
+        self.environ = {**os.environ, "HARDLINE_HOME": str(home)}
+
+    def command(self, *arguments: str | Path) -> list[str | Path]:
+        return [sys.executable, CHECKOUT / "manage.py", *arguments]
+
+    def manage(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environ,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+
+    def replay(self, *feeds: Path) -> Row:
+        done = self.manage("run", "--feed", *feeds, "--until-idle", "--json")
+        assert done.returncode == 0, done.stderr
+        facts: Row = json.loads(done.stdout.splitlines()[-1])
+        return facts
+
+    def export(self, table: str, *options: str) -> list[Row]:
+        done = self.manage("export", table, "--format", "jsonl", *options)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,0 +1,126 @@
+"""`make run` as a newcomer sees it: one command, everything up, Ctrl-C, nothing left, no loss."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from streaming.running.ports import LOOPBACK
+from tests.integration.installation import COMMAND_SECONDS, Installation
+
+pytestmark = pytest.mark.timeout(300)
+START_SECONDS = 120.0
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    installed = Installation(tmp_path / "home")
+    yield installed
+    assert installed.manage("clean_state").returncode == 0
+
+
+def three_free_ports() -> int:
+    """The first of three ports in a row that nothing listens on."""
+    while True:
+        with socket.create_server((LOOPBACK, 0)) as server:
+            first: int = server.getsockname()[1]
+            try:
+                for port in (first + 1, first + 2):
+                    socket.create_server((LOOPBACK, port)).close()
+            except (OSError, OverflowError):
+                continue
+        return first
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {START_SECONDS:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+def status_of(port: int, path: str, login: str = "") -> int:
+    headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    request = Request(f"http://{LOOPBACK}:{port}{path}", headers=headers if login else {})
+    try:
+        with urlopen(request, timeout=30) as answer:
+            status: int = answer.status
+            return status
+    except HTTPError as error:
+        return error.code
+
+
+def running_in(home: str) -> list[psutil.Process]:
+    """Every process of the installation, its servers aside, whose environment is empty."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HARDLINE_HOME") == home:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@contextmanager
+def running(installation: Installation, port: int, told: Path) -> Iterator[subprocess.Popen[str]]:
+    """A live run; one that a failed test leaves behind is killed, and its processes end with it."""
+    with (
+        told.open("w") as stderr,
+        subprocess.Popen(
+            installation.command("run", "--json", "--port", str(port)),
+            env=installation.environ,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as run,
+    ):
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+def test_everything_comes_up_flows_and_ends_with_ctrl_c(
+    installation: Installation, tmp_path: Path
+) -> None:
+    home, port, told = installation.environ["HARDLINE_HOME"], three_free_ports(), tmp_path / "told"
+    with running(installation, port, told) as run:
+        wait_until(
+            lambda: "Ctrl-C stops" in told.read_text() or run.poll() is not None, "the start"
+        )
+        assert run.poll() is None, told.read_text()
+        password = told.read_text().partition("password ")[2].split()[0]
+
+        wait_until(lambda: installation.export("edges", "--status", "open") != [], "edges")
+        assert installation.export("fair_prices", "--status", "ok")
+        assert status_of(port, "/admin/login/") == 200
+        assert status_of(port, "/static/admin/css/base.css") == 200
+        assert status_of(port + 1, "/") == 401
+        assert status_of(port + 1, "/", f"admin:{password}") == 200
+        second = installation.manage("run")
+        assert second.returncode == 1
+        assert f"running already: process {run.pid}" in second.stderr
+
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=COMMAND_SECONDS)
+    assert run.returncode == 0, told.read_text()
+    assert running_in(home) == []
+    services = installation.manage("services", "status").stdout.splitlines()
+    assert services == ["PostgreSQL: stopped", "Redis: stopped"]
+
+    facts = json.loads(output.splitlines()[-1])
+    assert facts["dead_letters"] == 0, told.read_text()
+    assert len(installation.export("line_changes")) == sum(facts["changes"].values()) > 0
