@@ -7,14 +7,17 @@ are planned with their real length.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 from django.db import connection
-from psycopg.adapt import Dumper
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
 
@@ -81,6 +84,40 @@ psycopg.adapters.register_dumper(Floats, _FloatsDumper)
 psycopg.adapters.register_dumper(Booleans, _BooleansDumper)
 
 
+class _ColumnLoader(Loader):
+    """Reads an array of PostgreSQL's binary format, without nulls, as a NumPy column."""
+
+    format = Format.BINARY
+    oid: int
+    element: str
+
+    def load(self, data: Buffer) -> npt.NDArray[Any]:
+        """All elements at once; see `_ColumnDumper`."""
+        cells = np.dtype([("size", ">i4"), ("value", self.element)])
+        (dimensions,) = struct.unpack_from("!i", data)
+        offset = _HEADER_BYTES if dimensions else len(data)
+        values = np.frombuffer(data, cells, offset=offset)["value"]
+        return values.astype(values.dtype.newbyteorder("="))
+
+
+class _BigintsLoader(_ColumnLoader):
+    oid = _BigintsDumper.oid
+    element = ">i8"
+
+
+class _FloatsLoader(_ColumnLoader):
+    oid = _FloatsDumper.oid
+    element = ">f8"
+
+
+class _BooleansLoader(_ColumnLoader):
+    oid = _BooleansDumper.oid
+    element = "?"
+
+
+_HEADER_BYTES = 20
+
+
 @contextmanager
 def server_cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """A psycopg cursor on Django's own connection and transaction, raising Django's errors."""
@@ -98,3 +135,16 @@ def fetch_all(statement: str, parameters: Mapping[str, object]) -> list[tuple[An
     with server_cursor() as cursor:
         cursor.execute(statement.encode(), parameters, prepare=False, binary=True)
         return cursor.fetchall()
+
+
+def fetch_columns(statement: str, parameters: Mapping[str, object]) -> tuple[Any, ...]:
+    """Run one statement that returns one row and return that, its number arrays as columns.
+
+    The arrays of bigint, float8 and boolean hold no nulls.
+    """
+    with server_cursor() as cursor:
+        for loader in (_BigintsLoader, _FloatsLoader, _BooleansLoader):
+            cursor.adapters.register_loader(loader.oid, loader)
+        cursor.execute(statement.encode(), parameters, prepare=False, binary=True)
+        (row,) = cursor.fetchall()
+        return row

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-import numpy as np
 from django.db import transaction
 
-from betting.sql import Bigints, Floats, fetch_all
+from betting.sql import Bigints, Floats, fetch_all, fetch_columns
 from streaming.buffer import clear_scheduled
 from valuation.arrays import FloatArray, IntArray
 from valuation.board import REASON_TEXT, Board, Reason, Valued, value
@@ -45,8 +44,8 @@ class StaleMarkets:
     """
 
     read_at: datetime
-    ids: list[int]
-    versions: list[int]
+    ids: IntArray
+    versions: IntArray
     dirty_ats: list[datetime | None]
     in_play: frozenset[int]
     quote_ids: IntArray
@@ -85,7 +84,7 @@ def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) 
     stale = read(market_ids)
     result = RecomputeResult()
     with transaction.atomic():
-        if stale.ids:
+        if stale.ids.size:
             result = write(stale, value(stale.board, policy), policy)
         RecomputeRun.objects.create(
             trigger=trigger,
@@ -102,34 +101,27 @@ def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) 
 
 def read(market_ids: Sequence[int]) -> StaleMarkets:
     """Read the stale ones among some markets with the quotes that value them."""
-    (row,) = fetch_all(_READ, {"markets": Bigints(market_ids)})
-    read_at, ids, versions, dirty_ats, in_play, *quotes = row
-    quote_ids, owners, outcomes, lines, bookmakers, lays, prices, weights, commissions, ages = (
-        column or [] for column in quotes
-    )
-    silence = np.array(ages, dtype=np.float64)
+    row = fetch_columns(_READ, {"markets": Bigints(market_ids)})
+    read_at, dirty_ats, ids, versions, in_play, quote_ids, ages, *quotes = row
+    market, outcome, line, bookmaker, is_lay, price, weight, commission = quotes
     return StaleMarkets(
         read_at=read_at,
-        ids=ids or [],
-        versions=versions or [],
-        dirty_ats=dirty_ats or [],
-        in_play=frozenset(
-            market
-            for market, has_started in zip(ids or [], in_play or [], strict=True)
-            if has_started
-        ),
-        quote_ids=np.array(quote_ids, dtype=np.int64),
-        ages=silence,
+        ids=ids,
+        versions=versions,
+        dirty_ats=dirty_ats,
+        in_play=frozenset(ids[in_play].tolist()),
+        quote_ids=quote_ids,
+        ages=ages,
         board=Board(
-            market_id=np.array(owners, dtype=np.int64),
-            outcome_id=np.array(outcomes, dtype=np.int64),
-            line=np.array(lines, dtype=np.float64),
-            bookmaker_id=np.array(bookmakers, dtype=np.int64),
-            is_lay=np.array(lays, dtype=np.bool_),
-            price=np.array(prices, dtype=np.float64),
-            weight=np.array(weights, dtype=np.float64),
-            commission=np.array(commissions, dtype=np.float64),
-            is_stale=silence > 1,
+            market_id=market,
+            outcome_id=outcome,
+            line=line,
+            bookmaker_id=bookmaker,
+            is_lay=is_lay,
+            price=price,
+            weight=weight,
+            commission=commission,
+            is_stale=ages > 1,
         ),
     )
 
@@ -153,7 +145,7 @@ def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> Recom
         },
     )
     written_at, accepted, opened, closed = row
-    dirty_at = dict(zip(stale.ids, stale.dirty_ats, strict=True))
+    dirty_at = dict(zip(stale.ids.tolist(), stale.dirty_ats, strict=True))
     return RecomputeResult(
         valued=accepted,
         edges_opened=opened,
@@ -240,11 +232,15 @@ quote AS (
 )
 SELECT statement_timestamp(), m.*, q.*
 FROM (
-    SELECT array_agg(id), array_agg(version), array_agg(dirty_at), array_agg(in_play) FROM market
+    SELECT COALESCE(array_agg(dirty_at), '{}'), COALESCE(array_agg(id), '{}'),
+           COALESCE(array_agg(version), '{}'), COALESCE(array_agg(in_play), '{}')
+    FROM market
 ) AS m, (
-    SELECT array_agg(id), array_agg(market_id), array_agg(outcome_id), array_agg(line),
-           array_agg(bookmaker_id), array_agg(is_lay), array_agg(price), array_agg(weight),
-           array_agg(commission), array_agg(age)
+    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(age), '{}'),
+           COALESCE(array_agg(market_id), '{}'), COALESCE(array_agg(outcome_id), '{}'),
+           COALESCE(array_agg(line), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
+           COALESCE(array_agg(is_lay), '{}'), COALESCE(array_agg(price), '{}'),
+           COALESCE(array_agg(weight), '{}'), COALESCE(array_agg(commission), '{}')
     FROM quote
 ) AS q
 """

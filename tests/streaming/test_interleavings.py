@@ -216,7 +216,7 @@ class Pipeline(RuleBasedStateMachine):
         """However long after, and whatever others have written since; or not at all."""
         index = data.draw(st.integers(0, len(self.in_flight) - 1))
         stale, valued = self.in_flight.pop(index)
-        if stale.ids and not has_crashed:
+        if stale.ids.size and not has_crashed:
             with transaction.atomic():
                 write(stale, valued, POLICY)
 
