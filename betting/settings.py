@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from betting import theme
 from betting.config import get_config
@@ -117,7 +117,10 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 
-CELERY_TASK_QUEUES = [Queue(name) for name in ("poll", "coalesce", "valuation", "major")]
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name)
+    for name in ("poll", "coalesce", "valuation", "major")
+]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "coalesce"
 CELERY_TASK_ROUTES = {

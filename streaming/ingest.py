@@ -161,6 +161,10 @@ WITH incoming AS MATERIALIZED (
         %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
         %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[]
     ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds)
+    WHERE %(is_list)s OR market_id NOT IN (
+        SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
+        WHERE e.id = ANY (%(events)s::bigint[]) AND e.status = 'ended'
+    )
 ),
 
 -- The events: a listed one takes its names, start and state from the answer; a started one that
@@ -176,7 +180,9 @@ listed AS (
             %(commence_times)s::timestamptz[]
         ) AS u (id, home, away, commence_time)
     ) AS v
-    WHERE e.id = v.id AND (e.home, e.away, e.commence_time, e.status)
+    -- Only a list brings an event back: its own request may be answered for a while after its end.
+    WHERE e.id = v.id AND (%(is_list)s OR e.status <> 'ended')
+      AND (e.home, e.away, e.commence_time, e.status)
         IS DISTINCT FROM (v.home, v.away, v.commence_time, v.status)
 ),
 ended AS (
@@ -191,7 +197,8 @@ ended AS (
     RETURNING e.id
 ),
 
--- What the answer says that is new. Ids are drawn here, so that history can name them.
+-- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
+-- whose own feed has fallen silent is taken over by the feed that still lists it.
 fresh AS MATERIALIZED (
     SELECT COALESCE(q.id, nextval(pg_get_serial_sequence('betting_quote', 'id'))) AS quote_id,
            i.*, q.price AS old_price, q.status AS old_status
@@ -199,7 +206,11 @@ fresh AS MATERIALIZED (
     LEFT JOIN betting_quote q
       ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
     WHERE q.id IS NULL
-       OR q.changed_at <= %(received_at)s AND (q.status <> 'active' OR q.price <> i.price)
+       OR q.changed_at <= %(received_at)s AND (
+           q.status <> 'active' OR q.price <> i.price OR q.feed_id IN (
+               SELECT id FROM betting_feed WHERE stale_since IS NOT NULL AND id <> %(feed)s
+           )
+       )
 ),
 -- What it no longer says: this feed's quotes that it leaves out, and everything this provider
 -- quotes on an event that has ended.
@@ -219,7 +230,7 @@ silent AS MATERIALIZED (
     JOIN betting_market m ON m.event_id = ended.id
     JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
     JOIN betting_feed f ON f.id = q.feed_id
-    WHERE f.provider_id = %(provider)s AND f.id <> %(feed)s
+    WHERE f.provider_id = %(provider)s AND f.id <> %(feed)s AND q.changed_at <= %(received_at)s
 ),
 
 opened AS (
@@ -247,7 +258,7 @@ step AS (
            source_at,
            CASE WHEN old_status IS NULL THEN 'opened' WHEN old_status <> 'active' THEN 'resumed'
                 ELSE 'price' END AS kind
-    FROM fresh
+    FROM fresh WHERE old_price IS DISTINCT FROM price OR old_status <> 'active'
     UNION ALL
     SELECT quote_id, outcome_id, market_id, bookmaker_id, side, price, NULL, NULL,
            CASE WHEN has_ended THEN 'ended' ELSE 'suspended' END
@@ -304,6 +315,8 @@ touched AS MATERIALIZED (
            count(*) FILTER (WHERE kind = 'ended') AS ended
     FROM (
         SELECT market_id, kind, classification FROM classified
+        UNION ALL
+        SELECT DISTINCT market_id, NULL, NULL FROM fresh
         UNION ALL
         SELECT DISTINCT market_id, NULL, NULL FROM betting_quote
         WHERE %(was_silent)s AND feed_id = %(feed)s AND status = 'active'

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from betting.sql import Bigints, Floats, fetch_all, fetch_columns
 from streaming.buffer import clear_scheduled
@@ -72,13 +72,33 @@ class RecomputeResult:
 
 
 def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) -> RecomputeResult:
-    """Value the stale ones among some markets and leave one `RecomputeRun` row.
+    """Value the stale ones among some markets, each attempt leaving one `RecomputeRun` row.
+
+    A market whose value the database refuses does not keep the others from theirs: the batch is
+    halved until that market stands alone.
 
     Args:
         market_ids: markets asked for; unknown and up-to-date ones are skipped.
         trigger: what asked, a `RecomputeTrigger`.
         policy: the valuation rules.
+
+    Raises:
+        DataError, IntegrityError: the value of a single market was refused.
     """
+    try:
+        return _recompute(market_ids, trigger, policy)
+    except (DataError, IntegrityError):
+        if len(market_ids) < 2:
+            raise
+    middle = len(market_ids) // 2
+    try:
+        recompute(market_ids[:middle], trigger, policy)
+    finally:
+        result = recompute(market_ids[middle:], trigger, policy)
+    return result
+
+
+def _recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) -> RecomputeResult:
     started = time.perf_counter()
     clear_scheduled(market_ids)
     stale = read(market_ids)
@@ -102,7 +122,7 @@ def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) 
 def read(market_ids: Sequence[int]) -> StaleMarkets:
     """Read the stale ones among some markets with the quotes that value them."""
     row = fetch_columns(_READ, {"markets": Bigints(market_ids)})
-    read_at, dirty_ats, ids, versions, in_play, quote_ids, ages, *quotes = row
+    read_at, dirty_ats, ids, versions, in_play, quote_ids, ages, is_stale, *quotes = row
     market, outcome, line, bookmaker, is_lay, price, weight, commission = quotes
     return StaleMarkets(
         read_at=read_at,
@@ -121,7 +141,7 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
             price=price,
             weight=weight,
             commission=commission,
-            is_stale=ages > 1,
+            is_stale=is_stale,
         ),
     )
 
@@ -212,23 +232,22 @@ WITH market AS MATERIALIZED (
     FROM betting_market m JOIN betting_event e ON e.id = m.event_id
     WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
 ),
-heard AS MATERIALIZED (
-    SELECT f.id, f.observed_at, p.clock, p.stale_after_seconds
-    FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
-),
 quote AS (
     SELECT q.id, q.market_id, q.outcome_id, COALESCE(o.line, 'NaN') AS line, q.bookmaker_id,
            q.side = 'lay' AS is_lay, q.price, b.weight, b.commission,
            -- A recording's time does not pass: its quotes are as old as when the market changed.
            (extract(epoch FROM
-               CASE heard.clock WHEN 'wall' THEN statement_timestamp() ELSE m.changed_at END
-               - heard.observed_at
-           ) / heard.stale_after_seconds)::float8 AS age
+               CASE p.clock WHEN 'wall' THEN statement_timestamp() ELSE m.changed_at END
+               - f.observed_at
+           ) / p.stale_after_seconds)::float8 AS age,
+           -- The sweeper alone declares a live feed silent, and raises the versions with it.
+           f.stale_since IS NOT NULL AS is_silent, p.clock = 'recorded' AS is_recorded
     FROM market m
     JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
     JOIN betting_outcome o ON o.id = q.outcome_id
     JOIN betting_bookmaker b ON b.id = q.bookmaker_id
-    JOIN heard ON heard.id = q.feed_id
+    JOIN betting_feed f ON f.id = q.feed_id
+    JOIN betting_provider p ON p.id = f.provider_id
 )
 SELECT statement_timestamp(), m.*, q.*
 FROM (
@@ -237,6 +256,7 @@ FROM (
     FROM market
 ) AS m, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(age), '{}'),
+           COALESCE(array_agg(is_silent OR is_recorded AND age > 1), '{}'),
            COALESCE(array_agg(market_id), '{}'), COALESCE(array_agg(outcome_id), '{}'),
            COALESCE(array_agg(line), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
            COALESCE(array_agg(is_lay), '{}'), COALESCE(array_agg(price), '{}'),

@@ -358,3 +358,31 @@ def test_times_are_kept_to_the_microsecond(provider: Provider) -> None:
     )
     take(provider, snapshot([event([stamped])]))
     assert Quote.objects.get().source_at == stamp
+
+
+def test_a_quote_of_a_silent_feed_is_taken_over_by_the_one_that_still_lists_it(
+    provider: Provider,
+) -> None:
+    quotes = [quote("ace", HOME, 1.8)]
+    take(provider, snapshot([event(quotes)], feed="/odds?markets=h2h"))
+    Feed.objects.update(stale_since=at(30))
+
+    result = take(provider, snapshot([event(quotes)], 60, feed="/odds?markets=h2h,totals"))
+
+    assert result.counts == Counter()
+    assert len(result.markets) == 1
+    assert Quote.objects.get().feed.key == "/odds?markets=h2h,totals"
+    assert LineChange.objects.count() == 1
+
+
+def test_an_ended_event_is_brought_back_by_a_list_and_by_nothing_else(provider: Provider) -> None:
+    quotes = [quote("ace", HOME, 1.8)]
+    take(provider, snapshot([event(quotes, starts=30)]))
+    take(provider, snapshot([], 60))
+    own = snapshot([event(quotes, starts=30)], 70, feed="/events/e1", is_list=False)
+    assert take(provider, own) == IngestResult()
+    assert Event.objects.get().status == EventStatus.ENDED
+
+    result = take(provider, snapshot([event(quotes, starts=30)], 80))
+    assert result.counts == Counter({ChangeKind.RESUMED: 1})
+    assert Event.objects.get().status == EventStatus.LIVE

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from betting.models import Bookmaker, Clock, Event, Feed, Market, Provider, Quote
@@ -14,7 +15,7 @@ from streaming.core.movement import MovementPolicy
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest import ingest
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
-from valuation.board import value
+from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun
 from valuation.policy import ValuationPolicy
 from valuation.recompute import RecomputeResult, read, recompute, write
@@ -193,7 +194,7 @@ def test_a_bookmaker_without_weight_is_not_heard_but_has_edges(provider: Provide
 def test_the_quotes_of_a_silent_feed_price_nothing(provider: Provider) -> None:
     Provider.objects.update(clock=Clock.WALL, stale_after_seconds=60)
     markets = take(provider, even())
-    Feed.objects.update(observed_at=timezone.now() - timedelta(seconds=61))
+    Feed.objects.update(stale_since=timezone.now())
     revalue(markets)
     assert {price.reason for price in FairPrice.objects.all()} == {
         "too few bookmakers have fresh quotes"
@@ -236,3 +237,23 @@ def test_every_ok_line_sums_to_one(provider: Provider) -> None:
         totals[line] = totals.get(line, 0.0) + price.probability
     assert list(totals.values()) == pytest.approx([1.0, 1.0, 1.0], abs=1e-9)
     assert Quote.objects.count() == 30
+
+
+def test_a_market_whose_value_is_refused_does_not_keep_the_others_from_theirs(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [event(even(), f"e{number}") for number in range(7)]
+    result = ingest(provider.pk, snapshot(events), MovementPolicy())
+    markets = [change.market_id for change in result.markets]
+
+    def corrupted(board: Board, policy: ValuationPolicy) -> Valued:
+        valued = value(board, policy)
+        valued.fair.probability[valued.fair.market_id == markets[2]] = 1.0
+        return valued
+
+    monkeypatch.setattr("valuation.recompute.value", corrupted)
+    with pytest.raises(IntegrityError, match="fair_price_probability_in_range"):
+        revalue(markets)
+
+    stale = Market.objects.exclude(version=F("valued_version"))
+    assert [market.pk for market in stale] == [markets[2]]
