@@ -156,7 +156,8 @@ RETURNING id, stale_since IS NOT NULL
 _APPLY = """
 WITH incoming AS MATERIALIZED (
     SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
-           price, to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at
+           NULLIF(price, 'NaN') AS price,  -- none: no longer offered
+           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at
     FROM unnest(
         %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
         %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[]
@@ -205,15 +206,17 @@ fresh AS MATERIALIZED (
     FROM incoming i
     LEFT JOIN betting_quote q
       ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
-    WHERE q.id IS NULL
-       OR q.changed_at <= %(received_at)s AND (
-           q.status <> 'active' OR q.price <> i.price OR q.feed_id IN (
-               SELECT id FROM betting_feed WHERE stale_since IS NOT NULL AND id <> %(feed)s
-           )
-       )
+    WHERE i.price IS NOT NULL AND (
+        q.id IS NULL
+        OR q.changed_at <= %(received_at)s AND (
+            q.status <> 'active' OR q.price <> i.price OR q.feed_id IN (
+                SELECT id FROM betting_feed WHERE stale_since IS NOT NULL AND id <> %(feed)s
+            )
+        )
+    )
 ),
--- What it no longer says: this feed's quotes that it leaves out, and everything this provider
--- quotes on an event that has ended.
+-- What it no longer offers: this feed's quotes that it takes back, those that it leaves out though
+-- it is complete, and everything this provider quotes on an event that has ended.
 silent AS MATERIALIZED (
     SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
            m.event_id IN (SELECT id FROM ended) AS has_ended
@@ -224,6 +227,13 @@ silent AS MATERIALIZED (
           WHERE i.outcome_id = q.outcome_id AND i.bookmaker_id = q.bookmaker_id
             AND i.side = q.side
       )
+    UNION ALL
+    SELECT q.id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price, false
+    FROM incoming i
+    JOIN betting_quote q
+      ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
+    WHERE i.price IS NULL AND NOT %(is_complete)s AND q.feed_id = %(feed)s
+      AND q.status = 'active' AND q.changed_at <= %(received_at)s
     UNION ALL
     SELECT q.id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price, true
     FROM ended

@@ -23,6 +23,7 @@ from streaming.ingest import IngestResult, ingest
 from streaming.models import PollOutcome, PollRun
 from streaming.providers.base import (
     Adapter,
+    Decoder,
     OddsFormat,
     ProviderSettings,
     Quota,
@@ -60,6 +61,23 @@ Ask = Callable[[Request], Response | None]
 """Puts a request to a provider; None when the same request ran moments ago."""
 
 
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One poll, or one replay, of a provider.
+
+    Attributes:
+        provider: whom it is with.
+        source: the adapter that speaks its protocol.
+        decoder: what reads its answers, in their order.
+        ask: how a request is put to it.
+    """
+
+    provider: Provider
+    source: Adapter
+    decoder: Decoder
+    ask: Ask
+
+
 def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
     """Make a provider's requests, one after the other, each ending in a `PollRun` row.
 
@@ -80,11 +98,12 @@ def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
     try:
         source = adapter(provider.adapter)
         ask = _asker(provider, source, config)
+        conversation = Conversation(provider, source, source.decoder(), ask)
         for request in source.requests(_settings(provider)):
             with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
                 lease.reacquire()
             # The circuit's place: whether this call may be made, and what came of it.
-            yield take(provider, source, request, ask, config)
+            yield take(conversation, request, config)
     except ProviderFailure as failure:
         # Not even a request: unknown adapter, no key, unreadable recording.
         _fail(PollRun(provider=provider, duration_ms=0.0), failure)
@@ -93,23 +112,23 @@ def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
             lease.release()
 
 
-def take(
-    provider: Provider, source: Adapter, request: Request, ask: Ask, config: Config
-) -> IngestResult:
+def take(conversation: Conversation, request: Request, config: Config) -> IngestResult:
     """Make one request and ingest the answer.
 
     Whatever the provider does, one `PollRun` row says it. An outage of our own servers is the
     task's failure instead.
     """
     started = time.perf_counter()
-    run = PollRun(provider=provider, feed=request.feed[:2000], started_at=datetime.now(UTC))
+    run = PollRun(
+        provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
+    )
     result = IngestResult()
     try:
-        response = ask(request)
+        response = conversation.ask(request)
         if response is None:
             run.outcome = PollOutcome.REPEATED
         else:
-            result = _ingest(run, source, request, response, config)
+            result = _ingest(run, conversation, request, response, config)
     except ProviderFailure as failure:
         run.duration_ms = _since_ms(started)
         _fail(run, failure)
@@ -138,11 +157,15 @@ def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
 
 
 def _ingest(
-    run: PollRun, source: Adapter, request: Request, response: Response, config: Config
+    run: PollRun,
+    conversation: Conversation,
+    request: Request,
+    response: Response,
+    config: Config,
 ) -> IngestResult:
     run.http_status, run.response_bytes = response.status, response.wire_bytes
-    _note_quota(run, source.quota(response))
-    snapshot = source.decode(request, response)
+    _note_quota(run, conversation.source.quota(response))
+    snapshot = conversation.decoder.decode(request, response)
     run.quotes_seen = snapshot.quotes_seen
     try:
         result = ingest(run.provider_id, snapshot, config.movement)

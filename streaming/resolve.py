@@ -46,6 +46,7 @@ class QuoteColumns:
     bookmaker_ids: Bigints = field(default_factory=Bigints)
     lays: Booleans = field(default_factory=Booleans)
     prices: Floats = field(default_factory=Floats)
+    """Decimal odds; NaN for what is no longer offered."""
     source_seconds: Floats = field(default_factory=Floats)
     """The provider's stamps, in seconds since 1970; NaN where there is none."""
 
@@ -201,7 +202,7 @@ def _append(
         columns.market_ids.append(market_id)
         columns.bookmaker_ids.append(bookmakers[quote.bookmaker])
         columns.lays.append(quote.side == "lay")
-        columns.prices.append(quote.price)
+        columns.prices.append(nan if quote.price is None else quote.price)
         columns.source_seconds.append(quote.source_at.timestamp() if quote.source_at else nan)
 
 

@@ -30,7 +30,7 @@ def make_provider(key: str = "odds", **fields: object) -> Provider:
 def quote(
     bookmaker: str,
     name: str,
-    price: float,
+    price: float | None,
     *,
     kind: str = "h2h",
     point: float | None = None,

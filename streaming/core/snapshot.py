@@ -22,7 +22,8 @@ class SnapshotQuote(msgspec.Struct, frozen=True, gc=False):
         point: the handicap or total as the answer states it; None where the kind has none.
         line: the point as the home side, or the over, sees it, so that −3.5 and +3.5 pair up.
         side: ``back`` or ``lay``.
-        price: decimal odds, above 1.
+        price: decimal odds, above 1; None says that the quote is no longer offered, which only an
+            incremental message has to say: a complete answer leaves it out.
         source_at: the provider's own stamp; it moves without any reprice.
     """
 
@@ -34,7 +35,7 @@ class SnapshotQuote(msgspec.Struct, frozen=True, gc=False):
     point: float | None
     line: float | None
     side: Side
-    price: float
+    price: float | None
     source_at: datetime | None
 
 

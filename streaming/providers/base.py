@@ -175,6 +175,24 @@ class Authorisation:
     secret: Secret | None = None
 
 
+class Decoder(Protocol):
+    """Reads the answers of one conversation with a provider, in the order in which they came.
+
+    Where answers stand for themselves an adapter is its own decoder. Where they build on each
+    other (a stream's image and its deltas) a decoder remembers what came before; it is used by
+    one thread, and a new conversation begins with a new one.
+    """
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """The whole answer, or nothing of it.
+
+        Raises:
+            ProviderFailure: the provider refused, or the answer does not fit. No other
+                exception, whatever the bytes.
+        """
+        ...
+
+
 class Adapter(Protocol):
     """What a provider's protocol is to the pipeline. Stateless: one instance serves all threads."""
 
@@ -195,13 +213,8 @@ class Adapter(Protocol):
         """How the key goes on the wire."""
         ...
 
-    def decode(self, request: Request, response: Response) -> Snapshot:
-        """The whole answer, or nothing of it.
-
-        Raises:
-            ProviderFailure: the provider refused, or the answer does not fit. No other
-                exception, whatever the bytes.
-        """
+    def decoder(self) -> Decoder:
+        """What reads the answers of a conversation that begins now."""
         ...
 
     def quota(self, response: Response) -> Quota:

@@ -30,6 +30,7 @@ from streaming.core.snapshot import Snapshot
 from streaming.providers.base import (
     Adapter,
     Authorisation,
+    Decoder,
     ProviderSettings,
     Quota,
     Request,
@@ -155,6 +156,32 @@ def _exchange(line: _Line, path: Path) -> Record:
     return Record(line.provider, request, response)
 
 
+class RecordedDecoder:
+    """Reads recorded answers, each with a decoder of the provider that it came from.
+
+    Args:
+        adapters: the adapters that recordings may name.
+    """
+
+    def __init__(self, adapters: Mapping[str, Adapter]) -> None:
+        self._adapters = adapters
+        self._decoders: dict[str, Decoder] = {}
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """What the provider's own decoder makes of the answer.
+
+        Raises:
+            DataFailure: the recording names an unknown provider.
+            ProviderFailure: as that decoder does.
+        """
+        if request.adapter not in self._adapters:
+            name = one_line(request.adapter)
+            raise DataFailure("unknown_provider", f"No adapter is called {name!r}.", "provider")
+        if request.adapter not in self._decoders:
+            self._decoders[request.adapter] = self._adapters[request.adapter].decoder()
+        return self._decoders[request.adapter].decode(request, response)
+
+
 class RecordingAdapter:
     """Plays a recording as if it were a provider: its base URL is the file's path or file:// URL.
 
@@ -179,18 +206,9 @@ class RecordingAdapter:
         """Nothing: a file needs no key."""
         return Authorisation()
 
-    def decode(self, request: Request, response: Response) -> Snapshot:
-        """What the provider's own adapter makes of the answer.
-
-        Raises:
-            DataFailure: the recording names an unknown provider.
-            ProviderFailure: as that adapter does.
-        """
-        adapter = self._adapters.get(request.adapter)
-        if adapter is None:
-            name = one_line(request.adapter)
-            raise DataFailure("unknown_provider", f"No adapter is called {name!r}.", "provider")
-        return adapter.decode(request, response)
+    def decoder(self) -> Decoder:
+        """What the recorded providers' own adapters make of the answers."""
+        return RecordedDecoder(self._adapters)
 
     def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
         """Nothing: a replay uses up no allowance."""

@@ -121,6 +121,10 @@ class TheOddsApi:
             return Authorisation()
         return Authorisation(params={"apiKey": secret.value}, secret=secret)
 
+    def decoder(self) -> TheOddsApi:
+        """Itself: every answer stands for itself."""
+        return self
+
     def decode(self, request: Request, response: Response) -> Snapshot:
         """The whole answer, in decimal odds.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from betting.config import Config
 from betting.models import Clock, Provider
-from streaming.poll import recorded_answer, take
+from streaming.poll import Conversation, recorded_answer, take
 from streaming.providers.recording import Record, merged, read
 from streaming.providers.registry import adapter
 from streaming.running.outages import OUTAGES
@@ -97,7 +97,7 @@ class Player:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._providers: dict[str, Provider] = {}
+        self._conversations: dict[str, Conversation] = {}
 
     def play(self, record: Record) -> None:
         """Ingest one answer, leaving a `PollRun` row, and send on what it changed.
@@ -105,10 +105,12 @@ class Player:
         Raises:
             ReplayError: a live provider bears the recording's name.
         """
-        if record.provider not in self._providers:
-            self._providers[record.provider] = recorded_provider(record)
-        provider, source = self._providers[record.provider], adapter(record.provider)
-        result = take(provider, source, record.request, recorded_answer, self._config)
+        if record.provider not in self._conversations:
+            source = adapter(record.provider)
+            self._conversations[record.provider] = Conversation(
+                recorded_provider(record), source, source.decoder(), recorded_answer
+            )
+        result = take(self._conversations[record.provider], record.request, self._config)
         try:
             send_changes(result.markets)
         except OUTAGES as error:

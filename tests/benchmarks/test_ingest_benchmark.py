@@ -81,7 +81,7 @@ REQUEST = Request(
 
 
 def decoded(price_step: int, seconds: int) -> Snapshot:
-    return adapter("the_odds_api").decode(REQUEST, response(price_step, seconds))
+    return adapter("the_odds_api").decoder().decode(REQUEST, response(price_step, seconds))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_unchanged_quotes_per_second_parsing_included(provider: Provider, benchm
         return (response(0, next(_steps) + 1),), {}
 
     def run(answer: Response) -> IngestResult:
-        snapshot = adapter("the_odds_api").decode(REQUEST, answer)
+        snapshot = adapter("the_odds_api").decoder().decode(REQUEST, answer)
         return ingest(provider.pk, snapshot, MovementPolicy())
 
     result = benchmark.pedantic(run, setup=setup, rounds=15, warmup_rounds=2)

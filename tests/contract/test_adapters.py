@@ -51,7 +51,7 @@ answers = pytest.mark.parametrize(
 def outcome_of(adapter: Adapter, record: Record) -> Snapshot | ProviderFailure:
     """What came of it; any other exception is a defect and fails the test."""
     try:
-        return adapter.decode(record.request, record.response)
+        return adapter.decoder().decode(record.request, record.response)
     except ProviderFailure as failure:
         return failure
 
@@ -74,19 +74,19 @@ def test_an_adapter_is_registered_under_its_own_key_and_has_payloads(adapter: Ad
 
 @answers
 def test_an_answer_becomes_a_valid_snapshot(key: str, record: Record) -> None:
-    snapshot = ADAPTERS[key].decode(record.request, record.response)
+    snapshot = ADAPTERS[key].decoder().decode(record.request, record.response)
     assert_valid(snapshot, record.request, record.response)
 
 
 @answers
 def test_the_same_answer_always_means_the_same(key: str, record: Record) -> None:
-    first = ADAPTERS[key].decode(record.request, record.response)
-    assert ADAPTERS[key].decode(record.request, record.response) == first
+    first = ADAPTERS[key].decoder().decode(record.request, record.response)
+    assert ADAPTERS[key].decoder().decode(record.request, record.response) == first
 
 
 @answers
 def test_both_sides_of_a_two_way_line_meet(key: str, record: Record) -> None:
-    snapshot = ADAPTERS[key].decode(record.request, record.response)
+    snapshot = ADAPTERS[key].decoder().decode(record.request, record.response)
     for event in snapshot.events:
         for quote in event.quotes:
             if "spreads" in quote.kind and quote.point is not None and quote.line is not None:
@@ -101,7 +101,7 @@ def test_a_feed_is_the_same_whatever_the_order_of_its_markets(key: str, record: 
     backwards = ",".join(reversed(request.params["markets"].split(",")))
     turned = replace(request, params={**request.params, "markets": backwards})
     assert turned.feed == request.feed
-    assert ADAPTERS[key].decode(turned, record.response).feed == request.feed
+    assert ADAPTERS[key].decoder().decode(turned, record.response).feed == request.feed
 
 
 @pytest.mark.parametrize(("key", "record"), EXCHANGES)
@@ -139,7 +139,7 @@ def test_a_status_without_a_word_is_a_failure_of_its_kind(
 ) -> None:
     response = replace(record.response, status=status, headers={"retry-after": "3"}, body=b"")
     with pytest.raises(failure) as caught:
-        ADAPTERS[key].decode(record.request, response)
+        ADAPTERS[key].decoder().decode(record.request, response)
     if isinstance(caught.value, TransientFailure):
         assert caught.value.retry_after_seconds == 3
     if isinstance(caught.value, PermanentFailure):
@@ -152,14 +152,14 @@ def test_an_answer_cut_short_anywhere_is_refused(key: str, record: Record) -> No
     for length in range(0, len(body), max(1, len(body) // 200)):
         cut = replace(record.response, body=body[:length])
         with pytest.raises(DataFailure):
-            ADAPTERS[key].decode(record.request, cut)
+            ADAPTERS[key].decoder().decode(record.request, cut)
 
 
 @answers
 def test_nesting_without_end_is_refused(key: str, record: Record) -> None:
     for body in (b"[" * 200_000, b'[{"x":' + b"[" * 200_000, b'{"x":' * 200_000):
         with pytest.raises(DataFailure):
-            ADAPTERS[key].decode(record.request, replace(record.response, body=body))
+            ADAPTERS[key].decoder().decode(record.request, replace(record.response, body=body))
 
 
 @settings(deadline=None)

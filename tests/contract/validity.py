@@ -24,18 +24,19 @@ def assert_valid(snapshot: Snapshot, request: Request, response: Response) -> No
         assert_storable(title, 128)
     for event in snapshot.events:
         assert event.sport_key == snapshot.sport_key
-        assert_valid_event(event)
+        assert_valid_event(event, is_complete=snapshot.is_complete)
 
 
-def assert_valid_event(event: SnapshotEvent) -> None:
+def assert_valid_event(event: SnapshotEvent, *, is_complete: bool) -> None:
     assert 2000 <= event.commence_time.astimezone(UTC).year <= 2101
     assert_storable(event.external_id, 128)
     for name in (event.home, event.away):
         assert_storable(name, 200, may_be_empty=True)
     keys = set()
     for quote in event.quotes:
-        assert math.isfinite(quote.price)
-        assert quote.price > 1
+        # Only an incremental message has to say what is no longer offered.
+        assert quote.price is not None or not is_complete
+        assert quote.price is None or 1 < quote.price < math.inf
         assert quote.side in {"back", "lay"}
         assert (quote.point is None) == (quote.line is None)
         if quote.point is not None and quote.line is not None:

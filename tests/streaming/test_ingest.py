@@ -326,6 +326,29 @@ def test_an_answer_takes_the_same_few_statements_whatever_its_size(
     assert counts == [3, 3]
 
 
+def test_an_incremental_answer_takes_back_what_it_says_is_gone_and_nothing_else(
+    provider: Provider,
+) -> None:
+    take(provider, snapshot([event([quote("ace", HOME, 1.8), quote("ace", AWAY, 2.1)])]))
+    gone = [quote("ace", HOME, None), quote("bay", HOME, None)]
+
+    result = take(provider, snapshot([event(gone)], 60, is_complete=False))
+    again = take(provider, snapshot([event(gone)], 61, is_complete=False))
+    back = take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 62, is_complete=False))
+
+    assert (result.counts, again.counts) == (Counter({ChangeKind.SUSPENDED: 1}), Counter())
+    assert result.markets[0].is_major
+    assert back.counts == Counter({ChangeKind.RESUMED: 1})
+    assert Quote.objects.filter(status=QuoteStatus.ACTIVE).count() == 2
+
+
+def test_one_feed_does_not_take_back_what_another_offers(provider: Provider) -> None:
+    take(provider, snapshot([event([quote("ace", HOME, 1.8)])]))
+    gone = snapshot([event([quote("ace", HOME, None)])], 60, feed="/other", is_complete=False)
+    assert take(provider, gone) == IngestResult()
+    assert Quote.objects.get().status == QuoteStatus.ACTIVE
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_that_meet_the_same_new_answer_make_its_rows_once() -> None:
     provider = make_provider()

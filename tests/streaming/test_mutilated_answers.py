@@ -16,7 +16,7 @@ from betting.models import Provider, Quote, QuoteStatus
 from streaming import resolve
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
-from streaming.poll import take
+from streaming.poll import Conversation, take
 from streaming.providers.base import Request, Response, Secret
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
@@ -41,7 +41,8 @@ class Exchange:
         """Let the provider answer this way, and return the one row it leaves."""
         known = set(PollRun.objects.values_list("pk", flat=True))
         source = adapter(self.provider.adapter)
-        take(self.provider, source, self.request, lambda _: response, CONFIG)
+        conversation = Conversation(self.provider, source, source.decoder(), lambda _: response)
+        take(conversation, self.request, CONFIG)
         return PollRun.objects.exclude(pk__in=known).get()
 
 
@@ -177,7 +178,7 @@ def assert_ingested_whole_or_not_at_all(exchange: Exchange, response: Response) 
         assert everything_known() == before
         return
     assert run.outcome == PollOutcome.OK
-    snapshot = source.decode(exchange.request, response)
+    snapshot = source.decoder().decode(exchange.request, response)
     assert_valid(snapshot, exchange.request, response)
     assert active_prices(exchange.provider) == {
         (
@@ -191,7 +192,7 @@ def assert_ingested_whole_or_not_at_all(exchange: Exchange, response: Response) 
 
 def decodes(exchange: Exchange, response: Response) -> bool:
     try:
-        adapter(exchange.provider.adapter).decode(exchange.request, response)
+        adapter(exchange.provider.adapter).decoder().decode(exchange.request, response)
     except ProviderFailure:
         return False
     return True

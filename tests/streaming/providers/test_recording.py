@@ -126,11 +126,12 @@ def test_a_provider_row_plays_a_recording(tmp_path: Path, as_url: bool) -> None:
     path.write_bytes(line() + line("2026-03-01T18:01:00Z"))
     base_url = path.as_uri() if as_url else str(path)
     player = adapter("recording")
+    decoder = player.decoder()
     requests = list(player.requests(ProviderSettings("mine", "recording", base_url)))
     assert len(requests) == 2
     for request in requests:
         assert request.recorded is not None
-        snapshot = player.decode(request, request.recorded)
+        snapshot = decoder.decode(request, request.recorded)
         assert snapshot.received_at == request.recorded.received_at
         assert player.authorise(request, Secret("x")).params == {}
         assert player.quota(request.recorded).remaining is None
@@ -140,4 +141,4 @@ def test_a_recording_of_an_unknown_provider_is_a_data_failure(recording: Path) -
     recording.write_bytes(line(provider="nobody") + line(provider="recording"))
     for record in read(recording):
         with pytest.raises(DataFailure, match="No adapter is called"):
-            adapter("recording").decode(record.request, record.response)
+            adapter("recording").decoder().decode(record.request, record.response)

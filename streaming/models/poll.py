@@ -1,4 +1,4 @@
-"""What the stream did: one row for every poll."""
+"""One row for every poll of a provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stream did, for operators."""
+"""Polls."""
 
 from __future__ import annotations
 
