@@ -16,9 +16,11 @@ from typing import Literal
 
 from betting import config_rules
 from betting.environment import ConfigError, Variable, build, did_you_mean, read, variables
+from streaming.core.circuit import CircuitPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.movement import MovementPolicy
+from streaming.core.staleness import StalenessPolicy
 from valuation.policy import ValuationPolicy
 
 PREFIX = "HARDLINE_"
@@ -37,13 +39,17 @@ class PollConfig:
         dedupe_ms: a request that ran less than this ago is not repeated; 0 = every request is made.
         interval_seconds: between two polls of a provider that sets no interval of its own.
         jitter_fraction: each interval varies by up to this part of it, either way.
-        stale_after_seconds: a quote that no poll has confirmed for this long is stale.
+        slowest_interval_seconds: a provider whose credits run low is slowed down to no more than
+            this.
+        stale_after_seconds: the least silence after which quotes are quarantined, for a provider
+            that sets none of its own; a bookmaker's own limit is learnt and may be longer.
     """
 
     tick_seconds: float = 1.0
     dedupe_ms: int = 500
     interval_seconds: float = 30.0
     jitter_fraction: float = 0.1
+    slowest_interval_seconds: float = 900.0
     stale_after_seconds: float = 120.0
 
 
@@ -89,6 +95,7 @@ class RetentionConfig:
 
     Attributes:
         poll_run_days: one row a poll.
+        circuit_transition_days: one row a change of a circuit.
         recompute_run_days: one row a batch of recomputes.
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
@@ -96,6 +103,7 @@ class RetentionConfig:
     """
 
     poll_run_days: int = 7
+    circuit_transition_days: int = 365
     recompute_run_days: int = 7
     line_change_days: int = 365
     closed_edge_days: int = 365
@@ -155,6 +163,9 @@ class Config:
         valuation: how quotes become fair prices and edges.
         fetch: deadlines and bounds of a poll's HTTP request.
         poll: when providers are polled.
+        circuits_enabled: whether circuits refuse calls; they count them in any case.
+        circuit: when a provider's circuit opens and closes, unless its row says otherwise.
+        staleness: how long a bookmaker may go unconfirmed.
         sweep: the sweeper.
         celery: workers and their time limits.
         retention: how long rows are kept.
@@ -176,6 +187,9 @@ class Config:
     valuation: ValuationPolicy = field(default_factory=ValuationPolicy)
     fetch: FetchPolicy = field(default_factory=FetchPolicy)
     poll: PollConfig = field(default_factory=PollConfig)
+    circuits_enabled: bool = True
+    circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+    staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     celery: CeleryConfig = field(default_factory=CeleryConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)

@@ -64,11 +64,11 @@ def default_text(variable: Variable) -> str:
 def value_text(value: object) -> str:
     """Write a value the way the environment would.
 
-    >>> value_text(("localhost", "127.0.0.1")), value_text(False), value_text(0.5)
-    ('localhost,127.0.0.1', 'false', '0.5')
+    >>> value_text(("localhost", "127.0.0.1")), value_text((1.0, 2.0)), value_text(False)
+    ('localhost,127.0.0.1', '1.0,2.0', 'false')
     """
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(map(value_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

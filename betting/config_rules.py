@@ -45,7 +45,20 @@ LIMITS: Mapping[str, Limits] = {
     "poll.dedupe_ms": (0, 60_000),
     "poll.interval_seconds": (0.5, _DAY_SECONDS),
     "poll.jitter_fraction": (0.0, 0.5),
+    "poll.slowest_interval_seconds": (0.5, _DAY_SECONDS),
     "poll.stale_after_seconds": (1.0, _DAY_SECONDS),
+    "circuit.open_after_failures": (1, 1_000),
+    "circuit.failure_rate": (0.0, 1.0),
+    "circuit.slow_call_rate": (0.0, 1.0),
+    "circuit.slow_call_seconds": (0.001, 600.0),
+    "circuit.window_calls": (1, 1_000),
+    "circuit.min_calls": (1, 1_000),
+    "circuit.jitter_fraction": (0.0, 1.0),
+    "circuit.close_after_successes": (1, 1_000),
+    "circuit.forget_after_seconds": (0.0, _DAY_SECONDS),
+    "circuit.probe_lease_seconds": (1.0, 3_600.0),
+    "staleness.quantile": (0.5, 1.0),
+    "staleness.cap_seconds": (1.0, _DAY_SECONDS),
     "sweep.interval_seconds": (0.1, 3_600.0),
     "sweep.dirty_after_ms": (1, 3_600_000),
     "sweep.max_markets": (1, 1_000_000),
@@ -56,6 +69,7 @@ LIMITS: Mapping[str, Limits] = {
     "celery.io_threads": (1, 1_000),
     "celery.value_processes": (1, 256),
     "retention.poll_run_days": _DAYS,
+    "retention.circuit_transition_days": _DAYS,
     "retention.recompute_run_days": _DAYS,
     "retention.line_change_days": _DAYS,
     "retention.closed_edge_days": _DAYS,
@@ -166,6 +180,14 @@ RULES: tuple[Rule, ...] = (
         ("poll.interval_seconds", "poll.stale_after_seconds"),
         "quotes would be stale between two polls, so the first must be below the second",
         lambda c: c.poll.interval_seconds < c.poll.stale_after_seconds,
+    ),
+    Rule(
+        ("circuit.backoff_seconds",),
+        "must be one wait or more, each above 0 and at most a day",
+        lambda c: (
+            bool(c.circuit.backoff_seconds)
+            and all(0 < seconds <= _DAY_SECONDS for seconds in c.circuit.backoff_seconds)
+        ),
     ),
     Rule(
         ("web.port", "web.flower_port", "web.simulator_port"),

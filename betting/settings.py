@@ -128,6 +128,7 @@ CELERY_TASK_ROUTES = {
     "streaming.poll_provider": {"queue": "poll"},
     "streaming.coalesce_line_changes": {"queue": "coalesce"},
     "streaming.sweep": {"queue": "coalesce"},
+    "streaming.quarantine": {"queue": "coalesce"},
     "streaming.prune": {"queue": "poll"},
     "valuation.recompute_markets": {"queue": "valuation"},
 }

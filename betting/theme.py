@@ -41,7 +41,10 @@ UNFOLD: dict[str, Any] = {
                 "title": "Stream",
                 "items": [
                     _list("Providers", "cloud_download", "betting_provider"),
+                    _list("Circuits", "electrical_services", "streaming_circuit"),
+                    _list("Circuit history", "history", "streaming_circuittransition"),
                     _list("Feeds", "rss_feed", "betting_feed"),
+                    _list("Bookmakers heard", "hearing", "betting_feedbook"),
                     _list("Poll runs", "sync", "streaming_pollrun"),
                     _list("Recompute runs", "calculate", "valuation_recomputerun"),
                     _list("Task results", "task", "django_celery_results_taskresult"),

@@ -1,26 +1,44 @@
 """Ingest: one snapshot in, the changes it makes out.
 
-However large the snapshot, three statements in one transaction write it: take the sport's lock,
-record that the feed was heard, and apply (diff, upsert, history, versions). What the names in it
-stand for is resolved before, without a statement when nothing is new.
+However large the snapshot, a few statements in one transaction write it: take the sport's lock,
+record that the feed was heard and which bookmakers it confirms, and apply (diff, upsert, history,
+versions). What the names in it stand for is resolved before, without a statement when nothing is
+new.
 
 Idempotent: an answer ingested twice changes nothing the second time. An answer older than what
-its feed has already said is left aside as superseded.
+its feed has already said, or asked for before its provider's circuit opened, is left aside.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import Literal
 
 from django.db import IntegrityError, transaction
 
 from betting.models import ChangeKind
-from betting.sql import Bigints, fetch_all
+from betting.sql import Bigints, Booleans, fetch_all
 from streaming import resolve
+from streaming.confirmations import Hearing, confirm
 from streaming.core.movement import TOLERANCE, MovementPolicy
 from streaming.core.snapshot import Snapshot
+from streaming.core.staleness import StalenessPolicy
+
+LeftAside = Literal["superseded", "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestPolicy:
+    """What an ingest judges by.
+
+    Attributes:
+        movement: what a major move is.
+        staleness: how long a bookmaker may go unconfirmed.
+    """
+
+    movement: MovementPolicy = field(default_factory=MovementPolicy)
+    staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +47,7 @@ class MarketChange:
 
     Attributes:
         market_id: the market, whose version rose by one.
-        changes: line changes, at least 1, unless the feed was merely heard again after silence.
+        changes: line changes, at least 1.
         is_major: whether its valuation must not wait.
     """
 
@@ -43,59 +61,95 @@ class IngestResult:
     """What an ingest did.
 
     Attributes:
-        is_superseded: the feed has already said something newer; nothing was written.
+        left_aside: why nothing was written: the feed has already said something newer, or its
+            provider's circuit has opened since it was asked (``superseded``); or it is an
+            incremental answer that comes before the complete one which that calls for (``held``).
+            None when it was ingested.
         counts: line changes by kind.
         markets: the markets that have to be valued.
     """
 
-    is_superseded: bool = False
+    left_aside: LeftAside | None = None
     counts: Counter[ChangeKind] = field(default_factory=Counter)
     markets: tuple[MarketChange, ...] = ()
 
 
-def ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> IngestResult:
+def ingest(
+    provider_id: int,
+    snapshot: Snapshot,
+    policy: IngestPolicy,
+    generation: int | None = None,
+) -> IngestResult:
     """Write a snapshot and return what changed. The caller enqueues, after this returns.
 
     Args:
         provider_id: the provider whose answer it is.
         snapshot: a decoded answer.
-        policy: what a major move is.
+        policy: what a major move is, and what an unconfirmed bookmaker.
+        generation: the provider's when it was asked; None for an answer that was not asked for.
 
     Raises:
         django.db.Error: the database refused or is away; nothing was written.
     """
     try:
-        return _ingest(provider_id, snapshot, policy)
+        return _ingest(provider_id, snapshot, policy, generation)
     except IntegrityError:
         # A row that the caches knew is gone. Once more, from the names.
         resolve.forget()
-        return _ingest(provider_id, snapshot, policy)
+        return _ingest(provider_id, snapshot, policy, generation)
 
 
-def _ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> IngestResult:
+def _ingest(
+    provider_id: int, snapshot: Snapshot, policy: IngestPolicy, generation: int | None
+) -> IngestResult:
     resolved = resolve.resolve(provider_id, snapshot)
     with transaction.atomic():
         resolve.lock_sport(resolved.sport_id)
-        feed = _hear(provider_id, snapshot.feed, snapshot.received_at)
-        if feed is None:
-            return IngestResult(is_superseded=True)
-        feed_id, was_silent = feed
+        heard = _hear(provider_id, snapshot, generation)
+        if heard.left_aside:
+            return IngestResult(left_aside=heard.left_aside)
+        quotes = resolved.columns
+        is_confirmed = Booleans([True] * len(quotes.outcome_ids))
+        if heard.is_live:
+            is_confirmed = confirm(heard.hearing, quotes, policy.staleness)
         parameters: dict[str, object] = {
             "provider": provider_id,
-            "feed": feed_id,
-            "was_silent": was_silent,
+            "feed": heard.hearing.feed_id,
+            "confirmed": is_confirmed,
             **_snapshot_parameters(snapshot, resolved),
-            **_policy_parameters(policy),
+            **_movement_parameters(policy.movement),
         }
         rows = fetch_all(_APPLY, parameters)
     return _result(rows)
 
 
-def _hear(provider_id: int, key: str, received_at: datetime) -> tuple[int, bool] | None:
-    """Record a feed's newest answer; None when a newer one is known already."""
-    parameters = {"provider": provider_id, "key": key, "received_at": received_at}
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    hearing: Hearing
+    is_live: bool
+    left_aside: LeftAside | None
+
+
+def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Heard:
+    """Record a feed's newest answer, unless it has to be left aside."""
+    parameters = {
+        "provider": provider_id,
+        "key": snapshot.feed,
+        "received_at": snapshot.received_at,
+        "is_complete": snapshot.is_complete,
+        "generation": generation,
+    }
     rows = fetch_all(_HEAR, parameters)
-    return (rows[0][0], rows[0][1]) if rows else None
+    if not rows:
+        raise IntegrityError(f"There is no provider {provider_id} any more.")
+    ((feed_id, is_admitted, is_live, floor_seconds, previous_at),) = rows
+    hearing = Hearing(
+        feed_id, snapshot.received_at, previous_at, floor_seconds, snapshot.stamps_confirm
+    )
+    left_aside: LeftAside | None = None
+    if not is_admitted:
+        left_aside = "held" if feed_id and not snapshot.is_complete else "superseded"
+    return _Heard(hearing, is_live, left_aside)
 
 
 def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict[str, object]:
@@ -118,7 +172,7 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
     }
 
 
-def _policy_parameters(policy: MovementPolicy) -> dict[str, object]:
+def _movement_parameters(policy: MovementPolicy) -> dict[str, object]:
     return {
         "major_price_move": policy.major_price_move + TOLERANCE,
         "major_probability_move": policy.major_probability_move - TOLERANCE,
@@ -145,23 +199,44 @@ def _result(rows: list[tuple[int, bool, int, int, int, int, int, int]]) -> Inges
     return IngestResult(counts=+counts, markets=tuple(markets))
 
 
+# A complete answer admits its feed to the provider's generation. An incremental one only adds to
+# what a complete one has said in this generation.
 _HEAR = """
-INSERT INTO betting_feed AS feed (provider_id, key, observed_at)
-VALUES (%(provider)s, %(key)s, %(received_at)s)
-ON CONFLICT (provider_id, key) DO UPDATE SET observed_at = excluded.observed_at
+WITH provider AS MATERIALIZED (
+    SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds
+    FROM betting_provider WHERE id = %(provider)s
+),
+before AS MATERIALIZED (
+    SELECT id, observed_at, generation FROM betting_feed
+    WHERE provider_id = %(provider)s AND key = %(key)s
+),
+heard AS (
+    INSERT INTO betting_feed AS feed (provider_id, key, observed_at, generation)
+    SELECT id, %(key)s, %(received_at)s, CASE WHEN %(is_complete)s THEN generation ELSE 0 END
+    FROM provider WHERE generation = COALESCE(%(generation)s::bigint, generation)
+    ON CONFLICT (provider_id, key) DO UPDATE
+    SET observed_at = excluded.observed_at,
+        generation = GREATEST(feed.generation, excluded.generation)
     WHERE feed.observed_at <= excluded.observed_at
-RETURNING id, stale_since IS NOT NULL
+      AND (%(is_complete)s OR feed.generation = (SELECT generation FROM provider))
+    RETURNING id, generation
+)
+SELECT COALESCE(heard.id, before.id, 0),
+       heard.generation IS NOT DISTINCT FROM provider.generation,
+       provider.is_live, provider.stale_after_seconds, before.observed_at
+FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
 """
 
 _APPLY = """
 WITH incoming AS MATERIALIZED (
     SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
            NULLIF(price, 'NaN') AS price,  -- none: no longer offered
-           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at
+           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at, is_confirmed
     FROM unnest(
         %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
-        %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[]
-    ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds)
+        %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[],
+        %(confirmed)s::boolean[]
+    ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds, is_confirmed)
     WHERE %(is_list)s OR market_id NOT IN (
         SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
         WHERE e.id = ANY (%(events)s::bigint[]) AND e.status = 'ended'
@@ -199,20 +274,17 @@ ended AS (
 ),
 
 -- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
--- whose own feed has fallen silent is taken over by the feed that still lists it.
+-- that is suspended or quarantined belongs to whichever feed offers it again; what is said of a
+-- bookmaker that the answer does not confirm changes nothing.
 fresh AS MATERIALIZED (
     SELECT COALESCE(q.id, nextval(pg_get_serial_sequence('betting_quote', 'id'))) AS quote_id,
            i.*, q.price AS old_price, q.status AS old_status
     FROM incoming i
     LEFT JOIN betting_quote q
       ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
-    WHERE i.price IS NOT NULL AND (
+    WHERE i.price IS NOT NULL AND i.is_confirmed AND (
         q.id IS NULL
-        OR q.changed_at <= %(received_at)s AND (
-            q.status <> 'active' OR q.price <> i.price OR q.feed_id IN (
-                SELECT id FROM betting_feed WHERE stale_since IS NOT NULL AND id <> %(feed)s
-            )
-        )
+        OR q.changed_at <= %(received_at)s AND (q.status <> 'active' OR q.price <> i.price)
     )
 ),
 -- What it no longer offers: this feed's quotes that it takes back, those that it leaves out though
@@ -221,7 +293,7 @@ silent AS MATERIALIZED (
     SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
            m.event_id IN (SELECT id FROM ended) AS has_ended
     FROM betting_quote q JOIN betting_market m ON m.id = q.market_id
-    WHERE q.feed_id = %(feed)s AND q.status = 'active' AND %(is_complete)s
+    WHERE q.feed_id = %(feed)s AND q.status <> 'suspended' AND %(is_complete)s
       AND NOT EXISTS (
           SELECT FROM incoming i
           WHERE i.outcome_id = q.outcome_id AND i.bookmaker_id = q.bookmaker_id
@@ -233,12 +305,12 @@ silent AS MATERIALIZED (
     JOIN betting_quote q
       ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
     WHERE i.price IS NULL AND NOT %(is_complete)s AND q.feed_id = %(feed)s
-      AND q.status = 'active' AND q.changed_at <= %(received_at)s
+      AND q.status <> 'suspended' AND q.changed_at <= %(received_at)s
     UNION ALL
     SELECT q.id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price, true
     FROM ended
     JOIN betting_market m ON m.event_id = ended.id
-    JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
+    JOIN betting_quote q ON q.market_id = m.id AND q.status <> 'suspended'
     JOIN betting_feed f ON f.id = q.feed_id
     WHERE f.provider_id = %(provider)s AND f.id <> %(feed)s AND q.changed_at <= %(received_at)s
 ),
@@ -268,7 +340,7 @@ step AS (
            source_at,
            CASE WHEN old_status IS NULL THEN 'opened' WHEN old_status <> 'active' THEN 'resumed'
                 ELSE 'price' END AS kind
-    FROM fresh WHERE old_price IS DISTINCT FROM price OR old_status <> 'active'
+    FROM fresh
     UNION ALL
     SELECT quote_id, outcome_id, market_id, bookmaker_id, side, price, NULL, NULL,
            CASE WHEN has_ended THEN 'ended' ELSE 'suspended' END
@@ -310,28 +382,17 @@ history AS (
     FROM classified
 ),
 
--- The markets. A feed heard again after silence makes all its markets worth valuing anew.
-heard AS (
-    UPDATE betting_feed SET stale_since = NULL WHERE id = %(feed)s AND stale_since IS NOT NULL
-),
+-- The markets.
 touched AS MATERIALIZED (
     SELECT market_id,
-           COALESCE(bool_or(classification = 'major'), false) AS is_major,
+           bool_or(classification = 'major') AS is_major,
            count(*) FILTER (WHERE kind = 'opened') AS opened,
            count(*) FILTER (WHERE kind = 'price') AS price,
            count(*) FILTER (WHERE kind = 'point') AS point,
            count(*) FILTER (WHERE kind = 'suspended') AS suspended,
            count(*) FILTER (WHERE kind = 'resumed') AS resumed,
            count(*) FILTER (WHERE kind = 'ended') AS ended
-    FROM (
-        SELECT market_id, kind, classification FROM classified
-        UNION ALL
-        SELECT DISTINCT market_id, NULL, NULL FROM fresh
-        UNION ALL
-        SELECT DISTINCT market_id, NULL, NULL FROM betting_quote
-        WHERE %(was_silent)s AND feed_id = %(feed)s AND status = 'active'
-    ) AS reached
-    GROUP BY market_id
+    FROM classified GROUP BY market_id
 ),
 -- In id order, as every writer of markets locks them.
 locked AS MATERIALIZED (

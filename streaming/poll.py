@@ -1,32 +1,31 @@
-"""Polling: claim the providers that are due, ask, decode, ingest, and leave a row for each."""
+"""Polling: claim the providers that are due, and put a poll's requests to each."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
-from django.db import DataError
 from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
 
 from betting.config import Config, PollConfig
 from betting.models import Event, EventStatus, Provider
 from betting.sql import fetch_all
 from streaming import buffer
-from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
-from streaming.ingest import IngestResult, ingest
-from streaming.models import PollOutcome, PollRun
+from streaming.circuits import INGEST_SECONDS, Now, database_now
+from streaming.core.failures import ProviderFailure
+from streaming.exchange import Ask, Conversation, exchange, fail_before_asking
+from streaming.ingest import IngestResult
+from streaming.models import PollRun
+from streaming.pacing import pace
 from streaming.providers.base import (
     Adapter,
-    Decoder,
     OddsFormat,
     ProviderSettings,
-    Quota,
     Request,
     Response,
     Secret,
@@ -34,58 +33,52 @@ from streaming.providers.base import (
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
 
-logger = logging.getLogger(__name__)
-
-INGEST_SECONDS = 10.0
-"""Beyond a request's own deadline, what its answer may take to be ingested."""
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A provider whose poll is due, and how long the order to poll it is worth anything."""
+    """A provider whose poll is due.
+
+    Attributes:
+        provider_id: whom to poll.
+        wait_seconds: how long it is until then; at most a tick.
+        expires_seconds: how long the order to poll it is worth anything.
+    """
 
     provider_id: int
+    wait_seconds: float
     expires_seconds: float
 
 
-def claim_due_providers(config: PollConfig) -> list[Claim]:
-    """Claim every provider that is due by moving its next poll on, with jitter.
+def claim_due_providers(config: PollConfig, now: datetime | None = None) -> list[Claim]:
+    """Claim every provider that is due before the next tick, by moving its next poll on.
 
     Providers that another tick is claiming at the moment are skipped.
+
+    Args:
+        config: the tick, and the jitter of every interval.
+        now: the time; None for the database's.
     """
-    rows = fetch_all(_CLAIM_DUE, {"jitter": config.jitter_fraction})
-    return [Claim(provider_id, max(interval, 1.0)) for provider_id, interval in rows]
+    parameters = {
+        "now": now,
+        "tick": config.tick_seconds,
+        "jitter": config.jitter_fraction,
+    }
+    return [
+        Claim(provider_id, wait, wait + max(interval, 1.0))
+        for provider_id, wait, interval in fetch_all(_CLAIM_DUE, parameters)
+    ]
 
 
-Ask = Callable[[Request], Response | None]
-"""Puts a request to a provider; None when the same request ran moments ago."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """One poll, or one replay, of a provider.
-
-    Attributes:
-        provider: whom it is with.
-        source: the adapter that speaks its protocol.
-        decoder: what reads its answers, in their order.
-        ask: how a request is put to it.
-    """
-
-    provider: Provider
-    source: Adapter
-    decoder: Decoder
-    ask: Ask
-
-
-def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
+def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[IngestResult]:
     """Make a provider's requests, one after the other, each ending in a `PollRun` row.
 
-    One poll of a provider at a time: one that comes while another is under way does nothing.
+    One poll of a provider at a time: one that comes while another is under way does nothing. When
+    the circuit refuses a request, the rest of the poll is not made either.
 
     Args:
         provider_id: the provider; one that is gone or disabled is not asked.
-        config: deadlines, dedupe window and movement policy.
+        config: deadlines, dedupe window and policies.
+        now: what tells the time.
 
     Yields:
         What each answer changed, once that is committed.
@@ -96,51 +89,28 @@ def poll(provider_id: int, config: Config) -> Iterator[IngestResult]:
     if provider is None or not lease.acquire():
         return
     try:
-        source = adapter(provider.adapter)
-        ask = _asker(provider, source, config)
-        conversation = Conversation(provider, source, source.decoder(), ask)
-        for request in source.requests(_settings(provider)):
-            with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
-                lease.reacquire()
-            # The circuit's place: whether this call may be made, and what came of it.
-            yield take(conversation, request, config)
+        yield from _converse(provider, lease, config, now)
     except ProviderFailure as failure:
-        # Not even a request: unknown adapter, no key, unreadable recording.
-        _fail(PollRun(provider=provider, duration_ms=0.0), failure)
+        yield fail_before_asking(provider, failure, config, now)
     finally:
         with suppress(LockNotOwnedError):
             lease.release()
 
 
-def take(conversation: Conversation, request: Request, config: Config) -> IngestResult:
-    """Make one request and ingest the answer.
-
-    Whatever the provider does, one `PollRun` row says it. An outage of our own servers is the
-    task's failure instead.
-    """
-    started = time.perf_counter()
-    run = PollRun(
-        provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
-    )
-    result = IngestResult()
-    try:
-        response = conversation.ask(request)
-        if response is None:
-            run.outcome = PollOutcome.REPEATED
-        else:
-            result = _ingest(run, conversation, request, response, config)
-    except ProviderFailure as failure:
-        run.duration_ms = _since_ms(started)
-        _fail(run, failure)
-    else:
-        run.duration_ms = _since_ms(started)
-        run.save()
-    return result
-
-
-def recorded_answer(request: Request) -> Response | None:
-    """Asks nobody: the answer that a recorded request got at the time."""
-    return request.recorded
+def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iterator[IngestResult]:
+    source = adapter(provider.adapter)
+    ask = _asker(provider, source, config)
+    conversation = Conversation(provider, source, source.decoder(), ask)
+    runs: list[PollRun] = []
+    for request in source.requests(_settings(provider)):
+        with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
+            lease.reacquire()
+        taken = exchange(conversation, request, config, now)
+        if taken is None:
+            return
+        runs.append(taken.run)
+        yield taken.result
+    pace(provider.pk, runs, config.poll, now())
 
 
 def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
@@ -154,54 +124,6 @@ def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
         return fetch(request, source.authorise(request, secret), config.fetch)
 
     return ask
-
-
-def _ingest(
-    run: PollRun,
-    conversation: Conversation,
-    request: Request,
-    response: Response,
-    config: Config,
-) -> IngestResult:
-    run.http_status, run.response_bytes = response.status, response.wire_bytes
-    _note_quota(run, conversation.source.quota(response))
-    snapshot = conversation.decoder.decode(request, response)
-    run.quotes_seen = snapshot.quotes_seen
-    try:
-        result = ingest(run.provider_id, snapshot, config.movement)
-    except DataError:
-        result = None
-    if result is None:
-        raise DataFailure("unstorable", "The database cannot hold a value.", one_line(run.feed))
-    run.outcome = PollOutcome.SUPERSEDED if result.is_superseded else PollOutcome.OK
-    run.changes = sum(result.counts.values())
-    return result
-
-
-def _note_quota(run: PollRun, quota: Quota) -> None:
-    run.quota_remaining = quota.remaining
-    if quota.remaining is not None or quota.used is not None:
-        Provider.objects.filter(pk=run.provider_id).update(
-            quota_remaining=quota.remaining, quota_used=quota.used
-        )
-
-
-def _fail(run: PollRun, failure: ProviderFailure) -> None:
-    run.outcome = PollOutcome.FAILED
-    run.failure_kind = failure.kind
-    run.failure_code = failure.code[:64]
-    run.failure_message = str(failure)[:500]
-    if isinstance(failure, PermanentFailure):
-        run.failure_advice = failure.advice[:500]
-    run.save()
-    logger.warning(
-        "poll failed: provider=%s feed=%s kind=%s code=%s: %s",
-        run.provider.key,
-        run.feed,
-        failure.kind,
-        failure.code,
-        failure,
-    )
 
 
 def _settings(provider: Provider) -> ProviderSettings:
@@ -234,18 +156,20 @@ def _open_events(provider: Provider) -> Mapping[str, Sequence[str]]:
     return by_sport
 
 
-def _since_ms(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
-
-
 _CLAIM_DUE = """
-UPDATE betting_provider
-SET next_poll_at = clock_timestamp()
-    + interval_seconds * (1 + %(jitter)s * (2 * random() - 1)) * interval '1 second'
-WHERE id IN (
-    SELECT id FROM betting_provider
-    WHERE enabled AND (next_poll_at IS NULL OR next_poll_at <= clock_timestamp())
-    FOR NO KEY UPDATE SKIP LOCKED
+WITH due AS MATERIALIZED (
+    SELECT id, GREATEST(next_poll_at, moment.now) AS due_at, moment.now,
+           GREATEST(interval_seconds, COALESCE(paced_interval_seconds, 0)) AS interval_seconds
+    FROM betting_provider,
+         (SELECT COALESCE(%(now)s::timestamptz, clock_timestamp()) AS now) AS moment
+    WHERE enabled AND (
+        next_poll_at IS NULL OR next_poll_at < moment.now + %(tick)s * interval '1 second'
+    )
+    FOR NO KEY UPDATE OF betting_provider SKIP LOCKED
 )
-RETURNING id, interval_seconds
+UPDATE betting_provider p
+SET next_poll_at = due.due_at
+    + due.interval_seconds * (1 + %(jitter)s * (2 * random() - 1)) * interval '1 second'
+FROM due WHERE p.id = due.id
+RETURNING p.id, extract(epoch FROM due.due_at - due.now)::float8, due.interval_seconds
 """

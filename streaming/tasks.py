@@ -11,16 +11,20 @@ may be lost, late, delivered twice or out of order: the markets' versions say wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from celery import shared_task
+from kombu.exceptions import OperationalError
 
 from betting.config import get_config
 from streaming import buffer
 from streaming.buffer import Flush
+from streaming.circuits import database_now
 from streaming.ingest import MarketChange
 from streaming.poll import claim_due_providers, poll
+from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
-from streaming.sweep import mark_silent_feeds, stale_markets
+from streaming.sweep import stale_markets
 from valuation.tasks import send_recomputes
 
 
@@ -31,7 +35,9 @@ def tick() -> None:
     Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once.
     """
     for claim in claim_due_providers(get_config().poll):
-        poll_provider.apply_async((claim.provider_id,), expires=claim.expires_seconds)
+        poll_provider.apply_async(
+            (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
+        )
 
 
 @shared_task(name="streaming.poll_provider", acks_late=False)
@@ -75,13 +81,28 @@ def coalesce_line_changes(shard: int) -> None:
 
 @shared_task(name="streaming.sweep")
 def sweep() -> None:
-    """Value whatever has waited too long, whichever message was lost; notice silent feeds.
+    """Quarantine whatever has become unsafe; value whatever has waited too long.
 
-    Idempotent by `Market.swept_at`, which claiming moves, and by `Feed.stale_since`.
+    Idempotent by the quotes' status, and by `Market.swept_at`, which claiming moves.
     """
     config = get_config()
-    mark_silent_feeds()
+    send_recomputes(quarantine_unsafe(database_now()), "major")
     send_recomputes(stale_markets(config.sweep), "sweep")
+
+
+@shared_task(name="streaming.quarantine")
+def quarantine(provider_id: int) -> None:
+    """Take a provider's prices off the board, after an operator has opened its circuit.
+
+    Idempotent by `Provider.generation` and the quotes' status. One that is lost is swept.
+    """
+    send_recomputes(quarantine_unsafe(database_now(), provider_id), "major")
+
+
+def send_quarantine(provider_id: int) -> None:
+    """Have a provider's prices taken off the board now; should the message be lost, soon."""
+    with suppress(OperationalError):
+        quarantine.delay(provider_id)
 
 
 @shared_task(name="streaming.prune", acks_late=False)

@@ -13,6 +13,7 @@ from betting.models import (
     Event,
     EventAlias,
     Feed,
+    FeedBook,
     LineChange,
     Market,
     Movement,
@@ -23,7 +24,14 @@ from betting.models import (
     Side,
     Sport,
 )
-from streaming.models import PollOutcome, PollRun
+from streaming.models import (
+    Circuit,
+    CircuitMode,
+    CircuitState,
+    CircuitTransition,
+    PollOutcome,
+    PollRun,
+)
 from valuation.models import CloseReason, Edge, FairPrice, FairPriceState, RecomputeRun
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -162,6 +170,33 @@ def close(edge: Edge) -> Edge:
 def make_poll_run(provider: Provider, **fields: Any) -> PollRun:
     values = {"feed": "/v4/sports/x/odds", "outcome": PollOutcome.OK, "duration_ms": 12.5}
     return PollRun.objects.create(provider=provider, **{**values, **fields})
+
+
+def make_feed_book(feed: Feed, **fields: Any) -> FeedBook:
+    """A bookmaker of the feed, confirmed just now."""
+    now = datetime.now(UTC)
+    values = {
+        "bookmaker": fields.pop("bookmaker", None) or make_bookmaker(),
+        "confirmed_at": now,
+        "expires_at": now + timedelta(minutes=2),
+    }
+    return FeedBook.objects.create(feed=feed, **{**values, **fields})
+
+
+def make_circuit(provider: Provider, **fields: Any) -> Circuit:
+    return Circuit.objects.create(provider=provider, **fields)
+
+
+def make_transition(provider: Provider, **fields: Any) -> CircuitTransition:
+    """The calls have opened the provider's circuit."""
+    values = {
+        "at": NOON,
+        "from_state": CircuitState.CLOSED,
+        "to_state": CircuitState.OPEN,
+        "mode": CircuitMode.AUTOMATIC,
+        "reason": "3 failures in a row",
+    }
+    return CircuitTransition.objects.create(provider=provider, **{**values, **fields})
 
 
 def make_recompute_run(**fields: Any) -> RecomputeRun:

@@ -58,6 +58,7 @@ class CloseReason(models.TextChoices):
 
     GONE = "gone", "the price or the fair price moved"
     SUSPENDED = "suspended", "the quote was suspended"
+    QUARANTINED = "quarantined", "the quote's provider, or bookmaker, went unheard"
     STALE = "stale", "the quote is no longer confirmed"
     NO_FAIR_VALUE = "no_fair_value", "the consensus no longer meets the rules"
     EVENT_ENDED = "event_ended", "the event ended"

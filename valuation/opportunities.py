@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
@@ -115,12 +115,11 @@ class Opportunities:
         return tuple(cover for cover in self.covers if cover.is_arbitrage)
 
 
-def load(market: Market, now: datetime) -> Opportunities:
+def load(market: Market) -> Opportunities:
     """Find the opportunities among a market's quotes that can be bet on now.
 
-    Quotes are left out when they are suspended or quarantined, or come from a feed that has been
-    silent for longer than its provider's limit. A recording's time does not pass: its feeds are
-    as silent as they were when the market last changed.
+    Quotes are left out when they are suspended or quarantined. A recording's time does not pass,
+    and nothing of it is quarantined: its quotes are as old as they were when the market changed.
     """
     quotes = (
         Quote.objects.filter(market=market, status=QuoteStatus.ACTIVE)
@@ -129,7 +128,7 @@ def load(market: Market, now: datetime) -> Opportunities:
     )
     outcomes = market.outcomes.order_by("id").values_list("name", "point", "line")
     selections = [Selection(*outcome) for outcome in outcomes]
-    bets = [_bet(quote) for quote in quotes if _is_fresh(quote, market, now)]
+    bets = [_bet(quote) for quote in quotes if _is_fresh(quote, market)]
     return find(selections, bets, home=market.event.home, away=market.event.away)
 
 
@@ -243,8 +242,13 @@ def _bet(quote: Quote) -> Bet:
     )
 
 
-def _is_fresh(quote: Quote, market: Market, now: datetime) -> bool:
+def _is_fresh(quote: Quote, market: Market) -> bool:
+    """Whether a quote that is active can be trusted, by the rules of `valuation.recompute`.
+
+    A live one can. A recorded one has to have been fresh when its market last changed.
+    """
     provider, observed_at = quote.feed.provider, quote.feed.observed_at
-    is_live = provider.clock == Clock.WALL
-    time = now if is_live else market.changed_at or observed_at
-    return time - observed_at <= timedelta(seconds=provider.stale_after_seconds)
+    if provider.clock == Clock.WALL:
+        return True
+    age = (market.changed_at or observed_at) - observed_at
+    return age <= timedelta(seconds=provider.stale_after_seconds)

@@ -238,16 +238,20 @@ quote AS (
            -- A recording's time does not pass: its quotes are as old as when the market changed.
            (extract(epoch FROM
                CASE p.clock WHEN 'wall' THEN statement_timestamp() ELSE m.changed_at END
-               - f.observed_at
-           ) / p.stale_after_seconds)::float8 AS age,
-           -- The sweeper alone declares a live feed silent, and raises the versions with it.
-           f.stale_since IS NOT NULL AS is_silent, p.clock = 'recorded' AS is_recorded
+               - COALESCE(c.confirmed_at, f.observed_at)
+           ) / COALESCE(
+               extract(epoch FROM c.expires_at - c.confirmed_at), p.stale_after_seconds
+           ))::float8 AS age,
+           p.clock = 'recorded' AS is_recorded
     FROM market m
     JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
     JOIN betting_outcome o ON o.id = q.outcome_id
     JOIN betting_bookmaker b ON b.id = q.bookmaker_id
     JOIN betting_feed f ON f.id = q.feed_id
-    JOIN betting_provider p ON p.id = f.provider_id
+    -- Live quotes are off the board by their status, which is the sweeper's to change, alone; this
+    -- only bridges the moment between the opening of a circuit and the quarantine that follows.
+    JOIN betting_provider p ON p.id = f.provider_id AND p.generation = f.generation
+    LEFT JOIN betting_feedbook c ON c.feed_id = q.feed_id AND c.bookmaker_id = q.bookmaker_id
 )
 SELECT statement_timestamp(), m.*, q.*
 FROM (
@@ -256,7 +260,7 @@ FROM (
     FROM market
 ) AS m, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(age), '{}'),
-           COALESCE(array_agg(is_silent OR is_recorded AND age > 1), '{}'),
+           COALESCE(array_agg(is_recorded AND age > 1), '{}'),
            COALESCE(array_agg(market_id), '{}'), COALESCE(array_agg(outcome_id), '{}'),
            COALESCE(array_agg(line), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
            COALESCE(array_agg(is_lay), '{}'), COALESCE(array_agg(price), '{}'),
@@ -345,6 +349,10 @@ closed AS (
     SET closed_at = clock_timestamp(), updated_at = clock_timestamp(), version = a.version,
         close_reason = CASE
             WHEN ev.status = 'ended' THEN 'event_ended'
+            WHEN q.status = 'quarantined' OR EXISTS (
+                SELECT FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
+                WHERE f.id = q.feed_id AND f.generation < p.generation
+            ) THEN 'quarantined'
             WHEN q.status <> 'active' THEN 'suspended'
             WHEN q.id = ANY (%(stale_quotes)s::bigint[]) THEN 'stale'
             WHEN q.outcome_id <> ALL (%(priced_outcomes)s::bigint[]) THEN 'no_fair_value'

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils import timezone
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin import market_tables, shown
@@ -76,7 +75,7 @@ class MarketAdmin(TablesMixin, FactAdmin):
 
     def tables(self, row: Market) -> list[Table]:
         """All there is to know of a market on one page."""
-        found = opportunities.load(row, timezone.now())
+        found = opportunities.load(row)
         return [
             market_tables.open_edges(row),
             market_tables.covers(found),

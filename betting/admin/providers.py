@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count, Model, Q
 from django.db.models import Field as ModelField
-from django.db.models import Model
 from django.forms import Field
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from betting.admin.facts import FactAdmin, Table, TablesMixin
 from betting.admin.shown import link, milliseconds
 from betting.admin.themed import ThemedAdmin
-from betting.models import Feed, Provider
+from betting.models import Feed, FeedBook, Provider
 from streaming.forms import ProviderForm
 from streaming.models import PollRun
 from streaming.providers.registry import ADAPTERS
@@ -38,10 +38,19 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
         "interval_seconds",
         "next_poll_at",
         "quota_remaining",
+        "paced_interval_seconds",
     )
     list_filter = ("enabled", "adapter", "clock")
     search_fields = ("key", "base_url", "sports")
-    readonly_fields = ("next_poll_at", "quota_remaining", "quota_used", "created_at")
+    readonly_fields = (
+        "next_poll_at",
+        "quota_remaining",
+        "quota_used",
+        "quota_resets_at",
+        "quota_poll_cost",
+        "paced_interval_seconds",
+        "created_at",
+    )
     fieldsets = (
         (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "enabled")}),
         (
@@ -61,7 +70,19 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
             "When",
             {"fields": ("interval_seconds", "stale_after_seconds", "clock", "next_poll_at")},
         ),
-        ("Account", {"fields": ("quota_remaining", "quota_used", "created_at")}),
+        (
+            "Account",
+            {
+                "fields": (
+                    "quota_remaining",
+                    "quota_used",
+                    "quota_resets_at",
+                    "quota_poll_cost",
+                    "paced_interval_seconds",
+                    "created_at",
+                )
+            },
+        ),
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
@@ -85,13 +106,23 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
 
     def tables(self, row: Provider) -> list[Table]:
         """Its feeds and its latest polls."""
-        feeds = row.feeds.order_by("key")
+        is_silent = Q(books__silent_since__isnull=False)
+        feeds = row.feeds.annotate(silent_books=Count("books", filter=is_silent)).order_by("key")
         polls = PollRun.objects.filter(provider=row).order_by("-id")[:POLLS_SHOWN]
         return [
             Table(
                 "Feeds",
-                ("feed", "heard", "silent since"),
-                [(link(feed, feed.key), feed.observed_at, feed.stale_since) for feed in feeds],
+                ("feed", "heard", "silent bookmakers", "admitted"),
+                [
+                    (
+                        link(feed, feed.key),
+                        feed.observed_at,
+                        feed.silent_books,
+                        "yes" if feed.generation == row.generation else "no",
+                    )
+                    for feed in feeds
+                ],
+                numbers=frozenset({"silent bookmakers"}),
             ),
             Table(
                 "Latest polls",
@@ -118,7 +149,22 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
 class FeedAdmin(FactAdmin):
     """Which requests have been answered, and when each was last heard."""
 
-    list_display = ("key", "provider", "observed_at", "stale_since")
-    list_filter = ("provider", ("stale_since", admin.EmptyFieldListFilter))
+    list_display = ("key", "provider", "observed_at", "is_admitted")
+    list_filter = ("provider",)
     search_fields = ("key", "provider__key")
     list_select_related = ("provider",)
+
+    @admin.display(description="admitted", boolean=True)
+    def is_admitted(self, feed: Feed) -> bool:
+        """Whether a complete answer has come since its provider's circuit last opened."""
+        return feed.generation == feed.provider.generation
+
+
+@admin.register(FeedBook)
+class FeedBookAdmin(FactAdmin):
+    """Which bookmaker was confirmed when, and until when that is trusted."""
+
+    list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since")
+    list_filter = ("feed__provider", ("silent_since", admin.EmptyFieldListFilter))
+    search_fields = ("=bookmaker__key", "feed__key")
+    list_select_related = ("bookmaker", "feed")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     from unfold.admin import ModelAdmin as ThemedAdmin
 
-__all__ = ["ThemedAdmin", "badge"]
+__all__ = ["Colour", "ThemedAdmin", "badge"]
 
 Colour = Literal["success", "info", "warning", "danger"]
 Column = TypeVar("Column", bound=Callable[..., object])

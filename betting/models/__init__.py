@@ -1,5 +1,6 @@
 """The domain: providers and their feeds, events, markets, quotes and their line history."""
 
+from betting.models.confirmation import FeedBook
 from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
 from betting.models.provider import Clock, Feed, Provider
@@ -14,6 +15,7 @@ __all__ = [
     "EventAlias",
     "EventStatus",
     "Feed",
+    "FeedBook",
     "LineChange",
     "Market",
     "Movement",

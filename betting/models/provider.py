@@ -50,13 +50,28 @@ class Provider(models.Model):
     stale_after_seconds = models.FloatField(
         default=120.0,
         db_default=120.0,
-        help_text="a feed not heard for this long prices nothing any more",
+        help_text="the least silence after which quotes are quarantined; "
+        "a bookmaker's own limit is learnt and may be longer",
     )
     clock = models.CharField(max_length=8, choices=Clock, default=Clock.WALL, db_default=Clock.WALL)
     enabled = models.BooleanField(default=True, db_default=True)
     next_poll_at = models.DateTimeField(default=None, null=True, blank=True)
     quota_remaining = models.FloatField(null=True, blank=True)
     quota_used = models.FloatField(null=True, blank=True)
+    quota_resets_at = models.DateTimeField(null=True, blank=True)
+    quota_poll_cost = models.FloatField(
+        null=True, blank=True, help_text="credits that the last whole poll cost"
+    )
+    paced_interval_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="slowed down to this, so that the credits last; empty while they do anyway",
+    )
+    generation = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="raised when its circuit opens: what was admitted before is not trusted",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -92,8 +107,11 @@ class Feed(models.Model):
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="feeds")
     key = models.CharField(max_length=2000, help_text="request path and markets, never a secret")
     observed_at = models.DateTimeField(help_text="arrival of the newest answer ingested")
-    stale_since = models.DateTimeField(
-        null=True, blank=True, help_text="when the silence was noticed; empty while it is heard"
+    generation = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="the provider's when a complete answer was last ingested; "
+        "below it, the feed's quotes are quarantined",
     )
 
     class Meta:

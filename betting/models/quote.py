@@ -28,8 +28,8 @@ class QuoteStatus(models.TextChoices):
 class Quote(models.Model):
     """A bookmaker's current price for one side of one outcome.
 
-    Written by `streaming.ingest` alone, and only when price or status change: the last time a
-    poll confirmed it is its feed's `observed_at`.
+    Written by `streaming.ingest`, and only when price or status change (the last time a poll
+    confirmed it is its feed's `observed_at`), and by `streaming.quarantine`.
     """
 
     outcome = models.ForeignKey(
@@ -67,7 +67,9 @@ class Quote(models.Model):
         ]
         indexes = [
             # ingest: the quotes a complete answer must list
-            models.Index(name="quote_feed_active", fields=["feed"], condition=Q(status="active")),
+            models.Index(
+                name="quote_feed_listed", fields=["feed"], condition=~Q(status="suspended")
+            ),
             # recompute: the quotes that value a market
             models.Index(
                 name="quote_market_active", fields=["market"], condition=Q(status="active")
@@ -87,6 +89,7 @@ class ChangeKind(models.TextChoices):
     SUSPENDED = "suspended", "suspended"
     RESUMED = "resumed", "resumed"
     ENDED = "ended", "event ended"
+    QUARANTINED = "quarantined", "quarantined"
 
 
 class Movement(models.TextChoices):
@@ -109,7 +112,7 @@ class LineChange(models.Model):
     market = models.ForeignKey(
         Market, on_delete=models.CASCADE, db_index=False, db_constraint=False
     )
-    kind = models.CharField(max_length=9, choices=ChangeKind)
+    kind = models.CharField(max_length=11, choices=ChangeKind)
     old_price = models.FloatField(null=True, blank=True)
     new_price = models.FloatField(null=True, blank=True)
     old_point = models.FloatField(null=True, blank=True)
@@ -137,7 +140,7 @@ class LineChange(models.Model):
                     new_price__isnull=False,
                 )
                 | Q(
-                    kind__in=["suspended", "ended"],
+                    kind__in=["suspended", "ended", "quarantined"],
                     old_price__isnull=False,
                     new_price__isnull=True,
                 ),

@@ -63,13 +63,15 @@ class PermanentFailure(ProviderFailure):
 
     Attributes:
         advice: what that person can do.
+        until: when it ends without anybody's help, as a used-up quota does; None when never.
     """
 
     kind = "permanent"
 
-    def __init__(self, code: str, message: str, advice: str) -> None:
-        super().__init__(code, message, advice)
+    def __init__(self, code: str, message: str, advice: str, until: datetime | None = None) -> None:
+        super().__init__(code, message, advice, until)
         self.advice = advice
+        self.until = until
 
 
 class DataFailure(ProviderFailure):
@@ -156,7 +158,7 @@ def classify_status(
 
     >>> gone = {"OUT_OF_CREDITS": Verdict("permanent", "Buy more.")}
     >>> classify_status(401, error_code="OUT_OF_CREDITS", verdicts=gone)
-    PermanentFailure('out_of_credits', 'HTTP 401 OUT_OF_CREDITS', 'Buy more.')
+    PermanentFailure('out_of_credits', 'HTTP 401 OUT_OF_CREDITS', 'Buy more.', None)
     >>> classify_status(503, retry_after_seconds=2.0)
     TransientFailure('server_error', 'HTTP 503', 2.0)
     >>> classify_status(204).kind

@@ -70,6 +70,9 @@ class Snapshot(msgspec.Struct, frozen=True):
         bookmakers: bookmaker key → title, for every bookmaker named in the quotes.
         quotes_seen: outcomes in the answer as received, including those off the board
             (price of 1.0 or less) and repeated keys.
+        stamps_confirm: the quotes' `source_at` says when the provider last looked at the
+            bookmaker, so that a bookmaker whose stamps stand still is not confirmed by being
+            listed. False where being listed is confirmation enough.
     """
 
     feed: str
@@ -80,6 +83,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     events: list[SnapshotEvent]
     bookmakers: dict[str, str]
     quotes_seen: int
+    stamps_confirm: bool = False
 
 
 def market_key(kind: str, period: str) -> str:

@@ -9,15 +9,16 @@ from typing import IO, Any, cast
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.forms.models import model_to_dict
 from rich.console import Console
 from rich.table import Table
 
 from betting.models import Provider
-from streaming.models import PollRun
+from streaming.models import Circuit, CircuitTransition, PollRun
 
 POLLS_SHOWN = 10
+TRANSITIONS_SHOWN = 20
 WIDTH_OF_A_PIPE = 200
 """Columns where there is no terminal to ask: wide enough to cut nothing that matters."""
 
@@ -25,6 +26,10 @@ _POLL_FIELDS = (
     "started_at", "feed", "outcome", "http_status", "duration_ms", "quotes_seen", "changes",
     "quota_remaining", "failure_kind", "failure_code", "failure_message", "failure_advice",
 )  # fmt: skip
+_STATE = [
+    "state", "mode", "since", "failures", "recent", "step", "retry_at", "probe_until",
+    "successes", "reason", "advice",
+]  # fmt: skip
 
 
 def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool) -> None:
@@ -64,11 +69,19 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
 
 def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
     """Everything about one provider."""
-    feeds = list(provider.feeds.order_by("key"))
+    is_silent = Q(books__silent_since__isnull=False)
+    feeds = list(
+        provider.feeds.annotate(silent_books=Count("books", filter=is_silent)).order_by("key")
+    )
     runs = PollRun.objects.filter(provider=provider).order_by("-id")[:POLLS_SHOWN]
     if as_json:
         heard = [
-            {"key": feed.key, "observed_at": feed.observed_at, "stale_since": feed.stale_since}
+            {
+                "key": feed.key,
+                "observed_at": feed.observed_at,
+                "silent_books": feed.silent_books,
+                "is_admitted": feed.generation == provider.generation,
+            }
             for feed in feeds
         ]
         polled = list(runs.values(*_POLL_FIELDS))
@@ -77,8 +90,16 @@ def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
     _write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
     _write_table(
         out,
-        ("feed", "heard", "silent since"),
-        [(feed.key, _time(feed.observed_at), _time(feed.stale_since)) for feed in feeds],
+        ("feed", "heard", "silent bookmakers", "admitted"),
+        [
+            (
+                feed.key,
+                _time(feed.observed_at),
+                _number(feed.silent_books),
+                "yes" if feed.generation == provider.generation else "no",
+            )
+            for feed in feeds
+        ],
     )
     polls(out, runs)
 
@@ -106,6 +127,51 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
         if run.failure_message:
             words = (f"{run.failure_kind} failure: {run.failure_message}", run.failure_advice)
             out.write(" ".join(filter(None, words)))
+
+
+def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> None:
+    """One line a circuit."""
+    if as_json:
+        listed = [{"provider": row.provider.key, **model_to_dict(row, _STATE)} for row in rows]
+        _write_json(out, listed)
+        return
+    _write_table(
+        out,
+        ("provider", "state", "mode", "since", "next probe", "failures", "why", "to do"),
+        [
+            (
+                row.provider.key,
+                row.get_state_display(),
+                row.get_mode_display(),
+                _time(row.since),
+                _time(row.retry_at),
+                _number(row.failures),
+                row.reason,
+                row.advice,
+            )
+            for row in rows
+        ],
+    )
+
+
+def transitions(out: OutputWrapper, provider: Provider) -> None:
+    """The latest changes of a provider's circuit, newest first."""
+    rows = CircuitTransition.objects.filter(provider=provider).order_by("-id")[:TRANSITIONS_SHOWN]
+    _write_table(
+        out,
+        ("at", "from", "to", "mode", "why", "who"),
+        [
+            (
+                _time(row.at),
+                row.get_from_state_display(),
+                row.get_to_state_display(),
+                row.get_mode_display(),
+                row.reason,
+                row.actor or "the calls",
+            )
+            for row in rows
+        ],
+    )
 
 
 def _fields(provider: Provider) -> dict[str, Any]:

@@ -14,6 +14,7 @@ class PollOutcome(models.TextChoices):
 
     OK = "ok", "ingested"
     SUPERSEDED = "superseded", "older than what is known"
+    HELD = "held", "not before a complete answer"
     REPEATED = "repeated", "same request moments ago"
     REFUSED = "refused", "refused by the circuit"
     FAILED = "failed", "failed"
@@ -40,6 +41,7 @@ class PollRun(models.Model):
     quotes_seen = models.IntegerField(default=0, db_default=0)
     changes = models.IntegerField(default=0, db_default=0)
     quota_remaining = models.FloatField(null=True, blank=True)
+    quota_cost = models.FloatField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]

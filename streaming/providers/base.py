@@ -118,11 +118,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of a provider's allowance, in its own units; None where it does not say."""
+    """What is left of a provider's allowance, in its own units; None where it does not say.
+
+    Attributes:
+        remaining: credits left.
+        used: credits used since the allowance was last renewed.
+        last: credits that the answer cost.
+        resets_at: when the allowance is renewed.
+    """
 
     remaining: int | None = None
     used: int | None = None
     last: int | None = None
+    resets_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

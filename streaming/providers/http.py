@@ -80,8 +80,35 @@ async def _attempt(
             return await _exchange(request, authorisation, policy)
     except ProviderFailure as failure:
         return failure.with_traceback(None)  # its frames hold the URL
+    except _OnlyAttemptError as attempt:
+        return _network_failure(attempt.error, request)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return _network_failure(error, request)
+
+
+class _OnlyAttemptError(Exception):
+    """What the one attempt ended in.
+
+    Attributes:
+        error: the client's own error.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep the client from asking again by itself when a connection is lost.
+
+    It would ask a failing provider twice as often as anybody knows of.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _OnlyAttemptError(error) from None
 
 
 def _network_failure(error: Exception, request: Request) -> ProviderFailure:
@@ -131,6 +158,7 @@ def _session(policy: FetchPolicy) -> aiohttp.ClientSession:
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
+        middlewares=(_once,),
         auto_decompress=False,  # `_Body` does it, within a bound
     )
 

@@ -22,6 +22,7 @@ from streaming.core.failures import (
     one_line,
     retry_after_seconds,
 )
+from streaming.core.quota import next_month
 from streaming.core.snapshot import Snapshot, SnapshotEvent
 from streaming.providers.base import (
     Authorisation,
@@ -41,10 +42,12 @@ _MARKET_ADVICE = (
 )
 _REQUEST_ADVICE = "Correct the provider's settings: the service does not accept this request."
 
+OUT_OF_CREDITS = "OUT_OF_USAGE_CREDITS"
+
 ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
     {
         "EXCEEDED_FREQ_LIMIT": Verdict("transient"),
-        "OUT_OF_USAGE_CREDITS": Verdict("permanent", _QUOTA_ADVICE),
+        OUT_OF_CREDITS: Verdict("permanent", _QUOTA_ADVICE),
         "MISSING_KEY": Verdict("permanent", _KEY_ADVICE),
         "INVALID_KEY": Verdict("permanent", _KEY_ADVICE),
         "DEACTIVATED_KEY": Verdict("permanent", _KEY_ADVICE),
@@ -149,6 +152,7 @@ class TheOddsApi:
             events=events,
             bookmakers=reading.bookmakers,
             quotes_seen=reading.quotes_seen,
+            stamps_confirm=True,
         )
 
     def quota(self, response: Response) -> Quota:
@@ -157,6 +161,7 @@ class TheOddsApi:
             remaining=_count(response.headers.get("x-requests-remaining")),
             used=_count(response.headers.get("x-requests-used")),
             last=_count(response.headers.get("x-requests-last")),
+            resets_at=next_month(response.received_at),
         )
 
 
@@ -211,7 +216,7 @@ def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
         error = _Error()
     if scope.event is not None and error.error_code == EVENT_NOT_FOUND:
         return []
-    raise classify_status(
+    failure = classify_status(
         response.status,
         error_code=error.error_code,
         detail=error.message,
@@ -220,6 +225,11 @@ def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
         ),
         verdicts=ERROR_CODES,
     )
+    if error.error_code == OUT_OF_CREDITS:
+        renewed = next_month(response.received_at)
+        advice = f"The quota is used up until {renewed:%Y-%m-%d}: wait, or enlarge the plan."
+        raise PermanentFailure(failure.code, failure.message, advice, until=renewed)
+    raise failure
 
 
 def _count(value: str | None) -> int | None:

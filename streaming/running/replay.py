@@ -10,7 +10,7 @@ from pathlib import Path
 
 from betting.config import Config
 from betting.models import Clock, Provider
-from streaming.poll import Conversation, recorded_answer, take
+from streaming.exchange import Conversation, exchange, recorded_answer
 from streaming.providers.recording import Record, merged, read
 from streaming.providers.registry import adapter
 from streaming.running.outages import OUTAGES
@@ -110,9 +110,12 @@ class Player:
             self._conversations[record.provider] = Conversation(
                 recorded_provider(record), source, source.decoder(), recorded_answer
             )
-        result = take(self._conversations[record.provider], record.request, self._config)
+        conversation = self._conversations[record.provider]
+        taken = exchange(conversation, record.request, self._config, lambda: record.received_at)
+        if taken is None:
+            return
         try:
-            send_changes(result.markets)
+            send_changes(taken.result.markets)
         except OUTAGES as error:
             # The changes are committed: the sweeper has them valued.
             logger.warning("a message was lost, the broker is away: %s", error)

@@ -10,9 +10,8 @@ import msgspec
 import pytest
 
 from betting.models import Provider
-from streaming.core.movement import MovementPolicy
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import IngestResult, ingest
+from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 from tests.snapshots import AWAY, HOME, START, at, make_provider
@@ -87,7 +86,7 @@ def decoded(price_step: int, seconds: int) -> Snapshot:
 @pytest.fixture
 def provider() -> Provider:
     provider = make_provider()
-    ingest(provider.pk, decoded(0, 0), MovementPolicy())
+    ingest(provider.pk, decoded(0, 0), IngestPolicy())
     return provider
 
 
@@ -97,7 +96,7 @@ def test_changes_per_second(provider: Provider, benchmark: Any) -> None:
         return (decoded(step, step),), {}
 
     def run(snapshot: Snapshot) -> IngestResult:
-        return ingest(provider.pk, snapshot, MovementPolicy())
+        return ingest(provider.pk, snapshot, IngestPolicy())
 
     result = benchmark.pedantic(run, setup=setup, rounds=9, warmup_rounds=2)
     assert sum(result.counts.values()) == QUOTES
@@ -110,7 +109,7 @@ def test_unchanged_quotes_per_second_parsing_included(provider: Provider, benchm
 
     def run(answer: Response) -> IngestResult:
         snapshot = adapter("the_odds_api").decoder().decode(REQUEST, answer)
-        return ingest(provider.pk, snapshot, MovementPolicy())
+        return ingest(provider.pk, snapshot, IngestPolicy())
 
     result = benchmark.pedantic(run, setup=setup, rounds=15, warmup_rounds=2)
     assert result == IngestResult()

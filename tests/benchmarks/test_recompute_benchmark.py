@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from streaming.core.movement import MovementPolicy
-from streaming.ingest import ingest
+from streaming.ingest import IngestPolicy, ingest
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute
@@ -35,7 +34,7 @@ def test_markets_per_second(benchmark: Any) -> None:
             )
             for number in range(MARKETS)
         ]
-        result = ingest(provider.pk, snapshot(events, step), MovementPolicy())
+        result = ingest(provider.pk, snapshot(events, step), IngestPolicy())
         return ([change.market_id for change in result.markets],), {}
 
     def run(market_ids: list[int]) -> int:

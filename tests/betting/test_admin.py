@@ -20,12 +20,13 @@ from betting.admin import facts
 from betting.admin.facts import FactAdmin
 from betting.admin.quotes import HISTORY_SHOWN
 from betting.models import Bookmaker, ChangeKind, Provider, Sport
+from streaming.models import Circuit
 from tests import rows
 
 pytestmark = pytest.mark.django_db
 
 OURS = ("betting", "streaming", "valuation")
-EDITABLE = {Provider, Bookmaker, User, Group}
+EDITABLE = {Provider, Bookmaker, Circuit, User, Group}
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FACTS = [model for model in REGISTERED if model not in EDITABLE]
 
@@ -56,6 +57,9 @@ def fill(size: int) -> None:
         board = rows.make_board((1.9, 2.1), (2.0, 2.2))
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
+        rows.make_feed_book(board.feed)
+        rows.make_circuit(board.provider)
+        rows.make_transition(board.provider)
         TaskResult.objects.create(task_id=f"task-{number}-{board.event.pk}", task_name="poll")
         GroupResult.objects.create(group_id=f"group-{number}-{board.event.pk}")
         user = User.objects.create(username=f"user-{number}-{board.event.pk}")
@@ -123,7 +127,8 @@ def grown(board: rows.Board, size: int) -> None:
     """`size` more of everything that a page of the board's rows lists."""
     for _ in range(size):
         rows.make_poll_run(board.provider)
-        rows.make_feed(board.provider)
+        rows.make_transition(board.provider)
+        rows.make_feed_book(rows.make_feed(board.provider))
         rows.make_market(board.event, participant=f"player {rows._next('p')}")
         bookmaker = rows.make_bookmaker()
         for outcome in board.outcomes:

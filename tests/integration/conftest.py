@@ -16,6 +16,7 @@ from betting.supervisor import Supervisor
 from streaming.running.processes import value_workers
 from streaming.running.session import workers_answer
 
+CHECKOUT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
 
 
@@ -27,6 +28,17 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def environment_of_workers(servers: Config) -> dict[str, str]:
+    """What leads a process to the tests' own database and Redis."""
+    settings = connection.settings_dict
+    host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
+    address = f"{host}:{settings['PORT']}/{settings['NAME']}"
+    return {
+        "DATABASE_URL": f"postgresql://{user}@{address}",
+        "REDIS_URL": redis_url(servers),
+    }
+
+
 @pytest.fixture
 def valuers(
     servers: Config,
@@ -36,11 +48,8 @@ def valuers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Supervisor]:
     """The coalescing, valuing and major workers, on the tests' database."""
-    settings = connection.settings_dict
-    host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
-    address = f"{host}:{settings['PORT']}/{settings['NAME']}"
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://{user}@{address}")
-    monkeypatch.setenv("REDIS_URL", redis_url(servers))
+    for name, value in environment_of_workers(servers).items():
+        monkeypatch.setenv(name, value)
     programs = value_workers(servers)
     supervisor = Supervisor([programs], tmp_path / "logs")
     supervisor.start()

@@ -8,9 +8,8 @@ import pytest
 from django.db.models import F, Sum
 
 from betting.models import LineChange, Market, Provider
-from streaming.core.movement import MovementPolicy
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import ingest
+from streaming.ingest import IngestPolicy, ingest
 from streaming.tasks import send_changes
 from tests.integration.conftest import wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
@@ -50,7 +49,7 @@ def price(step: int, book: str, name: str) -> float:
 
 
 def take(provider: Provider, given: Snapshot) -> None:
-    send_changes(ingest(provider.pk, given, MovementPolicy()).markets)
+    send_changes(ingest(provider.pk, given, IngestPolicy()).markets)
 
 
 def all_valued() -> bool:

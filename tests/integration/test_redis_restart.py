@@ -15,9 +15,8 @@ from betting.embedded import ensure_running, status
 from betting.models import Market, Provider
 from betting.supervisor import Supervisor
 from streaming.buffer import redis_client
-from streaming.core.movement import MovementPolicy
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import ingest
+from streaming.ingest import IngestPolicy, ingest
 from streaming.running.idle import backlog
 from streaming.running.outages import OUTAGES
 from streaming.tasks import send_changes, sweep
@@ -55,7 +54,7 @@ def answer(step: int) -> Snapshot:
 
 def take(provider: Provider, step: int) -> None:
     """Ingest the answer of a step; the messages about it are lost while Redis is away."""
-    changes = ingest(provider.pk, answer(step), MovementPolicy()).markets
+    changes = ingest(provider.pk, answer(step), IngestPolicy()).markets
     with suppress(*OUTAGES):
         send_changes(changes)
 

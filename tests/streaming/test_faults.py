@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from betting.models import Feed, Quote
+from betting.models import Feed, Quote, QuoteStatus
 from streaming.models import PollOutcome, PollRun
 from streaming.poll import poll
 from streaming.simulator.faults import KINDS, FaultKind, FaultRule
@@ -49,7 +49,7 @@ def test_the_table_names_every_fault_there_is() -> None:
 
 
 @pytest.mark.parametrize(("kind", "expected"), FAILURES.items(), ids=list(FAILURES))
-def test_a_fault_is_a_failed_row_of_its_kind_in_time_and_changes_nothing(
+def test_a_fault_is_a_failed_row_of_its_kind_in_time_and_prices_nothing_new(
     simulator: RunningSimulator, kind: FaultKind, expected: Expected
 ) -> None:
     provider = polled_provider(simulator)
@@ -65,14 +65,20 @@ def test_a_fault_is_a_failed_row_of_its_kind_in_time_and_changes_nothing(
 
     run = PollRun.objects.latest("id")
     assert PollRun.objects.count() == 2
+    assert simulator.calls.count(EPL) == 2  # the client asks no second time by itself
     assert run.outcome == PollOutcome.FAILED
     assert (run.failure_kind, run.failure_code, run.http_status) == expected
     assert run.failure_message
     assert elapsed < config.fetch.total_timeout_seconds + SLACK_SECONDS
     assert 0 < run.duration_ms <= elapsed * 1000
-    assert result.markets == ()
     assert (run.quotes_seen, run.changes) == (0, 0)
-    assert everything_known() == before
+    if run.failure_kind == "permanent":
+        assert result.markets
+        assert run.failure_advice
+        assert set(Quote.objects.values_list("status", flat=True)) == {QuoteStatus.QUARANTINED}
+    else:
+        assert result.markets == ()
+        assert everything_known() == before
 
 
 def test_a_used_up_quota_is_noted_although_the_poll_fails(simulator: RunningSimulator) -> None:

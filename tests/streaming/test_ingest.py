@@ -31,7 +31,7 @@ from betting.models import (
 from streaming import resolve
 from streaming.core.movement import MovementPolicy, is_major
 from streaming.core.snapshot import Snapshot, SnapshotQuote
-from streaming.ingest import IngestResult, ingest
+from streaming.ingest import IngestPolicy, IngestResult, ingest
 from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,7 @@ def provider() -> Provider:
 
 
 def take(provider: Provider, given: Snapshot) -> IngestResult:
-    return ingest(provider.pk, given, POLICY)
+    return ingest(provider.pk, given, IngestPolicy(movement=POLICY))
 
 
 def active() -> dict[tuple[str, str, float | None], float]:
@@ -210,7 +210,7 @@ def test_two_ids_of_one_provider_are_two_events(provider: Provider) -> None:
 def test_an_older_answer_is_superseded(provider: Provider) -> None:
     take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 60))
     result = take(provider, snapshot([event([quote("ace", HOME, 1.7)])], 30))
-    assert result == IngestResult(is_superseded=True)
+    assert result == IngestResult(left_aside="superseded")
     assert active() == {("ace", HOME, None): 1.8}
 
 
@@ -218,7 +218,7 @@ def test_an_older_answer_after_an_unchanged_newer_one_is_superseded(provider: Pr
     take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 0))
     take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 60))
     result = take(provider, snapshot([event([quote("ace", HOME, 1.7)])], 30))
-    assert result.is_superseded
+    assert result.left_aside == "superseded"
 
 
 def test_the_same_answer_twice_changes_nothing_the_second_time(provider: Provider) -> None:
@@ -231,21 +231,6 @@ def test_lay_and_back_are_two_quotes(provider: Provider) -> None:
     quotes = [quote("swap", HOME, 1.8), quote("swap", HOME, 1.82, side="lay")]
     result = take(provider, snapshot([event(quotes)]))
     assert result.counts == Counter({ChangeKind.OPENED: 2})
-
-
-def test_a_feed_heard_again_after_silence_has_its_markets_valued_anew(
-    provider: Provider,
-) -> None:
-    quotes = [quote("ace", HOME, 1.8)]
-    take(provider, snapshot([event(quotes)]))
-    Feed.objects.update(stale_since=at(30))
-
-    result = take(provider, snapshot([event(quotes)], 60))
-
-    assert [(change.changes, change.is_major) for change in result.markets] == [(0, False)]
-    assert result.counts == Counter()
-    assert Feed.objects.get().stale_since is None
-    assert Market.objects.get().version == 2
 
 
 def test_ids_that_are_gone_are_resolved_again_from_their_names(provider: Provider) -> None:
@@ -381,21 +366,6 @@ def test_times_are_kept_to_the_microsecond(provider: Provider) -> None:
     )
     take(provider, snapshot([event([stamped])]))
     assert Quote.objects.get().source_at == stamp
-
-
-def test_a_quote_of_a_silent_feed_is_taken_over_by_the_one_that_still_lists_it(
-    provider: Provider,
-) -> None:
-    quotes = [quote("ace", HOME, 1.8)]
-    take(provider, snapshot([event(quotes)], feed="/odds?markets=h2h"))
-    Feed.objects.update(stale_since=at(30))
-
-    result = take(provider, snapshot([event(quotes)], 60, feed="/odds?markets=h2h,totals"))
-
-    assert result.counts == Counter()
-    assert len(result.markets) == 1
-    assert Quote.objects.get().feed.key == "/odds?markets=h2h,totals"
-    assert LineChange.objects.count() == 1
 
 
 def test_an_ended_event_is_brought_back_by_a_list_and_by_nothing_else(provider: Provider) -> None:

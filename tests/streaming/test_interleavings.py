@@ -31,9 +31,8 @@ from hypothesis.stateful import (
 from betting.config import SweepConfig, get_config
 from betting.models import Market, Quote
 from streaming import buffer, resolve, tasks
-from streaming.core.movement import MovementPolicy
 from streaming.core.snapshot import Snapshot, SnapshotQuote
-from streaming.ingest import ingest
+from streaming.ingest import IngestPolicy, ingest
 from streaming.sweep import stale_markets
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation import tasks as valuation_tasks
@@ -43,7 +42,7 @@ from valuation.policy import ValuationPolicy
 from valuation.recompute import StaleMarkets, read, recompute, write
 
 POLICY = ValuationPolicy()
-MOVEMENT = MovementPolicy()
+INGEST = IngestPolicy()
 BOOKS = ("ace", "bay", "cap", "dot", "elm")
 KINDS = (("h2h", None), ("totals", 8.5))
 SWEEP_NOW = SweepConfig(dirty_after_ms=0)
@@ -156,7 +155,7 @@ class Pipeline(RuleBasedStateMachine):
     def _ingest(self, *, is_sent: bool) -> None:
         self.seconds += 1
         answer = snapshot([event(self._quotes())], self.seconds)
-        result = ingest(self.provider.pk, answer, MOVEMENT)
+        result = ingest(self.provider.pk, answer, INGEST)
         if is_sent:
             with self.broker.receives():
                 tasks.send_changes(result.markets)
@@ -278,7 +277,7 @@ def test_concurrent_ingests_recomputes_and_sweeps_end_with_every_last_price_valu
         dice = random.Random(provider_id)
         with closing(connection):
             for seconds in range(40):
-                ingest(provider_id, random_answer(dice, seconds), MOVEMENT)
+                ingest(provider_id, random_answer(dice, seconds), INGEST)
 
     def keep_valuing(seed: int) -> None:
         dice = random.Random(seed)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from betting.models import Provider, Quote, QuoteStatus
 from streaming import resolve
 from streaming.core.failures import ProviderFailure
+from streaming.exchange import Conversation, take
 from streaming.models import PollOutcome, PollRun
-from streaming.poll import Conversation, take
 from streaming.providers.base import Request, Response, Secret
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter

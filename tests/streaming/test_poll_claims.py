@@ -36,7 +36,7 @@ def test_an_order_to_poll_is_worth_something_until_the_next_one() -> None:
     often = make_provider(interval_seconds=0.5)
     seldom = make_provider(interval_seconds=90.0)
     claims = sorted(claim_due_providers(POLL), key=lambda claim: claim.provider_id)
-    assert claims == [Claim(often.pk, 1.0), Claim(seldom.pk, 90.0)]
+    assert claims == [Claim(often.pk, 0.0, 1.0), Claim(seldom.pk, 0.0, 90.0)]
 
 
 def test_the_next_poll_comes_after_the_interval_give_or_take_the_jitter() -> None:

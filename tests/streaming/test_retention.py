@@ -14,7 +14,7 @@ from betting.config import RetentionConfig
 from betting.models import LineChange, Quote
 from betting.sql import fetch_all
 from streaming import retention
-from streaming.models import PollRun
+from streaming.models import CircuitTransition, PollRun
 from streaming.retention import prune_old_rows
 from tests.rows import (
     make_change,
@@ -27,11 +27,13 @@ from tests.rows import (
     make_provider,
     make_quote,
     make_recompute_run,
+    make_transition,
 )
 from valuation.models import CloseReason, Edge, RecomputeRun
 
 CONFIG = RetentionConfig(
     poll_run_days=3,
+    circuit_transition_days=2,
     recompute_run_days=5,
     line_change_days=7,
     closed_edge_days=11,
@@ -39,6 +41,7 @@ CONFIG = RetentionConfig(
 )
 DAYS = {
     "streaming_pollrun": 3,
+    "streaming_circuittransition": 2,
     "valuation_recomputerun": 5,
     "betting_linechange": 7,
     "valuation_edge": 11,
@@ -61,6 +64,10 @@ def poll_run(at: datetime) -> Model:
     return make_poll_run(make_provider(), started_at=at)
 
 
+def transition(at: datetime) -> Model:
+    return make_transition(make_provider(), recorded_at=at)
+
+
 def recompute_run(at: datetime) -> Model:
     return make_recompute_run(finished_at=at)
 
@@ -81,6 +88,7 @@ def task_result(at: datetime) -> Model:
 
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
+    (CircuitTransition, transition),
     (RecomputeRun, recompute_run),
     (LineChange, line_change),
     (Edge, closed_edge),

@@ -57,6 +57,7 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
             "streaming.coalesce_line_changes",
             "streaming.poll_provider",
             "streaming.prune",
+            "streaming.quarantine",
             "streaming.sweep",
             "streaming.tick",
             "valuation.recompute_markets",

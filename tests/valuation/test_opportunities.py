@@ -140,7 +140,7 @@ class TestLoading:
     pytestmark = pytest.mark.django_db
 
     def opportunities(self, market: Market) -> Opportunities:
-        return load(market, datetime.now(UTC))
+        return load(market)
 
     def test_the_best_prices_of_a_market_are_found(self) -> None:
         board = rows.make_board((2.25, 1.5), (1.8, 2.125))
@@ -159,16 +159,16 @@ class TestLoading:
 
     @pytest.mark.parametrize(
         ("clock", "minutes", "are_found"),
-        [(Clock.WALL, 1, True), (Clock.WALL, 3, False), (Clock.RECORDED, 3, True)],
+        [(Clock.WALL, 3, True), (Clock.RECORDED, 1, True), (Clock.RECORDED, 3, False)],
     )
-    def test_silence_closes_a_live_feed_and_no_recorded_one(
+    def test_a_recorded_quote_is_as_old_as_its_market_and_a_live_one_is_trusted_while_active(
         self, clock: Clock, minutes: int, are_found: bool
     ) -> None:
         provider = rows.make_provider(clock=clock, stale_after_seconds=120)
         board = rows.make_board((2.25, 1.5), provider=provider)
-        observed_at = datetime.now(UTC) - timedelta(minutes=minutes)
-        provider.feeds.update(observed_at=observed_at)
-        board.market.changed_at = observed_at
+        heard_at = datetime.now(UTC) - timedelta(minutes=minutes)
+        provider.feeds.update(observed_at=heard_at)
+        board.market.changed_at = heard_at + timedelta(minutes=minutes)
 
         assert bool(self.opportunities(board.market).covers) == are_found
 

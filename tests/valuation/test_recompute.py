@@ -10,10 +10,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from betting.models import Bookmaker, Clock, Event, Feed, Market, Provider, Quote
-from streaming.core.movement import MovementPolicy
+from betting.models import Bookmaker, Clock, Event, Feed, FeedBook, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotQuote
-from streaming.ingest import ingest
+from streaming.ingest import IngestPolicy, ingest
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun
@@ -37,7 +36,7 @@ def even(books: Iterable[str] = BOOKS) -> list[SnapshotQuote]:
 
 
 def take(provider: Provider, quotes: list[SnapshotQuote], seconds: float = 0) -> list[int]:
-    result = ingest(provider.pk, snapshot([event(quotes)], seconds), MovementPolicy())
+    result = ingest(provider.pk, snapshot([event(quotes)], seconds), IngestPolicy())
     return [change.market_id for change in result.markets]
 
 
@@ -137,9 +136,9 @@ def test_an_edge_closes_when_the_others_are_too_few(provider: Provider) -> None:
 
 def test_an_edge_closes_when_its_event_ends(provider: Provider) -> None:
     quotes = [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
-    result = ingest(provider.pk, snapshot([event(quotes, starts=30)]), MovementPolicy())
+    result = ingest(provider.pk, snapshot([event(quotes, starts=30)]), IngestPolicy())
     revalue([change.market_id for change in result.markets])
-    result = ingest(provider.pk, snapshot([], 60), MovementPolicy())
+    result = ingest(provider.pk, snapshot([], 60), IngestPolicy())
     revalue([change.market_id for change in result.markets])
     assert Edge.objects.get().close_reason == "event_ended"
 
@@ -191,14 +190,19 @@ def test_a_bookmaker_without_weight_is_not_heard_but_has_edges(provider: Provide
     assert Edge.objects.get().quote.bookmaker.key == "elm"
 
 
-def test_the_quotes_of_a_silent_feed_price_nothing(provider: Provider) -> None:
-    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=60)
-    markets = take(provider, even())
-    Feed.objects.update(stale_since=timezone.now())
-    revalue(markets)
-    assert {price.reason for price in FairPrice.objects.all()} == {
-        "too few bookmakers have fresh quotes"
-    }
+def test_quotes_price_nothing_from_the_moment_their_providers_circuit_opens(
+    provider: Provider,
+) -> None:
+    revalue(take(provider, [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]))
+    assert Edge.objects.filter(closed_at=None).exists()
+
+    # Committed with the circuit; the quarantine that follows has not run yet.
+    Provider.objects.update(generation=1)
+    Market.objects.update(version=F("version") + 1)
+    revalue(list(Market.objects.values_list("pk", flat=True)))
+
+    assert {price.reason for price in FairPrice.objects.all()} == {"no active quotes"}
+    assert {edge.close_reason for edge in Edge.objects.all()} == {"quarantined"}
 
 
 def test_a_recording_however_old_is_valued_as_it_was_at_the_time(provider: Provider) -> None:
@@ -211,7 +215,10 @@ def test_edges_carry_their_warnings(provider: Provider) -> None:
     Provider.objects.update(clock=Clock.WALL, stale_after_seconds=1000)
     quotes = [*even(BOOKS[:3]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
     markets = take(provider, quotes)
-    Feed.objects.update(observed_at=timezone.now() - timedelta(seconds=900))
+    confirmed_at = timezone.now() - timedelta(seconds=900)
+    FeedBook.objects.update(
+        confirmed_at=confirmed_at, expires_at=confirmed_at + timedelta(seconds=1000)
+    )
     Event.objects.update(status="live")
     revalue(markets)
     assert set(Edge.objects.get().warnings) == {"in_play", "near_stale", "few_books"}
@@ -243,7 +250,7 @@ def test_a_market_whose_value_is_refused_does_not_keep_the_others_from_theirs(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = [event(even(), f"e{number}") for number in range(7)]
-    result = ingest(provider.pk, snapshot(events), MovementPolicy())
+    result = ingest(provider.pk, snapshot(events), IngestPolicy())
     markets = [change.market_id for change in result.markets]
 
     def corrupted(board: Board, policy: ValuationPolicy) -> Valued:

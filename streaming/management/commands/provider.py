@@ -8,11 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
-from betting.environment import did_you_mean
 from betting.models import Clock, Provider
 from streaming import removal
 from streaming.forms import ProviderForm
 from streaming.management import provider_report as report
+from streaming.management.lookup import provider_named
 from streaming.models import PollOutcome, PollRun
 from streaming.poll import poll
 from streaming.providers.recording import RecordingAdapter
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         elif action == "list":
             report.listing(self.stdout, Provider.objects.all(), as_json=options["json"])
         else:
-            provider = _provider(options["key"])
+            provider = provider_named(options["key"])
             getattr(self, f"_{action}")(provider, options)
 
     def _add(self, options: dict[str, Any]) -> None:
@@ -160,15 +160,6 @@ def _problems(form: ProviderForm) -> list[str]:
         prefix = "" if name == "__all__" else f"{option}: "
         lines += [f"  - {prefix}{error}" for error in errors]
     return lines
-
-
-def _provider(key: str) -> Provider:
-    provider = Provider.objects.filter(key=key).first()
-    if provider is not None:
-        return provider
-    keys = list(Provider.objects.values_list("key", flat=True))
-    known = f"there are {', '.join(keys)}" if keys else "none has been added"
-    raise CommandError(f"no provider {key!r}{did_you_mean(key, keys)}; {known}")
 
 
 def _refuse_failures(runs: QuerySet[PollRun]) -> None:

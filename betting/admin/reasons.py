@@ -1,0 +1,51 @@
+"""Actions that need a reason: a page between the list and the deed that asks for it."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from betting.admin.themed import ThemedAdmin
+
+MAX_REASON_CHARS = 300
+
+
+class ReasonForm(forms.Form):
+    """Why it is done; kept with what was done, and by whom."""
+
+    reason = forms.CharField(max_length=MAX_REASON_CHARS, widget=UnfoldAdminTextInputWidget())
+
+
+def ask_reason(
+    pages: ThemedAdmin, request: HttpRequest, rows: QuerySet[Model], title: str
+) -> str | TemplateResponse:
+    """The reason that was given for an action, or the page that asks for it.
+
+    Args:
+        pages: the model's pages, whose action it is.
+        request: the action's request, sent by the list or by the page.
+        rows: the rows that were selected.
+        title: what the action does, e.g. "Force open".
+    """
+    was_asked = "reason" in request.POST
+    form = ReasonForm(request.POST if was_asked else None)
+    if was_asked and form.is_valid():
+        reason: str = form.cleaned_data["reason"]
+        return reason
+    context = {
+        **admin.site.each_context(request),
+        "title": title,
+        "form": form,
+        "rows": rows,
+        "opts": pages.opts,
+        "action": request.POST["action"],
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "select_across": request.POST.get("select_across", "0"),
+    }
+    return TemplateResponse(request, "betting/reason.html", context)

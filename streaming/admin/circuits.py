@@ -1,0 +1,189 @@
+"""Circuits: what stands between each provider and its polls, and how an operator overrules it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin.facts import FactAdmin, Table, TablesMixin
+from betting.admin.reasons import ask_reason
+from betting.admin.shown import link
+from betting.admin.themed import Colour, ThemedAdmin, badge
+from streaming.circuits import database_now, order
+from streaming.core.circuit import Command
+from streaming.models import Circuit, CircuitMode, CircuitState, CircuitTransition
+from streaming.tasks import send_quarantine
+
+TRANSITIONS_SHOWN = 20
+
+_COLOURS: Mapping[str, Colour] = {
+    CircuitState.CLOSED.label: "success",
+    CircuitState.OPEN.label: "danger",
+    CircuitState.HALF_OPEN.label: "warning",
+}
+_MODES: Mapping[str, Colour] = {
+    CircuitMode.FORCED_OPEN.label: "danger",
+    CircuitMode.FORCED_CLOSED.label: "warning",
+    CircuitMode.DISABLED.label: "warning",
+}
+
+
+@admin.register(Circuit)
+class CircuitAdmin(TablesMixin, ThemedAdmin):
+    """One circuit a provider. Its policy is edited here; only the actions change its state."""
+
+    list_display = (
+        "provider",
+        "shown_state",
+        "shown_mode",
+        "since",
+        "retry_at",
+        "reason",
+        "advice",
+    )
+    list_filter = ("state", "mode")
+    search_fields = ("provider__key", "reason")
+    list_select_related = ("provider",)
+    list_fullwidth = True
+    actions = ("force_open", "force_closed", "disable", "reset")
+    readonly_fields = (
+        "provider",
+        "state",
+        "mode",
+        "since",
+        "failures",
+        "recent",
+        "step",
+        "retry_at",
+        "probe_until",
+        "successes",
+        "reason",
+        "advice",
+    )
+    fieldsets = (
+        (None, {"fields": ("provider", ("state", "mode", "since"), "reason", "advice")}),
+        (
+            "Calls",
+            {"fields": (("failures", "recent"), ("step", "retry_at", "probe_until", "successes"))},
+        ),
+        (
+            "Policy (empty: as configured)",
+            {
+                "fields": (
+                    ("open_after_failures", "failure_rate", "slow_call_rate", "slow_call_seconds"),
+                    ("window_calls", "min_calls"),
+                    ("backoff_seconds", "jitter_fraction", "forget_after_seconds"),
+                    ("close_after_successes", "probe_lease_seconds"),
+                )
+            },
+        ),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """Never: a provider gets its circuit by being polled."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Never: it goes with its provider."""
+        return False
+
+    @badge("state", "state", _COLOURS)
+    def shown_state(self, circuit: Circuit) -> str:
+        """Whether calls pass."""
+        return circuit.get_state_display()
+
+    @badge("mode", "mode", _MODES)
+    def shown_mode(self, circuit: Circuit) -> str:
+        """Who decides."""
+        return circuit.get_mode_display()
+
+    @admin.action(description="Force open: no more calls …", permissions=["change"])
+    def force_open(
+        self, request: HttpRequest, circuits: QuerySet[Circuit]
+    ) -> TemplateResponse | None:
+        """Refuse every call, and take the providers' prices off the board."""
+        return self._order(request, circuits, "open", "Force open")
+
+    @admin.action(description="Force closed: every call passes …", permissions=["change"])
+    def force_closed(
+        self, request: HttpRequest, circuits: QuerySet[Circuit]
+    ) -> TemplateResponse | None:
+        """Let every call pass, whatever comes of it."""
+        return self._order(request, circuits, "close", "Force closed")
+
+    @admin.action(description="Disable: only count …", permissions=["change"])
+    def disable(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
+        """Let every call pass and keep the state to return to."""
+        return self._order(request, circuits, "disable", "Disable")
+
+    @admin.action(description="Reset: closed and automatic …", permissions=["change"])
+    def reset(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
+        """Begin anew."""
+        return self._order(request, circuits, "reset", "Reset")
+
+    def _order(
+        self, request: HttpRequest, circuits: QuerySet[Circuit], command: Command, title: str
+    ) -> TemplateResponse | None:
+        reason = ask_reason(self, request, circuits, title)
+        if isinstance(reason, TemplateResponse):
+            return reason
+        for circuit in circuits.select_related("provider"):
+            order(circuit.provider, command, reason, request.user.get_username(), database_now())
+            if command == "open":
+                send_quarantine(circuit.provider_id)
+        self.message_user(request, f"{title}: done.", messages.SUCCESS)
+        return None
+
+    def tables(self, row: Circuit) -> list[Table]:
+        """Its latest transitions."""
+        transitions = CircuitTransition.objects.filter(provider_id=row.provider_id)
+        return [
+            Table(
+                "Latest transitions",
+                ("at", "from", "to", "mode", "why", "to do", "who"),
+                [_cells(one) for one in transitions.order_by("-id")[:TRANSITIONS_SHOWN]],
+                note=f"The newest {TRANSITIONS_SHOWN}.",
+            )
+        ]
+
+
+def _cells(transition: CircuitTransition) -> tuple[Any, ...]:
+    return (
+        link(transition, transition.at),
+        transition.get_from_state_display(),
+        transition.get_to_state_display(),
+        transition.get_mode_display(),
+        transition.reason,
+        transition.advice,
+        transition.actor or "the calls",
+    )
+
+
+@admin.register(CircuitTransition)
+class CircuitTransitionAdmin(FactAdmin):
+    """Every change of every circuit, newest first."""
+
+    list_display = (
+        "at",
+        "provider",
+        "from_state",
+        "shown_state",
+        "mode",
+        "reason",
+        "advice",
+        "actor",
+    )
+    list_filter = ("provider", "to_state", "mode", ("at", RangeDateTimeFilter))
+    search_fields = ("=provider__key", "reason", "actor")
+    list_select_related = ("provider",)
+
+    @badge("to", "to_state", _COLOURS)
+    def shown_state(self, transition: CircuitTransition) -> str:
+        """What it became."""
+        return transition.get_to_state_display()

@@ -1,0 +1,223 @@
+"""The circuits in the database: correct with any number of workers and beats.
+
+`streaming.core.circuit` decides; here its decisions are read and written. No transaction and no
+lock is held while a provider is being asked. The one probe of a half-open circuit is claimed by a
+conditional update, under a lease: whoever dies with it loses it when the lease ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Least
+
+from betting.config import Config
+from betting.models import Provider
+from betting.sql import fetch_all
+from streaming.core import circuit as core
+from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
+from streaming.core.failures import one_line
+from streaming.models import Circuit, CircuitTransition
+
+logger = logging.getLogger(__name__)
+
+Now = Callable[[], datetime]
+"""What tells the time."""
+
+_STATE_FIELDS = tuple(field.name for field in fields(core.Circuit))
+_POLICY_FIELDS = tuple(field.name for field in fields(CircuitPolicy))
+_MAX_CHARS = 500
+
+INGEST_SECONDS = 10.0
+"""Beyond a request's own deadline, what its answer may take to be ingested."""
+
+
+def database_now() -> datetime:
+    """The database's time, which is the same for all workers, whatever their own clocks say."""
+    ((now,),) = fetch_all("SELECT clock_timestamp()", {})
+    moment: datetime = now
+    return moment
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The permission to make one call.
+
+    Attributes:
+        provider_id: to whom.
+        generation: the provider's at the time; an answer is worth nothing in a later one.
+        probe: the number of the probe that the call is; None for a call like any other.
+    """
+
+    provider_id: int
+    generation: int
+    probe: int | None = None
+
+
+def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decision:
+    """Ask for the permission to call a provider; a refusal says why, and until when.
+
+    A refused provider's next poll is moved up to when asking again may help.
+    """
+    row = _row(provider_id)
+    admission = Admission(provider_id, row.provider.generation)
+    circuit = _state(row)
+    decision = core.decide(circuit, now)
+    if decision.verdict == "pass" or not config.circuits_enabled:
+        return admission
+    if decision.verdict == "probe":
+        claimed = core.claim(circuit, policy_of(row, config), now)
+        if _claim(row, circuit, claimed, now):
+            return replace(admission, probe=claimed.probe)
+        decision = Decision("refuse", reason="Another worker has claimed the probe.")
+    if decision.until is not None:
+        soon = Least(F("next_poll_at"), Value(decision.until))
+        Provider.objects.filter(pk=provider_id).update(next_poll_at=soon)
+    return decision
+
+
+def record(admission: Admission, call: Call, config: Config, now: datetime) -> core.Circuit:
+    """Count a call that was admitted, and change the circuit if that is what it means.
+
+    A circuit that opens raises its provider's generation in the same transaction, so that from
+    its commit on nothing that was admitted before is trusted. The next poll is due when the
+    circuit can use one.
+
+    Returns:
+        The circuit after the call.
+    """
+    chance = random.random()  # noqa: S311 - spreads retries, guards nothing
+    with transaction.atomic():
+        row = _locked(admission.provider_id)
+        after = core.record(
+            _state(row),
+            policy_of(row, config),
+            call,
+            now,
+            chance=chance,
+            is_acting=config.circuits_enabled,
+        )
+        _save(row, after, now)
+    return after
+
+
+def release(admission: Admission) -> None:
+    """Give an admission back whose call was not made."""
+    if admission.probe is None:
+        return
+    with transaction.atomic():
+        row = _locked(admission.provider_id)
+        _write(row, core.release(_state(row), admission.probe))
+
+
+def order(
+    provider: Provider, command: Command, reason: str, actor: str, now: datetime
+) -> core.Circuit:
+    """Carry out an operator's command and keep who gave it and why.
+
+    Raises:
+        ValueError: no reason is given.
+    """
+    if not reason.strip():
+        raise ValueError("A reason has to be given.")
+    _row(provider.pk)
+    with transaction.atomic():
+        row = _locked(provider.pk)
+        after = core.order(_state(row), command, one_line(reason), now)
+        _save(row, after, now, actor=actor, is_order=True)
+    if command in {"close", "reset", "disable"}:
+        Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
+    return after
+
+
+def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
+    """The policy of one circuit: the configured one, where its row does not say otherwise."""
+    own = {name: getattr(row, name) for name in _POLICY_FIELDS}
+    policy = replace(config.circuit, **{k: v for k, v in own.items() if v is not None})
+    # No lease ends while its probe may still be under way.
+    longest = config.fetch.total_timeout_seconds + INGEST_SECONDS
+    return replace(policy, probe_lease_seconds=max(policy.probe_lease_seconds, longest))
+
+
+def _row(provider_id: int) -> Circuit:
+    rows = Circuit.objects.select_related("provider")
+    row = rows.filter(provider_id=provider_id).first()
+    return row or rows.get_or_create(provider_id=provider_id)[0]
+
+
+def _locked(provider_id: int) -> Circuit:
+    """The circuit as it is now, held until the transaction ends; a few statements, never a call."""
+    rows = Circuit.objects.select_related("provider").select_for_update(of=("self",), no_key=True)
+    return rows.get(provider_id=provider_id)
+
+
+def _state(row: Circuit) -> core.Circuit:
+    return core.Circuit(**{name: getattr(row, name) for name in _STATE_FIELDS})
+
+
+def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datetime) -> bool:
+    """Write a claimed probe, unless the circuit has changed since it was read."""
+    with transaction.atomic():
+        if not _write(row, claimed):
+            return False
+        if before.state != claimed.state:
+            words = "Time to probe." if before.state == "open" else claimed.reason
+            _note(row, before, replace(claimed, reason=words), now)
+    return True
+
+
+def _save(
+    row: Circuit, after: core.Circuit, now: datetime, actor: str = "", *, is_order: bool = False
+) -> None:
+    before = _state(row)
+    _write(row, after)
+    has_opened = after.state == "open" and before.state != "open"
+    if is_order or (before.state, before.mode) != (after.state, after.mode):
+        _note(row, before, after, now, actor)
+    if has_opened:
+        Provider.objects.filter(pk=row.provider_id).update(generation=F("generation") + 1)
+    if has_opened and after.retry_at is not None:
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=after.retry_at)
+    elif after.state == "half_open" and after.successes > before.successes:
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now)
+
+
+def _write(row: Circuit, after: core.Circuit) -> bool:
+    """Write a circuit over the version that was read; False when somebody else has."""
+    if after == _state(row):
+        return True
+    values: dict[str, Any] = {name: getattr(after, name) for name in _STATE_FIELDS}
+    values |= {name: values[name][:_MAX_CHARS] for name in ("reason", "advice")}
+    known = Circuit.objects.filter(pk=row.pk, version=row.version)
+    return bool(known.update(**values, version=F("version") + 1))
+
+
+def _note(
+    row: Circuit, before: core.Circuit, after: core.Circuit, now: datetime, actor: str = ""
+) -> None:
+    CircuitTransition.objects.create(
+        provider_id=row.provider_id,
+        at=now,
+        from_state=before.state,
+        to_state=after.state,
+        mode=after.mode,
+        reason=after.reason[:_MAX_CHARS],
+        advice=after.advice[:_MAX_CHARS],
+        retry_at=after.retry_at,
+        actor=actor,
+    )
+    logger.warning(
+        "circuit of %s: %s, was %s: %s %s",
+        row.provider.key,
+        after.state,
+        before.state,
+        after.reason,
+        after.advice,
+    )

@@ -1,0 +1,80 @@
+"""How long a bookmaker may go unconfirmed before its prices are unsafe, learnt from how it is.
+
+Feeds confirm some bookmakers every few seconds and others every ten minutes. Each bookmaker's
+completed gaps between confirmations are counted in a histogram; its limit is their 99th
+percentile, within a floor and a cap. A gap that has not ended yet is not counted, so a bookmaker
+that dies does not teach its own death to be normal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BUCKETS = 32
+GROWTH = 2 ** (1 / 3)
+"""Bucket i holds gaps up to GROWTH^(i + 1) seconds: learnt to within 26 %, up to 27 minutes."""
+
+MAX_COUNT = 1_000
+"""Beyond this many gaps all counts are halved, so that what is learnt follows what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class StalenessPolicy:
+    """The bounds of what may be learnt.
+
+    Attributes:
+        quantile: the part of a bookmaker's gaps that must fit into its limit.
+        cap_seconds: no limit is learnt beyond this, unless a provider's own floor is.
+    """
+
+    quantile: float = 0.99
+    cap_seconds: float = 900.0
+
+
+def with_gap(gaps: Sequence[int], seconds: float) -> list[int]:
+    """The histogram with one more completed gap.
+
+    Args:
+        gaps: counts by bucket, empty or of length `BUCKETS`.
+        seconds: from one confirmation to the next.
+
+    >>> sum(with_gap([], 45.0)), with_gap([], 45.0).index(1)
+    (1, 16)
+    """
+    counts = list(gaps) or [0] * BUCKETS
+    if sum(counts) >= MAX_COUNT:
+        counts = [count // 2 for count in counts]
+    bucket = math.ceil(math.log(max(seconds, 1.0), GROWTH) - 1e-9) - 1
+    counts[min(max(bucket, 0), BUCKETS - 1)] += 1
+    return counts
+
+
+def limit_seconds(gaps: Sequence[int], floor_seconds: float, policy: StalenessPolicy) -> float:
+    """How long a bookmaker with these gaps may go unconfirmed.
+
+    Args:
+        gaps: counts by bucket, as `with_gap` makes them; empty before anything is known.
+        floor_seconds: the provider's own limit, never undercut.
+        policy: the quantile and the cap.
+
+    >>> often = with_gap([], 20.0)
+    >>> limit_seconds(often, 120.0, StalenessPolicy())
+    120.0
+    >>> round(limit_seconds(with_gap(often, 500.0), 120.0, StalenessPolicy()))
+    512
+    """
+    learnt = GROWTH ** _quantile_bucket(gaps, policy.quantile)
+    return max(floor_seconds, min(learnt, policy.cap_seconds))
+
+
+def _quantile_bucket(gaps: Sequence[int], quantile: float) -> int:
+    """How many buckets it takes to hold the quantile."""
+    wanted = quantile * sum(gaps)
+    seen = 0
+    for number, count in enumerate(gaps, start=1):
+        seen += count
+        if count and seen >= wanted:
+            return number
+    return 0

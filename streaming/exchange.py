@@ -1,0 +1,207 @@
+"""One request to a provider: under its circuit, with its answer ingested, and a row about it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from django.db import DataError
+
+from betting.config import Config
+from betting.models import Provider
+from streaming import circuits
+from streaming.circuits import Admission, Now
+from streaming.core.circuit import Call, Decision
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
+from streaming.ingest import IngestPolicy, IngestResult, MarketChange, ingest
+from streaming.models import PollOutcome, PollRun
+from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
+from streaming.quarantine import quarantine_unsafe
+
+logger = logging.getLogger(__name__)
+
+Ask = Callable[[Request], Response | None]
+"""Puts a request to a provider; None when the same request ran moments ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One poll, or one replay, of a provider.
+
+    Attributes:
+        provider: whom it is with.
+        source: the adapter that speaks its protocol.
+        decoder: what reads its answers, in their order.
+        ask: how a request is put to it.
+    """
+
+    provider: Provider
+    source: Adapter
+    decoder: Decoder
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of one request.
+
+    Attributes:
+        run: the row about it.
+        result: what its answer changed.
+        failure: why there is no answer to speak of.
+        seconds: how long the provider took.
+    """
+
+    run: PollRun
+    result: IngestResult
+    failure: ProviderFailure | None
+    seconds: float
+
+
+def exchange(
+    conversation: Conversation, request: Request, config: Config, now: Now
+) -> Taken | None:
+    """Make one request, if the provider's circuit lets it pass, and ingest the answer.
+
+    Returns:
+        What came of it, with the markets that a circuit which opens takes off the board; None
+        when the circuit refuses.
+    """
+    provider = conversation.provider
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision):
+        _refuse(PollRun(provider=provider, feed=request.feed[:2000]), admission)
+        return None
+    taken = take(conversation, request, config, admission.generation)
+    if taken.run.outcome == PollOutcome.REPEATED:
+        circuits.release(admission)
+        return taken
+    call = Call.of(taken.failure, taken.seconds, admission.probe)
+    reached = _settle(admission, call, config, now)
+    return replace(taken, result=replace(taken.result, markets=taken.result.markets + reached))
+
+
+def fail_before_asking(
+    provider: Provider, failure: ProviderFailure, config: Config, now: Now
+) -> IngestResult:
+    """Record that not even a request could be made: no key, an unknown adapter, no recording."""
+    run = PollRun(provider=provider, duration_ms=0.0)
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision):
+        _refuse(run, admission)
+        return IngestResult()
+    _fail(run, failure)
+    call = Call.of(failure, 0.0, admission.probe)
+    return IngestResult(markets=_settle(admission, call, config, now))
+
+
+def take(
+    conversation: Conversation, request: Request, config: Config, generation: int | None = None
+) -> Taken:
+    """Make one request and ingest the answer.
+
+    Whatever the provider does, one `PollRun` row says it. An outage of our own servers is the
+    task's failure instead.
+
+    Args:
+        conversation: with whom.
+        request: what is asked.
+        config: deadlines and policies.
+        generation: the provider's, as the circuit said it; None where no circuit was asked.
+    """
+    started = time.perf_counter()
+    run = PollRun(
+        provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
+    )
+    result, failure, seconds = IngestResult(), None, None
+    try:
+        response = conversation.ask(request)
+        if response is None:
+            run.outcome = PollOutcome.REPEATED
+        else:
+            seconds = response.duration_ms / 1000
+            result = _ingest(run, conversation, request, response, config, generation)
+    except ProviderFailure as caught:
+        failure = caught
+    elapsed = time.perf_counter() - started
+    run.duration_ms = elapsed * 1000
+    if failure is None:
+        run.save()
+    else:
+        _fail(run, failure)
+    return Taken(run, result, failure, elapsed if seconds is None else seconds)
+
+
+def recorded_answer(request: Request) -> Response | None:
+    """Asks nobody: the answer that a recorded request got at the time."""
+    return request.recorded
+
+
+def _settle(admission: Admission, call: Call, config: Config, now: Now) -> tuple[MarketChange, ...]:
+    """Count a call; take the provider's prices off the board when its circuit has opened."""
+    circuit = circuits.record(admission, call, config, now())
+    if circuit.state != "open":
+        return ()
+    reached = quarantine_unsafe(now(), admission.provider_id)
+    return tuple(MarketChange(market_id, 1, is_major=True) for market_id in reached)
+
+
+def _ingest(
+    run: PollRun,
+    conversation: Conversation,
+    request: Request,
+    response: Response,
+    config: Config,
+    generation: int | None,
+) -> IngestResult:
+    run.http_status, run.response_bytes = response.status, response.wire_bytes
+    _note_quota(run, conversation.source.quota(response))
+    snapshot = conversation.decoder.decode(request, response)
+    run.quotes_seen = snapshot.quotes_seen
+    policy = IngestPolicy(config.movement, config.staleness)
+    try:
+        result = ingest(run.provider_id, snapshot, policy, generation)
+    except DataError:
+        result = None
+    if result is None:
+        raise DataFailure("unstorable", "The database cannot hold a value.", one_line(run.feed))
+    run.outcome = result.left_aside or PollOutcome.OK
+    run.changes = sum(result.counts.values())
+    return result
+
+
+def _note_quota(run: PollRun, quota: Quota) -> None:
+    run.quota_remaining, run.quota_cost = quota.remaining, quota.last
+    if quota.remaining is not None or quota.used is not None:
+        Provider.objects.filter(pk=run.provider_id).update(
+            quota_remaining=quota.remaining,
+            quota_used=quota.used,
+            quota_resets_at=quota.resets_at,
+        )
+
+
+def _refuse(run: PollRun, decision: Decision) -> None:
+    run.outcome, run.duration_ms = PollOutcome.REFUSED, 0.0
+    run.failure_message = decision.reason[:500]
+    run.save()
+
+
+def _fail(run: PollRun, failure: ProviderFailure) -> None:
+    run.outcome = PollOutcome.FAILED
+    run.failure_kind = failure.kind
+    run.failure_code = failure.code[:64]
+    run.failure_message = str(failure)[:500]
+    if isinstance(failure, PermanentFailure):
+        run.failure_advice = failure.advice[:500]
+    run.save()
+    logger.warning(
+        "poll failed: provider=%s feed=%s kind=%s code=%s: %s",
+        run.provider.key,
+        run.feed,
+        failure.kind,
+        failure.code,
+        failure,
+    )

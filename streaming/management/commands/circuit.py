@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any, cast
+
+from django.core.management.base import BaseCommand, CommandError
+
+from betting.models import Provider
+from streaming.circuits import database_now, order
+from streaming.core.circuit import Command as Order
+from streaming.management.lookup import provider_named
+from streaming.management.provider_report import circuits, transitions
+from streaming.models import Circuit
+from streaming.tasks import send_quarantine
+
+
+class Command(BaseCommand):
+    help = "Look at the circuits that stand between providers and their polls, and overrule them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        show = actions.add_parser("show", help="all circuits, or one with its history")
+        show.add_argument("key", metavar="PROVIDER", nargs="?")
+        show.add_argument("--json", action="store_true", help="for programs")
+        for name, words in (
+            ("open", "refuse every call and take the provider's prices off the board"),
+            ("close", "let every call pass, whatever comes of it"),
+            ("reset", "begin anew: closed, and decided by the calls"),
+            ("disable", "let every call pass and keep the state to return to"),
+        ):
+            action = actions.add_parser(name, help=words)
+            action.add_argument("key", metavar="PROVIDER")
+            action.add_argument("--reason", required=True, help="kept with who did it and when")
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        if action == "show":
+            self._show(options["key"], as_json=options["json"])
+        else:
+            self._order(provider_named(options["key"]), cast("Order", action), options["reason"])
+
+    def _show(self, key: str | None, *, as_json: bool) -> None:
+        rows = Circuit.objects.select_related("provider").order_by("provider__key")
+        if key is None:
+            circuits(self.stdout, rows, as_json=as_json)
+            return
+        provider = provider_named(key)
+        circuits(self.stdout, rows.filter(provider=provider), as_json=as_json)
+        if not as_json:
+            transitions(self.stdout, provider)
+
+    def _order(self, provider: Provider, command: Order, reason: str) -> None:
+        try:
+            circuit = order(provider, command, reason, f"shell:{getpass.getuser()}", database_now())
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if command == "open":
+            send_quarantine(provider.pk)
+        self.stdout.write(f"{provider.key}: {circuit.mode}, {circuit.state}")

@@ -1,0 +1,22 @@
+"""Finding what a person names on the command line."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandError
+
+from betting.environment import did_you_mean
+from betting.models import Provider
+
+
+def provider_named(key: str) -> Provider:
+    """The provider of that key.
+
+    Raises:
+        CommandError: there is none; the message names the nearest.
+    """
+    provider = Provider.objects.filter(key=key).first()
+    if provider is not None:
+        return provider
+    keys = list(Provider.objects.values_list("key", flat=True))
+    known = f"there are {', '.join(keys)}" if keys else "none has been added"
+    raise CommandError(f"no provider {key!r}{did_you_mean(key, keys)}; {known}")

@@ -1,0 +1,139 @@
+"""The circuit of each provider, and every change of it."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from betting.models import Provider
+
+
+class CircuitState(models.TextChoices):
+    """Whether calls pass."""
+
+    CLOSED = "closed", "closed"
+    OPEN = "open", "open"
+    HALF_OPEN = "half_open", "half-open"
+
+
+class CircuitMode(models.TextChoices):
+    """Who decides about a circuit."""
+
+    AUTOMATIC = "automatic", "automatic"
+    FORCED_OPEN = "forced_open", "forced open"
+    FORCED_CLOSED = "forced_closed", "forced closed"
+    DISABLED = "disabled", "disabled"
+
+
+class Circuit(models.Model):
+    """What stands between a provider and its polls; `streaming.core.circuit` explains each field.
+
+    The lower half overrides the configured policy for this provider; empty means the default.
+    """
+
+    provider = models.OneToOneField(Provider, on_delete=models.CASCADE, related_name="circuit")
+    state = models.CharField(
+        max_length=9, choices=CircuitState, default=CircuitState.CLOSED, db_default="closed"
+    )
+    mode = models.CharField(
+        max_length=13, choices=CircuitMode, default=CircuitMode.AUTOMATIC, db_default="automatic"
+    )
+    since = models.DateTimeField(null=True, blank=True)
+    failures = models.IntegerField(default=0, db_default=0, help_text="in a row")
+    recent = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the latest calls, newest last: . good, s slow, f failed",
+    )
+    step = models.IntegerField(default=0, db_default=0, help_text="of the waits, the next time")
+    retry_at = models.DateTimeField(
+        null=True, blank=True, help_text="the next probe; empty when a person has to act first"
+    )
+    probe = models.BigIntegerField(default=0, db_default=0, help_text="number of the newest probe")
+    probe_until = models.DateTimeField(null=True, blank=True, help_text="end of its lease")
+    successes = models.IntegerField(default=0, db_default=0, help_text="probes in a row")
+    reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+    advice = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="what a person has to do"
+    )
+    version = models.BigIntegerField(
+        default=0, db_default=0, help_text="raised by every write, so that a claim is made once"
+    )
+
+    open_after_failures = models.PositiveIntegerField(null=True, blank=True)
+    failure_rate = models.FloatField(null=True, blank=True)
+    slow_call_rate = models.FloatField(null=True, blank=True)
+    slow_call_seconds = models.FloatField(null=True, blank=True)
+    window_calls = models.PositiveIntegerField(null=True, blank=True)
+    min_calls = models.PositiveIntegerField(null=True, blank=True)
+    backoff_seconds = ArrayField(models.FloatField(), null=True, blank=True)
+    jitter_fraction = models.FloatField(null=True, blank=True)
+    close_after_successes = models.PositiveIntegerField(null=True, blank=True)
+    forget_after_seconds = models.FloatField(null=True, blank=True)
+    probe_lease_seconds = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["provider"]
+        constraints = [
+            models.CheckConstraint(
+                name="circuit_state_known", condition=Q(state__in=CircuitState.values)
+            ),
+            models.CheckConstraint(
+                name="circuit_mode_known", condition=Q(mode__in=CircuitMode.values)
+            ),
+            models.CheckConstraint(
+                name="circuit_probes_while_half_open",
+                condition=Q(probe_until__isnull=True) | Q(state="half_open"),
+            ),
+            models.CheckConstraint(
+                name="circuit_retries_while_open",
+                condition=Q(retry_at__isnull=True) | Q(state="open"),
+            ),
+            models.CheckConstraint(
+                name="circuit_rates_are_fractions",
+                condition=(Q(failure_rate__isnull=True) | Q(failure_rate__range=(0, 1)))
+                & (Q(slow_call_rate__isnull=True) | Q(slow_call_rate__range=(0, 1)))
+                & (Q(jitter_fraction__isnull=True) | Q(jitter_fraction__range=(0, 1))),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.get_state_display()}"
+
+
+class CircuitTransition(models.Model):
+    """One change of a circuit's state or mode, and who or what brought it about."""
+
+    provider = models.ForeignKey(
+        Provider, on_delete=models.CASCADE, related_name="transitions", db_index=False
+    )
+    at = models.DateTimeField()
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
+    from_state = models.CharField(max_length=9, choices=CircuitState)
+    to_state = models.CharField(max_length=9, choices=CircuitState)
+    mode = models.CharField(max_length=13, choices=CircuitMode)
+    reason = models.CharField(max_length=500)
+    advice = models.CharField(max_length=500, blank=True, db_default="")
+    retry_at = models.DateTimeField(null=True, blank=True)
+    actor = models.CharField(
+        max_length=150, blank=True, db_default="", help_text="who; empty when the calls decided"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(name="circuit_transition_has_a_reason", condition=~Q(reason="")),
+        ]
+        indexes = [
+            # a provider's latest transitions
+            models.Index(name="circuit_transition_provider", fields=["provider", "-id"]),
+            # transitions in a window; retention
+            models.Index(name="circuit_transition_recorded", fields=["recorded_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_state} → {self.to_state}"

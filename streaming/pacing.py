@@ -1,0 +1,46 @@
+"""How far apart a provider's polls have to be for its allowance to last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from betting.config import PollConfig
+from betting.models import Provider
+from streaming.core.quota import Allowance, affordable_interval
+from streaming.models import PollRun
+
+logger = logging.getLogger(__name__)
+
+
+def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: datetime) -> None:
+    """After a whole poll, slow a provider down or let it go at its usual pace again.
+
+    Args:
+        provider_id: who was polled; what it has said about its allowance is on its row.
+        runs: the poll's requests, in their order.
+        config: how slow a poll may become.
+        now: the time.
+    """
+    costs = [run.quota_cost for run in runs]
+    if not costs or None in costs:
+        return
+    provider = Provider.objects.get(pk=provider_id)
+    cost = sum(cost for cost in costs if cost is not None)
+    allowance = Allowance(provider.quota_remaining, cost, provider.quota_resets_at)
+    usual = provider.interval_seconds
+    interval = affordable_interval(usual, config.slowest_interval_seconds, allowance, now)
+    paced = interval if interval > usual else None
+    if (paced is None) != (provider.paced_interval_seconds is None):
+        logger.warning("%s is polled every %.0f s: %s", provider.key, interval, _why(allowance))
+    Provider.objects.filter(pk=provider_id).update(
+        quota_poll_cost=cost, paced_interval_seconds=paced
+    )
+
+
+def _why(allowance: Allowance) -> str:
+    return (
+        f"{allowance.remaining} credits are left until {allowance.resets_at},"
+        f" and a poll costs {allowance.poll_cost}"
+    )

@@ -1,0 +1,108 @@
+"""Taking prices that are known to be unsafe off the board.
+
+What is unsafe is said by rows that are committed before: a provider's `generation`, which its
+circuit raises when it opens, and the `expires_at` of each bookmaker within a feed. Quarantining
+what they say can be done by anybody, at any time and again; the sweeper does it every second.
+
+Only an answer brings a quote back: `streaming.ingest`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+
+from django.db import transaction
+
+from betting.sql import Bigints, fetch_all
+from streaming.resolve import lock_sport
+
+
+def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int]:
+    """Quarantine the quotes that must not be trusted any more, all of them and only those.
+
+    They are those of a feed that has not been answered completely since its provider's circuit
+    opened, and those of a bookmaker that has gone unconfirmed for longer than it ever does.
+
+    Args:
+        now: the time that bookmakers' silence is measured at.
+        provider_id: look at this provider alone.
+
+    Returns:
+        The markets this reaches, their versions raised: they have to be valued at once.
+    """
+    by_sport: dict[int, list[int]] = defaultdict(list)
+    for feed_id, sport_id in fetch_all(_UNSAFE_FEEDS, {"now": now, "provider": provider_id}):
+        by_sport[sport_id].append(feed_id)
+    markets: set[int] = set()
+    for sport_id, feeds in by_sport.items():
+        markets.update(_quarantine(sport_id, feeds, now))
+    return sorted(markets)
+
+
+def _quarantine(sport_id: int, feeds: list[int], now: datetime) -> list[int]:
+    """Quarantine what is unsafe in some feeds of a sport, between two of its answers."""
+    parameters = {"feeds": Bigints(feeds), "now": now}
+    with transaction.atomic():
+        lock_sport(sport_id)
+        markets = [market_id for (market_id,) in fetch_all(_QUARANTINE, parameters)]
+        fetch_all(_MARK_SILENT, parameters)
+    return markets
+
+
+# A feed is about one sport. One that offers nothing at the moment is listed with sport 0 while a
+# bookmaker's silence has yet to be marked.
+_UNSAFE_FEEDS = """
+WITH candidate AS (
+    SELECT f.id FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
+    WHERE f.generation < p.generation
+      AND EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id AND q.status = 'active')
+    UNION
+    SELECT b.feed_id FROM betting_feedbook b
+    WHERE b.silent_since IS NULL AND b.expires_at < %(now)s
+)
+SELECT f.id, COALESCE(quoted.sport_id, 0)
+FROM candidate
+JOIN betting_feed f ON f.id = candidate.id
+LEFT JOIN LATERAL (
+    SELECT e.sport_id FROM betting_quote q
+    JOIN betting_market m ON m.id = q.market_id
+    JOIN betting_event e ON e.id = m.event_id
+    WHERE q.feed_id = f.id AND q.status = 'active' LIMIT 1
+) AS quoted ON true
+WHERE f.provider_id = COALESCE(%(provider)s::bigint, f.provider_id)
+"""
+
+_QUARANTINE = """
+WITH unsafe AS (
+    UPDATE betting_quote q SET status = 'quarantined'
+    FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
+    WHERE q.feed_id = f.id AND f.id = ANY (%(feeds)s::bigint[]) AND q.status = 'active'
+      AND (f.generation < p.generation OR q.bookmaker_id IN (
+          SELECT b.bookmaker_id FROM betting_feedbook b
+          WHERE b.feed_id = f.id AND b.expires_at < %(now)s
+      ))
+    RETURNING q.id, q.market_id, q.price
+),
+history AS (
+    INSERT INTO betting_linechange
+        (quote_id, market_id, kind, old_price, classification, received_at)
+    SELECT id, market_id, 'quarantined', price, 'major', %(now)s FROM unsafe
+),
+-- In id order, as every writer of markets locks them.
+locked AS MATERIALIZED (
+    SELECT id FROM betting_market WHERE id IN (SELECT market_id FROM unsafe)
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE betting_market m
+SET version = m.version + 1,
+    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
+FROM locked WHERE m.id = locked.id
+RETURNING m.id
+"""
+
+_MARK_SILENT = """
+UPDATE betting_feedbook SET silent_since = %(now)s
+WHERE feed_id = ANY (%(feeds)s::bigint[]) AND silent_since IS NULL AND expires_at < %(now)s
+RETURNING 1
+"""

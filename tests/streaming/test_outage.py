@@ -1,0 +1,186 @@
+"""A provider fails for minutes, under a clock of the test's own: few calls, nobody else waits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from operator import attrgetter
+
+import pytest
+
+from betting.config import Config
+from betting.models import Provider, Quote
+from streaming.models import CircuitTransition, PollOutcome, PollRun
+from streaming.poll import claim_due_providers, poll
+from streaming.simulator.faults import FaultRule
+from streaming.simulator.running import RunningSimulator
+from tests.polling import EPL, NBA, config_with, polled_provider
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
+
+BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PLAIN = config_with()
+CONFIG = replace(PLAIN, poll=replace(PLAIN.poll, jitter_fraction=0.0))
+WITHOUT_CIRCUITS = replace(CONFIG, circuits_enabled=False)
+OUTAGE_SECONDS = 300
+
+
+@dataclass
+class Beat:
+    """Beat and a worker, in step with a clock that nobody waits for.
+
+    Attributes:
+        simulator: what the providers ask.
+        config: of the run.
+        now: the clock.
+        calls: sport → when, in seconds from the beginning, each call for it was made.
+    """
+
+    simulator: RunningSimulator
+    config: Config = CONFIG
+    now: datetime = BEGINNING
+    calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def run(self, seconds: float) -> None:
+        end = self.now + timedelta(seconds=seconds)
+        while self.now < end:
+            tick = self.now
+            due = claim_due_providers(self.config.poll, tick)
+            for claim in sorted(due, key=attrgetter("wait_seconds")):
+                self.now = tick + timedelta(seconds=claim.wait_seconds)
+                self._poll(claim.provider_id)
+            self.now = tick + timedelta(seconds=self.config.poll.tick_seconds)
+
+    def _poll(self, provider_id: int) -> None:
+        before = {sport: self.simulator.calls.count(sport) for sport in (EPL, NBA)}
+        list(poll(provider_id, self.config, lambda: self.now))
+        for sport, count in before.items():
+            made = self.simulator.calls.count(sport) - count
+            self.calls[sport] += [(self.now - BEGINNING).total_seconds()] * made
+
+
+def a_pair(simulator: RunningSimulator) -> None:
+    """One provider whose sport will fail, and one that is polled beside it."""
+    polled_provider(simulator, key="failing", sports=[EPL], interval_seconds=2.0)
+    polled_provider(simulator, key="healthy", sports=[NBA], interval_seconds=3.0)
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+def test_three_calls_open_the_circuit_and_then_they_are_1_2_4_8_15_15_seconds_apart(
+    simulator: RunningSimulator,
+) -> None:
+    a_pair(simulator)
+    simulator.fail(EPL, "503")
+    beat = Beat(simulator)
+
+    beat.run(60)
+
+    calls = beat.calls[EPL]
+    opened = CircuitTransition.objects.filter(from_state="closed", to_state="open").get()
+    assert gaps(calls[:3]) == [2.0, 2.0]
+    assert (opened.at - BEGINNING).total_seconds() == calls[2]
+    waits = gaps(calls[2:])
+    assert len(waits) == 6
+    parts = [wait / step for wait, step in zip(waits, (1, 2, 4, 8, 15, 15), strict=True)]
+    assert all(0.9 <= part <= 1.1 for part in parts)
+    # The jitter is drawn anew each time.
+    assert len({round(part, 6) for part in parts}) > 1
+    assert simulator.calls.count(EPL) == 9
+
+
+def test_the_other_providers_polls_come_at_the_same_times_as_without_the_fault(
+    simulator: RunningSimulator,
+) -> None:
+    times = []
+    for is_failing in (False, True):
+        Provider.objects.all().delete()
+        simulator.faults.clear()
+        if is_failing:
+            simulator.fail(EPL, "503")
+        a_pair(simulator)
+        beat = Beat(simulator)
+        beat.run(60)
+        times.append(beat.calls[NBA])
+    assert times[0] == times[1]
+    assert len(times[0]) == 20
+
+
+def test_an_outage_of_five_minutes_costs_a_tenth_of_the_calls_or_less(
+    simulator: RunningSimulator,
+) -> None:
+    simulator.fail("*", "503")
+    made = {}
+    for name, config in (("off", WITHOUT_CIRCUITS), ("on", CONFIG)):
+        Provider.objects.all().delete()
+        simulator.calls.clear()
+        polled_provider(simulator, sports=[EPL, NBA], interval_seconds=2.0)
+        Beat(simulator, config).run(OUTAGE_SECONDS)
+        made[name] = simulator.calls.count(EPL) + simulator.calls.count(NBA)
+    saved = 1 - made["on"] / made["off"]
+    print(
+        f"\ncalls to a provider that fails for {OUTAGE_SECONDS} s, two requests every 2 s:"
+        f" {made['off']} without circuits, {made['on']} with them, {saved:.1%} fewer"
+    )
+    assert made["off"] == OUTAGE_SECONDS
+    assert saved >= 0.9
+
+
+def test_a_provider_that_recovers_is_back_with_its_second_probe(
+    simulator: RunningSimulator,
+) -> None:
+    provider = polled_provider(simulator, sports=[EPL], interval_seconds=2.0)
+    beat = Beat(simulator)
+    beat.run(4)
+    simulator.fail(EPL, "503")
+    beat.run(10)
+    assert set(Quote.objects.values_list("status", flat=True)) == {"quarantined"}
+    simulator.faults.clear()
+
+    beat.run(10)
+
+    provider.circuit.refresh_from_db()
+    assert provider.circuit.state == "closed"
+    assert set(Quote.objects.values_list("status", flat=True)) <= {"active", "suspended"}
+    assert Quote.objects.filter(status="active").exists()
+    assert PollRun.objects.latest("id").outcome == PollOutcome.OK
+
+
+def test_a_provider_that_asks_to_be_left_alone_is(simulator: RunningSimulator) -> None:
+    polled_provider(simulator, sports=[EPL], interval_seconds=2.0)
+    simulator.faults.put(FaultRule(EPL, "429", retry_after_seconds=20))
+    beat = Beat(simulator)
+    beat.run(60)
+    waits = gaps(beat.calls[EPL][2:])
+    assert len(waits) == 2
+    assert min(waits) >= 20
+
+
+def test_a_rejected_key_is_tried_once_and_a_person_is_told(simulator: RunningSimulator) -> None:
+    provider = polled_provider(simulator, sports=[EPL, NBA], interval_seconds=2.0)
+    simulator.fail(EPL, "401")
+    Beat(simulator).run(60)
+    assert simulator.calls.count(EPL) == 1
+    assert simulator.calls.count(NBA) == 0
+    provider.circuit.refresh_from_db()
+    assert "Check the key" in provider.circuit.advice
+    refused = PollRun.objects.filter(outcome=PollOutcome.REFUSED)
+    # The rest of the first poll, and the twenty-nine polls after it.
+    assert refused.count() == 30
+    assert {run.failure_message for run in refused} == {provider.circuit.reason}
+
+
+def test_a_used_up_quota_is_probed_when_it_is_renewed(simulator: RunningSimulator) -> None:
+    provider = polled_provider(simulator, sports=[EPL], interval_seconds=2.0)
+    simulator.fail(EPL, "out_of_credits")
+    Beat(simulator).run(10)
+    provider.circuit.refresh_from_db()
+    renewed = provider.circuit.retry_at
+    assert renewed is not None
+    assert (renewed.day, renewed.hour, renewed.minute) == (1, 0, 0)
+    assert f"until {renewed:%Y-%m-%d}" in provider.circuit.advice
+    assert simulator.calls.count(EPL) == 1
