@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -27,6 +28,16 @@ class CircuitMode(models.TextChoices):
     DISABLED = "disabled", "disabled"
 
 
+MAX_RECENT = 1_000
+"""Calls that a circuit's window can hold."""
+
+
+def _unset_or(field: str, **lookups: object) -> Q:
+    """That a field is empty, or else fulfils the lookups."""
+    held = Q(**{f"{field}__{lookup}": value for lookup, value in lookups.items()})
+    return Q(**{f"{field}__isnull": True}) | held
+
+
 class Circuit(models.Model):
     """What stands between a provider and its polls; `streaming.core.circuit` explains each field.
 
@@ -43,7 +54,7 @@ class Circuit(models.Model):
     since = models.DateTimeField(null=True, blank=True)
     failures = models.IntegerField(default=0, db_default=0, help_text="in a row")
     recent = models.CharField(
-        max_length=1000,
+        max_length=MAX_RECENT,
         blank=True,
         default="",
         db_default="",
@@ -70,7 +81,9 @@ class Circuit(models.Model):
     slow_call_seconds = models.FloatField(null=True, blank=True)
     window_calls = models.PositiveIntegerField(null=True, blank=True)
     min_calls = models.PositiveIntegerField(null=True, blank=True)
-    backoff_seconds = ArrayField(models.FloatField(), null=True, blank=True)
+    backoff_seconds = ArrayField(
+        models.FloatField(validators=[MinValueValidator(0.001)]), null=True, blank=True
+    )
     jitter_fraction = models.FloatField(null=True, blank=True)
     close_after_successes = models.PositiveIntegerField(null=True, blank=True)
     forget_after_seconds = models.FloatField(null=True, blank=True)
@@ -94,10 +107,24 @@ class Circuit(models.Model):
                 condition=Q(retry_at__isnull=True) | Q(state="open"),
             ),
             models.CheckConstraint(
+                name="circuit_policy_makes_sense",
+                condition=_unset_or("open_after_failures", gt=0)
+                & _unset_or("window_calls", range=(1, MAX_RECENT))
+                & _unset_or("min_calls", gt=0)
+                & _unset_or("close_after_successes", gt=0)
+                & _unset_or("slow_call_seconds", gt=0)
+                & _unset_or("probe_lease_seconds", gt=0)
+                & _unset_or("forget_after_seconds", gte=0)
+                & _unset_or("backoff_seconds", len__gt=0),
+                violation_error_message="Counts and seconds have to be above 0, the window "
+                f"at most {MAX_RECENT} calls, and there has to be one wait or more.",
+            ),
+            models.CheckConstraint(
                 name="circuit_rates_are_fractions",
-                condition=(Q(failure_rate__isnull=True) | Q(failure_rate__range=(0, 1)))
-                & (Q(slow_call_rate__isnull=True) | Q(slow_call_rate__range=(0, 1)))
-                & (Q(jitter_fraction__isnull=True) | Q(jitter_fraction__range=(0, 1))),
+                condition=_unset_or("failure_rate", range=(0, 1))
+                & _unset_or("slow_call_rate", range=(0, 1))
+                & _unset_or("jitter_fraction", range=(0, 1)),
+                violation_error_message="Rates and the jitter are fractions from 0 to 1.",
             ),
         ]
 

@@ -237,6 +237,9 @@ def test_a_steady_provider_costs_no_write() -> None:
         {"state": "closed", "probe_until": at(0)},
         {"state": "closed", "retry_at": at(0)},
         {"failure_rate": 1.5},
+        {"window_calls": 1_001},
+        {"open_after_failures": 0},
+        {"backoff_seconds": []},
     ],
 )
 def test_the_database_refuses_a_circuit_that_cannot_be(fields: dict[str, object]) -> None:
