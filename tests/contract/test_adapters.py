@@ -41,7 +41,14 @@ def exchanges() -> Iterator[tuple[str, Record]]:
 
 
 EXCHANGES = list(exchanges())
-ANSWERS = [(key, record) for key, record in EXCHANGES if record.response.status == 200]
+# In a stream a refusal comes in a frame of an answer that is no HTTP error.
+ANSWERS = [
+    (key, record)
+    for key, record in EXCHANGES
+    if record.response.status == 200 and b'"type": "error"' not in record.response.body
+]
+# Nobody can be asked for a stream: it is replayed.
+UNPOLLED = {"kalshi_stream"}
 adapters = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=list(ADAPTERS))
 answers = pytest.mark.parametrize(
     ("key", "record"), ANSWERS, ids=[f"{key}{record.request.feed}" for key, record in ANSWERS]
@@ -232,7 +239,7 @@ def test_a_payload_changed_at_random_is_refused_or_understood_whole(
     assert_refused_or_understood(ADAPTERS[key], record)
 
 
-@pytest.mark.parametrize("key", sorted(ADAPTERS))
+@pytest.mark.parametrize("key", sorted(ADAPTERS.keys() - UNPOLLED))
 def test_settings_become_requests_that_know_their_adapter(key: str, tmp_path: Path) -> None:
     adapter = ADAPTERS[key]
     requests = list(adapter.requests(settings_of(key, tmp_path)))
@@ -243,6 +250,13 @@ def test_settings_become_requests_that_know_their_adapter(key: str, tmp_path: Pa
     assert [request.feed for request in adapter.requests(settings_of(key, tmp_path))] == [
         request.feed for request in requests
     ]
+
+
+@pytest.mark.parametrize("key", sorted(UNPOLLED))
+def test_an_adapter_that_cannot_be_polled_says_what_to_do_instead(key: str, tmp_path: Path) -> None:
+    with pytest.raises(PermanentFailure) as caught:
+        ADAPTERS[key].requests(settings_of(key, tmp_path))
+    assert caught.value.advice
 
 
 def settings_of(key: str, folder: Path) -> ProviderSettings:

@@ -76,6 +76,11 @@ def test_a_sport_that_the_provider_does_not_list_is_put_right() -> None:
     assert "Did you mean 'baseball_mlb'?" in said
 
 
+def test_a_stream_is_not_polled() -> None:
+    said = refused("add", "mine", "--adapter", "kalshi_stream", "--base-url", "https://a.example")
+    assert "manage.py run --feed" in said
+
+
 def test_every_option_reaches_its_field() -> None:
     provider(
         "add", "mine", "--adapter", "the_odds_api", "--base-url", "http://127.0.0.1:8099",
