@@ -45,7 +45,7 @@ PATH = "/events"
 PAGE_EVENTS = 200  # the most that one answer lists
 
 _REQUEST_ADVICE = "Correct the provider's settings: the service does not accept this request."
-_KEY_ADVICE = "Market data needs no key: check the provider's base URL."
+_KEY_ADVICE = "Polling market data needs no key: check the provider's base URL."
 ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
     {
         "too_many_requests": Verdict("transient"),

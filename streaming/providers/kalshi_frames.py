@@ -90,8 +90,16 @@ Message = Subscribed | BookImage | BookDelta | Refused
 
 
 class Frame(NamedTuple):
-    """One message in its envelope; no message for an acknowledgement, or another channel's."""
+    """One message in its envelope.
 
+    Attributes:
+        place: where in the body it is.
+        sid: its subscription.
+        seq: its number among those of the subscription.
+        message: None for an acknowledgement, or another channel's.
+    """
+
+    place: str
     sid: int | None
     seq: int | None
     message: Message | None
@@ -132,4 +140,4 @@ def _opened(envelope: _Envelope, place: str) -> Frame:
     except DataFailure as fault:
         inside = f"msg{fault.where.removeprefix('$')}"
         raise DataFailure(fault.code, fault.message, f"{place}.{inside}") from None
-    return Frame(envelope.sid, envelope.seq, message)
+    return Frame(place, envelope.sid, envelope.seq, message)

@@ -98,7 +98,7 @@ class KalshiTape:
         quotes_seen, events = self._emit(sports)
         return Snapshot(
             feed=request.feed,
-            sport_key=min(sports, default=""),
+            sport_key=next(iter(sports), ""),
             is_list=False,
             is_complete=False,
             received_at=response.received_at,
@@ -121,7 +121,10 @@ class KalshiTape:
             if isinstance(fault, DataFailure):
                 self._forget(but=frame)
             trouble = trouble or fault
-            sports |= self._apply(frame.message)
+            try:
+                sports |= self._apply(frame.message)
+            except DataFailure as found:
+                raise found.within(f"{frame.place}.msg") from None
         if len(sports) > 1:
             raise DataFailure("mixed_sports", "One body is about several sports.", "$")
         return sports, trouble
@@ -132,11 +135,13 @@ class KalshiTape:
             return None
         last = self._seqs.get(frame.sid)
         if last is None and len(self._seqs) >= MAX_SUBSCRIPTIONS:
-            raise DataFailure("too_many", "The tape has too many subscriptions.", "sid")
+            words = "The tape has too many subscriptions."
+            raise DataFailure("too_many", words, f"{frame.place}.sid")
         self._seqs[frame.sid] = frame.seq
         if last is None or frame.seq == last + 1:
             return None
-        return DataFailure("gap", f"Frame {frame.seq} follows frame {last}.", "seq")
+        words = f"Frame {frame.seq} follows frame {last}."
+        return DataFailure("gap", words, f"{frame.place}.seq")
 
     def _apply(self, message: Message | None) -> set[str]:
         """Take a message in; the sport it is about, if any."""

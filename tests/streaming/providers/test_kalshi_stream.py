@@ -7,11 +7,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot
+from streaming.providers import kalshi_stream
 from streaming.providers.base import Request, Response
+from streaming.providers.kalshi_book import Book
+from streaming.providers.kalshi_contracts import offers
+from streaming.providers.kalshi_frames import BookDelta, BookImage
+from streaming.providers.kalshi_listing import parse_ticker
 from streaming.providers.kalshi_stream import KalshiStream
 
 REQUEST = Request("kalshi_stream", "file:///tape.jsonl", "/trade-api/ws/v2")
@@ -20,6 +28,7 @@ GUL, OWL = f"{GAME}-GUL", f"{GAME}-OWL"
 SOCCER = "KXMLSGAME-27MAR06LINFER-LIN"
 TICK = datetime(2027, 3, 1, 18, tzinfo=UTC)
 
+COUNTS = ["-2.00", "-1.00", "0.50", "1.00", "2.00"]
 Levels = list[tuple[str, str]]
 Prices = dict[tuple[str, float | None, str], float | None]
 
@@ -284,7 +293,81 @@ def test_changes_beside_an_error_come_with_the_next_frame(tape: Tape) -> None:
     }
 
 
-def test_a_place_is_named_inside_the_array(tape: Tape) -> None:
-    failure = tape.refused([tape.frame("ok"), tape.delta(GUL, "maybe", "0.5000", "1.00")])
+@pytest.mark.parametrize(
+    ("ticker", "side", "where"),
+    [
+        (GUL, "maybe", "$[1].msg.side"),
+        (f"{GAME}-ELK", "yes", "$[1].msg.ticker"),
+        ("KXMLBGAME-27-GUL", "yes", "$[1].msg.event_ticker"),
+    ],
+)
+def test_a_place_is_named_inside_the_array(tape: Tape, ticker: str, side: str, where: str) -> None:
+    failure = tape.refused([tape.frame("ok"), tape.delta(ticker, side, "0.5000", "1.00")])
     assert isinstance(failure, DataFailure)
-    assert (failure.code, failure.where) == ("wrong_schema", "$[1].msg.side")
+    assert failure.where == where
+
+
+class Model:
+    """What a tape has to tell: whole books, and the board as a listener has it."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, Book] = {}
+        self.board: Prices = {}
+
+    def apply(self, frame: dict[str, Any]) -> None:
+        """What the frame does to the books."""
+        message = json.dumps(frame["msg"]).encode()
+        if frame["type"] == "orderbook_snapshot":
+            image = msgspec.json.decode(message, type=BookImage)
+            self.books[image.market_ticker] = Book(image)
+            return
+        delta = msgspec.json.decode(message, type=BookDelta)
+        if delta.market_ticker in self.books:
+            self.books[delta.market_ticker].add(delta)
+
+    def offered(self) -> Prices:
+        offered: Prices = {}
+        for ticker, book in self.books.items():
+            listed = parse_ticker(ticker)
+            assert listed is not None
+            for quote in offers(listed.contract, book.touch(), None):
+                offered[quote.name, quote.point, quote.side] = quote.price
+        return {key: price for key, price in offered.items() if price is not None}
+
+
+TICKERS = st.sampled_from([GUL, OWL, "KXMLBTOTAL-27MAR011910GULOWL-8"])
+DOLLARS = st.integers(40, 44).map(lambda cents: f"0.{cents}00")
+LEVELS = st.dictionaries(DOLLARS, st.just("2.00"), max_size=4).map(lambda side: list(side.items()))
+IMAGES = st.tuples(TICKERS, LEVELS, LEVELS)
+DELTAS = st.tuples(TICKERS, st.sampled_from(["yes", "no"]), DOLLARS, st.sampled_from(COUNTS))
+
+
+@given(st.lists(IMAGES | DELTAS | st.just("hole"), max_size=40))
+def test_what_is_told_adds_up_to_the_books_that_can_be_trusted(moves: list[Any]) -> None:
+    tape, model = Tape(), Model()
+    for move in moves:
+        if move == "hole":
+            next(tape.numbers)
+            continue
+        frame = tape.image(*move) if len(move) == 3 else tape.delta(*move)
+        try:
+            snapshot = tape.hear(frame)
+        except DataFailure as failure:
+            model.books.clear()
+            if failure.code == "gap":
+                model.apply(frame)
+            continue
+        model.apply(frame)
+        model.board |= prices(snapshot)
+        model.board = {key: price for key, price in model.board.items() if price is not None}
+        assert model.board == model.offered()
+
+
+def test_a_tape_without_end_meets_a_bound(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kalshi_stream, "MAX_CONTRACTS", 1)
+    monkeypatch.setattr(kalshi_stream, "MAX_SUBSCRIPTIONS", 1)
+    tape.hear(tape.image(GUL, [("0.4000", "1.00")], []))
+    tape.hear(tape.image(GUL, [("0.4100", "1.00")], []))
+    assert tape.refused(tape.image(OWL, [("0.4000", "1.00")], [])).code == "too_many"
+    tape.hear(tape.frame("ok"))
+    assert tape.refused({"type": "ok", "sid": 2, "seq": 1}).code == "too_many"
