@@ -111,7 +111,10 @@ def _make(statement: str, parameters: Mapping[str, object], sport_id: int) -> li
 
 
 def _sport_id(snapshot: Snapshot) -> int:
+    """The sport's id; 0 when the snapshot is about none."""
     key = snapshot.sport_key
+    if not key:
+        return 0
     if key not in _sports:
         title = next((event.sport_title for event in snapshot.events), key)
         (_sports[key],) = _make(_SPORTS, {"keys": [key], "titles": [title]}, 0)

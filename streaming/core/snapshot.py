@@ -61,7 +61,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     Attributes:
         feed: the request's identity (path and markets, never a key). A complete answer to it
             lists every quote the feed owns: what it no longer lists is suspended.
-        sport_key: the sport the request was about.
+        sport_key: the sport the request was about; empty for a stream's message about none.
         is_list: whether the answer lists every open event of the sport (so that a started event
             missing from it has ended), not one event alone.
         is_complete: False for an incremental message, which suspends nothing by silence.

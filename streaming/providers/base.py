@@ -14,6 +14,9 @@ from streaming.core.snapshot import Snapshot
 
 OddsFormat = Literal["decimal", "american"]
 
+LISTED_BY = ("markets", "series_ticker")
+"""The query parameters that say, beside the path, what an answer lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
@@ -92,7 +95,7 @@ class Request:
 
     @property
     def feed(self) -> str:
-        """The request's identity, whatever the order of its markets.
+        """The request's identity: its path and `LISTED_BY`, whatever the order of its markets.
 
         Regions, bookmakers and formats are left out on purpose: after a change of those the next
         answer is about the same feed, and what it no longer lists is no longer offered.
@@ -100,10 +103,9 @@ class Request:
         >>> Request("x", "https://a.example", "/odds", {"markets": "totals,h2h"}).feed
         '/odds?markets=h2h,totals'
         """
-        markets = self.params.get("markets", "")
-        if not markets:
-            return self.path
-        return f"{self.path}?markets={','.join(sorted(set(markets.split(','))))}"
+        given = [(name, self.params[name]) for name in LISTED_BY if self.params.get(name)]
+        query = "&".join(f"{name}={','.join(sorted(set(v.split(','))))}" for name, v in given)
+        return f"{self.path}?{query}" if query else self.path
 
     @property
     def url(self) -> str:

@@ -8,10 +8,12 @@ from types import MappingProxyType
 
 from streaming.core.failures import PermanentFailure, one_line
 from streaming.providers.base import Adapter
+from streaming.providers.kalshi import Kalshi
+from streaming.providers.kalshi_stream import KalshiStream
 from streaming.providers.recording import RecordingAdapter
 from streaming.providers.the_odds_api import TheOddsApi
 
-_LIVE: tuple[Adapter, ...] = (TheOddsApi(),)
+_LIVE: tuple[Adapter, ...] = (TheOddsApi(), Kalshi(), KalshiStream())
 
 _BY_KEY = {adapter.key: adapter for adapter in _LIVE}
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType(

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Side, SnapshotEvent, SnapshotQuote
-
-# Lengths are those of the columns that take a snapshot.
-Key = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Title = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Description = Annotated[str, msgspec.Meta(max_length=200)]
-ExternalId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-Number = Annotated[float, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
+from streaming.providers.fields import (
+    Description,
+    ExternalId,
+    Key,
+    Moment,
+    Name,
+    Number,
+    Title,
+    check_year,
+    parse_json,
+)
 
 MIN_AMERICAN = 100  # American odds run from ±100 outwards
-FIRST_YEAR, LAST_YEAR = 2000, 2100  # a stamp outside is a fault, and may not fit a calendar
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -135,17 +135,7 @@ def parse(body: bytes, *, is_list: bool) -> list[Event]:
     Raises:
         DataFailure: the body is not JSON, not of this shape, or no text a database can hold.
     """
-    if b"\\u0000" in body:
-        raise DataFailure("bad_text", "The answer holds a NUL character.", "body")
-    try:
-        return _LIST.decode(body) if is_list else [_ONE.decode(body)]
-    except msgspec.ValidationError as error:
-        code, message = "wrong_schema", str(error)
-    except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep
-        code, message = "undecodable", str(error)
-    # msgspec's own words end in the place: "Expected `str`, got `int` - at `$[0].id`"
-    words, _, place = message.partition(" - at ")
-    raise DataFailure(code, f"{one_line(words)}.", one_line(place.strip("`")) or "$")
+    return parse_json(_LIST, body) if is_list else [parse_json(_ONE, body)]
 
 
 @dataclass(slots=True)
@@ -168,7 +158,7 @@ class Reading:
         Raises:
             DataFailure: something in it makes no sense; `where` is its place inside the event.
         """
-        _check_year(event.commence_time, "commence_time")
+        check_year(event.commence_time, "commence_time")
         if event.home_team is not None and event.home_team == event.away_team:
             raise DataFailure("same_teams", "A team plays itself.", "away_team")
         return SnapshotEvent(
@@ -196,7 +186,7 @@ class Reading:
         key = parse_market_key(market.key)
         source_at = market.last_update or book.last_update
         if source_at is not None:
-            _check_year(source_at, "last_update")
+            check_year(source_at, "last_update")
         self.quotes_seen += len(market.outcomes)
         for o, outcome in enumerate(market.outcomes):
             try:
@@ -250,8 +240,3 @@ def _line(event: Event, market: MarketKey, outcome: Outcome) -> float | None:
     if outcome.name == event.away_team:
         return 0.0 - point
     raise DataFailure("unknown_team", "A handicap names neither team.", "name")
-
-
-def _check_year(moment: datetime, where: str) -> None:
-    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise DataFailure("bad_time", f"The year is {moment.year}.", where)

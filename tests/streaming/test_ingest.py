@@ -14,6 +14,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from betting.models import (
     ChangeKind,
@@ -27,6 +28,7 @@ from betting.models import (
     Provider,
     Quote,
     QuoteStatus,
+    Sport,
 )
 from streaming import resolve
 from streaming.core.movement import MovementPolicy, is_major
@@ -73,6 +75,18 @@ def test_an_unchanged_answer_writes_the_heartbeat_and_no_quote(provider: Provide
     assert Feed.objects.get().observed_at == at(60)
     assert set(Quote.objects.values_list("changed_at", flat=True)) == {at(0)}
     assert Market.objects.get().version == 1
+
+
+def test_a_message_about_no_sport_is_a_heartbeat_and_makes_none(provider: Provider) -> None:
+    quotes = [quote("ace", HOME, 1.8)]
+    take(provider, snapshot([event(quotes)], feed="/stream", is_list=False, is_complete=False))
+    about_none = replace(
+        snapshot([], 60, feed="/stream", is_list=False, is_complete=False), sport_key=""
+    )
+    assert take(provider, about_none) == IngestResult()
+    assert Feed.objects.get().observed_at == at(60)
+    assert list(Sport.objects.values_list("key", flat=True)) == ["harbour_ball"]
+    assert active() == {("ace", HOME, None): 1.8}
 
 
 def test_a_price_move_is_one_change_with_both_prices(provider: Provider) -> None:

@@ -64,6 +64,23 @@ def test_a_real_provider_is_one_line() -> None:
     assert (row.api_key_env, row.clock, row.enabled) == ("MY_ODDS_KEY", Clock.WALL, True)
 
 
+def test_an_exchange_without_keys_is_one_line_too() -> None:
+    provider("add", "mine", "--adapter", "kalshi", "--sport", "baseball_mlb")
+
+    row = Provider.objects.get(key="mine")
+    assert row.base_url == "https://external-api.kalshi.com/trade-api/v2"
+
+
+def test_a_sport_that_the_provider_does_not_list_is_put_right() -> None:
+    said = refused("add", "mine", "--adapter", "kalshi", "--sport", "baseball_mbl")
+    assert "Did you mean 'baseball_mlb'?" in said
+
+
+def test_a_stream_is_not_polled() -> None:
+    said = refused("add", "mine", "--adapter", "kalshi_stream", "--base-url", "https://a.example")
+    assert "manage.py run --feed" in said
+
+
 def test_every_option_reaches_its_field() -> None:
     provider(
         "add", "mine", "--adapter", "the_odds_api", "--base-url", "http://127.0.0.1:8099",

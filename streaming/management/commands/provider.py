@@ -18,7 +18,10 @@ from streaming.poll import poll
 from streaming.providers.recording import RecordingAdapter
 from streaming.tasks import send_changes
 
-BASE_URLS = {"the_odds_api": "https://api.the-odds-api.com"}
+BASE_URLS = {
+    "kalshi": "https://external-api.kalshi.com/trade-api/v2",
+    "the_odds_api": "https://api.the-odds-api.com",
+}
 STALE_AFTER_INTERVALS = 3.0
 
 #: Form field → the option that sets it, where the two differ in more than dashes.
@@ -110,7 +113,7 @@ def _add_arguments_of_add(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("key", metavar="KEY", help="your name for it: letters, digits, - and _")
     add("--adapter", default="the_odds_api", help="its protocol; default: the_odds_api")
-    add("--base-url", metavar="URL", help="default for the_odds_api: its public address")
+    add("--base-url", metavar="URL", help="default: the public address of the_odds_api or kalshi")
     add("--sport", nargs="+", default=[], metavar="KEY", help="e.g. basketball_nba")
     add("--markets", nargs="+", default=["h2h", "spreads", "totals"], metavar="KEY",
         help="asked of a sport's whole list; default: h2h spreads totals")  # fmt: skip

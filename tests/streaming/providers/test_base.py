@@ -27,6 +27,12 @@ def test_a_feed_without_markets_is_its_path() -> None:
     assert Request("any", "https://a.example", "/odds").feed == "/odds"
 
 
+def test_what_an_answer_lists_tells_feeds_of_one_path_apart() -> None:
+    params = {"status": "open", "series_ticker": "KXMLBGAME"}
+    request = Request("any", "https://a.example", "/events", params)
+    assert request.feed == "/events?series_ticker=KXMLBGAME"
+
+
 def test_an_address_joins_prefix_path_and_parameters() -> None:
     request = Request("any", "https://a.example/v1/", "/odds", {"markets": "h2h,totals", "q": "ä"})
     assert request.url == "https://a.example/v1/odds?markets=h2h%2Ctotals&q=%C3%A4"

@@ -20,4 +20,5 @@ def test_a_slip_of_the_pen_is_put_right() -> None:
 def test_a_key_like_no_other_gets_the_list() -> None:
     with pytest.raises(PermanentFailure) as caught:
         adapter("xyz")
-    assert caught.value.advice == "There are: recording, the_odds_api."
+    assert caught.value.advice == f"There are: {', '.join(sorted(ADAPTERS))}."
+    assert "the_odds_api" in ADAPTERS

@@ -1,0 +1,72 @@
+"""An order book of Kalshi: an image, and the changes that came after it."""
+
+from __future__ import annotations
+
+from streaming.core.failures import DataFailure
+from streaming.providers.kalshi_contracts import MICRO, Touch, micro
+from streaming.providers.kalshi_frames import BookDelta, BookImage, Levels
+
+
+class Book:
+    """The bids for YES and for NO of one contract: price in micro-dollars → hundredths.
+
+    >>> book = Book(BookImage("T", [("0.4200", "10.00"), ("0.4100", "5.00")], [("0.5600", "1.00")]))
+    >>> book.touch()
+    Touch(bid=420000, ask=440000)
+    >>> book.add(BookDelta("T", "yes", "0.4200", "-10.00"))
+    >>> book.touch()
+    Touch(bid=410000, ask=440000)
+    """
+
+    __slots__ = ("_no", "_yes")
+
+    def __init__(self, image: BookImage) -> None:
+        self._yes = _ladder(image.yes_dollars_fp)
+        self._no = _ladder(image.no_dollars_fp)
+
+    def add(self, delta: BookDelta) -> None:
+        """Take a change in.
+
+        Raises:
+            DataFailure: a price that no order has, or fewer than none left at it.
+        """
+        ladder = self._yes if delta.side == "yes" else self._no
+        level = _level(delta.price_dollars)
+        left = ladder.get(level, 0) + _hundredths(delta.delta_fp)
+        if left < 0:
+            words = f"Fewer than none are left at {delta.price_dollars}."
+            raise DataFailure("bad_delta", words, "delta_fp")
+        if left:
+            ladder[level] = left
+        else:
+            ladder.pop(level, None)
+
+    def touch(self) -> Touch:
+        """The best prices of YES; its ask is one dollar less the best bid for NO."""
+        best_no = max(self._no, default=None)
+        return Touch(
+            bid=max(self._yes, default=None),
+            ask=None if best_no is None else MICRO - best_no,
+        )
+
+
+def _ladder(levels: Levels) -> dict[int, int]:
+    ladder: dict[int, int] = {}
+    for price, count in levels:
+        level, bid = _level(price), _hundredths(count)
+        if level in ladder or bid < 0:
+            raise DataFailure("bad_level", f"The bids at {price} make no sense.", "levels")
+        ladder[level] = bid
+    return {level: bid for level, bid in ladder.items() if bid}
+
+
+def _level(price: str) -> int:
+    level = micro(price)
+    if not 0 < level < MICRO:
+        raise DataFailure("bad_price", f"Nobody can bid {price}.", "price_dollars")
+    return level
+
+
+def _hundredths(count: str) -> int:
+    whole, _, fraction = count.partition(".")
+    return int(f"{whole}{fraction:0<2}")

@@ -1,0 +1,145 @@
+"""Kalshi's contracts as bets: what YES and NO stand for, and the odds in their prices.
+
+A contract pays one dollar if its statement comes true. It is bought (YES) at the ask and sold at
+the bid; selling YES is buying NO, so that the two order books are one seen from both ends: the
+ask of either is one dollar less the best bid for the other.
+
+An ask of 0.40 pays 2.5 for 1: back odds are 1/ask, and lay odds are 1/bid. Fees are not in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from streaming.core.failures import DataFailure
+from streaming.core.snapshot import Side, SnapshotQuote
+
+BOOKMAKER, BOOKMAKER_TITLE = "kalshi", "Kalshi"
+DRAW = "Draw"
+
+Dollars = Annotated[str, msgspec.Meta(pattern=r"^[01](\.[0-9]{1,6})?\Z")]
+"""A price as Kalshi writes it, e.g. ``0.7300``."""
+
+MICRO = 1_000_000
+"""Prices are counted in millionths of a dollar: integers, so that 1 − 0.26 is 0.74."""
+
+
+def micro(dollars: str) -> int:
+    """The price in millionths of a dollar.
+
+    >>> micro("0.7300"), micro("1"), micro("0.000001")
+    (730000, 1000000, 1)
+    """
+    whole, _, fraction = dollars.partition(".")
+    return int(whole) * MICRO + int(f"{fraction:0<6}")
+
+
+class Touch(NamedTuple):
+    """The best prices of YES, in millionths of a dollar; None where nobody bids or asks."""
+
+    bid: int | None
+    ask: int | None
+
+    @classmethod
+    def of(cls, bid: int, ask: int) -> Touch:
+        """The prices as stated: of a book's empty side Kalshi says 0 or 1 dollar.
+
+        >>> Touch.of(0, 10_000), Touch.of(990_000, MICRO)
+        (Touch(bid=None, ask=10000), Touch(bid=990000, ask=None))
+        """
+        return cls(bid if 0 < bid < MICRO else None, ask if 0 < ask < MICRO else None)
+
+    def turned(self) -> Touch:
+        """The best prices of NO.
+
+        >>> Touch(bid=730_000, ask=740_000).turned()
+        Touch(bid=260000, ask=270000)
+        """
+        return Touch(
+            None if self.ask is None else MICRO - self.ask,
+            None if self.bid is None else MICRO - self.bid,
+        )
+
+
+class Bet(NamedTuple):
+    """An outcome that can be backed and laid; the fields are those of `SnapshotQuote`."""
+
+    kind: str
+    name: str
+    point: float | None = None
+    line: float | None = None
+
+
+class Contract(NamedTuple):
+    """What a contract's two sides bet on; None where NO is no single outcome."""
+
+    yes: Bet
+    no: Bet | None = None
+
+
+def moneyline(name: str) -> Contract:
+    """The team (or the draw) wins."""
+    return Contract(Bet("h2h", name))
+
+
+def outright(name: str) -> Contract:
+    """The team or the player wins the title."""
+    return Contract(Bet("outrights", name))
+
+
+def spread(team: str, opponent: str, strike: float, *, is_home: bool) -> Contract:
+    """The team wins by more than the strike; otherwise the opponent has covered.
+
+    >>> spread("Gulls", "Owls", 20.5, is_home=False).no
+    Bet(kind='spreads', name='Owls', point=20.5, line=20.5)
+    """
+    _check_strike(strike)
+    line = -strike if is_home else strike
+    return Contract(Bet("spreads", team, -strike, line), Bet("spreads", opponent, strike, line))
+
+
+def total(strike: float) -> Contract:
+    """More points are scored than the strike."""
+    _check_strike(strike)
+    return Contract(
+        Bet("totals", "Over", strike, strike),
+        Bet("totals", "Under", strike, strike),
+    )
+
+
+def offers(contract: Contract, touch: Touch, source_at: datetime | None) -> Iterator[SnapshotQuote]:
+    """The contract's bets at its prices, always the same ones in the same order.
+
+    Yields:
+        Back and lay of each bet; the price is None where there is none.
+    """
+    for bet, prices in ((contract.yes, touch), (contract.no, touch.turned())):
+        if bet is not None:
+            yield _quote(bet, "back", prices.ask, source_at)
+            yield _quote(bet, "lay", prices.bid, source_at)
+
+
+def _quote(bet: Bet, side: Side, price: int | None, source_at: datetime | None) -> SnapshotQuote:
+    return SnapshotQuote(
+        bookmaker=BOOKMAKER,
+        kind=bet.kind,
+        period="full",
+        participant="",
+        name=bet.name,
+        point=bet.point,
+        line=bet.line,
+        side=side,
+        # One division of integers: the same double whenever the same price comes.
+        price=None if price is None else MICRO / price,
+        source_at=source_at,
+    )
+
+
+def _check_strike(strike: float) -> None:
+    # "Over 20" is lost at 20, where a bookmaker's 20 gives the stake back: not the same bet.
+    if strike % 1 != 0.5:
+        raise DataFailure("bad_strike", f"A strike of {strike:g} can be met exactly.", "strike")

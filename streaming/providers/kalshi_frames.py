@@ -1,0 +1,143 @@
+"""The messages of Kalshi's WebSocket, as https://docs.kalshi.com describes them.
+
+Every message comes in an envelope, a frame. Of a subscription's frames `seq` counts those that
+must not be lost, without a hole; acknowledgements are counted among them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from streaming.core.failures import (
+    DataFailure,
+    PermanentFailure,
+    ProviderFailure,
+    TransientFailure,
+    one_line,
+)
+from streaming.providers.fields import Description, ExternalId, parse_json
+from streaming.providers.kalshi_contracts import Dollars
+
+Serial = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=946_684_800_000, lt=4_102_444_800_000)]
+"""Since 1970; within the years 2000 to 2099."""
+
+Count = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,2})?\Z")]
+"""Contracts as Kalshi counts them, in hundredths at the finest, e.g. ``-3.13``."""
+
+BookSide = Literal["yes", "no"]
+Levels = list[tuple[Dollars, Count]]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Subscribed(msgspec.Struct, gc=False):
+    """A subscription has begun, and its count with it."""
+
+    channel: Description
+    sid: Serial
+
+
+class BookImage(msgspec.Struct, gc=False):
+    """All bids for YES and for NO of one contract. An empty side may be left out."""
+
+    market_ticker: ExternalId
+    yes_dollars_fp: Levels = []
+    no_dollars_fp: Levels = []
+
+
+class BookDelta(msgspec.Struct, gc=False):
+    """So many contracts more, or fewer, are bid for at one price."""
+
+    market_ticker: ExternalId
+    side: BookSide
+    price_dollars: Dollars
+    delta_fp: Count
+    ts_ms: Milliseconds | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When the exchange made the change."""
+        return None if self.ts_ms is None else _EPOCH + timedelta(milliseconds=self.ts_ms)
+
+
+class Refused(msgspec.Struct, gc=False):
+    """A command was refused, or the service failed."""
+
+    code: int | None = None
+    msg: str = ""
+
+    def failure(self) -> ProviderFailure:
+        """What it means; codes: https://docs.kalshi.com/getting_started/quick_start_websockets."""
+        words = f"Error {self.code}: {one_line(self.msg)}"
+        if self.code == _OVERFLOW:
+            return DataFailure("overflow", words, "msg")
+        if self.code in _PASSING:
+            return TransientFailure("server_error", words)
+        if self.code == _UNAUTHENTICATED:
+            return PermanentFailure("key_rejected", words, "Check the key of the recorder.")
+        return PermanentFailure("refused", words, "Check what the recorder subscribes to.")
+
+
+_UNAUTHENTICATED = 9
+_PASSING = frozenset({10, 17})  # a channel error, an internal error
+_OVERFLOW = 25  # the service has dropped frames
+
+Message = Subscribed | BookImage | BookDelta | Refused
+
+
+class Frame(NamedTuple):
+    """One message in its envelope.
+
+    Attributes:
+        place: where in the body it is.
+        sid: its subscription.
+        seq: its number among those of the subscription.
+        message: None for an acknowledgement, or another channel's.
+    """
+
+    place: str
+    sid: int | None
+    seq: int | None
+    message: Message | None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    type: Description
+    sid: Serial | None = None
+    seq: Serial | None = None
+    msg: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_ENVELOPES = msgspec.json.Decoder(_Envelope | list[_Envelope])
+_MESSAGES: dict[str, msgspec.json.Decoder[Message]] = {
+    "subscribed": msgspec.json.Decoder(Subscribed),
+    "orderbook_snapshot": msgspec.json.Decoder(BookImage),
+    "orderbook_delta": msgspec.json.Decoder(BookDelta),
+    "error": msgspec.json.Decoder(Refused),
+}
+
+
+def parse_frames(body: bytes) -> list[Frame]:
+    """The frames of a body: of one frame, or of an array of them.
+
+    Raises:
+        DataFailure: as `parse_json` does.
+    """
+    envelopes = parse_json(_ENVELOPES, body)
+    if isinstance(envelopes, _Envelope):
+        return [_opened(envelopes, "$")]
+    return [_opened(envelope, f"$[{number}]") for number, envelope in enumerate(envelopes)]
+
+
+def _opened(envelope: _Envelope, place: str) -> Frame:
+    decoder = _MESSAGES.get(envelope.type)
+    try:
+        message = parse_json(decoder, bytes(envelope.msg)) if decoder else None
+    except DataFailure as fault:
+        inside = f"msg{fault.where.removeprefix('$')}"
+        raise DataFailure(fault.code, fault.message, f"{place}.{inside}") from None
+    return Frame(place, envelope.sid, envelope.seq, message)

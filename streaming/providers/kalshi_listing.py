@@ -1,0 +1,72 @@
+"""The ticker of a market: all that Kalshi's order-book messages say of what they are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from streaming.core.failures import DataFailure, one_line
+from streaming.providers.kalshi_contracts import DRAW, Contract, moneyline, spread, total
+from streaming.providers.kalshi_tickers import OUTRIGHTS, SERIES, GameTicker, League, parse_game
+
+# "SEA" and "TIE" win; "SEA4" wins by 4 or more, over 3.5; "8" is 8 or more, over 7.5.
+_OUTCOMES: Mapping[str, str] = MappingProxyType(
+    {
+        "h2h": "(?P<code>[A-Z0-9]+)(?P<least>)",
+        "spreads": "(?P<code>[A-Z0-9]*[A-Z])(?P<least>[1-9][0-9]{0,3})",
+        "totals": "(?P<code>)(?P<least>[1-9][0-9]{0,3})",
+    }
+)
+
+
+class Listed(NamedTuple):
+    """What a market's ticker says.
+
+    Attributes:
+        league: whose game it is about.
+        game: the game.
+        pair: the codes of home and away; None where the ticker names neither.
+        contract: what YES and NO bet on.
+    """
+
+    league: League
+    game: GameTicker
+    pair: tuple[str, str] | None
+    contract: Contract
+
+
+@lru_cache(maxsize=20_000)
+def parse_ticker(ticker: str) -> Listed | None:
+    """What a market's ticker says; None when it is about no game of a known league.
+
+    Raises:
+        DataFailure: the series is known, and the rest makes no sense.
+
+    >>> parse_ticker("KXMLBSPREAD-26AUG072145TBSEA-SEA4").contract.yes
+    Bet(kind='spreads', name='SEA', point=-3.5, line=-3.5)
+    >>> parse_ticker("KXBTCD-26FEB07-T98000") is None
+    True
+    """
+    event_ticker, _, outcome = ticker.rpartition("-")
+    series = SERIES.get(event_ticker.partition("-")[0])
+    if series is None or series.kind == OUTRIGHTS:
+        return None
+    game = parse_game(event_ticker, series.league)
+    match = re.fullmatch(_OUTCOMES[series.kind], outcome)
+    if match is None:
+        raise DataFailure("bad_ticker", f"{one_line(ticker)!r} names no outcome.", "market_ticker")
+    code, least = match["code"], match["least"]
+    if series.kind == "totals":
+        return Listed(series.league, game, None, total(int(least) - 0.5))
+    if series.kind == "h2h" and code == "TIE":
+        return Listed(series.league, game, None, moneyline(DRAW))
+    first, second = game.pair(code)
+    home, away = (first, second) if series.league.is_home_first else (second, first)
+    contract = moneyline(code)
+    if series.kind == "spreads":
+        opponent = away if code == home else home
+        contract = spread(code, opponent, int(least) - 0.5, is_home=code == home)
+    return Listed(series.league, game, (home, away), contract)

@@ -1,0 +1,268 @@
+"""Kalshi's order books as its WebSocket sends them: an image of each, then every change to it.
+
+For tapes, that is recordings of a connection: polling speaks HTTP. One body is one frame, or an
+array of frames as they came, whose contracts are of one sport.
+
+A tape names contracts by their tickers alone. Teams are called by their codes, and a game whose
+ticker states no time starts, for all that is known, with its day: better live too early than too
+late. Contracts of no league in `kalshi_tickers`, and outrights, are passed over.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from itertools import zip_longest
+from typing import NoReturn
+
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
+from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
+from streaming.providers.base import (
+    Authorisation,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Secret,
+)
+from streaming.providers.kalshi import refusal
+from streaming.providers.kalshi_book import Book
+from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE, Touch, offers
+from streaming.providers.kalshi_frames import (
+    BookDelta,
+    BookImage,
+    Frame,
+    Message,
+    Refused,
+    Subscribed,
+    parse_frames,
+)
+from streaming.providers.kalshi_listing import Listed, parse_ticker
+from streaming.providers.kalshi_tickers import EASTERN
+
+BOOKS_CHANNEL = "orderbook_delta"
+MAX_CONTRACTS = 20_000
+MAX_SUBSCRIPTIONS = 1_000
+NOBODY = Touch(None, None)
+
+
+@dataclass(slots=True)
+class _Tracked:
+    """One contract of a tape.
+
+    Attributes:
+        listed: what its ticker says.
+        book: None until an image has come, and again once a change may have been missed.
+        shown: its prices as last emitted, in the order of `offers`.
+        source_at: the stamp of the newest change.
+    """
+
+    listed: Listed
+    book: Book | None = None
+    shown: tuple[float | None, ...] = ()
+    source_at: datetime | None = None
+
+
+class KalshiTape:
+    """Reads the frames of one connection, in their order; a `Decoder`.
+
+    A frame is worth what came before it. Where one is missing or makes no sense, a change may
+    have been lost: every book is forgotten, no price comes out until its next image, and what was
+    on offer is taken back with the next frame about the sport.
+    """
+
+    def __init__(self) -> None:
+        self._seqs: dict[int, int] = {}  # subscription → its newest frame's number
+        self._tracked: dict[str, _Tracked] = {}
+        self._touched: dict[str, None] = {}  # what may differ from what was emitted, in order
+        self._pairs: OrderedDict[str, tuple[str, str]] = OrderedDict()  # game → home, away
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """What the frames have changed since the last ones.
+
+        Raises:
+            DataFailure: a frame is missing (``gap``, ``overflow``) or makes no sense.
+            ProviderFailure: the service refused.
+        """
+        if response.status != 200:
+            raise refusal(response)
+        try:
+            sports, trouble = self._take(parse_frames(response.body))
+        except DataFailure:
+            self._forget()
+            raise
+        if trouble is not None:
+            raise trouble
+        quotes_seen, events = self._emit(sports)
+        return Snapshot(
+            feed=request.feed,
+            sport_key=next(iter(sports), ""),
+            is_list=False,
+            is_complete=False,
+            received_at=response.received_at,
+            events=events,
+            bookmakers={BOOKMAKER: BOOKMAKER_TITLE} if events else {},
+            quotes_seen=quotes_seen,
+        )
+
+    def _take(self, frames: Iterable[Frame]) -> tuple[set[str], ProviderFailure | None]:
+        """The sport the frames are about, if any, and the first trouble they tell of.
+
+        All frames are taken in: after a gap, the images that mend it may be among them.
+        """
+        sports: set[str] = set()
+        trouble: ProviderFailure | None = None
+        for frame in frames:
+            fault = self._count(frame)
+            if fault is None and isinstance(frame.message, Refused):
+                fault = frame.message.failure()
+            if isinstance(fault, DataFailure):
+                self._forget(but=frame)
+            trouble = trouble or fault
+            try:
+                sports |= self._apply(frame.message)
+            except DataFailure as found:
+                raise found.within(f"{frame.place}.msg") from None
+        if len(sports) > 1:
+            raise DataFailure("mixed_sports", "One body is about several sports.", "$")
+        return sports, trouble
+
+    def _count(self, frame: Frame) -> ProviderFailure | None:
+        """The hole before a frame, if there is one."""
+        if frame.sid is None or frame.seq is None:
+            return None
+        last = self._seqs.get(frame.sid)
+        if last is None and len(self._seqs) >= MAX_SUBSCRIPTIONS:
+            words = "The tape has too many subscriptions."
+            raise DataFailure("too_many", words, f"{frame.place}.sid")
+        self._seqs[frame.sid] = frame.seq
+        if last is None or frame.seq == last + 1:
+            return None
+        words = f"Frame {frame.seq} follows frame {last}."
+        return DataFailure("gap", words, f"{frame.place}.seq")
+
+    def _apply(self, message: Message | None) -> set[str]:
+        """Take a message in; the sport it is about, if any."""
+        if isinstance(message, Subscribed):
+            self._seqs.pop(message.sid, None)
+            if message.channel == BOOKS_CHANNEL:  # images of all books are about to come
+                self._forget()
+        if not isinstance(message, BookImage | BookDelta):
+            return set()
+        listed = parse_ticker(message.market_ticker)
+        if listed is None:
+            return set()
+        if isinstance(message, BookImage):
+            self._replace(message, listed)
+        else:
+            self._change(message)
+        return {listed.league.sport}
+
+    def _replace(self, image: BookImage, listed: Listed) -> None:
+        ticker = image.market_ticker
+        if ticker not in self._tracked and len(self._tracked) >= MAX_CONTRACTS:
+            raise DataFailure("too_many", "The tape has too many contracts.", "market_ticker")
+        tracked = self._tracked.setdefault(ticker, _Tracked(listed))
+        tracked.book, tracked.source_at = Book(image), None
+        self._touched[ticker] = None
+
+    def _change(self, delta: BookDelta) -> None:
+        tracked = self._tracked.get(delta.market_ticker)
+        if tracked is None or tracked.book is None:
+            return  # the change is in the image that is yet to come
+        tracked.book.add(delta)
+        tracked.source_at = delta.at
+        self._touched[delta.market_ticker] = None
+
+    def _forget(self, *, but: Frame | None = None) -> None:
+        """Trust no book any more; the count goes on from a frame that has been read."""
+        self._seqs.clear()
+        if but is not None and but.sid is not None and but.seq is not None:
+            self._seqs[but.sid] = but.seq
+        for ticker, tracked in self._tracked.items():
+            tracked.book = None
+            self._touched[ticker] = None
+
+    def _emit(self, sports: Iterable[str]) -> tuple[int, list[SnapshotEvent]]:
+        """The quotes looked at, and those of them that have changed, by game."""
+        seen = 0
+        changed: dict[str, list[SnapshotQuote]] = {}
+        games: dict[str, Listed] = {}
+        for ticker, tracked in self._due(sports):
+            touch = NOBODY if tracked.book is None else tracked.book.touch()
+            quotes = list(offers(tracked.listed.contract, touch, tracked.source_at))
+            news = _news(quotes, tracked.shown)
+            seen += len(quotes)
+            tracked.shown = tuple(quote.price for quote in quotes)
+            if tracked.book is None:
+                del self._tracked[ticker]
+            if news:
+                game = tracked.listed.game.external_id
+                games.setdefault(game, tracked.listed)
+                changed.setdefault(game, []).extend(news)
+                self._learn(tracked.listed)
+        return seen, [self._event(games[game], quotes) for game, quotes in changed.items()]
+
+    def _due(self, sports: Iterable[str]) -> Iterator[tuple[str, _Tracked]]:
+        for ticker in list(self._touched):
+            tracked = self._tracked[ticker]
+            if tracked.listed.league.sport in sports:
+                del self._touched[ticker]
+                yield ticker, tracked
+
+    def _learn(self, listed: Listed) -> None:
+        """Remember the teams, for the contracts of the game whose tickers do not name them."""
+        if listed.pair is not None:
+            self._pairs[listed.game.external_id] = listed.pair
+            if len(self._pairs) > MAX_CONTRACTS:
+                self._pairs.popitem(last=False)
+
+    def _event(self, listed: Listed, quotes: list[SnapshotQuote]) -> SnapshotEvent:
+        home, away = self._pairs.get(listed.game.external_id, ("", ""))
+        day = datetime.combine(listed.game.day, time(tzinfo=EASTERN)).astimezone(UTC)
+        return SnapshotEvent(
+            external_id=listed.game.external_id,
+            sport_key=listed.league.sport,
+            sport_title=listed.league.title,
+            home=home,
+            away=away,
+            commence_time=listed.game.start or day,
+            quotes=quotes,
+        )
+
+
+class KalshiStream:
+    """The adapter of tapes; its protocol is `streaming.providers.base.Adapter`."""
+
+    key = "kalshi_stream"
+
+    def requests(self, settings: ProviderSettings) -> NoReturn:  # noqa: ARG002 - the protocol's signature
+        """None: nobody can be asked for a tape.
+
+        Raises:
+            PermanentFailure: always.
+        """
+        raise PermanentFailure(
+            "not_polled",
+            "Order books are streamed, not polled.",
+            "Replay a tape with `manage.py run --feed FILE`; the adapter kalshi polls.",
+        )
+
+    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a tape needs no key."""
+        return Authorisation()
+
+    def decoder(self) -> KalshiTape:
+        """A reader that knows no book yet."""
+        return KalshiTape()
+
+    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a tape uses up no allowance."""
+        return Quota()
+
+
+def _news(quotes: Iterable[SnapshotQuote], shown: tuple[float | None, ...]) -> list[SnapshotQuote]:
+    """The quotes whose price is not the one shown; what was never shown has none."""
+    return [quote for quote, price in zip_longest(quotes, shown) if quote.price != price]

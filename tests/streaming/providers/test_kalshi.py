@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from betting.models import Event, Feed, Provider, Quote
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
+from streaming.core.snapshot import Snapshot
+from streaming.models import PollOutcome
+from streaming.providers.base import ProviderSettings, Request, Response, Secret
+from streaming.providers.kalshi import ERROR_CODES, Kalshi
+from streaming.providers.recording import read
+from tests.polling import poll_now
+from tests.streaming.providers.conftest import WireServer
+
+API = Kalshi()
+PAYLOAD = Path(__file__).parents[2] / "contract" / "payloads" / "kalshi" / "events.jsonl"
+NOW = datetime(2027, 3, 1, 18, tzinfo=UTC)
+
+
+def request(series: str = "KXMLBGAME", path: str = "/events") -> Request:
+    return Request("kalshi", "https://api.example/v2", path, {"series_ticker": series})
+
+
+def response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    packed = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, headers or {}, packed, NOW, 12.0, len(packed))
+
+
+def event(rest: str = "27MAR011910GULOWL", series: str = "KXMLBGAME") -> dict[str, Any]:
+    contract = {
+        "status": "active",
+        "yes_sub_title": "Owls",
+        "yes_bid_dollars": "0.4000",
+        "yes_ask_dollars": "0.5000",
+        "updated_time": "2027-03-01T17:59:58Z",
+    }
+    return {
+        "event_ticker": f"{series}-{rest}",
+        "series_ticker": series,
+        "title": "Gulls vs Owls",
+        "markets": [contract],
+    }
+
+
+def decoded(body: Any, asked: Request | None = None) -> Snapshot:
+    return API.decode(asked or request(), response(body))
+
+
+def failure_of(answer: Response, asked: Request | None = None) -> ProviderFailure:
+    with pytest.raises(ProviderFailure) as caught:
+        API.decode(asked or request(), answer)
+    return caught.value
+
+
+def settings(*sports: str, markets: tuple[str, ...] = ("h2h",), **more: Any) -> ProviderSettings:
+    return ProviderSettings("mine", "kalshi", "https://api.example/v2", sports, markets, **more)
+
+
+def test_each_kind_of_market_of_each_sport_is_one_request() -> None:
+    wanted = settings("baseball_mlb", "americanfootball_nfl", markets=("h2h", "totals"))
+    requests = list(API.requests(wanted))
+    assert [one.params["series_ticker"] for one in requests] == [
+        "KXMLBGAME",
+        "KXMLBTOTAL",
+        "KXNFLGAME",
+        "KXNFLTOTAL",
+    ]
+    assert requests[0].url == (
+        "https://api.example/v2/events"
+        "?series_ticker=KXMLBGAME&status=open&with_nested_markets=true&limit=200"
+    )
+    assert requests[0].feed == "/events?series_ticker=KXMLBGAME"
+
+
+def test_outrights_are_asked_of_the_title_and_of_the_awards() -> None:
+    requests = API.requests(settings("americanfootball_nfl", markets=("outrights",)))
+    assert [one.params["series_ticker"] for one in requests] == ["KXSB", "KXNFLMVP"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "advice"),
+    [
+        (settings("baseball_mbl"), "unsupported_sport", "Did you mean 'baseball_mlb'?"),
+        (settings("baseball_mlb", markets=("spread",)), "unsupported_market",
+         "Did you mean 'spreads'?"),
+        (settings("americanfootball_cfl", markets=("outrights",)), "unsupported_market",
+         "There are: h2h, spreads, totals."),
+        (settings("baseball_mlb", event_markets=("player_hits",)), "unsupported_market",
+         "Name them as markets"),
+    ],
+)  # fmt: skip
+def test_what_kalshi_does_not_list_is_refused_before_anything_is_asked(
+    wanted: ProviderSettings, code: str, advice: str
+) -> None:
+    with pytest.raises(PermanentFailure) as caught:
+        API.requests(wanted)
+    assert caught.value.code == code
+    assert caught.value.advice.startswith(advice)
+
+
+def test_no_key_is_sent() -> None:
+    assert API.authorise(request(), Secret("abc")).params == {}
+
+
+def test_a_list_of_games_is_the_list_of_the_sport() -> None:
+    snapshot = decoded({"events": [event()], "cursor": ""})
+    assert (snapshot.is_list, snapshot.is_complete) == (True, True)
+    assert snapshot.bookmakers == {"kalshi": "Kalshi"}
+
+
+def test_a_list_of_totals_may_leave_out_games() -> None:
+    snapshot = decoded({"events": []}, request("KXMLBTOTAL"))
+    assert (snapshot.is_list, snapshot.is_complete) == (False, True)
+    assert snapshot.sport_key == "baseball_mlb"
+
+
+def test_a_page_with_more_to_come_takes_nothing_off_the_board() -> None:
+    snapshot = decoded({"events": [event()], "cursor": "more"})
+    assert (snapshot.is_list, snapshot.is_complete) == (False, False)
+    assert len(snapshot.events) == 1
+
+
+def test_an_event_without_contracts_is_left_out() -> None:
+    assert decoded({"events": [{**event(), "markets": []}]}).events == []
+
+
+@pytest.mark.parametrize(
+    ("events", "code", "where"),
+    [
+        ([event(), event()], "repeated_event", "$.events[1].event_ticker"),
+        ([event(series="KXNBAGAME")], "wrong_content", "$.events[0].series_ticker"),
+        ([{**event(), "event_ticker": "KXMLB-27"}], "bad_ticker", "$.events[0].event_ticker"),
+        ([{**event(), "title": "Owls"}], "bad_title", "$.events[0].title"),
+    ],
+)
+def test_an_answer_about_something_else_is_refused(
+    events: list[Any], code: str, where: str
+) -> None:
+    failure = failure_of(response({"events": events}))
+    assert isinstance(failure, DataFailure)
+    assert (failure.code, failure.where) == (code, where)
+
+
+@pytest.mark.parametrize("asked", [request("KXBTC"), request(path="/markets"), request("")])
+def test_a_request_for_no_known_series_is_refused(asked: Request) -> None:
+    assert failure_of(response({"events": []}), asked).code == "bad_path"
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("code", sorted(ERROR_CODES))
+def test_an_error_code_decides_in_either_wrapping(code: str, nested: bool) -> None:
+    words = {"code": code, "message": "no"}
+    failure = failure_of(response({"error": words} if nested else words, status=418))
+    assert (failure.kind, failure.code) == (ERROR_CODES[code].kind, code)
+    assert failure.message == f"HTTP 418 {code}: no"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b'{"error": "no"}', b'{"error": null}', b"[]"])
+def test_without_a_code_the_status_decides(body: bytes) -> None:
+    assert failure_of(response(body, status=503)).kind == "transient"
+    assert failure_of(response(body, status=404)).kind == "permanent"
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+def test_a_provider_is_polled_over_http_and_its_markets_meet_in_one_event(
+    server: WireServer,
+) -> None:
+    provider = Provider.objects.create(
+        key="kalshi",
+        adapter="kalshi",
+        base_url=f"{server.url}/trade-api/v2",
+        sports=["baseball_mlb"],
+        markets=["h2h"],
+    )
+    games, spreads, totals, *_ = [record.response.body for record in read(PAYLOAD)]
+    for kind, body in (("h2h", games), ("spreads", spreads), ("totals", totals)):
+        Provider.objects.update(markets=[kind])
+        server.answers("200 OK", body)
+        (run,) = poll_now(provider)
+        assert run.outcome == PollOutcome.OK, run.failure_message
+    assert server.heads[0].startswith(
+        "GET /trade-api/v2/events?series_ticker=KXMLBGAME&status=open"
+    )
+    assert Feed.objects.count() == 3
+    game = Event.objects.get(aliases__external_id="KXMLB-27MAR011910GULOWL")
+    assert set(game.markets.values_list("kind", flat=True)) == {"h2h", "spreads", "totals"}
+    assert Quote.objects.filter(market__event=game).count() == 4 + 12 + 4
