@@ -4,6 +4,8 @@ However large the snapshot, three statements in one transaction write it: take t
 record that the feed was heard, and apply (diff, upsert, history, versions). What the names in it
 stand for is resolved before, without a statement when nothing is new.
 
+Most messages of a stream change nothing: of those, the second statement is the last.
+
 Idempotent: an answer ingested twice changes nothing the second time. An answer older than what
 its feed has already said is left aside as superseded.
 """
@@ -80,6 +82,8 @@ def _ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> Ing
         if feed is None:
             return IngestResult(is_superseded=True)
         feed_id, was_silent = feed
+        if not (snapshot.events or snapshot.is_complete or was_silent):
+            return IngestResult()  # nothing has changed, and no silence has ended
         parameters: dict[str, object] = {
             "provider": provider_id,
             "feed": feed_id,

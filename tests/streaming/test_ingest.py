@@ -326,6 +326,29 @@ def test_an_answer_takes_the_same_few_statements_whatever_its_size(
     assert counts == [3, 3]
 
 
+def test_an_incremental_answer_without_events_is_a_heartbeat_in_two_statements(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(provider, snapshot([event([quote("ace", HOME, 1.8)])]))
+    beat = snapshot([], 60, is_complete=False)
+
+    assert statements_of(monkeypatch, provider, beat) == 2
+    assert Feed.objects.get().observed_at == at(60)
+    assert (active(), Market.objects.get().version) == ({("ace", HOME, None): 1.8}, 1)
+    assert take(provider, snapshot([], 59, is_complete=False)).is_superseded
+
+
+def test_a_heartbeat_ends_a_silence(provider: Provider) -> None:
+    take(provider, snapshot([event([quote("ace", HOME, 1.8)])]))
+    Feed.objects.update(stale_since=at(30))
+
+    result = take(provider, snapshot([], 60, is_complete=False))
+
+    assert [change.changes for change in result.markets] == [0]
+    assert Feed.objects.get().stale_since is None
+    assert Market.objects.get().version == 2
+
+
 def test_an_incremental_answer_takes_back_what_it_says_is_gone_and_nothing_else(
     provider: Provider,
 ) -> None:
