@@ -20,4 +20,4 @@ def test_a_slip_of_the_pen_is_put_right() -> None:
 def test_a_key_like_no_other_gets_the_list() -> None:
     with pytest.raises(PermanentFailure) as caught:
         adapter("xyz")
-    assert caught.value.advice == "There are: recording, the_odds_api."
+    assert caught.value.advice == "There are: betfair_stream, recording, the_odds_api."
