@@ -24,6 +24,7 @@ MarketId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}\.[0-9]{1,20}\Z")]
 EventId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z")]
 EventTypeId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")]
 MarketType = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]{1,64}\Z")]
+SelectionId = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=946_684_800_000, lt=4_133_980_800_000)]
@@ -41,7 +42,7 @@ LevelPriceSize = tuple[Position, Number, Number]
 class RunnerDefinition(msgspec.Struct, gc=False):
     """One runner: a team, a horse, the draw. Without a name in a stream that was recorded live."""
 
-    id: int
+    id: SelectionId
     status: str
     name: Name | None = None
     hc: Handicap = 0.0
@@ -71,7 +72,7 @@ class RunnerChange(msgspec.Struct, gc=False):
         bdatb: those displayed, with the bets that cross-matching makes; `bdatl`: to lay.
     """
 
-    id: int
+    id: SelectionId
     hc: Handicap = 0.0
     atb: list[PriceSize] = []
     atl: list[PriceSize] = []

@@ -12,8 +12,7 @@ from streaming.providers.registry import ADAPTERS
 from tests.betfair_recordings import MATCH, RACE, Best, Reading, answers, messages, recording
 from tests.contract.validity import assert_valid
 
-#: Messages, answers, complete answers among them, quotes told, and quotes that were told more than
-#: once because an image repeats them.
+#: Messages, answers, and complete answers among them.
 FIGURES = {MATCH: (11_357, 5_017, 1), RACE: (18_793, 5_336, 7)}
 
 names = pytest.mark.parametrize("name", [MATCH, RACE])

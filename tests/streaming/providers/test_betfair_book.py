@@ -140,6 +140,7 @@ def test_an_event_starts_as_announced_or_when_it_goes_in_play_if_that_is_earlier
         (message(pt=-1), "wrong_schema"),
         (message(change(market="one")), "wrong_schema"),
         (message(change({"id": "x"})), "wrong_schema"),
+        (message(change({"id": 10**400})), "wrong_schema"),
         (message(change({"id": GULLS, "atb": [["NaN", 1]]})), "wrong_schema"),
         (message(change({"id": GULLS, "atb": [[2.0]]})), "wrong_schema"),
         (message(change({"id": GULLS, "atb": [[2.0, -1]]})), "wrong_schema"),

@@ -12,7 +12,7 @@ from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.providers.base import Decoder, Request, Response
 from streaming.providers.betfair_book import moment
 from streaming.providers.betfair_file import path_of
-from streaming.providers.betfair_stream import KINDS, SPORTS
+from streaming.providers.betfair_stream import SPORTS
 from streaming.providers.registry import adapter
 from tests.contract.validity import assert_valid
 from tests.streaming.providers.betfair import (
@@ -222,9 +222,8 @@ def test_what_is_said_of_another_event_builds_on_nothing_said_before(decoder: De
     assert told(snapshot) == OFFERED
 
 
-def test_the_tables_give_keys_that_are_all_different() -> None:
+def test_no_two_sports_have_one_key() -> None:
     assert len(set(SPORTS.values())) == len(SPORTS)
-    assert set(KINDS.values()) == {"h2h"}
 
 
 @pytest.mark.parametrize(
