@@ -13,8 +13,7 @@ from django.core.exceptions import ValidationError
 from betting.models import Clock, Provider
 from streaming.core.failures import PermanentFailure, ProviderFailure
 from streaming.providers.base import ProviderSettings
-from streaming.providers.recording import RecordingAdapter
-from streaming.providers.registry import adapter
+from streaming.providers.registry import PLAYERS, adapter
 
 _VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _LONGEST_PLAIN_WORD = 20
@@ -84,7 +83,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         """The rules between fields."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         self._check_interval(data)
-        if data.get("adapter") == RecordingAdapter.key and "base_url" in data:
+        if data.get("adapter") in PLAYERS and "base_url" in data:
             data["base_url"] = _absolute(data["base_url"])
         elif "base_url" in data:
             self._check_url(data["base_url"])

@@ -5,6 +5,8 @@ record that the feed was heard and which bookmakers it confirms, and apply (diff
 versions). What the names in it stand for is resolved before, without a statement when nothing is
 new.
 
+Most messages of a stream change nothing: of those, the second statement is the last.
+
 Idempotent: an answer ingested twice changes nothing the second time. An answer older than what
 its feed has already said, or asked for before its provider's circuit opened, is left aside.
 """
@@ -108,6 +110,8 @@ def _ingest(
         heard = _hear(provider_id, snapshot, generation)
         if heard.left_aside:
             return IngestResult(left_aside=heard.left_aside)
+        if not (snapshot.events or snapshot.is_complete):
+            return IngestResult()  # nothing has changed
         quotes = resolved.columns
         is_confirmed = Booleans([True] * len(quotes.outcome_ids))
         if heard.is_live:
@@ -142,13 +146,13 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
     rows = fetch_all(_HEAR, parameters)
     if not rows:
         raise IntegrityError(f"There is no provider {provider_id} any more.")
-    ((feed_id, is_admitted, is_live, floor_seconds, previous_at),) = rows
+    ((feed_id, is_admitted, is_outdated, is_live, floor_seconds, previous_at),) = rows
     hearing = Hearing(
         feed_id, snapshot.received_at, previous_at, floor_seconds, snapshot.stamps_confirm
     )
     left_aside: LeftAside | None = None
     if not is_admitted:
-        left_aside = "held" if feed_id and not snapshot.is_complete else "superseded"
+        left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
     return _Heard(hearing, is_live, left_aside)
 
 
@@ -223,6 +227,7 @@ heard AS (
 )
 SELECT COALESCE(heard.id, before.id, 0),
        heard.generation IS NOT DISTINCT FROM provider.generation,
+       COALESCE(before.generation, 0) < provider.generation,
        provider.is_live, provider.stale_after_seconds, before.observed_at
 FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
 """

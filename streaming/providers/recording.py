@@ -6,11 +6,13 @@
  "status": 200, "headers": {"x-requests-remaining": "19880"}, "body": []}
 ```
 
-`provider` names the adapter that decodes the body. Files may be gzipped (``.jsonl.gz``).
+`provider` names the adapter that decodes the body. Files may be gzipped (``.jsonl.gz``). A file
+named ``.bz2`` is one of Betfair's own instead: see `streaming.providers.betfair_file`.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import heapq
 import zlib
@@ -27,6 +29,7 @@ import msgspec
 
 from streaming.core.failures import DataFailure, PermanentFailure, one_line
 from streaming.core.snapshot import Snapshot
+from streaming.providers import betfair_file
 from streaming.providers.base import (
     Adapter,
     Authorisation,
@@ -84,16 +87,13 @@ def read(path: Path) -> Iterator[Record]:
         PermanentFailure: the file cannot be opened.
         DataFailure: a line does not fit; `where` is ``<file name>:<line number>``.
     """
-    number = 0
-    with _opened(path) as lines:
-        while True:
-            number += 1
-            where = f"{path.name}:{number}"
-            line = _next_line(lines, where)
-            if not line:
-                return
-            if line.strip():
-                yield _record(line, path, where)
+    if path.suffix == ".bz2":
+        for request in betfair_file.requests(_lines(path), path.absolute().as_uri()):
+            assert request.recorded is not None, "a recording holds the answers"
+            yield Record(request.adapter, request, request.recorded)
+    else:
+        for where, line in _lines(path):
+            yield _record(line, path, where)
 
 
 def merged(paths: Iterable[Path]) -> Iterator[Record]:
@@ -105,15 +105,31 @@ def merged(paths: Iterable[Path]) -> Iterator[Record]:
     return heapq.merge(*map(read, paths), key=attrgetter("received_at"))
 
 
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Where each line stands, and the line; blank ones are passed over."""
+    number = 0
+    with _opened(path) as lines:
+        while True:
+            number += 1
+            where = f"{path.name}:{number}"
+            line = _next_line(lines, where)
+            if not line:
+                return
+            if line.strip():
+                yield where, line
+
+
 def _opened(path: Path) -> BufferedIOBase:
     try:
+        if path.suffix == ".bz2":
+            return bz2.open(path)
         return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
         reason = error.strerror or type(error).__name__
     raise PermanentFailure(
         "recording_unreadable",
         f"The recording {path} cannot be opened: {reason}.",
-        "Give the path of a .jsonl or .jsonl.gz file that the workers can read.",
+        "Give the path of a .jsonl, .jsonl.gz or Betfair .bz2 file that the workers can read.",
     )
 
 
@@ -200,7 +216,7 @@ class RecordingAdapter:
         Raises:
             ProviderFailure: as `read` does.
         """
-        return (record.request for record in read(_path(settings.base_url)))
+        return played(settings.base_url)
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
         """Nothing: a file needs no key."""
@@ -215,6 +231,15 @@ class RecordingAdapter:
         return Quota()
 
 
-def _path(base_url: str) -> Path:
+def played(base_url: str) -> Iterator[Request]:
+    """The requests of a recording, lazily, each with the answer it got.
+
+    Args:
+        base_url: the file's path, or its file:// URL.
+
+    Raises:
+        ProviderFailure: as `read` does.
+    """
     parts = urlsplit(base_url)
-    return Path(unquote(parts.path) if parts.scheme == "file" else base_url)
+    path = Path(unquote(parts.path) if parts.scheme == "file" else base_url)
+    return (record.request for record in read(path))

@@ -8,14 +8,18 @@ from types import MappingProxyType
 
 from streaming.core.failures import PermanentFailure, one_line
 from streaming.providers.base import Adapter
+from streaming.providers.betfair_stream import BetfairStream
 from streaming.providers.kalshi import Kalshi
 from streaming.providers.kalshi_stream import KalshiStream
 from streaming.providers.recording import RecordingAdapter
 from streaming.providers.the_odds_api import TheOddsApi
 
-_LIVE: tuple[Adapter, ...] = (TheOddsApi(), Kalshi(), KalshiStream())
+_PROTOCOLS: tuple[Adapter, ...] = (TheOddsApi(), Kalshi(), KalshiStream(), BetfairStream())
 
-_BY_KEY = {adapter.key: adapter for adapter in _LIVE}
+PLAYERS = frozenset({BetfairStream.key, RecordingAdapter.key})
+"""Those that play a file: their base URL is its path."""
+
+_BY_KEY = {adapter.key: adapter for adapter in _PROTOCOLS}
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
     {**_BY_KEY, RecordingAdapter.key: RecordingAdapter(_BY_KEY)}
 )

@@ -1,7 +1,8 @@
 """What every registered adapter owes the pipeline, shown on recorded payloads.
 
-A payload is a recording (see `streaming.providers.recording`) in ``payloads/<adapter>/``. A new
-adapter is tested here as soon as it is registered and has one.
+A payload is a recording (see `streaming.providers.recording`) in ``payloads/<adapter>/``, and a
+conversation: an answer is read by a decoder that has read the answers before it. A new adapter is
+tested here as soon as it is registered and has one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from streaming.core.failures import (
     TransientFailure,
 )
 from streaming.core.snapshot import Snapshot
-from streaming.providers.base import Adapter, ProviderSettings, Secret
+from streaming.providers.base import Adapter, Decoder, ProviderSettings, Request, Response, Secret
 from streaming.providers.recording import Record, read
 from streaming.providers.registry import ADAPTERS
 from tests.contract.validity import assert_valid
@@ -33,40 +34,80 @@ PAYLOADS = Path(__file__).parent / "payloads"
 KEY = "5ecre7c0ffee5ecre7c0ffee5ecre7c0"
 
 
-def exchanges() -> Iterator[tuple[str, Record]]:
+@dataclass(frozen=True)
+class Exchange:
+    """A recorded exchange in its conversation."""
+
+    key: str
+    record: Record
+    before: tuple[Record, ...]
+
+    @property
+    def adapter(self) -> Adapter:
+        return ADAPTERS[self.key]
+
+    @property
+    def request(self) -> Request:
+        return self.record.request
+
+    @property
+    def response(self) -> Response:
+        return self.record.response
+
+    def decoder(self) -> Decoder:
+        """One that has read what came before."""
+        decoder = self.adapter.decoder()
+        for earlier in self.before:
+            decoder.decode(earlier.request, earlier.response)
+        return decoder
+
+    def decode(self, response: Response | None = None, request: Request | None = None) -> Snapshot:
+        """What the answer, or another in its place, means in this conversation."""
+        return self.decoder().decode(request or self.request, response or self.response)
+
+
+def exchanges() -> Iterator[Exchange]:
     for key in ADAPTERS:
         for path in sorted((PAYLOADS / key).glob("*.jsonl")):
+            before: list[Record] = []
             for record in read(path):
-                yield key, record
+                yield Exchange(key, record, tuple(before))
+                if record.response.status == 200:
+                    before.append(record)
+
+
+def named(exchange: Exchange) -> str:
+    return f"{exchange.key}{exchange.request.path}"
 
 
 EXCHANGES = list(exchanges())
 # In a stream a refusal comes in a frame of an answer that is no HTTP error.
 ANSWERS = [
-    (key, record)
-    for key, record in EXCHANGES
-    if record.response.status == 200 and b'"type": "error"' not in record.response.body
+    exchange
+    for exchange in EXCHANGES
+    if exchange.response.status == 200 and b'"type": "error"' not in exchange.response.body
 ]
 # Nobody can be asked for a stream: it is replayed.
 UNPOLLED = {"kalshi_stream"}
+# Its messages are numbered: one that cannot be read is a hole, after which only images count.
+COUNTED = {"kalshi_stream"}
 adapters = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=list(ADAPTERS))
-answers = pytest.mark.parametrize(
-    ("key", "record"), ANSWERS, ids=[f"{key}{record.request.feed}" for key, record in ANSWERS]
-)
+answers = pytest.mark.parametrize("exchange", ANSWERS, ids=named)
+every_exchange = pytest.mark.parametrize("exchange", EXCHANGES, ids=named)
 
 
-def outcome_of(adapter: Adapter, record: Record) -> Snapshot | ProviderFailure:
+def outcome_of(exchange: Exchange, response: Response) -> Snapshot | ProviderFailure:
     """What came of it; any other exception is a defect and fails the test."""
     try:
-        return adapter.decoder().decode(record.request, record.response)
+        return exchange.decode(response)
     except ProviderFailure as failure:
         return failure
 
 
-def assert_refused_or_understood(adapter: Adapter, record: Record) -> None:
-    outcome = outcome_of(adapter, record)
+def assert_refused_or_understood(exchange: Exchange, response: Response) -> None:
+    outcome = outcome_of(exchange, response)
     if isinstance(outcome, Snapshot):
-        assert_valid(outcome, record.request, record.response)
+        assert_valid(outcome, exchange.request, response)
     else:
         assert outcome.kind in {"transient", "permanent", "data"}
         assert 0 < len(outcome.code) <= 64
@@ -76,24 +117,24 @@ def assert_refused_or_understood(adapter: Adapter, record: Record) -> None:
 @adapters
 def test_an_adapter_is_registered_under_its_own_key_and_has_payloads(adapter: Adapter) -> None:
     assert ADAPTERS[adapter.key] is adapter
-    assert any(key == adapter.key for key, _ in ANSWERS)
+    assert any(exchange.key == adapter.key for exchange in ANSWERS)
 
 
 @answers
-def test_an_answer_becomes_a_valid_snapshot(key: str, record: Record) -> None:
-    snapshot = ADAPTERS[key].decoder().decode(record.request, record.response)
-    assert_valid(snapshot, record.request, record.response)
+def test_an_answer_becomes_a_valid_snapshot(exchange: Exchange) -> None:
+    snapshot = exchange.decode()
+    assert_valid(snapshot, exchange.request, exchange.response)
 
 
 @answers
-def test_the_same_answer_always_means_the_same(key: str, record: Record) -> None:
-    first = ADAPTERS[key].decoder().decode(record.request, record.response)
-    assert ADAPTERS[key].decoder().decode(record.request, record.response) == first
+def test_the_same_answer_always_means_the_same(exchange: Exchange) -> None:
+    first = exchange.decode()
+    assert exchange.decode() == first
 
 
 @answers
-def test_both_sides_of_a_two_way_line_meet(key: str, record: Record) -> None:
-    snapshot = ADAPTERS[key].decoder().decode(record.request, record.response)
+def test_both_sides_of_a_two_way_line_meet(exchange: Exchange) -> None:
+    snapshot = exchange.decode()
     for event in snapshot.events:
         for quote in event.quotes:
             if "spreads" in quote.kind and quote.point is not None and quote.line is not None:
@@ -103,27 +144,28 @@ def test_both_sides_of_a_two_way_line_meet(key: str, record: Record) -> None:
 
 
 @answers
-def test_a_feed_is_the_same_whatever_the_order_of_its_markets(key: str, record: Record) -> None:
-    request = record.request
+def test_a_feed_is_the_same_whatever_the_order_of_its_markets(exchange: Exchange) -> None:
+    request = exchange.request
     params = dict(reversed(list(request.params.items())))
     if "markets" in params:
         params["markets"] = ",".join(reversed(params["markets"].split(",")))
     turned = replace(request, params=params)
     assert turned.feed == request.feed
-    assert ADAPTERS[key].decoder().decode(turned, record.response).feed == request.feed
+    assert exchange.decode(request=turned).feed == request.feed
 
 
-@pytest.mark.parametrize(("key", "record"), EXCHANGES)
-def test_the_key_is_shown_by_nothing_but_the_authorisation_itself(key: str, record: Record) -> None:
+@every_exchange
+def test_the_key_is_shown_by_nothing_but_the_authorisation_itself(exchange: Exchange) -> None:
     secret = Secret(KEY)
-    authorisation = ADAPTERS[key].authorise(record.request, secret)
-    assert KEY not in repr((secret, authorisation, record.request, record.response))
-    assert KEY not in record.request.url + record.request.feed
+    request = exchange.request
+    authorisation = exchange.adapter.authorise(request, secret)
+    assert KEY not in repr((secret, authorisation, request, exchange.response))
+    assert KEY not in request.url + request.feed
 
 
-@pytest.mark.parametrize(("key", "record"), EXCHANGES)
-def test_an_allowance_is_a_count_or_unknown(key: str, record: Record) -> None:
-    quota = ADAPTERS[key].quota(record.response)
+@every_exchange
+def test_an_allowance_is_a_count_or_unknown(exchange: Exchange) -> None:
+    quota = exchange.adapter.quota(exchange.response)
     for count in (quota.remaining, quota.used, quota.last):
         assert count is None or count >= 0
 
@@ -144,11 +186,11 @@ def test_an_allowance_is_a_count_or_unknown(key: str, record: Record) -> None:
 )
 @answers
 def test_a_status_without_a_word_is_a_failure_of_its_kind(
-    key: str, record: Record, status: int, failure: type[ProviderFailure]
+    exchange: Exchange, status: int, failure: type[ProviderFailure]
 ) -> None:
-    response = replace(record.response, status=status, headers={"retry-after": "3"}, body=b"")
+    response = replace(exchange.response, status=status, headers={"retry-after": "3"}, body=b"")
     with pytest.raises(failure) as caught:
-        ADAPTERS[key].decoder().decode(record.request, response)
+        exchange.decode(response)
     if isinstance(caught.value, TransientFailure):
         assert caught.value.retry_after_seconds == 3
     if isinstance(caught.value, PermanentFailure):
@@ -156,33 +198,44 @@ def test_a_status_without_a_word_is_a_failure_of_its_kind(
 
 
 @answers
-def test_an_answer_cut_short_anywhere_is_refused(key: str, record: Record) -> None:
-    body = record.response.body
+def test_an_answer_cut_short_anywhere_is_refused(exchange: Exchange) -> None:
+    body = exchange.response.body
     for length in range(0, len(body), max(1, len(body) // 200)):
-        cut = replace(record.response, body=body[:length])
         with pytest.raises(DataFailure):
-            ADAPTERS[key].decoder().decode(record.request, cut)
+            exchange.decode(replace(exchange.response, body=body[:length]))
 
 
 @answers
-def test_nesting_without_end_is_refused(key: str, record: Record) -> None:
+def test_a_refused_answer_leaves_no_trace_or_else_a_hole_that_only_images_fill(exchange: Exchange) -> None:
+    decoder = exchange.decoder()
+    for spoilt in (exchange.response.body[:-1], exchange.response.body + b"x", b""):
+        with pytest.raises(DataFailure):
+            decoder.decode(exchange.request, replace(exchange.response, body=spoilt))
+    if exchange.key in COUNTED:
+        after = decoder.decode(exchange.request, exchange.response)
+        offered = [quote for event in after.events for quote in event.quotes if quote.price]
+        assert not offered or b"orderbook_snapshot" in exchange.response.body
+    else:
+        assert decoder.decode(exchange.request, exchange.response) == exchange.decode()
+
+
+@answers
+def test_nesting_without_end_is_refused(exchange: Exchange) -> None:
     for body in (b"[" * 200_000, b'[{"x":' + b"[" * 200_000, b'{"x":' * 200_000):
         with pytest.raises(DataFailure):
-            ADAPTERS[key].decoder().decode(record.request, replace(record.response, body=body))
+            exchange.decode(replace(exchange.response, body=body))
 
 
 @settings(deadline=None)
 @given(st.sampled_from(EXCHANGES), st.binary(max_size=200), st.integers(0, 10_000))
 def test_bytes_of_any_kind_are_refused_or_understood(
-    exchange: tuple[str, Record], noise: bytes, position: int
+    exchange: Exchange, noise: bytes, position: int
 ) -> None:
-    key, record = exchange
-    body = record.response.body
+    body = exchange.response.body
     position %= len(body)
     spoiled = body[:position] + noise + body[position + len(noise) :]
     for mangled in (noise, spoiled):
-        response = replace(record.response, body=mangled)
-        assert_refused_or_understood(ADAPTERS[key], replace(record, response=response))
+        assert_refused_or_understood(exchange, replace(exchange.response, body=mangled))
 
 
 SCALARS = (
@@ -213,10 +266,10 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @st.composite
-def mutated_exchanges(draw: st.DrawFn) -> tuple[str, Record]:
+def mutated_answers(draw: st.DrawFn) -> tuple[Exchange, Response]:
     """A payload in which some values are deleted, replaced or repeated."""
-    key, record = draw(st.sampled_from(ANSWERS))
-    body = [copy.deepcopy(json.loads(record.response.body))]
+    exchange = draw(st.sampled_from(ANSWERS))
+    body = [copy.deepcopy(json.loads(exchange.response.body))]
     for _ in range(draw(st.integers(1, 3))):
         container, index = draw(st.sampled_from(list(places(body))))
         action = draw(st.sampled_from(["delete", "replace", "repeat"]))
@@ -226,17 +279,15 @@ def mutated_exchanges(draw: st.DrawFn) -> tuple[str, Record]:
             del container[index]
         elif isinstance(container, list) and container is not body:
             container.append(copy.deepcopy(container[index]))
-    response = replace(record.response, body=json.dumps(body[0]).encode())
-    return key, replace(record, response=response)
+    return exchange, replace(exchange.response, body=json.dumps(body[0]).encode())
 
 
 @settings(max_examples=300, deadline=None)
-@given(mutated_exchanges())
+@given(mutated_answers())
 def test_a_payload_changed_at_random_is_refused_or_understood_whole(
-    exchange: tuple[str, Record],
+    mutated: tuple[Exchange, Response],
 ) -> None:
-    key, record = exchange
-    assert_refused_or_understood(ADAPTERS[key], record)
+    assert_refused_or_understood(*mutated)
 
 
 @pytest.mark.parametrize("key", sorted(ADAPTERS.keys() - UNPOLLED))
@@ -262,8 +313,7 @@ def test_an_adapter_that_cannot_be_polled_says_what_to_do_instead(key: str, tmp_
 def settings_of(key: str, folder: Path) -> ProviderSettings:
     """What any adapter can be polled with: a sport that all know, and a recording."""
     recording = folder / "one.jsonl"
-    _, record = ANSWERS[0]
-    recording.write_bytes(record_line(record))
+    recording.write_bytes(record_line(ANSWERS[0].record))
     return ProviderSettings(
         key="mine",
         adapter=key,

@@ -325,6 +325,19 @@ def test_an_answer_takes_the_same_few_statements_whatever_its_size(
     assert counts == [3, 3]
 
 
+def test_an_incremental_answer_without_events_is_a_heartbeat_in_two_statements(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(provider, snapshot([event([quote("ace", HOME, 1.8)])]))
+    beat = snapshot([], 60, is_complete=False)
+
+    assert statements_of(monkeypatch, provider, beat) == 2
+    assert Feed.objects.get().observed_at == at(60)
+    assert (active(), Market.objects.get().version) == ({("ace", HOME, None): 1.8}, 1)
+    late = take(provider, snapshot([], 59, is_complete=False))
+    assert late.left_aside == "superseded"
+
+
 def test_an_incremental_answer_takes_back_what_it_says_is_gone_and_nothing_else(
     provider: Provider,
 ) -> None:

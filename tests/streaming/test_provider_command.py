@@ -106,8 +106,9 @@ def test_a_feed_may_miss_two_polls_before_it_is_stale(interval: str, stale_after
     assert row.stale_after_seconds == stale_after
 
 
-def test_a_recording_keeps_its_own_time_and_waits_to_be_enabled() -> None:
-    provider("add", "old", "--adapter", "recording", "--base-url", str(RECORDING))
+@pytest.mark.parametrize("adapter", ["recording", "betfair_stream"])
+def test_a_recording_keeps_its_own_time_and_waits_to_be_enabled(adapter: str) -> None:
+    provider("add", "old", "--adapter", adapter, "--base-url", str(RECORDING))
 
     row = Provider.objects.get(key="old")
     assert (row.clock, row.enabled, row.base_url) == (Clock.RECORDED, False, str(RECORDING))

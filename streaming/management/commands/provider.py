@@ -15,7 +15,7 @@ from streaming.management import provider_report as report
 from streaming.management.lookup import provider_named
 from streaming.models import PollOutcome, PollRun
 from streaming.poll import poll
-from streaming.providers.recording import RecordingAdapter
+from streaming.providers.registry import PLAYERS
 from streaming.tasks import send_changes
 
 BASE_URLS = {
@@ -133,7 +133,7 @@ def _add_arguments_of_add(parser: ArgumentParser) -> None:
 
 def _form_data(options: dict[str, Any]) -> dict[str, Any]:
     """The form's fields. A recording keeps its own time and is polled only when enabled."""
-    is_recording = options["adapter"] == RecordingAdapter.key
+    is_recording = options["adapter"] in PLAYERS
     interval, stale_after = options["interval"], options["stale_after"]
     if stale_after is None:
         least = get_config().poll.stale_after_seconds

@@ -1,0 +1,162 @@
+"""Market change messages of Betfair's Exchange Stream, as far as prices on offer need them.
+
+Fields that are not named are ignored: the service asks its clients to bear new ones, and traded
+volumes, last prices and starting prices (numbers, ``"NaN"`` and ``"Infinity"``) offer nothing. A
+field that is missing or out of bounds is a fault. Schema:
+https://github.com/betfair/stream-api-sample-code/blob/master/ESASwaggerSchema.json
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from streaming.core.failures import DataFailure, one_line
+
+ADAPTER = "betfair_stream"
+
+FIRST_YEAR, LAST_YEAR = 2000, 2100  # a stamp outside is a fault, and may not fit a calendar
+
+# Lengths leave room for what a snapshot makes of them; prices and sizes are finite.
+MarketId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}\.[0-9]{1,20}\Z")]
+EventId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z")]
+EventTypeId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")]
+MarketType = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]{1,64}\Z")]
+SelectionId = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=946_684_800_000, lt=4_133_980_800_000)]
+Number = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Handicap = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+
+PriceSize = tuple[Number, Number]
+"""A price and what is available at it; a size of 0 takes the price away."""
+
+LevelPriceSize = tuple[Position, Number, Number]
+"""A place in the ladder (0 is the best), its price and size; a size of 0 empties the place."""
+
+
+class RunnerDefinition(msgspec.Struct, gc=False):
+    """One runner: a team, a horse, the draw. Without a name in a stream that was recorded live."""
+
+    id: SelectionId
+    status: str
+    name: Name | None = None
+    hc: Handicap = 0.0
+
+
+class MarketDefinition(msgspec.Struct, rename="camel"):
+    """What a market is; each one that comes replaces the one before it as a whole."""
+
+    event_id: EventId
+    event_type_id: EventTypeId
+    betting_type: str
+    market_type: MarketType
+    market_time: Moment
+    status: str
+    in_play: bool
+    runners: list[RunnerDefinition]
+    event_name: Name | None = None
+    name: Name | None = None
+
+
+class RunnerChange(msgspec.Struct, gc=False):
+    """What has become available on a runner, or is no longer.
+
+    Attributes:
+        atb: available to back, the whole depth; `atl`: to lay.
+        batb: the best few prices to back by their level; `batl`: to lay.
+        bdatb: those displayed, with the bets that cross-matching makes; `bdatl`: to lay.
+    """
+
+    id: SelectionId
+    hc: Handicap = 0.0
+    atb: list[PriceSize] = []
+    atl: list[PriceSize] = []
+    batb: list[LevelPriceSize] = []
+    batl: list[LevelPriceSize] = []
+    bdatb: list[LevelPriceSize] = []
+    bdatl: list[LevelPriceSize] = []
+
+    @property
+    def prices(self) -> int:
+        """How many prices it states."""
+        ladders = (self.atb, self.atl, self.batb, self.batl, self.bdatb, self.bdatl)
+        return sum(len(ladder) for ladder in ladders)
+
+
+class MarketChange(msgspec.Struct, rename="camel"):
+    """What changed in one market; an image replaces all that was known of its prices."""
+
+    id: MarketId
+    img: bool | None = None
+    market_definition: MarketDefinition | None = None
+    rc: list[RunnerChange] | None = None
+
+
+class Message(msgspec.Struct):
+    """One message.
+
+    Attributes:
+        op: market changes, the only kind of message that a recording holds.
+        pt: when it was published, milliseconds since 1970.
+        ct: ``SUB_IMAGE``, ``RESUB_DELTA`` or ``HEARTBEAT``; none for a change as any other.
+        mc: the markets that changed; none in a heartbeat.
+    """
+
+    op: Literal["mcm"]
+    pt: Milliseconds
+    ct: str | None = None
+    mc: list[MarketChange] | None = None
+
+    @property
+    def changes(self) -> list[MarketChange]:
+        """The markets that changed."""
+        return self.mc or []
+
+    def is_image(self, change: MarketChange) -> bool:
+        """Whether a change in it says all there is of its market."""
+        return bool(change.img) or self.ct == "SUB_IMAGE"
+
+
+_MESSAGES = msgspec.json.Decoder(Message)
+
+
+def parse(body: bytes) -> list[Message]:
+    """The messages of a body, one a line.
+
+    Raises:
+        DataFailure: the body holds no message, is not JSON, not of this shape, or no text a
+            database can hold.
+    """
+    if b"\\u0000" in body:
+        raise DataFailure("bad_text", "The message holds a NUL character.", "body")
+    messages = _decoded(body)
+    if not messages:
+        raise DataFailure("undecodable", "The body holds no message.", "$")
+    for number, message in enumerate(messages):
+        for change in message.changes:
+            _check_year(change, f"$[{number}].mc")
+    return messages
+
+
+def _decoded(body: bytes) -> list[Message]:
+    try:
+        return _MESSAGES.decode_lines(body)
+    except msgspec.ValidationError as error:
+        code, message = "wrong_schema", str(error)
+    except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep
+        code, message = "undecodable", str(error)
+    # msgspec's own words end in the place: "Expected `str`, got `int` - at `$[0].op`"
+    words, _, place = message.partition(" - at ")
+    raise DataFailure(code, f"{one_line(words)}.", one_line(place.strip("`")) or "$")
+
+
+def _check_year(change: MarketChange, where: str) -> None:
+    definition = change.market_definition
+    if definition and not FIRST_YEAR <= definition.market_time.year <= LAST_YEAR:
+        year = definition.market_time.year
+        raise DataFailure("bad_time", f"The year is {year}.", f"{where}.marketDefinition")

@@ -1,0 +1,308 @@
+"""Betfair's Exchange Stream, played from recordings: back and lay prices of an exchange.
+
+The answers build on each other. Each is one or more market change messages about one market, and
+says what has become of the market's best prices; see `streaming.providers.betfair_book`. No live
+connection is made: the service takes sockets and certificates, which a poll does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
+
+from msgspec import structs
+
+from streaming.core.failures import (
+    DataFailure,
+    ProviderFailure,
+    classify_status,
+    one_line,
+    retry_after_seconds,
+)
+from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
+from streaming.providers.base import (
+    Authorisation,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Secret,
+)
+from streaming.providers.betfair_book import Book, Market, moment
+from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition, parse
+from streaming.providers.recording import played
+
+BOOKMAKER, TITLE = "betfair_ex", "Betfair Exchange"
+
+SPORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "1": "Soccer",
+        "2": "Tennis",
+        "3": "Golf",
+        "4": "Cricket",
+        "5": "Rugby Union",
+        "6": "Boxing",
+        "7": "Horse Racing",
+        "8": "Motor Sport",
+        "10": "Special Bets",
+        "11": "Cycling",
+        "1477": "Rugby League",
+        "3503": "Darts",
+        "3988": "Athletics",
+        "4339": "Greyhound Racing",
+        "6231": "Financial Bets",
+        "6422": "Snooker",
+        "6423": "American Football",
+        "7511": "Baseball",
+        "7522": "Basketball",
+        "7524": "Ice Hockey",
+        "61420": "Australian Rules",
+        "468328": "Handball",
+        "998917": "Volleyball",
+        "2152880": "Gaelic Games",
+        "2378961": "Politics",
+        "26420387": "Mixed Martial Arts",
+        "27454571": "Esports",
+    }
+)
+"""Titles by eventTypeId, as the service's own list of event types has them."""
+
+KINDS: Mapping[str, str] = MappingProxyType({"MATCH_ODDS": "h2h"})
+"""Kinds by marketType where other providers have a name for it; otherwise it is in lower case."""
+
+_PATH = re.compile(r"/markets/(?P<market>[0-9.]+)")  # as `betfair_file.path_of` makes it
+
+
+class Key(NamedTuple):
+    """A quote within its event."""
+
+    kind: str
+    participant: str
+    name: str
+    side: Side
+
+
+class Said(NamedTuple):
+    """What a market's snapshots have said so far: its event, without quotes, and its offers."""
+
+    event: SnapshotEvent
+    offers: Mapping[Key, float]
+
+
+class BetfairDecoder:
+    """Reads the messages of one stream.
+
+    A snapshot has the quotes that differ from what those before it said, without a price where
+    nothing is offered any more. That of an image is complete instead: it lists all that is on
+    offer.
+    """
+
+    def __init__(self) -> None:
+        self._book = Book()
+        self._said: dict[str, Said] = {}
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """What an answer changes.
+
+        `quotes_seen` counts the prices that it states, at any depth and in any market; or the
+        quotes that a status puts up or takes back, where these are more.
+
+        Raises:
+            ProviderFailure: a refusal, or an answer that does not fit; the book is as it was.
+        """
+        market_id = _market_id(request)
+        if response.status != 200:
+            raise _refusal(response)
+        messages = parse(response.body)
+        _check_market(messages, market_id)
+        heard = self._book.apply(messages)
+        if market_id not in self._book.markets:
+            raise DataFailure("undefined_market", "A heartbeat comes before all else.", "$")
+        said = self._said.get(market_id)
+        if heard.get(market_id):
+            said = None
+        return self._snapshot(request, response, messages, said)
+
+    def _snapshot(
+        self, request: Request, response: Response, messages: list[Message], said: Said | None
+    ) -> Snapshot:
+        market_id = _market_id(request)
+        market = self._book.markets[market_id]
+        now = self._said[market_id] = Said(_event(market_id, market), _offers(market_id, market))
+        if said is not None and said.event.external_id != now.event.external_id:
+            said = None  # in another event: there is nothing there yet to build on
+        changes = now.offers if said is None else _changes(said.offers, now.offers)
+        source_at = moment(messages[-1].pt)
+        quotes = [_quote(key, price, source_at) for key, price in changes.items()]
+        is_news = _is_taken(market) and (said is None or said.event != now.event)
+        return Snapshot(
+            feed=request.feed,
+            sport_key=now.event.sport_key,
+            is_list=False,
+            is_complete=said is None,
+            received_at=response.received_at,
+            events=[structs.replace(now.event, quotes=quotes)] if quotes or is_news else [],
+            bookmakers={BOOKMAKER: TITLE} if quotes else {},
+            quotes_seen=max(_prices(messages), len(quotes)),
+        )
+
+
+class BetfairStream:
+    """The adapter; its protocol is `streaming.providers.base.Adapter`."""
+
+    key = ADAPTER
+
+    def requests(self, settings: ProviderSettings) -> Iterator[Request]:
+        """The answers of the recording that the base URL names, lazily.
+
+        Raises:
+            ProviderFailure: as `streaming.providers.recording.read` does.
+        """
+        return played(settings.base_url)
+
+    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a file needs no key."""
+        return Authorisation()
+
+    def decoder(self) -> BetfairDecoder:
+        """A reader of a stream from its beginning."""
+        return BetfairDecoder()
+
+    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a replay uses up no allowance."""
+        return Quota()
+
+
+def _market_id(request: Request) -> str:
+    match = _PATH.fullmatch(request.path)
+    if match is None:
+        raise DataFailure("bad_path", "The request is not for a market.", one_line(request.path))
+    return match["market"]
+
+
+def _refusal(response: Response) -> ProviderFailure:
+    wait = retry_after_seconds(response.headers.get("retry-after"), response.received_at)
+    return classify_status(response.status, retry_after_seconds=wait)
+
+
+def _check_market(messages: list[Message], market_id: str) -> None:
+    for number, message in enumerate(messages):
+        for place, change in enumerate(message.changes):
+            if change.id != market_id:
+                where = f"$[{number}].mc[{place}].id"
+                raise DataFailure("wrong_content", f"The market is not {market_id}.", where)
+
+
+def _prices(messages: list[Message]) -> int:
+    return sum(
+        runner.prices
+        for message in messages
+        for change in message.changes
+        for runner in change.rc or ()
+    )
+
+
+def _is_taken(market: Market) -> bool:
+    """Whether its prices are odds of runners.
+
+    Asian handicaps pair up runners over many handicaps, some of them in quarters that pay in
+    halves, and the prices of lines and ranges are points, not odds.
+    """
+    return market.definition.betting_type == "ODDS"
+
+
+def _offers(market_id: str, market: Market) -> dict[Key, float]:
+    """The best prices on offer; of two runners with one name the last decides."""
+    if not _is_taken(market):
+        return {}
+    kind = _kind(market)
+    # An event has one match to bet on, but may have several markets of any other type: who wins
+    # the first set, and who the second.
+    participant = "" if kind == "h2h" else market.definition.name or market_id
+    return {
+        Key(kind, participant, _name(offer.runner), offer.side): offer.price
+        for offer in market.offers()
+        if offer.price > 1
+    }
+
+
+def _kind(market: Market) -> str:
+    market_type = market.definition.market_type
+    return KINDS.get(market_type, market_type.lower())
+
+
+def _name(runner: RunnerDefinition) -> str:
+    if runner.name == "The Draw":
+        return "Draw"  # as other providers write it
+    return runner.name or str(runner.id)
+
+
+def _changes(before: Mapping[Key, float], now: Mapping[Key, float]) -> dict[Key, float | None]:
+    """The prices that are new, and none for those that are gone.
+
+    >>> back, lay = (Key("h2h", "", "Draw", side) for side in ("back", "lay"))
+    >>> _changes({back: 3.4, lay: 3.5}, {back: 3.45}) == {back: 3.45, lay: None}
+    True
+    """
+    changed = {key: price for key, price in now.items() if before.get(key) != price}
+    return changed | dict.fromkeys(key for key in before if key not in now)
+
+
+def _quote(key: Key, price: float | None, source_at: datetime) -> SnapshotQuote:
+    return SnapshotQuote(
+        bookmaker=BOOKMAKER,
+        kind=key.kind,
+        period="full",
+        participant=key.participant,
+        name=key.name,
+        point=None,
+        line=None,
+        side=key.side,
+        price=price,
+        source_at=source_at,
+    )
+
+
+def _event(market_id: str, market: Market) -> SnapshotEvent:
+    definition = market.definition
+    home, away = teams(definition.event_name or "")
+    sport_key, sport_title = _sport(definition.event_type_id)
+    # What names no two sides is no contest but a place for many: the races of a meeting, the
+    # questions about a tournament. There each market has an event, and a start, of its own.
+    is_contest = bool(home)
+    return SnapshotEvent(
+        external_id=definition.event_id if is_contest else f"{definition.event_id}/{market_id}",
+        sport_key=sport_key,
+        sport_title=sport_title,
+        home=home,
+        away=away,
+        commence_time=market.starts_at,
+        quotes=[],
+    )
+
+
+def teams(event_name: str) -> tuple[str, str]:
+    """Home and away; both empty where an event's name is not one of two sides.
+
+    >>> teams("Mill Otters @ Harbour Gulls"), teams("Harbour Gulls v Mill Otters")
+    (('Harbour Gulls', 'Mill Otters'), ('Harbour Gulls', 'Mill Otters'))
+    >>> teams("Harbour Park 7th Nov")
+    ('', '')
+    """
+    away, at, home = (part.strip() for part in event_name.partition(" @ "))
+    if not at:
+        home, _, away = (part.strip() for part in event_name.partition(" v "))
+    return (home, away) if home and away and home != away else ("", "")
+
+
+def _sport(event_type_id: str) -> tuple[str, str]:
+    """Key and title.
+
+    >>> _sport("7"), _sport("99")
+    (('horse_racing', 'Horse Racing'), ('betfair_99', 'Betfair 99'))
+    """
+    title = SPORTS.get(event_type_id, f"Betfair {event_type_id}")
+    return title.lower().replace(" ", "_"), title

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import bz2
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.core.failures import DataFailure, PermanentFailure
+from streaming.providers.betfair_book import moment
+from streaming.providers.betfair_file import CONFLATION_MS, requests
+from streaming.providers.betfair_message import parse
+from streaming.providers.recording import Record, read
+from tests.streaming.providers.betfair import BEFORE_MS, MARKET, change, image, message
+
+OTHER = "1.200000002"
+
+
+def record_all(*lines: bytes) -> list[Record]:
+    places = ((f"x.bz2:{number}", line) for number, line in enumerate(lines, 1))
+    return [
+        Record(request.adapter, request, request.recorded)
+        for request in requests(places, "file:///x.bz2")
+        if request.recorded is not None
+    ]
+
+
+def received(record: Record) -> float:
+    """Milliseconds after the first message."""
+    return (record.received_at - moment(BEFORE_MS)) / timedelta(milliseconds=1)
+
+
+def test_a_file_of_the_service_is_read_by_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "1.200000001.bz2"
+    first, second = message(image()), message(change(), ms=CONFLATION_MS)
+    path.write_bytes(bz2.compress(first + b"\n\n" + second + b"\r\n"))
+    one, two = read(path)
+    assert one.provider == one.request.adapter == "betfair_stream"
+    assert one.request.feed == "/markets/1.200000001"
+    assert one.request.base_url == path.as_uri()
+    assert one.request.recorded is one.response
+    assert one.response.body == first
+    assert one.received_at == datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
+    assert (received(one), received(two)) == (0, CONFLATION_MS)
+
+
+def test_messages_within_a_window_are_one_answer_received_with_the_last_of_them() -> None:
+    gaps = [0, 1, CONFLATION_MS - 2, 1, CONFLATION_MS - 1, 1]
+    lines = [message(change(), ms=sum(gaps[: number + 1])) for number in range(len(gaps))]
+    records = record_all(*lines)
+    assert [record.response.body.count(b"\n") + 1 for record in records] == [3, 2, 1]
+    assert [received(record) for record in records] == [999, 1999, 2000]
+    assert b"\n".join(record.response.body for record in records) == b"\n".join(lines)
+
+
+def test_each_market_has_an_answer_of_its_own_in_the_order_received() -> None:
+    both = message(change(n=1), change(market=OTHER, n=2), ms=1, ct="RESUB_DELTA")
+    records = record_all(message(change(market=OTHER), ms=0), both, message(change(), ms=2))
+    assert [record.request.path for record in records] == [
+        f"/markets/{OTHER}",
+        f"/markets/{MARKET}",
+    ]
+    assert [received(record) for record in records] == [1, 2]
+    for record, number in zip(records, (2, 1), strict=True):
+        body = [json.loads(line) for line in record.response.body.split(b"\n")]
+        (part,) = (line for line in body if line.get("ct"))
+        assert part == {
+            **json.loads(both),
+            "mc": [{"id": part["mc"][0]["id"], "rc": [], "n": number}],
+        }
+
+
+def test_a_heartbeat_is_heard_by_every_market_so_far() -> None:
+    beat = message(ct="HEARTBEAT", ms=5_000)
+    first = message(change(), change(market=OTHER))
+    assert record_all(beat) == []
+    records = record_all(first, beat)
+    assert [(record.request.path, received(record)) for record in records] == [
+        (f"/markets/{MARKET}", 0),
+        (f"/markets/{OTHER}", 0),
+        (f"/markets/{MARKET}", 5_000),
+        (f"/markets/{OTHER}", 5_000),
+    ]
+    assert records[-1].response.body == beat
+
+
+def test_a_clock_that_goes_back_makes_no_answer_older_than_the_one_before() -> None:
+    records = record_all(
+        message(change(), ms=9_000), message(change(), ms=0), message(change(), ms=50)
+    )
+    assert [received(record) for record in records] == [9_000, 9_000]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from([MARKET, OTHER])), min_size=1))
+def test_no_message_is_lost_or_told_twice_and_none_comes_out_of_order(
+    heard: list[tuple[int, str]],
+) -> None:
+    ms, lines = 0, []
+    for gap, market in heard:
+        ms += gap
+        lines.append((market, message(change(market=market), ms=ms)))
+    records = record_all(*(line for _, line in lines))
+    for market in (MARKET, OTHER):
+        mine = [record for record in records if record.request.path == f"/markets/{market}"]
+        told = [line for record in mine for line in record.response.body.split(b"\n")]
+        assert told == [line for name, line in lines if name == market]
+        for record in mine:
+            assert moment(parse(record.response.body)[-1].pt) == record.received_at
+    times = [record.received_at for record in records]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"broken",
+        b"[]",
+        b"\xff",
+        b"[" * 200_000,
+        message(change(), op="ocm"),
+        message(change(), pt="now"),
+        message(change(market="x")),
+        message(change())[:-5],
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, bad: bytes) -> None:
+    path = tmp_path / "1.2.bz2"
+    path.write_bytes(bz2.compress(message(image()) + b"\n" + bad))
+    with pytest.raises(DataFailure) as caught:
+        list(read(path))
+    assert (caught.value.code, caught.value.where) == ("bad_recording", "1.2.bz2:2")
+
+
+@pytest.mark.parametrize("spoilt", [bz2.compress(message(image()))[:-20], message(image())])
+def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path, spoilt: bytes) -> None:
+    path = tmp_path / "1.2.bz2"
+    path.write_bytes(spoilt)
+    with pytest.raises(DataFailure, match="cannot be read on"):
+        list(read(path))
+
+
+def test_a_missing_file_needs_a_person(tmp_path: Path) -> None:
+    with pytest.raises(PermanentFailure, match="cannot be opened"):
+        list(read(tmp_path / "absent.bz2"))
