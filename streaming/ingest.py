@@ -1,8 +1,8 @@
 """Ingest: one snapshot in, the changes it makes out.
 
-However large the snapshot, three statements in one transaction write it: take the sport's lock,
-record that the feed was heard, and apply (diff, upsert, history, versions). What the names in it
-stand for is resolved before, without a statement when nothing is new.
+However large the snapshot, three statements in one transaction write it: take the lock of the
+sport's family, record that the feed was heard, and apply (diff, upsert, history, versions). What
+the names in it stand for is resolved before, without a statement when nothing is new.
 
 Idempotent: an answer ingested twice changes nothing the second time. An answer older than what
 its feed has already said is left aside as superseded.
@@ -19,8 +19,13 @@ from django.db import IntegrityError, transaction
 from betting.models import ChangeKind
 from betting.sql import Bigints, fetch_all
 from streaming import resolve
+from streaming.core.matching import MatchPolicy
 from streaming.core.movement import TOLERANCE, MovementPolicy
 from streaming.core.snapshot import Snapshot
+from streaming.events import KnownEvent
+from streaming.locks import lock_family
+
+USUAL_MATCHING = MatchPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +58,44 @@ class IngestResult:
     markets: tuple[MarketChange, ...] = ()
 
 
-def ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> IngestResult:
+def ingest(
+    provider_id: int,
+    snapshot: Snapshot,
+    policy: MovementPolicy,
+    matching: MatchPolicy = USUAL_MATCHING,
+) -> IngestResult:
     """Write a snapshot and return what changed. The caller enqueues, after this returns.
 
     Args:
         provider_id: the provider whose answer it is.
         snapshot: a decoded answer.
         policy: what a major move is.
+        matching: when its events are those of other providers.
 
     Raises:
         django.db.Error: the database refused or is away; nothing was written.
     """
     try:
-        return _ingest(provider_id, snapshot, policy)
+        return _ingest(provider_id, snapshot, policy, matching)
     except IntegrityError:
         # A row that the caches knew is gone. Once more, from the names.
         resolve.forget()
-        return _ingest(provider_id, snapshot, policy)
+        return _ingest(provider_id, snapshot, policy, matching)
 
 
-def _ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> IngestResult:
-    resolved = resolve.resolve(provider_id, snapshot)
+def _ingest(
+    provider_id: int, snapshot: Snapshot, policy: MovementPolicy, matching: MatchPolicy
+) -> IngestResult:
+    resolved = resolve.resolve(provider_id, snapshot, matching)
     with transaction.atomic():
-        resolve.lock_sport(resolved.sport_id)
+        lock_family(resolved.source.family)
         feed = _hear(provider_id, snapshot.feed, snapshot.received_at)
         if feed is None:
             return IngestResult(is_superseded=True)
-        feed_id, was_silent = feed
+        feed_id, was_silent, names_epoch = feed
+        if names_epoch != resolved.epoch:
+            resolve.forget()
+            resolved = resolve.resolve_anew(provider_id, snapshot, matching)
         parameters: dict[str, object] = {
             "provider": provider_id,
             "feed": feed_id,
@@ -91,24 +107,35 @@ def _ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> Ing
     return _result(rows)
 
 
-def _hear(provider_id: int, key: str, received_at: datetime) -> tuple[int, bool] | None:
-    """Record a feed's newest answer; None when a newer one is known already."""
+def _hear(provider_id: int, key: str, received_at: datetime) -> tuple[int, bool, int] | None:
+    """Record a feed's newest answer; None when a newer one is known already.
+
+    Returns:
+        The feed, whether it had fallen silent, and the epoch of names: see `resolve`.
+    """
     parameters = {"provider": provider_id, "key": key, "received_at": received_at}
     rows = fetch_all(_HEAR, parameters)
-    return (rows[0][0], rows[0][1]) if rows else None
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
 def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict[str, object]:
     columns = resolved.columns
+    owned = [
+        (known, event)
+        for known, event in zip(resolved.events, snapshot.events, strict=True)
+        if known.is_owned
+    ]
     return {
-        "sport": resolved.sport_id,
+        "sport": resolved.source.sport_id,
         "is_list": snapshot.is_list,
         "is_complete": snapshot.is_complete,
         "received_at": snapshot.received_at,
-        "events": Bigints(resolved.event_ids),
-        "homes": [event.home for event in snapshot.events],
-        "aways": [event.away for event in snapshot.events],
-        "commence_times": [event.commence_time for event in snapshot.events],
+        "events": Bigints(known.id for known in resolved.events),
+        "bound_events": _bound_events(snapshot, resolved.events),
+        "owned_events": Bigints(known.id for known, _ in owned),
+        "homes": [event.home for _, event in owned],
+        "aways": [event.away for _, event in owned],
+        "commence_times": [event.commence_time for _, event in owned],
         "outcomes": columns.outcome_ids,
         "markets": columns.market_ids,
         "bookmakers": columns.bookmaker_ids,
@@ -116,6 +143,14 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
         "prices": columns.prices,
         "source_seconds": columns.source_seconds,
     }
+
+
+def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
+    """Events that the answer cannot bring back: only their owner's list of the sport does.
+
+    An event's own request may be answered for a while after its end.
+    """
+    return Bigints(known.id for known in events if not (snapshot.is_list and known.is_owned))
 
 
 def _policy_parameters(policy: MovementPolicy) -> dict[str, object]:
@@ -150,7 +185,7 @@ INSERT INTO betting_feed AS feed (provider_id, key, observed_at)
 VALUES (%(provider)s, %(key)s, %(received_at)s)
 ON CONFLICT (provider_id, key) DO UPDATE SET observed_at = excluded.observed_at
     WHERE feed.observed_at <= excluded.observed_at
-RETURNING id, stale_since IS NOT NULL
+RETURNING id, stale_since IS NOT NULL, (SELECT value FROM betting_names_epoch)
 """
 
 _APPLY = """
@@ -162,38 +197,38 @@ WITH incoming AS MATERIALIZED (
         %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
         %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[]
     ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds)
-    WHERE %(is_list)s OR market_id NOT IN (
+    WHERE market_id NOT IN (
         SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
-        WHERE e.id = ANY (%(events)s::bigint[]) AND e.status = 'ended'
+        WHERE e.id = ANY (%(bound_events)s::bigint[]) AND e.status = 'ended'
     )
 ),
 
--- The events: a listed one takes its names, start and state from the answer; a started one that
--- a complete list leaves out has ended.
+-- The events that the provider owns: a listed one takes its names, start and state from the
+-- answer; a started one that a complete list leaves out has ended.
 listed AS (
     UPDATE betting_event e
-    SET home = v.home, away = v.away, commence_time = v.commence_time, status = v.status
+    SET sport_id = %(sport)s, home = v.home, away = v.away, commence_time = v.commence_time,
+        status = v.status
     FROM (
         SELECT *, CASE WHEN commence_time <= %(received_at)s THEN 'live' ELSE 'scheduled' END
             AS status
         FROM unnest(
-            %(events)s::bigint[], %(homes)s::text[], %(aways)s::text[],
+            %(owned_events)s::bigint[], %(homes)s::text[], %(aways)s::text[],
             %(commence_times)s::timestamptz[]
         ) AS u (id, home, away, commence_time)
     ) AS v
-    -- Only a list brings an event back: its own request may be answered for a while after its end.
     WHERE e.id = v.id AND (%(is_list)s OR e.status <> 'ended')
-      AND (e.home, e.away, e.commence_time, e.status)
-        IS DISTINCT FROM (v.home, v.away, v.commence_time, v.status)
+      AND (e.sport_id, e.home, e.away, e.commence_time, e.status)
+        IS DISTINCT FROM (%(sport)s, v.home, v.away, v.commence_time, v.status)
 ),
 ended AS (
     UPDATE betting_event e SET status = 'ended'
     WHERE %(is_list)s AND %(is_complete)s
       AND e.sport_id = %(sport)s AND e.status <> 'ended' AND e.commence_time <= %(received_at)s
       AND e.id <> ALL (%(events)s::bigint[])
-      AND EXISTS (
-          SELECT FROM betting_eventalias a
-          WHERE a.event_id = e.id AND a.provider_id = %(provider)s
+      AND %(provider)s = (
+          SELECT a.provider_id FROM betting_eventalias a WHERE a.event_id = e.id
+          ORDER BY a.id LIMIT 1
       )
     RETURNING e.id
 ),
@@ -216,7 +251,7 @@ fresh AS MATERIALIZED (
     )
 ),
 -- What it no longer offers: this feed's quotes that it takes back, those that it leaves out though
--- it is complete, and everything this provider quotes on an event that has ended.
+-- it is complete, and everything that anyone quotes on an event that has ended.
 silent AS MATERIALIZED (
     SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
            m.event_id IN (SELECT id FROM ended) AS has_ended
@@ -239,8 +274,7 @@ silent AS MATERIALIZED (
     FROM ended
     JOIN betting_market m ON m.event_id = ended.id
     JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
-    JOIN betting_feed f ON f.id = q.feed_id
-    WHERE f.provider_id = %(provider)s AND f.id <> %(feed)s AND q.changed_at <= %(received_at)s
+    WHERE q.feed_id <> %(feed)s
 ),
 
 opened AS (
@@ -258,7 +292,8 @@ rewritten AS (
     FROM fresh f WHERE q.id = f.quote_id AND f.old_status IS NOT NULL
 ),
 suspended AS (
-    UPDATE betting_quote q SET status = 'suspended', changed_at = %(received_at)s
+    UPDATE betting_quote q
+    SET status = 'suspended', changed_at = GREATEST(q.changed_at, %(received_at)s)
     FROM silent s WHERE q.id = s.quote_id
 ),
 

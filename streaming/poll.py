@@ -168,7 +168,7 @@ def _ingest(
     snapshot = conversation.decoder.decode(request, response)
     run.quotes_seen = snapshot.quotes_seen
     try:
-        result = ingest(run.provider_id, snapshot, config.movement)
+        result = ingest(run.provider_id, snapshot, config.movement, config.matching)
     except DataError:
         result = None
     if result is None:

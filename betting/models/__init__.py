@@ -2,6 +2,7 @@
 
 from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
+from betting.models.matching import Decision, DoubtfulMatch, DoubtReason, ParticipantAlias
 from betting.models.provider import Clock, Feed, Provider
 from betting.models.quote import ChangeKind, LineChange, Movement, Quote, QuoteStatus, Side
 
@@ -10,6 +11,9 @@ __all__ = [
     "BookmakerKind",
     "ChangeKind",
     "Clock",
+    "Decision",
+    "DoubtReason",
+    "DoubtfulMatch",
     "Event",
     "EventAlias",
     "EventStatus",
@@ -18,6 +22,7 @@ __all__ = [
     "Market",
     "Movement",
     "Outcome",
+    "ParticipantAlias",
     "Provider",
     "Quote",
     "QuoteStatus",

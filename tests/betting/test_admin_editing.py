@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from betting.models import Provider
+from betting.models import ParticipantAlias, Provider
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +120,48 @@ def test_a_weight_or_commission_out_of_range_is_refused(
 
     bookmaker.refresh_from_db()
     assert (bookmaker.weight, bookmaker.commission) == (1, 0)
+
+
+def add_alias(client: Client, **fields: str) -> str:
+    url = reverse("admin:betting_participantalias_add")
+    values = {"family": "harbour", "name": "Harbour F.C.", "canonical": "Harbour Gulls"}
+    return client.post(url, {**values, **fields}, follow=True).content.decode()
+
+
+def test_an_operator_adds_an_alias_as_providers_write_the_names(operator: Client) -> None:
+    rows.make_sport(key="harbour_ball")
+
+    add_alias(operator)
+
+    alias = ParticipantAlias.objects.get()
+    assert (alias.family, alias.name, alias.canonical) == ("harbour", "harbour", "harbour gulls")
+    add_alias(operator, name="Gulls of Harbour")
+    operator.post(
+        change_url(alias), {"family": "harbour", "name": "Harbor", "canonical": "Harbour Gulls"}
+    )
+    assert set(ParticipantAlias.objects.values_list("name", flat=True)) == {
+        "harbor",
+        "gulls of harbour",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("family", "harbor", "No sport is of this family; did you mean harbour?"),
+        ("name", "?!", "no letter or digit"),
+        ("name", "harbour gulls FC", "To matching, this is that name already."),
+        ("canonical", "Known", "To matching, this is that name already."),
+        ("name", "Known", "already exists"),
+    ],
+)
+def test_an_alias_that_would_say_nothing_is_refused(
+    operator: Client, field: str, value: str, words: str
+) -> None:
+    rows.make_sport(key="harbour_ball")
+    rows.make_participant_alias(family="harbour", name="known", canonical="harbour")
+
+    shown = add_alias(operator, **{field: value})
+
+    assert words in shown
+    assert ParticipantAlias.objects.count() == 1
