@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Field as ModelField
+from django.db.models import QuerySet
 from django.forms import Field
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -15,7 +17,9 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from betting.admin.facts import FactAdmin
 from betting.admin.shown import link
 from betting.admin.themed import ThemedAdmin, badge
+from betting.config import get_config
 from betting.models import Decision, DoubtfulMatch, ParticipantAlias
+from streaming import decisions
 from streaming.participant_form import ParticipantAliasForm, sport_families
 
 
@@ -40,7 +44,7 @@ class ParticipantAliasAdmin(ThemedAdmin):
 
 @admin.register(DoubtfulMatch)
 class DoubtfulMatchAdmin(FactAdmin):
-    """Pairs of events that a person has to compare."""
+    """Pairs of events that a person has to compare; the two actions decide."""
 
     list_display = (
         "id",
@@ -62,6 +66,11 @@ class DoubtfulMatchAdmin(FactAdmin):
     )
     search_fields = ("=id", "event__home", "event__away", "candidate__home", "candidate__away")
     list_select_related = ("event", "candidate", "provider")
+    actions = ("decide_same", "decide_different")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whoever could change one, if it were not a fact."""
+        return bool(request.user.has_perm("betting.change_doubtfulmatch"))
 
     @admin.display(description="left apart", ordering="event__home")
     def left_apart(self, doubt: DoubtfulMatch) -> str:
@@ -91,3 +100,31 @@ class DoubtfulMatchAdmin(FactAdmin):
     def state(self, doubt: DoubtfulMatch) -> str:
         """What was said about it."""
         return doubt.get_decision_display()
+
+    @admin.action(description="Same event", permissions=["decide"])
+    def decide_same(self, request: HttpRequest, doubts: QuerySet[DoubtfulMatch]) -> None:
+        """Let the one left apart go up in the other."""
+        policy = get_config().matching
+        self._decide(request, doubts, lambda pk, by: decisions.decide_same(pk, by, policy))
+
+    @admin.action(description="Different events", permissions=["decide"])
+    def decide_different(self, request: HttpRequest, doubts: QuerySet[DoubtfulMatch]) -> None:
+        """Leave them apart for good."""
+        self._decide(request, doubts, decisions.decide_different)
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        doubts: QuerySet[DoubtfulMatch],
+        decide: Callable[[int, str], DoubtfulMatch],
+    ) -> None:
+        """One after the other: what one decision settles, the next may not contradict."""
+        by = request.user.get_username()
+        for pk in doubts.order_by("pk").values_list("pk", flat=True):
+            try:
+                decided = decide(pk, by)
+            except decisions.UndecidableError as refusal:
+                self.message_user(request, f"{pk}: {refusal}.", messages.ERROR)
+            else:
+                words = decided.get_decision_display()
+                self.message_user(request, f"{pk}: {words}.", messages.SUCCESS)
