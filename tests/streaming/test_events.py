@@ -31,6 +31,7 @@ from streaming.core.movement import MovementPolicy
 from streaming.core.snapshot import SnapshotEvent, SnapshotQuote
 from streaming.ingest import IngestResult, ingest
 from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
+from tests.streaming.test_ingest import statements_of
 
 pytestmark = pytest.mark.django_db
 
@@ -269,6 +270,25 @@ def test_a_new_spelling_of_the_owner_reaches_quotes_of_the_others(
     active = Quote.objects.filter(status=QuoteStatus.ACTIVE)
     assert set(active.values_list("outcome__name", flat=True)) == {renamed, AWAY}
     assert active.count() == 4
+
+
+def test_statements_do_not_grow_with_the_events_and_a_known_answer_takes_three(
+    ours: Provider, theirs: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def games(bookmaker: str, numbers: Iterable[int]) -> list[SnapshotEvent]:
+        return [
+            event(both_sides(bookmaker), f"{bookmaker}-{number}", DAY * number)
+            for number in numbers
+        ]
+
+    take(ours, games("ace", range(1, 100)))
+    take(theirs, games("bay", [1]))
+    few = statements_of(monkeypatch, theirs, snapshot(games("bay", [1, 2]), 1))
+    many = statements_of(monkeypatch, theirs, snapshot(games("bay", range(1, 100)), 2))
+    none = statements_of(monkeypatch, theirs, snapshot(games("bay", range(1, 100)), 3))
+
+    assert Event.objects.count() == 99
+    assert (many, none) == (few, 3)
 
 
 @pytest.mark.django_db(transaction=True)
