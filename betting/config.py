@@ -19,6 +19,7 @@ from betting.environment import ConfigError, Variable, build, did_you_mean, read
 from streaming.core.circuit import CircuitPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
+from streaming.core.matching import MatchPolicy
 from streaming.core.movement import MovementPolicy
 from streaming.core.staleness import StalenessPolicy
 from valuation.policy import ValuationPolicy
@@ -159,6 +160,7 @@ class Config:
         redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
             one is started.
         movement: what a major move is.
+        matching: when events of different providers are one.
         coalesce: micro-batching and debounce.
         valuation: how quotes become fair prices and edges.
         fetch: deadlines and bounds of a poll's HTTP request.
@@ -183,6 +185,7 @@ class Config:
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
     )
     movement: MovementPolicy = field(default_factory=MovementPolicy)
+    matching: MatchPolicy = field(default_factory=MatchPolicy)
     coalesce: CoalescePolicy = field(default_factory=CoalescePolicy)
     valuation: ValuationPolicy = field(default_factory=ValuationPolicy)
     fetch: FetchPolicy = field(default_factory=FetchPolicy)

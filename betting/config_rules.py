@@ -21,6 +21,9 @@ LIMITS: Mapping[str, Limits] = {
     "movement.major_price_move": (0.0, 10.0),
     "movement.major_probability_move": (0.0, 1.0),
     "movement.major_point_move": (0.0, 1_000.0),
+    "matching.same_start_minutes": (0.0, 1_440.0),
+    "matching.doubtful_start_hours": (0.0, 168.0),
+    "matching.similar_ratio": (0.0, 1.0),
     "coalesce.batch_changes": (1, 100_000),
     "coalesce.batch_ms": (0, 10_000),
     "coalesce.debounce_ms": (0, 10_000),
@@ -120,6 +123,11 @@ RULES: tuple[Rule, ...] = (
         ("secret_key",),
         "must have at least 32 characters",
         lambda c: c.secret_key is None or len(c.secret_key) >= 32,
+    ),
+    Rule(
+        ("matching.same_start_minutes", "matching.doubtful_start_hours"),
+        "starts that agree must not be doubtful, so the first must not be above the second",
+        lambda c: c.matching.same_start_minutes <= 60 * c.matching.doubtful_start_hours,
     ),
     Rule(
         ("valuation.min_booksum", "valuation.max_booksum"),

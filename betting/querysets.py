@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from betting.models import LineChange, Quote
+from betting.models import LineChange, ParticipantAlias, Quote
 
 
 def series_history(quote: Quote) -> QuerySet[LineChange]:
@@ -26,3 +26,9 @@ def series_history(quote: Quote) -> QuerySet[LineChange]:
         .select_related("quote__outcome")
         .order_by("-received_at", "-id")
     )
+
+
+def participant_aliases(family: str) -> dict[str, str]:
+    """What names stand for in a family of sports: normalised name → normalised name."""
+    aliases = ParticipantAlias.objects.filter(family=family)
+    return dict(aliases.order_by().values_list("name", "canonical"))

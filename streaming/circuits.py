@@ -125,12 +125,13 @@ def order(
     Raises:
         ValueError: no reason is given.
     """
-    if not reason.strip():
+    reason = one_line(reason)
+    if not reason:
         raise ValueError("A reason has to be given.")
     _row(provider.pk)
     with transaction.atomic():
         row = _locked(provider.pk)
-        after = core.order(_state(row), command, one_line(reason), now)
+        after = core.order(_state(row), command, reason, now)
         _save(row, after, now, actor=actor, is_order=True)
     if command in {"close", "reset", "disable"}:
         Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
@@ -178,7 +179,7 @@ def _save(
 ) -> None:
     before = _state(row)
     _write(row, after)
-    has_opened = after.state == "open" and before.state != "open"
+    has_opened = after.is_refusing and not before.is_refusing
     if is_order or (before.state, before.mode) != (after.state, after.mode):
         _note(row, before, after, now, actor)
     if has_opened:

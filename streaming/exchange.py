@@ -161,7 +161,7 @@ def _ingest(
     _note_quota(run, conversation.source.quota(response))
     snapshot = conversation.decoder.decode(request, response)
     run.quotes_seen = snapshot.quotes_seen
-    policy = IngestPolicy(config.movement, config.staleness)
+    policy = IngestPolicy(config.movement, config.staleness, config.matching)
     try:
         result = ingest(run.provider_id, snapshot, policy, generation)
     except DataError:

@@ -1,9 +1,9 @@
 """Ingest: one snapshot in, the changes it makes out.
 
-However large the snapshot, a few statements in one transaction write it: take the sport's lock,
-record that the feed was heard and which bookmakers it confirms, and apply (diff, upsert, history,
-versions). What the names in it stand for is resolved before, without a statement when nothing is
-new.
+However large the snapshot, a few statements in one transaction write it: take the lock of the
+sport's family, record that the feed was heard and which bookmakers it confirms, and apply (diff,
+upsert, history, versions). What the names in it stand for is resolved before, without a statement
+when nothing is new.
 
 Most messages of a stream change nothing: of those, the second statement is the last.
 
@@ -23,9 +23,12 @@ from betting.models import ChangeKind
 from betting.sql import Bigints, Booleans, fetch_all
 from streaming import resolve
 from streaming.confirmations import Hearing, confirm
+from streaming.core.matching import MatchPolicy
 from streaming.core.movement import TOLERANCE, MovementPolicy
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy
+from streaming.events import KnownEvent
+from streaming.locks import lock_family
 
 LeftAside = Literal["superseded", "held"]
 
@@ -37,10 +40,12 @@ class IngestPolicy:
     Attributes:
         movement: what a major move is.
         staleness: how long a bookmaker may go unconfirmed.
+        matching: when an event is that of another provider.
     """
 
     movement: MovementPolicy = field(default_factory=MovementPolicy)
     staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
+    matching: MatchPolicy = field(default_factory=MatchPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def ingest(
     Args:
         provider_id: the provider whose answer it is.
         snapshot: a decoded answer.
-        policy: what a major move is, and what an unconfirmed bookmaker.
+        policy: what a major move is, an unconfirmed bookmaker, the same event.
         generation: the provider's when it was asked; None for an answer that was not asked for.
 
     Raises:
@@ -104,14 +109,17 @@ def ingest(
 def _ingest(
     provider_id: int, snapshot: Snapshot, policy: IngestPolicy, generation: int | None
 ) -> IngestResult:
-    resolved = resolve.resolve(provider_id, snapshot)
+    resolved = resolve.resolve(provider_id, snapshot, policy.matching)
     with transaction.atomic():
-        resolve.lock_sport(resolved.sport_id)
+        lock_family(resolved.source.family)
         heard = _hear(provider_id, snapshot, generation)
         if heard.left_aside:
             return IngestResult(left_aside=heard.left_aside)
         if not (snapshot.events or snapshot.is_complete):
             return IngestResult()  # nothing has changed
+        if heard.names_epoch != resolved.epoch:
+            resolve.forget()
+            resolved = resolve.resolve_anew(provider_id, snapshot, policy.matching)
         quotes = resolved.columns
         is_confirmed = Booleans([True] * len(quotes.outcome_ids))
         if heard.is_live:
@@ -132,10 +140,14 @@ class _Heard:
     hearing: Hearing
     is_live: bool
     left_aside: LeftAside | None
+    names_epoch: int
 
 
 def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Heard:
-    """Record a feed's newest answer, unless it has to be left aside."""
+    """Record a feed's newest answer, unless it has to be left aside.
+
+    With it comes the epoch of names: see `resolve`.
+    """
     parameters = {
         "provider": provider_id,
         "key": snapshot.feed,
@@ -146,27 +158,34 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
     rows = fetch_all(_HEAR, parameters)
     if not rows:
         raise IntegrityError(f"There is no provider {provider_id} any more.")
-    ((feed_id, is_admitted, is_outdated, is_live, floor_seconds, previous_at),) = rows
+    ((feed_id, is_admitted, is_outdated, is_live, floor_seconds, previous_at, epoch),) = rows
     hearing = Hearing(
         feed_id, snapshot.received_at, previous_at, floor_seconds, snapshot.stamps_confirm
     )
     left_aside: LeftAside | None = None
     if not is_admitted:
         left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
-    return _Heard(hearing, is_live, left_aside)
+    return _Heard(hearing, is_live, left_aside, epoch)
 
 
 def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict[str, object]:
     columns = resolved.columns
+    owned = [
+        (known, event)
+        for known, event in zip(resolved.events, snapshot.events, strict=True)
+        if known.is_owned
+    ]
     return {
-        "sport": resolved.sport_id,
+        "sport": resolved.source.sport_id,
         "is_list": snapshot.is_list,
         "is_complete": snapshot.is_complete,
         "received_at": snapshot.received_at,
-        "events": Bigints(resolved.event_ids),
-        "homes": [event.home for event in snapshot.events],
-        "aways": [event.away for event in snapshot.events],
-        "commence_times": [event.commence_time for event in snapshot.events],
+        "events": Bigints(known.id for known in resolved.events),
+        "bound_events": _bound_events(snapshot, resolved.events),
+        "owned_events": Bigints(known.id for known, _ in owned),
+        "homes": [event.home for _, event in owned],
+        "aways": [event.away for _, event in owned],
+        "commence_times": [event.commence_time for _, event in owned],
         "outcomes": columns.outcome_ids,
         "markets": columns.market_ids,
         "bookmakers": columns.bookmaker_ids,
@@ -174,6 +193,14 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
         "prices": columns.prices,
         "source_seconds": columns.source_seconds,
     }
+
+
+def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
+    """Events that the answer cannot bring back: only their owner's list of the sport does.
+
+    An event's own request may be answered for a while after its end.
+    """
+    return Bigints(known.id for known in events if not (snapshot.is_list and known.is_owned))
 
 
 def _movement_parameters(policy: MovementPolicy) -> dict[str, object]:
@@ -228,7 +255,8 @@ heard AS (
 SELECT COALESCE(heard.id, before.id, 0),
        heard.generation IS NOT DISTINCT FROM provider.generation,
        COALESCE(before.generation, 0) < provider.generation,
-       provider.is_live, provider.stale_after_seconds, before.observed_at
+       provider.is_live, provider.stale_after_seconds, before.observed_at,
+       (SELECT value FROM betting_names_epoch)
 FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
 """
 
@@ -242,45 +270,46 @@ WITH incoming AS MATERIALIZED (
         %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[],
         %(confirmed)s::boolean[]
     ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds, is_confirmed)
-    WHERE %(is_list)s OR market_id NOT IN (
+    WHERE market_id NOT IN (
         SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
-        WHERE e.id = ANY (%(events)s::bigint[]) AND e.status = 'ended'
+        WHERE e.id = ANY (%(bound_events)s::bigint[]) AND e.status = 'ended'
     )
 ),
 
--- The events: a listed one takes its names, start and state from the answer; a started one that
--- a complete list leaves out has ended.
+-- The events that the provider owns: a listed one takes its names, start and state from the
+-- answer; a started one that a complete list leaves out has ended.
 listed AS (
     UPDATE betting_event e
-    SET home = v.home, away = v.away, commence_time = v.commence_time, status = v.status
+    SET sport_id = %(sport)s, home = v.home, away = v.away, commence_time = v.commence_time,
+        status = v.status
     FROM (
         SELECT *, CASE WHEN commence_time <= %(received_at)s THEN 'live' ELSE 'scheduled' END
             AS status
         FROM unnest(
-            %(events)s::bigint[], %(homes)s::text[], %(aways)s::text[],
+            %(owned_events)s::bigint[], %(homes)s::text[], %(aways)s::text[],
             %(commence_times)s::timestamptz[]
         ) AS u (id, home, away, commence_time)
     ) AS v
-    -- Only a list brings an event back: its own request may be answered for a while after its end.
     WHERE e.id = v.id AND (%(is_list)s OR e.status <> 'ended')
-      AND (e.home, e.away, e.commence_time, e.status)
-        IS DISTINCT FROM (v.home, v.away, v.commence_time, v.status)
+      AND (e.sport_id, e.home, e.away, e.commence_time, e.status)
+        IS DISTINCT FROM (%(sport)s, v.home, v.away, v.commence_time, v.status)
 ),
 ended AS (
     UPDATE betting_event e SET status = 'ended'
     WHERE %(is_list)s AND %(is_complete)s
       AND e.sport_id = %(sport)s AND e.status <> 'ended' AND e.commence_time <= %(received_at)s
       AND e.id <> ALL (%(events)s::bigint[])
-      AND EXISTS (
-          SELECT FROM betting_eventalias a
-          WHERE a.event_id = e.id AND a.provider_id = %(provider)s
+      AND %(provider)s = (
+          SELECT a.provider_id FROM betting_eventalias a WHERE a.event_id = e.id
+          ORDER BY a.id LIMIT 1
       )
     RETURNING e.id
 ),
 
 -- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
--- that is suspended or quarantined belongs to whichever feed offers it again; what is said of a
--- bookmaker that the answer does not confirm changes nothing.
+-- that is suspended or quarantined belongs to whichever feed offers it again. An active one is left
+-- to its provider: two that relay one bookmaker and disagree would take it from each other at every
+-- poll. What is said of a bookmaker that the answer does not confirm changes nothing.
 fresh AS MATERIALIZED (
     SELECT COALESCE(q.id, nextval(pg_get_serial_sequence('betting_quote', 'id'))) AS quote_id,
            i.*, q.price AS old_price, q.status AS old_status
@@ -289,11 +318,16 @@ fresh AS MATERIALIZED (
       ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
     WHERE i.price IS NOT NULL AND i.is_confirmed AND (
         q.id IS NULL
-        OR q.changed_at <= %(received_at)s AND (q.status <> 'active' OR q.price <> i.price)
+        OR q.changed_at <= %(received_at)s AND (
+            q.status <> 'active'
+            OR q.price <> i.price AND q.feed_id IN (
+                SELECT id FROM betting_feed WHERE provider_id = %(provider)s
+            )
+        )
     )
 ),
 -- What it no longer offers: this feed's quotes that it takes back, those that it leaves out though
--- it is complete, and everything this provider quotes on an event that has ended.
+-- it is complete, and everything that anyone quotes on an event that has ended.
 silent AS MATERIALIZED (
     SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
            m.event_id IN (SELECT id FROM ended) AS has_ended
@@ -316,8 +350,7 @@ silent AS MATERIALIZED (
     FROM ended
     JOIN betting_market m ON m.event_id = ended.id
     JOIN betting_quote q ON q.market_id = m.id AND q.status <> 'suspended'
-    JOIN betting_feed f ON f.id = q.feed_id
-    WHERE f.provider_id = %(provider)s AND f.id <> %(feed)s AND q.changed_at <= %(received_at)s
+    WHERE q.feed_id <> %(feed)s
 ),
 
 opened AS (
@@ -335,7 +368,8 @@ rewritten AS (
     FROM fresh f WHERE q.id = f.quote_id AND f.old_status IS NOT NULL
 ),
 suspended AS (
-    UPDATE betting_quote q SET status = 'suspended', changed_at = %(received_at)s
+    UPDATE betting_quote q
+    SET status = 'suspended', changed_at = GREATEST(q.changed_at, %(received_at)s)
     FROM silent s WHERE q.id = s.quote_id
 ),
 

@@ -15,7 +15,8 @@ from datetime import datetime
 from django.db import transaction
 
 from betting.sql import Bigints, fetch_all
-from streaming.resolve import lock_sport
+from streaming.core.participants import sport_family
+from streaming.locks import lock_family
 
 
 def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int]:
@@ -31,27 +32,27 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
     Returns:
         The markets this reaches, their versions raised: they have to be valued at once.
     """
-    by_sport: dict[int, list[int]] = defaultdict(list)
-    for feed_id, sport_id in fetch_all(_UNSAFE_FEEDS, {"now": now, "provider": provider_id}):
-        by_sport[sport_id].append(feed_id)
+    by_family: dict[str, list[int]] = defaultdict(list)
+    for feed_id, sport_key in fetch_all(_UNSAFE_FEEDS, {"now": now, "provider": provider_id}):
+        by_family[sport_family(sport_key)].append(feed_id)
     markets: set[int] = set()
-    for sport_id, feeds in by_sport.items():
-        markets.update(_quarantine(sport_id, feeds, now))
+    for family, feeds in by_family.items():
+        markets.update(_quarantine(family, feeds, now))
     return sorted(markets)
 
 
-def _quarantine(sport_id: int, feeds: list[int], now: datetime) -> list[int]:
-    """Quarantine what is unsafe in some feeds of a sport, between two of its answers."""
+def _quarantine(family: str, feeds: list[int], now: datetime) -> list[int]:
+    """Quarantine what is unsafe in some feeds of a family of sports, between two answers."""
     parameters = {"feeds": Bigints(feeds), "now": now}
     with transaction.atomic():
-        lock_sport(sport_id)
+        lock_family(family)
         markets = [market_id for (market_id,) in fetch_all(_QUARANTINE, parameters)]
         fetch_all(_MARK_SILENT, parameters)
     return markets
 
 
-# A feed is about one sport. One that offers nothing at the moment is listed with sport 0 while a
-# bookmaker's silence has yet to be marked.
+# A feed is about one family of sports. One that offers nothing at the moment is listed without a
+# sport, while a bookmaker's silence has yet to be marked.
 _UNSAFE_FEEDS = """
 WITH candidate AS (
     SELECT f.id FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
@@ -61,13 +62,14 @@ WITH candidate AS (
     SELECT b.feed_id FROM betting_feedbook b
     WHERE b.silent_since IS NULL AND b.expires_at < %(now)s
 )
-SELECT f.id, COALESCE(quoted.sport_id, 0)
+SELECT f.id, COALESCE(quoted.sport_key, '')
 FROM candidate
 JOIN betting_feed f ON f.id = candidate.id
 LEFT JOIN LATERAL (
-    SELECT e.sport_id FROM betting_quote q
+    SELECT s.key AS sport_key FROM betting_quote q
     JOIN betting_market m ON m.id = q.market_id
     JOIN betting_event e ON e.id = m.event_id
+    JOIN betting_sport s ON s.id = e.sport_id
     WHERE q.feed_id = f.id AND q.status = 'active' LIMIT 1
 ) AS quoted ON true
 WHERE f.provider_id = COALESCE(%(provider)s::bigint, f.provider_id)

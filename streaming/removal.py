@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
 from django.db.models.functions import Now
 
-from betting.models import Event, EventAlias, Feed, LineChange, Market, Provider, Quote
-from streaming import resolve
+from betting.models import Event, EventAlias, Feed, LineChange, Market, Provider, Quote, Sport
+from streaming.core.participants import sport_family
+from streaming.locks import lock_family, lock_number
 from streaming.models import PollRun
 from valuation.models import Edge
 
@@ -33,8 +34,8 @@ def remove(provider: Provider) -> None:
     later finds no provider to belong to.
     """
     with transaction.atomic():
-        for sport_id in _sport_ids(provider):
-            resolve.lock_sport(sport_id)
+        for family in _families(provider):
+            lock_family(family)
         # Leaves first and by one statement each: the rest cascades row by row.
         Edge.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()
@@ -54,10 +55,11 @@ def _own_events(provider: Provider) -> QuerySet[Event]:
     )
 
 
-def _sport_ids(provider: Provider) -> list[int]:
-    """In ascending order, in which every holder of several takes them."""
-    sports = Event.objects.filter(aliases__provider=provider).order_by("sport_id")
-    return list(sports.values_list("sport_id", flat=True).distinct())
+def _families(provider: Provider) -> list[str]:
+    """In the order in which every holder of several locks takes them."""
+    sports = Sport.objects.filter(event__aliases__provider=provider)
+    keys = sports.order_by().values_list("key", flat=True).distinct()
+    return sorted({sport_family(key) for key in keys}, key=lock_number)
 
 
 def _make_stale(markets: QuerySet[Market]) -> None:

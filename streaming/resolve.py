@@ -1,12 +1,13 @@
 """From the names in a snapshot to the ids of rows, making the rows that are new.
 
 Ids are remembered in bounded in-process caches, so that a poll of known events resolves without
-a statement; an answer full of news takes one statement each for its sport, bookmakers, events,
-markets and outcomes. Each commits by itself and can be repeated: a crash in between leaves an
-event without quotes, never a quote without its event.
+a statement; an answer full of news takes one statement each for its sport, bookmakers, markets and
+outcomes, and a few for its events. Each commits by itself and can be repeated: a crash in between
+leaves an event without quotes, never a quote without its event.
 
-The caches trust that rows are not deleted under a running worker. `forget` empties them; ingest
-does so when a reference turns out to be gone.
+What is remembered can become wrong: an operator says that two events are one, an event is renamed,
+rows are deleted. The database counts such changes (migration 0006). Ingest compares that epoch
+with the one of the caches under the lock that covers its writes; `forget` empties them.
 """
 
 from __future__ import annotations
@@ -20,21 +21,14 @@ from typing import Any
 from django.db import transaction
 
 from betting.sql import Bigints, Booleans, Floats, fetch_all
+from streaming.core.matching import MatchPolicy
+from streaming.core.participants import Spelling, sport_family
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
-
-OutcomeKey = tuple[str, str, str, str, float | None]
-"""Kind, period, participant, name, point: an outcome's key within its event."""
+from streaming.events import KnownEvent, OutcomeKey, Source, find_or_make
+from streaming.locks import lock_family, lock_shared
 
 MAX_EVENTS = 20_000
 MAX_BOOKMAKERS = 10_000
-
-
-@dataclass(slots=True)
-class KnownEvent:
-    """An event's id and the (market id, outcome id) of its outcomes."""
-
-    id: int
-    outcomes: dict[OutcomeKey, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -53,104 +47,136 @@ class QuoteColumns:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A snapshot in ids: its sport, its events in the snapshot's order, and its quotes."""
+    """A snapshot in ids.
 
-    sport_id: int
-    event_ids: list[int]
+    Attributes:
+        source: whose it is, and its sport.
+        epoch: what the caches were worth: see the module.
+        events: its events, in the snapshot's order.
+        columns: its quotes.
+    """
+
+    source: Source
+    epoch: int
+    events: list[KnownEvent]
     columns: QuoteColumns
 
 
-_sports: dict[str, int] = {}
-_bookmakers: OrderedDict[str, int] = OrderedDict()
-_events: OrderedDict[tuple[int, str], KnownEvent] = OrderedDict()
+EventKey = tuple[int, str, str, str]
+"""Provider, its id of the event, its names of the two: under other names it is looked at anew."""
+
+
+@dataclass(slots=True)
+class _Caches:
+    epoch: int
+    sports: dict[str, int] = field(default_factory=dict)
+    bookmakers: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    events: OrderedDict[EventKey, KnownEvent] = field(default_factory=OrderedDict)
+
+
+_remembered: list[_Caches] = []
+"""The caches, or nothing. Replaced as a whole: who still works with old ones fills those."""
 
 
 def forget() -> None:
     """Empty the caches."""
-    _sports.clear()
-    _bookmakers.clear()
-    _events.clear()
+    _remembered.clear()
 
 
-def resolve(provider_id: int, snapshot: Snapshot) -> Resolved:
+def _caches() -> _Caches:
+    for caches in _remembered:
+        return caches
+    # The epoch comes first: what is then read may be newer than it says, never older.
+    caches = _Caches(_epoch())
+    _remembered[:] = [caches]
+    return caches
+
+
+def _epoch() -> int:
+    ((epoch,),) = fetch_all(_EPOCH, {})
+    return int(epoch)
+
+
+def resolve(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolved:
     """The ids of everything a snapshot names."""
-    sport_id = _sport_id(snapshot)
-    bookmakers = _bookmaker_ids(snapshot.bookmakers)
-    events = _known_events(provider_id, sport_id, snapshot.events)
-    _learn_outcomes(sport_id, snapshot.events, events)
+    return _resolve(_caches(), provider_id, snapshot, policy)
+
+
+def resolve_anew(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolved:
+    """The same from the database alone, for a transaction that holds the family's lock.
+
+    Nothing is remembered of it: the transaction may be rolled back.
+    """
+    return _resolve(_Caches(_epoch()), provider_id, snapshot, policy)
+
+
+def _resolve(
+    caches: _Caches, provider_id: int, snapshot: Snapshot, policy: MatchPolicy
+) -> Resolved:
+    sport_id = _sport_id(caches, snapshot)
+    source = Source(provider_id, sport_id, sport_family(snapshot.sport_key))
+    bookmakers = _bookmaker_ids(caches, snapshot.bookmakers)
+    events = _known_events(caches, source, snapshot.events, policy)
+    _learn_outcomes(source.family, snapshot.events, events)
     columns = QuoteColumns()
     for event, known in zip(snapshot.events, events, strict=True):
-        _append(columns, event.quotes, known.outcomes, bookmakers)
-    return Resolved(sport_id, [known.id for known in events], columns)
+        _append(columns, _quotes(event, known), known.outcomes, bookmakers)
+    return Resolved(source, caches.epoch, events, columns)
 
 
-def lock_sport(sport_id: int) -> None:
-    """Wait for, then hold until the transaction ends, the right to write what belongs to a sport.
-
-    Answers of one sport are ingested one after the other: two feeds that share an event can
-    neither deadlock nor diff against a state that the other is about to change. The wait is
-    bounded by the connection's `lock_timeout`.
-
-    Args:
-        sport_id: the sport; 0 for what belongs to no sport (sports themselves, bookmakers).
-    """
-    fetch_all("SELECT pg_advisory_xact_lock(%(class)s, %(sport)s)", {**_LOCK, "sport": sport_id})
-
-
-_LOCK = {"class": 0x48415244}  # spells HARD: our own class of advisory locks
-
-
-def _make(statement: str, parameters: Mapping[str, object], sport_id: int) -> list[int]:
+def _make(statement: str, parameters: Mapping[str, object], family: str | None) -> list[int]:
     """The ids of named rows, in the order given; rows that are missing are made.
 
     Under the lock, so that of two workers that meet a new name the second finds the first's row.
+
+    Args:
+        statement: one of those below.
+        parameters: its names.
+        family: whose rows they are; None for rows that belong to no sport.
     """
     with transaction.atomic():
-        lock_sport(sport_id)
+        if family is None:
+            lock_shared()
+        else:
+            lock_family(family)
         return [row_id for (row_id,) in fetch_all(statement, parameters)]
 
 
-def _sport_id(snapshot: Snapshot) -> int:
+def _sport_id(caches: _Caches, snapshot: Snapshot) -> int:
     """The sport's id; 0 when the snapshot is about none."""
-    key = snapshot.sport_key
+    key, sports = snapshot.sport_key, caches.sports
     if not key:
         return 0
-    if key not in _sports:
+    if key not in sports:
         title = next((event.sport_title for event in snapshot.events), key)
-        (_sports[key],) = _make(_SPORTS, {"keys": [key], "titles": [title]}, 0)
-    return _sports[key]
+        (sports[key],) = _make(_SPORTS, {"keys": [key], "titles": [title]}, None)
+    return sports[key]
 
 
-def _bookmaker_ids(titles: dict[str, str]) -> dict[str, int]:
-    ids = {key: _bookmakers[key] for key in titles if key in _bookmakers}
+def _bookmaker_ids(caches: _Caches, titles: dict[str, str]) -> dict[str, int]:
+    ids = {key: caches.bookmakers[key] for key in titles if key in caches.bookmakers}
     missing = [key for key in titles if key not in ids]
     if missing:
         parameters = {"keys": missing, "titles": [titles[key] for key in missing]}
-        ids.update(zip(missing, _make(_BOOKMAKERS, parameters, 0), strict=True))
-        _bookmakers.update(ids)
-        _bound(_bookmakers, MAX_BOOKMAKERS)
+        ids.update(zip(missing, _make(_BOOKMAKERS, parameters, None), strict=True))
+        caches.bookmakers.update(ids)
+        _bound(caches.bookmakers, MAX_BOOKMAKERS)
     return ids
 
 
-def _known_events(provider_id: int, sport_id: int, events: list[SnapshotEvent]) -> list[KnownEvent]:
+def _known_events(
+    caches: _Caches, source: Source, events: list[SnapshotEvent], policy: MatchPolicy
+) -> list[KnownEvent]:
     """One entry an event, in order. A list of our own: the cache may drop entries meanwhile."""
-    cached = [_events.get((provider_id, event.external_id)) for event in events]
+    keys = [(source.provider_id, each.external_id, each.home, each.away) for each in events]
+    cached = [caches.events.get(key) for key in keys]
     missing = [event for event, known in zip(events, cached, strict=True) if known is None]
     if not missing:
         return [known for known in cached if known is not None]
-    parameters = {
-        "provider": provider_id,
-        "sport": sport_id,
-        "external_ids": [event.external_id for event in missing],
-        "homes": [event.home for event in missing],
-        "aways": [event.away for event in missing],
-        "commence_times": [event.commence_time for event in missing],
-    }
-    made = iter([KnownEvent(event_id) for event_id in _make(_EVENTS, parameters, sport_id)])
+    made = iter(find_or_make(source, missing, policy))
     found = [known or next(made) for known in cached]
-    for event, known in zip(events, found, strict=True):
-        _events[provider_id, event.external_id] = known
-    _bound(_events, MAX_EVENTS)
+    caches.events.update(zip(keys, found, strict=True))
+    _bound(caches.events, MAX_EVENTS)
     return found
 
 
@@ -158,31 +184,51 @@ def _outcome_key(quote: SnapshotQuote) -> OutcomeKey:
     return (quote.kind, quote.period, quote.participant, quote.name, quote.point)
 
 
+def _own_outcome(quote: SnapshotQuote, spelling: Spelling) -> tuple[OutcomeKey, float | None]:
+    """The outcome's key and line as the event writes and sees them."""
+    names = spelling.names
+    line = quote.line
+    if spelling.is_swapped and line is not None and quote.name in names:
+        line = 0.0 - line  # a handicap, as the other side sees it
+    name, participant = (names.get(name, name) for name in (quote.name, quote.participant))
+    return (quote.kind, quote.period, participant, name, quote.point), line
+
+
 def _learn_outcomes(
-    sport_id: int, events: list[SnapshotEvent], known_events: list[KnownEvent]
+    family: str, events: list[SnapshotEvent], known_events: list[KnownEvent]
 ) -> None:
     """Fetch, or make, the markets and outcomes that the caches do not hold yet."""
-    unseen: dict[tuple[int, OutcomeKey], tuple[KnownEvent, float | None]] = {}
+    unseen: list[tuple[KnownEvent, OutcomeKey, OutcomeKey]] = []
+    lines: dict[tuple[int, OutcomeKey], float | None] = {}
     for event, known in zip(events, known_events, strict=True):
+        if known.spelling is None:
+            continue
         for quote in event.quotes:
             key = _outcome_key(quote)
             if key not in known.outcomes:
-                unseen[known.id, key] = (known, quote.line)
-    if not unseen:
-        return
-    series = sorted({(event_id, *key[:3]) for event_id, key in unseen})
-    market_ids = dict(
-        zip(series, _make(_MARKETS, _columns(_SERIES, series), sport_id), strict=True)
-    )
+                own, line = _own_outcome(quote, known.spelling)
+                unseen.append((known, key, own))
+                lines[known.id, own] = line
+    if lines:
+        ids = _outcome_ids(family, lines)
+        for known, key, own in unseen:
+            known.outcomes[key] = ids[known.id, own]
+
+
+def _outcome_ids(
+    family: str, lines: dict[tuple[int, OutcomeKey], float | None]
+) -> dict[tuple[int, OutcomeKey], tuple[int, int]]:
+    """Event and outcome key → market id and outcome id, for each that a line is given for."""
+    series = sorted({(event_id, *key[:3]) for event_id, key in lines})
+    market_ids = dict(zip(series, _make(_MARKETS, _columns(_SERIES, series), family), strict=True))
     wanted = [
-        (market_ids[event_id, *key[:3]], *key[3:], line)
-        for (event_id, key), (_, line) in unseen.items()
+        (market_ids[event_id, *key[:3]], *key[3:], line) for (event_id, key), line in lines.items()
     ]
-    outcome_ids = _make(_OUTCOMES, _columns(_OUTCOME, wanted), sport_id)
-    for ((_, key), (known, _)), (market_id, *_), outcome_id in zip(
-        unseen.items(), wanted, outcome_ids, strict=True
-    ):
-        known.outcomes[key] = (market_id, outcome_id)
+    outcome_ids = _make(_OUTCOMES, _columns(_OUTCOME, wanted), family)
+    return {
+        outcome: (market_id, outcome_id)
+        for outcome, (market_id, *_), outcome_id in zip(lines, wanted, outcome_ids, strict=True)
+    }
 
 
 _SERIES = ("events", "kinds", "periods", "participants")
@@ -191,6 +237,20 @@ _OUTCOME = ("markets", "names", "points", "lines")
 
 def _columns(names: tuple[str, ...], rows: list[Any]) -> dict[str, object]:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _quotes(event: SnapshotEvent, known: KnownEvent) -> Iterable[SnapshotQuote]:
+    """The event's quotes, no two of one outcome, bookmaker and side."""
+    if known.spelling is None:
+        return ()
+    if not known.spelling.names:
+        return event.quotes
+    # Two names of the provider's may be one of the event's: the last of them decides.
+    distinct = {
+        (known.outcomes[_outcome_key(quote)], quote.bookmaker, quote.side): quote
+        for quote in event.quotes
+    }
+    return distinct.values()
 
 
 def _append(
@@ -214,6 +274,8 @@ def _bound(cache: OrderedDict[Any, Any], limit: int) -> None:
         cache.popitem(last=False)
 
 
+_EPOCH = "SELECT value FROM betting_names_epoch"
+
 # Each statement is given the names of rows, none of them twice. It finds the ids of the rows
 # there are, draws ids for the rest, inserts those, and returns all ids in the order given. To
 # join the inserted rows back by name instead would make the planner guess, and it guesses badly.
@@ -232,30 +294,6 @@ SELECT id FROM found ORDER BY place
 """
 
 _BOOKMAKERS = _SPORTS.replace("betting_sport", "betting_bookmaker")
-
-_EVENTS = """
-WITH found AS MATERIALIZED (
-    SELECT COALESCE(
-               alias.event_id, nextval(pg_get_serial_sequence('betting_event', 'id'))
-           ) AS id,
-           alias.id IS NULL AS is_new, given.*
-    FROM unnest(
-        %(external_ids)s::text[], %(homes)s::text[], %(aways)s::text[],
-        %(commence_times)s::timestamptz[]
-    ) WITH ORDINALITY AS given (external_id, home, away, commence_time, place)
-    LEFT JOIN betting_eventalias alias
-      ON alias.provider_id = %(provider)s AND alias.external_id = given.external_id
-),
-made AS (
-    INSERT INTO betting_event (id, sport_id, home, away, commence_time)
-    SELECT id, %(sport)s, home, away, commence_time FROM found WHERE is_new
-),
-named AS (
-    INSERT INTO betting_eventalias (event_id, provider_id, external_id)
-    SELECT id, %(provider)s, external_id FROM found WHERE is_new
-)
-SELECT id FROM found ORDER BY place
-"""
 
 _MARKETS = """
 WITH found AS MATERIALIZED (

@@ -42,6 +42,8 @@ def polled_provider(simulator: RunningSimulator, **fields: Any) -> Provider:
         "markets": ["h2h", "totals"],
         "regions": ["eu", "uk"],
         "api_key_env": KEY_ENV,
+        # The bookmakers' stamps stand still with the market, however long the tests take.
+        "stale_after_seconds": 86_400.0,
     }
     return Provider.objects.create(**{**values, **fields})
 

@@ -10,6 +10,8 @@ from typing import Any
 from betting.models import (
     Bookmaker,
     ChangeKind,
+    DoubtfulMatch,
+    DoubtReason,
     Event,
     EventAlias,
     Feed,
@@ -18,6 +20,7 @@ from betting.models import (
     Market,
     Movement,
     Outcome,
+    ParticipantAlias,
     Provider,
     Quote,
     QuoteStatus,
@@ -83,6 +86,24 @@ def make_event(provider: Provider | None = None, **fields: Any) -> Event:
 def make_sport(**fields: Any) -> Sport:
     key = _next("sport")
     return Sport.objects.create(**{"key": key, "title": key.title(), **fields})
+
+
+def make_participant_alias(**fields: Any) -> ParticipantAlias:
+    values = {"family": "harbour", "name": _next("name"), "canonical": _next("team")}
+    return ParticipantAlias.objects.create(**{**values, **fields})
+
+
+def make_doubt(provider: Provider | None = None, **fields: Any) -> DoubtfulMatch:
+    """An event of a provider that may be one of another provider's."""
+    provider = provider or make_provider()
+    sport = make_sport(key=_next("harbour"))
+    values = {
+        "event": fields.pop("event", None) or make_event(provider, sport=sport),
+        "candidate": fields.pop("candidate", None) or make_event(make_provider(), sport=sport),
+        "provider": provider,
+        "reason": DoubtReason.START,
+    }
+    return DoubtfulMatch.objects.create(**{**values, **fields})
 
 
 def make_bookmaker(**fields: Any) -> Bookmaker:

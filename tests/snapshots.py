@@ -10,6 +10,7 @@ from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOME, AWAY = "Harbour Gulls", "Mill Otters"
+SPORT = "harbour_ball"
 
 
 def at(seconds: float) -> datetime:
@@ -54,15 +55,20 @@ def quote(
 
 
 def event(
-    quotes: Iterable[SnapshotQuote], external_id: str = "e1", starts: float = 86_400.0
+    quotes: Iterable[SnapshotQuote],
+    external_id: str = "e1",
+    starts: float = 86_400.0,
+    *,
+    home: str = HOME,
+    away: str = AWAY,
 ) -> SnapshotEvent:
     """An event with its quotes; by default it starts a day after the beginning of time."""
     return SnapshotEvent(
         external_id=external_id,
-        sport_key="harbour_ball",
+        sport_key=SPORT,
         sport_title="Harbour Ball",
-        home=HOME,
-        away=AWAY,
+        home=home,
+        away=away,
         commence_time=at(starts),
         quotes=list(quotes),
     )
@@ -75,13 +81,14 @@ def snapshot(
     feed: str = "/odds",
     is_list: bool = True,
     is_complete: bool = True,
+    sport_key: str = SPORT,
 ) -> Snapshot:
     """A complete list of events, received some seconds after the beginning of time."""
     listed = list(events)
     quotes = [each for one in listed for each in one.quotes]
     return Snapshot(
         feed=feed,
-        sport_key="harbour_ball",
+        sport_key=sport_key,
         is_list=is_list,
         is_complete=is_complete,
         received_at=at(seconds),

@@ -3,6 +3,7 @@
 from betting.models.confirmation import FeedBook
 from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
+from betting.models.matching import Decision, DoubtfulMatch, DoubtReason, ParticipantAlias
 from betting.models.provider import Clock, Feed, Provider
 from betting.models.quote import ChangeKind, LineChange, Movement, Quote, QuoteStatus, Side
 
@@ -11,6 +12,9 @@ __all__ = [
     "BookmakerKind",
     "ChangeKind",
     "Clock",
+    "Decision",
+    "DoubtReason",
+    "DoubtfulMatch",
     "Event",
     "EventAlias",
     "EventStatus",
@@ -20,6 +24,7 @@ __all__ = [
     "Market",
     "Movement",
     "Outcome",
+    "ParticipantAlias",
     "Provider",
     "Quote",
     "QuoteStatus",

@@ -98,6 +98,11 @@ class Circuit:
         return self.mode == "automatic"
 
     @property
+    def is_refusing(self) -> bool:
+        """Whether no call passes, and none is under way that could."""
+        return self.mode == "forced_open" or (self.is_automatic and self.state == "open")
+
+    @property
     def failure_rate(self) -> float:
         """The part of the latest calls that failed.
 
@@ -231,7 +236,7 @@ def record(
     counted = _counted(circuit, policy, call)
     if not (is_acting and circuit.is_automatic):
         return counted
-    if circuit.state == "closed":
+    if circuit.state == "closed" and call.probe is None:
         return _after_call(counted, policy, call, now, chance)
     if circuit.state == "half_open" and call.probe == circuit.probe:
         return _after_probe(counted, policy, call, now, chance)

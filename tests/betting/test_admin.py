@@ -19,14 +19,14 @@ from django_celery_results.models import GroupResult, TaskResult
 from betting.admin import facts
 from betting.admin.facts import FactAdmin
 from betting.admin.quotes import HISTORY_SHOWN
-from betting.models import Bookmaker, ChangeKind, Provider, Sport
+from betting.models import Bookmaker, ChangeKind, ParticipantAlias, Provider, Sport
 from streaming.models import Circuit
 from tests import rows
 
 pytestmark = pytest.mark.django_db
 
 OURS = ("betting", "streaming", "valuation")
-EDITABLE = {Provider, Bookmaker, Circuit, User, Group}
+EDITABLE = {Provider, Bookmaker, Circuit, ParticipantAlias, User, Group}
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FACTS = [model for model in REGISTERED if model not in EDITABLE]
 
@@ -60,6 +60,8 @@ def fill(size: int) -> None:
         rows.make_feed_book(board.feed)
         rows.make_circuit(board.provider)
         rows.make_transition(board.provider)
+        rows.make_participant_alias()
+        rows.make_doubt(board.provider)
         TaskResult.objects.create(task_id=f"task-{number}-{board.event.pk}", task_name="poll")
         GroupResult.objects.create(group_id=f"group-{number}-{board.event.pk}")
         user = User.objects.create(username=f"user-{number}-{board.event.pk}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from betting.models import Provider
+from betting.models import Decision, DoubtfulMatch, ParticipantAlias, Provider
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +120,77 @@ def test_a_weight_or_commission_out_of_range_is_refused(
 
     bookmaker.refresh_from_db()
     assert (bookmaker.weight, bookmaker.commission) == (1, 0)
+
+
+def add_alias(client: Client, **fields: str) -> str:
+    url = reverse("admin:betting_participantalias_add")
+    values = {"family": "harbour", "name": "Harbour F.C.", "canonical": "Harbour Gulls"}
+    return client.post(url, {**values, **fields}, follow=True).content.decode()
+
+
+def test_an_operator_adds_an_alias_as_providers_write_the_names(operator: Client) -> None:
+    rows.make_sport(key="harbour_ball")
+
+    add_alias(operator)
+
+    alias = ParticipantAlias.objects.get()
+    assert (alias.family, alias.name, alias.canonical) == ("harbour", "harbour", "harbour gulls")
+    add_alias(operator, name="Gulls of Harbour")
+    operator.post(
+        change_url(alias), {"family": "harbour", "name": "Harbor", "canonical": "Harbour Gulls"}
+    )
+    assert set(ParticipantAlias.objects.values_list("name", flat=True)) == {
+        "harbor",
+        "gulls of harbour",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("family", "harbor", "No sport is of this family; did you mean harbour?"),
+        ("name", "?!", "no letter or digit"),
+        ("name", "harbour gulls FC", "To matching, this is that name already."),
+        ("canonical", "Known", "To matching, this is that name already."),
+        ("name", "Known", "already exists"),
+    ],
+)
+def test_an_alias_that_would_say_nothing_is_refused(
+    operator: Client, field: str, value: str, words: str
+) -> None:
+    rows.make_sport(key="harbour_ball")
+    rows.make_participant_alias(family="harbour", name="known", canonical="harbour")
+
+    shown = add_alias(operator, **{field: value})
+
+    assert words in shown
+    assert ParticipantAlias.objects.count() == 1
+
+
+@pytest.mark.parametrize("action", ["decide_same", "decide_different"])
+def test_an_operator_decides_doubtful_matches(operator: Client, action: str) -> None:
+    doubts = [rows.make_doubt(), rows.make_doubt()]
+    url = reverse("admin:betting_doubtfulmatch_changelist")
+    chosen = {"action": action, "_selected_action": [doubt.pk for doubt in doubts]}
+
+    first = operator.post(url, chosen, follow=True).content.decode()
+    again = operator.post(url, chosen, follow=True).content.decode()
+
+    decided = DoubtfulMatch.objects.values_list("decision", "decided_by")
+    assert set(decided) == {(action.removeprefix("decide_"), "operator")}
+    assert f"{doubts[0].pk}: {decided[0][0]} event" in first
+    assert "is decided already" in again
+
+
+def test_who_may_not_change_a_doubtful_match_may_not_decide_it(client: Client) -> None:
+    doubt = rows.make_doubt()
+    onlooker = User.objects.create(username="onlooker", is_staff=True)
+    onlooker.user_permissions.add(Permission.objects.get(codename="view_doubtfulmatch"))
+    client.force_login(onlooker)
+    url = reverse("admin:betting_doubtfulmatch_changelist")
+
+    shown = client.post(url, {"action": "decide_same", "_selected_action": [doubt.pk]}, follow=True)
+
+    doubt.refresh_from_db()
+    assert doubt.decision == Decision.OPEN
+    assert "Same event" not in shown.content.decode()

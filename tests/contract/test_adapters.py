@@ -206,7 +206,9 @@ def test_an_answer_cut_short_anywhere_is_refused(exchange: Exchange) -> None:
 
 
 @answers
-def test_a_refused_answer_leaves_no_trace_or_else_a_hole_that_only_images_fill(exchange: Exchange) -> None:
+def test_a_refused_answer_leaves_no_trace_or_a_hole_that_images_fill(
+    exchange: Exchange,
+) -> None:
     decoder = exchange.decoder()
     for spoilt in (exchange.response.body[:-1], exchange.response.body + b"x", b""):
         with pytest.raises(DataFailure):

@@ -1,0 +1,185 @@
+"""Whether events of different providers are one contest.
+
+Providers write the same game in their own words: "Cincinnati" here, "Cincinnati Bengals" there,
+kick-off at 18:00 or at 18:05. What agrees beyond doubt is the same event; what nearly agrees is
+left apart and listed for a person; the rest is new. A wrong merge prices a bet on the wrong game,
+a missed one costs a few bookmakers in a consensus: in doubt, apart.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from streaming.core.participants import Likeness, Pair, likeness
+
+MAX_DOUBTS = 10
+"""Events that one doubt lists, the nearest start first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPolicy:
+    """How near is near enough.
+
+    Attributes:
+        same_start_minutes: equal participants whose starts are up to this far apart are one event.
+        doubtful_start_hours: beyond that and up to this far apart, a person is asked. Games of a
+            series on successive days start 16 hours apart or more, doubleheaders some 4 hours.
+        similar_ratio: names are similar from this part of letters in common, 0 to 1.
+    """
+
+    same_start_minutes: float = 30.0
+    doubtful_start_hours: float = 12.0
+    similar_ratio: float = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Who plays, in canonical names, and when.
+
+    An outright, or what else has no two distinct participants, has an empty or a repeated name.
+    """
+
+    pair: Pair
+    start: datetime
+
+    @property
+    def is_matchable(self) -> bool:
+        """Whether it can be recognised by its participants at all."""
+        return bool(self.pair.home and self.pair.away) and self.pair.home != self.pair.away
+
+
+class Reason(StrEnum):
+    """What a doubt is about."""
+
+    START = "start"
+    SIDES = "sides"
+    NAME = "name"
+    SEVERAL = "several"
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """It is this event."""
+
+    event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """It may be one of these; which, if any, is for a person to say.
+
+    Attributes:
+        reasons: event id → what keeps it from being the same, the nearest start first.
+    """
+
+    reasons: Mapping[int, Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Nothing known is like it."""
+
+
+Verdict = Same | Doubtful | New
+
+
+def compare(one: Contest, other: Contest, policy: MatchPolicy) -> Reason | bool:
+    """Whether two contests are one: True, False, or the reason for doubt. Symmetric.
+
+    >>> from datetime import UTC, datetime
+    >>> noon = Contest(Pair("gulls", "otters"), datetime(2026, 3, 1, 12, tzinfo=UTC))
+    >>> late = Contest(Pair("gulls", "otters"), datetime(2026, 3, 1, 16, tzinfo=UTC))
+    >>> compare(noon, noon, MatchPolicy()), compare(noon, late, MatchPolicy())
+    (True, <Reason.START: 'start'>)
+    """
+    if not (one.is_matchable and other.is_matchable):
+        return False
+    apart = abs(one.start - other.start)
+    if apart > timedelta(hours=policy.doubtful_start_hours):
+        return False
+    match likeness(one.pair, other.pair, policy.similar_ratio):
+        case Likeness.EQUAL:
+            return apart <= timedelta(minutes=policy.same_start_minutes) or Reason.START
+        case Likeness.SWAPPED:
+            return Reason.SIDES
+        case Likeness.SIMILAR | Likeness.SIMILAR_SWAPPED:
+            return Reason.NAME
+        case _:
+            return False
+
+
+def match(candidates: Mapping[int, Contest], incoming: Contest, policy: MatchPolicy) -> Verdict:
+    """Find a contest among the events it could be.
+
+    Args:
+        candidates: event id → the event; none that the incoming contest's provider knows by
+            another id.
+        incoming: the contest that is looked for.
+        policy: how near is near enough.
+    """
+    found = {
+        event_id: verdict
+        for event_id, event in candidates.items()
+        if (verdict := compare(event, incoming, policy))
+    }
+    same = [event_id for event_id, verdict in found.items() if verdict is True]
+    if len(same) == 1:
+        return Same(same[0])
+    if same:
+        return _doubtful(dict.fromkeys(same, Reason.SEVERAL), candidates, incoming)
+    reasons = {event_id: reason for event_id, reason in found.items() if reason is not True}
+    return _doubtful(reasons, candidates, incoming)
+
+
+def match_all(
+    candidates: Mapping[int, Contest], incoming: Sequence[Contest], policy: MatchPolicy
+) -> list[Verdict]:
+    """Find each of one provider's new contests; their order does not matter.
+
+    Two ids of one provider are two events: one that two of them agree with is doubtful for both,
+    and one that is taken is no doubt of another's. So a doubleheader pairs by its starts.
+
+    Returns:
+        One verdict for each incoming contest, in order.
+    """
+    by_start = sorted(candidates.items(), key=lambda item: item[1].start)
+    verdicts = [match(_around(by_start, each.start, policy), each, policy) for each in incoming]
+    claims = Counter(each.event_id for each in verdicts if isinstance(each, Same))
+    return [_settled(each, claims) for each in verdicts]
+
+
+def _settled(verdict: Verdict, claims: Mapping[int, int]) -> Verdict:
+    if isinstance(verdict, Same) and claims[verdict.event_id] > 1:
+        return Doubtful({verdict.event_id: Reason.SEVERAL})
+    if isinstance(verdict, Doubtful):
+        reasons = {
+            event_id: reason
+            for event_id, reason in verdict.reasons.items()
+            if claims.get(event_id) != 1
+        }
+        return Doubtful(reasons) if reasons else New()
+    return verdict
+
+
+def _doubtful(
+    reasons: Mapping[int, Reason], candidates: Mapping[int, Contest], incoming: Contest
+) -> Verdict:
+    if not reasons:
+        return New()
+    nearest = sorted(reasons, key=lambda one: (abs(candidates[one].start - incoming.start), one))
+    return Doubtful({event_id: reasons[event_id] for event_id in nearest[:MAX_DOUBTS]})
+
+
+def _around(
+    by_start: Sequence[tuple[int, Contest]], start: datetime, policy: MatchPolicy
+) -> dict[int, Contest]:
+    """The events near enough to a start to be compared."""
+    reach = timedelta(hours=policy.doubtful_start_hours)
+    first = bisect_left(by_start, start - reach, key=lambda item: item[1].start)
+    last = bisect_right(by_start, start + reach, key=lambda item: item[1].start)
+    return dict(by_start[first:last])

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import getpass
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from betting.config import get_config
+from betting.models import Decision, DoubtfulMatch, Event
+from streaming import decisions
+
+MAX_NAME = 150  # as accounts have it
+
+
+class Command(BaseCommand):
+    help = "List the events of different providers that may be one, and say whether they are."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        doubtful = actions.add_parser("doubtful", help="pairs of events that wait for a decision")
+        doubtful.add_argument("--json", action="store_true", help="for programs")
+        for name, words in (
+            ("same", "they are one event: the one left apart goes up in the other"),
+            ("different", "they are two events, and stay apart"),
+        ):
+            action = actions.add_parser(name, help=words)
+            action.add_argument("ids", metavar="ID", nargs="+", type=int)
+            action.add_argument(
+                "--by", metavar="NAME", type=_person, help="who says so; default: your login"
+            )
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        if action == "doubtful":
+            self._list(as_json=options["json"])
+        else:
+            self._decide(action, options["ids"], options["by"] or _login())
+
+    def _list(self, *, as_json: bool) -> None:
+        rows = list(_open_doubts())
+        if as_json:
+            self.stdout.write(json.dumps(rows))
+            return
+        for row in rows:
+            self.stdout.write(f"{row['id']}  {row['provider']}: {row['why']}")
+            for side in ("event", "candidate"):
+                self.stdout.write(f"      {row[f'{side}_starts']}  {row[side]}")
+        if not rows:
+            self.stdout.write("nothing is doubtful")
+
+    def _decide(self, action: str, ids: list[int], by: str) -> None:
+        policy = get_config().matching
+        decide: dict[str, Callable[[int], DoubtfulMatch]] = {
+            "same": lambda pk: decisions.decide_same(pk, by, policy),
+            "different": lambda pk: decisions.decide_different(pk, by),
+        }
+        refusals = []
+        for pk in ids:
+            try:
+                decided = decide[action](pk)
+            except decisions.UndecidableError as refusal:
+                refusals.append(str(refusal))
+            else:
+                self.stdout.write(f"{pk}: {decided.get_decision_display()}")
+        if refusals:
+            raise CommandError("\n".join(refusals))
+
+
+def _person(name: str) -> str:
+    if not 0 < len(name) <= MAX_NAME:
+        raise ArgumentTypeError(f"has to have 1 to {MAX_NAME} characters")
+    return name
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        raise CommandError("you have no login name here: name yourself with --by") from None
+
+
+def _open_doubts() -> Iterator[dict[str, Any]]:
+    doubts = DoubtfulMatch.objects.filter(decision=Decision.OPEN)
+    for doubt in doubts.select_related("event", "candidate", "provider").order_by("id"):
+        yield {
+            "id": doubt.pk,
+            "provider": doubt.provider.key,
+            "reason": doubt.reason,
+            "why": doubt.get_reason_display(),
+            "event_id": doubt.event_id,
+            "event": _words(doubt.event),
+            "event_starts": doubt.event.commence_time.isoformat(),
+            "candidate_id": doubt.candidate_id,
+            "candidate": _words(doubt.candidate),
+            "candidate_starts": doubt.candidate.commence_time.isoformat(),
+        }
+
+
+def _words(event: Event) -> str:
+    return f"{event} ({event.get_status_display()})"
