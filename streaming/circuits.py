@@ -125,7 +125,7 @@ def order(
     Raises:
         ValueError: no reason is given.
     """
-    reason = one_line(reason)
+    reason = one_line(reason, _MAX_CHARS)
     if not reason:
         raise ValueError("A reason has to be given.")
     _row(provider.pk)

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 
 from betting.models import Clock, Provider
 from streaming.core.failures import PermanentFailure, ProviderFailure
+from streaming.models import Circuit
 from streaming.providers.base import ProviderSettings
 from streaming.providers.registry import PLAYERS, adapter
 
@@ -140,6 +141,20 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             self.add_error(
                 None, "A poll of this provider would ask nothing: name sports and markets."
             )
+
+
+class CircuitForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    """A circuit's own policy: what is left empty is as configured."""
+
+    class Meta:
+        """The fields are the page's."""
+
+        model = Circuit
+        exclude: tuple[str, ...] = ()
+
+    def clean_backoff_seconds(self) -> list[float] | None:
+        """An empty list of waits is none."""
+        return self.cleaned_data["backoff_seconds"] or None
 
 
 def _absolute(path: str) -> str:

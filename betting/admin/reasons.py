@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from betting.admin.themed import ThemedAdmin
+from streaming.core.failures import one_line
 
 MAX_REASON_CHARS = 300
 
@@ -19,6 +20,13 @@ class ReasonForm(forms.Form):
     """Why it is done; kept with what was done, and by whom."""
 
     reason = forms.CharField(max_length=MAX_REASON_CHARS, widget=UnfoldAdminTextInputWidget())
+
+    def clean_reason(self) -> str:
+        """Something that a person can read."""
+        reason = one_line(self.cleaned_data["reason"], MAX_REASON_CHARS)
+        if not reason:
+            raise forms.ValidationError("This says nothing.")
+        return reason
 
 
 def ask_reason(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -17,6 +18,7 @@ from betting.admin.shown import link
 from betting.admin.themed import Colour, ThemedAdmin, badge
 from streaming.circuits import database_now, order
 from streaming.core.circuit import Command
+from streaming.forms import CircuitForm
 from streaming.models import Circuit, CircuitMode, CircuitState, CircuitTransition
 from streaming.tasks import send_quarantine
 
@@ -38,6 +40,7 @@ _MODES: Mapping[str, Colour] = {
 class CircuitAdmin(TablesMixin, ThemedAdmin):
     """One circuit a provider. Its policy is edited here; only the actions change its state."""
 
+    form = CircuitForm
     list_display = (
         "provider",
         "shown_state",
@@ -92,6 +95,11 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
         """Never: it goes with its provider."""
         return False
+
+    def save_model(self, request: HttpRequest, obj: Circuit, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]  # noqa: ARG002, FBT001 - Django's signature
+        """Write what was edited and nothing else: the calls change the rest meanwhile."""
+        edited = {name: form.cleaned_data[name] for name in form.changed_data}
+        Circuit.objects.filter(pk=obj.pk).update(**edited, version=F("version") + 1)
 
     @badge("state", "state", _COLOURS)
     def shown_state(self, circuit: Circuit) -> str:

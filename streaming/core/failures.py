@@ -181,14 +181,14 @@ def classify_status(
     return PermanentFailure(slug, message, verdict.advice)
 
 
-def one_line(text: str) -> str:
-    r"""The text on one line, without control characters, at most 200 characters.
+def one_line(text: str, max_chars: int = MAX_DETAIL_CHARS) -> str:
+    r"""The text on one line, without control characters, cut to a length.
 
     >>> one_line("  Markets not\n\x00 supported ")
     'Markets not supported'
     """
     printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:MAX_DETAIL_CHARS]
+    return " ".join(printable.split())[:max_chars]
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0006_provider_allowance"),
+        ("betting", "0009_names_epoch"),
         ("streaming", "0003_polls_held_and_priced"),
     ]
 
@@ -17,7 +17,10 @@ class Migration(migrations.Migration):
             name="backoff_seconds",
             field=django.contrib.postgres.fields.ArrayField(
                 base_field=models.FloatField(
-                    validators=[django.core.validators.MinValueValidator(0.001)]
+                    validators=[
+                        django.core.validators.MinValueValidator(0.001),
+                        django.core.validators.MaxValueValidator(86400.0),
+                    ]
                 ),
                 blank=True,
                 null=True,
@@ -46,17 +49,21 @@ class Migration(migrations.Migration):
                     ),
                     models.Q(
                         ("slow_call_seconds__isnull", True),
-                        ("slow_call_seconds__gt", 0),
+                        models.Q(("slow_call_seconds__gt", 0), ("slow_call_seconds__lte", 86400.0)),
                         _connector="OR",
                     ),
                     models.Q(
                         ("probe_lease_seconds__isnull", True),
-                        ("probe_lease_seconds__gt", 0),
+                        models.Q(
+                            ("probe_lease_seconds__gt", 0), ("probe_lease_seconds__lte", 86400.0)
+                        ),
                         _connector="OR",
                     ),
                     models.Q(
                         ("forget_after_seconds__isnull", True),
-                        ("forget_after_seconds__gte", 0),
+                        models.Q(
+                            ("forget_after_seconds__gte", 0), ("forget_after_seconds__lte", 86400.0)
+                        ),
                         _connector="OR",
                     ),
                     models.Q(
@@ -66,7 +73,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 name="circuit_policy_makes_sense",
-                violation_error_message="Counts and seconds have to be above 0, the window at most 1000 calls, and there has to be one wait or more.",
+                violation_error_message="Counts and seconds have to be above 0, seconds at most a day, the window at most 1000 calls; there has to be a wait.",
             ),
         ),
         migrations.AlterConstraint(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -30,6 +30,9 @@ class CircuitMode(models.TextChoices):
 
 MAX_RECENT = 1_000
 """Calls that a circuit's window can hold."""
+
+
+MAX_SECONDS = 86_400.0
 
 
 def _unset_or(field: str, **lookups: object) -> Q:
@@ -82,7 +85,9 @@ class Circuit(models.Model):
     window_calls = models.PositiveIntegerField(null=True, blank=True)
     min_calls = models.PositiveIntegerField(null=True, blank=True)
     backoff_seconds = ArrayField(
-        models.FloatField(validators=[MinValueValidator(0.001)]), null=True, blank=True
+        models.FloatField(validators=[MinValueValidator(0.001), MaxValueValidator(MAX_SECONDS)]),
+        null=True,
+        blank=True,
     )
     jitter_fraction = models.FloatField(null=True, blank=True)
     close_after_successes = models.PositiveIntegerField(null=True, blank=True)
@@ -112,12 +117,12 @@ class Circuit(models.Model):
                 & _unset_or("window_calls", range=(1, MAX_RECENT))
                 & _unset_or("min_calls", gt=0)
                 & _unset_or("close_after_successes", gt=0)
-                & _unset_or("slow_call_seconds", gt=0)
-                & _unset_or("probe_lease_seconds", gt=0)
-                & _unset_or("forget_after_seconds", gte=0)
+                & _unset_or("slow_call_seconds", gt=0, lte=MAX_SECONDS)
+                & _unset_or("probe_lease_seconds", gt=0, lte=MAX_SECONDS)
+                & _unset_or("forget_after_seconds", gte=0, lte=MAX_SECONDS)
                 & _unset_or("backoff_seconds", len__gt=0),
-                violation_error_message="Counts and seconds have to be above 0, the window "
-                f"at most {MAX_RECENT} calls, and there has to be one wait or more.",
+                violation_error_message="Counts and seconds have to be above 0, seconds at most "
+                f"a day, the window at most {MAX_RECENT} calls; there has to be a wait.",
             ),
             models.CheckConstraint(
                 name="circuit_rates_are_fractions",

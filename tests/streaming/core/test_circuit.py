@@ -1,0 +1,399 @@
+"""Every transition of a circuit, and both sides of every threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.core.circuit import (
+    Call,
+    Circuit,
+    CircuitPolicy,
+    Command,
+    Mode,
+    State,
+    claim,
+    decide,
+    order,
+    record,
+    release,
+)
+from streaming.core.failures import DataFailure, FailureKind, PermanentFailure, TransientFailure
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+POLICY = CircuitPolicy()
+GOOD, SLOW, FAILED = Call(0.1), Call(5.0), Call(0.1, "transient", "HTTP 503")
+NOT_AUTOMATIC: tuple[Mode, ...] = ("forced_open", "forced_closed", "disabled")
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def replay(calls: str, policy: CircuitPolicy = POLICY) -> Circuit:
+    """A new circuit after calls at noon: ``.`` good, ``s`` slow, ``f`` failed."""
+    circuit = Circuit()
+    for character in calls:
+        call = {".": GOOD, "s": SLOW, "f": FAILED}[character]
+        circuit = record(circuit, policy, call, NOON)
+    return circuit
+
+
+def wait_seconds(circuit: Circuit, now: datetime) -> float:
+    assert circuit.retry_at is not None
+    return (circuit.retry_at - now).total_seconds()
+
+
+def probed(circuit: Circuit, now: datetime, call: Call, chance: float = 0.5) -> Circuit:
+    """The circuit after the probe that it allows now."""
+    assert decide(circuit, now).verdict == "probe"
+    claimed = claim(circuit, POLICY, now)
+    return record(claimed, POLICY, replace(call, probe=claimed.probe), now, chance=chance)
+
+
+def half_open(successes: int = 0) -> Circuit:
+    """A circuit at noon whose newest probe, number 7, is under way."""
+    return Circuit(
+        "half_open", since=NOON, probe=7, probe_until=after(30), step=1, successes=successes
+    )
+
+
+@pytest.mark.parametrize(
+    ("calls", "state"),
+    [
+        ("", "closed"),
+        ("ff", "closed"),
+        ("fff", "open"),
+        ("ff.ff", "closed"),
+        ("ff.fff", "open"),
+        ("ffsff", "closed"),  # a slow answer is an answer
+    ],
+)
+def test_three_failures_in_a_row_open_it(calls: str, state: State) -> None:
+    assert replay(calls).state == state
+
+
+@pytest.mark.parametrize(
+    ("calls", "state"),
+    [
+        ("f.f.f.f.f", "closed"),  # 5 of 9, but 9 are too few
+        (".f.f.f.f.f", "open"),  # 5 of 10
+        ("..f.f.f..f", "closed"),  # 4 of 10
+        ("..f.f.f.ff", "open"),  # 5 of 10
+        ("..f..f.f.ff", "closed"),  # 5 of 11
+        ("f.f.f.f.f." + "f", "open"),  # at 5 of 10 the latest answer was good
+        (".." * 10 + "f." * 9 + ".f", "open"),  # 10 of the latest 20; the calls before are over
+        (".." * 10 + "f." * 8 + "..f", "closed"),  # 9 of the latest 20
+    ],
+)
+def test_half_of_enough_calls_failing_opens_it(calls: str, state: State) -> None:
+    assert replay(calls).state == state
+
+
+def test_a_good_answer_never_opens_it_on_its_failure_rate() -> None:
+    circuit = replay("f.f.f.f.f.")
+    assert (circuit.state, circuit.failure_rate) == ("closed", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("calls", "state"),
+    [
+        ("s" * 9, "closed"),
+        ("s" * 10, "open"),
+        ("..sssssss" + "s", "open"),  # 8 of 10
+        ("...sssssss", "closed"),  # 7 of 10
+        ("ssssssss." + ".", "open"),  # whatever the latest call was
+        ("." * 4 + "s" * 15, "closed"),  # 15 of 19
+        ("." * 4 + "s" * 16, "open"),  # 16 of 20
+        ("." * 20 + "s" * 15, "closed"),
+        ("." * 20 + "s" * 16, "open"),
+    ],
+)
+def test_four_fifths_of_enough_calls_being_slow_open_it(calls: str, state: State) -> None:
+    assert replay(calls).state == state
+
+
+@pytest.mark.parametrize(("seconds", "recent"), [(4.999, "."), (5.0, "s"), (60.0, "s")])
+def test_a_call_is_slow_from_five_seconds_on(seconds: float, recent: str) -> None:
+    assert record(Circuit(), POLICY, Call(seconds), NOON).recent == recent
+
+
+def test_a_failure_is_a_failure_however_long_it_took() -> None:
+    assert record(Circuit(), POLICY, Call(60.0, "transient", "timeout"), NOON).recent == "f"
+
+
+def test_a_window_smaller_than_the_minimum_counts_once_it_is_full() -> None:
+    policy = CircuitPolicy(open_after_failures=9, window_calls=4, min_calls=10)
+    assert replay(".f.", policy).state == "closed"
+    assert replay(".f.f", policy).state == "open"
+
+
+@pytest.mark.parametrize("kind", ["transient", "data"])
+def test_transient_and_data_failures_count_alike(kind: FailureKind) -> None:
+    circuit = Circuit()
+    for _ in range(3):
+        circuit = record(circuit, POLICY, Call(0.1, kind, "bad_json: no JSON"), NOON)
+    assert (circuit.state, circuit.failures, circuit.recent) == ("open", 3, "fff")
+    assert circuit.reason == "3 failures in a row, the last: bad_json: no JSON"
+    assert circuit.advice == ""
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_the_waits_are_1_2_4_8_15_15_give_or_take_the_jitter(chance: float) -> None:
+    now, waits = NOON, []
+    circuit = record(replay("ff"), POLICY, FAILED, now, chance=chance)
+    for _ in range(6):
+        waits.append(wait_seconds(circuit, now))
+        now = circuit.retry_at or now
+        circuit = probed(circuit, now, FAILED, chance)
+    factor = 0.9 + 0.2 * chance
+    assert waits == pytest.approx([factor * wait for wait in (1, 2, 4, 8, 15, 15)], abs=1e-6)
+
+
+@given(st.floats(0, 1), st.integers(0, 8), st.floats(0, 1))
+def test_a_wait_is_within_its_jitter(chance: float, step: int, jitter: float) -> None:
+    policy = replace(POLICY, jitter_fraction=jitter)
+    circuit = Circuit(failures=2, step=step, since=after(-1))
+    opened = record(circuit, policy, FAILED, NOON, chance=chance)
+    usual = POLICY.backoff_seconds[min(step, 4)]
+    assert usual * (1 - jitter) - 1e-6 <= wait_seconds(opened, NOON) <= usual * (1 + jitter) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("retry_after_seconds", "wait"), [(0.0, 1.0), (0.99, 1.0), (1.01, 1.01), (3600.0, 3600.0)]
+)
+def test_what_the_provider_asks_for_is_the_least_wait(
+    retry_after_seconds: float, wait: float
+) -> None:
+    often = Call(0.1, "transient", "HTTP 429", retry_after_seconds=retry_after_seconds)
+    assert wait_seconds(record(replay("ff"), POLICY, often, NOON), NOON) == wait
+    opened = probed(Circuit("open", retry_at=NOON), NOON, often)
+    assert wait_seconds(opened, NOON) == wait
+
+
+@pytest.mark.parametrize("until", [None, after(86_400)])
+def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime | None) -> None:
+    failure = PermanentFailure("key_rejected", "HTTP 401", "Check the key.", until)
+    circuit = record(Circuit(), POLICY, Call.of(failure, 0.1), NOON)
+    assert (circuit.state, circuit.since) == ("open", NOON)
+    assert (circuit.reason, circuit.advice) == ("key_rejected: HTTP 401", "Check the key.")
+    assert circuit.retry_at == until
+    assert circuit.step == 0
+
+
+def test_one_that_waits_for_a_person_is_never_probed() -> None:
+    circuit = record(Circuit(), POLICY, Call(0.1, "permanent", "HTTP 401", "Check."), NOON)
+    decision = decide(circuit, after(10 * 365 * 86_400))
+    assert (decision.verdict, decision.until, decision.reason) == ("refuse", None, "HTTP 401")
+
+
+def test_a_permanent_failure_of_a_probe_waits_for_a_person_too() -> None:
+    call = Call(0.1, "permanent", "HTTP 401", "Check the key.", probe=7)
+    circuit = record(half_open(successes=1), POLICY, call, NOON)
+    assert (circuit.state, circuit.retry_at, circuit.probe_until) == ("open", None, None)
+    assert circuit.advice == "Check the key."
+    assert (circuit.step, circuit.successes) == (1, 0)
+
+
+def test_an_advice_is_gone_once_it_is_closed_or_opened_by_something_else() -> None:
+    advised = Circuit("open", retry_at=NOON, advice="Check the key.")
+    opened = probed(advised, NOON, FAILED)
+    assert (opened.state, opened.advice) == ("open", "")
+    half_closed = probed(advised, NOON, GOOD)
+    assert half_closed.advice == "Check the key."
+    assert probed(half_closed, NOON, GOOD).advice == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(0, "refuse"), (0.999999, "refuse"), (1, "probe")]
+)
+def test_it_is_probed_from_the_end_of_its_wait_on(seconds: float, verdict: str) -> None:
+    decision = decide(replay("fff"), after(seconds))
+    assert decision.verdict == verdict
+    if verdict == "refuse":
+        assert decision.until == after(1)
+        assert decision.reason == "3 failures in a row, the last: HTTP 503"
+
+
+def test_one_probe_is_under_way_at_a_time() -> None:
+    claimed = claim(replay("fff"), POLICY, after(1))
+    assert (claimed.state, claimed.since, claimed.retry_at) == ("half_open", after(1), None)
+    assert (claimed.probe, claimed.probe_until) == (1, after(31))
+    for seconds in (1, 30.999999):
+        decision = decide(claimed, after(seconds))
+        assert (decision.verdict, decision.until) == ("refuse", after(31))
+
+
+def test_a_probe_of_which_nothing_was_heard_is_given_up_when_its_lease_ends() -> None:
+    first = claim(replay("fff"), POLICY, after(1))
+    assert decide(first, after(31)).verdict == "probe"
+    second = claim(first, POLICY, after(31))
+    assert (second.state, second.since) == ("half_open", after(1))
+    assert (second.probe, second.probe_until) == (2, after(61))
+
+
+def test_a_probe_that_was_not_needed_makes_room_for_the_next() -> None:
+    claimed = claim(replay("fff"), POLICY, after(1))
+    released = release(claimed, claimed.probe)
+    assert released == replace(claimed, probe_until=None)
+    assert decide(released, after(1)).verdict == "probe"
+
+
+def test_a_probe_that_was_given_up_cannot_release_the_next() -> None:
+    assert release(half_open(), 6) == half_open()
+
+
+def test_two_probes_that_succeed_close_it() -> None:
+    once = probed(replay("fff"), after(1), GOOD)
+    assert (once.state, once.successes, once.probe_until) == ("half_open", 1, None)
+    twice = probed(once, after(2), GOOD)
+    assert (twice.state, twice.since, twice.reason) == ("closed", after(2), "2 probes succeeded")
+    assert (twice.successes, twice.failures, twice.recent) == (0, 0, "")
+    assert decide(twice, after(2)).verdict == "pass"
+
+
+def test_one_probe_that_fails_opens_it_for_the_next_longer_wait() -> None:
+    once = probed(replay("fff"), after(1), GOOD)
+    opened = probed(once, after(2), FAILED)
+    assert (opened.state, opened.since, opened.successes) == ("open", after(2), 0)
+    assert (opened.retry_at, opened.probe_until) == (after(4), None)
+    assert opened.reason == "The probe failed: HTTP 503"
+
+
+@pytest.mark.parametrize("call", [GOOD, FAILED, Call(0.1, "permanent", "HTTP 401")])
+@pytest.mark.parametrize(
+    "circuit", [replay("fff"), half_open(), half_open(successes=1)], ids=["open", "none", "one"]
+)
+def test_a_late_answer_to_an_old_call_or_a_given_up_probe_is_only_counted(
+    circuit: Circuit, call: Call
+) -> None:
+    for late in (call, replace(call, probe=circuit.probe - 1)):
+        counted = record(circuit, POLICY, late, after(0.5))
+        outcome = "." if call.kind is None else "f"
+        assert counted == replace(
+            circuit,
+            failures=0 if call.kind is None else circuit.failures + 1,
+            recent=circuit.recent + outcome,
+        )
+
+
+@pytest.mark.parametrize("call", [FAILED, Call(0.1, "permanent", "HTTP 401", "Check the key.")])
+def test_a_probe_that_was_given_up_cannot_open_what_later_probes_have_closed(call: Call) -> None:
+    given_up = claim(replay("fff"), POLICY, after(1))
+    closed = probed(probed(given_up, after(31), GOOD), after(32), GOOD)
+    for _ in range(2):
+        closed = record(closed, POLICY, FAILED, after(33))
+    late = record(closed, POLICY, replace(call, probe=given_up.probe), after(33))
+    assert (late.state, late.advice, late.recent) == ("closed", "", "fff")
+
+
+def test_an_answer_after_the_lease_counts_until_another_probe_has_taken_the_place() -> None:
+    first = claim(replay("fff"), POLICY, after(1))
+    answer = replace(GOOD, probe=first.probe)
+    assert record(first, POLICY, answer, after(40)).successes == 1
+    assert record(claim(first, POLICY, after(31)), POLICY, answer, after(40)).successes == 0
+
+
+@pytest.mark.parametrize(("closed_seconds", "wait"), [(0, 4.0), (59.999999, 4.0), (60, 1.0)])
+def test_the_waits_start_anew_only_after_a_minute_closed(
+    closed_seconds: float, wait: float
+) -> None:
+    again = probed(replay("fff"), after(1), FAILED)  # waits 1, then 2
+    closed = probed(probed(again, after(3), GOOD), after(3), GOOD)
+    now = after(3 + closed_seconds)
+    for _ in range(3):
+        closed = record(closed, POLICY, FAILED, now)
+    assert wait_seconds(closed, now) == wait
+
+
+@pytest.mark.parametrize(
+    ("mode", "verdict"),
+    [("forced_open", "refuse"), ("forced_closed", "pass"), ("disabled", "pass")],
+)
+@pytest.mark.parametrize("state", ["closed", "open", "half_open"])
+def test_an_operators_word_overrules_the_state(mode: Mode, verdict: str, state: State) -> None:
+    decision = decide(Circuit(state, mode, reason="Maintenance."), NOON)
+    assert (decision.verdict, decision.until) == (verdict, None)
+    assert decision.reason == ("Maintenance." if verdict == "refuse" else "")
+
+
+@pytest.mark.parametrize("mode", NOT_AUTOMATIC)
+def test_calls_move_nothing_while_an_operator_decides(mode: Mode) -> None:
+    circuit = Circuit(mode=mode, since=NOON)
+    for _ in range(12):
+        circuit = record(circuit, POLICY, Call(9.0, "permanent", "HTTP 401"), after(9))
+    assert circuit == Circuit(mode=mode, since=NOON, failures=12, recent="f" * 12)
+
+
+@pytest.mark.parametrize(
+    ("command", "mode", "state"),
+    [
+        ("open", "forced_open", "open"),
+        ("close", "forced_closed", "closed"),
+        ("reset", "automatic", "closed"),
+    ],
+)
+def test_an_order_leaves_nothing_of_before_but_the_number_of_the_probe(
+    command: Command, mode: Mode, state: State
+) -> None:
+    before = replace(half_open(1), failures=2, recent="sf", advice="Wait.", reason="HTTP 503")
+    ordered = order(before, command, "Because.", after(9))
+    assert ordered == Circuit(state, mode, since=after(9), probe=7, reason="Because.")
+
+
+def test_disabling_keeps_the_state() -> None:
+    before = replace(half_open(1), failures=2, recent="sf", advice="Wait.", reason="HTTP 503")
+    disabled = order(before, "disable", "Because.", after(9))
+    assert disabled == replace(
+        before, mode="disabled", since=after(9), reason="Because.", advice=""
+    )
+
+
+@pytest.mark.parametrize("commands", [["reset"], ["open", "reset"], ["close", "reset"]])
+def test_a_probe_of_before_a_reset_does_not_pass_for_a_later_one(
+    commands: Sequence[Command],
+) -> None:
+    circuit = half_open()
+    for command in commands:
+        circuit = order(circuit, command, "Because.", after(1))
+    for _ in range(3):
+        circuit = record(circuit, POLICY, FAILED, after(2))
+    claimed = claim(circuit, POLICY, after(3))
+    assert record(claimed, POLICY, replace(GOOD, probe=7), after(4)).successes == 0
+
+
+@pytest.mark.parametrize(
+    "circuit",
+    [Circuit(), replay("fff"), half_open(), half_open(successes=1)],
+    ids=["closed", "open", "none", "one"],
+)
+@pytest.mark.parametrize("call", [GOOD, SLOW, FAILED, Call(0.1, "permanent", "HTTP 401")])
+def test_calls_are_counted_and_nothing_more_where_circuits_are_off(
+    circuit: Circuit, call: Call
+) -> None:
+    counted = circuit
+    for _ in range(12):
+        probe = replace(call, probe=circuit.probe)
+        counted = record(counted, POLICY, probe, after(5), is_acting=False)
+    unmoved = replace(counted, failures=circuit.failures, recent=circuit.recent)
+    assert unmoved == circuit
+    assert len(counted.recent) == len(circuit.recent) + 12
+
+
+def test_a_call_keeps_what_a_failure_says() -> None:
+    until = after(60)
+    assert Call.of(None, 0.2, probe=3) == Call(0.2, probe=3)
+    assert Call.of(TransientFailure("timeout", "late"), 5.0) == Call(
+        5.0, "transient", "timeout: late"
+    )
+    assert Call.of(PermanentFailure("gone", "HTTP 402", "Pay.", until), 0.2, 4) == Call(
+        0.2, "permanent", "gone: HTTP 402", "Pay.", until=until, probe=4
+    )
+    assert Call.of(DataFailure("bad_price", "0", "$[1]"), 0.2) == Call(
+        0.2, "data", "bad_price: 0 (at $[1])"
+    )

@@ -1,0 +1,330 @@
+"""Whatever happens to a circuit, in whatever order, it does what a second account of it says.
+
+The account is written from what the circuit promises: plain values in a dict, the waits as ranges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from streaming.core.circuit import (
+    Call,
+    Circuit,
+    CircuitPolicy,
+    Command,
+    Decision,
+    claim,
+    decide,
+    order,
+    record,
+    release,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ROUNDING_SECONDS = 2e-6
+"""Of a moment to microseconds."""
+
+DEFAULTS = CircuitPolicy()
+policies = st.just(DEFAULTS) | st.builds(
+    CircuitPolicy,
+    open_after_failures=st.integers(1, 6),
+    failure_rate=st.sampled_from([0.25, 0.5, 0.8, 1.0]),
+    slow_call_rate=st.sampled_from([0.25, 0.5, 0.8, 1.0]),
+    window_calls=st.integers(1, 8),
+    min_calls=st.integers(1, 8),
+    backoff_seconds=st.sampled_from([(1.0,), (1.0, 2.0, 4.0, 8.0, 15.0), (0.5, 30.0)]),
+    jitter_fraction=st.sampled_from([0.0, 0.1, 1.0]),
+    close_after_successes=st.integers(1, 3),
+    forget_after_seconds=st.sampled_from([0.0, 10.0, 60.0]),
+)
+seconds_taken = st.sampled_from([0.1, 4.999, 5.0, 9.0])
+transients = st.builds(
+    Call,
+    seconds_taken,
+    st.sampled_from(["transient", "data"]),
+    st.just("HTTP 503"),
+    retry_after_seconds=st.sampled_from([0.0, 0.0, 3.0, 40.0]),
+)
+permanents = st.builds(
+    Call,
+    seconds_taken,
+    st.just("permanent"),
+    st.just("HTTP 401"),
+    st.just("Check the key."),
+    until=st.none() | st.sampled_from([NOON + timedelta(seconds=n) for n in (20, 120, 600)]),
+)
+successes = st.builds(Call, seconds_taken)
+calls = successes | transients | st.one_of(successes, transients, permanents)
+chances = st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1)
+acting = st.sampled_from([True] * 9 + [False])
+picks = st.integers(0, 9)
+
+
+class CircuitMachine(RuleBasedStateMachine):
+    """A circuit, the account of it, and the probes that are under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.circuit = Circuit()
+        self.policy = DEFAULTS
+        self.account: dict[str, Any] = {
+            "state": "closed",
+            "mode": "automatic",
+            "since": None,
+            "failures": 0,
+            "recent": [],
+            "opened": 0,
+            "retry_at": None,
+            "probe": 0,
+            "probe_until": None,
+            "successes": 0,
+            "advice": "",
+        }
+        self.asked: list[int] = []
+        self.leases: dict[int, datetime] = {}
+
+    @property
+    def may_be_probed(self) -> bool:
+        """Whether all that a probe has to wait for is time."""
+        circuit = self.circuit
+        return circuit.is_automatic and (
+            circuit.retry_at is not None or circuit.state == "half_open"
+        )
+
+    @initialize(policy=policies)
+    def start(self, policy: CircuitPolicy) -> None:
+        self.policy = policy
+
+    @rule(seconds=st.sampled_from([0.000001, 0.4, 1.0, 5.0, 29.0, 61.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @precondition(lambda self: decide(self.circuit, self.now).until is not None)
+    @rule(is_early=st.booleans())
+    def the_time_comes(self, is_early: bool) -> None:
+        until = decide(self.circuit, self.now).until
+        assert until is not None
+        assert until > self.now
+        self.now = until - timedelta(microseconds=is_early)
+
+    @precondition(lambda self: self.may_be_probed)
+    @rule()
+    def a_probe_begins(self) -> None:
+        """As soon as it may; one that was under way before is given up."""
+        self.now = decide(self.circuit, self.now).until or self.now
+        assert decide(self.circuit, self.now) == Decision("probe")
+        self._claim()
+
+    @rule()
+    def somebody_asks(self) -> None:
+        decision = decide(self.circuit, self.now)
+        assert (decision.verdict, decision.until) == self._expected_decision()
+        if decision == Decision("probe"):
+            self._claim()
+
+    @rule(call=calls, chance=chances, is_acting=acting)
+    def a_call_ends(self, call: Call, chance: float, is_acting: bool) -> None:
+        self._record(call, chance, is_acting)
+
+    @rule(call=transients, chance=chances, times=st.integers(2, 4))
+    def calls_fail_in_a_row(self, call: Call, chance: float, times: int) -> None:
+        for _ in range(times):
+            self._record(call, chance, is_acting=True)
+
+    @precondition(lambda self: self.asked)
+    @rule(call=calls, chance=chances, is_acting=acting, pick=picks)
+    def a_probe_ends(self, call: Call, chance: float, is_acting: bool, pick: int) -> None:
+        number = self._ended(pick)
+        self._record(replace(call, probe=number), chance, is_acting)
+
+    @precondition(lambda self: self.asked and self.circuit.state == "closed")
+    @rule(call=permanents, chance=chances, pick=picks)
+    def a_probe_ends_after_it_is_closed(self, call: Call, chance: float, pick: int) -> None:
+        number = self._ended(pick)
+        self._record(replace(call, probe=number), chance, is_acting=True)
+
+    @precondition(lambda self: self.asked)
+    @rule(seconds=seconds_taken, chance=chances)
+    def the_newest_probe_succeeds(self, seconds: float, chance: float) -> None:
+        number = self._ended(-1)
+        self._record(Call(seconds, probe=number), chance, is_acting=True)
+
+    @precondition(lambda self: self.may_be_probed)
+    @rule(seconds=seconds_taken)
+    def it_recovers(self, seconds: float) -> None:
+        for _ in range(self.policy.close_after_successes - self.circuit.successes):
+            self.a_probe_begins()
+            self.the_newest_probe_succeeds(seconds, 0.5)
+            self.it_is_as_the_account_says()
+        assert self.circuit.state == "closed"
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=picks)
+    def a_probe_is_not_made(self, pick: int) -> None:
+        number = self._ended(pick)
+        self.circuit = release(self.circuit, number)
+        if number == self.account["probe"]:
+            self.account["probe_until"] = None
+
+    @precondition(lambda self: self.circuit.state != "closed" or not self.circuit.is_automatic)
+    @rule()
+    def an_operator_resets_it(self) -> None:
+        self._order("reset")
+
+    @rule(command=st.sampled_from([*get_args(Command), "reset", "reset", "reset"]))
+    def an_operator_commands(self, command: Command) -> None:
+        self._order(command)
+
+    @invariant()
+    def it_is_as_the_account_says(self) -> None:
+        account, circuit = self.account, self.circuit
+        for name in account.keys() - {"recent", "opened"}:
+            assert getattr(circuit, name) == account[name], name
+        assert circuit.recent == "".join(account["recent"])
+        last = len(self.policy.backoff_seconds) - 1
+        assert min(circuit.step, last) == min(account["opened"], last)
+
+    @invariant()
+    def it_makes_sense_by_itself(self) -> None:
+        circuit = self.circuit
+        assert circuit.probe_until is None or circuit.state == "half_open"
+        assert circuit.retry_at is None or circuit.state == "open"
+        assert len(circuit.recent) <= self.policy.window_calls
+        assert circuit.successes < self.policy.close_after_successes
+        assert circuit.successes == 0 or circuit.state == "half_open"
+        assert circuit.reason or circuit.since is None
+        # Nobody is left waiting for nothing: who is refused learns until when, or what to do.
+        decision = decide(circuit, self.now)
+        if decision.verdict == "refuse":
+            assert decision.until or circuit.advice or circuit.mode == "forced_open"
+            assert decision.reason
+
+    def _order(self, command: Command) -> None:
+        self.circuit = order(self.circuit, command, "Because.", self.now)
+        account = self.account
+        account.update(since=self.now, advice="")
+        if command == "disable":
+            account["mode"] = "disabled"
+            return
+        modes = {"open": "forced_open", "close": "forced_closed", "reset": "automatic"}
+        account.update(
+            mode=modes[command],
+            state="open" if command == "open" else "closed",
+            failures=0,
+            recent=[],
+            opened=0,
+            retry_at=None,
+            probe_until=None,
+            successes=0,
+        )
+        self.leases.clear()
+
+    def _ended(self, pick: int) -> int:
+        number = self.asked.pop(pick % len(self.asked))
+        self.leases.pop(number, None)
+        return number
+
+    def _claim(self) -> None:
+        assert all(until <= self.now for until in self.leases.values())
+        self.circuit = claim(self.circuit, self.policy, self.now)
+        account = self.account
+        if account["state"] == "open":
+            account.update(state="half_open", since=self.now, successes=0, retry_at=None)
+        account["probe"] += 1
+        lease = timedelta(seconds=self.policy.probe_lease_seconds)
+        account["probe_until"] = self.leases[account["probe"]] = self.now + lease
+        self.asked.append(account["probe"])
+
+    def _expected_decision(self) -> tuple[str, datetime | None]:
+        account = self.account
+        if account["mode"] != "automatic":
+            return ("refuse" if account["mode"] == "forced_open" else "pass"), None
+        if account["state"] == "closed":
+            return "pass", None
+        if account["state"] == "open" and account["retry_at"] is None:
+            return "refuse", None
+        until = account["retry_at"] or account["probe_until"]
+        is_time = until is None or self.now >= until
+        return ("probe", None) if is_time else ("refuse", until)
+
+    def _record(self, call: Call, chance: float, is_acting: bool) -> None:
+        self.circuit = record(
+            self.circuit, self.policy, call, self.now, chance=chance, is_acting=is_acting
+        )
+        account, has_failed = self.account, call.kind is not None
+        account["failures"] = account["failures"] + 1 if has_failed else 0
+        answer = "s" if call.seconds >= self.policy.slow_call_seconds else "."
+        account["recent"] += "f" if has_failed else answer
+        del account["recent"][: -self.policy.window_calls]
+        if not is_acting or account["mode"] != "automatic":
+            return
+        if account["state"] == "closed" and call.probe is None and self._is_too_much(call):
+            has_rested = account["since"] is None or self.now >= account["since"] + timedelta(
+                seconds=self.policy.forget_after_seconds
+            )
+            self._expect_open(call, chance, 0 if has_rested else account["opened"])
+        elif account["state"] == "half_open" and call.probe == account["probe"]:
+            self._expect_after_probe(call, chance)
+
+    def _is_too_much(self, call: Call) -> bool:
+        account, policy = self.account, self.policy
+        if call.kind == "permanent":
+            return True
+        failed, slow = (account["recent"].count(kind) for kind in "fs")
+        calls = len(account["recent"])
+        has_enough = calls >= policy.min_calls or calls == policy.window_calls
+        if call.kind is not None and (
+            account["failures"] >= policy.open_after_failures
+            or (has_enough and failed / calls >= policy.failure_rate)
+        ):
+            return True
+        return has_enough and slow / calls >= policy.slow_call_rate
+
+    def _expect_after_probe(self, call: Call, chance: float) -> None:
+        account = self.account
+        account["probe_until"] = None
+        if call.kind is not None:
+            self._expect_open(call, chance, account["opened"])
+            return
+        account["successes"] += 1
+        if account["successes"] == self.policy.close_after_successes:
+            account.update(state="closed", since=self.now, recent=[], successes=0, advice="")
+
+    def _expect_open(self, call: Call, chance: float, opened: int) -> None:
+        account = self.account
+        account.update(state="open", since=self.now, successes=0, advice=call.advice)
+        account["opened"] = opened
+        if call.kind == "permanent":
+            account["retry_at"] = call.until
+            return
+        account["opened"] += 1
+        waits = self.policy.backoff_seconds
+        usual = waits[opened] if opened < len(waits) else waits[-1]
+        least, most = (usual * (1 + sign * self.policy.jitter_fraction) for sign in (-1, 1))
+        assert self.circuit.retry_at is not None
+        waited = (self.circuit.retry_at - self.now).total_seconds()
+        assert waited >= call.retry_after_seconds - ROUNDING_SECONDS
+        exact = max(least + chance * (most - least), call.retry_after_seconds)
+        assert abs(waited - exact) <= ROUNDING_SECONDS
+        account["retry_at"] = self.circuit.retry_at
+
+
+def test_a_circuit_does_what_a_second_account_of_it_says() -> None:
+    run_state_machine_as_test(
+        CircuitMachine,
+        settings=settings(max_examples=200, stateful_step_count=60, deadline=None),
+    )
