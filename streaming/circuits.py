@@ -102,7 +102,8 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
             call,
             now,
             chance=chance,
-            is_acting=config.circuits_enabled,
+            # What was asked before the circuit last opened says nothing about now.
+            is_acting=config.circuits_enabled and admission.generation == row.provider.generation,
         )
         _save(row, after, now)
     return after
@@ -141,6 +142,7 @@ def order(
 def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
     """The policy of one circuit: the configured one, where its row does not say otherwise."""
     own = {name: getattr(row, name) for name in _POLICY_FIELDS}
+    own["backoff_seconds"] = row.backoff_seconds and tuple(row.backoff_seconds)
     policy = replace(config.circuit, **{k: v for k, v in own.items() if v is not None})
     # No lease ends while its probe may still be under way.
     longest = config.fetch.total_timeout_seconds + INGEST_SECONDS

@@ -127,7 +127,7 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
 
     @admin.action(description="Disable: only count …", permissions=["change"])
     def disable(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
-        """Let every call pass and keep the state to return to."""
+        """Let every call pass, and only count."""
         return self._order(request, circuits, "disable", "Disable")
 
     @admin.action(description="Reset: closed and automatic …", permissions=["change"])

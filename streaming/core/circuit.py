@@ -35,7 +35,8 @@ class CircuitPolicy:
 
     Attributes:
         open_after_failures: failures in a row that open it.
-        failure_rate: the part of the latest calls that failed, at or above which it opens.
+        failure_rate: the part of the latest calls that failed, at or above which a failure opens
+            it.
         slow_call_rate: the part of the latest calls that were slow, at or above which it opens.
         slow_call_seconds: an answer that takes this long is slow.
         window_calls: how many of the latest calls the two rates are of.
@@ -44,7 +45,8 @@ class CircuitPolicy:
         jitter_fraction: each wait varies by up to this part of it, either way.
         close_after_successes: probes in a row that have to succeed.
         forget_after_seconds: once it has been closed for this long, the waits start anew.
-        probe_lease_seconds: a probe of which nothing was heard for this long is given up.
+        probe_lease_seconds: a probe of which nothing was heard for this long may be followed by
+            another.
     """
 
     open_after_failures: int = 3
@@ -70,7 +72,7 @@ class Circuit:
         since: when state and mode became what they are; None before the first change.
         failures: failures in a row.
         recent: the latest calls, newest last: ``.`` good, ``s`` slow, ``f`` failed.
-        step: index into the policy's waits for the next time that it opens.
+        step: how often it has opened since the waits began anew: the index of the next one.
         retry_at: while open, the earliest time of a probe; None when a person has to act first.
         probe: number of the newest probe.
         probe_until: when that probe's lease ends; None when none is under way.
@@ -238,7 +240,8 @@ def record(
         return counted
     if circuit.state == "closed" and call.probe is None:
         return _after_call(counted, policy, call, now, chance)
-    if circuit.state == "half_open" and call.probe == circuit.probe:
+    is_its_probe = call.probe == circuit.probe and circuit.probe_until is not None
+    if circuit.state == "half_open" and is_its_probe:
         return _after_probe(counted, policy, call, now, chance)
     return counted
 
@@ -246,8 +249,8 @@ def record(
 def order(circuit: Circuit, command: Command, reason: str, now: datetime) -> Circuit:
     """The circuit after an operator's command.
 
-    ``open`` and ``close`` hold until another command; ``disable`` keeps the state to return to
-    and lets every call pass; ``reset`` begins anew.
+    ``open`` and ``close`` hold until another command; ``disable`` lets every call pass and leaves
+    what is known as it is; ``reset`` begins anew.
     """
     return replace(_ORDERS[command](circuit), since=now, reason=reason, advice="")
 

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             ("open", "refuse every call and take the provider's prices off the board"),
             ("close", "let every call pass, whatever comes of it"),
             ("reset", "begin anew: closed, and decided by the calls"),
-            ("disable", "let every call pass and keep the state to return to"),
+            ("disable", "let every call pass, and only count"),
         ):
             action = actions.add_parser(name, help=words)
             action.add_argument("key", metavar="PROVIDER")
