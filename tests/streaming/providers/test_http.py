@@ -24,8 +24,9 @@ from streaming.core.failures import (
     ProviderFailure,
     TransientFailure,
 )
+from streaming.exchange import USER_AGENT
 from streaming.providers.base import Authorisation, Request, Response, Secret
-from streaming.providers.http import USER_AGENT, fetch
+from streaming.providers.http import fetch
 from tests.streaming.providers.conftest import WireServer
 
 KEY = "5ecre7c0ffee5ecre7c0ffee5ecre7c0"
