@@ -73,6 +73,7 @@ class CeleryConfig:
         task_hard_limit_seconds: a task's process is killed after this long.
         io_threads: polls and deliveries that run side by side.
         value_processes: processes that coalesce and value, major moves aside.
+        max_message_bytes: a message larger than this is not run.
     """
 
     visibility_timeout_seconds: int = 25
@@ -81,6 +82,33 @@ class CeleryConfig:
     task_hard_limit_seconds: int = 20
     io_threads: int = 8
     value_processes: int = 1
+    max_message_bytes: int = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersConfig:
+    """Work that failed for good; `dead_letters_enabled` switches it off.
+
+    Attributes:
+        max_rows: letters that are kept; the least recently seen goes first.
+        max_deliveries: a message that so often came to no end, because its worker died over it, is
+            not run again.
+        max_payload_bytes: of a provider's answer that could not be read, what is kept.
+        spool_letters: letters that wait in Redis while PostgreSQL is away, at most.
+        spool_bytes: size of the file in which letters wait while both are away, at most.
+        store_seconds: between two looks for letters that wait.
+        replay_per_second: replays that are sent in a second, at most.
+        replay_timeout_seconds: a replay not heard of for this long has been lost.
+    """
+
+    max_rows: int = 1_000
+    max_deliveries: int = 3
+    max_payload_bytes: int = 65_536
+    spool_letters: int = 10_000
+    spool_bytes: int = 67_108_864
+    store_seconds: float = 5.0
+    replay_per_second: int = 10
+    replay_timeout_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +121,8 @@ class RetentionConfig:
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
         task_result_days: results of tasks that keep one.
+        dead_letter_occurrence_days: how long a failure that was counted is not counted again.
+        dead_letter_action_days: what was done about dead letters, and how many were evicted.
     """
 
     poll_run_days: int = 7
@@ -100,6 +130,8 @@ class RetentionConfig:
     line_change_days: int = 365
     closed_edge_days: int = 365
     task_result_days: int = 7
+    dead_letter_occurrence_days: int = 2
+    dead_letter_action_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +182,7 @@ class Config:
             by default a private one is started.
         redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
             one is started.
+        dead_letters_enabled: whether work that failed for good is kept.
         movement: what a major move is.
         coalesce: micro-batching and debounce.
         valuation: how quotes become fair prices and edges.
@@ -157,6 +190,7 @@ class Config:
         poll: when providers are polled.
         sweep: the sweeper.
         celery: workers and their time limits.
+        dead_letters: work that failed for good.
         retention: how long rows are kept.
         log: what is logged, and how.
         web: where the HTTP servers listen.
@@ -171,6 +205,7 @@ class Config:
     redis_url: str | None = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
     )
+    dead_letters_enabled: bool = True
     movement: MovementPolicy = field(default_factory=MovementPolicy)
     coalesce: CoalescePolicy = field(default_factory=CoalescePolicy)
     valuation: ValuationPolicy = field(default_factory=ValuationPolicy)
@@ -178,6 +213,7 @@ class Config:
     poll: PollConfig = field(default_factory=PollConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     celery: CeleryConfig = field(default_factory=CeleryConfig)
+    dead_letters: DeadLettersConfig = field(default_factory=DeadLettersConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     log: LogConfig = field(default_factory=LogConfig)
     web: WebConfig = field(default_factory=WebConfig)

@@ -1,5 +1,26 @@
 """What the stream did, and the state it keeps about those it talks to."""
 
+from streaming.models.deadletter import (
+    ActionKind,
+    ActionOutcome,
+    DeadLetter,
+    DeadLetterAction,
+    DeadLetterEviction,
+    DeadLetterOccurrence,
+    LetterKind,
+    LetterStatus,
+)
 from streaming.models.poll import PollOutcome, PollRun
 
-__all__ = ["PollOutcome", "PollRun"]
+__all__ = [
+    "ActionKind",
+    "ActionOutcome",
+    "DeadLetter",
+    "DeadLetterAction",
+    "DeadLetterEviction",
+    "DeadLetterOccurrence",
+    "LetterKind",
+    "LetterStatus",
+    "PollOutcome",
+    "PollRun",
+]
