@@ -19,6 +19,7 @@ from betting.environment import ConfigError, Variable, build, did_you_mean, read
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.movement import MovementPolicy
+from streaming.core.suppression import SuppressionPolicy
 from valuation.policy import ValuationPolicy
 
 PREFIX = "HARDLINE_"
@@ -60,6 +61,26 @@ class SweepConfig:
     interval_seconds: float = 1.0
     dirty_after_ms: int = 2_000
     max_markets: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class BusConfig:
+    """The event bus and its deliveries.
+
+    Attributes:
+        route_cache_ms: how long a process may go on without a subscriber that was added or changed.
+        message_events: events in one delivery, at most.
+        connect_timeout_seconds: name lookup, TCP connection and TLS handshake of a webhook.
+        total_timeout_seconds: a whole delivery, to a webhook or by a handler.
+        allow_private_networks: whether webhooks may lead to addresses that are not on the public
+            internet: one's own machine, private networks, metadata services.
+    """
+
+    route_cache_ms: int = 1_000
+    message_events: int = 100
+    connect_timeout_seconds: float = 2.0
+    total_timeout_seconds: float = 5.0
+    allow_private_networks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,7 @@ class RetentionConfig:
 
     Attributes:
         poll_run_days: one row a poll.
+        delivery_run_days: one row a delivery; within this time none that arrived is made again.
         recompute_run_days: one row a batch of recomputes.
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
@@ -126,6 +148,7 @@ class RetentionConfig:
     """
 
     poll_run_days: int = 7
+    delivery_run_days: int = 7
     recompute_run_days: int = 7
     line_change_days: int = 365
     closed_edge_days: int = 365
@@ -189,6 +212,8 @@ class Config:
         fetch: deadlines and bounds of a poll's HTTP request.
         poll: when providers are polled.
         sweep: the sweeper.
+        bus: the event bus and its deliveries.
+        suppression: when a failing subscriber is left alone.
         celery: workers and their time limits.
         dead_letters: work that failed for good.
         retention: how long rows are kept.
@@ -212,6 +237,8 @@ class Config:
     fetch: FetchPolicy = field(default_factory=FetchPolicy)
     poll: PollConfig = field(default_factory=PollConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    bus: BusConfig = field(default_factory=BusConfig)
+    suppression: SuppressionPolicy = field(default_factory=SuppressionPolicy)
     celery: CeleryConfig = field(default_factory=CeleryConfig)
     dead_letters: DeadLettersConfig = field(default_factory=DeadLettersConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)

@@ -119,7 +119,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 
 CELERY_TASK_QUEUES = [
     Queue(name, Exchange(name), routing_key=name)
-    for name in ("poll", "coalesce", "valuation", "major")
+    for name in ("poll", "coalesce", "valuation", "major", "deliver")
 ]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "coalesce"
@@ -129,6 +129,7 @@ CELERY_TASK_ROUTES = {
     "streaming.coalesce_line_changes": {"queue": "coalesce"},
     "streaming.sweep": {"queue": "coalesce"},
     "streaming.prune": {"queue": "poll"},
+    "streaming.deliver": {"queue": "deliver"},
     "valuation.recompute_markets": {"queue": "valuation"},
 }
 CELERY_TASK_IGNORE_RESULT = True

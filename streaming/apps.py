@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class StreamingConfig(AppConfig):
@@ -10,3 +11,7 @@ class StreamingConfig(AppConfig):
 
     name = "streaming"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Find the handlers: every process that publishes has to know who wants what."""
+        autodiscover_modules("subscribers")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -29,13 +30,19 @@ class MarketChange:
 
     Attributes:
         market_id: the market, whose version rose by one.
+        version: the version it rose to.
+        provider_id: whose answer it was.
         changes: line changes, at least 1, unless the feed was merely heard again after silence.
         is_major: whether its valuation must not wait.
+        movement: the largest relative price change among the major ones; None without any.
     """
 
     market_id: int
+    version: int
+    provider_id: int
     changes: int
     is_major: bool
+    movement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ def _ingest(provider_id: int, snapshot: Snapshot, policy: MovementPolicy) -> Ing
             **_policy_parameters(policy),
         }
         rows = fetch_all(_APPLY, parameters)
-    return _result(rows)
+    return _result(provider_id, rows)
 
 
 def _hear(provider_id: int, key: str, received_at: datetime) -> tuple[int, bool] | None:
@@ -136,12 +143,14 @@ _KINDS = [
 ]
 
 
-def _result(rows: list[tuple[int, bool, int, int, int, int, int, int]]) -> IngestResult:
+def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
     markets = []
-    for market_id, is_major, *by_kind in rows:
+    for market_id, version, is_major, movement, *by_kind in rows:
         counts.update(dict(zip(_KINDS, by_kind, strict=True)))
-        markets.append(MarketChange(market_id, sum(by_kind), is_major))
+        markets.append(
+            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, movement)
+        )
     return IngestResult(counts=+counts, markets=tuple(markets))
 
 
@@ -293,6 +302,7 @@ change AS (
 ),
 classified AS MATERIALIZED (
     SELECT quote_id, market_id, kind, old_price, new_price, old_point, new_point, source_at,
+           abs(new_price - old_price) / old_price AS movement,
            CASE WHEN kind IN ('suspended', 'resumed')
                   OR abs(new_point - old_point) >= %(major_point_move)s
                   OR abs(new_price - old_price) / old_price > %(major_price_move)s
@@ -305,8 +315,8 @@ history AS (
         (quote_id, market_id, kind, old_price, new_price, old_point, new_point, movement,
          classification, source_at, received_at)
     SELECT quote_id, market_id, kind,
-           old_price, new_price, old_point, new_point,
-           abs(new_price - old_price) / old_price, classification, source_at, %(received_at)s
+           old_price, new_price, old_point, new_point, movement, classification, source_at,
+           %(received_at)s
     FROM classified
 ),
 
@@ -317,6 +327,7 @@ heard AS (
 touched AS MATERIALIZED (
     SELECT market_id,
            COALESCE(bool_or(classification = 'major'), false) AS is_major,
+           max(movement) FILTER (WHERE classification = 'major') AS movement,
            count(*) FILTER (WHERE kind = 'opened') AS opened,
            count(*) FILTER (WHERE kind = 'price') AS price,
            count(*) FILTER (WHERE kind = 'point') AS point,
@@ -324,11 +335,11 @@ touched AS MATERIALIZED (
            count(*) FILTER (WHERE kind = 'resumed') AS resumed,
            count(*) FILTER (WHERE kind = 'ended') AS ended
     FROM (
-        SELECT market_id, kind, classification FROM classified
+        SELECT market_id, kind, classification, movement FROM classified
         UNION ALL
-        SELECT DISTINCT market_id, NULL, NULL FROM fresh
+        SELECT DISTINCT market_id, NULL, NULL, NULL::float8 FROM fresh
         UNION ALL
-        SELECT DISTINCT market_id, NULL, NULL FROM betting_quote
+        SELECT DISTINCT market_id, NULL, NULL, NULL::float8 FROM betting_quote
         WHERE %(was_silent)s AND feed_id = %(feed)s AND status = 'active'
     ) AS reached
     GROUP BY market_id
@@ -342,5 +353,6 @@ UPDATE betting_market m
 SET version = m.version + 1, changed_at = %(received_at)s,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
 FROM locked t WHERE m.id = t.market_id
-RETURNING m.id, t.is_major, t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
+RETURNING m.id, m.version, t.is_major, t.movement,
+          t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
 """

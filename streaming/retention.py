@@ -18,6 +18,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
         table: _prune(table, column, days)
         for table, column, days in (
             ("streaming_pollrun", "started_at", config.poll_run_days),
+            ("streaming_deliveryrun", "started_at", config.delivery_run_days),
             ("valuation_recomputerun", "finished_at", config.recompute_run_days),
             ("betting_linechange", "recorded_at", config.line_change_days),
             ("valuation_edge", "closed_at", config.closed_edge_days),

@@ -4,6 +4,8 @@
                                      └─ the rest ─▶ buffer ─▶ coalesce ──▶ recompute_markets
     sweep ─▶ whatever of that was lost ──────────────────────────────────▶ recompute_markets
 
+    major moves, edges that opened or closed ─▶ bus ─▶ deliver, once for each subscriber
+
 A task parses its arguments, calls one service and enqueues what that returned. Any message here
 may be lost, late, delivered twice or out of order: the markets' versions say what is left to do.
 """
@@ -11,17 +13,23 @@ may be lost, late, delivered twice or out of order: the markets' versions say wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from betting.config import get_config
-from streaming import buffer
+from streaming import buffer, bus, delivery
+from streaming.announce import major_moves
 from streaming.buffer import Flush
+from streaming.delivery import Delivery, Fate
 from streaming.ingest import MarketChange
 from streaming.poll import claim_due_providers, poll
 from streaming.retention import prune_old_rows
 from streaming.sweep import mark_silent_feeds, stale_markets
 from valuation.tasks import send_recomputes
+
+PROBE_WAIT_SECONDS = 1.0
+"""How long a delivery waits for the probe that another one is."""
 
 
 @shared_task(name="streaming.tick")
@@ -47,7 +55,11 @@ def poll_provider(provider_id: int) -> None:
 
 
 def send_changes(changes: Iterable[MarketChange]) -> None:
-    """Send on what an ingest committed: major moves at once, the rest by way of the buffer."""
+    """Send on what an ingest committed: major moves at once, the rest by way of the buffer.
+
+    Whoever wants to know of the major moves is told last: nobody's news delays a valuation.
+    """
+    changes = list(changes)
     policy = get_config().coalesce
     major, minor = [], {}
     for change in changes:
@@ -59,6 +71,23 @@ def send_changes(changes: Iterable[MarketChange]) -> None:
     for shard, flush in buffer.push(minor, policy).items():
         wait_ms = policy.batch_ms if flush is Flush.LATER else 0
         coalesce_line_changes.apply_async((shard,), countdown=wait_ms / 1000)
+    if major and bus.is_wanted("line.major"):
+        bus.publish(major_moves(changes))
+
+
+@shared_task(name="streaming.deliver", bind=True, max_retries=None)
+def deliver(
+    self: Task[Any, Any], subscriber: str, delivery_id: str, events: list[dict[str, Any]]
+) -> None:
+    """Take events to one subscriber, or put them aside for a replay.
+
+    Idempotent by `delivery_id`: a delivery that a `DeliveryRun` says has arrived is not made again.
+    One that is cut off before that is, and the receiver tells by the id. It comes again while
+    another one probes its subscriber, which a probe's lease bounds.
+    """
+    fate = delivery.deliver(Delivery(subscriber, delivery_id, events), get_config())
+    if fate is Fate.WAITING:
+        raise self.retry(countdown=PROBE_WAIT_SECONDS)
 
 
 @shared_task(name="streaming.coalesce_line_changes")

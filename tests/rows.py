@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from betting.models import (
     Bookmaker,
@@ -23,7 +24,15 @@ from betting.models import (
     Side,
     Sport,
 )
-from streaming.models import PollOutcome, PollRun
+from streaming.models import (
+    DeliveryOutcome,
+    DeliveryRun,
+    PollOutcome,
+    PollRun,
+    SubscriberRecord,
+    WebhookSubscriber,
+)
+from streaming.webhooks import subscribe
 from valuation.models import CloseReason, Edge, FairPrice, FairPriceState, RecomputeRun
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -162,6 +171,23 @@ def close(edge: Edge) -> Edge:
 def make_poll_run(provider: Provider, **fields: Any) -> PollRun:
     values = {"feed": "/v4/sports/x/odds", "outcome": PollOutcome.OK, "duration_ms": 12.5}
     return PollRun.objects.create(provider=provider, **{**values, **fields})
+
+
+def make_webhook(**fields: Any) -> WebhookSubscriber:
+    """A webhook that has a record; nobody listens at its address."""
+    values = {"name": _next("webhook"), "url": "http://127.0.0.1:9/events"}
+    webhook = WebhookSubscriber(**{**values, **fields})
+    subscribe(webhook)
+    SubscriberRecord.objects.create(subscriber=webhook.key)
+    return webhook
+
+
+def make_delivery_run(subscriber: str, **fields: Any) -> DeliveryRun:
+    values = {"delivery_id": uuid4(), "started_at": NOON, "events": 3, "duration_ms": 8.5}
+    outcome = DeliveryOutcome.DELIVERED
+    return DeliveryRun.objects.create(
+        **{"subscriber": subscriber, "outcome": outcome, **values, **fields}
+    )
 
 
 def make_recompute_run(**fields: Any) -> RecomputeRun:

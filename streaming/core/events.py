@@ -215,7 +215,7 @@ def type_of(event: Event) -> str:
 
 def to_message(events: Sequence[Event]) -> list[dict[str, Any]]:
     """The events as JSON values, for a message or a webhook's body."""
-    rows: list[dict[str, Any]] = msgspec.to_builtins(events)
+    rows: list[dict[str, Any]] = msgspec.to_builtins(list(events))
     return rows
 
 

@@ -97,10 +97,18 @@ class Outcome:
 
 
 class Decision(Enum):
-    """What to do with a delivery."""
+    """What to do with a delivery.
+
+    Attributes:
+        DELIVER: make it.
+        PROBE: make it, if nobody else is the first to claim it as the probe.
+        WAIT: a probe is under way, and soon says which of the two it will be.
+        HOLD: put it aside.
+    """
 
     DELIVER = "deliver"
     PROBE = "probe"
+    WAIT = "wait"
     HOLD = "hold"
 
 
@@ -118,7 +126,7 @@ def decide(state: SubscriberState, now: datetime) -> Decision:
     if now < state.suppressed_until:
         return Decision.HOLD
     is_probed = state.probe_until is not None and now < state.probe_until
-    return Decision.HOLD if is_probed else Decision.PROBE
+    return Decision.WAIT if is_probed else Decision.PROBE
 
 
 def record(

@@ -11,6 +11,12 @@ from streaming.models.deadletter import (
     LetterStatus,
 )
 from streaming.models.poll import PollOutcome, PollRun
+from streaming.models.subscriber import (
+    DeliveryOutcome,
+    DeliveryRun,
+    SubscriberRecord,
+    WebhookSubscriber,
+)
 
 __all__ = [
     "ActionKind",
@@ -19,8 +25,12 @@ __all__ = [
     "DeadLetterAction",
     "DeadLetterEviction",
     "DeadLetterOccurrence",
+    "DeliveryOutcome",
+    "DeliveryRun",
     "LetterKind",
     "LetterStatus",
     "PollOutcome",
     "PollRun",
+    "SubscriberRecord",
+    "WebhookSubscriber",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from django.db import connection
 
 from betting.config import Config
 from betting.embedded import redis_url
-from betting.supervisor import Supervisor
+from betting.supervisor import Program, Supervisor
 from streaming.running.processes import value_workers
 from streaming.running.session import workers_answer
 
@@ -27,22 +28,17 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def valuers(
-    servers: Config,
-    redis: object,  # noqa: ARG001 - asks for a fixture
-    transactional_db: None,  # noqa: ARG001 - the workers must see what is committed
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@contextmanager
+def running(
+    programs: list[Program], servers: Config, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Supervisor]:
-    """The coalescing, valuing and major workers, on the tests' database."""
+    """Workers on the tests' database and Redis."""
     settings = connection.settings_dict
     host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
     address = f"{host}:{settings['PORT']}/{settings['NAME']}"
     monkeypatch.setenv("DATABASE_URL", f"postgresql://{user}@{address}")
     monkeypatch.setenv("REDIS_URL", redis_url(servers))
-    programs = value_workers(servers)
-    supervisor = Supervisor([programs], tmp_path / "logs")
+    supervisor = Supervisor([programs], logs)
     supervisor.start()
     nodes = [
         argument
@@ -55,3 +51,16 @@ def valuers(
         yield supervisor
     finally:
         supervisor.stop()
+
+
+@pytest.fixture
+def valuers(
+    servers: Config,
+    redis: object,  # noqa: ARG001 - asks for a fixture
+    transactional_db: None,  # noqa: ARG001 - the workers must see what is committed
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Supervisor]:
+    """The coalescing, valuing and major workers, on the tests' database."""
+    with running(value_workers(servers), servers, tmp_path / "logs", monkeypatch) as supervisor:
+        yield supervisor

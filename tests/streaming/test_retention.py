@@ -14,10 +14,11 @@ from betting.config import RetentionConfig
 from betting.models import LineChange, Quote
 from betting.sql import fetch_all
 from streaming import retention
-from streaming.models import PollRun
+from streaming.models import DeliveryRun, PollRun
 from streaming.retention import prune_old_rows
 from tests.rows import (
     make_change,
+    make_delivery_run,
     make_edge,
     make_event,
     make_feed,
@@ -32,6 +33,7 @@ from valuation.models import CloseReason, Edge, RecomputeRun
 
 CONFIG = RetentionConfig(
     poll_run_days=3,
+    delivery_run_days=4,
     recompute_run_days=5,
     line_change_days=7,
     closed_edge_days=11,
@@ -39,6 +41,7 @@ CONFIG = RetentionConfig(
 )
 DAYS = {
     "streaming_pollrun": 3,
+    "streaming_deliveryrun": 4,
     "valuation_recomputerun": 5,
     "betting_linechange": 7,
     "valuation_edge": 11,
@@ -61,6 +64,10 @@ def poll_run(at: datetime) -> Model:
     return make_poll_run(make_provider(), started_at=at)
 
 
+def delivery_run(at: datetime) -> Model:
+    return make_delivery_run("webhook:mine", started_at=at)
+
+
 def recompute_run(at: datetime) -> Model:
     return make_recompute_run(finished_at=at)
 
@@ -81,6 +88,7 @@ def task_result(at: datetime) -> Model:
 
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
+    (DeliveryRun, delivery_run),
     (RecomputeRun, recompute_run),
     (LineChange, line_change),
     (Edge, closed_edge),

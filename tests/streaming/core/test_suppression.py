@@ -79,7 +79,7 @@ def test_a_probe_that_never_ends_gives_way_to_another_once_its_lease_is_over() -
     due = suppressed.suppressed_until
     assert due is not None
     probed = replace(suppressed, probe_until=due + timedelta(seconds=10))
-    assert decide(probed, due) is Decision.HOLD
+    assert decide(probed, due) is Decision.WAIT
     assert decide(probed, due + timedelta(seconds=10)) is Decision.PROBE
 
 
@@ -153,8 +153,8 @@ class Subscribed(RuleBasedStateMachine):
         if decision is Decision.PROBE:
             self.state = replace(self.state, probe_until=self.now + timedelta(seconds=10))
             # Claimed: whoever asks next, at the same moment, does not get it.
-            assert decide(self.state, self.now) is Decision.HOLD
-        if decision is not Decision.HOLD:
+            assert decide(self.state, self.now) is Decision.WAIT
+        if decision in {Decision.DELIVER, Decision.PROBE}:
             self.under_way += 1
 
     @precondition(lambda self: self.under_way)
