@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms.models import model_to_dict
-from rich.console import Console
-from rich.table import Table
 
 from betting.models import Provider
+from streaming.management.tables import write_table
 from streaming.models import PollRun
 
 POLLS_SHOWN = 10
-WIDTH_OF_A_PIPE = 200
-"""Columns where there is no terminal to ask: wide enough to cut nothing that matters."""
-
 _POLL_FIELDS = (
     "started_at", "feed", "outcome", "http_status", "duration_ms", "quotes_seen", "changes",
     "quota_remaining", "failure_kind", "failure_code", "failure_message", "failure_advice",
@@ -43,7 +39,7 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
             ],
         )
         return
-    _write_table(
+    write_table(
         out,
         ("provider", "adapter", "enabled", "every", "sports", "last poll", "outcome", "quota left"),
         [
@@ -74,8 +70,8 @@ def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
         polled = list(runs.values(*_POLL_FIELDS))
         _write_json(out, {**_fields(provider), "feeds": heard, "polls": polled})
         return
-    _write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
-    _write_table(
+    write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
+    write_table(
         out,
         ("feed", "heard", "silent since"),
         [(feed.key, _time(feed.observed_at), _time(feed.stale_since)) for feed in feeds],
@@ -85,7 +81,7 @@ def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
 
 def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
     """One line a request, failures in full below."""
-    _write_table(
+    write_table(
         out,
         ("started", "feed", "outcome", "HTTP", "took", "quotes", "changes", "quota left"),
         [
@@ -115,14 +111,6 @@ def _fields(provider: Provider) -> dict[str, Any]:
 
 def _write_json(out: OutputWrapper, value: object) -> None:
     out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2))
-
-
-def _write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(*headers)
-    for row in rows:
-        table.add_row(*row)
-    width = None if out.isatty() else WIDTH_OF_A_PIPE
-    Console(file=cast("IO[str]", out), width=width, markup=False, highlight=False).print(table)
 
 
 def _time(moment: datetime | None) -> str:

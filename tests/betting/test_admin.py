@@ -20,12 +20,13 @@ from betting.admin import facts
 from betting.admin.facts import FactAdmin
 from betting.admin.quotes import HISTORY_SHOWN
 from betting.models import Bookmaker, ChangeKind, Provider, Sport
+from streaming.models import WebhookSubscriber
 from tests import rows
 
 pytestmark = pytest.mark.django_db
 
 OURS = ("betting", "streaming", "valuation")
-EDITABLE = {Provider, Bookmaker, User, Group}
+EDITABLE = {Provider, Bookmaker, WebhookSubscriber, User, Group}
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FACTS = [model for model in REGISTERED if model not in EDITABLE]
 
@@ -56,6 +57,7 @@ def fill(size: int) -> None:
         board = rows.make_board((1.9, 2.1), (2.0, 2.2))
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
+        rows.make_delivery_run(rows.make_webhook().key)
         TaskResult.objects.create(task_id=f"task-{number}-{board.event.pk}", task_name="poll")
         GroupResult.objects.create(group_id=f"group-{number}-{board.event.pk}")
         user = User.objects.create(username=f"user-{number}-{board.event.pk}")
