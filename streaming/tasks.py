@@ -11,13 +11,18 @@ may be lost, late, delivered twice or out of order: the markets' versions say wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from celery import shared_task
 
 from betting.config import get_config
 from streaming import buffer
 from streaming.buffer import Flush
+from streaming.deadletters import store_spooled
+from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
+from streaming.deadletters.replays import send_due_replays
 from streaming.ingest import MarketChange
+from streaming.payloads import ingest_payload
 from streaming.poll import claim_due_providers, poll
 from streaming.retention import prune_old_rows
 from streaming.sweep import mark_silent_feeds, stale_markets
@@ -93,3 +98,30 @@ def prune() -> None:
     no time limit cuts it short and no valuation waits for it.
     """
     prune_old_rows(get_config().retention)
+
+
+@shared_task(name="streaming.store_spooled_letters")
+def store_spooled_letters() -> None:
+    """Store the dead letters that waited for the database.
+
+    Idempotent by the letters' ids: one that is stored twice is stored once.
+    """
+    store_spooled(get_config())
+
+
+@shared_task(name="streaming.send_replays")
+def send_replays() -> None:
+    """Send the replays that people asked for, so many a second.
+
+    Idempotent by the actions' outcome, which claiming moves.
+    """
+    send_due_replays(get_config().dead_letters)
+
+
+@shared_task(name=REPLAY_PAYLOAD)
+def replay_payload(**payload: Any) -> None:
+    """Read an answer of a provider again that could not be read when it came.
+
+    Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
+    """
+    send_changes(ingest_payload(payload_of(payload), get_config()).markets)
