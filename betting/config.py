@@ -144,7 +144,7 @@ class RetentionConfig:
         closed_edge_days: edges, counted from when they closed.
         task_result_days: results of tasks that keep one.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
-        dead_letter_action_days: what was done about dead letters, and how many were evicted.
+        dead_letter_action_days: what was done about dead letters.
     """
 
     poll_run_days: int = 7

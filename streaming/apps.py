@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -13,5 +15,9 @@ class StreamingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Find the handlers: every process that publishes has to know who wants what."""
+        """Listen to what Celery tells about failures, once the settings are there.
+
+        And find the handlers: every process that publishes has to know who wants what.
+        """
+        import_module("streaming.deadletters.hooks").connect()
         autodiscover_modules("subscribers")

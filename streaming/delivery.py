@@ -51,11 +51,13 @@ class Delivery:
         subscriber: its key.
         id: the same whenever it is delivered again.
         events: JSON values.
+        replay: the action by which a dead letter sends it again; None for the first time.
     """
 
     subscriber: str
     id: str
     events: list[dict[str, Any]]
+    replay: int | None = None
 
 
 class Fate(Enum):
@@ -243,6 +245,7 @@ def _put_aside(delivery: Delivery, reason: str) -> None:
             task=DELIVER,
             args=[delivery.subscriber, delivery.id, delivery.events],
             queue="deliver",
+            replay=delivery.replay,
             message=f"{delivery.subscriber} missed a delivery: '{quoted}'",
         )
     )

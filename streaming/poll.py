@@ -19,6 +19,7 @@ from betting.models import Event, EventStatus, Provider
 from betting.sql import fetch_all
 from streaming import buffer
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
+from streaming.deadletters.payloads import bury_payload
 from streaming.ingest import IngestResult, ingest
 from streaming.models import PollOutcome, PollRun
 from streaming.providers.base import (
@@ -123,6 +124,7 @@ def take(conversation: Conversation, request: Request, config: Config) -> Ingest
         provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
     )
     result = IngestResult()
+    response: Response | None = None
     try:
         response = conversation.ask(request)
         if response is None:
@@ -131,7 +133,7 @@ def take(conversation: Conversation, request: Request, config: Config) -> Ingest
             result = _ingest(run, conversation, request, response, config)
     except ProviderFailure as failure:
         run.duration_ms = _since_ms(started)
-        _fail(run, failure)
+        _fail(run, failure, request, response)
     else:
         run.duration_ms = _since_ms(started)
         run.save()
@@ -186,7 +188,12 @@ def _note_quota(run: PollRun, quota: Quota) -> None:
         )
 
 
-def _fail(run: PollRun, failure: ProviderFailure) -> None:
+def _fail(
+    run: PollRun,
+    failure: ProviderFailure,
+    request: Request | None = None,
+    response: Response | None = None,
+) -> None:
     run.outcome = PollOutcome.FAILED
     run.failure_kind = failure.kind
     run.failure_code = failure.code[:64]
@@ -194,6 +201,7 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
     if isinstance(failure, PermanentFailure):
         run.failure_advice = failure.advice[:500]
     run.save()
+    bury_payload(run.provider_id, run.provider.key, failure, request, response)
     logger.warning(
         "poll failed: provider=%s feed=%s kind=%s code=%s: %s",
         run.provider.key,

@@ -23,6 +23,12 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ("betting_linechange", "recorded_at", config.line_change_days),
             ("valuation_edge", "closed_at", config.closed_edge_days),
             ("django_celery_results_taskresult", "date_done", config.task_result_days),
+            (
+                "streaming_deadletteroccurrence",
+                "seen_at",
+                config.dead_letter_occurrence_days,
+            ),
+            ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
         )
     }
 

@@ -16,13 +16,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery import Task, shared_task
+from celery.exceptions import Ignore
 
 from betting.config import get_config
 from streaming import buffer, bus, delivery
 from streaming.announce import major_moves
 from streaming.buffer import Flush
+from streaming.deadletters import store_spooled
+from streaming.deadletters.messages import replay_of
+from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
+from streaming.deadletters.replays import send_due_replays
 from streaming.delivery import Delivery, Fate
 from streaming.ingest import MarketChange
+from streaming.payloads import ingest_payload
 from streaming.poll import claim_due_providers, poll
 from streaming.retention import prune_old_rows
 from streaming.sweep import mark_silent_feeds, stale_markets
@@ -85,9 +91,12 @@ def deliver(
     One that is cut off before that is, and the receiver tells by the id. It comes again while
     another one probes its subscriber, which a probe's lease bounds.
     """
-    fate = delivery.deliver(Delivery(subscriber, delivery_id, events), get_config())
+    replay = replay_of(vars(self.request))
+    fate = delivery.deliver(Delivery(subscriber, delivery_id, events, replay), get_config())
     if fate is Fate.WAITING:
         raise self.retry(countdown=PROBE_WAIT_SECONDS)
+    if fate in {Fate.FAILED, Fate.HELD}:
+        raise Ignore  # it has its letter: neither a success to tell a replay of, nor a second one
 
 
 @shared_task(name="streaming.coalesce_line_changes")
@@ -122,3 +131,30 @@ def prune() -> None:
     no time limit cuts it short and no valuation waits for it.
     """
     prune_old_rows(get_config().retention)
+
+
+@shared_task(name="streaming.store_spooled_letters")
+def store_spooled_letters() -> None:
+    """Store the dead letters that waited for the database.
+
+    Idempotent by the letters' ids: one that is stored twice is stored once.
+    """
+    store_spooled(get_config())
+
+
+@shared_task(name="streaming.send_replays")
+def send_replays() -> None:
+    """Send the replays that people asked for, so many a second.
+
+    Idempotent by the actions' outcome, which claiming moves.
+    """
+    send_due_replays(get_config().dead_letters)
+
+
+@shared_task(name=REPLAY_PAYLOAD)
+def replay_payload(**payload: Any) -> None:
+    """Read an answer of a provider again that could not be read when it came.
+
+    Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
+    """
+    send_changes(ingest_payload(payload_of(payload), get_config()).markets)

@@ -61,14 +61,14 @@ def _keep(letter: Letter, config: Config) -> None:
 
     def to_database() -> None:
         close_old_connections()  # one that a restart of the server broke is not tried again
-        store(letter, limits.max_rows)
-        logger.error(
-            "dead letter: kind=%s task=%s id=%s exception=%s",
-            letter.kind,
-            letter.task,
-            letter.task_id,
-            letter.exception,
-        )
+        if store(letter, limits.max_rows):
+            logger.error(
+                "dead letter: kind=%s task=%s id=%s exception=%s",
+                letter.kind,
+                letter.task,
+                letter.task_id,
+                letter.exception,
+            )
 
     places: list[tuple[str, Callable[[], None]]] = [
         ("PostgreSQL", to_database),

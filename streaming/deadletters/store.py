@@ -14,7 +14,6 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Least
-from django.utils import timezone
 
 from streaming.core.letters import Letter, digest, fingerprint
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
@@ -38,7 +37,7 @@ def store(letter: Letter, max_rows: int) -> bool:
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        cursor.execute(_OCCUR, [UUID(letter.id), timezone.now()])
+        cursor.execute(_OCCUR, [UUID(letter.id), letter.kind.value])
         if not cursor.rowcount:
             return False
         if not _failed_again(letter):
@@ -99,7 +98,7 @@ def _row(letter: Letter) -> dict[str, str | int | bool | datetime | None]:
 
 
 _OCCUR = """
-INSERT INTO streaming_deadletteroccurrence (id, seen_at) VALUES (%s, %s) ON CONFLICT DO NOTHING
+INSERT INTO streaming_deadletteroccurrence ("end", kind) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
 
 # What was replayed or discarded and fails again is new again. What is being replayed stays so: the

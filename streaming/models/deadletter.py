@@ -104,17 +104,22 @@ class DeadLetter(models.Model):
 class DeadLetterOccurrence(models.Model):
     """One end of one piece of work that has been counted, so that it is not counted again."""
 
-    id = models.UUIDField(primary_key=True)
+    end = models.UUIDField(help_text="the letter's id, the same however often the end is told")
+    kind = models.CharField(max_length=12, choices=LetterKind)
     seen_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        constraints = [
+            # an end is counted once: what the insert conflicts with
+            models.UniqueConstraint(name="dead_letter_occurrence_once", fields=["end"]),
+        ]
         indexes = [
             # retention
             models.Index(name="dead_letter_occurrence_seen", fields=["seen_at"]),
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        return f"{self.kind} {self.end}"
 
 
 class DeadLetterEviction(models.Model):
