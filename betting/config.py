@@ -69,7 +69,7 @@ class BusConfig:
 
     Attributes:
         route_cache_ms: how long a process may go on without a subscriber that was added or changed.
-        message_events: events in one delivery, at most.
+        message_events: events in one delivery, at most; all of them fit into one dead letter.
         connect_timeout_seconds: name lookup, TCP connection and TLS handshake of a webhook.
         total_timeout_seconds: a whole delivery, to a webhook or by a handler.
         allow_private_networks: whether webhooks may lead to addresses that are not on the public

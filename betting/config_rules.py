@@ -50,7 +50,7 @@ LIMITS: Mapping[str, Limits] = {
     "sweep.dirty_after_ms": (1, 3_600_000),
     "sweep.max_markets": (1, 1_000_000),
     "bus.route_cache_ms": (0, 60_000),
-    "bus.message_events": (1, 1_000),
+    "bus.message_events": (1, 200),
     "bus.connect_timeout_seconds": (0.01, 600.0),
     "bus.total_timeout_seconds": (0.01, 600.0),
     "suppression.after_failures": (1, 1_000),
