@@ -1,5 +1,5 @@
 """What the stream did, for operators."""
 
-from streaming.admin import polls
+from streaming.admin import deadletters, polls
 
-__all__ = ["polls"]
+__all__ = ["deadletters", "polls"]
