@@ -133,20 +133,22 @@ def prune() -> None:
     prune_old_rows(get_config().retention)
 
 
-@shared_task(name="streaming.store_spooled_letters")
+@shared_task(name="streaming.store_spooled_letters", acks_late=False)
 def store_spooled_letters() -> None:
     """Store the dead letters that waited for the database.
 
-    Idempotent by the letters' ids: one that is stored twice is stored once.
+    Idempotent by the letters' ids: one that is stored twice is stored once. Acknowledged early, as
+    `prune` is: many letters take a while.
     """
     store_spooled(get_config())
 
 
-@shared_task(name="streaming.send_replays")
+@shared_task(name="streaming.send_replays", acks_late=False)
 def send_replays() -> None:
     """Send the replays that people asked for, so many a second.
 
-    Idempotent by the actions' outcome, which claiming moves.
+    Idempotent by the actions' outcome, which claiming moves. Acknowledged early: the next one
+    sends what is left.
     """
     send_due_replays(get_config().dead_letters)
 

@@ -25,6 +25,8 @@ from betting.models import (
     Sport,
 )
 from streaming.models import (
+    DeadLetter,
+    DeadLetterAction,
     DeliveryOutcome,
     DeliveryRun,
     PollOutcome,
@@ -238,3 +240,26 @@ def make_board(*prices: tuple[float, float], provider: Provider | None = None) -
         make_edge(board.quotes[0])
         close(make_edge(board.quotes[-1]))
     return board
+
+
+def make_dead_letter(**fields: Any) -> DeadLetter:
+    """A task that failed, as it is listed."""
+    values = {
+        "kind": "exception",
+        "task": "valuation.recompute_markets",
+        "args": [[1], "batch"],
+        "queue": "valuation",
+        "exception": "builtins.LookupError",
+        "message": "no market",
+        "fingerprint": "00ff00ff00ff00ff",
+        "digest": _next("digest"),
+        "first_seen": NOON,
+        "last_seen": NOON,
+    }
+    return DeadLetter.objects.create(**{**values, **fields})
+
+
+def make_dead_letter_action(letter: DeadLetter, **fields: Any) -> DeadLetterAction:
+    """A replay that failed."""
+    values = {"action": "replay", "outcome": "failed", "requested_by": "ana", "task": letter.task}
+    return DeadLetterAction.objects.create(letter=letter, **{**values, **fields})

@@ -1,5 +1,5 @@
 """What the stream did, for operators."""
 
-from streaming.admin import polls, subscribers
+from streaming.admin import deadletters, polls, subscribers
 
-__all__ = ["polls", "subscribers"]
+__all__ = ["deadletters", "polls", "subscribers"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import msgspec
-from django.db import DataError, close_old_connections
+from django.db import DataError, connection
 
 from betting.config import Config, get_config
 from streaming.core.letters import Kind, Letter, sealed
@@ -60,7 +60,9 @@ def _keep(letter: Letter, config: Config) -> None:
     limits = config.dead_letters
 
     def to_database() -> None:
-        close_old_connections()  # one that a restart of the server broke is not tried again
+        if not connection.in_atomic_block:
+            # One that a restart of the server broke. Within a transaction Django would close any.
+            connection.close_if_unusable_or_obsolete()
         if store(letter, limits.max_rows):
             logger.error(
                 "dead letter: kind=%s task=%s id=%s exception=%s",

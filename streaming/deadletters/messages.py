@@ -120,4 +120,7 @@ def body_text(body: object) -> str:
     """A body as text, whatever it is."""
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body).decode("utf-8", "replace")
-    return str(body)
+    try:
+        return str(body)
+    except RecursionError:
+        return "(nested too deeply to be told)"

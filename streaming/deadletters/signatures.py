@@ -20,6 +20,7 @@ def fault_of(task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         args: positional arguments.
         kwargs: keyword arguments.
     """
+    current_app.loader.import_default_modules()  # a worker has, a command or the web server has not
     registered = current_app.tasks.get(task)
     if registered is None:
         return f"there is no task {task!r}{did_you_mean(task, current_app.tasks)}"

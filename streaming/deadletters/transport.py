@@ -50,19 +50,17 @@ class Message(base.Message):
 
 
 class Channel(redis.Channel):
-    """Buries what cannot be opened, and goes on with the next."""
+    """Buries what cannot be decoded, and goes on with the next."""
 
     Message = Message
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs leave it out
-        except EnvelopeError as error:
-            _bury(error, error.content)
         except UnicodeDecodeError as error:
             _bury(error, error.object)
         except ValueError as error:
-            # What json raises holds the text it read; it alone raises here.
+            # What json raises holds the text it read.
             _bury(error, getattr(error, "doc", ""))
         except RecursionError as error:
             _bury(error, "(nested too deeply to be read)")
@@ -74,12 +72,18 @@ class Transport(redis.Transport):
 
     Channel = Channel
 
+    def _deliver(self, message: Any, queue: str | None) -> None:
+        try:
+            super()._deliver(message, queue)
+        except EnvelopeError as error:
+            _bury(error, error.content, queue or "")
+
 
 def _has_body(payload: Any) -> bool:
     return isinstance(payload, dict) and isinstance(payload.get("body"), str)
 
 
-def _bury(error: Exception, content: object) -> None:
+def _bury(error: Exception, content: object, queue: str = "") -> None:
     told = describe(error)
     headers = content.get("headers") if isinstance(content, dict) else None
     named = headers if isinstance(headers, dict) else {}
@@ -88,6 +92,7 @@ def _bury(error: Exception, content: object) -> None:
             kind=Kind.UNDECODABLE,
             task=str(named.get("task") or ""),
             task_id=str(named.get("id") or ""),
+            queue=queue,
             exception=told.exception,
             message=told.message,
             traceback=told.traceback,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -20,7 +21,7 @@ from betting.admin import facts
 from betting.admin.facts import FactAdmin
 from betting.admin.quotes import HISTORY_SHOWN
 from betting.models import Bookmaker, ChangeKind, Provider, Sport
-from streaming.models import WebhookSubscriber
+from streaming.models import DeadLetterEviction, DeadLetterOccurrence, WebhookSubscriber
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,10 @@ def fill(size: int) -> None:
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_delivery_run(rows.make_webhook().key)
+        rows.make_dead_letter_action(rows.make_dead_letter())
+        DeadLetterOccurrence.objects.create(end=uuid4(), kind="exception")
+        day = date(2026, 1, 1) + timedelta(days=DeadLetterEviction.objects.count())
+        DeadLetterEviction.objects.create(day=day, letters=1)
         TaskResult.objects.create(task_id=f"task-{number}-{board.event.pk}", task_name="poll")
         GroupResult.objects.create(group_id=f"group-{number}-{board.event.pk}")
         user = User.objects.create(username=f"user-{number}-{board.event.pk}")

@@ -58,6 +58,9 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
             "streaming.deliver",
             "streaming.poll_provider",
             "streaming.prune",
+            "streaming.replay_payload",
+            "streaming.send_replays",
+            "streaming.store_spooled_letters",
             "streaming.sweep",
             "streaming.tick",
             "valuation.recompute_markets",
@@ -108,13 +111,17 @@ def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or
         for task in our_tasks()
         if settings.CELERY_TASK_ROUTES[task.name]["queue"] in {"poll", "deliver"}
     }
-    # A tick is one statement, which has a timeout of its own, and a few messages. A delivery has a
-    # deadline of its own, and then a few statements.
+    # A tick is one statement, which has a timeout of its own, and a few messages; a payload that
+    # is replayed is ingested as one poll's answer is. A delivery has a deadline of its own, and
+    # then a few statements.
     assert in_threads == {
         "streaming.deliver": True,
         "streaming.tick": True,
         "streaming.poll_provider": False,
         "streaming.prune": False,
+        "streaming.replay_payload": True,
+        "streaming.send_replays": False,
+        "streaming.store_spooled_letters": False,
     }
     config = get_config()
     assert config.bus.total_timeout_seconds < config.celery.task_soft_limit_seconds
@@ -127,6 +134,8 @@ def test_beat_sends_known_tasks_that_expire() -> None:
         "streaming.tick",
         "streaming.sweep",
         "streaming.prune",
+        "streaming.send_replays",
+        "streaming.store_spooled_letters",
     }
     for entry in entries:
         # A backlog that built up while no worker ran is not worked off beat by beat.

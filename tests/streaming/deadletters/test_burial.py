@@ -15,9 +15,11 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from betting.config import Config, get_config
+from betting.models import Provider
 from streaming.core.letters import Kind, Letter
 from streaming.deadletters import burial, bury, spool, store_spooled
 from streaming.models import DeadLetter
+from tests.rows import make_provider
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
 
@@ -95,6 +97,14 @@ def test_within_a_transaction_that_rolls_back_the_letter_survives(config: Config
     assert rows() == []
     assert store_spooled(config) == 1
     assert rows() == [7]
+
+
+def test_a_transaction_in_which_a_letter_is_buried_goes_on(config: Config) -> None:
+    with transaction.atomic():
+        provider = make_provider()
+        bury(letter(7))
+    assert Provider.objects.get() == provider
+    assert store_spooled(config) == 1
 
 
 def test_letters_wait_in_redis_while_postgresql_is_away(config: Config, away: Away) -> None:

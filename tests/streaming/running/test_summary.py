@@ -82,12 +82,12 @@ def test_the_live_line_tells_what_came_since_its_window_began() -> None:
     one_of_each()
     line = activity.line()
     assert "2 open edges" in line
-    assert "2 failures" in line
+    assert "3 failures" in line
     assert "0.0 polls/s" not in line
 
 
 def test_the_live_line_forgets_what_is_out_of_its_window() -> None:
     activity = RecentActivity(window_seconds=0)
     one_of_each()
-    assert "2 failures" in activity.line()
+    assert "3 failures" in activity.line()
     assert "0 failures" in activity.line()
