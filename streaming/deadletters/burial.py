@@ -64,7 +64,11 @@ def _keep(letter: Letter, config: Config) -> None:
             # One that a restart of the server broke. Within a transaction Django would close any.
             connection.close_if_unusable_or_obsolete()
         if store(letter, limits.max_rows):
-            logger.error(
+            # Missed deliveries have lines of their own, which are sampled: one dead subscriber
+            # must not drown everything else.
+            is_delivery = letter.kind is Kind.DELIVERY
+            logger.log(
+                logging.DEBUG if is_delivery else logging.ERROR,
                 "dead letter: kind=%s task=%s id=%s exception=%s",
                 letter.kind,
                 letter.task,
