@@ -19,6 +19,8 @@ from streaming.running.session import workers_answer
 
 DEADLINE_SECONDS = 30.0
 
+collect_ignore = ["told"]  # looking for doctests would import, and so register, its handlers
+
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Poll a condition; what it waits for is named when it does not come."""

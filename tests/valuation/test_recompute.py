@@ -252,8 +252,11 @@ def test_a_market_whose_value_is_refused_does_not_keep_the_others_from_theirs(
         return valued
 
     monkeypatch.setattr("valuation.recompute.value", corrupted)
+    told: list[RecomputeResult] = []
     with pytest.raises(IntegrityError, match="fair_price_probability_in_range"):
-        revalue(markets)
+        recompute(markets, "batch", POLICY, told.append)
 
+    # Whoever listens hears of all that was written, though the batch as a whole has failed.
+    assert {pk for result in told for pk in result.valued} == {*markets} - {markets[2]}
     stale = Market.objects.exclude(version=F("valued_version"))
     assert [market.pk for market in stale] == [markets[2]]
