@@ -18,6 +18,9 @@ from streaming.running.session import workers_answer
 
 DEADLINE_SECONDS = 30.0
 
+#: Importing it for its doctests would register its tasks in this process.
+collect_ignore = ["failing_tasks.py"]
+
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Poll a condition; what it waits for is named when it does not come."""
