@@ -114,7 +114,8 @@ class DeadLettersConfig:
         max_rows: letters that are kept; the least recently seen goes first.
         max_deliveries: a message that so often came to no end, because its worker died over it, is
             not run again.
-        max_payload_bytes: of a provider's answer that could not be read, what is kept.
+        max_payload_bytes: an answer of a provider that could not be read is kept for replay if it
+            is no larger than this, deflated and in base64.
         spool_letters: letters that wait in Redis while PostgreSQL is away, at most.
         spool_bytes: size of the file in which letters wait while both are away, at most.
         store_seconds: between two looks for letters that wait.

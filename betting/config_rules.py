@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from betting.config import Config
 
 _DAY_SECONDS = 86_400.0
+#: What a market's id takes of a message at most: 19 digits and a separator, in base64.
+_MESSAGE_BYTES_PER_MARKET = 30
 _PORT: Limits = (1, 65_535)
 _DAYS: Limits = (1, 36_500)
 
@@ -65,7 +67,7 @@ LIMITS: Mapping[str, Limits] = {
     "celery.value_processes": (1, 256),
     "celery.max_message_bytes": (1_024, 134_217_728),
     "dead_letters.max_rows": (1, 1_000_000),
-    "dead_letters.max_deliveries": (1, 100),
+    "dead_letters.max_deliveries": (2, 100),
     "dead_letters.max_payload_bytes": (0, 65_536),
     "dead_letters.spool_letters": (0, 1_000_000),
     "dead_letters.spool_bytes": (0, 10_737_418_240),
@@ -179,6 +181,14 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             _window_ms(c) + 1_000 * c.celery.task_hard_limit_seconds
             < 1_000 * c.celery.visibility_timeout_seconds
+        ),
+    ),
+    Rule(
+        ("coalesce.recompute_markets", "celery.max_message_bytes"),
+        "a message of so many markets would be too large to be run, so the second must be at least"
+        f" {_MESSAGE_BYTES_PER_MARKET} times the first",
+        lambda c: (
+            _MESSAGE_BYTES_PER_MARKET * c.coalesce.recompute_markets <= c.celery.max_message_bytes
         ),
     ),
     Rule(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import msgspec
-from django.db import DataError, connection
+from django.db import DataError, IntegrityError, connection
 
 from betting.config import Config, get_config
 from streaming.core.letters import Kind, Letter, sealed
@@ -92,7 +92,7 @@ def _store_line(line: bytes, max_rows: int) -> None:
     """Store a spooled line. One that can never be stored leaves a letter that says so instead."""
     try:
         store(spool.decoded(line), max_rows)
-    except (msgspec.DecodeError, DataError) as error:
+    except (msgspec.DecodeError, DataError, IntegrityError) as error:
         told = describe(error)
         store(
             _sealed(

@@ -20,6 +20,7 @@ from streaming.models import (
     DeadLetterAction,
     DeadLetterEviction,
     DeadLetterOccurrence,
+    LetterKind,
     LetterStatus,
 )
 
@@ -30,6 +31,10 @@ ROWS = 1_000
 def letter(number: int = 0, **fields: Any) -> Letter:
     given = {"kind": Kind.EXCEPTION, "task": "a.b", "args": [number], "exception": "E", **fields}
     return sealed(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
+
+
+def test_the_database_knows_every_kind() -> None:
+    assert set(LetterKind.values) == {kind.value for kind in Kind}
 
 
 @pytest.mark.django_db
