@@ -20,7 +20,7 @@ from streaming.core.deadlines import FetchPolicy
 from streaming.core.events import Event
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
 from streaming.core.signatures import signature, written
-from streaming.exchange import Call, exchange
+from streaming.bounded_http import Call, exchange
 from streaming.models import SubscriberRecord, WebhookSubscriber
 
 _KEY_BYTES = 32

@@ -12,7 +12,7 @@ import aiohttp
 
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import DataFailure
-from streaming.exchange import Call, exchange
+from streaming.bounded_http import Call, exchange
 from streaming.providers.base import Authorisation, Request, Response, Secret
 
 MIN_REDACTED_CHARS = 16  # a shorter key may be a word that the answer rightly contains

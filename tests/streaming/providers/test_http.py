@@ -24,7 +24,7 @@ from streaming.core.failures import (
     ProviderFailure,
     TransientFailure,
 )
-from streaming.exchange import USER_AGENT
+from streaming.bounded_http import USER_AGENT
 from streaming.providers.base import Authorisation, Request, Response, Secret
 from streaming.providers.http import fetch
 from tests.streaming.providers.conftest import WireServer
