@@ -6,7 +6,14 @@ Every setting that is not Celery's default answers a measured fault: docs/adr/00
 from __future__ import annotations
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
-app = Celery("hardline")
+# A message that is no message must end as a dead letter, not end the worker. By name, for the
+# project knows the stream by its settings only.
+TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
+    "streaming.deadletters.transport:Transport"
+)
+
+app = Celery("hardline", task_cls="streaming.deadletters.task:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

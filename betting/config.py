@@ -22,6 +22,7 @@ from streaming.core.deadlines import FetchPolicy
 from streaming.core.matching import MatchPolicy
 from streaming.core.movement import MovementPolicy
 from streaming.core.staleness import StalenessPolicy
+from streaming.core.suppression import SuppressionPolicy
 from valuation.policy import ValuationPolicy
 
 PREFIX = "HARDLINE_"
@@ -70,6 +71,26 @@ class SweepConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class BusConfig:
+    """The event bus and its deliveries.
+
+    Attributes:
+        route_cache_ms: how long a process may go on without a subscriber that was added or changed.
+        message_events: events in one delivery, at most; all of them fit into one dead letter.
+        connect_timeout_seconds: name lookup, TCP connection and TLS handshake of a webhook.
+        total_timeout_seconds: a whole delivery, to a webhook or by a handler.
+        allow_private_networks: whether webhooks may lead to addresses that are not on the public
+            internet: one's own machine, private networks, metadata services.
+    """
+
+    route_cache_ms: int = 1_000
+    message_events: int = 100
+    connect_timeout_seconds: float = 2.0
+    total_timeout_seconds: float = 5.0
+    allow_private_networks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CeleryConfig:
     """Workers and their time limits; every process on one broker must agree on them.
 
@@ -80,6 +101,7 @@ class CeleryConfig:
         task_hard_limit_seconds: a task's process is killed after this long.
         io_threads: polls and deliveries that run side by side.
         value_processes: processes that coalesce and value, major moves aside.
+        max_message_bytes: a message larger than this is not run.
     """
 
     visibility_timeout_seconds: int = 25
@@ -88,6 +110,34 @@ class CeleryConfig:
     task_hard_limit_seconds: int = 20
     io_threads: int = 8
     value_processes: int = 1
+    max_message_bytes: int = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersConfig:
+    """Work that failed for good; `dead_letters_enabled` switches it off.
+
+    Attributes:
+        max_rows: letters that are kept; the least recently seen goes first.
+        max_deliveries: a message that so often came to no end, because its worker died over it, is
+            not run again.
+        max_payload_bytes: an answer of a provider that could not be read is kept for replay if it
+            is no larger than this, deflated and in base64.
+        spool_letters: letters that wait in Redis while PostgreSQL is away, at most.
+        spool_bytes: size of the file in which letters wait while both are away, at most.
+        store_seconds: between two looks for letters that wait.
+        replay_per_second: replays that are sent in a second, at most.
+        replay_timeout_seconds: a replay not heard of for this long has been lost.
+    """
+
+    max_rows: int = 1_000
+    max_deliveries: int = 3
+    max_payload_bytes: int = 65_536
+    spool_letters: int = 10_000
+    spool_bytes: int = 67_108_864
+    store_seconds: float = 5.0
+    replay_per_second: int = 10
+    replay_timeout_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +147,24 @@ class RetentionConfig:
     Attributes:
         poll_run_days: one row a poll.
         circuit_transition_days: one row a change of a circuit.
+        delivery_run_days: one row a delivery; within this time none that arrived is made again.
         recompute_run_days: one row a batch of recomputes.
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
         task_result_days: results of tasks that keep one.
+        dead_letter_occurrence_days: how long a failure that was counted is not counted again.
+        dead_letter_action_days: what was done about dead letters.
     """
 
     poll_run_days: int = 7
     circuit_transition_days: int = 365
+    delivery_run_days: int = 7
     recompute_run_days: int = 7
     line_change_days: int = 365
     closed_edge_days: int = 365
     task_result_days: int = 7
+    dead_letter_occurrence_days: int = 2
+    dead_letter_action_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +215,7 @@ class Config:
             by default a private one is started.
         redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
             one is started.
+        dead_letters_enabled: whether work that failed for good is kept.
         movement: what a major move is.
         matching: when events of different providers are one.
         coalesce: micro-batching and debounce.
@@ -169,7 +226,10 @@ class Config:
         circuit: when a provider's circuit opens and closes, unless its row says otherwise.
         staleness: how long a bookmaker may go unconfirmed.
         sweep: the sweeper.
+        bus: the event bus and its deliveries.
+        suppression: when a failing subscriber is left alone.
         celery: workers and their time limits.
+        dead_letters: work that failed for good.
         retention: how long rows are kept.
         log: what is logged, and how.
         web: where the HTTP servers listen.
@@ -184,6 +244,7 @@ class Config:
     redis_url: str | None = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
     )
+    dead_letters_enabled: bool = True
     movement: MovementPolicy = field(default_factory=MovementPolicy)
     matching: MatchPolicy = field(default_factory=MatchPolicy)
     coalesce: CoalescePolicy = field(default_factory=CoalescePolicy)
@@ -194,7 +255,10 @@ class Config:
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
     staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    bus: BusConfig = field(default_factory=BusConfig)
+    suppression: SuppressionPolicy = field(default_factory=SuppressionPolicy)
     celery: CeleryConfig = field(default_factory=CeleryConfig)
+    dead_letters: DeadLettersConfig = field(default_factory=DeadLettersConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     log: LogConfig = field(default_factory=LogConfig)
     web: WebConfig = field(default_factory=WebConfig)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from betting.config import Config
 
 _DAY_SECONDS = 86_400.0
+#: What a market's id takes of a message at most: 19 digits and a separator, in base64.
+_MESSAGE_BYTES_PER_MARKET = 30
 _PORT: Limits = (1, 65_535)
 _DAYS: Limits = (1, 36_500)
 
@@ -65,18 +67,38 @@ LIMITS: Mapping[str, Limits] = {
     "sweep.interval_seconds": (0.1, 3_600.0),
     "sweep.dirty_after_ms": (1, 3_600_000),
     "sweep.max_markets": (1, 1_000_000),
+    "bus.route_cache_ms": (0, 60_000),
+    "bus.message_events": (1, 200),
+    "bus.connect_timeout_seconds": (0.01, 600.0),
+    "bus.total_timeout_seconds": (0.01, 600.0),
+    "suppression.after_failures": (1, 1_000),
+    "suppression.first_seconds": (0.01, 3_600.0),
+    "suppression.max_seconds": (0.01, 86_400.0),
+    "suppression.window": (1, 1_000),
     "celery.visibility_timeout_seconds": (1, 3_600),
     "celery.socket_timeout_seconds": (0.1, 600.0),
     "celery.task_soft_limit_seconds": (1, 3_600),
     "celery.task_hard_limit_seconds": (1, 3_600),
     "celery.io_threads": (1, 1_000),
     "celery.value_processes": (1, 256),
+    "celery.max_message_bytes": (1_024, 134_217_728),
+    "dead_letters.max_rows": (1, 1_000_000),
+    "dead_letters.max_deliveries": (2, 100),
+    "dead_letters.max_payload_bytes": (0, 65_536),
+    "dead_letters.spool_letters": (0, 1_000_000),
+    "dead_letters.spool_bytes": (0, 10_737_418_240),
+    "dead_letters.store_seconds": (0.1, 3_600.0),
+    "dead_letters.replay_per_second": (1, 10_000),
+    "dead_letters.replay_timeout_seconds": (1.0, _DAY_SECONDS),
     "retention.poll_run_days": _DAYS,
     "retention.circuit_transition_days": _DAYS,
+    "retention.delivery_run_days": _DAYS,
     "retention.recompute_run_days": _DAYS,
     "retention.line_change_days": _DAYS,
     "retention.closed_edge_days": _DAYS,
     "retention.task_result_days": _DAYS,
+    "retention.dead_letter_occurrence_days": _DAYS,
+    "retention.dead_letter_action_days": _DAYS,
     "web.port": _PORT,
     "web.flower_port": _PORT,
     "web.simulator_port": _PORT,
@@ -150,6 +172,21 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.fetch.total_timeout_seconds < c.celery.task_soft_limit_seconds,
     ),
     Rule(
+        ("bus.connect_timeout_seconds", "bus.total_timeout_seconds"),
+        "the first must not be above the second",
+        lambda c: c.bus.connect_timeout_seconds <= c.bus.total_timeout_seconds,
+    ),
+    Rule(
+        ("bus.total_timeout_seconds", "celery.task_soft_limit_seconds"),
+        "a delivery must be able to end by its own deadline, so the first must be below the second",
+        lambda c: c.bus.total_timeout_seconds < c.celery.task_soft_limit_seconds,
+    ),
+    Rule(
+        ("suppression.first_seconds", "suppression.max_seconds"),
+        "the first must not be above the second",
+        lambda c: c.suppression.first_seconds <= c.suppression.max_seconds,
+    ),
+    Rule(
         ("celery.task_soft_limit_seconds", "celery.task_hard_limit_seconds"),
         "the first must be below the second",
         lambda c: c.celery.task_soft_limit_seconds < c.celery.task_hard_limit_seconds,
@@ -166,6 +203,14 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             _window_ms(c) + 1_000 * c.celery.task_hard_limit_seconds
             < 1_000 * c.celery.visibility_timeout_seconds
+        ),
+    ),
+    Rule(
+        ("coalesce.recompute_markets", "celery.max_message_bytes"),
+        "a message of so many markets would be too large to be run, so the second must be at least"
+        f" {_MESSAGE_BYTES_PER_MARKET} times the first",
+        lambda c: (
+            _MESSAGE_BYTES_PER_MARKET * c.coalesce.recompute_markets <= c.celery.max_message_bytes
         ),
     ),
     Rule(

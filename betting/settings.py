@@ -119,7 +119,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 
 CELERY_TASK_QUEUES = [
     Queue(name, Exchange(name), routing_key=name)
-    for name in ("poll", "coalesce", "valuation", "major")
+    for name in ("poll", "coalesce", "valuation", "major", "deliver")
 ]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "coalesce"
@@ -130,16 +130,25 @@ CELERY_TASK_ROUTES = {
     "streaming.sweep": {"queue": "coalesce"},
     "streaming.quarantine": {"queue": "coalesce"},
     "streaming.prune": {"queue": "poll"},
+    "streaming.deliver": {"queue": "deliver"},
+    "streaming.store_spooled_letters": {"queue": "poll"},
+    "streaming.send_replays": {"queue": "poll"},
+    "streaming.replay_payload": {"queue": "poll"},
     "valuation.recompute_markets": {"queue": "valuation"},
 }
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = True
+# A failure is a dead letter. The result backend is written before the hooks run, and must not
+# keep them from it.
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = not CONFIG.dead_letters_enabled
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_SOFT_TIME_LIMIT = CONFIG.celery.task_soft_limit_seconds
 CELERY_TASK_TIME_LIMIT = CONFIG.celery.task_hard_limit_seconds
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}
 
+# What never becomes a task ends as a dead letter: docs/adr/0010-dead-letters.md.
+CELERY_WORKER_CONSUMER = "streaming.deadletters.consumer:Consumer"
+CELERY_WORKER_LOST_WAIT = 2.0  # a killed process's message goes back after this long, not 10 s
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ETA_TASK_LIMIT = 1000
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
@@ -174,6 +183,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "streaming.sweep",
         "schedule": CONFIG.sweep.interval_seconds,
         "options": {"expires": CONFIG.sweep.interval_seconds * 2},
+    },
+    "store-spooled-letters": {
+        "task": "streaming.store_spooled_letters",
+        "schedule": CONFIG.dead_letters.store_seconds,
+        "options": {"expires": CONFIG.dead_letters.store_seconds * 2},
+    },
+    "send-replays": {
+        "task": "streaming.send_replays",
+        "schedule": 1.0,  # the unit of `replay_per_second`
+        "options": {"expires": 2.0},
     },
     "prune": {
         "task": "streaming.prune",

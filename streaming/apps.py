@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class StreamingConfig(AppConfig):
@@ -10,3 +13,11 @@ class StreamingConfig(AppConfig):
 
     name = "streaming"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen to what Celery tells about failures, once the settings are there.
+
+        And find the handlers: every process that publishes has to know who wants what.
+        """
+        import_module("streaming.deadletters.hooks").connect()
+        autodiscover_modules("subscribers")

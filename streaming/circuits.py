@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Least
 
 from betting.config import Config
@@ -137,6 +137,13 @@ def order(
     if command in {"close", "reset", "disable"}:
         Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
     return after
+
+
+def unsound_providers() -> frozenset[str]:
+    """Keys of the providers whose circuit has opened and not closed again."""
+    opened = Q(mode="forced_open") | Q(mode="automatic") & ~Q(state="closed")
+    rows = Circuit.objects.filter(opened)
+    return frozenset(rows.values_list("provider__key", flat=True))
 
 
 def policy_of(row: Circuit, config: Config) -> CircuitPolicy:

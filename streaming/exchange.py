@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,7 +16,8 @@ from streaming import circuits
 from streaming.circuits import Admission, Now
 from streaming.core.circuit import Call, Decision
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
-from streaming.ingest import IngestPolicy, IngestResult, MarketChange, ingest
+from streaming.deadletters.payloads import bury_payload
+from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.models import PollOutcome, PollRun
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
 from streaming.quarantine import quarantine_unsafe
@@ -80,8 +81,8 @@ def exchange(
         circuits.release(admission)
         return taken
     call = Call.of(taken.failure, taken.seconds, admission.probe)
-    reached = _settle(admission, call, config, now)
-    return replace(taken, result=replace(taken.result, markets=taken.result.markets + reached))
+    quarantined = _settle(admission, call, config, now)
+    return replace(taken, result=replace(taken.result, quarantined=quarantined))
 
 
 def fail_before_asking(
@@ -95,7 +96,7 @@ def fail_before_asking(
         return IngestResult()
     _fail(run, failure)
     call = Call.of(failure, 0.0, admission.probe)
-    return IngestResult(markets=_settle(admission, call, config, now))
+    return IngestResult(quarantined=_settle(admission, call, config, now))
 
 
 def take(
@@ -116,13 +117,12 @@ def take(
     run = PollRun(
         provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
     )
-    result, failure, seconds = IngestResult(), None, None
+    result, failure, response = IngestResult(), None, None
     try:
         response = conversation.ask(request)
         if response is None:
             run.outcome = PollOutcome.REPEATED
         else:
-            seconds = response.duration_ms / 1000
             result = _ingest(run, conversation, request, response, config, generation)
     except ProviderFailure as caught:
         failure = caught
@@ -132,7 +132,9 @@ def take(
         run.save()
     else:
         _fail(run, failure)
-    return Taken(run, result, failure, elapsed if seconds is None else seconds)
+        bury_payload(run.provider_id, run.provider.key, failure, request, response)
+    seconds = elapsed if response is None else response.duration_ms / 1000
+    return Taken(run, result, failure, seconds)
 
 
 def recorded_answer(request: Request) -> Response | None:
@@ -140,13 +142,12 @@ def recorded_answer(request: Request) -> Response | None:
     return request.recorded
 
 
-def _settle(admission: Admission, call: Call, config: Config, now: Now) -> tuple[MarketChange, ...]:
+def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Sequence[int]:
     """Count a call; take the provider's prices off the board when its circuit has opened."""
     circuit = circuits.record(admission, call, config, now())
     if circuit.state != "open":
         return ()
-    reached = quarantine_unsafe(now(), admission.provider_id)
-    return tuple(MarketChange(market_id, 1, is_major=True) for market_id in reached)
+    return quarantine_unsafe(now(), admission.provider_id)
 
 
 def _ingest(

@@ -14,8 +14,9 @@ its feed has already said, or asked for before its provider's circuit opened, is
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
 
@@ -54,13 +55,19 @@ class MarketChange:
 
     Attributes:
         market_id: the market, whose version rose by one.
+        version: the version it rose to.
+        provider_id: whose answer it was.
         changes: line changes, at least 1.
         is_major: whether its valuation must not wait.
+        movement: the largest relative price change among the major ones; None without any.
     """
 
     market_id: int
+    version: int
+    provider_id: int
     changes: int
     is_major: bool
+    movement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,14 @@ class IngestResult:
             None when it was ingested.
         counts: line changes by kind.
         markets: the markets that have to be valued.
+        quarantined: markets to be valued at once, because the provider's circuit has opened and
+            its quotes there are off the board.
     """
 
     left_aside: LeftAside | None = None
     counts: Counter[ChangeKind] = field(default_factory=Counter)
     markets: tuple[MarketChange, ...] = ()
+    quarantined: Sequence[int] = ()
 
 
 def ingest(
@@ -132,7 +142,7 @@ def _ingest(
             **_movement_parameters(policy.movement),
         }
         rows = fetch_all(_APPLY, parameters)
-    return _result(rows)
+    return _result(provider_id, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +231,14 @@ _KINDS = [
 ]
 
 
-def _result(rows: list[tuple[int, bool, int, int, int, int, int, int]]) -> IngestResult:
+def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
     markets = []
-    for market_id, is_major, *by_kind in rows:
+    for market_id, version, is_major, movement, *by_kind in rows:
         counts.update(dict(zip(_KINDS, by_kind, strict=True)))
-        markets.append(MarketChange(market_id, sum(by_kind), is_major))
+        markets.append(
+            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, movement)
+        )
     return IngestResult(counts=+counts, markets=tuple(markets))
 
 
@@ -404,6 +416,7 @@ change AS (
 ),
 classified AS MATERIALIZED (
     SELECT quote_id, market_id, kind, old_price, new_price, old_point, new_point, source_at,
+           abs(new_price - old_price) / old_price AS movement,
            CASE WHEN kind IN ('suspended', 'resumed')
                   OR abs(new_point - old_point) >= %(major_point_move)s
                   OR abs(new_price - old_price) / old_price > %(major_price_move)s
@@ -416,8 +429,8 @@ history AS (
         (quote_id, market_id, kind, old_price, new_price, old_point, new_point, movement,
          classification, source_at, received_at)
     SELECT quote_id, market_id, kind,
-           old_price, new_price, old_point, new_point,
-           abs(new_price - old_price) / old_price, classification, source_at, %(received_at)s
+           old_price, new_price, old_point, new_point, movement, classification, source_at,
+           %(received_at)s
     FROM classified
 ),
 
@@ -425,6 +438,7 @@ history AS (
 touched AS MATERIALIZED (
     SELECT market_id,
            bool_or(classification = 'major') AS is_major,
+           max(movement) FILTER (WHERE classification = 'major') AS movement,
            count(*) FILTER (WHERE kind = 'opened') AS opened,
            count(*) FILTER (WHERE kind = 'price') AS price,
            count(*) FILTER (WHERE kind = 'point') AS point,
@@ -442,5 +456,6 @@ UPDATE betting_market m
 SET version = m.version + 1, changed_at = %(received_at)s,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
 FROM locked t WHERE m.id = t.market_id
-RETURNING m.id, t.is_major, t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
+RETURNING m.id, m.version, t.is_major, t.movement,
+          t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
 """

@@ -19,10 +19,17 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
         for table, column, days in (
             ("streaming_pollrun", "started_at", config.poll_run_days),
             ("streaming_circuittransition", "recorded_at", config.circuit_transition_days),
+            ("streaming_deliveryrun", "started_at", config.delivery_run_days),
             ("valuation_recomputerun", "finished_at", config.recompute_run_days),
             ("betting_linechange", "recorded_at", config.line_change_days),
             ("valuation_edge", "closed_at", config.closed_edge_days),
             ("django_celery_results_taskresult", "date_done", config.task_result_days),
+            (
+                "streaming_deadletteroccurrence",
+                "seen_at",
+                config.dead_letter_occurrence_days,
+            ),
+            ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
         )
     }
 

@@ -4,6 +4,8 @@
                                      └─ the rest ─▶ buffer ─▶ coalesce ──▶ recompute_markets
     sweep ─▶ whatever of that was lost ──────────────────────────────────▶ recompute_markets
 
+    major moves, edges that opened or closed ─▶ bus ─▶ deliver, once for each subscriber
+
 A task parses its arguments, calls one service and enqueues what that returned. Any message here
 may be lost, late, delivered twice or out of order: the markets' versions say what is left to do.
 """
@@ -12,20 +14,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
+from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
 from betting.config import get_config
-from streaming import buffer
+from streaming import buffer, bus, delivery
+from streaming.announce import major_moves
 from streaming.buffer import Flush
-from streaming.circuits import database_now
-from streaming.ingest import MarketChange
+from streaming.circuits import database_now, unsound_providers
+from streaming.deadletters import store_spooled
+from streaming.deadletters.messages import replay_of
+from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
+from streaming.deadletters.replays import send_due_replays
+from streaming.delivery import Delivery, Fate
+from streaming.ingest import IngestResult, MarketChange
+from streaming.payloads import ingest_payload
 from streaming.poll import claim_due_providers, poll
 from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
 from streaming.sweep import stale_markets
 from valuation.tasks import send_recomputes
+
+PROBE_WAIT_SECONDS = 1.0
+"""How long a delivery waits for the probe that another one is."""
 
 
 @shared_task(name="streaming.tick")
@@ -49,11 +63,21 @@ def poll_provider(provider_id: int) -> None:
     delivered again would only repeat it.
     """
     for result in poll(provider_id, get_config()):
-        send_changes(result.markets)
+        send_result(result)
+
+
+def send_result(result: IngestResult) -> None:
+    """Send on what came of an answer: what left the board first, then what moved on it."""
+    send_recomputes(result.quarantined, "major")
+    send_changes(result.markets)
 
 
 def send_changes(changes: Iterable[MarketChange]) -> None:
-    """Send on what an ingest committed: major moves at once, the rest by way of the buffer."""
+    """Send on what an ingest committed: major moves at once, the rest by way of the buffer.
+
+    Whoever wants to know of the major moves is told last: nobody's news delays a valuation.
+    """
+    changes = list(changes)
     policy = get_config().coalesce
     major, minor = [], {}
     for change in changes:
@@ -65,6 +89,26 @@ def send_changes(changes: Iterable[MarketChange]) -> None:
     for shard, flush in buffer.push(minor, policy).items():
         wait_ms = policy.batch_ms if flush is Flush.LATER else 0
         coalesce_line_changes.apply_async((shard,), countdown=wait_ms / 1000)
+    if major and bus.is_wanted("line.major"):
+        bus.publish(major_moves(changes))
+
+
+@shared_task(name="streaming.deliver", bind=True, max_retries=None)
+def deliver(
+    self: Task[Any, Any], subscriber: str, delivery_id: str, events: list[dict[str, Any]]
+) -> None:
+    """Take events to one subscriber, or put them aside for a replay.
+
+    Idempotent by `delivery_id`: a delivery that a `DeliveryRun` says has arrived is not made again.
+    One that is cut off before that is, and the receiver tells by the id. It comes again while
+    another one probes its subscriber, which a probe's lease bounds.
+    """
+    replay = replay_of(vars(self.request))
+    fate = delivery.deliver(Delivery(subscriber, delivery_id, events, replay), get_config())
+    if fate is Fate.WAITING:
+        raise self.retry(countdown=PROBE_WAIT_SECONDS)
+    if fate in {Fate.FAILED, Fate.HELD}:
+        raise Ignore  # it has its letter: neither a success to tell a replay of, nor a second one
 
 
 @shared_task(name="streaming.coalesce_line_changes")
@@ -114,3 +158,35 @@ def prune() -> None:
     no time limit cuts it short and no valuation waits for it.
     """
     prune_old_rows(get_config().retention)
+
+
+@shared_task(name="streaming.store_spooled_letters", acks_late=False)
+def store_spooled_letters() -> None:
+    """Store the dead letters that waited for the database.
+
+    Idempotent by the letters' ids: one that is stored twice is stored once. Acknowledged early, as
+    `prune` is: many letters take a while.
+    """
+    store_spooled(get_config())
+
+
+@shared_task(name="streaming.send_replays", acks_late=False)
+def send_replays() -> None:
+    """Send the replays that people asked for, so many a second.
+
+    Those of a provider whose circuit has not closed wait until it has.
+
+    Idempotent by the actions' outcome, which claiming moves. Acknowledged early: the next one
+    sends what is left.
+    """
+    unsound = unsound_providers()
+    send_due_replays(get_config().dead_letters, lambda letter: letter.provider not in unsound)
+
+
+@shared_task(name=REPLAY_PAYLOAD)
+def replay_payload(**payload: Any) -> None:
+    """Read an answer of a provider again that could not be read when it came.
+
+    Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
+    """
+    send_result(ingest_payload(payload_of(payload), get_config()))

@@ -9,7 +9,7 @@ from redis import Redis
 
 from betting.config import Config, get_config
 from betting.embedded import ensure_running, remove_state
-from streaming import resolve
+from streaming import bus, resolve
 from streaming.buffer import redis_client
 
 
@@ -38,6 +38,7 @@ def redis(servers: Config) -> Iterator[Redis]:  # noqa: ARG001 - asks for a fixt
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    """No test sees ids that another test's rows had."""
+    """No test sees ids or subscribers that another test's rows had."""
     yield
     resolve.forget()
+    bus.forget_routes()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from betting.models import (
     Bookmaker,
@@ -32,9 +33,16 @@ from streaming.models import (
     CircuitMode,
     CircuitState,
     CircuitTransition,
+    DeadLetter,
+    DeadLetterAction,
+    DeliveryOutcome,
+    DeliveryRun,
     PollOutcome,
     PollRun,
+    SubscriberRecord,
+    WebhookSubscriber,
 )
+from streaming.webhooks import subscribe
 from valuation.models import CloseReason, Edge, FairPrice, FairPriceState, RecomputeRun
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -220,6 +228,23 @@ def make_transition(provider: Provider, **fields: Any) -> CircuitTransition:
     return CircuitTransition.objects.create(provider=provider, **{**values, **fields})
 
 
+def make_webhook(**fields: Any) -> WebhookSubscriber:
+    """A webhook that has a record; nobody listens at its address."""
+    values = {"name": _next("webhook"), "url": "http://127.0.0.1:9/events"}
+    webhook = WebhookSubscriber(**{**values, **fields})
+    subscribe(webhook)
+    SubscriberRecord.objects.create(subscriber=webhook.key)
+    return webhook
+
+
+def make_delivery_run(subscriber: str, **fields: Any) -> DeliveryRun:
+    values = {"delivery_id": uuid4(), "started_at": NOON, "events": 3, "duration_ms": 8.5}
+    outcome = DeliveryOutcome.DELIVERED
+    return DeliveryRun.objects.create(
+        **{"subscriber": subscriber, "outcome": outcome, **values, **fields}
+    )
+
+
 def make_recompute_run(**fields: Any) -> RecomputeRun:
     values = {
         "trigger": "batch",
@@ -268,3 +293,26 @@ def make_board(*prices: tuple[float, float], provider: Provider | None = None) -
         make_edge(board.quotes[0])
         close(make_edge(board.quotes[-1]))
     return board
+
+
+def make_dead_letter(**fields: Any) -> DeadLetter:
+    """A task that failed, as it is listed."""
+    values = {
+        "kind": "exception",
+        "task": "valuation.recompute_markets",
+        "args": [[1], "batch"],
+        "queue": "valuation",
+        "exception": "builtins.LookupError",
+        "message": "no market",
+        "fingerprint": "00ff00ff00ff00ff",
+        "digest": _next("digest"),
+        "first_seen": NOON,
+        "last_seen": NOON,
+    }
+    return DeadLetter.objects.create(**{**values, **fields})
+
+
+def make_dead_letter_action(letter: DeadLetter, **fields: Any) -> DeadLetterAction:
+    """A replay that failed."""
+    values = {"action": "replay", "outcome": "failed", "requested_by": "ana", "task": letter.task}
+    return DeadLetterAction.objects.create(letter=letter, **{**values, **fields})

@@ -9,7 +9,7 @@ database still says which markets are stale.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -54,6 +54,31 @@ class StaleMarkets:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeChange:
+    """An edge that opened or closed, with the numbers that were written.
+
+    Attributes:
+        edge_id: the edge.
+        version: the market's version that did it.
+        price: decimal odds.
+        probability: the consensus of the other bookmakers.
+        ev: expected value per unit staked.
+        advised: the advised stake, fraction of the bankroll.
+        peak_ev: the best it was.
+        reason: a `CloseReason`; empty for one that opened.
+    """
+
+    edge_id: int
+    version: int
+    price: float
+    probability: float
+    ev: float
+    advised: float
+    peak_ev: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecomputeResult:
     """What a recompute did.
 
@@ -66,12 +91,21 @@ class RecomputeResult:
     """
 
     valued: Sequence[int] = ()
-    edges_opened: int = 0
-    edges_closed: int = 0
+    edges_opened: Sequence[EdgeChange] = ()
+    edges_closed: Sequence[EdgeChange] = ()
     latencies_ms: Sequence[float] = ()
 
 
-def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) -> RecomputeResult:
+def _tell_nobody(_result: RecomputeResult) -> None:
+    """What a recompute does with its result when nobody asked for it."""
+
+
+def recompute(
+    market_ids: Sequence[int],
+    trigger: str,
+    policy: ValuationPolicy,
+    on_commit: Callable[[RecomputeResult], None] = _tell_nobody,
+) -> RecomputeResult:
     """Value the stale ones among some markets, each attempt leaving one `RecomputeRun` row.
 
     A market whose value the database refuses does not keep the others from theirs: the batch is
@@ -81,20 +115,28 @@ def recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) 
         market_ids: markets asked for; unknown and up-to-date ones are skipped.
         trigger: what asked, a `RecomputeTrigger`.
         policy: the valuation rules.
+        on_commit: told what was written, once for each transaction. A batch that was halved has
+            several, of which some may be done when another one fails.
+
+    Returns:
+        What was written; of a batch that was halved, by its last part.
 
     Raises:
         DataError, IntegrityError: the value of a single market was refused.
     """
     try:
-        return _recompute(market_ids, trigger, policy)
+        result = _recompute(market_ids, trigger, policy)
     except (DataError, IntegrityError):
         if len(market_ids) < 2:
             raise
+    else:
+        on_commit(result)
+        return result
     middle = len(market_ids) // 2
     try:
-        recompute(market_ids[:middle], trigger, policy)
+        recompute(market_ids[:middle], trigger, policy, on_commit)
     finally:
-        result = recompute(market_ids[middle:], trigger, policy)
+        result = recompute(market_ids[middle:], trigger, policy, on_commit)
     return result
 
 
@@ -111,8 +153,8 @@ def _recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy)
             duration_ms=(time.perf_counter() - started) * 1000,
             markets=len(market_ids),
             valued=len(result.valued),
-            edges_opened=result.edges_opened,
-            edges_closed=result.edges_closed,
+            edges_opened=len(result.edges_opened),
+            edges_closed=len(result.edges_closed),
             latency_ms_median=median(result.latencies_ms) if result.latencies_ms else None,
             latency_ms_max=max(result.latencies_ms, default=None),
         )
@@ -168,8 +210,8 @@ def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> Recom
     dirty_at = dict(zip(stale.ids.tolist(), stale.dirty_ats, strict=True))
     return RecomputeResult(
         valued=accepted,
-        edges_opened=opened,
-        edges_closed=closed,
+        edges_opened=[EdgeChange(*change) for change in opened],
+        edges_closed=[EdgeChange(*change) for change in closed],
         latencies_ms=[
             (written_at - since).total_seconds() * 1000
             for market in accepted
@@ -342,7 +384,9 @@ opened AS (
         books = excluded.books, warnings = excluded.warnings,
         peak_ev = GREATEST(e.peak_ev, excluded.ev), version = excluded.version,
         updated_at = excluded.updated_at
-    RETURNING e.opened_at = e.updated_at AS is_new
+    RETURNING e.opened_at = e.updated_at AS is_new,
+              ROW (e.id, e.version, e.price, e.probability, e.ev, e.advised, e.peak_ev, ''::text)
+                  AS change
 ),
 closed AS (
     UPDATE valuation_edge e
@@ -361,10 +405,11 @@ closed AS (
     WHERE e.market_id = a.id AND e.closed_at IS NULL
       AND q.id = e.quote_id AND m.id = a.id AND ev.id = m.event_id
       AND e.quote_id <> ALL (%(edge_quotes)s::bigint[])
-    RETURNING 1
+    RETURNING ROW (e.id, e.version, e.price, e.probability, e.ev, e.advised, e.peak_ev,
+                   e.close_reason::text) AS change
 )
 SELECT clock_timestamp(),
        COALESCE((SELECT array_agg(id) FROM accepted), '{}'),
-       (SELECT count(*) FROM opened WHERE is_new),
-       (SELECT count(*) FROM closed)
+       (SELECT COALESCE(array_agg(change), '{}') FROM opened WHERE is_new),
+       (SELECT COALESCE(array_agg(change), '{}') FROM closed)
 """

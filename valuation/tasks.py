@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from celery import shared_task
 
 from betting.config import get_config
-from valuation.recompute import recompute
+from streaming import bus
+from valuation.announce import edge_changes
+from valuation.recompute import RecomputeResult, recompute
 
 
 @shared_task(name="valuation.recompute_markets")
@@ -17,7 +19,14 @@ def recompute_markets(market_ids: list[int], trigger: str) -> None:
     Idempotent by version: a market valued at its version is skipped, and an older computation
     never overwrites a newer one.
     """
-    recompute(market_ids, trigger, get_config().valuation)
+    recompute(market_ids, trigger, get_config().valuation, _announce)
+
+
+def _announce(result: RecomputeResult) -> None:
+    """Tell whoever wants to know which edges opened and closed."""
+    has_changes = bool(result.edges_opened or result.edges_closed)
+    if has_changes and bus.is_wanted("edge.opened", "edge.closed"):
+        bus.publish(edge_changes(result))
 
 
 def send_recomputes(market_ids: Sequence[int], trigger: str, *, countdown_ms: int = 0) -> None:

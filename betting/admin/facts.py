@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -109,7 +109,7 @@ class ReadOnlyMixin:
 class FactAdmin(ReadOnlyMixin, ThemedAdmin):
     """A table of facts: read-only, newest first, listed without a full count."""
 
-    ordering = ("-id",)
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50

@@ -9,6 +9,7 @@ from betting.config import Config
 from betting.embedded.errors import EmbeddedError
 from betting.embedded.secrets import stored_secret
 from betting.embedded.services import Status, ensure_running, remove_state, status, stop
+from betting.embedded.state import prepare_home
 from betting.embedded.urls import broker_url, database_settings, redis_url
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "broker_url",
     "database_settings",
     "ensure_running",
+    "prepare_home",
     "redis_url",
     "remove_state",
     "secret_key",

@@ -1,5 +1,5 @@
 """What the stream did, for operators."""
 
-from streaming.admin import circuits, polls
+from streaming.admin import circuits, deadletters, polls, subscribers
 
-__all__ = ["circuits", "polls"]
+__all__ = ["circuits", "deadletters", "polls", "subscribers"]

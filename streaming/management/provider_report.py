@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.forms.models import model_to_dict
-from rich.console import Console
-from rich.table import Table
 
 from betting.models import Provider
+from streaming.management.tables import write_table
 from streaming.models import Circuit, CircuitTransition, PollRun
 
 POLLS_SHOWN = 10
 TRANSITIONS_SHOWN = 20
-WIDTH_OF_A_PIPE = 200
-"""Columns where there is no terminal to ask: wide enough to cut nothing that matters."""
-
 _POLL_FIELDS = (
     "started_at", "feed", "outcome", "http_status", "duration_ms", "quotes_seen", "changes",
     "quota_remaining", "failure_kind", "failure_code", "failure_message", "failure_advice",
@@ -48,7 +44,7 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
             ],
         )
         return
-    _write_table(
+    write_table(
         out,
         ("provider", "adapter", "enabled", "every", "sports", "last poll", "outcome", "quota left"),
         [
@@ -87,8 +83,8 @@ def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
         polled = list(runs.values(*_POLL_FIELDS))
         _write_json(out, {**_fields(provider), "feeds": heard, "polls": polled})
         return
-    _write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
-    _write_table(
+    write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
+    write_table(
         out,
         ("feed", "heard", "silent bookmakers", "admitted"),
         [
@@ -106,7 +102,7 @@ def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
 
 def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
     """One line a request, failures in full below."""
-    _write_table(
+    write_table(
         out,
         ("started", "feed", "outcome", "HTTP", "took", "quotes", "changes", "quota left"),
         [
@@ -135,7 +131,7 @@ def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> N
         listed = [{"provider": row.provider.key, **model_to_dict(row, _STATE)} for row in rows]
         _write_json(out, listed)
         return
-    _write_table(
+    write_table(
         out,
         ("provider", "state", "mode", "since", "next probe", "failures", "why", "to do"),
         [
@@ -157,7 +153,7 @@ def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> N
 def transitions(out: OutputWrapper, provider: Provider) -> None:
     """The latest changes of a provider's circuit, newest first."""
     rows = CircuitTransition.objects.filter(provider=provider).order_by("-id")[:TRANSITIONS_SHOWN]
-    _write_table(
+    write_table(
         out,
         ("at", "from", "to", "mode", "why", "who"),
         [
@@ -181,14 +177,6 @@ def _fields(provider: Provider) -> dict[str, Any]:
 
 def _write_json(out: OutputWrapper, value: object) -> None:
     out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2))
-
-
-def _write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(*headers)
-    for row in rows:
-        table.add_row(*row)
-    width = None if out.isatty() else WIDTH_OF_A_PIPE
-    Console(file=cast("IO[str]", out), width=width, markup=False, highlight=False).print(table)
 
 
 def _time(moment: datetime | None) -> str:

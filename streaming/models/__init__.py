@@ -1,13 +1,41 @@
 """What the stream did, and the state it keeps about those it talks to."""
 
 from streaming.models.circuit import Circuit, CircuitMode, CircuitState, CircuitTransition
+from streaming.models.deadletter import (
+    ActionKind,
+    ActionOutcome,
+    DeadLetter,
+    DeadLetterAction,
+    DeadLetterEviction,
+    DeadLetterOccurrence,
+    LetterKind,
+    LetterStatus,
+)
 from streaming.models.poll import PollOutcome, PollRun
+from streaming.models.subscriber import (
+    DeliveryOutcome,
+    DeliveryRun,
+    SubscriberRecord,
+    WebhookSubscriber,
+)
 
 __all__ = [
+    "ActionKind",
+    "ActionOutcome",
     "Circuit",
     "CircuitMode",
     "CircuitState",
     "CircuitTransition",
+    "DeadLetter",
+    "DeadLetterAction",
+    "DeadLetterEviction",
+    "DeadLetterOccurrence",
+    "DeliveryOutcome",
+    "DeliveryRun",
+    "LetterKind",
+    "LetterStatus",
     "PollOutcome",
     "PollRun",
+    "SubscriberRecord",
+    "WebhookSubscriber",
 ]

@@ -29,13 +29,16 @@ def value_workers(config: Config) -> list[Program]:
 
 
 def pollers(config: Config, simulator_key: str) -> list[Program]:
-    """What asks the providers: the worker, and the beat that tells it when."""
-    threads = ("--pool", "threads", "--concurrency", str(config.celery.io_threads))
-    environ = {SIMULATOR_KEY_ENV: simulator_key}
+    """What asks the providers and tells the subscribers, and the beat that says when."""
     return [
-        _worker(config, "worker-io", "poll", *threads, **environ),
+        _io_worker(config, "poll,deliver", **{SIMULATOR_KEY_ENV: simulator_key}),
         _program("beat", *_CELERY, "beat", "--loglevel", config.log.level),
     ]
+
+
+def deliverers(config: Config) -> list[Program]:
+    """What takes events to their subscribers where nothing is polled."""
+    return [_io_worker(config, "deliver")]
 
 
 def simulator(web: WebConfig, simulator_key: str) -> Program:
@@ -77,6 +80,11 @@ def node_name(name: str, home: Path) -> str:
     """
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
     return f"{name}.{digest}@{socket.gethostname()}"
+
+
+def _io_worker(config: Config, queues: str, **environ: str) -> Program:
+    threads = ("--pool", "threads", "--concurrency", str(config.celery.io_threads))
+    return _worker(config, "worker-io", queues, *threads, **environ)
 
 
 def _worker(config: Config, name: str, queues: str, *options: str, **environ: str) -> Program:

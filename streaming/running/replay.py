@@ -14,7 +14,7 @@ from streaming.exchange import Conversation, exchange, recorded_answer
 from streaming.providers.recording import Record, merged, read
 from streaming.providers.registry import adapter
 from streaming.running.outages import OUTAGES
-from streaming.tasks import send_changes
+from streaming.tasks import send_result
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Player:
         if taken is None:
             return
         try:
-            send_changes(taken.result.markets)
+            send_result(taken.result)
         except OUTAGES as error:
             # The changes are committed: the sweeper has them valued.
             logger.warning("a message was lost, the broker is away: %s", error)

@@ -60,7 +60,8 @@ def run_replay(config: Config, console: Console, replay: Replay) -> Report:
         Terminal(console, replay.recordings.responses) as terminal,
     ):
         consoles = [] if replay.until_idle else processes.consoles(web, login.password)
-        stages = [processes.value_workers(config), consoles]
+        workers = [*processes.value_workers(config), *processes.deliverers(config)]
+        stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
             chores = [showing_activity(terminal), Chore(config.sweep.interval_seconds, sweep)]
             session = Session(supervisor, interrupts, terminal, *chores)

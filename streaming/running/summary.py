@@ -12,7 +12,7 @@ from django.db.models import Count, Max, Model, Q, Sum
 from django_celery_results.models import TaskResult
 
 from betting.models import ChangeKind, LineChange, Market
-from streaming.models import PollOutcome, PollRun
+from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome, PollRun
 from valuation.models import Edge, RecomputeRun
 
 #: Polls that asked nobody.
@@ -28,11 +28,13 @@ class Mark:
     recompute: int
     edge: int
     result: int
+    occurrence: int
 
     @classmethod
     def now(cls) -> Mark:
         """The present moment."""
-        return cls(*map(_newest, (PollRun, LineChange, RecomputeRun, Edge, TaskResult)))
+        tables = (PollRun, LineChange, RecomputeRun, Edge, TaskResult, DeadLetterOccurrence)
+        return cls(*map(_newest, tables))
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -165,4 +167,8 @@ def _recomputes(since: Mark) -> dict[str, Any]:
 
 
 def _failed_tasks(since: Mark) -> int:
-    return TaskResult.objects.filter(id__gt=since.result, status="FAILURE").count()
+    """A failed task leaves a dead letter, or a result where dead letters are switched off."""
+    letters = DeadLetterOccurrence.objects.filter(id__gt=since.occurrence)
+    results = TaskResult.objects.filter(id__gt=since.result, status="FAILURE")
+    # A payload that could not be read is a failed poll, and counted as one.
+    return letters.exclude(kind=LetterKind.PAYLOAD).count() + results.count()

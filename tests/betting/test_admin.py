@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -20,13 +21,18 @@ from betting.admin import facts
 from betting.admin.facts import FactAdmin
 from betting.admin.quotes import HISTORY_SHOWN
 from betting.models import Bookmaker, ChangeKind, ParticipantAlias, Provider, Sport
-from streaming.models import Circuit
+from streaming.models import (
+    Circuit,
+    DeadLetterEviction,
+    DeadLetterOccurrence,
+    WebhookSubscriber,
+)
 from tests import rows
 
 pytestmark = pytest.mark.django_db
 
 OURS = ("betting", "streaming", "valuation")
-EDITABLE = {Provider, Bookmaker, Circuit, ParticipantAlias, User, Group}
+EDITABLE = {Provider, Bookmaker, Circuit, ParticipantAlias, WebhookSubscriber, User, Group}
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FACTS = [model for model in REGISTERED if model not in EDITABLE]
 
@@ -62,6 +68,11 @@ def fill(size: int) -> None:
         rows.make_transition(board.provider)
         rows.make_participant_alias()
         rows.make_doubt(board.provider)
+        rows.make_delivery_run(rows.make_webhook().key)
+        rows.make_dead_letter_action(rows.make_dead_letter())
+        DeadLetterOccurrence.objects.create(end=uuid4(), kind="exception")
+        day = date(2026, 1, 1) + timedelta(days=DeadLetterEviction.objects.count())
+        DeadLetterEviction.objects.create(day=day, letters=1)
         TaskResult.objects.create(task_id=f"task-{number}-{board.event.pk}", task_name="poll")
         GroupResult.objects.create(group_id=f"group-{number}-{board.event.pk}")
         user = User.objects.create(username=f"user-{number}-{board.event.pk}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from betting.models import Decision, DoubtfulMatch, ParticipantAlias, Provider
+from streaming.models import WebhookSubscriber
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -194,3 +196,62 @@ def test_who_may_not_change_a_doubtful_match_may_not_decide_it(client: Client) -
     doubt.refresh_from_db()
     assert doubt.decision == Decision.OPEN
     assert "Same event" not in shown.content.decode()
+
+
+WEBHOOK = {
+    "name": "desk",
+    "url": "https://desk.example/hooks",
+    "types": "edge.opened,edge.closed",
+    "sports": "",
+    "min_ev": "0.03",
+    "enabled": "on",
+}
+
+
+def test_an_operator_adds_a_webhook_and_sees_its_secret_once(operator: Client) -> None:
+    url = reverse("admin:streaming_webhooksubscriber_add")
+    shown = operator.post(url, WEBHOOK, follow=True).content.decode()
+    webhook = WebhookSubscriber.objects.get()
+    assert webhook.types == ["edge.opened", "edge.closed"]
+    # Base64 has signs that a page escapes.
+    assert webhook.secret in html.unescape(shown)
+
+    again = operator.get(change_url(webhook)).content.decode()
+    assert webhook.secret not in html.unescape(again)
+
+
+def test_an_operator_changes_what_a_webhook_gets_but_not_its_name_or_secret(
+    operator: Client,
+) -> None:
+    operator.post(reverse("admin:streaming_webhooksubscriber_add"), WEBHOOK)
+    webhook = WebhookSubscriber.objects.get()
+    secret = webhook.secret
+    operator.post(change_url(webhook), {**WEBHOOK, "name": "other", "min_ev": "", "secret": "x"})
+
+    changed = WebhookSubscriber.objects.get()
+    assert (changed.name, changed.min_ev, changed.secret) == ("desk", None, secret)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("url", "http://169.254.169.254/latest", "not on the public internet"),
+        ("types", "edge.openend", "did you mean edge.opened"),
+    ],
+)
+def test_a_webhook_that_could_not_be_posted_to_is_refused(
+    operator: Client, field: str, value: str, words: str
+) -> None:
+    url = reverse("admin:streaming_webhooksubscriber_add")
+    assert words in operator.post(url, {**WEBHOOK, field: value}).content.decode()
+    assert not WebhookSubscriber.objects.exists()
+
+
+def test_an_operator_sends_a_test_event_and_is_told_what_came_of_it(operator: Client) -> None:
+    webhook = rows.make_webhook()
+    url = reverse("admin:streaming_webhooksubscriber_changelist")
+    chosen = {"action": "send_test_event", "_selected_action": [webhook.pk]}
+    shown = operator.post(url, chosen, follow=True).content.decode()
+    # Nobody may be reached on this machine unless the configuration says so.
+    assert "not on the public internet" in shown
+    assert webhook.secret not in html.unescape(shown)

@@ -96,6 +96,7 @@ def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value
     [
         ({"HARDLINE_VALUATION_MIN_BOOKSUM": "1.4"}, "HARDLINE_VALUATION_MAX_BOOKSUM"),
         ({"HARDLINE_COALESCE_MARKER_TTL_MS": "100"}, "HARDLINE_COALESCE_DEBOUNCE_MS"),
+        ({"HARDLINE_COALESCE_RECOMPUTE_MARKETS": "50000"}, "HARDLINE_CELERY_MAX_MESSAGE_BYTES"),
         ({"HARDLINE_COALESCE_BATCH_MS": "1900"}, "HARDLINE_SWEEP_DIRTY_AFTER_MS"),
         (
             {

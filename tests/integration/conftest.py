@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,12 +13,15 @@ from django.db import connection
 
 from betting.config import Config
 from betting.embedded import redis_url
-from betting.supervisor import Supervisor
+from betting.supervisor import Program, Supervisor
 from streaming.running.processes import value_workers
 from streaming.running.session import workers_answer
 
 CHECKOUT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
+
+#: Importing them for their doctests would register their tasks and handlers in this process.
+collect_ignore = ["failing_tasks.py", "told"]
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -39,19 +43,14 @@ def environment_of_workers(servers: Config) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def valuers(
-    servers: Config,
-    redis: object,  # noqa: ARG001 - asks for a fixture
-    transactional_db: None,  # noqa: ARG001 - the workers must see what is committed
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@contextmanager
+def running(
+    programs: list[Program], servers: Config, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Supervisor]:
-    """The coalescing, valuing and major workers, on the tests' database."""
+    """Workers on the tests' database and Redis."""
     for name, value in environment_of_workers(servers).items():
         monkeypatch.setenv(name, value)
-    programs = value_workers(servers)
-    supervisor = Supervisor([programs], tmp_path / "logs")
+    supervisor = Supervisor([programs], logs)
     supervisor.start()
     nodes = [
         argument
@@ -64,3 +63,16 @@ def valuers(
         yield supervisor
     finally:
         supervisor.stop()
+
+
+@pytest.fixture
+def valuers(
+    servers: Config,
+    redis: object,  # noqa: ARG001 - asks for a fixture
+    transactional_db: None,  # noqa: ARG001 - the workers must see what is committed
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Supervisor]:
+    """The coalescing, valuing and major workers, on the tests' database."""
+    with running(value_workers(servers), servers, tmp_path / "logs", monkeypatch) as supervisor:
+        yield supervisor

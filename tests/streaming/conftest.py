@@ -8,6 +8,7 @@ import pytest
 
 from streaming.simulator.running import RunningSimulator, running_simulator
 from tests.polling import EPL, KEY, KEY_ENV, NBA, STILL
+from tests.receiver import Receiver, running_receiver
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,10 @@ def simulator(
     _simulator.calls.clear()
     yield _simulator
     _simulator.faults.clear()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A webhook's receiver that takes whatever comes."""
+    with running_receiver() as running:
+        yield running

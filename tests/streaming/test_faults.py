@@ -73,7 +73,7 @@ def test_a_fault_is_a_failed_row_of_its_kind_in_time_and_prices_nothing_new(
     assert 0 < run.duration_ms <= elapsed * 1000
     assert (run.quotes_seen, run.changes) == (0, 0)
     if run.failure_kind == "permanent":
-        assert result.markets
+        assert result.quarantined
         assert run.failure_advice
         assert set(Quote.objects.values_list("status", flat=True)) == {QuoteStatus.QUARANTINED}
     else:

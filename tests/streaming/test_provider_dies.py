@@ -80,7 +80,7 @@ class Replayed:
         taken = exchange(self.conversation, record.request, CONFIG, lambda: at)
         if taken is not None:
             reached = [change.market_id for change in taken.result.markets]
-            recompute(reached, "major", CONFIG.valuation)
+            recompute([*reached, *taken.result.quarantined], "major", CONFIG.valuation)
         return PollRun.objects.latest("id")
 
     def quotes(self, status: str) -> set[int]:

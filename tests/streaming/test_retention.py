@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db.models import Model
@@ -14,10 +15,17 @@ from betting.config import RetentionConfig
 from betting.models import LineChange, Quote
 from betting.sql import fetch_all
 from streaming import retention
-from streaming.models import CircuitTransition, PollRun
+from streaming.models import (
+    CircuitTransition,
+    DeadLetterAction,
+    DeadLetterOccurrence,
+    DeliveryRun,
+    PollRun,
+)
 from streaming.retention import prune_old_rows
 from tests.rows import (
     make_change,
+    make_delivery_run,
     make_edge,
     make_event,
     make_feed,
@@ -34,18 +42,24 @@ from valuation.models import CloseReason, Edge, RecomputeRun
 CONFIG = RetentionConfig(
     poll_run_days=3,
     circuit_transition_days=2,
+    delivery_run_days=4,
     recompute_run_days=5,
     line_change_days=7,
     closed_edge_days=11,
     task_result_days=13,
+    dead_letter_occurrence_days=17,
+    dead_letter_action_days=19,
 )
 DAYS = {
     "streaming_pollrun": 3,
     "streaming_circuittransition": 2,
+    "streaming_deliveryrun": 4,
     "valuation_recomputerun": 5,
     "betting_linechange": 7,
     "valuation_edge": 11,
     "django_celery_results_taskresult": 13,
+    "streaming_deadletteroccurrence": 17,
+    "streaming_deadletteraction": 19,
 }
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +82,10 @@ def transition(at: datetime) -> Model:
     return make_transition(make_provider(), recorded_at=at)
 
 
+def delivery_run(at: datetime) -> Model:
+    return make_delivery_run("webhook:mine", started_at=at)
+
+
 def recompute_run(at: datetime) -> Model:
     return make_recompute_run(finished_at=at)
 
@@ -86,13 +104,27 @@ def task_result(at: datetime) -> Model:
     return result
 
 
+def dead_letter_occurrence(at: datetime) -> Model:
+    return DeadLetterOccurrence.objects.create(end=uuid4(), kind="exception", seen_at=at)
+
+
+def dead_letter_action(at: datetime) -> Model:
+    # Its letter may be long gone.
+    return DeadLetterAction.objects.create(
+        letter_id=4711, action="discard", outcome="succeeded", requested_at=at
+    )
+
+
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
     (CircuitTransition, transition),
+    (DeliveryRun, delivery_run),
     (RecomputeRun, recompute_run),
     (LineChange, line_change),
     (Edge, closed_edge),
     (TaskResult, task_result),
+    (DeadLetterOccurrence, dead_letter_occurrence),
+    (DeadLetterAction, dead_letter_action),
 ]
 each_table = pytest.mark.parametrize(
     ("model", "make"), TABLES, ids=[model.__name__ for model, _ in TABLES]

@@ -55,9 +55,13 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
         == set(settings.CELERY_TASK_ROUTES)
         == {
             "streaming.coalesce_line_changes",
+            "streaming.deliver",
             "streaming.poll_provider",
             "streaming.prune",
             "streaming.quarantine",
+            "streaming.replay_payload",
+            "streaming.send_replays",
+            "streaming.store_spooled_letters",
             "streaming.sweep",
             "streaming.tick",
             "valuation.recompute_markets",
@@ -106,14 +110,22 @@ def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or
     in_threads = {
         task.name: task.acks_late
         for task in our_tasks()
-        if settings.CELERY_TASK_ROUTES[task.name]["queue"] == "poll"
+        if settings.CELERY_TASK_ROUTES[task.name]["queue"] in {"poll", "deliver"}
     }
-    # A tick is one statement, which has a timeout of its own, and a few messages.
+    # A tick is one statement, which has a timeout of its own, and a few messages; a payload that
+    # is replayed is ingested as one poll's answer is. A delivery has a deadline of its own, and
+    # then a few statements.
     assert in_threads == {
+        "streaming.deliver": True,
         "streaming.tick": True,
         "streaming.poll_provider": False,
         "streaming.prune": False,
+        "streaming.replay_payload": True,
+        "streaming.send_replays": False,
+        "streaming.store_spooled_letters": False,
     }
+    config = get_config()
+    assert config.bus.total_timeout_seconds < config.celery.task_soft_limit_seconds
     assert "statement_timeout=30s" in settings.DATABASES["default"]["OPTIONS"]["options"]
 
 
@@ -123,6 +135,8 @@ def test_beat_sends_known_tasks_that_expire() -> None:
         "streaming.tick",
         "streaming.sweep",
         "streaming.prune",
+        "streaming.send_replays",
+        "streaming.store_spooled_letters",
     }
     for entry in entries:
         # A backlog that built up while no worker ran is not worked off beat by beat.
@@ -189,13 +203,14 @@ def use(monkeypatch: pytest.MonkeyPatch, **coalesce: Any) -> None:
 
 
 def minor(market_id: int, changes: int = 1) -> MarketChange:
-    return MarketChange(market_id, changes, is_major=False)
+    return MarketChange(market_id, 1, 1, changes, is_major=False)
 
 
 def major(market_id: int) -> MarketChange:
-    return MarketChange(market_id, 1, is_major=True)
+    return MarketChange(market_id, 1, 1, 1, is_major=True)
 
 
+@pytest.mark.django_db
 def test_major_moves_are_sent_at_once_on_their_own_queue(redis: Redis) -> None:
     tasks.send_changes([major(5), major(7)])
     assert all_messages(redis) == {
@@ -228,6 +243,7 @@ def test_a_market_that_was_only_heard_again_counts_as_one_change(redis: Redis) -
     assert buffer.drain(0, POLICY).changes == 1
 
 
+@pytest.mark.django_db
 def test_major_and_minor_moves_of_one_answer_go_their_own_ways(redis: Redis) -> None:
     tasks.send_changes([minor(1), major(2), minor(3)])
     (urgent,) = messages(redis, "major")

@@ -16,7 +16,7 @@ from streaming.management.lookup import provider_named
 from streaming.models import PollOutcome, PollRun
 from streaming.poll import poll
 from streaming.providers.registry import PLAYERS
-from streaming.tasks import send_changes
+from streaming.tasks import send_result
 
 BASE_URLS = {
     "kalshi": "https://external-api.kalshi.com/trade-api/v2",
@@ -93,7 +93,7 @@ class Command(BaseCommand):
             )
         newest = PollRun.objects.order_by("-id").values_list("id", flat=True).first() or 0
         for result in poll(provider.pk, get_config()):
-            send_changes(result.markets)
+            send_result(result)
         runs = PollRun.objects.filter(provider=provider, id__gt=newest).order_by("id")
         report.polls(self.stdout, runs)
         _refuse_failures(runs)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from streaming.bounded_http import USER_AGENT
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import (
     DataFailure,
@@ -25,7 +26,7 @@ from streaming.core.failures import (
     TransientFailure,
 )
 from streaming.providers.base import Authorisation, Request, Response, Secret
-from streaming.providers.http import USER_AGENT, fetch
+from streaming.providers.http import fetch
 from tests.streaming.providers.conftest import WireServer
 
 KEY = "5ecre7c0ffee5ecre7c0ffee5ecre7c0"

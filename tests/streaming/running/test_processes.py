@@ -35,7 +35,7 @@ def test_every_queue_has_its_worker() -> None:
     workers = [program for program in everything() if "worker" in program.command]
     queues = {program.name: option(program, "--queues") for program in workers}
     assert queues == {
-        "worker-io": "poll",
+        "worker-io": "poll,deliver",
         "worker-value": "coalesce,valuation",
         "worker-major": "major",
     }

@@ -7,7 +7,7 @@ import pytest
 from django_celery_results.models import TaskResult
 
 from betting.models import ChangeKind
-from streaming.models import PollOutcome
+from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome
 from streaming.running.summary import Changes, Facts, Mark, RecentActivity, facts
 from tests import rows
 
@@ -34,6 +34,8 @@ def one_of_each() -> None:
     rows.make_recompute_run(valued=2)
     for status in ("FAILURE", "SUCCESS"):
         TaskResult.objects.create(task_id=str(uuid4()), status=status)
+    for letter in (LetterKind.EXCEPTION, LetterKind.PAYLOAD):
+        DeadLetterOccurrence.objects.create(end=uuid4(), kind=letter)
 
 
 def test_facts_are_counted_from_the_rows_after_the_mark() -> None:
@@ -49,7 +51,7 @@ def test_facts_are_counted_from_the_rows_after_the_mark() -> None:
         markets_recomputed=5,
         markets=2,
         edges_opened=2,
-        dead_letters=2,
+        dead_letters=3,
         seconds=1.25,
     )
 
@@ -80,12 +82,12 @@ def test_the_live_line_tells_what_came_since_its_window_began() -> None:
     one_of_each()
     line = activity.line()
     assert "2 open edges" in line
-    assert "2 failures" in line
+    assert "3 failures" in line
     assert "0.0 polls/s" not in line
 
 
 def test_the_live_line_forgets_what_is_out_of_its_window() -> None:
     activity = RecentActivity(window_seconds=0)
     one_of_each()
-    assert "2 failures" in activity.line()
+    assert "3 failures" in activity.line()
     assert "0 failures" in activity.line()

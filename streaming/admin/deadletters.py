@@ -1,0 +1,237 @@
+"""Dead letters: looked at, replayed, discarded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.forms import ActionForm
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from betting.admin.facts import FactAdmin, Table, TablesMixin
+from betting.admin.shown import link
+from betting.admin.themed import badge
+from streaming.deadletters import replays
+from streaming.models import (
+    ActionOutcome,
+    DeadLetter,
+    DeadLetterAction,
+    DeadLetterEviction,
+    DeadLetterOccurrence,
+    LetterStatus,
+)
+
+ACTIONS_SHOWN = 20
+
+
+class ReasonForm(ActionForm):  # type: ignore[misc]  # unfold ships no types
+    """The actions of the list, with the reason that a discard needs."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=500,
+        label="",
+        widget=UnfoldAdminTextInputWidget({"placeholder": "Reason, to discard"}),
+    )
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(TablesMixin, FactAdmin):
+    """Work that failed for good, the most recently seen first."""
+
+    ordering = ("-last_seen", "-id")
+    list_display = (
+        "last_seen",
+        "what",
+        "kind",
+        "state",
+        "count",
+        "queue",
+        "exception",
+        "words",
+        "fingerprint",
+    )
+    list_filter = (
+        "status",
+        "kind",
+        "task",
+        "queue",
+        "provider",
+        ("last_seen", RangeDateTimeFilter),
+    )
+    search_fields = ("=fingerprint", "=task", "=task_id", "exception", "message")
+    action_form = ReasonForm
+    actions = ("replay", "discard")
+    fields = (
+        ("kind", "status", "discard_reason"),
+        ("task", "queue", "provider", "is_complete"),
+        "arguments",
+        ("exception", "fingerprint", "sentry_event_id"),
+        "message",
+        "trace",
+        "content",
+        ("count", "first_seen", "last_seen"),
+        ("worker", "task_id", "retries"),
+    )
+    readonly_fields = ("arguments", "trace", "content")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        """The list needs none of the large columns."""
+        rows: QuerySet[DeadLetter] = super().get_queryset(request)
+        match = request.resolver_match
+        is_list = match is not None and str(match.url_name).endswith("_changelist")
+        return rows.defer("args", "kwargs", "traceback", "body") if is_list else rows
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change a letter may decide what becomes of it."""
+        return request.user.has_perm("streaming.change_deadletter")
+
+    @admin.action(description="Replay", permissions=["decide"])
+    def replay(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        """Send the work again, at the rate that is set."""
+        chosen = letters.count()
+        asked = replays.request_replays(_plain(letters), request.user.get_username())
+        left = chosen - asked
+        words = f"{asked} will be replayed"
+        if left:
+            words += (
+                f"; {left} not: being replayed already, without a task, or without all of the"
+                " arguments (edit them with `manage.py deadletters replay`)"
+            )
+        self.message_user(request, words, messages.WARNING if left else messages.SUCCESS)
+
+    @admin.action(description="Discard, for the reason given", permissions=["decide"])
+    def discard(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        """Give the work up."""
+        reason = request.POST.get("reason", "")
+        if not reason.strip():
+            self.message_user(request, "Say why they are discarded.", messages.ERROR)
+            return
+        count = replays.discard(_plain(letters), request.user.get_username(), reason)
+        self.message_user(request, f"{count} discarded", messages.SUCCESS)
+
+    @admin.display(description="work", ordering="task")
+    def what(self, letter: DeadLetter) -> str:
+        """The task, or that there was none."""
+        return letter.task or "(no task)"
+
+    @badge(
+        "status",
+        "status",
+        {
+            LetterStatus.NEW.label: "danger",
+            LetterStatus.REPLAYING.label: "info",
+            LetterStatus.REPLAYED.label: "success",
+        },
+    )
+    def state(self, letter: DeadLetter) -> str:
+        """Where it stands."""
+        return letter.get_status_display()
+
+    @admin.display(description="message")
+    def words(self, letter: DeadLetter) -> str:
+        """The beginning of what the exception said."""
+        return letter.message[:100]
+
+    @admin.display(description="arguments")
+    def arguments(self, letter: DeadLetter) -> str:
+        """What the task is called with."""
+        return json.dumps({"args": letter.args, "kwargs": letter.kwargs}, indent=2)
+
+    @admin.display(description="traceback")
+    def trace(self, letter: DeadLetter) -> str:
+        """As it was told."""
+        return letter.traceback
+
+    @admin.display(description="body")
+    def content(self, letter: DeadLetter) -> str:
+        """What came, where it could not be read."""
+        return letter.body
+
+    def tables(self, row: DeadLetter) -> list[Table]:
+        """What was done about it."""
+        actions = row.actions.order_by("-id")[:ACTIONS_SHOWN]
+        return [
+            Table(
+                "Actions",
+                ("requested", "action", "by", "outcome", "ended"),
+                [
+                    (
+                        link(action, action.requested_at),
+                        action.get_action_display(),
+                        action.requested_by,
+                        action.get_outcome_display(),
+                        action.ended_at,
+                    )
+                    for action in actions
+                ],
+                note=f"The newest {ACTIONS_SHOWN}.",
+            )
+        ]
+
+
+@admin.register(DeadLetterAction)
+class DeadLetterActionAdmin(FactAdmin):
+    """Who did what about which letter, and what came of it. An entry outlives its letter."""
+
+    list_display = (
+        "requested_at",
+        "action",
+        "task",
+        "letter_id",
+        "requested_by",
+        "result",
+        "reason",
+    )
+    list_filter = ("action", "outcome", ("requested_at", RangeDateTimeFilter))
+    search_fields = ("=task", "=requested_by", "reason")
+    fields = (
+        ("requested_at", "requested_by"),
+        ("action", "task", "letter_id"),
+        "reason",
+        ("args", "kwargs"),
+        ("outcome", "sent_at", "ended_at"),
+    )
+    readonly_fields = ("letter_id",)
+
+    @badge(
+        "outcome",
+        "outcome",
+        {
+            ActionOutcome.SUCCEEDED.label: "success",
+            ActionOutcome.FAILED.label: "danger",
+            ActionOutcome.UNANSWERED.label: "warning",
+        },
+    )
+    def result(self, action: DeadLetterAction) -> str:
+        """What came of it."""
+        return action.get_outcome_display()
+
+
+@admin.register(DeadLetterOccurrence)
+class DeadLetterOccurrenceAdmin(FactAdmin):
+    """Every failure that was counted, for as long as it must not be counted again."""
+
+    list_display = ("seen_at", "kind", "end")
+    list_filter = ("kind", ("seen_at", RangeDateTimeFilter))
+    search_fields = ("=kind",)
+
+
+@admin.register(DeadLetterEviction)
+class DeadLetterEvictionAdmin(FactAdmin):
+    """Letters that were pushed out because there were too many, by day."""
+
+    ordering = ("-day",)
+    list_display = ("day", "letters")
+    search_fields = ("=letters",)
+
+
+def _plain(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """The same letters without the list's joins and order, which a row lock does not go with."""
+    ids: Any = letters.order_by().values("pk")
+    return DeadLetter.objects.filter(pk__in=ids)

@@ -1,0 +1,199 @@
+"""Subscribers: webhooks that operators edit, how each subscriber stands, and every delivery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Field as ModelField
+from django.db.models import Model, QuerySet
+from django.forms import Field, ModelForm
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from betting.admin import shown
+from betting.admin.facts import FactAdmin, Table, TablesMixin
+from betting.admin.themed import ThemedAdmin, badge
+from betting.config import get_config
+from streaming import bus
+from streaming.core.failures import PermanentFailure
+from streaming.core.latencies import quantile_ms
+from streaming.delivery import send_test, utc_now
+from streaming.models import DeliveryOutcome, DeliveryRun, SubscriberRecord, WebhookSubscriber
+from streaming.standing import Standing, state_of
+from streaming.webhook_form import WebhookForm
+from streaming.webhooks import subscribe
+
+DELIVERIES_SHOWN = 20
+
+
+@admin.register(WebhookSubscriber)
+class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
+    """Webhooks. `manage.py subscribers remove` deletes one, together with its record."""
+
+    form = WebhookForm
+    fields = ("name", "url", "types", "sports", "min_ev", "enabled", "created_at")
+    list_display = ("name", "url", "is_enabled", "types", "sports", "min_ev")
+    list_filter = ("enabled",)
+    search_fields = ("name", "url")
+    actions = ("send_test_event",)
+
+    def get_readonly_fields(
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        obj: Model | None = None,
+    ) -> tuple[str, ...]:
+        """The name is what its record and its dead letters know it by."""
+        return ("created_at",) if obj is None else ("name", "created_at")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Never: see the class."""
+        return False
+
+    def formfield_for_dbfield(
+        self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Field | None:
+        """Lists of keys fit on one line."""
+        if db_field.name in WebhookForm.LISTS:
+            kwargs["widget"] = UnfoldAdminTextInputWidget()
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: WebhookSubscriber,
+        form: ModelForm[WebhookSubscriber],
+        change: bool,  # noqa: FBT001 - Django's signature
+    ) -> None:
+        """A new webhook gets its secret, which is shown this once."""
+        if change:
+            super().save_model(request, obj, form, change)
+            bus.forget_routes()
+        else:
+            secret = subscribe(obj)
+            self.message_user(request, f"Its secret, shown this once: {secret}", messages.WARNING)
+
+    @admin.action(description="Send a test event")
+    def send_test_event(self, request: HttpRequest, queryset: QuerySet[WebhookSubscriber]) -> None:
+        """Post a test event to each, now."""
+        for webhook in queryset:
+            failure = send_test(webhook.key, get_config())
+            if failure is None:
+                self.message_user(request, f"{webhook} took the test event.", messages.SUCCESS)
+                continue
+            advice = failure.advice if isinstance(failure, PermanentFailure) else ""
+            self.message_user(request, f"{failure} {advice}".strip(), messages.ERROR)
+
+    @admin.display(description="enabled", boolean=True, ordering="enabled")
+    def is_enabled(self, webhook: WebhookSubscriber) -> bool:
+        """Whether events are posted to it."""
+        return webhook.enabled
+
+    def tables(self, row: WebhookSubscriber) -> list[Table]:
+        """How it stands, and its latest deliveries."""
+        records = SubscriberRecord.objects.filter(subscriber=row.key)
+        standings = [Standing(row.key, row.enabled, state_of(each), utc_now()) for each in records]
+        deliveries = DeliveryRun.objects.filter(subscriber=row.key)[:DELIVERIES_SHOWN]
+        return [
+            Table(
+                "Statistics",
+                ("what", "value"),
+                [item for standing in standings for item in standing.facts().items()],
+            ),
+            Table(
+                "Latest deliveries",
+                ("started", "outcome", "events", "took", "failure"),
+                [
+                    (
+                        shown.link(each, each.started_at),
+                        each.get_outcome_display(),
+                        each.events,
+                        shown.milliseconds(each.duration_ms),
+                        each.failure_message,
+                    )
+                    for each in deliveries
+                ],
+                numbers=frozenset({"events", "took"}),
+                note=f"The newest {DELIVERIES_SHOWN}.",
+            ),
+        ]
+
+
+@admin.register(SubscriberRecord)
+class SubscriberRecordAdmin(FactAdmin):
+    """How every subscriber has done so far, handlers among them."""
+
+    list_display = (
+        "subscriber",
+        "state",
+        "deliveries",
+        "failures",
+        "consecutive_failures",
+        "rate",
+        "median",
+        "slowest",
+        "last_error",
+    )
+    list_filter = (("suppressed_until", admin.EmptyFieldListFilter),)
+    search_fields = ("subscriber", "last_error")
+
+    @badge("state", "suppressed_until", {"well": "success", "failing": "warning"})
+    def state(self, row: SubscriberRecord) -> str:
+        """Whether it is well, and if not, what happens next."""
+        return Standing(row.subscriber, is_enabled=True, state=state_of(row), now=utc_now()).words
+
+    @admin.display(description="failing lately")
+    def rate(self, row: SubscriberRecord) -> str:
+        """The part of its latest deliveries that failed."""
+        return shown.percent(state_of(row).failure_rate)
+
+    @admin.display(description="p50")
+    def median(self, row: SubscriberRecord) -> str:
+        """What half of its deliveries took at most."""
+        return shown.milliseconds(quantile_ms(row.latencies, 0.5))
+
+    @admin.display(description="p95")
+    def slowest(self, row: SubscriberRecord) -> str:
+        """What all but one in twenty took at most."""
+        return shown.milliseconds(quantile_ms(row.latencies, 0.95))
+
+
+@admin.register(DeliveryRun)
+class DeliveryRunAdmin(FactAdmin):
+    """One row for every delivery, newest first."""
+
+    list_display = (
+        "started_at",
+        "subscriber",
+        "result",
+        "events",
+        "took",
+        "failure_code",
+        "failure_message",
+    )
+    list_filter = (
+        "subscriber",
+        "outcome",
+        "failure_kind",
+        ("started_at", RangeDateTimeFilter),
+    )
+    search_fields = ("=subscriber", "=failure_code", "failure_message")
+
+    @badge(
+        "outcome",
+        "outcome",
+        {
+            DeliveryOutcome.DELIVERED.label: "success",
+            DeliveryOutcome.FAILED.label: "danger",
+            DeliveryOutcome.HELD.label: "warning",
+        },
+    )
+    def result(self, run: DeliveryRun) -> str:
+        """How it ended."""
+        return run.get_outcome_display()
+
+    @admin.display(description="took", ordering="duration_ms")
+    def took(self, run: DeliveryRun) -> str:
+        """From the call to its end."""
+        return shown.milliseconds(run.duration_ms)

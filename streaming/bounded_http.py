@@ -1,0 +1,256 @@
+"""One HTTP exchange with somebody else's server, inside bounds that hold whatever it does.
+
+Each exchange has an event loop, a connection and a name lookup of its own. That costs about a
+millisecond of CPU and a TLS handshake, and buys isolation: no server can make another wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.typedefs import LooseHeaders
+from yarl import URL
+
+from streaming.core.addresses import is_public
+from streaming.core.deadlines import FetchPolicy
+from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
+
+USER_AGENT = "hardline/0.1.0"
+
+T = TypeVar("T")
+AddressInfo = tuple[int, int, int, str, tuple[str | int, ...]]
+"""As `socket.getaddrinfo` returns it: family, type, protocol, canonical name, address."""
+
+# The first class that matches names the failure. Subclasses come before their bases.
+_NETWORK_CODES: tuple[tuple[type[Exception], str, str], ...] = (
+    (TimeoutError, "timeout", "a deadline passed"),
+    (aiohttp.ClientConnectorDNSError, "dns", "the host name could not be resolved"),
+    (aiohttp.ClientSSLError, "tls", "no secure connection could be made"),
+    (aiohttp.ClientConnectorError, "connect", "the connection was not accepted"),
+    (aiohttp.ServerDisconnectedError, "reset", "the connection was closed before an answer"),
+    (aiohttp.ClientOSError, "reset", "the connection was reset"),
+    (aiohttp.ClientPayloadError, "truncated", "the connection ended inside the body"),
+    (aiohttp.ClientResponseError, "protocol", "the answer was not HTTP"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is sent, and how failures speak of it.
+
+    Attributes:
+        method: HTTP method.
+        url: the address, which may hold a secret.
+        shown: what messages say instead of the address, e.g. ``GET /odds``.
+        advice: what to do about an address that is none.
+        params: further query parameters.
+        headers: further headers.
+        body: what is sent.
+        is_public_only: whether an address that is not on the public internet is refused.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    shown: str
+    advice: str
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    is_public_only: bool = False
+
+
+def exchange(
+    call: Call, policy: FetchPolicy, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+) -> T:
+    """Send, and read the answer; redirects are not followed.
+
+    Args:
+        call: what is sent.
+        policy: the bounds; the call returns or raises within its total deadline.
+        read: makes something of the answer, whose body it reads as far as it likes.
+
+    Raises:
+        TransientFailure: ``timeout``, ``dns``, ``connect``, ``tls``, ``reset``, ``truncated``,
+            ``protocol`` or ``network``.
+        PermanentFailure: ``invalid_url``, ``forbidden_address``.
+        ProviderFailure: as `read` raises it.
+    """
+    outcome = asyncio.run(_attempt(call, policy, read))
+    if isinstance(outcome, ProviderFailure):
+        # Raised here, with nothing being handled: the client's own errors carry the URL, secrets
+        # included, and must be neither cause nor context of what gets logged.
+        raise outcome
+    return outcome
+
+
+async def _attempt(
+    call: Call, policy: FetchPolicy, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+) -> T | ProviderFailure:
+    try:
+        async with (
+            asyncio.timeout(policy.total_timeout_seconds),
+            _session(policy, is_public_only=call.is_public_only) as session,
+            session.request(
+                call.method,
+                URL(call.url).update_query(call.params),
+                headers=call.headers,
+                data=call.body,
+                allow_redirects=False,
+            ) as answer,
+        ):
+            return await read(answer)
+    except ProviderFailure as failure:
+        return failure.with_traceback(None)  # its frames hold the URL
+    except _OnlyAttemptError as attempt:
+        return _network_failure(attempt.error, call)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return _network_failure(error, call)
+
+
+class _OnlyAttemptError(Exception):
+    """What the one attempt ended in.
+
+    Attributes:
+        error: the client's own error.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep the client from asking again by itself when a connection is lost.
+
+    It would ask a failing server twice as often as anybody knows of.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _OnlyAttemptError(error) from None
+
+
+def _network_failure(error: Exception, call: Call) -> ProviderFailure:
+    if isinstance(error, aiohttp.NonHttpUrlClientError | ValueError):
+        return PermanentFailure("invalid_url", "The request's address is not valid.", call.advice)
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, _NotPublicError
+    ):
+        return PermanentFailure(
+            "forbidden_address",
+            f"{call.shown}: the host is not on the public internet.",
+            "Set HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS=true if it is one of your own.",
+        )
+    named = ((code, words) for kind, code, words in _NETWORK_CODES if isinstance(error, kind))
+    code, words = next(named, ("network", f"the exchange failed ({type(error).__name__})"))
+    return TransientFailure(code, f"{call.shown}: {words}.")
+
+
+def _session(policy: FetchPolicy, *, is_public_only: bool) -> aiohttp.ClientSession:
+    headers: LooseHeaders = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            resolver=_Resolver(),
+            use_dns_cache=False,
+            force_close=True,
+            socket_factory=_public_socket if is_public_only else None,
+        ),
+        timeout=aiohttp.ClientTimeout(
+            connect=policy.connect_timeout_seconds, sock_read=policy.read_timeout_seconds
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        middlewares=(_once,),
+        auto_decompress=False,  # whoever reads the body does it, within a bound
+    )
+
+
+class _NotPublicError(OSError):
+    """An address that is refused; always in the same words, so that several stay one error."""
+
+    def __init__(self) -> None:
+        super().__init__("not a public address")
+
+
+def _public_socket(address: AddressInfo) -> socket.socket:
+    """A socket for an address that is about to be connected to, literal or looked up.
+
+    The last moment at which one can be refused: no second lookup can change it any more.
+
+    Raises:
+        _NotPublicError: the address is not on the public internet.
+    """
+    family, kind, protocol, _, where = address
+    if not is_public(str(where[0])):
+        raise _NotPublicError
+    return socket.socket(family, kind, protocol)
+
+
+class _Resolver(AbstractResolver):
+    """Looks a name up in a daemon thread that a deadline can leave behind.
+
+    `getaddrinfo` cannot be cancelled. In the loop's own executor a lookup that hangs would be
+    joined when the loop closes, and so outlast every deadline.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The host's addresses.
+
+        Raises:
+            OSError: the name does not resolve.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[ResolveResult]] = loop.create_future()
+
+        def settle(found: list[ResolveResult] | OSError) -> None:
+            if answer.done():
+                return
+            if isinstance(found, OSError):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        def look_up() -> None:
+            found = _addresses(host, port, family)
+            with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, found)
+
+        threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
+        return await answer
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult] | OSError:
+    try:
+        found = socket.getaddrinfo(
+            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+    except UnicodeError:  # a label that IDNA cannot express
+        return OSError("not a host name")
+    except OSError as error:
+        return error
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=int(address[1]),
+            family=found_family,
+            proto=proto,
+            flags=socket.AI_NUMERICHOST,
+        )
+        for found_family, _, proto, _, address in found
+    ]

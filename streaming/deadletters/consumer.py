@@ -1,0 +1,60 @@
+"""The worker's side of a queue: messages that never become tasks are buried before they go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import consumer as celery_consumer
+from kombu.message import Message
+
+from streaming.core.letters import Kind
+from streaming.deadletters.burial import bury
+from streaming.deadletters.messages import fault_of, letter_of_message
+
+logger = logging.getLogger(__name__)
+
+
+class UnknownTaskError(Exception):
+    """No task of this name is registered in the worker."""
+
+
+class Consumer(celery_consumer.Consumer):
+    """Celery's own, with a letter for every message that it drops."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
+        """Keep unsound messages from the handler: it would end the worker over some of them."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def handle_if_sound(message: Message) -> Any:
+            fault = fault_of(message)
+            if fault is None:
+                return handle(message)
+            self._bury(message, Kind.UNDECODABLE, fault)
+            return message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]  # left out of the stubs
+
+        return handle_if_sound
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """A body that is not what its headers say: Celery logs it and acknowledges."""
+        self._bury(message, Kind.UNDECODABLE, exc)
+        super().on_decode_error(message, exc)
+
+    def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
+        """A content type that is not accepted, or a time that is none."""
+        self._bury(message, Kind.UNDECODABLE, exc)
+        super().on_invalid_task(body, message, exc)
+
+    def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
+        """A task that this worker does not know: a typo, or code of another version."""
+        name = message.headers.get("task")
+        self._bury(message, Kind.UNKNOWN_TASK, UnknownTaskError(f"no task is called {name!r}"))
+        try:
+            super().on_unknown_task(body, message, exc)
+        except Exception:
+            # The message is rejected by then; what failed is writing its result.
+            logger.exception("the result of an unknown task was not written")
+
+    def _bury(self, message: Message, kind: Kind, error: Exception) -> None:
+        bury(letter_of_message(message, kind, error, self.hostname))

@@ -1,0 +1,143 @@
+"""Letters in PostgreSQL: one row for equal letters, a bounded number of rows.
+
+One transaction stores one letter, under a lock that serialises the writers. Within one statement
+every part sees the same snapshot, so the rows that are too many can only be counted by a statement
+that begins after the other writers have committed.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Least
+
+from streaming.core.letters import Letter, digest, fingerprint
+from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
+
+_LOCK = 0x4C45_5454  # an arbitrary number of our own
+
+
+def store(letter: Letter, max_rows: int) -> bool:
+    """Store a sealed letter, or raise the count of the row that is equal to it.
+
+    Args:
+        letter: sealed.
+        max_rows: letters that are kept at most; the least recently seen is evicted and counted.
+
+    Returns:
+        False when this very end of this very work is known already.
+
+    Raises:
+        RuntimeError: within a transaction, which might yet roll the letter back.
+        django.db.Error: PostgreSQL is away, or cannot hold a value.
+    """
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute(_OCCUR, [UUID(letter.id), letter.kind.value])
+        if not cursor.rowcount:
+            return False
+        if not _failed_again(letter):
+            cursor.execute(_UPSERT, _row(letter))
+        cursor.execute(_EVICT, {"max_rows": max_rows})
+    return True
+
+
+def _failed_again(letter: Letter) -> bool:
+    """Raise the letter of which this work was a replay, whatever it failed of this time."""
+    if letter.replay is None:
+        return False
+    action = DeadLetterAction.objects.filter(pk=letter.replay, action=ActionKind.REPLAY).first()
+    if action is None:
+        return False
+    DeadLetterAction.objects.filter(
+        pk=action.pk, outcome__in=[ActionOutcome.SENT, ActionOutcome.UNANSWERED]
+    ).update(outcome=ActionOutcome.FAILED, ended_at=letter.at)
+    return bool(
+        DeadLetter.objects.filter(pk=action.letter_id).update(
+            count=F("count") + 1,
+            first_seen=Least(F("first_seen"), letter.at),
+            last_seen=Greatest(F("last_seen"), letter.at),
+            exception=letter.exception,
+            message=letter.message,
+            traceback=letter.traceback,
+            task_id=letter.task_id,
+            retries=letter.retries,
+            worker=letter.worker,
+            sentry_event_id=letter.sentry_event_id,
+            status=LetterStatus.NEW,
+            discard_reason="",
+        )
+    )
+
+
+def _row(letter: Letter) -> dict[str, str | int | bool | datetime | None]:
+    return {
+        "kind": letter.kind.value,
+        "task": letter.task,
+        "args": json.dumps(letter.args),
+        "kwargs": json.dumps(letter.kwargs),
+        "is_complete": letter.is_complete,
+        "body": letter.body,
+        "queue": letter.queue,
+        "exception": letter.exception,
+        "message": letter.message,
+        "traceback": letter.traceback,
+        "fingerprint": fingerprint(letter),
+        "digest": digest(letter),
+        "at": letter.at,
+        "task_id": letter.task_id,
+        "retries": letter.retries,
+        "worker": letter.worker,
+        "provider": letter.provider,
+        "sentry_event_id": letter.sentry_event_id,
+    }
+
+
+_OCCUR = """
+INSERT INTO streaming_deadletteroccurrence ("end", kind) VALUES (%s, %s) ON CONFLICT DO NOTHING
+"""
+
+# What was replayed or discarded and fails again is new again. What is being replayed stays so: the
+# replay's own end decides.
+_UPSERT = """
+INSERT INTO streaming_deadletter AS held (
+    kind, task, args, kwargs, is_complete, body, queue, exception, message, traceback,
+    fingerprint, digest, count, first_seen, last_seen, task_id, retries, worker, provider,
+    sentry_event_id
+) VALUES (
+    %(kind)s, %(task)s, %(args)s, %(kwargs)s, %(is_complete)s, %(body)s, %(queue)s, %(exception)s,
+    %(message)s, %(traceback)s, %(fingerprint)s, %(digest)s, 1, %(at)s, %(at)s, %(task_id)s,
+    %(retries)s, %(worker)s, %(provider)s, %(sentry_event_id)s
+)
+ON CONFLICT (digest) DO UPDATE SET
+    count = held.count + 1,
+    first_seen = least(held.first_seen, excluded.first_seen),
+    last_seen = greatest(held.last_seen, excluded.last_seen),
+    args = excluded.args,
+    kwargs = excluded.kwargs,
+    is_complete = excluded.is_complete,
+    message = excluded.message,
+    traceback = excluded.traceback,
+    task_id = excluded.task_id,
+    retries = excluded.retries,
+    worker = excluded.worker,
+    sentry_event_id = excluded.sentry_event_id,
+    status = CASE held.status WHEN 'replaying' THEN held.status ELSE 'new' END,
+    discard_reason = ''
+"""
+
+_EVICT = """
+WITH evicted AS (
+    DELETE FROM streaming_deadletter WHERE id IN (
+        SELECT id FROM streaming_deadletter ORDER BY last_seen DESC, id DESC OFFSET %(max_rows)s
+    )
+    RETURNING 1
+)
+INSERT INTO streaming_deadlettereviction AS held (day, letters)
+SELECT (now() AT TIME ZONE 'UTC')::date, count(*) FROM evicted HAVING count(*) > 0
+ON CONFLICT (day) DO UPDATE SET letters = held.letters + excluded.letters
+"""

@@ -1,0 +1,22 @@
+"""How commands show tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import IO, cast
+
+from django.core.management.base import OutputWrapper
+from rich.console import Console
+from rich.table import Table
+
+WIDTH_OF_A_PIPE = 200
+"""Columns where there is no terminal to ask: wide enough to cut nothing that matters."""
+
+
+def write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows under their headers, as wide as the terminal."""
+    table = Table(*headers)
+    for row in rows:
+        table.add_row(*row)
+    width = None if out.isatty() else WIDTH_OF_A_PIPE
+    Console(file=cast("IO[str]", out), width=width, markup=False, highlight=False).print(table)

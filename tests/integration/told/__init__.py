@@ -1,0 +1,1 @@
+"""An app with handlers, which only the workers of the delivery tests have installed."""

@@ -1,0 +1,231 @@
+"""Replays: asked for once, sent at a bounded rate, and their letter knows what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import current_app
+from django.db import connection
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from betting.config import DeadLettersConfig
+from streaming.core.letters import Kind, Letter, sealed
+from streaming.deadletters import replays
+from streaming.deadletters.messages import REPLAY_HEADER
+from streaming.deadletters.replays import Edited
+from streaming.deadletters.store import store
+from streaming.models import ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CONFIG = DeadLettersConfig(replay_per_second=3, replay_timeout_seconds=60.0)
+TASK = "valuation.recompute_markets"
+
+Sent = list[dict[str, Any]]
+
+pytestmark = pytest.mark.django_db
+
+
+def bury(number: int = 0, **fields: Any) -> DeadLetter:
+    given = {"kind": Kind.EXCEPTION, "task": TASK, "args": [[number], "batch"], **fields}
+    letter = sealed(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
+    store(letter, 1_000)
+    return DeadLetter.objects.latest("id")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    """What is sent, instead of being sent."""
+    messages: Sent = []
+
+    def send_task(name: str, **options: Any) -> None:
+        messages.append({"name": name, **options})
+
+    monkeypatch.setattr(current_app, "send_task", send_task)
+    return messages
+
+
+def outcomes() -> list[str]:
+    return list(DeadLetterAction.objects.order_by("id").values_list("outcome", flat=True))
+
+
+def a_second_later() -> None:
+    """The rate is counted in the rows' time."""
+    for action in DeadLetterAction.objects.exclude(sent_at=None):
+        DeadLetterAction.objects.filter(pk=action.pk).update(
+            sent_at=(action.sent_at or timezone.now()) - timedelta(seconds=1)
+        )
+
+
+def test_a_replay_is_the_letters_own_message_on_its_own_queue(sent: Sent) -> None:
+    letter = bury(7, queue="major", kwargs={"x": 1})
+    assert replays.request_replays(DeadLetter.objects.all(), "ana") == 1
+    assert sent == []
+    assert replays.send_due_replays(CONFIG) == 1
+    action = DeadLetterAction.objects.get()
+    assert sent == [
+        {
+            "name": TASK,
+            "args": [[7], "batch"],
+            "kwargs": {"x": 1},
+            "queue": "major",
+            "ignore_result": True,
+            "headers": {REPLAY_HEADER: action.pk},
+        }
+    ]
+    letter.refresh_from_db()
+    assert (letter.status, action.outcome, action.requested_by) == ("replaying", "sent", "ana")
+
+
+def test_a_queue_that_is_gone_gives_way_to_the_tasks_own(sent: Sent) -> None:
+    bury(queue="renamed")
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replays.send_due_replays(CONFIG)
+    assert sent[0]["queue"] is None
+
+
+def test_edited_arguments_are_sent_and_the_letter_keeps_its_own(sent: Sent) -> None:
+    letter = bury(7, is_complete=False)
+    assert not replays.request_replay(letter.pk, "ana", Edited())
+    assert replays.request_replay(letter.pk, "ana", Edited(args=[[8], "batch"]))
+    replays.send_due_replays(CONFIG)
+    letter.refresh_from_db()
+    assert (sent[0]["args"], letter.args) == ([[8], "batch"], [[7], "batch"])
+
+
+@pytest.mark.usefixtures("sent")
+def test_what_cannot_be_replayed_as_it_is_stays_where_it_is() -> None:
+    bury(1, is_complete=False)
+    bury(2, task="")
+    assert replays.request_replays(DeadLetter.objects.all(), "ana") == 0
+    assert outcomes() == []
+
+
+def test_so_many_are_sent_in_a_second_and_the_oldest_first(sent: Sent) -> None:
+    for number in range(5):
+        bury(number)
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    assert [replays.send_due_replays(CONFIG) for _ in range(2)] == [3, 0]
+    a_second_later()
+    assert replays.send_due_replays(CONFIG) == 2
+    assert [message["args"][0] for message in sent] == [[0], [1], [2], [3], [4]]
+
+
+def test_a_letter_that_is_held_back_waits_and_holds_up_no_other(sent: Sent) -> None:
+    bury(1, provider="closed")
+    bury(2)
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    assert replays.send_due_replays(CONFIG, lambda letter: letter.provider != "closed") == 1
+    assert [message["args"][0] for message in sent] == [[2]]
+    assert outcomes() == [ActionOutcome.WAITING, ActionOutcome.SENT]
+    assert replays.send_due_replays(CONFIG) == 1
+
+
+def test_replays_wait_while_the_broker_is_away(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        bury(number)
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(current_app, "send_task", refuse)
+        assert replays.send_due_replays(CONFIG) == 0
+    assert outcomes() == [ActionOutcome.WAITING] * 2
+    assert replays.send_due_replays(CONFIG) == len(sent) == 2
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_replay_that_succeeds_closes_its_letter() -> None:
+    letter = bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replays.send_due_replays(CONFIG)
+    replays.succeeded(DeadLetterAction.objects.get().pk)
+    letter.refresh_from_db()
+    assert (letter.status, outcomes()) == (LetterStatus.REPLAYED, [ActionOutcome.SUCCEEDED])
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_letter_that_failed_anew_while_its_replay_ran_stays_open() -> None:
+    letter = bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replays.send_due_replays(CONFIG)
+    DeadLetter.objects.update(last_seen=timezone.now() + timedelta(seconds=1))
+    replays.succeeded(DeadLetterAction.objects.get().pk)
+    letter.refresh_from_db()
+    assert letter.status == LetterStatus.NEW
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_replay_that_is_never_heard_of_again_leaves_a_new_letter() -> None:
+    letter = bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replays.send_due_replays(CONFIG)
+    assert replays.give_up_on_lost(60.0) == 0
+    DeadLetterAction.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
+    assert replays.give_up_on_lost(60.0) == 1
+    letter.refresh_from_db()
+    assert (letter.status, outcomes()) == (LetterStatus.NEW, [ActionOutcome.UNANSWERED])
+    replays.succeeded(DeadLetterAction.objects.get().pk)  # it was only late
+    letter.refresh_from_db()
+    assert letter.status == LetterStatus.REPLAYED
+
+
+def test_a_replay_whose_letter_was_evicted_is_not_sent(sent: Sent) -> None:
+    bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    connection.cursor().execute("DELETE FROM streaming_deadletter")
+    assert replays.send_due_replays(CONFIG) == 0
+    assert (sent, outcomes()) == ([], [ActionOutcome.UNANSWERED])
+
+
+def test_a_letter_is_discarded_for_a_reason_and_the_entry_says_who() -> None:
+    letter = bury()
+    with pytest.raises(ValueError, match="reason"):
+        replays.discard(DeadLetter.objects.all(), "ana", "  ")
+    assert replays.discard(DeadLetter.objects.all(), "ana", "a known bug") == 1
+    assert replays.discard(DeadLetter.objects.all(), "bob", "again") == 0
+    letter.refresh_from_db()
+    action = DeadLetterAction.objects.get()
+    assert (letter.status, letter.discard_reason) == ("discarded", "a known bug")
+    assert (action.action, action.requested_by, action.reason) == ("discard", "ana", "a known bug")
+
+
+@pytest.mark.usefixtures("sent")
+def test_what_is_being_replayed_is_not_discarded() -> None:
+    bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    assert replays.discard(DeadLetter.objects.all(), "ana", "a known bug") == 0
+
+
+def at_once(acts: list[Callable[[], int]]) -> list[int]:
+    """Each in a thread of its own, all let go at the same moment."""
+    barrier = Barrier(len(acts))
+
+    def act_and_close(act: Callable[[], int]) -> int:
+        barrier.wait()
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(act_and_close, acts))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_ask_at_once_send_once(sent: Sent) -> None:
+    for number in range(20):
+        bury(number)
+    config = DeadLettersConfig(replay_per_second=1_000)
+    asked = at_once([lambda: replays.request_replays(DeadLetter.objects.all(), "ana")] * 4)
+    assert sum(asked) == 20
+    assert sum(at_once([lambda: replays.send_due_replays(config)] * 4)) == 20
+    assert sorted(message["args"][0][0] for message in sent) == list(range(20))

@@ -1,0 +1,124 @@
+"""Letters in PostgreSQL: one row for equal ones, a bounded number of rows, whoever writes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from streaming.core.letters import Kind, Letter, sealed
+from streaming.deadletters.store import store
+from streaming.models import (
+    ActionKind,
+    ActionOutcome,
+    DeadLetter,
+    DeadLetterAction,
+    DeadLetterEviction,
+    DeadLetterOccurrence,
+    LetterKind,
+    LetterStatus,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ROWS = 1_000
+
+
+def letter(number: int = 0, **fields: Any) -> Letter:
+    given = {"kind": Kind.EXCEPTION, "task": "a.b", "args": [number], "exception": "E", **fields}
+    return sealed(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
+
+
+def test_the_database_knows_every_kind() -> None:
+    assert set(LetterKind.values) == {kind.value for kind in Kind}
+
+
+@pytest.mark.django_db
+def test_equal_letters_are_one_row_that_keeps_the_first_and_the_last_time() -> None:
+    for seconds in (5, 0, 9):
+        store(letter(at=NOON + timedelta(seconds=seconds), worker=f"w{seconds}"), ROWS)
+    row = DeadLetter.objects.get()
+    assert (row.count, row.first_seen, row.last_seen) == (3, NOON, NOON + timedelta(seconds=9))
+    assert (row.args, row.status, row.worker) == ([0], LetterStatus.NEW, "w9")
+
+
+@pytest.mark.django_db
+def test_the_same_end_told_twice_is_counted_once_even_as_another_kind() -> None:
+    assert store(letter(task_id="t"), ROWS)
+    assert not store(letter(task_id="t", kind=Kind.HOOK, exception="F"), ROWS)
+    assert store(letter(task_id="t", retries=1), ROWS)
+    assert list(DeadLetter.objects.values_list("kind", "count")) == [("exception", 2)]
+    assert DeadLetterOccurrence.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [LetterStatus.REPLAYED, LetterStatus.DISCARDED])
+def test_what_was_done_with_and_fails_again_is_new_again(status: LetterStatus) -> None:
+    store(letter(), ROWS)
+    reason = "known" if status == LetterStatus.DISCARDED else ""
+    DeadLetter.objects.update(status=status, discard_reason=reason)
+    store(letter(), ROWS)
+    row = DeadLetter.objects.get()
+    assert (row.status, row.discard_reason, row.count) == (LetterStatus.NEW, "", 2)
+
+
+@pytest.mark.django_db
+def test_a_replay_that_fails_raises_its_own_letter_whatever_it_fails_of() -> None:
+    store(letter(), ROWS)
+    DeadLetter.objects.update(status=LetterStatus.REPLAYING)
+    action = DeadLetterAction.objects.create(
+        letter=DeadLetter.objects.get(),
+        action=ActionKind.REPLAY,
+        outcome=ActionOutcome.SENT,
+        requested_by="ana",
+    )
+    store(letter(args=["edited"], kind=Kind.TIME_LIMIT, exception="F", replay=action.pk), ROWS)
+    row = DeadLetter.objects.get()
+    action.refresh_from_db()
+    assert (row.count, row.status, row.exception, row.args) == (2, LetterStatus.NEW, "F", [0])
+    assert action.outcome == ActionOutcome.FAILED
+
+
+@pytest.mark.django_db
+def test_a_replay_whose_letter_was_evicted_leaves_a_letter_of_its_own() -> None:
+    store(letter(replay=4711), ROWS)
+    assert DeadLetter.objects.get().status == LetterStatus.NEW
+
+
+@pytest.mark.django_db
+def test_the_least_recently_seen_goes_first_and_is_counted() -> None:
+    for number in (3, 1, 2):
+        store(letter(number), 2)
+    assert list(DeadLetter.objects.values_list("args", flat=True)) == [[3], [2]]
+    assert DeadLetterEviction.objects.get().letters == 1
+    store(letter(0), 2)  # one that had waited elsewhere, older than all that are kept
+    assert list(DeadLetter.objects.values_list("args", flat=True)) == [[3], [2]]
+    assert DeadLetterEviction.objects.get().letters == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_within_a_transaction_that_may_roll_back_nothing_is_stored() -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        store(letter(), ROWS)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_writers_at_once_leave_exactly_the_most_recently_seen() -> None:
+    writers, each = 4, 1_250
+
+    def write(writer: int) -> None:
+        for number in range(each):
+            store(letter(writers * number + writer), ROWS)
+        connection.close()
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(writers)))
+
+    total = writers * each
+    kept = {args[0] for args in DeadLetter.objects.values_list("args", flat=True)}
+    assert kept == set(range(total - ROWS, total))
+    assert DeadLetterEviction.objects.aggregate(all=Sum("letters"))["all"] == total - ROWS

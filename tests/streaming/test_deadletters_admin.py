@@ -1,0 +1,69 @@
+"""Dead letters in the admin: replayed and discarded by those who may, and by nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from streaming.models import DeadLetter, DeadLetterAction, LetterStatus
+from tests.rows import make_dead_letter
+
+LIST = "admin:streaming_deadletter_changelist"
+
+pytestmark = pytest.mark.django_db
+
+
+def client_of(*permissions: str) -> Client:
+    user = User.objects.create_user("ana", password="password", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def act(client: Client, action: str, *letters: DeadLetter, reason: str = "") -> HttpResponse:
+    chosen = [str(letter.pk) for letter in letters]
+    data = {"action": action, "_selected_action": chosen, "reason": reason}
+    return client.post(reverse(LIST), data, follow=True)  # type: ignore[return-value]  # the stubs' own response
+
+
+@pytest.fixture
+def operator() -> Client:
+    return client_of("view_deadletter", "change_deadletter")
+
+
+def test_the_selected_letters_are_replayed_in_the_name_of_who_asked(operator: Client) -> None:
+    first, second = make_dead_letter(), make_dead_letter(is_complete=False)
+    page = act(operator, "replay", first, second).content.decode()
+    assert "1 will be replayed; 1 not" in page
+    assert [action.requested_by for action in DeadLetterAction.objects.all()] == ["ana"]
+    assert DeadLetter.objects.get(pk=first.pk).status == LetterStatus.REPLAYING
+
+
+def test_a_discard_without_a_reason_changes_nothing(operator: Client) -> None:
+    letter = make_dead_letter()
+    assert "Say why" in act(operator, "discard", letter).content.decode()
+    assert not DeadLetterAction.objects.exists()
+    act(operator, "discard", letter, reason="a known bug")
+    letter.refresh_from_db()
+    assert (letter.status, letter.discard_reason) == ("discarded", "a known bug")
+
+
+def test_who_may_only_look_decides_nothing() -> None:
+    letter = make_dead_letter()
+    onlooker = client_of("view_deadletter")
+    act(onlooker, "discard", letter, reason="a known bug")
+    act(onlooker, "replay", letter)
+    assert not DeadLetterAction.objects.exists()
+    assert 'value="discard"' not in onlooker.get(reverse(LIST)).content.decode()
+
+
+def test_a_letters_page_shows_what_it_takes_to_understand_it(operator: Client) -> None:
+    letter = make_dead_letter(traceback="in <take>", body="{ not json", kwargs={"a": "b"})
+    url = reverse("admin:streaming_deadletter_change", args=[letter.pk])
+    page = operator.get(url).content.decode()
+    for words in ("in &lt;take&gt;", "{ not json", "&quot;a&quot;: &quot;b&quot;"):
+        assert words in page
