@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Least
 
 from betting.config import Config
@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 Now = Callable[[], datetime]
 """What tells the time."""
 
-_STATE_FIELDS = tuple(field.name for field in fields(core.Circuit))
-_POLICY_FIELDS = tuple(field.name for field in fields(CircuitPolicy))
+_STATE_FIELDS = tuple(each.name for each in fields(core.Circuit))
+_POLICY_FIELDS = tuple(each.name for each in fields(CircuitPolicy))
+_FIELDS = ("version", *_STATE_FIELDS, *_POLICY_FIELDS)
 _MAX_CHARS = 500
 
 INGEST_SECONDS = 10.0
@@ -54,11 +55,24 @@ class Admission:
         provider_id: to whom.
         generation: the provider's at the time; an answer is worth nothing in a later one.
         probe: the number of the probe that the call is; None for a call like any other.
+        seen: the circuit that gave it, and the policy it has.
     """
 
     provider_id: int
     generation: int
     probe: int | None = None
+    seen: tuple[core.Circuit, CircuitPolicy] | None = field(default=None, compare=False, repr=False)
+
+    def is_news(self, call: Call, now: datetime) -> bool:
+        """Whether the call may have changed the circuit. One more good call to a sound one has not.
+
+        (It would have ended a row of failures that began meanwhile; but which of two calls at the
+        same time was the later one is anybody's guess.)
+        """
+        if self.seen is None or call.kind is not None:
+            return True
+        circuit, policy = self.seen
+        return core.record(circuit, policy, call, now) != circuit
 
 
 def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decision:
@@ -67,15 +81,15 @@ def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decisi
     A refused provider's next poll is moved up to when asking again may help.
     """
     row = _row(provider_id)
-    admission = Admission(provider_id, row.provider.generation)
-    circuit = _state(row)
+    circuit, policy = _state(row), policy_of(row, config)
+    admission = Admission(provider_id, row.provider.generation, seen=(circuit, policy))
     decision = core.decide(circuit, now)
     if decision.verdict == "pass" or not config.circuits_enabled:
         return admission
     if decision.verdict == "probe":
-        claimed = core.claim(circuit, policy_of(row, config), now)
+        claimed = core.claim(circuit, policy, now)
         if _claim(row, circuit, claimed, now):
-            return replace(admission, probe=claimed.probe)
+            return replace(admission, probe=claimed.probe, seen=None)
         decision = Decision("refuse", reason="Another worker has claimed the probe.")
     if decision.until is not None:
         soon = Least(F("next_poll_at"), Value(decision.until))
@@ -93,6 +107,8 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
     Returns:
         The circuit after the call.
     """
+    if admission.seen is not None and not admission.is_news(call, now):
+        return admission.seen[0]
     chance = random.random()  # noqa: S311 - spreads retries, guards nothing
     with transaction.atomic():
         row = _locked(admission.provider_id)
@@ -157,15 +173,19 @@ def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
 
 
 def _row(provider_id: int) -> Circuit:
-    rows = Circuit.objects.select_related("provider")
-    row = rows.filter(provider_id=provider_id).first()
-    return row or rows.get_or_create(provider_id=provider_id)[0]
+    row = _rows().filter(provider_id=provider_id).first()
+    return row or _rows().get_or_create(provider_id=provider_id)[0]
 
 
 def _locked(provider_id: int) -> Circuit:
     """The circuit as it is now, held until the transaction ends; a few statements, never a call."""
-    rows = Circuit.objects.select_related("provider").select_for_update(of=("self",), no_key=True)
+    rows = _rows().select_for_update(of=("self",), no_key=True)
     return rows.get(provider_id=provider_id)
+
+
+def _rows() -> QuerySet[Circuit]:
+    rows = Circuit.objects.select_related("provider")
+    return rows.only(*_FIELDS, "provider__key", "provider__generation")
 
 
 def _state(row: Circuit) -> core.Circuit:

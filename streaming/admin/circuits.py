@@ -73,16 +73,24 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         (None, {"fields": ("provider", ("state", "mode", "since"), "reason", "advice")}),
         (
             "Calls",
-            {"fields": (("failures", "recent"), ("step", "retry_at", "probe_until", "successes"))},
+            {
+                "fields": (
+                    ("failures", "recent"),
+                    ("step", "successes"),
+                    ("retry_at", "probe_until"),
+                )
+            },
         ),
         (
             "Policy (empty: as configured)",
             {
                 "fields": (
-                    ("open_after_failures", "failure_rate", "slow_call_rate", "slow_call_seconds"),
+                    ("open_after_failures", "failure_rate"),
+                    ("slow_call_rate", "slow_call_seconds"),
                     ("window_calls", "min_calls"),
-                    ("backoff_seconds", "jitter_fraction", "forget_after_seconds"),
-                    ("close_after_successes", "probe_lease_seconds"),
+                    ("backoff_seconds", "jitter_fraction"),
+                    ("close_after_successes", "forget_after_seconds"),
+                    "probe_lease_seconds",
                 )
             },
         ),

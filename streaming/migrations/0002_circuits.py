@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 (
                     "step",
                     models.IntegerField(
-                        db_default=0, default=0, help_text="of the waits, the next time"
+                        db_default=0, default=0, help_text="openings since the waits began anew"
                     ),
                 ),
                 (

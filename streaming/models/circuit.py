@@ -63,7 +63,9 @@ class Circuit(models.Model):
         db_default="",
         help_text="the latest calls, newest last: . good, s slow, f failed",
     )
-    step = models.IntegerField(default=0, db_default=0, help_text="of the waits, the next time")
+    step = models.IntegerField(
+        default=0, db_default=0, help_text="openings since the waits began anew"
+    )
     retry_at = models.DateTimeField(
         null=True, blank=True, help_text="the next probe; empty when a person has to act first"
     )
