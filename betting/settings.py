@@ -74,7 +74,8 @@ DATABASES = {
         "OPTIONS": {
             # Every wait has a deadline: a lock held too long is an error and a retry, not a hang.
             "connect_timeout": 5,
-            "options": "-c lock_timeout=5s -c statement_timeout=30s",
+            "options": "-c lock_timeout=5s -c statement_timeout=30s"
+            " -c idle_in_transaction_session_timeout=30s",
             **_DATABASE.get("OPTIONS", {}),
         },
         # One connection per thread or pool process, kept: a new PostgreSQL backend for every

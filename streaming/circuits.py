@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -112,6 +112,9 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
     chance = random.random()  # noqa: S311 - spreads retries, guards nothing
     with transaction.atomic():
         row = _locked(admission.provider_id)
+        # Read after the lock: the row that was waited for may have come with a new generation.
+        providers = Provider.objects.filter(pk=admission.provider_id)
+        generation = providers.values_list("generation", flat=True).get()
         after = core.record(
             _state(row),
             policy_of(row, config),
@@ -119,9 +122,9 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
             now,
             chance=chance,
             # What was asked before the circuit last opened says nothing about now.
-            is_acting=config.circuits_enabled and admission.generation == row.provider.generation,
+            is_acting=config.circuits_enabled and admission.generation == generation,
         )
-        _save(row, after, now)
+        _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
     return after
 
 
@@ -155,8 +158,10 @@ def order(
     return after
 
 
-def unsound_providers() -> frozenset[str]:
+def unsound_providers(config: Config) -> frozenset[str]:
     """Keys of the providers whose circuit has opened and not closed again."""
+    if not config.circuits_enabled:
+        return frozenset()
     opened = Q(mode="forced_open") | Q(mode="automatic") & ~Q(state="closed")
     rows = Circuit.objects.filter(opened)
     return frozenset(rows.values_list("provider__key", flat=True))
@@ -204,7 +209,13 @@ def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datet
 
 
 def _save(
-    row: Circuit, after: core.Circuit, now: datetime, actor: str = "", *, is_order: bool = False
+    row: Circuit,
+    after: core.Circuit,
+    now: datetime,
+    actor: str = "",
+    *,
+    is_order: bool = False,
+    dedupe: timedelta = timedelta(0),
 ) -> None:
     before = _state(row)
     _write(row, after)
@@ -216,7 +227,8 @@ def _save(
     if has_opened and after.retry_at is not None:
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=after.retry_at)
     elif after.state == "half_open" and after.successes > before.successes:
-        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now)
+        # As soon as the same request may be made again.
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now + dedupe)
 
 
 def _write(row: Circuit, after: core.Circuit) -> bool:

@@ -22,24 +22,26 @@ class Hearing:
 
     Attributes:
         feed_id: the feed.
-        received_at: arrival of the answer.
+        stamps_confirm: see `Snapshot`.
+        received_at: arrival of the answer, not later than the database's now.
         previous_at: arrival of the answer before; None for the first.
         floor_seconds: the provider's own limit.
-        stamps_confirm: see `Snapshot`.
+        continuous_seconds: the longest time between two answers that is no silence of ours.
     """
 
     feed_id: int
+    stamps_confirm: bool
     received_at: datetime
     previous_at: datetime | None
     floor_seconds: float
-    stamps_confirm: bool
+    continuous_seconds: float
 
     @property
     def is_continuous(self) -> bool:
         """Whether a bookmaker's silence was its own, and not ours or the provider's."""
         if self.previous_at is None:
             return False
-        return self.received_at - self.previous_at <= timedelta(seconds=self.floor_seconds)
+        return self.received_at - self.previous_at <= timedelta(seconds=self.continuous_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,11 @@ def _write(hearing: Hearing, books: Mapping[int, Book]) -> None:
     fetch_all(_WRITE, parameters)
 
 
+# Locked: whoever marks a bookmaker silent meanwhile waits, and then sees what this answer offers.
 _KNOWN = """
 SELECT bookmaker_id, confirmed_at, expires_at, gaps, silent_since IS NOT NULL
 FROM betting_feedbook WHERE feed_id = %(feed)s
+FOR NO KEY UPDATE
 """
 
 _WRITE = """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
 
 from betting.models import (
     Decision,
@@ -11,11 +12,12 @@ from betting.models import (
     Event,
     EventAlias,
     EventStatus,
+    Market,
     ParticipantAlias,
 )
 from betting.querysets import participant_aliases
 from streaming.core.matching import MatchPolicy
-from streaming.core.participants import Pair, canonical_pair, likeness, sport_family
+from streaming.core.participants import Likeness, Pair, canonical_pair, likeness, sport_family
 from streaming.locks import lock_family
 
 
@@ -44,6 +46,8 @@ def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
         _learn_names(doubt, policy)
         doubt.event.aliases.update(event=doubt.candidate)
         Event.objects.filter(pk=doubt.event_id).update(status=EventStatus.ENDED)
+        # Nothing is on offer on an event that has ended: its edges close with the next valuation.
+        _raise_versions(doubt.event_id)
         _decide(doubt, Decision.SAME, by)
         _settle_others(doubt, by)
     return doubt
@@ -74,6 +78,13 @@ def _open(doubt_id: int) -> DoubtfulMatch:
     return doubt
 
 
+def _raise_versions(event_id: int) -> None:
+    markets = Market.objects.filter(event=event_id)
+    # In id order, as every writer of markets locks them.
+    list(markets.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    markets.update(version=F("version") + 1, dirty_at=Coalesce("dirty_at", Now()))
+
+
 def _refuse_two_of_one_provider(doubt: DoubtfulMatch) -> None:
     apart = EventAlias.objects.filter(event=doubt.event_id)
     both = apart.filter(provider__eventalias__event=doubt.candidate_id)
@@ -93,7 +104,10 @@ def _learn_names(doubt: DoubtfulMatch, policy: MatchPolicy) -> None:
         canonical_pair(Pair(event.home, event.away), aliases)
         for event in (doubt.event, doubt.candidate)
     )
-    if likeness(theirs, ours, policy.similar_ratio).is_swapped:
+    alike = likeness(theirs, ours, policy.similar_ratio)
+    if alike is Likeness.NONE:
+        return  # the provider has put others in their place since: that teaches no names
+    if alike.is_swapped:
         ours = Pair(ours.away, ours.home)
     for name, canonical in zip(theirs, ours, strict=True):
         if name != canonical:

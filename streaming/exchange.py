@@ -132,7 +132,7 @@ def take(
         run.save()
     else:
         _fail(run, failure)
-        bury_payload(run.provider_id, run.provider.key, failure, request, response)
+        bury_payload(run.provider_id, run.provider.key, failure, request, response, generation)
     seconds = elapsed if response is None else response.duration_ms / 1000
     return Taken(run, result, failure, seconds)
 

@@ -138,6 +138,7 @@ def _ingest(
             "provider": provider_id,
             "feed": heard.hearing.feed_id,
             "confirmed": is_confirmed,
+            "received_at": heard.hearing.received_at,
             **_snapshot_parameters(snapshot, resolved),
             **_movement_parameters(policy.movement),
         }
@@ -168,10 +169,8 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
     rows = fetch_all(_HEAR, parameters)
     if not rows:
         raise IntegrityError(f"There is no provider {provider_id} any more.")
-    ((feed_id, is_admitted, is_outdated, is_live, floor_seconds, previous_at, epoch),) = rows
-    hearing = Hearing(
-        feed_id, snapshot.received_at, previous_at, floor_seconds, snapshot.stamps_confirm
-    )
+    ((feed_id, is_admitted, is_outdated, is_live, epoch, *heard),) = rows
+    hearing = Hearing(feed_id, snapshot.stamps_confirm, *heard)
     left_aside: LeftAside | None = None
     if not is_admitted:
         left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
@@ -189,7 +188,6 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
         "sport": resolved.source.sport_id,
         "is_list": snapshot.is_list,
         "is_complete": snapshot.is_complete,
-        "received_at": snapshot.received_at,
         "events": Bigints(known.id for known in resolved.events),
         "bound_events": _bound_events(snapshot, resolved.events),
         "owned_events": Bigints(known.id for known, _ in owned),
@@ -246,7 +244,11 @@ def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
 # what a complete one has said in this generation.
 _HEAR = """
 WITH provider AS MATERIALIZED (
-    SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds
+    SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds,
+           GREATEST(stale_after_seconds, 1.5 * paced_interval_seconds) AS continuous_seconds,
+           -- A worker whose clock runs ahead must not make everybody else's answers old.
+           CASE clock WHEN 'wall' THEN LEAST(%(received_at)s, clock_timestamp())
+                      ELSE %(received_at)s END AS received_at
     FROM betting_provider WHERE id = %(provider)s
 ),
 before AS MATERIALIZED (
@@ -255,7 +257,7 @@ before AS MATERIALIZED (
 ),
 heard AS (
     INSERT INTO betting_feed AS feed (provider_id, key, observed_at, generation)
-    SELECT id, %(key)s, %(received_at)s, CASE WHEN %(is_complete)s THEN generation ELSE 0 END
+    SELECT id, %(key)s, received_at, CASE WHEN %(is_complete)s THEN generation ELSE 0 END
     FROM provider WHERE generation = COALESCE(%(generation)s::bigint, generation)
     ON CONFLICT (provider_id, key) DO UPDATE
     SET observed_at = excluded.observed_at,
@@ -267,8 +269,8 @@ heard AS (
 SELECT COALESCE(heard.id, before.id, 0),
        heard.generation IS NOT DISTINCT FROM provider.generation,
        COALESCE(before.generation, 0) < provider.generation,
-       provider.is_live, provider.stale_after_seconds, before.observed_at,
-       (SELECT value FROM betting_names_epoch)
+       provider.is_live, (SELECT value FROM betting_names_epoch), provider.received_at,
+       before.observed_at, provider.stale_after_seconds, provider.continuous_seconds
 FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
 """
 
@@ -390,16 +392,18 @@ step AS (
     SELECT quote_id, outcome_id, market_id, bookmaker_id, side, old_price, price AS new_price,
            source_at,
            CASE WHEN old_status IS NULL THEN 'opened' WHEN old_status <> 'active' THEN 'resumed'
-                ELSE 'price' END AS kind
+                ELSE 'price' END AS kind,
+           -- What comes back from quarantine has been there all the time: no point was gained.
+           old_status IS NULL OR old_status = 'suspended' AS is_gain
     FROM fresh
     UNION ALL
     SELECT quote_id, outcome_id, market_id, bookmaker_id, side, price, NULL, NULL,
-           CASE WHEN has_ended THEN 'ended' ELSE 'suspended' END
+           CASE WHEN has_ended THEN 'ended' ELSE 'suspended' END, false
     FROM silent
 ),
 paired AS (
     SELECT step.*, o.point,
-           count(*) FILTER (WHERE kind IN ('opened', 'resumed')) OVER same_name = 1
+           count(*) FILTER (WHERE is_gain) OVER same_name = 1
                AND count(*) FILTER (WHERE kind = 'suspended') OVER same_name = 1 AS has_moved,
            max(old_price) FILTER (WHERE kind = 'suspended') OVER same_name AS left_price,
            max(o.point) FILTER (WHERE kind = 'suspended') OVER same_name AS left_point
@@ -409,10 +413,11 @@ paired AS (
 change AS (
     SELECT quote_id, market_id, 'point' AS kind, left_price AS old_price, new_price,
            left_point AS old_point, point AS new_point, source_at
-    FROM paired WHERE has_moved AND kind IN ('opened', 'resumed')
+    FROM paired WHERE has_moved AND is_gain
     UNION ALL
     SELECT quote_id, market_id, kind, old_price, new_price, NULL, NULL, source_at
-    FROM paired WHERE NOT has_moved OR kind IN ('price', 'ended')
+    FROM paired
+    WHERE NOT has_moved OR kind IN ('price', 'ended') OR kind = 'resumed' AND NOT is_gain
 ),
 classified AS MATERIALIZED (
     SELECT quote_id, market_id, kind, old_price, new_price, old_point, new_point, source_at,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from betting.config import Config
-from betting.models import Provider
+from betting.models import Clock, Provider
+from streaming.circuits import database_now
 from streaming.deadletters.payloads import Payload
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.base import Request, Response
@@ -15,17 +16,25 @@ from streaming.providers.registry import adapter
 def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     """Decode and ingest an answer that was kept. One that has been overtaken changes nothing.
 
+    Nor does one that is older than its provider's quotes may be: what has grown stale in the
+    meantime does not come back on the board.
+
     Raises:
         Provider.DoesNotExist: the provider was removed.
         ProviderFailure: the answer still does not fit.
         django.db.DataError: the database still cannot hold a value.
     """
     provider = Provider.objects.get(key=payload.provider)
-    request = Request(provider.adapter, provider.base_url, payload.path, payload.params)
+    request = Request(
+        payload.adapter or provider.adapter, provider.base_url, payload.path, payload.params
+    )
     policy = IngestPolicy(config.movement, config.staleness, config.matching)
     response = _response(payload, {"content-type": payload.content_type})
     snapshot = adapter(provider.adapter).decoder().decode(request, response)
-    return ingest(provider.pk, snapshot, policy)
+    age_seconds = (database_now() - payload.received_at).total_seconds()
+    if provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds:
+        return IngestResult(left_aside="superseded")
+    return ingest(provider.pk, snapshot, policy, payload.generation)
 
 
 def _response(payload: Payload, headers: Mapping[str, str]) -> Response:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from redis.exceptions import LockNotOwnedError
@@ -32,6 +32,8 @@ from streaming.providers.base import (
 )
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
+
+LONGEST_EVENT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +145,14 @@ def _settings(provider: Provider) -> ProviderSettings:
 
 
 def _open_events(provider: Provider) -> Mapping[str, Sequence[str]]:
-    """Sport key → the provider's ids of its events that have not ended, soonest first."""
+    """Sport key → the provider's ids of its events that have not ended, soonest first.
+
+    One that began a day ago is over, whether or not its owner's list has said so.
+    """
     by_sport: dict[str, list[str]] = defaultdict(list)
     rows = (
         Event.objects.exclude(status=EventStatus.ENDED)
+        .filter(commence_time__gt=datetime.now(UTC) - LONGEST_EVENT)
         .filter(aliases__provider=provider, sport__key__in=provider.sports)
         .order_by("commence_time", "id")
         .values_list("sport__key", "aliases__external_id")

@@ -9,14 +9,18 @@ Only an answer brings a quote back: `streaming.ingest`.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from datetime import datetime
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
 
 from betting.sql import Bigints, fetch_all
 from streaming.core.participants import sport_family
 from streaming.locks import lock_family
+
+logger = logging.getLogger(__name__)
 
 
 def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int]:
@@ -37,7 +41,13 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
         by_family[sport_family(sport_key)].append(feed_id)
     markets: set[int] = set()
     for family, feeds in by_family.items():
-        markets.update(_quarantine(family, feeds, now))
+        try:
+            markets.update(_quarantine(family, feeds, now))
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            # Whoever holds this family up holds up no other. The next sweep tries again.
+            logger.warning("the quotes of %s wait for their quarantine: %s", family, error)
     return sorted(markets)
 
 
@@ -46,9 +56,10 @@ def _quarantine(family: str, feeds: list[int], now: datetime) -> list[int]:
     parameters = {"feeds": Bigints(feeds), "now": now}
     with transaction.atomic():
         lock_family(family)
-        markets = [market_id for (market_id,) in fetch_all(_QUARANTINE, parameters)]
+        # Marked first: an ingest that has just read the bookmakers is waited for here, and what it
+        # offers is seen by the next statement.
         fetch_all(_MARK_SILENT, parameters)
-    return markets
+        return [market_id for (market_id,) in fetch_all(_QUARANTINE, parameters)]
 
 
 # A feed is about one family of sports. One that offers nothing at the moment is listed without a

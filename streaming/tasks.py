@@ -130,8 +130,8 @@ def sweep() -> None:
     Idempotent by the quotes' status, and by `Market.swept_at`, which claiming moves.
     """
     config = get_config()
-    send_recomputes(quarantine_unsafe(database_now()), "major")
     send_recomputes(stale_markets(config.sweep), "sweep")
+    send_recomputes(quarantine_unsafe(database_now()), "major")
 
 
 @shared_task(name="streaming.quarantine")
@@ -179,8 +179,9 @@ def send_replays() -> None:
     Idempotent by the actions' outcome, which claiming moves. Acknowledged early: the next one
     sends what is left.
     """
-    unsound = unsound_providers()
-    send_due_replays(get_config().dead_letters, lambda letter: letter.provider not in unsound)
+    config = get_config()
+    unsound = unsound_providers(config)
+    send_due_replays(config.dead_letters, lambda letter: letter.provider not in unsound)
 
 
 @shared_task(name=REPLAY_PAYLOAD)

@@ -270,7 +270,8 @@ def _warnings(*, in_play: bool, age: float, books: int, policy: ValuationPolicy)
 
 _READ = """
 WITH market AS MATERIALIZED (
-    SELECT m.id, m.version, m.dirty_at, m.changed_at, e.status = 'live' AS in_play
+    SELECT m.id, m.version, m.dirty_at, m.changed_at, e.status = 'ended' AS has_ended,
+           e.status = 'live' OR m.changed_at >= e.commence_time AS in_play
     FROM betting_market m JOIN betting_event e ON e.id = m.event_id
     WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
 ),
@@ -286,7 +287,7 @@ quote AS (
            ))::float8 AS age,
            p.clock = 'recorded' AS is_recorded
     FROM market m
-    JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active'
+    JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active' AND NOT m.has_ended
     JOIN betting_outcome o ON o.id = q.outcome_id
     JOIN betting_bookmaker b ON b.id = q.bookmaker_id
     JOIN betting_feed f ON f.id = q.feed_id

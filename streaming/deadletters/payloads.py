@@ -32,6 +32,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
         content_type: as the answer stated it.
         received_at: when it came.
         packed: the body, deflated and in base64.
+        adapter: who decodes it; empty for the provider's own.
+        generation: the provider's when it was asked.
     """
 
     provider: str
@@ -41,6 +43,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     received_at: datetime
     packed: str
+    adapter: str = ""
+    generation: int | None = None
 
     @property
     def body(self) -> bytes:
@@ -54,6 +58,7 @@ def bury_payload(
     failure: ProviderFailure,
     request: Request | None,
     response: Response | None,
+    generation: int | None = None,
 ) -> None:
     """Bury an answer that could not be read; other failures of a provider are no letters.
 
@@ -66,6 +71,7 @@ def bury_payload(
         failure: what was wrong.
         request: what was asked.
         response: the answer.
+        generation: the provider's when it was asked.
     """
     if failure.kind != "data":
         return
@@ -81,7 +87,7 @@ def bury_payload(
         subject=f"{provider} {request.feed if request else ''} {failure.code}",
     )
     if request is not None and response is not None:
-        letter = _with_answer(letter, request, response)
+        letter = _with_answer(letter, request, response, generation)
     bury(letter)
 
 
@@ -94,7 +100,9 @@ def payload_of(arguments: dict[str, Any]) -> Payload:
     return msgspec.convert(arguments, Payload)
 
 
-def _with_answer(letter: Letter, request: Request, response: Response) -> Letter:
+def _with_answer(
+    letter: Letter, request: Request, response: Response, generation: int | None
+) -> Letter:
     """The letter with an answer that can be read again, or its beginning where it is too large."""
     packed = base64.b64encode(zlib.compress(response.body)).decode()
     is_whole = len(packed) <= get_config().dead_letters.max_payload_bytes
@@ -106,6 +114,8 @@ def _with_answer(letter: Letter, request: Request, response: Response) -> Letter
         content_type=response.headers.get("content-type", ""),
         received_at=response.received_at,
         packed=packed if is_whole else "",
+        adapter=request.adapter,
+        generation=generation,
     )
     return msgspec.structs.replace(
         letter,

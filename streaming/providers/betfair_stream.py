@@ -37,6 +37,18 @@ from streaming.providers.recording import played
 
 BOOKMAKER, TITLE = "betfair_ex", "Betfair Exchange"
 
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        "Rugby Union": "rugbyunion",
+        "Rugby League": "rugbyleague",
+        "American Football": "americanfootball",
+        "Ice Hockey": "icehockey",
+        "Australian Rules": "aussierules",
+        "Mixed Martial Arts": "mma",
+    }
+)
+"""Keys of sports as other providers' keys begin; any other is its title in lower case."""
+
 SPORTS: Mapping[str, str] = MappingProxyType(
     {
         "1": "Soccer",
@@ -103,6 +115,7 @@ class BetfairDecoder:
     def __init__(self) -> None:
         self._book = Book()
         self._said: dict[str, Said] = {}
+        self._distrusted: set[str] = set()
 
     def decode(self, request: Request, response: Response) -> Snapshot:
         """What an answer changes.
@@ -111,14 +124,22 @@ class BetfairDecoder:
         quotes that a status puts up or takes back, where these are more.
 
         Raises:
-            ProviderFailure: a refusal, or an answer that does not fit; the book is as it was.
+            ProviderFailure: a refusal, or an answer that does not fit. The book is as it was, but
+                what is on offer is taken back with the next message, until an image comes.
         """
         market_id = _market_id(request)
         if response.status != 200:
             raise _refusal(response)
-        messages = parse(response.body)
-        _check_market(messages, market_id)
-        heard = self._book.apply(messages)
+        try:
+            messages = parse(response.body)
+            _check_market(messages, market_id)
+            heard = self._book.apply(messages)
+        except DataFailure:
+            # What it would have said of a price is lost, so no price is known until an image.
+            self._distrusted.add(market_id)
+            raise
+        if heard.get(market_id):
+            self._distrusted.discard(market_id)
         if market_id not in self._book.markets:
             raise DataFailure("undefined_market", "A heartbeat comes before all else.", "$")
         said = self._said.get(market_id)
@@ -131,7 +152,8 @@ class BetfairDecoder:
     ) -> Snapshot:
         market_id = _market_id(request)
         market = self._book.markets[market_id]
-        now = self._said[market_id] = Said(_event(market_id, market), _offers(market_id, market))
+        offers = {} if market_id in self._distrusted else _offers(market_id, market)
+        now = self._said[market_id] = Said(_event(market_id, market), offers)
         if said is not None and said.event.external_id != now.event.external_id:
             said = None  # in another event: there is nothing there yet to build on
         changes = now.offers if said is None else _changes(said.offers, now.offers)
@@ -301,8 +323,8 @@ def teams(event_name: str) -> tuple[str, str]:
 def _sport(event_type_id: str) -> tuple[str, str]:
     """Key and title.
 
-    >>> _sport("7"), _sport("99")
-    (('horse_racing', 'Horse Racing'), ('betfair_99', 'Betfair 99'))
+    >>> _sport("6423"), _sport("99")
+    (('americanfootball', 'American Football'), ('betfair_99', 'Betfair 99'))
     """
     title = SPORTS.get(event_type_id, f"Betfair {event_type_id}")
-    return title.lower().replace(" ", "_"), title
+    return FAMILIES.get(title, title.lower().replace(" ", "_")), title

@@ -120,15 +120,18 @@ class Kalshi:
             raise refusal(response)
         answer = parse(response.body)
         reading = Reading(series)
+        if answer.cursor:
+            # A first page says neither what has gone nor what has only moved to the second: taken
+            # for an answer, it would keep the prices of what it leaves out alive.
+            words = f"The series has more open events than the {PAGE_EVENTS} of one page."
+            raise DataFailure("more_pages", words, "cursor")
         events = _read(reading, answer)
-        # With a cursor the answer is the first page only: what it leaves out may be on the next.
-        is_complete = not answer.cursor
         return Snapshot(
             feed=request.feed,
             sport_key=series.league.sport,
             # Every game has a contract on who wins it, but not always a spread or a total.
-            is_list=is_complete and series.kind == "h2h",
-            is_complete=is_complete,
+            is_list=series.kind == "h2h",
+            is_complete=True,
             received_at=response.received_at,
             events=events,
             bookmakers={BOOKMAKER: BOOKMAKER_TITLE},

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import F
 
 from betting.models import (
@@ -19,6 +24,7 @@ from betting.models import (
 from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.core.staleness import GROWTH, StalenessPolicy
 from streaming.ingest import IngestPolicy, IngestResult, ingest
+from streaming.locks import lock_family
 from streaming.quarantine import quarantine_unsafe
 from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 from valuation.models import CloseReason, Edge, FairPrice
@@ -334,3 +340,61 @@ def test_a_market_that_is_quarantined_waits_for_its_valuation_since_its_oldest_c
     assert since is not None
     assert dirty_at is not None
     assert dirty_at > since
+
+
+def test_a_worker_whose_clock_runs_ahead_makes_nobody_elses_answer_old() -> None:
+    provider = live_provider()
+    now = datetime.now(UTC)
+    ahead = (now + timedelta(minutes=10) - at(0)).total_seconds()
+    hear(provider, board("ace"), ahead)
+
+    moved = [quote("ace", name, 1.2) for name in (HOME, AWAY)]
+    result = hear(provider, moved, (datetime.now(UTC) - at(0)).total_seconds() + 1)
+
+    assert result.counts == Counter({ChangeKind.PRICE: 2})
+    assert FeedBook.objects.get().confirmed_at < now + timedelta(minutes=1)
+
+
+def test_a_provider_that_is_paced_is_not_silent_between_its_polls() -> None:
+    provider = live_provider()
+    Provider.objects.update(paced_interval_seconds=400.0)
+    for seconds in range(0, 2_001, 400):
+        hear(provider, board("ace", looked=seconds), seconds)
+    book = FeedBook.objects.get()
+    assert 400 <= (book.expires_at - book.confirmed_at).total_seconds() <= 600
+
+
+def test_what_comes_back_from_quarantine_has_not_moved() -> None:
+    provider = make_provider()
+    points = [quote("ace", HOME, 1.9, kind="spreads", point=point) for point in (-3.5, -4.0)]
+    hear(provider, points, 0)
+    open_circuit(provider)
+
+    result = hear(provider, points[:1], 60)
+
+    assert result.counts == Counter({ChangeKind.RESUMED: 1, ChangeKind.SUSPENDED: 1})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_family_that_somebody_holds_up_holds_up_no_other() -> None:
+    live = live_provider()
+    hear(live, board("ace"), 0)
+    locked, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with closing(connection), transaction.atomic():
+            lock_family("harbour")
+            locked.set()
+            release.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        locked.wait(30)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        assert quarantine_unsafe(at(LIMIT + 1)) == []
+        release.set()
+        holding.result()
+    assert len(quarantine_unsafe(at(LIMIT + 2))) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")

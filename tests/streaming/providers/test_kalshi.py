@@ -120,10 +120,10 @@ def test_a_list_of_totals_may_leave_out_games() -> None:
     assert snapshot.sport_key == "baseball_mlb"
 
 
-def test_a_page_with_more_to_come_takes_nothing_off_the_board() -> None:
-    snapshot = decoded({"events": [event()], "cursor": "more"})
-    assert (snapshot.is_list, snapshot.is_complete) == (False, False)
-    assert len(snapshot.events) == 1
+def test_a_page_with_more_to_come_is_no_answer() -> None:
+    with pytest.raises(DataFailure) as caught:
+        decoded({"events": [event()], "cursor": "more"})
+    assert (caught.value.code, caught.value.where) == ("more_pages", "cursor")
 
 
 def test_an_event_without_contracts_is_left_out() -> None:
