@@ -6,6 +6,8 @@ answer, a traceback.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
 import re
@@ -254,7 +256,28 @@ def _end_of(letter: Letter) -> str:
 def _without_url_secrets(text: str) -> str:
     storable = text.replace("\x00", "�").encode("utf-8", "replace").decode()
     without_password = _USERINFO.sub(rf"\1{BLANK}@", storable)
-    return _PARAMETER.sub(rf"\1{BLANK}", _SCHEME.sub(rf"\1 {BLANK}", without_password))
+    without_scheme = _BASIC.sub(_without_basic, _BEARER.sub(rf"\1 {BLANK}", without_password))
+    return _PARAMETER.sub(rf"\1{BLANK}", without_scheme)
+
+
+def _without_basic(found: re.Match[str]) -> str:
+    """The match without its credentials; as it is where "Basic" is but a word before another."""
+    header, scheme, word = found.groups(default="")
+    return f"{header}{scheme} {BLANK}" if header or _is_user_and_password(word) else found[0]
+
+
+def _is_user_and_password(word: str) -> bool:
+    """Whether it is the base64 of what HTTP's scheme "Basic" asks for: a colon in between.
+
+    >>> _is_user_and_password("b2RkczpzM2NyZXQ="), _is_user_and_password("Fantastic")
+    (True, False)
+    """
+    whole = word.rstrip("=")
+    try:
+        told = base64.b64decode(whole + "=" * (-len(whole) % 4), altchars=b"-_")
+    except binascii.Error:  # cut short, or a word
+        told = base64.b64decode(whole[: len(whole) // 4 * 4], altchars=b"-_")
+    return b":" in told and min(told) >= 0x20
 
 
 def _name(text: str) -> str:
@@ -293,7 +316,11 @@ _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'?#]{1,300}@", re.
 _PARAMETER = re.compile(
     rf"([?&;](?:key|[\w.-]{{0,40}}(?:{_SENSITIVE})[\w.-]{{0,40}})=)[^\s&;\"'<>#]+", re.IGNORECASE
 )
-_SCHEME = re.compile(r"\b(Bearer|Basic)\s{1,3}[\w.~+/=-]{8,}", re.IGNORECASE)
+_BEARER = re.compile(r"\b(Bearer)\s{1,3}[\w.~+/=-]{8,}", re.IGNORECASE)
+_BASIC = re.compile(
+    r"(authori[sz]ation[\"']?\s{0,3}[=:]\s{0,3}(?:b?[\"'])?)?\b(Basic)\s{1,3}([A-Za-z0-9+/_-]{3,}={0,2})",
+    re.IGNORECASE,
+)
 _ASSIGNED = re.compile(
     rf"((?:{_SENSITIVE})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}(?:b?[\"'])?)"
     rf"(?!{BLANK}|\s)[^\s\"',;&)}}\]]+",
