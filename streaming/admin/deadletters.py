@@ -64,7 +64,14 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         "provider",
         ("last_seen", RangeDateTimeFilter),
     )
-    search_fields = ("=fingerprint", "=task", "=task_id", "exception", "message")
+    search_fields = (
+        "=fingerprint",
+        "=sentry_event_id",
+        "=task",
+        "=task_id",
+        "exception",
+        "message",
+    )
     action_form = ReasonForm
     actions = ("replay", "discard")
     fields = (

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -71,7 +71,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         replay: the id of the `DeadLetterAction` by which the work had been sent; None for work
             that was no replay.
         is_complete: whether `args` and `kwargs` are all that the task needs.
-        sentry_event_id: the event that Sentry has of it.
+        sentry_event_id: the event that Sentry has of it; empty where none was sent.
         id: unique to this end of this work; given by `sealed`.
         at: when it failed, aware; given by `sealed`.
     """
@@ -186,7 +186,7 @@ def normalised(message: str) -> str:
     return _VARIABLE.sub("#", message)
 
 
-def scrub(value: Any, depth: int = 0) -> Any:
+def scrub(value: Any) -> Any:
     """The value as JSON that PostgreSQL can hold, without its secrets.
 
     A value under a name such as ``token`` or ``api_key`` is blanked; in any text, what follows such
@@ -195,21 +195,16 @@ def scrub(value: Any, depth: int = 0) -> Any:
     >>> scrub({"api_key": "s3cret", "url": "redis://:pw@host/0", "ids": [1, 2]})
     {'api_key': '•••', 'url': 'redis://•••@host/0', 'ids': [1, 2]}
     """
-    if depth >= MAX_DEPTH:
-        return CUT
-    if isinstance(value, str):
-        return _head(_without_url_secrets(value), MAX_TEXT_CHARS)
-    if isinstance(value, Mapping):
-        return {
-            scrub_text(str(name)): BLANK if is_secret(str(name)) else scrub(item, depth + 1)
-            for name, item in value.items()
-        }
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [scrub(item, depth + 1) for item in value]
-    is_number = isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf"))
-    if value is None or is_number:
-        return value
-    return _begin(repr(value), MAX_MESSAGE_CHARS)
+    return _scrubbed(value, _without_url_secrets)
+
+
+def scrub_told(value: Any) -> Any:
+    """As `scrub`, for what is told and never sent again: its texts are cleaned as people's are.
+
+    >>> scrub_told({"message": "login(password='s3cret')", "values": [{"token": "s3cret"}]})
+    {'message': "login(password='•••')", 'values': [{'token': '•••'}]}
+    """
+    return _scrubbed(value, scrub_text)
 
 
 def is_secret(name: str) -> bool:
@@ -245,6 +240,26 @@ def _bounded(args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Arguments:
     if len(text) > MAX_ARGUMENTS_CHARS:
         return _Arguments([_head(text, MAX_MESSAGE_CHARS)], {}, are_whole=False)
     return _Arguments(*kept, are_whole=kept == given)
+
+
+def _scrubbed(value: Any, clean: Callable[[str], str], depth: int = 0) -> Any:
+    if depth >= MAX_DEPTH:
+        return CUT
+    if isinstance(value, str):
+        return _head(clean(value), MAX_TEXT_CHARS)
+    if isinstance(value, Mapping):
+        return {
+            scrub_text(str(name)): (
+                BLANK if is_secret(str(name)) else _scrubbed(item, clean, depth + 1)
+            )
+            for name, item in value.items()
+        }
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [_scrubbed(item, clean, depth + 1) for item in value]
+    is_number = isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf"))
+    if value is None or is_number:
+        return value
+    return _begin(repr(value), MAX_MESSAGE_CHARS)
 
 
 def _end_of(letter: Letter) -> str:
