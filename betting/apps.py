@@ -18,7 +18,7 @@ class BettingConfig(AppConfig):
     def ready(self) -> None:
         """Load the Celery app once the settings are there; have errors sent before it works.
 
-        Sentry's SDK is not so much as imported where it is not wanted.
+        Where they are not, what Sentry would patch for it is not so much as looked at.
         """
         config = get_config().sentry
         if config.dsn is not None:

@@ -14,6 +14,7 @@ import tomllib
 from typing import Any, TypeVar, cast
 
 import sentry_sdk
+from celery.signals import beat_init
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.dedupe import DedupeIntegration
@@ -49,7 +50,8 @@ def start(config: SentryConfig) -> None:
         auto_enabling_integrations=False,
         integrations=[
             AtexitIntegration(callback=_say_nothing),
-            CeleryIntegration(monitor_beat_tasks=True),
+            # Traces would cost every message; only beat's carry what its monitors go by.
+            CeleryIntegration(propagate_traces=False, monitor_beat_tasks=True),
             DedupeIntegration(),
             DjangoIntegration(signals_spans=False),
             ExcepthookIntegration(),
@@ -66,6 +68,7 @@ def start(config: SentryConfig) -> None:
         before_send_transaction=_scrubbed,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
+    beat_init.connect(_send_monitors_along, dispatch_uid="betting.sentry")
 
 
 def version() -> str:
@@ -76,6 +79,13 @@ def version() -> str:
     """
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     return f"{project['name']}@{project['version']}"
+
+
+def _send_monitors_along(**_: Any) -> None:
+    """In beat: let a message carry its monitor, so that its worker can say how it ended."""
+    integration = sentry_sdk.get_client().get_integration(CeleryIntegration)
+    assert integration is not None
+    integration.propagate_traces = True
 
 
 def _before_send(event: Event, hint: Hint) -> Event | None:

@@ -154,7 +154,9 @@ def test_a_beat_entry_is_watched_from_its_sending_to_its_end(
 APPLY_ENTRIES = """
 from betting.celery import app
 from celery.beat import Scheduler
+from celery.signals import beat_init
 app.loader.init_worker()
+beat_init.send(sender=None)
 scheduler = Scheduler(app=app)
 for entry in ("store-spooled-letters", "prune"):
     scheduler.apply_entry(scheduler.schedule[entry])
