@@ -181,6 +181,23 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SentryConfig:
+    """Where errors are sent; without a DSN, nowhere.
+
+    Attributes:
+        dsn: the address that Sentry gives a project, with its key.
+        environment: what this installation is called there.
+        release: what is running; by default the version of this checkout.
+        traces_sample_rate: the part of requests and tasks whose timings are sent as well.
+    """
+
+    dsn: str | None = field(default=None, repr=False, metadata={"is_secret": True})
+    environment: str = "production"
+    release: str | None = None
+    traces_sample_rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class WebConfig:
     """Where the HTTP servers listen.
 
@@ -232,6 +249,7 @@ class Config:
         dead_letters: work that failed for good.
         retention: how long rows are kept.
         log: what is logged, and how.
+        sentry: where errors are sent.
         web: where the HTTP servers listen.
     """
 
@@ -261,6 +279,7 @@ class Config:
     dead_letters: DeadLettersConfig = field(default_factory=DeadLettersConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    sentry: SentryConfig = field(default_factory=SentryConfig)
     web: WebConfig = field(default_factory=WebConfig)
 
 

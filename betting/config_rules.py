@@ -99,6 +99,7 @@ LIMITS: Mapping[str, Limits] = {
     "retention.task_result_days": _DAYS,
     "retention.dead_letter_occurrence_days": _DAYS,
     "retention.dead_letter_action_days": _DAYS,
+    "sentry.traces_sample_rate": (0.0, 1.0),
     "web.port": _PORT,
     "web.flower_port": _PORT,
     "web.simulator_port": _PORT,
@@ -145,6 +146,11 @@ RULES: tuple[Rule, ...] = (
         ("secret_key",),
         "must have at least 32 characters",
         lambda c: c.secret_key is None or len(c.secret_key) >= 32,
+    ),
+    Rule(
+        ("sentry.dsn",),
+        "must look like https://key@host/project",
+        lambda c: c.sentry.dsn is None or _is_dsn(c.sentry.dsn),
     ),
     Rule(
         ("matching.same_start_minutes", "matching.doubtful_start_hours"),
@@ -272,3 +278,13 @@ def _is_redis_url(url: str) -> bool:
     if parts.scheme == "unix":
         return parts.path.startswith("/")
     return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and has_valid_port
+
+
+def _is_dsn(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    is_addressed = parts.scheme in {"http", "https"} and bool(parts.hostname) and has_valid_port
+    return is_addressed and bool(parts.username) and parts.path.rpartition("/")[2].isdecimal()

@@ -8,6 +8,7 @@ again.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from django.db import transaction
 
 from betting.config import get_config
 from streaming.core.events import DeadletterAdded, Event, to_message
+from streaming.core.failures import one_line
 from streaming.core.routing import Filter, Route, batches
 from streaming.handlers import handler_routes
 from streaming.models import WebhookSubscriber
+
+logger = logging.getLogger(__name__)
 
 DELIVER = "streaming.deliver"
 """The task that delivers; sent by its name, for it stands above this module."""
@@ -63,6 +67,17 @@ def publish(events: Iterable[Event]) -> None:
         transaction.on_commit(partial(_send, messages))
 
 
+def tell(*events: Event) -> None:
+    """Publish events about a fault, which must not become another one: never raises.
+
+    Where the broker or the database is away as well, nobody is told.
+    """
+    try:
+        publish(events)
+    except Exception as error:  # noqa: BLE001 - whatever is away, what is told of has happened
+        logger.warning("%s is not told: %s", ", ".join(map(_type, events)), one_line(str(error)))
+
+
 def is_wanted(*types: str) -> bool:
     """Whether anybody may want an event of one of these types.
 
@@ -98,6 +113,10 @@ def _webhook_routes() -> list[Route]:
 def _send(messages: Iterable[Message]) -> None:
     for message in messages:
         current_app.send_task(DELIVER, message)
+
+
+def _type(event: Event) -> str:
+    return str(event.__struct_config__.tag)
 
 
 def _is_about_a_delivery(event: Event) -> bool:

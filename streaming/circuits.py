@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet, Value
@@ -21,8 +22,10 @@ from django.db.models.functions import Least
 from betting.config import Config
 from betting.models import Provider
 from betting.sql import fetch_all
+from streaming import bus
 from streaming.core import circuit as core
 from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
+from streaming.core.events import CircuitClosed, CircuitOpened
 from streaming.core.failures import one_line
 from streaming.models import Circuit, CircuitTransition
 
@@ -115,8 +118,9 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
         # Read after the lock: the row that was waited for may have come with a new generation.
         providers = Provider.objects.filter(pk=admission.provider_id)
         generation = providers.values_list("generation", flat=True).get()
+        before = _state(row)
         after = core.record(
-            _state(row),
+            before,
             policy_of(row, config),
             call,
             now,
@@ -125,6 +129,7 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
             is_acting=config.circuits_enabled and admission.generation == generation,
         )
         _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
+    _tell(row.provider.key, before, after, now)
     return after
 
 
@@ -151,8 +156,10 @@ def order(
     _row(provider.pk)
     with transaction.atomic():
         row = _locked(provider.pk)
-        after = core.order(_state(row), command, reason, now)
+        before = _state(row)
+        after = core.order(before, command, reason, now)
         _save(row, after, now, actor=actor, is_order=True)
+    _tell(provider.key, before, after, now)
     if command in {"close", "reset", "disable"}:
         Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
     return after
@@ -175,6 +182,24 @@ def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
     # No lease ends while its probe may still be under way.
     longest = config.fetch.total_timeout_seconds + INGEST_SECONDS
     return replace(policy, probe_lease_seconds=max(policy.probe_lease_seconds, longest))
+
+
+def _tell(provider: str, before: core.Circuit, after: core.Circuit, now: datetime) -> None:
+    """Tell of an outage's beginning and of its end, and of none of the probes in between."""
+    if before.is_sound == after.is_sound:
+        return
+    if after.is_sound:
+        bus.tell(CircuitClosed(id=uuid4(), occurred_at=now, provider=provider, reason=after.reason))
+    else:
+        bus.tell(
+            CircuitOpened(
+                id=uuid4(),
+                occurred_at=now,
+                provider=provider,
+                reason=after.reason,
+                retry_at=after.retry_at,
+            )
+        )
 
 
 def _row(provider_id: int) -> Circuit:

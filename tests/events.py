@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 from uuid import uuid4
+
+from redis import Redis
 
 from streaming.core.events import (
     CircuitClosed,
@@ -85,3 +89,13 @@ def deadletter_added(**fields: Any) -> DeadletterAdded:
 
 def subscriber_test(**fields: Any) -> SubscriberTest:
     return SubscriberTest(**{**_happened(), "subscriber": "webhook:mine", **fields})
+
+
+def told(redis: Redis) -> list[dict[str, Any]]:
+    """Every event that lies on the broker for a subscriber, oldest first; they are taken off it."""
+    found = []
+    for raw in reversed(redis.lrange("deliver", 0, -1)):
+        args, _, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))
+        found += args[2]
+    redis.delete("deliver")
+    return found

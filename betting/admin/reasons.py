@@ -1,4 +1,4 @@
-"""Actions that need a reason: a page between the list and the deed that asks for it."""
+"""Actions that need a reason, or more: a page between the list and the deed that asks for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ MAX_REASON_CHARS = 300
 class ReasonForm(forms.Form):
     """Why it is done; kept with what was done, and by whom."""
 
-    reason = forms.CharField(max_length=MAX_REASON_CHARS, widget=UnfoldAdminTextInputWidget())
+    reason = forms.CharField(
+        label="Why?", max_length=MAX_REASON_CHARS, widget=UnfoldAdminTextInputWidget()
+    )
 
     def clean_reason(self) -> str:
         """Something that a person can read."""
@@ -45,6 +47,25 @@ def ask_reason(
     if was_asked and form.is_valid():
         reason: str = form.cleaned_data["reason"]
         return reason
+    return question(pages, request, rows, title, form)
+
+
+def question(
+    pages: ThemedAdmin,
+    request: HttpRequest,
+    rows: QuerySet[Model],
+    title: str,
+    form: forms.Form,
+) -> TemplateResponse:
+    """The page that asks for what an action needs, and sends the action again with the answer.
+
+    Args:
+        pages: the model's pages, whose action it is.
+        request: the action's request, sent by the list or by the page.
+        rows: the rows that were selected.
+        title: what the action does.
+        form: what is asked, with what was wrong about the last answer.
+    """
     context = {
         **admin.site.each_context(request),
         "title": title,
@@ -56,4 +77,4 @@ def ask_reason(
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "select_across": request.POST.get("select_across", "0"),
     }
-    return TemplateResponse(request, "betting/reason.html", context)
+    return TemplateResponse(request, "betting/question.html", context)

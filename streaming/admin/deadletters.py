@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.forms import ActionForm
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from betting.admin.facts import FactAdmin, Table, TablesMixin
+from betting.admin.reasons import ask_reason, question
 from betting.admin.shown import link
 from betting.admin.themed import badge
 from streaming.deadletters import replays
+from streaming.letter_form import ArgumentsForm
 from streaming.models import (
     ActionOutcome,
     DeadLetter,
@@ -27,17 +27,6 @@ from streaming.models import (
 )
 
 ACTIONS_SHOWN = 20
-
-
-class ReasonForm(ActionForm):  # type: ignore[misc]  # unfold ships no types
-    """The actions of the list, with the reason that a discard needs."""
-
-    reason = forms.CharField(
-        required=False,
-        max_length=500,
-        label="",
-        widget=UnfoldAdminTextInputWidget({"placeholder": "Reason, to discard"}),
-    )
 
 
 @admin.register(DeadLetter)
@@ -64,9 +53,15 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         "provider",
         ("last_seen", RangeDateTimeFilter),
     )
-    search_fields = ("=fingerprint", "=task", "=task_id", "exception", "message")
-    action_form = ReasonForm
-    actions = ("replay", "discard")
+    search_fields = (
+        "=fingerprint",
+        "=sentry_event_id",
+        "=task",
+        "=task_id",
+        "exception",
+        "message",
+    )
+    actions = ("replay", "replay_edited", "discard")
     fields = (
         ("kind", "status", "discard_reason"),
         ("task", "queue", "provider", "is_complete"),
@@ -101,19 +96,42 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         if left:
             words += (
                 f"; {left} not: being replayed already, without a task, or without all of the"
-                " arguments (edit them with `manage.py deadletters replay`)"
+                " arguments (replay those one by one, edited)"
             )
         self.message_user(request, words, messages.WARNING if left else messages.SUCCESS)
 
-    @admin.action(description="Discard, for the reason given", permissions=["decide"])
-    def discard(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+    @admin.action(description="Replay with other arguments …", permissions=["decide"])
+    def replay_edited(
+        self, request: HttpRequest, letters: QuerySet[DeadLetter]
+    ) -> TemplateResponse | None:
+        """Send the work of one letter again, with arguments that a person gives it."""
+        title = "Replay with these"
+        chosen = list(_plain(letters)[:2])
+        if len(chosen) != 1:
+            self.message_user(request, "Edited arguments are for one letter.", messages.ERROR)
+            return None
+        (letter,) = chosen
+        was_asked = "edited_args" in request.POST
+        form = ArgumentsForm(letter, request.POST if was_asked else None)
+        if not (was_asked and form.is_valid()):
+            return question(self, request, letters, title, form)
+        if replays.request_replay(letter.pk, request.user.get_username(), form.edited()):
+            self.message_user(request, "1 will be replayed, edited", messages.SUCCESS)
+        else:
+            self.message_user(request, "It is being replayed already.", messages.WARNING)
+        return None
+
+    @admin.action(description="Discard …", permissions=["decide"])
+    def discard(
+        self, request: HttpRequest, letters: QuerySet[DeadLetter]
+    ) -> TemplateResponse | None:
         """Give the work up."""
-        reason = request.POST.get("reason", "")
-        if not reason.strip():
-            self.message_user(request, "Say why they are discarded.", messages.ERROR)
-            return
+        reason = ask_reason(self, request, letters, "Discard")
+        if isinstance(reason, TemplateResponse):
+            return reason
         count = replays.discard(_plain(letters), request.user.get_username(), reason)
         self.message_user(request, f"{count} discarded", messages.SUCCESS)
+        return None
 
     @admin.display(description="work", ordering="task")
     def what(self, letter: DeadLetter) -> str:

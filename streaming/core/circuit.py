@@ -105,6 +105,15 @@ class Circuit:
         return self.mode == "forced_open" or (self.is_automatic and self.state == "open")
 
     @property
+    def is_sound(self) -> bool:
+        """Whether calls pass as usual: not open, and not being probed.
+
+        >>> Circuit(state="half_open").is_sound, Circuit(state="open", mode="disabled").is_sound
+        (False, True)
+        """
+        return self.mode != "forced_open" and not (self.is_automatic and self.state != "closed")
+
+    @property
     def failure_rate(self) -> float:
         """The part of the latest calls that failed.
 

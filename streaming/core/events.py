@@ -160,7 +160,7 @@ class DeadletterAdded(_Event, frozen=True, kw_only=True, tag="deadletter.added")
 
     Attributes:
         letter_id: our id of the letter.
-        kind: what failed, e.g. ``task``.
+        kind: how it failed, e.g. ``exception``.
         task: the task's name.
         error: why, one line.
     """

@@ -6,10 +6,12 @@ answer, a traceback.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,7 +71,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         replay: the id of the `DeadLetterAction` by which the work had been sent; None for work
             that was no replay.
         is_complete: whether `args` and `kwargs` are all that the task needs.
-        sentry_event_id: the event that Sentry has of it.
+        sentry_event_id: the event that Sentry has of it; empty where none was sent.
         id: unique to this end of this work; given by `sealed`.
         at: when it failed, aware; given by `sealed`.
     """
@@ -184,7 +186,7 @@ def normalised(message: str) -> str:
     return _VARIABLE.sub("#", message)
 
 
-def scrub(value: Any, depth: int = 0) -> Any:
+def scrub(value: Any) -> Any:
     """The value as JSON that PostgreSQL can hold, without its secrets.
 
     A value under a name such as ``token`` or ``api_key`` is blanked; in any text, what follows such
@@ -193,21 +195,16 @@ def scrub(value: Any, depth: int = 0) -> Any:
     >>> scrub({"api_key": "s3cret", "url": "redis://:pw@host/0", "ids": [1, 2]})
     {'api_key': '•••', 'url': 'redis://•••@host/0', 'ids': [1, 2]}
     """
-    if depth >= MAX_DEPTH:
-        return CUT
-    if isinstance(value, str):
-        return _head(_without_url_secrets(value), MAX_TEXT_CHARS)
-    if isinstance(value, Mapping):
-        return {
-            scrub_text(str(name)): BLANK if is_secret(str(name)) else scrub(item, depth + 1)
-            for name, item in value.items()
-        }
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [scrub(item, depth + 1) for item in value]
-    is_number = isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf"))
-    if value is None or is_number:
-        return value
-    return _begin(repr(value), MAX_MESSAGE_CHARS)
+    return _scrubbed(value, _without_url_secrets)
+
+
+def scrub_told(value: Any) -> Any:
+    """As `scrub`, for what is told and never sent again: its texts are cleaned as people's are.
+
+    >>> scrub_told({"message": "login(password='s3cret')", "values": [{"token": "s3cret"}]})
+    {'message': "login(password='•••')", 'values': [{'token': '•••'}]}
+    """
+    return _scrubbed(value, scrub_text)
 
 
 def is_secret(name: str) -> bool:
@@ -245,6 +242,26 @@ def _bounded(args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Arguments:
     return _Arguments(*kept, are_whole=kept == given)
 
 
+def _scrubbed(value: Any, clean: Callable[[str], str], depth: int = 0) -> Any:
+    if depth >= MAX_DEPTH:
+        return CUT
+    if isinstance(value, str):
+        return _head(clean(value), MAX_TEXT_CHARS)
+    if isinstance(value, Mapping):
+        return {
+            scrub_text(str(name)): (
+                BLANK if is_secret(str(name)) else _scrubbed(item, clean, depth + 1)
+            )
+            for name, item in value.items()
+        }
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [_scrubbed(item, clean, depth + 1) for item in value]
+    is_number = isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf"))
+    if value is None or is_number:
+        return value
+    return _begin(repr(value), MAX_MESSAGE_CHARS)
+
+
 def _end_of(letter: Letter) -> str:
     if not letter.task_id:
         return ""
@@ -254,7 +271,28 @@ def _end_of(letter: Letter) -> str:
 def _without_url_secrets(text: str) -> str:
     storable = text.replace("\x00", "�").encode("utf-8", "replace").decode()
     without_password = _USERINFO.sub(rf"\1{BLANK}@", storable)
-    return _PARAMETER.sub(rf"\1{BLANK}", _SCHEME.sub(rf"\1 {BLANK}", without_password))
+    without_scheme = _BASIC.sub(_without_basic, _BEARER.sub(rf"\1 {BLANK}", without_password))
+    return _PARAMETER.sub(rf"\1{BLANK}", without_scheme)
+
+
+def _without_basic(found: re.Match[str]) -> str:
+    """The match without its credentials; as it is where "Basic" is but a word before another."""
+    header, scheme, word = found.groups(default="")
+    return f"{header}{scheme} {BLANK}" if header or _is_user_and_password(word) else found[0]
+
+
+def _is_user_and_password(word: str) -> bool:
+    """Whether it is the base64 of what HTTP's scheme "Basic" asks for: a colon in between.
+
+    >>> _is_user_and_password("b2RkczpzM2NyZXQ="), _is_user_and_password("Fantastic")
+    (True, False)
+    """
+    whole = word.rstrip("=")
+    try:
+        told = base64.b64decode(whole + "=" * (-len(whole) % 4), altchars=b"-_")
+    except binascii.Error:  # cut short, or a word
+        told = base64.b64decode(whole[: len(whole) // 4 * 4], altchars=b"-_")
+    return b":" in told and min(told) >= 0x20
 
 
 def _name(text: str) -> str:
@@ -293,7 +331,11 @@ _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'?#]{1,300}@", re.
 _PARAMETER = re.compile(
     rf"([?&;](?:key|[\w.-]{{0,40}}(?:{_SENSITIVE})[\w.-]{{0,40}})=)[^\s&;\"'<>#]+", re.IGNORECASE
 )
-_SCHEME = re.compile(r"\b(Bearer|Basic)\s{1,3}[\w.~+/=-]{8,}", re.IGNORECASE)
+_BEARER = re.compile(r"\b(Bearer)\s{1,3}[\w.~+/=-]{8,}", re.IGNORECASE)
+_BASIC = re.compile(
+    r"(authori[sz]ation[\"']?\s{0,3}[=:]\s{0,3}(?:b?[\"'])?)?\b(Basic)\s{1,3}([A-Za-z0-9+/_-]{3,}={0,2})",
+    re.IGNORECASE,
+)
 _ASSIGNED = re.compile(
     rf"((?:{_SENSITIVE})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}(?:b?[\"'])?)"
     rf"(?!{BLANK}|\s)[^\s\"',;&)}}\]]+",

@@ -11,9 +11,13 @@ import msgspec
 from django.db import DataError, IntegrityError, connection
 
 from betting.config import Config, get_config
+from streaming import bus
+from streaming.core.events import DeadletterAdded
+from streaming.core.failures import one_line
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.deadletters import spool
 from streaming.deadletters.described import describe
+from streaming.deadletters.reports import announced, report
 from streaming.deadletters.store import store
 
 logger = logging.getLogger(__name__)
@@ -27,8 +31,14 @@ def bury(letter: Letter) -> None:
     """
     try:
         config = get_config()
-        if config.dead_letters_enabled:
-            _keep(_sealed(letter), config)
+        sealed_one = _sealed(letter)
+        is_news = True
+        try:
+            if config.dead_letters_enabled:
+                is_news = _keep(sealed_one, config)
+        finally:
+            if is_news:
+                report(sealed_one)
     except Exception:
         logger.critical(
             "a dead letter is lost: kind=%s task=%s id=%s",
@@ -53,57 +63,81 @@ def store_spooled(config: Config) -> int:
 
 
 def _sealed(letter: Letter) -> Letter:
-    return sealed(letter, datetime.now(UTC), uuid4().hex)
+    return announced(sealed(letter, datetime.now(UTC), uuid4().hex))
 
 
-def _keep(letter: Letter, config: Config) -> None:
+def _keep(letter: Letter, config: Config) -> bool:
+    """Keep a letter in the first place that takes it; say whether its end is news."""
     limits = config.dead_letters
 
-    def to_database() -> None:
-        if not connection.in_atomic_block:
-            # One that a restart of the server broke. Within a transaction Django would close any.
-            connection.close_if_unusable_or_obsolete()
-        if store(letter, limits.max_rows):
-            # Missed deliveries have lines of their own, which are sampled: one dead subscriber
-            # must not drown everything else.
-            is_delivery = letter.kind is Kind.DELIVERY
-            logger.log(
-                logging.DEBUG if is_delivery else logging.ERROR,
-                "dead letter: kind=%s task=%s id=%s exception=%s",
-                letter.kind,
-                letter.task,
-                letter.task_id,
-                letter.exception,
-            )
+    def push() -> bool:
+        spool.push_to_redis(spool.encoded(letter), limits.spool_letters)
+        return True
 
-    places: list[tuple[str, Callable[[], None]]] = [
-        ("PostgreSQL", to_database),
-        ("Redis", lambda: spool.push_to_redis(spool.encoded(letter), limits.spool_letters)),
+    places: list[tuple[str, Callable[[], bool]]] = [
+        ("PostgreSQL", lambda: _to_database(letter, limits.max_rows)),
+        ("Redis", push),
     ]
     for place, keep in places:
         try:
             return keep()
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, the next place is asked
             logger.warning("a dead letter does not go to %s: %s", place, describe(error).exception)
-    return spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
+    spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
+    return True
+
+
+def _to_database(letter: Letter, max_rows: int) -> bool:
+    if not connection.in_atomic_block:
+        # One that a restart of the server broke. Within a transaction Django would close any.
+        connection.close_if_unusable_or_obsolete()
+    if not _store(letter, max_rows):
+        return False
+    # Missed deliveries have lines of their own, which are sampled: one dead subscriber must not
+    # drown everything else.
+    logger.log(
+        logging.DEBUG if letter.kind is Kind.DELIVERY else logging.ERROR,
+        "dead letter: kind=%s task=%s id=%s exception=%s",
+        letter.kind,
+        letter.task,
+        letter.task_id,
+        letter.exception,
+    )
+    return True
+
+
+def _store(letter: Letter, max_rows: int) -> bool:
+    """Store a letter and tell whoever wants to know of new ones; say whether its end is news."""
+    stored = store(letter, max_rows)
+    if stored is not None and stored.added is not None:
+        bus.tell(
+            DeadletterAdded(
+                id=uuid4(),
+                occurred_at=letter.at or datetime.now(UTC),
+                letter_id=stored.added,
+                kind=letter.kind.value,
+                task=letter.task,
+                error=one_line(f"{letter.exception}: {letter.message}"),
+            )
+        )
+    return stored is not None
 
 
 def _store_line(line: bytes, max_rows: int) -> None:
     """Store a spooled line. One that can never be stored leaves a letter that says so instead."""
     try:
-        store(spool.decoded(line), max_rows)
+        _store(spool.decoded(line), max_rows)
     except (msgspec.DecodeError, DataError, IntegrityError) as error:
         told = describe(error)
-        store(
-            _sealed(
-                Letter(
-                    kind=Kind.HOOK,
-                    exception=told.exception,
-                    message=f"A spooled letter cannot be stored: {told.message}",
-                    traceback=told.traceback,
-                    body=line.decode("utf-8", "replace"),
-                    is_complete=False,
-                )
-            ),
-            max_rows,
+        instead = _sealed(
+            Letter(
+                kind=Kind.HOOK,
+                exception=told.exception,
+                message=f"A spooled letter cannot be stored: {told.message}",
+                traceback=told.traceback,
+                body=line.decode("utf-8", "replace"),
+                is_complete=False,
+            )
         )
+        if _store(instead, max_rows):
+            report(instead)

@@ -8,6 +8,7 @@ that begins after the other writers have committed.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -21,7 +22,18 @@ from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAc
 _LOCK = 0x4C45_5454  # an arbitrary number of our own
 
 
-def store(letter: Letter, max_rows: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a letter.
+
+    Attributes:
+        added: the id of the row that it made; None where it raised the count of one.
+    """
+
+    added: int | None = None
+
+
+def store(letter: Letter, max_rows: int) -> Stored | None:
     """Store a sealed letter, or raise the count of the row that is equal to it.
 
     Args:
@@ -29,7 +41,7 @@ def store(letter: Letter, max_rows: int) -> bool:
         max_rows: letters that are kept at most; the least recently seen is evicted and counted.
 
     Returns:
-        False when this very end of this very work is known already.
+        Where it went; None when this very end of this very work is known already.
 
     Raises:
         RuntimeError: within a transaction, which might yet roll the letter back.
@@ -39,11 +51,14 @@ def store(letter: Letter, max_rows: int) -> bool:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         cursor.execute(_OCCUR, [UUID(letter.id), letter.kind.value])
         if not cursor.rowcount:
-            return False
+            return None
+        stored = Stored()
         if not _failed_again(letter):
             cursor.execute(_UPSERT, _row(letter))
+            letter_id, count = cursor.fetchone()
+            stored = Stored(added=letter_id if count == 1 else None)
         cursor.execute(_EVICT, {"max_rows": max_rows})
-    return True
+    return stored
 
 
 def _failed_again(letter: Letter) -> bool:
@@ -128,6 +143,7 @@ ON CONFLICT (digest) DO UPDATE SET
     sentry_event_id = excluded.sentry_event_id,
     status = CASE held.status WHEN 'replaying' THEN held.status ELSE 'new' END,
     discard_reason = ''
+RETURNING id, count
 """
 
 _EVICT = """

@@ -169,3 +169,14 @@ def test_the_default_home_follows_the_users_state_directory() -> None:
 
     assert usual.parent == Path("/home/ana/.local/state/hardline")
     assert default_home({"HOME": "/home/ana", "XDG_STATE_HOME": "/s"}).name == usual.name
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    ["sentry.example/1", "https://sentry.example/1", "https://k@sentry.example", "https://k@:0/1"],
+)
+def test_a_dsn_without_one_of_its_parts_is_refused_and_not_repeated(dsn: str) -> None:
+    assert problems(HARDLINE_SENTRY_DSN=dsn) == (
+        "HARDLINE_SENTRY_DSN: must look like https://key@host/project",
+    )
+    assert load(HOME | {"HARDLINE_SENTRY_DSN": "https://k@sentry.example/7"}).sentry.dsn is not None

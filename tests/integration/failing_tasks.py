@@ -1,10 +1,11 @@
 """Tasks that fail, each in its own way, until the folder they are given is mended.
 
-Only the workers of tests/integration/test_dead_letters.py import this.
+Only the workers of tests/integration/test_dead_letters.py and test_sentry.py import this.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from typing import Any
 
 from celery import current_app, shared_task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
+
+logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 60.0
 
@@ -45,6 +48,16 @@ def raises(folder: str, name: str) -> None:
     if not is_mended(folder):
         raise LookupError("no market 17")
     work(folder, name)
+
+
+@shared_task(name="tests.tells_a_secret")
+def tells_a_secret(folder: str, name: str) -> None:  # noqa: ARG001 - every task's arguments
+    """Has a secret in its hands, logs it and raises it, as a careless one may."""
+    secret = os.environ["TESTS_SECRET"]
+    urlopen_arguments = {"headers": {"Authorization": f"Bearer {secret}"}}
+    logger.warning("asking https://a.example/odds?apiKey=%s", secret)
+    logger.error("refused: %s", urlopen_arguments)
+    raise LookupError(f"https://a.example/odds?apiKey={secret} and redis://:{secret}@b/0")
 
 
 @shared_task(name="tests.retries", bind=True, max_retries=2, default_retry_delay=0)

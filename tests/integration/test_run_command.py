@@ -73,6 +73,11 @@ def assert_quotes_are_those_of(installation: Installation, *readings: Reading) -
     assert exported == {k: price for reading in readings for k, price in reading.active.items()}
 
 
+def assert_no_letter_is_left(installation: Installation) -> None:
+    exported = installation.manage("deadletters", "export")
+    assert (exported.returncode, exported.stdout) == (0, "")
+
+
 def assert_history_is_that_of(history: list[Row], reading: Reading) -> None:
     paths = {path for path, _ in reading.offers}
     rows = (row for row in history if row["feed"].partition("?")[0] in paths)
@@ -109,6 +114,7 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
     assert_facts_are_those_of(facts, reading)
     assert_quotes_are_those_of(installation, reading)
     assert_fair_prices_are_sound(installation)
+    assert_no_letter_is_left(installation)
     history = installation.export("line_changes")
     assert_history_is_that_of(history, reading)
 
@@ -134,6 +140,7 @@ def test_real_recordings_end_in_their_published_figures(
     assert_facts_are_those_of(facts, *readings)
     assert_quotes_are_those_of(installation, *readings)
     assert_fair_prices_are_sound(installation)
+    assert_no_letter_is_left(installation)
     history = installation.export("line_changes")
     for name, reading in zip(names, readings, strict=True):
         responses, quotes_seen, active, changes = PUBLISHED[name]

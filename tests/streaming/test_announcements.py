@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +12,7 @@ from betting.models import Market, Provider
 from streaming import bus, tasks
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest import IngestPolicy, IngestResult, ingest
+from tests.events import told
 from tests.rows import make_webhook
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import Edge
@@ -39,16 +36,6 @@ def board(generous: float) -> list[SnapshotQuote]:
 
 def take(provider: Provider, quotes: list[SnapshotQuote], seconds: float) -> IngestResult:
     return ingest(provider.pk, snapshot([event(quotes)], seconds), IngestPolicy())
-
-
-def told(redis: Redis) -> list[dict[str, Any]]:
-    """Every event that lies on the broker for a subscriber, oldest first; they are taken off it."""
-    found = []
-    for raw in reversed(redis.lrange("deliver", 0, -1)):
-        args, _, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))
-        found += args[2]
-    redis.delete("deliver")
-    return found
 
 
 def test_a_major_move_is_told_with_what_moved(redis: Redis, provider: Provider) -> None:

@@ -24,9 +24,9 @@ def client_of(*permissions: str) -> Client:
     return client
 
 
-def act(client: Client, action: str, *letters: DeadLetter, reason: str = "") -> HttpResponse:
+def act(client: Client, action: str, *letters: DeadLetter, **answers: str) -> HttpResponse:
     chosen = [str(letter.pk) for letter in letters]
-    data = {"action": action, "_selected_action": chosen, "reason": reason}
+    data = {"action": action, "_selected_action": chosen, **answers}
     return client.post(reverse(LIST), data, follow=True)  # type: ignore[return-value]  # the stubs' own response
 
 
@@ -43,13 +43,60 @@ def test_the_selected_letters_are_replayed_in_the_name_of_who_asked(operator: Cl
     assert DeadLetter.objects.get(pk=first.pk).status == LetterStatus.REPLAYING
 
 
-def test_a_discard_without_a_reason_changes_nothing(operator: Client) -> None:
+def test_a_discard_asks_why_and_changes_nothing_without_an_answer(operator: Client) -> None:
     letter = make_dead_letter()
-    assert "Say why" in act(operator, "discard", letter).content.decode()
+    assert "Why?" in act(operator, "discard", letter).content.decode()
+    page = act(operator, "discard", letter, reason=" ").content.decode()
+    assert "This field is required" in page
     assert not DeadLetterAction.objects.exists()
     act(operator, "discard", letter, reason="a known bug")
     letter.refresh_from_db()
     assert (letter.status, letter.discard_reason) == ("discarded", "a known bug")
+
+
+def test_a_replay_with_other_arguments_shows_what_there_is_and_sends_what_was_made_of_it(
+    operator: Client,
+) -> None:
+    letter = make_dead_letter(is_complete=False)
+    page = act(operator, "replay_edited", letter).content.decode()
+    assert "&quot;batch&quot;" in page
+    answers = {"edited_args": '[[4711], "major"]', "edited_kwargs": "{}"}
+    assert (
+        "1 will be replayed, edited"
+        in act(operator, "replay_edited", letter, **answers).content.decode()
+    )
+    (action,) = DeadLetterAction.objects.all()
+    assert (action.args, action.kwargs) == ([[4711], "major"], {})
+    assert (action.requested_by, action.outcome) == ("ana", "waiting")
+    assert (
+        "being replayed already"
+        in act(operator, "replay_edited", letter, **answers).content.decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "fault"),
+    [
+        ("[[1]", "{}", "Enter a valid JSON"),
+        ('{"market_ids": [1]}', "{}", "This is no list"),
+        ("[]", "", "This is no object"),
+        ('["many", "batch"]', "{}", "market_ids: Expected `array`"),
+        ("[[1]]", "{}", "missing a required argument"),
+    ],
+)
+def test_arguments_that_the_task_does_not_take_are_shown_again_with_what_is_wrong(
+    operator: Client, args: str, kwargs: str, fault: str
+) -> None:
+    letter = make_dead_letter()
+    page = act(operator, "replay_edited", letter, edited_args=args, edited_kwargs=kwargs)
+    assert fault in page.content.decode()
+    assert not DeadLetterAction.objects.exists()
+
+
+def test_arguments_are_edited_for_one_letter_at_a_time(operator: Client) -> None:
+    page = act(operator, "replay_edited", make_dead_letter(), make_dead_letter())
+    assert "for one letter" in page.content.decode()
+    assert not DeadLetterAction.objects.exists()
 
 
 def test_who_may_only_look_decides_nothing() -> None:
@@ -57,6 +104,7 @@ def test_who_may_only_look_decides_nothing() -> None:
     onlooker = client_of("view_deadletter")
     act(onlooker, "discard", letter, reason="a known bug")
     act(onlooker, "replay", letter)
+    act(onlooker, "replay_edited", letter, edited_args='[[1], "batch"]', edited_kwargs="{}")
     assert not DeadLetterAction.objects.exists()
     assert 'value="discard"' not in onlooker.get(reverse(LIST)).content.decode()
 

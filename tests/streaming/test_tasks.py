@@ -20,11 +20,12 @@ from betting.celery import app
 from betting.config import Config, get_config
 from betting.models import LineChange, Market
 from streaming import buffer, tasks
+from streaming.deadletters import replays
 from streaming.ingest import MarketChange
-from streaming.models import PollRun
+from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterAction, PollRun
 from streaming.simulator.running import RunningSimulator
 from tests.polling import polled_provider
-from tests.rows import make_market, make_provider
+from tests.rows import make_circuit, make_dead_letter, make_market, make_provider
 from valuation import tasks as valuation_tasks
 
 QUEUES = [queue.name for queue in settings.CELERY_TASK_QUEUES]
@@ -355,3 +356,27 @@ def test_a_sweep_sends_the_markets_that_wait_too_long(redis: Redis) -> None:
     assert all_messages(redis) == {
         "valuation": [Message("valuation.recompute_markets", [[forgotten.pk], "sweep"], None, None)]
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_letters_of_a_provider_whose_circuit_has_opened_wait_until_it_has_closed(
+    redis: Redis,
+) -> None:
+    provider, other = make_provider(), make_provider()
+    circuit = make_circuit(provider, state="open")
+    for key in (provider.key, other.key):
+        make_dead_letter(provider=key)
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+
+    def waiting() -> list[str]:
+        tasks.send_replays()
+        letters = DeadLetterAction.objects.filter(outcome=ActionOutcome.WAITING)
+        return list(letters.values_list("letter__provider", flat=True))
+
+    assert waiting() == [provider.key]
+    Circuit.objects.filter(pk=circuit.pk).update(state="half_open")
+    assert waiting() == [provider.key]
+    assert redis.llen("valuation") == 1, "the other provider's"
+    Circuit.objects.filter(pk=circuit.pk).update(state="closed")
+    assert waiting() == []
+    assert redis.llen("valuation") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,12 +77,37 @@ def test_sealing_twice_is_sealing_once(args: list[Any], kwargs: dict[str, Any]) 
         f'{{"client_secret": "{SECRET}"}}',
         f"login(password='{SECRET}')",
         f"token={SECRET}",
+        f"Authorization: Basic {SECRET}",
+        f"{{'proxy-authorization': b'Basic {SECRET}'}}",
     ],
 )
 def test_a_secret_in_a_text_is_blanked_wherever_it_is(text: str) -> None:
     letter = seal(message=text, traceback=text, body=text)
     assert SECRET not in msgspec.json.encode(letter).decode()
     assert BLANK in scrub_text(text)
+
+
+@given(
+    st.text(st.characters(exclude_characters=":", exclude_categories=["C"]), max_size=40),
+    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=40),
+)
+def test_a_user_and_password_are_blanked_wherever_they_are(user: str, password: str) -> None:
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    for text in (f"sent Basic {credentials}, was refused", f"basic  {credentials}"):
+        assert scrub(text) == text.replace(credentials, BLANK).replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Basic Fantastic",
+        "Basic Instinct @ Plain Speaking",
+        "Basic Training v Advanced Training",
+        "basic authentication is not supported",
+    ],
+)
+def test_what_only_begins_like_a_credential_is_kept(text: str) -> None:
+    assert scrub(text) == scrub_text(text) == text
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "ApiKey", "token", "X-Auth-Token", "password"])
