@@ -67,7 +67,7 @@ def test_every_answer_is_as_described() -> None:
 
 def assert_as_described(operation: APIOperation[Any, Any, Any, Any], authorization: str) -> None:
     @given(case=operation.as_strategy())
-    @settings(max_examples=6, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=4, deadline=None, derandomize=True, database=None)
     def answers(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(headers={"Authorization": authorization}, checks=CHECKS)
 

@@ -248,20 +248,26 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("brief", "kept_connection")
-def test_there_is_room_for_so_many_streams_and_a_closed_one_gives_its_place_back(
+@pytest.mark.usefixtures("brief")
+def test_there_is_room_for_so_many_streams_and_the_next_one_is_told_when_to_come(
     reader: APIClient,
 ) -> None:
-    first = reader.get(url("stream"))
-    refused = reader.get(url("stream"), HTTP_ACCEPT="text/event-stream")
-    first.close()
-    second = reader.get(url("stream"))
-    second.close()
+    view._slots().acquire()
 
-    assert first["Content-Type"] == "text/event-stream"
+    refused = reader.get(url("stream"), HTTP_ACCEPT="text/event-stream")
+
     assert_problem(refused, 503)
     assert refused["Retry-After"] == "5"
-    assert second.status_code == 200
+
+
+def test_a_stream_that_nobody_read_gives_its_place_back_too_and_once() -> None:
+    released: list[bool] = []
+    held = view._Held(told(Start(NOW), {}, POLICY), lambda: released.append(True))
+
+    held.close()
+    held.close()
+
+    assert released == [True]
 
 
 @pytest.mark.django_db
@@ -279,6 +285,7 @@ def connected(server: Any, token: str, **headers: str) -> Iterator[http.client.H
         client.request("GET", url("stream"), headers={"Authorization": f"Token {token}", **headers})
         response = client.getresponse()
         assert response.status == 200
+        assert response.headers["Content-Type"] == "text/event-stream"
         with response:  # which holds the socket
             yield response
     finally:
