@@ -67,7 +67,7 @@ def _problem(error: APIException) -> HttpResponse:
         "type": "about:blank",
         "title": title,
         "status": error.status_code,
-        "detail": title if isinstance(error, ValidationError) else str(error.detail),
+        "detail": str(error.detail),
     }
     if isinstance(error, ValidationError):
         document["detail"] = "The request is not valid; errors says what is wrong with what."

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from betting.api.serializers.odds import LineChangeSerializer
+from betting.api.serializers.odds import ABOUT_QUOTE, LineChangeSerializer
 from betting.api.serializers.valuation import EdgeSerializer
 from betting.models import LineChange
 from betting.sql import fetch_all
@@ -25,8 +25,6 @@ PAGE = 500
 """Events that are told at once."""
 
 EDGE_OPENED, EDGE_CLOSED, LINE_MAJOR = "edge.opened", "edge.closed", "line.major"
-
-RELATED = ("market__event__sport", "quote__outcome", "quote__bookmaker")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,7 +94,7 @@ def database_time() -> datetime:
 
 def _by_id(model: Any, serializer: Any, happenings: Iterable[Happening]) -> Mapping[int, Any]:
     ids = {one.row_id for one in happenings}
-    rows = model.objects.select_related(*RELATED).in_bulk(ids) if ids else {}
+    rows = model.objects.select_related(*ABOUT_QUOTE).in_bulk(ids) if ids else {}
     return {pk: serializer(row).data for pk, row in rows.items()}
 
 

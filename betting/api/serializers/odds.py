@@ -20,6 +20,9 @@ from betting.models import (
 )
 from valuation.models import FairPriceState
 
+ABOUT_QUOTE = ("market__event__sport", "quote__outcome", "quote__bookmaker")
+"""What is read along with rows about a quote, so that none is read one by one."""
+
 
 class EventSerializer(serializers.Serializer[Event]):
     """A contest."""

@@ -19,6 +19,7 @@ from betting.api.parameters import (
     QuoteParameters,
 )
 from betting.api.serializers.odds import (
+    ABOUT_QUOTE,
     EventSerializer,
     LineChangeSerializer,
     MarketBoardSerializer,
@@ -32,10 +33,6 @@ from betting.querysets import changes_of, series
 _EVENT_FACTS = ("home", "away", "commence_time", "status")
 ABOUT_MARKET = tuple(f"market__event__{fact}" for fact in _EVENT_FACTS)
 """What may change of the event that a row with a market shows."""
-
-
-CHANGE_RELATED = ("market__event__sport", "quote__outcome", "quote__bookmaker")
-"""What is read along with changes of lines, so that none is read one by one."""
 
 
 class EventViews(mixins.RetrieveModelMixin, RowsView):
@@ -54,7 +51,7 @@ class _HistoryView(RowsView):
     def _history(self, quotes: QuerySet[Quote]) -> Response:
         changes = checked(HistoryParameters, self.request).narrow(changes_of(quotes))
         pages = HistoryPages()
-        changes = changes.select_related(*CHANGE_RELATED)
+        changes = changes.select_related(*ABOUT_QUOTE)
         page: Any = pages.paginate_queryset(changes, self.request, self)
         return pages.get_paginated_response(LineChangeSerializer(page, many=True).data)
 

@@ -17,6 +17,7 @@ from betting.api.parameters import (
     OpportunityParameters,
     Parameters,
 )
+from betting.api.serializers.odds import ABOUT_QUOTE
 from betting.api.serializers.valuation import (
     ArbitragesSerializer,
     EdgeSerializer,
@@ -32,9 +33,6 @@ from valuation.opportunities import Opportunities, load_all
 MAX_MARKETS = 200
 """Markets that are looked through for one answer: those that changed last."""
 
-EDGE_RELATED = ("market__event__sport", "quote__outcome", "quote__bookmaker")
-"""What is read along with edges, so that none is read one by one."""
-
 
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
     """The consensus on every outcome, or why there is none."""
@@ -49,7 +47,7 @@ class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     """Edges, the latest opened first."""
 
-    queryset = Edge.objects.select_related(*EDGE_RELATED)
+    queryset = Edge.objects.select_related(*ABOUT_QUOTE)
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
     version_fields = ("id", "version", "updated_at", *ABOUT_MARKET)
