@@ -219,6 +219,33 @@ class WebConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """The REST API and its stream of events.
+
+    Attributes:
+        user_per_minute: requests that one user may make in a minute.
+        anonymous_per_minute: requests without valid credentials that one address may make in a
+            minute.
+        stream_connections: streams that one web process serves at a time; each takes a thread.
+        stream_poll_ms: between two looks for events.
+        stream_heartbeat_seconds: a stream that is silent for so long says that it lives.
+        stream_max_seconds: a stream is ended after this long; its client goes on with the next.
+        stream_overlap_seconds: a row may be seen so long after the time written on it, because
+            its transaction was still under way.
+        stream_replay_seconds: a client that was away for longer misses what was before.
+    """
+
+    user_per_minute: int = 600
+    anonymous_per_minute: int = 30
+    stream_connections: int = 4
+    stream_poll_ms: int = 500
+    stream_heartbeat_seconds: float = 10.0
+    stream_max_seconds: float = 300.0
+    stream_overlap_seconds: float = 35.0
+    stream_replay_seconds: float = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration.
 
@@ -251,6 +278,7 @@ class Config:
         log: what is logged, and how.
         sentry: where errors are sent.
         web: where the HTTP servers listen.
+        api: the REST API and its stream of events.
     """
 
     home: Path
@@ -281,6 +309,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     sentry: SentryConfig = field(default_factory=SentryConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
 
 
 def known_variables() -> list[Variable]:

@@ -103,6 +103,14 @@ LIMITS: Mapping[str, Limits] = {
     "web.port": _PORT,
     "web.flower_port": _PORT,
     "web.simulator_port": _PORT,
+    "api.user_per_minute": (1, 1_000_000),
+    "api.anonymous_per_minute": (1, 1_000_000),
+    "api.stream_connections": (0, 1_000),
+    "api.stream_poll_ms": (10, 60_000),
+    "api.stream_heartbeat_seconds": (0.1, 600.0),
+    "api.stream_max_seconds": (0.1, _DAY_SECONDS),
+    "api.stream_overlap_seconds": (0.0, 600.0),
+    "api.stream_replay_seconds": (0.0, _DAY_SECONDS),
 }
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from datetime import timedelta
+from typing import Any
 
-from betting.models import LineChange, ParticipantAlias, Quote
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
+
+from betting.models import FeedBook, LineChange, ParticipantAlias, Quote
 
 
 def series_history(quote: Quote) -> QuerySet[LineChange]:
@@ -13,19 +17,50 @@ def series_history(quote: Quote) -> QuerySet[LineChange]:
     Another point is another quote, so a line that moves from −3.5 to −4 and back is followed by
     its market, bookmaker, side and outcome name.
     """
-    series = Quote.objects.filter(
+    # Ordered by arrival first: by id alone PostgreSQL may prefer to read the whole table
+    # backwards to reading this line's changes by their quotes.
+    return (
+        LineChange.objects.filter(quote__in=series(quote))
+        .select_related("quote__outcome")
+        .order_by("-received_at", "-id")
+    )
+
+
+def series(quote: Quote) -> QuerySet[Quote]:
+    """A quote at all the points that its line has moved through."""
+    return Quote.objects.filter(
         market_id=quote.market_id,
         bookmaker_id=quote.bookmaker_id,
         side=quote.side,
         outcome__name=quote.outcome.name,
     )
-    # Ordered by arrival first: by id alone PostgreSQL may prefer to read the whole table
-    # backwards to reading this line's changes by their quotes.
-    return (
-        LineChange.objects.filter(quote__in=series)
-        .select_related("quote__outcome")
-        .order_by("-received_at", "-id")
+
+
+def changes_of(quotes: QuerySet[Quote]) -> QuerySet[LineChange]:
+    """The changes of some quotes, with `arrival`, which pages are made by.
+
+    An expression, not the id itself: by that PostgreSQL may prefer to read the whole table
+    backwards to reading these changes by their quotes.
+    """
+    return LineChange.objects.filter(quote__in=quotes).annotate(arrival=F("id") + 0)
+
+
+def confirmed_within(rows: QuerySet[Any], seconds: float, quote: str) -> QuerySet[Any]:
+    """The rows whose quote has been confirmed lately.
+
+    Args:
+        rows: which.
+        seconds: since then, by the database's clock.
+        quote: the path to a row's quote with its dunder, or empty.
+    """
+    books = FeedBook.objects.filter(
+        feed=OuterRef(f"{quote}feed"), bookmaker=OuterRef(f"{quote}bookmaker")
     )
+    confirmed = Coalesce(Subquery(books.values("confirmed_at")), F(f"{quote}feed__observed_at"))
+    lately: QuerySet[Any] = rows.alias(confirmed=confirmed).filter(
+        confirmed__gte=Now() - timedelta(seconds=seconds)
+    )
+    return lately
 
 
 def participant_aliases(family: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from kombu import Exchange, Queue
 
 from betting import theme
 from betting.config import get_config
-from betting.embedded import broker_url, database_settings, secret_key
+from betting.embedded import broker_url, database_settings, redis_url, secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG = get_config()
@@ -34,6 +34,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_celery_results",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "betting",
     "streaming",
     "valuation",
@@ -84,6 +88,17 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": redis_url(CONFIG),
+        "KEY_PREFIX": "hardline:cache",
+        "OPTIONS": {
+            "socket_timeout": CONFIG.celery.socket_timeout_seconds,
+            "socket_connect_timeout": CONFIG.celery.socket_timeout_seconds,
+        },
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -97,6 +112,52 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 UNFOLD = theme.UNFOLD
+
+# --- The REST API: docs/adr/0016-rest-api.md ---
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        # First, so that who is unknown is asked for a token (401).
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "betting.api.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "betting.api.openapi.Schema",
+    "EXCEPTION_HANDLER": "betting.api.problems.answer",
+    "URL_FORMAT_OVERRIDE": None,
+    # The address is the connection's: what a header says of it, anybody can write.
+    "NUM_PROXIES": 0,
+    "NON_FIELD_ERRORS_KEY": "request",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Hardline",
+    "DESCRIPTION": "Odds, fair prices and edges, and the pipeline that makes them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    # Fields of one name, but of different choices.
+    "ENUM_NAME_OVERRIDES": {
+        "EventStatus": "betting.models.EventStatus",
+        "QuoteStatus": "betting.models.QuoteStatus",
+        "ChangeKind": "betting.models.ChangeKind",
+        "FairPriceState": "valuation.models.FairPriceState",
+        "CircuitPhase": "streaming.models.CircuitState",
+        "LetterStatus": "streaming.models.LetterStatus",
+        "LetterKind": "streaming.models.LetterKind",
+        "PollOutcome": "streaming.models.PollOutcome",
+        "ActionOutcome": "streaming.models.ActionOutcome",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "betting.api.openapi.with_problems",
+    ],
+}
 
 LOGGING = {
     "version": 1,

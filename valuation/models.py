@@ -115,6 +115,14 @@ class Edge(models.Model):
             ),
             # admin and API: open edges, best first
             models.Index(name="edge_open_ev", fields=["-ev"], condition=Q(closed_at__isnull=True)),
+            # API stream: edges that opened from a moment on
+            models.Index(name="edge_opened", fields=["opened_at", "id"]),
+            # API stream: edges that closed from a moment on; retention
+            models.Index(
+                name="edge_closed",
+                fields=["closed_at", "id"],
+                condition=Q(closed_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from betting.models import Clock, Market, Quote, QuoteStatus, Side
+from betting.models import Clock, Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back
 
@@ -116,20 +116,43 @@ class Opportunities:
 
 
 def load(market: Market) -> Opportunities:
-    """Find the opportunities among a market's quotes that can be bet on now.
+    """Find the opportunities in one market: `load_all`."""
+    return load_all([market])[market.pk]
 
-    Quotes are left out when they are suspended or quarantined. A recording's time does not pass,
-    and nothing of it is quarantined: its quotes are as old as they were when the market changed.
+
+def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
+    """Find the opportunities among the quotes of some markets that can be bet on now.
+
+    Two statements, however many markets. Quotes are left out when they are suspended or
+    quarantined. A recording's time does not pass, and nothing of it is quarantined: its quotes
+    are as old as they were when the market changed.
+
+    Args:
+        markets: with their events.
+
+    Returns:
+        Market id → what it offers.
     """
     quotes = (
-        Quote.objects.filter(market=market, status=QuoteStatus.ACTIVE)
+        Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
         .select_related("outcome", "bookmaker", "feed__provider")
         .order_by("id")
     )
-    outcomes = market.outcomes.order_by("id").values_list("name", "point", "line")
-    selections = [Selection(*outcome) for outcome in outcomes]
-    bets = [_bet(quote) for quote in quotes if _is_fresh(quote, market)]
-    return find(selections, bets, home=market.event.home, away=market.event.away)
+    offered, known = defaultdict(list), defaultdict(list)
+    for quote in quotes:
+        offered[quote.market_id].append(quote)
+    for outcome in Outcome.objects.filter(market__in=markets).order_by("id"):
+        selection = Selection(outcome.name, outcome.point, outcome.line)
+        known[outcome.market_id].append(selection)
+    return {
+        market.pk: find(
+            known[market.pk],
+            [_bet(quote) for quote in offered[market.pk] if _is_fresh(quote, market)],
+            home=market.event.home,
+            away=market.event.away,
+        )
+        for market in markets
+    }
 
 
 def find(

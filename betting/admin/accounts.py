@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from rest_framework.authtoken.models import TokenProxy
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from betting.admin.themed import ThemedAdmin
 
-admin.site.unregister([User, Group])
+# Its pages would show every user's token to whoever may see the list.
+admin.site.unregister([User, Group, TokenProxy])
 
 
 @admin.register(User)

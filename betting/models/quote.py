@@ -155,6 +155,12 @@ class LineChange(models.Model):
             models.Index(name="line_change_quote", fields=["quote", "id"]),
             # retention and rates over a window, without the cost of a second tree per insert
             models.Index(name="line_change_recorded", fields=["recorded_at"]),
+            # API stream: major moves from a moment on
+            models.Index(
+                name="line_change_major",
+                fields=["recorded_at", "id"],
+                condition=Q(classification="major"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -56,6 +56,8 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
             "web", sys.executable, "-m", "gunicorn", "betting.wsgi:application",
             "--bind", f"{_bracketed(web.host)}:{web.port}",
             "--worker-class", "gthread", "--workers", "1", "--threads", "8",
+            # A stream of events would go on for minutes; its client comes back.
+            "--graceful-timeout", "3",
             # It would be one per user, not per checkout.
             "--no-control-socket",
         ),

@@ -1,0 +1,139 @@
+"""Events, markets, quotes and the history of their lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from betting.models import (
+    ChangeKind,
+    Event,
+    EventStatus,
+    LineChange,
+    Market,
+    Movement,
+    Outcome,
+    Quote,
+    QuoteStatus,
+    Side,
+)
+from valuation.models import FairPriceState
+
+ABOUT_QUOTE = ("market__event__sport", "quote__outcome", "quote__bookmaker")
+"""What is read along with rows about a quote, so that none is read one by one."""
+
+
+class EventSerializer(serializers.Serializer[Event]):
+    """A contest."""
+
+    id = serializers.IntegerField()
+    sport = serializers.CharField(source="sport.key")
+    home = serializers.CharField()
+    away = serializers.CharField()
+    commence_time = serializers.DateTimeField()
+    status = serializers.ChoiceField(choices=EventStatus.choices)
+
+
+class MarketKeySerializer(serializers.Serializer[Market]):
+    """Which market a row is about."""
+
+    id = serializers.IntegerField()
+    key = serializers.CharField(help_text="as feeds write it, e.g. `spreads_h1`")
+    kind = serializers.CharField()
+    period = serializers.CharField()
+    participant = serializers.CharField(help_text="whom it is about; empty for the event itself")
+
+
+class MarketSerializer(MarketKeySerializer):
+    """A market, and whether its fair prices are up to date."""
+
+    event = EventSerializer()
+    version = serializers.IntegerField()
+    valued_version = serializers.IntegerField(
+        help_text="below `version` while its valuation is under way"
+    )
+    changed_at = serializers.DateTimeField(allow_null=True)
+    valued_at = serializers.DateTimeField(allow_null=True)
+
+
+class OutcomeKeySerializer(serializers.Serializer[Outcome]):
+    """One way a market can end."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    point = serializers.FloatField(allow_null=True)
+
+
+class QuoteKeySerializer(serializers.Serializer[Quote]):
+    """Whose price for what."""
+
+    id = serializers.IntegerField()
+    bookmaker = serializers.CharField(source="bookmaker.key")
+    side = serializers.ChoiceField(choices=Side.choices)
+
+
+class PriceSerializer(QuoteKeySerializer):
+    """A bookmaker's current price."""
+
+    provider = serializers.CharField(source="feed.provider.key")
+    price = serializers.FloatField(help_text="decimal odds")
+    status = serializers.ChoiceField(choices=QuoteStatus.choices)
+    source_at = serializers.DateTimeField(allow_null=True)
+    changed_at = serializers.DateTimeField()
+
+
+class QuoteSerializer(PriceSerializer):
+    """The same with what it is for."""
+
+    event = EventSerializer(source="market.event")
+    market = MarketKeySerializer()
+    outcome = OutcomeKeySerializer()
+
+
+class FairSerializer(serializers.Serializer[Any]):
+    """What an outcome is worth, or why that is not known."""
+
+    state = serializers.ChoiceField(choices=FairPriceState.choices)
+    reason = serializers.CharField(help_text="why there is none; empty where there is one")
+    probability = serializers.FloatField(allow_null=True)
+    fair_odds = serializers.FloatField(allow_null=True)
+    method = serializers.CharField()
+    books = serializers.IntegerField(help_text="bookmakers in the consensus")
+    version = serializers.IntegerField(help_text="the market version it was computed from")
+    valued_at = serializers.DateTimeField()
+
+
+class OutcomeSerializer(OutcomeKeySerializer):
+    """An outcome with what it is worth and what is offered for it."""
+
+    fair_price = FairSerializer(allow_null=True, help_text="null before it is first valued")
+    quotes = PriceSerializer(many=True)
+
+
+class MarketBoardSerializer(MarketSerializer):
+    """A market with everything on it."""
+
+    outcomes = OutcomeSerializer(many=True)
+
+
+class LineChangeSerializer(serializers.Serializer[LineChange]):
+    """One change of one quote."""
+
+    id = serializers.IntegerField()
+    event = EventSerializer(source="market.event")
+    market = MarketKeySerializer()
+    outcome = OutcomeKeySerializer(source="quote.outcome")
+    quote = QuoteKeySerializer()
+    kind = serializers.ChoiceField(choices=ChangeKind.choices)
+    old_price = serializers.FloatField(allow_null=True)
+    new_price = serializers.FloatField(allow_null=True)
+    old_point = serializers.FloatField(allow_null=True)
+    new_point = serializers.FloatField(allow_null=True)
+    movement = serializers.FloatField(
+        allow_null=True, help_text="relative price change, |new − old| / old"
+    )
+    classification = serializers.ChoiceField(choices=Movement.choices)
+    source_at = serializers.DateTimeField(allow_null=True)
+    received_at = serializers.DateTimeField()
+    recorded_at = serializers.DateTimeField()

@@ -1,0 +1,111 @@
+"""Fair prices, edges, arbitrages and middles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from betting.api.serializers.odds import (
+    EventSerializer,
+    FairSerializer,
+    MarketKeySerializer,
+    OutcomeKeySerializer,
+)
+from betting.models import Side
+from valuation.models import Edge
+from valuation.opportunities import Bet, Selection
+
+
+class FairPriceSerializer(FairSerializer):
+    """The consensus on one outcome."""
+
+    id = serializers.IntegerField()
+    event = EventSerializer(source="market.event")
+    market = MarketKeySerializer()
+    outcome = OutcomeKeySerializer()
+
+
+class EdgeSerializer(serializers.Serializer[Edge]):
+    """A quote that pays more than its fair price asks."""
+
+    id = serializers.IntegerField()
+    event = EventSerializer(source="market.event")
+    market = MarketKeySerializer()
+    outcome = OutcomeKeySerializer(source="quote.outcome")
+    quote = serializers.IntegerField(source="quote_id")
+    bookmaker = serializers.CharField(source="quote.bookmaker.key")
+    side = serializers.ChoiceField(choices=Side.choices, source="quote.side")
+    price = serializers.FloatField(help_text="decimal odds now, or when it closed")
+    probability = serializers.FloatField(help_text="consensus of the other bookmakers")
+    ev = serializers.FloatField(help_text="expected value per unit staked, net of commission")
+    kelly = serializers.FloatField(help_text="full Kelly stake, fraction of the bankroll")
+    advised = serializers.FloatField(help_text="advised stake, fraction of the bankroll")
+    hold = serializers.FloatField(help_text="hold of the bookmaker's line")
+    books = serializers.IntegerField(help_text="other bookmakers in the consensus")
+    warnings = serializers.ListField(child=serializers.CharField())
+    peak_ev = serializers.FloatField()
+    opened_at = serializers.DateTimeField()
+    opened_price = serializers.FloatField()
+    opened_probability = serializers.FloatField()
+    updated_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+    close_reason = serializers.CharField(help_text="empty while it is open")
+    version = serializers.IntegerField(help_text="the market version it was last computed from")
+
+
+class SelectionSerializer(serializers.Serializer[Selection]):
+    """An outcome that can be bet on."""
+
+    name = serializers.CharField()
+    point = serializers.FloatField(allow_null=True)
+
+
+class BetSerializer(serializers.Serializer[Bet]):
+    """One bookmaker's offer."""
+
+    selection = SelectionSerializer()
+    side = serializers.ChoiceField(choices=Side.choices)
+    bookmaker = serializers.CharField()
+    price = serializers.FloatField(help_text="decimal odds as quoted")
+    odds = serializers.FloatField(help_text="decimal odds net of commission")
+
+
+class ArbitrageSerializer(serializers.Serializer[Any]):
+    """Bets of which exactly one wins, and which together pay whatever happens."""
+
+    event = EventSerializer()
+    market = MarketKeySerializer()
+    bets = BetSerializer(many=True)
+    stakes = serializers.ListField(
+        child=serializers.FloatField(), help_text="the part of the total to put on each bet"
+    )
+    booksum = serializers.FloatField()
+    profit = serializers.FloatField(help_text="of the total staked")
+
+
+class MiddleSerializer(serializers.Serializer[Any]):
+    """Two bets that both win when the result falls between their points."""
+
+    event = EventSerializer()
+    market = MarketKeySerializer()
+    above = BetSerializer()
+    below = BetSerializer()
+    gap = serializers.FloatField()
+    worst = serializers.FloatField(help_text="profit when one of them wins, of the total staked")
+    best = serializers.FloatField(help_text="profit when both win, of the total staked")
+    break_even = serializers.FloatField(help_text="chance of the middle above which it pays")
+
+
+class ArbitragesSerializer(serializers.Serializer[Any]):
+    """The arbitrages there are now, best first."""
+
+    markets_examined = serializers.IntegerField()
+    results = ArbitrageSerializer(many=True)
+
+
+class MiddlesSerializer(serializers.Serializer[Any]):
+    """The middles there are now, cheapest first."""
+
+    markets_examined = serializers.IntegerField()
+    results = MiddleSerializer(many=True)

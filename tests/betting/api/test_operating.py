@@ -1,0 +1,116 @@
+"""Circuits and dead letters, operated from afar."""
+
+from __future__ import annotations
+
+import pytest
+from rest_framework.test import APIClient
+
+from streaming.models import CircuitTransition, DeadLetter, DeadLetterAction
+from tests import rows
+from tests.betting.api.test_access import assert_problem
+
+pytestmark = [pytest.mark.django_db]
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "mode"),
+    [
+        ("open", "open", "forced_open"),
+        ("close", "closed", "forced_closed"),
+        ("reset", "closed", "automatic"),
+        ("disable", "half_open", "disabled"),
+    ],
+)
+def test_a_command_is_carried_out_in_the_operators_name(
+    operator: APIClient, quarantined: list[int], command: str, state: str, mode: str
+) -> None:
+    circuit = rows.make_circuit(rows.make_provider(), state="half_open", reason="Time to probe.")
+    address = f"/api/v1/circuits/{circuit.provider.key}/{command}/"
+
+    answer = operator.post(address, {"reason": "They\nmove house."}, format="json")
+
+    assert answer.status_code == 200
+    assert (answer.json()["state"], answer.json()["mode"]) == (state, mode)
+    kept = CircuitTransition.objects.get()
+    assert (kept.actor, kept.reason) == ("ada", "They move house.")
+    assert quarantined == ([circuit.provider_id] if command == "open" else [])
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": " \u0007 "}, {"reason": "x" * 301}]
+)
+def test_a_command_without_a_reason_is_not_carried_out(
+    operator: APIClient, body: dict[str, str]
+) -> None:
+    circuit = rows.make_circuit(rows.make_provider())
+
+    answer = operator.post(f"/api/v1/circuits/{circuit.provider.key}/open/", body, format="json")
+
+    assert "reason" in assert_problem(answer, 400)["errors"]
+    assert not CircuitTransition.objects.exists()
+
+
+def test_a_provider_that_was_never_polled_can_be_kept_from_it(
+    operator: APIClient, quarantined: list[int]
+) -> None:
+    provider = rows.make_provider()
+
+    answer = operator.post(
+        f"/api/v1/circuits/{provider.key}/open/", {"reason": "Not yet."}, format="json"
+    )
+
+    assert answer.json()["mode"] == "forced_open"
+    assert quarantined == [provider.pk]
+
+
+def test_a_command_to_nobody_is_a_problem(operator: APIClient) -> None:
+    answer = operator.post("/api/v1/circuits/nobody/open/", {"reason": "Who?"}, format="json")
+
+    assert_problem(answer, 404)
+
+
+def test_a_letter_is_replayed_once(operator: APIClient) -> None:
+    letter = rows.make_dead_letter()
+    address = f"/api/v1/dead-letters/{letter.pk}/replay/"
+
+    first, second = operator.post(address), operator.post(address)
+
+    assert (first.status_code, first.json()["status"]) == (202, "replaying")
+    assert first.json()["actions"][0]["requested_by"] == "ada"
+    assert_problem(second, 409)
+    assert DeadLetterAction.objects.count() == 1
+
+
+@pytest.mark.parametrize("missing", [{"task": ""}, {"is_complete": False}])
+def test_a_letter_that_cannot_be_replayed_is_a_conflict(
+    operator: APIClient, missing: dict[str, object]
+) -> None:
+    letter = rows.make_dead_letter(**missing)
+
+    assert_problem(operator.post(f"/api/v1/dead-letters/{letter.pk}/replay/"), 409)
+
+
+def test_a_letter_is_discarded_for_a_reason_once(operator: APIClient) -> None:
+    letter = rows.make_dead_letter()
+    address = f"/api/v1/dead-letters/{letter.pk}/discard/"
+    body = {"reason": "The event is over."}
+
+    unsaid = operator.post(address, {}, format="json")
+    first, second = (operator.post(address, body, format="json") for _ in range(2))
+
+    assert_problem(unsaid, 400)
+    assert (first.status_code, first.json()["discard_reason"]) == (200, "The event is over.")
+    assert_problem(second, 409)
+    assert DeadLetter.objects.get().status == "discarded"
+
+
+def test_a_letter_comes_with_its_arguments_and_a_list_without(reader: APIClient) -> None:
+    letter = rows.make_dead_letter(traceback="Traceback …")
+    rows.make_dead_letter_action(letter)
+
+    whole = reader.get(f"/api/v1/dead-letters/{letter.pk}/").json()
+    (listed,) = reader.get("/api/v1/dead-letters/").json()["results"]
+
+    assert (whole["args"], whole["traceback"]) == ([[1], "batch"], "Traceback …")
+    assert whole["actions"][0]["outcome"] == "failed"
+    assert "traceback" not in listed
