@@ -11,12 +11,14 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
+from betting.config import CHECKOUT
 from betting.models import Market, Provider
 from streaming import buffer
 from streaming.buffer import redis_client
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.histogram import counts_of
 from streaming.health import servers
+from streaming.health.checks import CHECKS
 from streaming.models import DeadLetterOccurrence, SubscriberRecord
 from streaming.tasks import coalesce_line_changes
 from tests import rows
@@ -253,3 +255,10 @@ def test_what_waits_in_a_queue_says_since_when(redis: Redis) -> None:
     (message,) = redis.lrange("coalesce", 0, -1)
 
     assert before <= json.loads(message)["properties"]["sent_at"] <= time.time()
+
+
+def test_every_check_has_its_section_in_the_runbook() -> None:
+    runbook = (CHECKOUT / "docs" / "runbook.md").read_text("utf-8")
+    headings = {line[4:] for line in runbook.splitlines() if line.startswith("### ")}
+
+    assert headings == {judge.__name__.replace("_", " ").capitalize() for judge in CHECKS}
