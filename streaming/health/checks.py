@@ -14,11 +14,11 @@ from streaming.core.health import (
     Check,
     HealthPolicy,
     Thresholds,
-    burn_rate,
     check,
     sustained,
 )
-from streaming.core.histogram import above, quantile_ms
+from streaming.core.histogram import quantile_ms
+from streaming.health.objective import Objective, batch, major
 from streaming.health.seen import Away, Seen, Work
 
 Judge = Callable[[Seen, HealthPolicy], Check]
@@ -184,12 +184,12 @@ def stale_markets(seen: Seen, policy: HealthPolicy) -> Check:
 
 def latency_major(seen: Seen, policy: HealthPolicy) -> Check:
     """Whether major moves are valued in time."""
-    return _latency("latency_major", seen, policy, policy.major_ms, ("major",))
+    return _latency("latency_major", major(policy), seen, policy)
 
 
 def latency_batch(seen: Seen, policy: HealthPolicy) -> Check:
     """Whether all other changes are."""
-    return _latency("latency_batch", seen, policy, policy.batch_ms, ("batch", "sweep"))
+    return _latency("latency_batch", batch(policy), seen, policy)
 
 
 def dead_letter_rate(seen: Seen, policy: HealthPolicy) -> Check:
@@ -262,27 +262,20 @@ def pieces_of_work(work: Work) -> float:
     return sum(work.long.sum(kind) for kind in ("polls", "recomputes", "deliveries"))
 
 
-def burn_rates(work: Work, policy: HealthPolicy, *triggers: str) -> list[float]:
-    """How fast the objective is missed: over 5 minutes, and over 1 hour."""
-    bound = policy.major_ms if triggers == ("major",) else policy.batch_ms
-    windows = [done.latencies(*triggers) for done in (work.short, work.long)]
-    return [burn_rate(above(each, bound), sum(each), policy.objective) for each in windows]
-
-
-def _latency(
-    name: str, seen: Seen, policy: HealthPolicy, bound: float, triggers: tuple[str, ...]
-) -> Check:
+def _latency(name: str, objective: Objective, seen: Seen, policy: HealthPolicy) -> Check:
     unit = "times the misses that the objective allows"
-    is_blank = seen.work is None or not seen.work.total.sum("recomputes")
-    if seen.work is None or is_blank:
+    if seen.work is None or not seen.work.total.sum("recomputes"):
         return _unknown(name, policy.burn_rate, unit, "nothing has been valued yet")
-    rates = burn_rates(seen.work, policy, *triggers)
-    counts = seen.work.long.latencies(*triggers)
+    counts = objective.latencies(seen.work.long)
     quantiles = [quantile_ms(counts, part) for part in (0.5, 0.95, 0.99)]
     shown = " / ".join("–" if each is None else f"{each:.0f}" for each in quantiles)
-    late = above(counts, bound)
-    detail = f"{late:,} of {sum(counts):,} above {bound:g} ms in 1 hour; p50 / p95 / p99 {shown} ms"
-    return check(name, sustained(rates), policy.burn_rate, unit, detail)
+    late = objective.late(seen.work.long)
+    detail = (
+        f"{late:,} of {sum(counts):,} above {objective.bound_ms:g} ms in 1 hour;"
+        f" p50 / p95 / p99 {shown} ms"
+    )
+    observed = sustained(objective.burn_rates(seen.work))
+    return check(name, observed, policy.burn_rate, unit, detail)
 
 
 def _answers(name: str, server: str, facts: object, policy: HealthPolicy) -> Check:

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
-from streaming.health.checks import burn_rates
+from streaming.health.objective import Objective, batch, major
 from streaming.health.report import Report
 from streaming.health.seen import Away, Work
 from streaming.health.servers import RedisFacts
@@ -30,7 +30,6 @@ from streaming.health.totals import Done
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 TRIGGERS = ("major", "batch", "sweep")
-OBJECTIVES = {"major": ("major",), "batch": ("batch", "sweep")}
 WINDOWS = ("5m", "1h")
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -80,7 +79,7 @@ class _Health(Collector):
         if seen.work is not None:
             yield from _counters(seen.work.total)
             yield _latency(seen.work.total)
-            yield from _objectives(seen.work, self._policy)
+            yield from _objectives(seen.work, (major(self._policy), batch(self._policy)))
 
 
 def _health(told: Report) -> Iterator[Metric]:
@@ -153,9 +152,10 @@ def _cumulative(counts: Sequence[int]) -> list[tuple[str, float]]:
     return list(zip(bounds, map(float, accumulate(counts)), strict=True))
 
 
-def _objectives(work: Work, policy: HealthPolicy) -> Iterator[Metric]:
-    yield _value("slo_objective", "The part that has to be in time.", policy.objective)
-    bounds = (("major", policy.major_ms / 1000), ("batch", policy.batch_ms / 1000))
+def _objectives(work: Work, objectives: Sequence[Objective]) -> Iterator[Metric]:
+    parts = ((each.name, each.part) for each in objectives)
+    yield _gauge("slo_objective", "The part that has to be in time.", "objective", parts)
+    bounds = ((each.name, each.bound_ms / 1000) for each in objectives)
     yield _gauge("slo_bound_seconds", "What in time is.", "objective", bounds)
     rates = GaugeMetricFamily(
         "hardline_slo_burn_rate",
@@ -167,15 +167,13 @@ def _objectives(work: Work, policy: HealthPolicy) -> Iterator[Metric]:
         "Change to value, over 1 hour.",
         labels=["objective", "quantile"],
     )
-    for objective, triggers in OBJECTIVES.items():
-        burnt = burn_rates(work, policy, *triggers)
-        for window, rate in zip(WINDOWS, burnt, strict=True):
-            rates.add_metric([objective, window], rate)
-        counts = work.long.latencies(*triggers)
+    for each in objectives:
+        for window, rate in zip(WINDOWS, each.burn_rates(work), strict=True):
+            rates.add_metric([each.name, window], rate)
         for part in QUANTILES:
-            value = quantile_ms(counts, part)
+            value = quantile_ms(each.latencies(work.long), part)
             if value is not None:
-                quantiles.add_metric([objective, f"{part:g}"], value / 1000)
+                quantiles.add_metric([each.name, f"{part:g}"], value / 1000)
     yield rates
     yield quantiles
 

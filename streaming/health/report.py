@@ -43,7 +43,10 @@ class Report:
     @property
     def trend(self) -> float | None:
         """Points of the score an hour, over the past hour; None where that is not known."""
-        return None if isinstance(self.seen.stream, Away) else trend(self.seen.stream.scores)
+        if isinstance(self.seen.stream, Away):
+            return None
+        slope = trend(self.seen.stream.scores)
+        return None if slope is None else round(slope, 1) + 0.0  # never −0.0
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -96,10 +99,9 @@ def summary(told: Report) -> dict[str, Any]:
 
 def details(told: Report) -> dict[str, Any]:
     """All of it, as JSON values of ``application/health+json``."""
-    change = told.trend
     return {
         **summary(told),
-        "trend": None if change is None else round(change, 1),
+        "trend": told.trend,
         "notes": list(told.reasons),
         "checks": {check.name: [described(check)] for check in told.checks},
     }

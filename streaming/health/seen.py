@@ -77,9 +77,9 @@ def attempt(look: Callable[[], T]) -> T | Away:
         return Away(words)
 
 
-def look_at_work(done: Done, stream: Earlier) -> Work:
+def look_at_work(counted: Earlier) -> Work:
     """The windows that end with some totals, read from the snapshots before them."""
-    until = stream.counted_until
+    done, until = counted.done, counted.counted_until
     return Work(done, done_within(done, until, SHORT), done_within(done, until, LONG))
 
 
@@ -91,4 +91,4 @@ def look() -> tuple[StreamFacts, Work | None]:
     """
     stream = look_at_stream()
     earlier = stream.earlier
-    return stream, None if earlier is None else look_at_work(earlier.done, earlier)
+    return stream, None if earlier is None else look_at_work(earlier)

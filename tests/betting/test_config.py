@@ -169,3 +169,25 @@ def test_the_default_home_follows_the_users_state_directory() -> None:
 
     assert usual.parent == Path("/home/ana/.local/state/hardline")
     assert default_home({"HOME": "/home/ana", "XDG_STATE_HOME": "/s"}).name == usual.name
+
+
+def test_a_pair_of_thresholds_is_read_from_one_variable() -> None:
+    assert load({"HARDLINE_HEALTH_TICK_SECONDS": "3, 20"}).health.tick_seconds == (3.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("HARDLINE_HEALTH_TICK_SECONDS", "30,5", "must be a warning's threshold, above 0, and"),
+        ("HARDLINE_HEALTH_TICK_SECONDS", "30", "'30' is not a valid tuple"),
+        ("HARDLINE_HEALTH_MAJOR_MS", "120", "must be one of 5, 10, 25, 50, 100, 250"),
+        ("HARDLINE_HEALTH_OBJECTIVE", "1", "is not between 0 and 0.99999"),
+        ("HARDLINE_HEALTH_TOKEN", "short", "must have at least 16 characters"),
+    ],
+)
+def test_health_that_makes_no_sense_is_refused(name: str, value: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({name: value})
+
+    assert problem in str(refused.value)
+    assert "short" not in str(refused.value)
