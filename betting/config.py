@@ -19,6 +19,7 @@ from betting.environment import ConfigError, Variable, build, did_you_mean, read
 from streaming.core.circuit import CircuitPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
+from streaming.core.health import HealthPolicy
 from streaming.core.matching import MatchPolicy
 from streaming.core.movement import MovementPolicy
 from streaming.core.staleness import StalenessPolicy
@@ -152,6 +153,7 @@ class RetentionConfig:
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
         task_result_days: results of tasks that keep one.
+        health_snapshot_days: one row every `interval_seconds` of health.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
         dead_letter_action_days: what was done about dead letters.
     """
@@ -163,6 +165,7 @@ class RetentionConfig:
     line_change_days: int = 365
     closed_edge_days: int = 365
     task_result_days: int = 7
+    health_snapshot_days: int = 2
     dead_letter_occurrence_days: int = 2
     dead_letter_action_days: int = 365
 
@@ -259,6 +262,8 @@ class Config:
             by default a private one is started.
         redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
             one is started.
+        health_token: whoever bears it sees the details of /health/, and /metrics asks for it; by
+            default details are for staff and /metrics is open.
         dead_letters_enabled: whether work that failed for good is kept.
         movement: what a major move is.
         matching: when events of different providers are one.
@@ -275,6 +280,7 @@ class Config:
         celery: workers and their time limits.
         dead_letters: work that failed for good.
         retention: how long rows are kept.
+        health: what is healthy; each pair is a warning's and a failure's threshold.
         log: what is logged, and how.
         sentry: where errors are sent.
         web: where the HTTP servers listen.
@@ -290,6 +296,7 @@ class Config:
     redis_url: str | None = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
     )
+    health_token: str | None = field(default=None, repr=False, metadata={"is_secret": True})
     dead_letters_enabled: bool = True
     movement: MovementPolicy = field(default_factory=MovementPolicy)
     matching: MatchPolicy = field(default_factory=MatchPolicy)
@@ -306,6 +313,7 @@ class Config:
     celery: CeleryConfig = field(default_factory=CeleryConfig)
     dead_letters: DeadLettersConfig = field(default_factory=DeadLettersConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
+    health: HealthPolicy = field(default_factory=HealthPolicy)
     log: LogConfig = field(default_factory=LogConfig)
     sentry: SentryConfig = field(default_factory=SentryConfig)
     web: WebConfig = field(default_factory=WebConfig)

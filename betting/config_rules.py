@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from betting.environment import Limits
+from streaming.core.health import HealthPolicy
+from streaming.core.histogram import BOUNDS_MS
 
 if TYPE_CHECKING:
     from betting.config import Config
@@ -17,6 +19,8 @@ _DAY_SECONDS = 86_400.0
 _MESSAGE_BYTES_PER_MARKET = 30
 _PORT: Limits = (1, 65_535)
 _DAYS: Limits = (1, 36_500)
+
+_THRESHOLDS = [each.name for each in fields(HealthPolicy) if each.type == "Thresholds"]
 
 #: The limits of every number in the tree, both inclusive.
 LIMITS: Mapping[str, Limits] = {
@@ -100,6 +104,13 @@ LIMITS: Mapping[str, Limits] = {
     "retention.dead_letter_occurrence_days": _DAYS,
     "retention.dead_letter_action_days": _DAYS,
     "sentry.traces_sample_rate": (0.0, 1.0),
+    "retention.health_snapshot_days": _DAYS,
+    "health.interval_seconds": (1.0, 300.0),
+    "health.probe_seconds": (0.05, 30.0),
+    "health.objective": (0.0, 0.99999),
+    "health.major_ms": (BOUNDS_MS[0], BOUNDS_MS[-1]),
+    "health.batch_ms": (BOUNDS_MS[0], BOUNDS_MS[-1]),
+    "health.min_changes": (1, 1_000_000),
     "web.port": _PORT,
     "web.flower_port": _PORT,
     "web.simulator_port": _PORT,
@@ -256,12 +267,37 @@ RULES: tuple[Rule, ...] = (
             and all(0 < seconds <= _DAY_SECONDS for seconds in c.circuit.backoff_seconds)
         ),
     ),
+    *(
+        Rule(
+            (f"health.{name}",),
+            f"must be one of {', '.join(f'{bound:g}' for bound in BOUNDS_MS)}, which are counted",
+            lambda c, name=name: getattr(c.health, name) in BOUNDS_MS,  # type: ignore[misc]  # a default binds the name now
+        )
+        for name in ("major_ms", "batch_ms")
+    ),
+    *(
+        Rule(
+            (f"health.{name}",),
+            "must be a warning's threshold, above 0, and a failure's, not below it",
+            lambda c, name=name: _is_ascending(getattr(c.health, name)),  # type: ignore[misc]  # as above
+        )
+        for name in _THRESHOLDS
+    ),
+    Rule(
+        ("health_token",),
+        "must have at least 16 characters",
+        lambda c: c.health_token is None or len(c.health_token) >= 16,
+    ),
     Rule(
         ("web.port", "web.flower_port", "web.simulator_port"),
         "must be three different ports",
         lambda c: len({c.web.port, c.web.flower_port, c.web.simulator_port}) == 3,
     ),
 )
+
+
+def _is_ascending(thresholds: tuple[float, float]) -> bool:
+    return 0 < thresholds[0] <= thresholds[1]
 
 
 def _window_ms(config: Config) -> int:

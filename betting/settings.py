@@ -192,6 +192,7 @@ CELERY_TASK_ROUTES = {
     "streaming.sweep": {"queue": "coalesce"},
     "streaming.quarantine": {"queue": "coalesce"},
     "streaming.prune": {"queue": "poll"},
+    "streaming.check_health": {"queue": "poll"},
     "streaming.deliver": {"queue": "deliver"},
     "streaming.store_spooled_letters": {"queue": "poll"},
     "streaming.send_replays": {"queue": "poll"},
@@ -255,6 +256,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "streaming.send_replays",
         "schedule": 1.0,  # the unit of `replay_per_second`
         "options": {"expires": 2.0},
+    },
+    "check-health": {
+        "task": "streaming.check_health",
+        "schedule": CONFIG.health.interval_seconds,
+        "options": {"expires": CONFIG.health.interval_seconds},
     },
     "prune": {
         "task": "streaming.prune",

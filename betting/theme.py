@@ -40,6 +40,12 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Stream",
                 "items": [
+                    {
+                        "title": "Health",
+                        "icon": "monitor_heart",
+                        "link": reverse_lazy("health_page"),
+                    },
+                    _list("Health history", "ecg_heart", "streaming_healthsnapshot"),
                     _list("Providers", "cloud_download", "betting_provider"),
                     _list("Circuits", "electrical_services", "streaming_circuit"),
                     _list("Circuit history", "history", "streaming_circuittransition"),

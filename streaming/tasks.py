@@ -5,6 +5,7 @@
     sweep ─▶ whatever of that was lost ──────────────────────────────────▶ recompute_markets
 
     major moves, edges that opened or closed ─▶ bus ─▶ deliver, once for each subscriber
+    check_health ─▶ snapshot of the whole, now and then ─▶ bus, when it has changed
 
 A task parses its arguments, calls one service and enqueues what that returned. Any message here
 may be lost, late, delivered twice or out of order: the markets' versions say what is left to do.
@@ -30,6 +31,8 @@ from streaming.deadletters.messages import replay_of
 from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
 from streaming.deadletters.replays import send_due_replays
 from streaming.delivery import Delivery, Fate
+from streaming.health.servers import record_tick
+from streaming.health.snapshots import take_snapshot
 from streaming.ingest import IngestResult, MarketChange
 from streaming.payloads import ingest_payload
 from streaming.poll import claim_due_providers, poll
@@ -52,6 +55,7 @@ def tick() -> None:
         poll_provider.apply_async(
             (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
         )
+    record_tick()
 
 
 @shared_task(name="streaming.poll_provider", acks_late=False)
@@ -147,6 +151,16 @@ def send_quarantine(provider_id: int) -> None:
     """Have a provider's prices taken off the board now; should the message be lost, soon."""
     with suppress(OperationalError):
         quarantine.delay(provider_id)
+
+
+@shared_task(name="streaming.check_health", acks_late=False)
+def check_health() -> None:
+    """Look at everything, keep what was seen, and tell of what has changed.
+
+    Idempotent: two at once go on from the same snapshot and count nothing twice. Acknowledged
+    early: one that is lost is made good by the next.
+    """
+    take_snapshot(get_config())
 
 
 @shared_task(name="streaming.prune", acks_late=False)

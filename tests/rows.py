@@ -37,6 +37,7 @@ from streaming.models import (
     DeadLetterAction,
     DeliveryOutcome,
     DeliveryRun,
+    HealthSnapshot,
     PollOutcome,
     PollRun,
     SubscriberRecord,
@@ -243,6 +244,12 @@ def make_delivery_run(subscriber: str, **fields: Any) -> DeliveryRun:
     return DeliveryRun.objects.create(
         **{"subscriber": subscriber, "outcome": outcome, **values, **fields}
     )
+
+
+def make_health_snapshot(**fields: Any) -> HealthSnapshot:
+    """All was well."""
+    values = {"taken_at": NOON, "counted_until": NOON, "status": "pass", "score": 100}
+    return HealthSnapshot.objects.create(**{**values, **fields})
 
 
 def make_recompute_run(**fields: Any) -> RecomputeRun:

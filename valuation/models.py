@@ -151,6 +151,15 @@ class RecomputeRun(models.Model):
         null=True, blank=True, help_text="from commit of the change to commit of its value"
     )
     latency_ms_max = models.FloatField(null=True, blank=True)
+    latency_counts = ArrayField(
+        models.IntegerField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="markets by that latency, in the buckets of streaming.core.histogram; "
+        "empty where none was valued",
+    )
+    latency_ms_sum = models.FloatField(default=0.0, db_default=0.0)
 
     class Meta:
         ordering = ["-id"]

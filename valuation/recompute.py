@@ -18,6 +18,7 @@ from django.db import DataError, IntegrityError, transaction
 
 from betting.sql import Bigints, Floats, fetch_all, fetch_columns
 from streaming.buffer import clear_scheduled
+from streaming.core.histogram import counts_of
 from valuation.arrays import FloatArray, IntArray
 from valuation.board import REASON_TEXT, Board, Reason, Valued, value
 from valuation.edges import advised_stake
@@ -157,6 +158,8 @@ def _recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy)
             edges_closed=len(result.edges_closed),
             latency_ms_median=median(result.latencies_ms) if result.latencies_ms else None,
             latency_ms_max=max(result.latencies_ms, default=None),
+            latency_counts=counts_of(result.latencies_ms) if result.latencies_ms else [],
+            latency_ms_sum=sum(result.latencies_ms),
         )
     return result
 

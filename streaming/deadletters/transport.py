@@ -7,6 +7,7 @@ the error ends the whole worker.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from kombu.transport import redis
@@ -19,6 +20,9 @@ from streaming.deadletters.described import describe
 from streaming.deadletters.messages import body_text
 
 logger = logging.getLogger(__name__)
+
+SENT_AT = "sent_at"
+"""The property of a message that says when it was put on its queue, in seconds since 1970."""
 
 
 class EnvelopeError(Exception):
@@ -50,9 +54,16 @@ class Message(base.Message):
 
 
 class Channel(redis.Channel):
-    """Buries what cannot be decoded, and goes on with the next."""
+    """Buries what cannot be decoded, and goes on with the next.
+
+    Stamps what it sends, so that whoever looks at a queue sees how long its oldest message waits.
+    """
 
     Message = Message
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        message["properties"].setdefault(SENT_AT, time.time())
+        super()._put(queue, message, **options)
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

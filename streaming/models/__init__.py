@@ -11,6 +11,7 @@ from streaming.models.deadletter import (
     LetterKind,
     LetterStatus,
 )
+from streaming.models.health import HealthSnapshot, HealthStatus
 from streaming.models.poll import PollOutcome, PollRun
 from streaming.models.subscriber import (
     DeliveryOutcome,
@@ -32,6 +33,8 @@ __all__ = [
     "DeadLetterOccurrence",
     "DeliveryOutcome",
     "DeliveryRun",
+    "HealthSnapshot",
+    "HealthStatus",
     "LetterKind",
     "LetterStatus",
     "PollOutcome",

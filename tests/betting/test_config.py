@@ -180,3 +180,25 @@ def test_a_dsn_without_one_of_its_parts_is_refused_and_not_repeated(dsn: str) ->
         "HARDLINE_SENTRY_DSN: must look like https://key@host/project",
     )
     assert load(HOME | {"HARDLINE_SENTRY_DSN": "https://k@sentry.example/7"}).sentry.dsn is not None
+
+
+def test_a_pair_of_thresholds_is_read_from_one_variable() -> None:
+    assert load({"HARDLINE_HEALTH_TICK_SECONDS": "3, 20"}).health.tick_seconds == (3.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("HARDLINE_HEALTH_TICK_SECONDS", "30,5", "must be a warning's threshold, above 0, and"),
+        ("HARDLINE_HEALTH_TICK_SECONDS", "30", "'30' is not a valid tuple"),
+        ("HARDLINE_HEALTH_MAJOR_MS", "120", "must be one of 5, 10, 25, 50, 100, 250"),
+        ("HARDLINE_HEALTH_OBJECTIVE", "1", "is not between 0 and 0.99999"),
+        ("HARDLINE_HEALTH_TOKEN", "short", "must have at least 16 characters"),
+    ],
+)
+def test_health_that_makes_no_sense_is_refused(name: str, value: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({name: value})
+
+    assert problem in str(refused.value)
+    assert "short" not in str(refused.value)

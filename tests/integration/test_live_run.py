@@ -107,6 +107,8 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         wait_until(lambda: installation.export("edges", "--status", "open") != [], "edges")
         assert installation.export("fair_prices", "--status", "ok")
         assert status_of(port, "/admin/login/") == 200
+        assert status_of(port, "/health/ready") == 200
+        assert status_of(port, "/metrics") == 200
         assert status_of(port, "/static/admin/css/base.css") == 200
         assert status_of(port + 1, "/") == 401
         assert status_of(port + 1, "/", f"admin:{password}") == 200

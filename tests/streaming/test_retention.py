@@ -20,6 +20,7 @@ from streaming.models import (
     DeadLetterAction,
     DeadLetterOccurrence,
     DeliveryRun,
+    HealthSnapshot,
     PollRun,
 )
 from streaming.retention import prune_old_rows
@@ -29,6 +30,7 @@ from tests.rows import (
     make_edge,
     make_event,
     make_feed,
+    make_health_snapshot,
     make_market,
     make_outcome,
     make_poll_run,
@@ -49,6 +51,7 @@ CONFIG = RetentionConfig(
     task_result_days=13,
     dead_letter_occurrence_days=17,
     dead_letter_action_days=19,
+    health_snapshot_days=23,
 )
 DAYS = {
     "streaming_pollrun": 3,
@@ -60,6 +63,7 @@ DAYS = {
     "django_celery_results_taskresult": 13,
     "streaming_deadletteroccurrence": 17,
     "streaming_deadletteraction": 19,
+    "streaming_healthsnapshot": 23,
 }
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +119,10 @@ def dead_letter_action(at: datetime) -> Model:
     )
 
 
+def health_snapshot(at: datetime) -> Model:
+    return make_health_snapshot(taken_at=at)
+
+
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
     (CircuitTransition, transition),
@@ -125,6 +133,7 @@ TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (TaskResult, task_result),
     (DeadLetterOccurrence, dead_letter_occurrence),
     (DeadLetterAction, dead_letter_action),
+    (HealthSnapshot, health_snapshot),
 ]
 each_table = pytest.mark.parametrize(
     ("model", "make"), TABLES, ids=[model.__name__ for model, _ in TABLES]

@@ -55,6 +55,7 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
         {task.name for task in our_tasks()}
         == set(settings.CELERY_TASK_ROUTES)
         == {
+            "streaming.check_health",
             "streaming.coalesce_line_changes",
             "streaming.deliver",
             "streaming.poll_provider",
@@ -119,6 +120,7 @@ def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or
     assert in_threads == {
         "streaming.deliver": True,
         "streaming.tick": True,
+        "streaming.check_health": False,
         "streaming.poll_provider": False,
         "streaming.prune": False,
         "streaming.replay_payload": True,
@@ -135,6 +137,7 @@ def test_beat_sends_known_tasks_that_expire() -> None:
     assert {entry["task"] for entry in entries} == {
         "streaming.tick",
         "streaming.sweep",
+        "streaming.check_health",
         "streaming.prune",
         "streaming.send_replays",
         "streaming.store_spooled_letters",

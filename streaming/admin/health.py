@@ -1,0 +1,48 @@
+"""How the whole was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin.facts import FactAdmin, Table, TablesMixin
+from betting.admin.themed import Colour, badge
+from streaming.models import HealthSnapshot, HealthStatus
+
+COLOURS: Mapping[str, Colour] = {
+    HealthStatus.PASS: "success",
+    HealthStatus.WARN: "warning",
+    HealthStatus.UNKNOWN: "info",
+    HealthStatus.FAIL: "danger",
+}
+
+
+@admin.register(HealthSnapshot)
+class HealthSnapshotAdmin(TablesMixin, FactAdmin):
+    """One row every few seconds, newest first."""
+
+    list_display = ("taken_at", "shown_status", "score", "wrong")
+    list_filter = ("status", ("taken_at", RangeDateTimeFilter))
+    search_fields = ("=status",)
+    fields = ("taken_at", "status", "score", "counted_until")
+
+    @badge("status", "status", COLOURS)
+    def shown_status(self, row: HealthSnapshot) -> str:
+        """How well the whole was."""
+        return row.status
+
+    @admin.display(description="not well")
+    def wrong(self, row: HealthSnapshot) -> str:
+        """The checks that did not pass."""
+        return ", ".join(name for name, told in row.checks.items() if told["status"] != "pass")
+
+    def tables(self, row: HealthSnapshot) -> list[Table]:
+        """Every check as it was."""
+        checks = [
+            (name, told["status"], told["output"], datetime.fromisoformat(told["since"]))
+            for name, told in row.checks.items()
+        ]
+        return [Table("Checks", ("check", "status", "what was seen", "since"), checks)]

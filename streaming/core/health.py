@@ -1,0 +1,222 @@
+"""How well the whole is: grades, a score with its trend, and how fast an objective is used up.
+
+Everything observed is measured so that more is worse; one rule grades it all. What is not known is
+never taken for good: it is worse than a warning, and earns nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+Thresholds = tuple[float, float]
+"""From where on an observation is a warning, and from where on a failure."""
+
+MUST_NOT_BE: Thresholds = (1.0, 1.0)
+"""For what is counted and fails with the first."""
+
+ALWAYS_WELL: Thresholds = (math.inf, math.inf)
+
+
+class Status(Enum):
+    """How well something is; the order is from the best to the worst."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+    @property
+    def severity(self) -> int:
+        """0 for the best."""
+        return list(Status).index(self)
+
+
+_POINTS = {Status.PASS: 1.0, Status.WARN: 0.5, Status.UNKNOWN: 0.0, Status.FAIL: 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """What is healthy. A pair says from where on it is a warning, and from where on a failure.
+
+    Attributes:
+        interval_seconds: between two snapshots.
+        probe_seconds: how long PostgreSQL, Redis and a worker may take to answer.
+        objective: the part of the valuations that has to be in time.
+        major_ms: in time for a major move, from the commit of the change to that of its value.
+        batch_ms: the same for all else, whose batch and debounce windows are part of it.
+        burn_rate: how many times faster than allowed the objective is missed, over 5 minutes and
+            over 1 hour alike.
+        tick_seconds: since beat was last heard.
+        silence_intervals: since the last poll, in intervals of the provider polled most often.
+        queue_messages: messages that wait in a queue.
+        queue_seconds: how long the oldest of them has.
+        provider_silence: since a provider last answered, in units of its `stale_after_seconds`.
+        silent_books: the part of the bookmakers in answering feeds that nothing confirms.
+        stale_market_seconds: how long the oldest change has waited for its valuation.
+        recomputes_per_change: valuations for each line change, over 5 minutes.
+        min_changes: fewer line changes than this in 5 minutes say nothing about rates.
+        dead_letter_rate: dead letters for each piece of work, over 1 hour.
+        dead_letters_per_hour: dead letters, however much work there was.
+        memory_used: the part of Redis's `maxmemory`, if it has one, that is used.
+        disk_used: the part of the disk under the private servers that is used.
+    """
+
+    interval_seconds: float = 10.0
+    probe_seconds: float = 1.0
+    objective: float = 0.99
+    major_ms: float = 100.0
+    batch_ms: float = 1_000.0
+    burn_rate: Thresholds = (6.0, 14.4)
+    tick_seconds: Thresholds = (5.0, 30.0)
+    silence_intervals: Thresholds = (3.0, 10.0)
+    queue_messages: Thresholds = (500.0, 5_000.0)
+    queue_seconds: Thresholds = (5.0, 30.0)
+    provider_silence: Thresholds = (0.5, 1.0)
+    silent_books: Thresholds = (0.1, 0.5)
+    stale_market_seconds: Thresholds = (5.0, 30.0)
+    recomputes_per_change: Thresholds = (0.8, 2.0)
+    min_changes: int = 100
+    dead_letter_rate: Thresholds = (0.01, 0.1)
+    dead_letters_per_hour: Thresholds = (10.0, 100.0)
+    memory_used: Thresholds = (0.8, 0.95)
+    disk_used: Thresholds = (0.9, 0.97)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what; also the anchor of its section in docs/runbook.md, with hyphens.
+        status: how well it is.
+        observed: what was measured; None where that is not known.
+        thresholds: from where on it is a warning, and a failure.
+        unit: of both.
+        detail: what was seen, one line.
+        since: since when it has this status; None before it is compared with what it was.
+    """
+
+    name: str
+    status: Status
+    observed: float | None
+    thresholds: Thresholds
+    unit: str
+    detail: str
+    since: datetime | None = None
+
+    @property
+    def runbook(self) -> str:
+        """Where it says what to do."""
+        return f"docs/runbook.md#{self.name.replace('_', '-')}"
+
+    @property
+    def line(self) -> str:
+        """What is wrong, for people who are told of it."""
+        return f"{self.name}: {self.detail}"
+
+
+def grade(observed: float | None, thresholds: Thresholds) -> Status:
+    """How well an observation is.
+
+    >>> [grade(seconds, (5.0, 30.0)).value for seconds in (4.9, 5.0, 30.0, None)]
+    ['pass', 'warn', 'fail', 'unknown']
+    """
+    if observed is None or math.isnan(observed):
+        return Status.UNKNOWN
+    warn, fail = thresholds
+    if observed >= fail:
+        return Status.FAIL
+    return Status.WARN if observed >= warn else Status.PASS
+
+
+def check(
+    name: str, observed: float | None, thresholds: Thresholds, unit: str, detail: str
+) -> Check:
+    """A check, graded."""
+    return Check(name, grade(observed, thresholds), observed, thresholds, unit, detail)
+
+
+def overall(statuses: Iterable[Status]) -> Status:
+    """The worst of them; of nothing at all, nothing is known.
+
+    >>> overall([Status.PASS, Status.WARN]), overall([])
+    (<Status.WARN: 'warn'>, <Status.UNKNOWN: 'unknown'>)
+    """
+    return max(statuses, key=lambda status: status.severity, default=Status.UNKNOWN)
+
+
+def score(statuses: Iterable[Status]) -> int:
+    """How much of it is well, 0 to 100: a warning counts half, what is unknown not at all.
+
+    >>> score([Status.PASS, Status.PASS, Status.WARN, Status.FAIL])
+    62
+    """
+    points = [_POINTS[status] for status in statuses]
+    return math.floor(100 * sum(points) / len(points)) if points else 0
+
+
+def trend(scores: Sequence[tuple[float, float]]) -> float | None:
+    """How fast a score changes: the slope of the straight line that fits it best.
+
+    Args:
+        scores: hours and the score at that time, in any order.
+
+    Returns:
+        Points an hour; None where all there is was seen at one moment.
+
+    >>> trend([(0.0, 90.0), (0.5, 95.0), (1.0, 100.0)])
+    10.0
+    """
+    if not scores:
+        return None
+    middle = sum(hours for hours, _ in scores) / len(scores)
+    spread = sum((hours - middle) ** 2 for hours, _ in scores)
+    if spread == 0:
+        return None
+    return sum((hours - middle) * points for hours, points in scores) / spread
+
+
+def burn_rate(late: float, total: float, objective: float) -> float:
+    """How many times faster than the objective allows its misses come; 0 without any work.
+
+    >>> round(burn_rate(late=5, total=100, objective=0.99), 6)
+    5.0
+    """
+    if total <= 0 or late <= 0:
+        return 0.0
+    allowed = 1.0 - objective
+    return late / total / allowed if allowed > 0 else math.inf
+
+
+def sustained(rates: Iterable[float]) -> float:
+    """The burn rate that all windows agree on: the least.
+
+    A short window alone would shout at every hiccup, a long one alone long after all is well.
+    """
+    return min(rates, default=0.0)
+
+
+def with_since(
+    checks: Iterable[Check], before: Mapping[str, tuple[Status, datetime]], now: datetime
+) -> list[Check]:
+    """The checks with since when each has been as it is.
+
+    Args:
+        checks: as they are now.
+        before: check → how it was, and since when.
+        now: the time.
+    """
+    return [
+        replace(each, since=then[1] if then is not None and then[0] is each.status else now)
+        for each in checks
+        for then in [before.get(each.name)]
+    ]
+
+
+def has_changed(checks: Iterable[Check], before: Mapping[str, tuple[Status, datetime]]) -> bool:
+    """Whether a check is as it was not, or is new and not well."""
+    return any(each.status is not before.get(each.name, (Status.PASS,))[0] for each in checks)

@@ -1,0 +1,62 @@
+"""A histogram of valuation latencies with fixed bounds: what a row, a snapshot and a scrape hold.
+
+Counts of any rows may be added up, and those of an earlier moment taken away, without loss.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+BOUNDS_MS: tuple[float, ...] = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
+"""Bucket i holds what is above the bound before and not above bound i; one more holds the rest."""
+
+BUCKETS = len(BOUNDS_MS) + 1
+
+
+def counts_of(values_ms: Iterable[float]) -> list[int]:
+    """How many of the values fall into each bucket, (BUCKETS,).
+
+    >>> counts_of([4.0, 100.0, 100.1, 1e9])
+    [1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1]
+    """
+    counts = [0] * BUCKETS
+    for value in values_ms:
+        counts[bisect_left(BOUNDS_MS, value)] += 1
+    return counts
+
+
+def above(counts: Sequence[int], bound_ms: float) -> int:
+    """How many are above one of the bounds.
+
+    Raises:
+        ValueError: it is none of them.
+
+    >>> above(counts_of([4.0, 100.0, 100.1, 1e9]), 100)
+    2
+    """
+    return sum(counts[BOUNDS_MS.index(bound_ms) + 1 :])
+
+
+def quantile_ms(counts: Sequence[int], fraction: float) -> float | None:
+    """The value that this part of them does not exceed, interpolated within its bucket.
+
+    Args:
+        counts: (BUCKETS,).
+        fraction: above 0, up to 1.
+
+    Returns:
+        Milliseconds; None without any values; beyond the last bound, that bound.
+
+    >>> quantile_ms(counts_of([7.0] * 50 + [20.0] * 50), 0.75)
+    17.5
+    """
+    total = sum(counts)
+    if not total:
+        return None
+    wanted, below, low = fraction * total, 0, 0.0
+    for count, high in zip(counts, BOUNDS_MS, strict=False):
+        if count and below + count >= wanted:
+            return low + (high - low) * (wanted - below) / count
+        below, low = below + count, high
+    return BOUNDS_MS[-1]

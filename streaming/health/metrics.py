@@ -1,0 +1,194 @@
+"""Everything for Prometheus, computed at each scrape from the database and from Redis.
+
+No counter lives in a process, so any number of them tell the same, and a restart resets nothing.
+Every label has a bounded set of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from streaming.core.health import HealthPolicy, Status
+from streaming.core.histogram import BOUNDS_MS, quantile_ms
+from streaming.health.objective import Objective, batch, major
+from streaming.health.report import Report
+from streaming.health.seen import Away, Work
+from streaming.health.servers import RedisFacts
+from streaming.health.stream import StreamFacts
+from streaming.health.totals import Done
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+TRIGGERS = ("major", "batch", "sweep")
+WINDOWS = ("5m", "1h")
+QUANTILES = (0.5, 0.95, 0.99)
+
+#: Counter → what its only label is called, and what is counted.
+_COUNTERS = {
+    "polls": ("outcome", "Requests to providers."),
+    "changes": ("", "Line changes ingested."),
+    "quotes": ("", "Quotes seen in answers."),
+    "recomputes": ("trigger", "Recompute messages."),
+    "valued": ("trigger", "Markets valued."),
+    "edges": ("change", "Edges that opened or closed."),
+    "deliveries": ("outcome", "Deliveries to subscribers."),
+    "letters": ("kind", "Dead letters."),
+    "hints_dropped": ("", "Changed markets that found the buffer full."),
+}
+
+
+def exposition(told: Report, policy: HealthPolicy) -> bytes:
+    """A scrape in Prometheus's text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Health(told, policy))
+    return generate_latest(registry)
+
+
+class _Health(Collector):
+    """One report as metrics."""
+
+    def __init__(self, told: Report, policy: HealthPolicy) -> None:
+        self._told = told
+        self._policy = policy
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: what there is depends on what answers."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All that could be seen; what could not be is left out, never shown as 0."""
+        seen = self._told.seen
+        yield from _health(self._told)
+        if not isinstance(seen.redis, Away):
+            yield from _redis(seen.redis)
+        if not isinstance(seen.stream, Away):
+            yield from _stream(seen.stream)
+        if seen.workers is not None:
+            pairs = ((name, count) for name, count in seen.workers.items())
+            yield _gauge("workers", "Workers that take from a queue.", "queue", pairs)
+        if seen.work is not None:
+            yield from _counters(seen.work.total)
+            yield _latency(seen.work.total)
+            yield from _objectives(seen.work, (major(self._policy), batch(self._policy)))
+
+
+def _health(told: Report) -> Iterator[Metric]:
+    yield _value("health_score", "How much is well, 0 to 100.", told.score)
+    yield _states("health_status", "The state of the whole.", told.status)
+    family = GaugeMetricFamily(
+        "hardline_check_status", "The state of each check.", labels=["check", "status"]
+    )
+    for check in told.checks:
+        for status in Status:
+            family.add_metric([check.name, status.value], float(check.status is status))
+    yield family
+    observed = ((each.name, each.observed) for each in told.checks if each.observed is not None)
+    yield _gauge("check_observed", "What each check measured.", "check", observed)
+
+
+def _redis(facts: RedisFacts) -> Iterator[Metric]:
+    lengths = ((name, queue.messages) for name, queue in facts.queues.items())
+    yield _gauge("queue_messages", "Messages that wait.", "queue", lengths)
+    ages = ((name, queue.oldest_seconds) for name, queue in facts.queues.items())
+    yield _gauge("queue_oldest_seconds", "How long the oldest message waits.", "queue", ages)
+    yield _value("unacknowledged_messages", "Messages that workers hold.", facts.unacknowledged)
+    yield _value("buffered_markets", "Markets that wait for a batch.", facts.buffered_markets)
+    if facts.tick_seconds is not None:
+        yield _value("tick_age_seconds", "Since beat was last heard.", facts.tick_seconds)
+
+
+def _stream(facts: StreamFacts) -> Iterator[Metric]:
+    yield _value("stale_markets", "Markets that wait for a valuation.", facts.stale_markets)
+    yield _value("stale_market_seconds", "How long the first has.", facts.stale_seconds)
+    yield _value("dead_letters_new", "Dead letters that wait for a person.", facts.letters_new)
+    yield _value("subscribers_suppressed", "Left alone for a while.", len(facts.suppressed))
+    providers = facts.providers
+    silences = ((p.key, p.silence_seconds) for p in providers if p.silence_seconds is not None)
+    yield _gauge("provider_silence_seconds", "Since its newest answer.", "provider", silences)
+    opened = ((p.key, float(p.circuit != "closed")) for p in providers)
+    yield _gauge("circuit_open", "Whether its circuit has opened.", "provider", opened)
+    left = ((p.key, p.quota_remaining) for p in providers if p.quota_remaining is not None)
+    yield _gauge("quota_remaining", "Credits left.", "provider", left)
+    silent = facts.books_silent
+    books = ((p.key, silent.get(p.key, 0)) for p in providers)
+    yield _gauge("books_silent", "Bookmakers that nothing confirms.", "provider", books)
+
+
+def _counters(total: Done) -> Iterator[Metric]:
+    for name, (label, documentation) in _COUNTERS.items():
+        family = CounterMetricFamily(
+            f"hardline_{name}", documentation, labels=[label] if label else []
+        )
+        amounts = total.by_label(name) if label else {"": total.sum(name)}
+        for value, amount in sorted(amounts.items()):
+            family.add_metric([value] if label else [], amount)
+        yield family
+
+
+def _latency(total: Done) -> Metric:
+    family = HistogramMetricFamily(
+        "hardline_change_to_value_seconds",
+        "From the commit of a market's oldest change to the commit of its value.",
+        labels=["trigger"],
+    )
+    for trigger in TRIGGERS:
+        seconds = total.of("latency_ms", trigger) / 1000
+        family.add_metric([trigger], _cumulative(total.latencies(trigger)), sum_value=seconds)
+    return family
+
+
+def _cumulative(counts: Sequence[int]) -> list[tuple[str, float]]:
+    bounds = [*(f"{bound / 1000:g}" for bound in BOUNDS_MS), "+Inf"]
+    return list(zip(bounds, map(float, accumulate(counts)), strict=True))
+
+
+def _objectives(work: Work, objectives: Sequence[Objective]) -> Iterator[Metric]:
+    parts = ((each.name, each.part) for each in objectives)
+    yield _gauge("slo_objective", "The part that has to be in time.", "objective", parts)
+    bounds = ((each.name, each.bound_ms / 1000) for each in objectives)
+    yield _gauge("slo_bound_seconds", "What in time is.", "objective", bounds)
+    rates = GaugeMetricFamily(
+        "hardline_slo_burn_rate",
+        "How many times faster than allowed the objective is missed.",
+        labels=["objective", "window"],
+    )
+    quantiles = GaugeMetricFamily(
+        "hardline_slo_latency_seconds",
+        "Change to value, over 1 hour.",
+        labels=["objective", "quantile"],
+    )
+    for each in objectives:
+        for window, rate in zip(WINDOWS, each.burn_rates(work), strict=True):
+            rates.add_metric([each.name, window], rate)
+        for part in QUANTILES:
+            value = quantile_ms(each.latencies(work.long), part)
+            if value is not None:
+                quantiles.add_metric([each.name, f"{part:g}"], value / 1000)
+    yield rates
+    yield quantiles
+
+
+def _states(name: str, documentation: str, now: Status) -> Metric:
+    pairs = ((status.value, float(status is now)) for status in Status)
+    return _gauge(name, documentation, "status", pairs)
+
+
+def _value(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"hardline_{name}", documentation, value=value)
+
+
+def _gauge(name: str, documentation: str, label: str, pairs: Iterable[tuple[str, float]]) -> Metric:
+    family = GaugeMetricFamily(f"hardline_{name}", documentation, labels=[label])
+    for value, amount in pairs:
+        family.add_metric([value], amount)
+    return family

@@ -1,0 +1,126 @@
+"""The state of the whole at one moment, for whoever asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from betting.config import Config
+from streaming.core.health import Check, Status, overall, score, trend, with_since
+from streaming.health import servers
+from streaming.health.checks import judge
+from streaming.health.deadline import within
+from streaming.health.seen import Away, Seen, Work, attempt, look
+from streaming.health.stream import StreamFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was seen, and how it was judged.
+
+    Attributes:
+        checks: every check.
+        seen: what they judged.
+    """
+
+    checks: Sequence[Check]
+    seen: Seen
+
+    @property
+    def status(self) -> Status:
+        """How well the whole is."""
+        return overall(check.status for check in self.checks)
+
+    @property
+    def score(self) -> int:
+        """How much of it is well, 0 to 100."""
+        return score(check.status for check in self.checks)
+
+    @property
+    def trend(self) -> float | None:
+        """Points of the score an hour, over the past hour; None where that is not known."""
+        if isinstance(self.seen.stream, Away):
+            return None
+        slope = trend(self.seen.stream.scores)
+        return None if slope is None else round(slope, 1) + 0.0  # never −0.0
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What is not well, one line each, the worst first."""
+        wrong = [check for check in self.checks if check.status is not Status.PASS]
+        wrong.sort(key=lambda check: -check.status.severity)
+        return tuple(check.line for check in wrong)
+
+
+def report(config: Config) -> Report:
+    """Look at everything now; the workers alone as the newest snapshot saw them.
+
+    Never raises for what is away, and never takes longer than the deadlines of its questions.
+    """
+    asked = attempt(partial(within, config.health.probe_seconds, look))
+    redis = attempt(partial(servers.look_at_redis, config))
+    stream: StreamFacts | Away
+    stream, work = (asked, None) if isinstance(asked, Away) else asked
+    seen = _seen(config, stream, redis, work)
+    checks = judge(seen, config.health)
+    if isinstance(stream, Away) or stream.earlier is None:
+        return Report(checks, seen)
+    return Report(with_since(checks, stream.earlier.checks, stream.now), seen)
+
+
+def _seen(
+    config: Config,
+    stream: StreamFacts | Away,
+    redis: servers.RedisFacts | Away,
+    work: Work | None,
+) -> Seen:
+    earlier = None if isinstance(stream, Away) else stream.earlier
+    asked_seconds = 0.0
+    if earlier is not None and not isinstance(stream, Away):
+        asked_seconds = (stream.now - earlier.taken_at).total_seconds()
+    return Seen(
+        stream=stream,
+        redis=redis,
+        work=work,
+        workers=None if earlier is None else earlier.workers or None,
+        workers_seconds=asked_seconds,
+        disk_used=servers.disk_used(config),
+    )
+
+
+def summary(told: Report) -> dict[str, Any]:
+    """What everybody may know, as JSON values of ``application/health+json``."""
+    return {"status": told.status.value, "description": "Hardline", "score": told.score}
+
+
+def details(told: Report) -> dict[str, Any]:
+    """All of it, as JSON values of ``application/health+json``."""
+    return {
+        **summary(told),
+        "trend": told.trend,
+        "notes": list(told.reasons),
+        "checks": {check.name: [described(check)] for check in told.checks},
+    }
+
+
+def described(check: Check) -> dict[str, Any]:
+    """One check as JSON values."""
+    warn, fail = (value if math.isfinite(value) else None for value in check.thresholds)
+    return {
+        "status": check.status.value,
+        "observedValue": None if check.observed is None else round(check.observed, 4),
+        "observedUnit": check.unit,
+        "warnFrom": warn,
+        "failFrom": fail,
+        "since": _written(check.since),
+        "output": check.detail,
+        "links": {"runbook": check.runbook},
+    }
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

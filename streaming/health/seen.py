@@ -1,0 +1,94 @@
+"""All that was seen at one moment, before it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import django.db
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from streaming.health.deadline import DeadlineError
+from streaming.health.servers import RedisFacts
+from streaming.health.stream import LONG, SHORT, Earlier, StreamFacts, done_within, look_at_stream
+from streaming.health.totals import Done
+
+T = TypeVar("T")
+
+#: What is raised while PostgreSQL, Redis or the broker is away.
+OUTAGES = (django.db.Error, RedisError, OperationalError, DeadlineError)
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A server that did not answer.
+
+    Attributes:
+        reason: the kind of error; its text may hold addresses, and is not told.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was done lately.
+
+    Attributes:
+        total: since the first snapshot.
+        short: in the past 5 minutes.
+        long: in the past hour.
+    """
+
+    total: Done
+    short: Done
+    long: Done
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen.
+
+    Attributes:
+        stream: what the database said.
+        redis: what Redis said.
+        work: what was done lately; None before the first snapshot, or without the database.
+        workers: queue → workers that take from it; None where that is not known.
+        workers_seconds: since they were asked.
+        disk_used: a part of the disk; None where it is not ours.
+    """
+
+    stream: StreamFacts | Away
+    redis: RedisFacts | Away
+    work: Work | None
+    workers: Mapping[str, int] | None
+    workers_seconds: float
+    disk_used: float | None
+
+
+def attempt(look: Callable[[], T]) -> T | Away:
+    """What a look gives, or that there was nobody to look at."""
+    try:
+        return look()
+    except OUTAGES as error:
+        words = str(error) if isinstance(error, DeadlineError) else type(error).__name__
+        return Away(words)
+
+
+def look_at_work(counted: Earlier) -> Work:
+    """The windows that end with some totals, read from the snapshots before them."""
+    done, until = counted.done, counted.counted_until
+    return Work(done, done_within(done, until, SHORT), done_within(done, until, LONG))
+
+
+def look() -> tuple[StreamFacts, Work | None]:
+    """Ask the database everything.
+
+    Raises:
+        django.db.Error: it does not answer.
+    """
+    stream = look_at_stream()
+    earlier = stream.earlier
+    return stream, None if earlier is None else look_at_work(earlier)

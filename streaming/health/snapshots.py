@@ -1,0 +1,113 @@
+"""Snapshots: how the whole is, every few seconds, and who is told when that changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+from betting.config import Config
+from streaming import bus
+from streaming.core.events import HealthChanged
+from streaming.core.health import Check, Status, has_changed, with_since
+from streaming.health import servers
+from streaming.health.checks import judge
+from streaming.health.report import Report, described
+from streaming.health.seen import Away, Seen, attempt, look_at_work
+from streaming.health.servers import RedisFacts
+from streaming.health.stream import Earlier, StreamFacts, look_at_stream
+from streaming.health.totals import SETTLE_SECONDS, Done, advanced
+from streaming.models import HealthSnapshot
+
+logger = logging.getLogger(__name__)
+
+
+def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot:
+    """Look at everything, keep what was seen, and tell of what has changed.
+
+    Two at once each go on from the snapshot before: neither counts anything twice.
+
+    Args:
+        config: the configuration.
+        now: the time to judge by; by default the database's.
+
+    Raises:
+        django.db.Error: the database does not answer, and nothing can be kept.
+    """
+    stream = look_at_stream(now)
+    redis = attempt(partial(servers.look_at_redis, config))
+    workers = attempt(partial(servers.consumers, config.health.probe_seconds))
+    counted = _counted(stream, redis)
+    seen = Seen(
+        stream=stream,
+        redis=redis,
+        work=look_at_work(counted),
+        workers=None if isinstance(workers, Away) else workers,
+        workers_seconds=0.0,
+        disk_used=servers.disk_used(config),
+    )
+    before = {} if stream.earlier is None else stream.earlier.checks
+    told = Report(with_since(judge(seen, config.health), before, stream.now), seen)
+    snapshot = HealthSnapshot.objects.create(
+        taken_at=stream.now,
+        status=told.status.value,
+        score=told.score,
+        checks={check.name: _kept(check) for check in told.checks},
+        workers=dict(seen.workers or {}),
+        counted_until=counted.counted_until,
+        totals=counted.done.totals,
+        hints_dropped=counted.hints_dropped,
+    )
+    _tell(told, stream.earlier)
+    return snapshot
+
+
+def _counted(stream: StreamFacts, redis: RedisFacts | Away) -> Earlier:
+    """The newest snapshot, with its totals brought up to now."""
+    until = stream.now - timedelta(seconds=SETTLE_SECONDS)
+    before = stream.earlier or Earlier(
+        stream.now, Status.UNKNOWN, {}, {}, until, Done({}), _dropped(redis, 0)
+    )
+    until = max(until, before.counted_until)
+    totals = advanced(before.done.totals, before.counted_until, until)
+    dropped = _dropped(redis, before.hints_dropped)
+    # A Redis that was set up anew counts from 0 again.
+    more = dropped - before.hints_dropped if dropped >= before.hints_dropped else dropped
+    totals["hints_dropped:"] = totals.get("hints_dropped:", 0) + more
+    return Earlier(
+        before.taken_at, before.status, before.checks, before.workers, until, Done(totals), dropped
+    )
+
+
+def _dropped(redis: RedisFacts | Away, known: int) -> int:
+    return known if isinstance(redis, Away) else redis.hints_dropped
+
+
+def _kept(check: Check) -> dict[str, object]:
+    told = described(check)
+    del told["links"]  # the same in every snapshot
+    return told
+
+
+def _tell(told: Report, earlier: Earlier | None) -> None:
+    """Log and publish what has changed since the snapshot before."""
+    before: Mapping[str, tuple[Status, datetime]] = {} if earlier is None else earlier.checks
+    if not has_changed(told.checks, before):
+        return
+    previous = Status.UNKNOWN if earlier is None else earlier.status
+    level = logging.INFO if told.status is Status.PASS else logging.WARNING
+    logger.log(
+        level, "health is %s, was %s: %s", told.status.value, previous.value,
+        "; ".join(told.reasons) or "all is well",
+    )  # fmt: skip
+    if bus.is_wanted("health.changed") and not isinstance(told.seen.stream, Away):
+        event = HealthChanged(
+            id=uuid4(),
+            occurred_at=told.seen.stream.now,
+            status=told.status.value,
+            previous=previous.value,
+            reasons=told.reasons,
+        )
+        bus.publish([event])

@@ -1,0 +1,223 @@
+"""What the database says of the stream, in a few statements whose cost no history raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from betting.sql import fetch_all
+from streaming.core.health import Status
+from streaming.health.totals import Done
+from streaming.models import HealthSnapshot
+
+SHORT, LONG = timedelta(minutes=5), timedelta(hours=1)
+"""The windows that rates are taken over."""
+
+MAX_PROVIDERS = 100
+"""Providers that are looked at one by one; each is a label in the metrics."""
+
+MAX_COUNTED = 10_000
+"""Stale markets are counted no further than this."""
+
+MAX_SUBSCRIBERS = 100
+"""Subscribers that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """One enabled provider.
+
+    Attributes:
+        key: its key.
+        interval_seconds: between two of its polls, as it is paced now.
+        stale_after_seconds: its limit of silence.
+        silence_seconds: since its newest answer; None if there never was one.
+        circuit: closed, open or half_open, as far as calls are concerned.
+        reason: why.
+        quota_remaining: credits left; None where it does not say.
+        quota_poll_cost: credits that one poll costs.
+        is_paced: whether it is polled less often, so that they last.
+    """
+
+    key: str
+    interval_seconds: float
+    stale_after_seconds: float
+    silence_seconds: float | None
+    circuit: str
+    reason: str
+    quota_remaining: float | None
+    quota_poll_cost: float | None
+    is_paced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the newest snapshot says.
+
+    Attributes:
+        taken_at: when it was taken.
+        status: how the whole was.
+        checks: check → how it was, and since when.
+        workers: queue → workers that took from it.
+        counted_until: up to when the totals go.
+        done: all that had been done.
+        hints_dropped: as Redis counted.
+    """
+
+    taken_at: datetime
+    status: Status
+    checks: Mapping[str, tuple[Status, datetime]]
+    workers: Mapping[str, int]
+    counted_until: datetime
+    done: Done
+    hints_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What the database says at one moment.
+
+    Attributes:
+        now: the database's time.
+        providers: those that are enabled and live.
+        polled_seconds: since the newest poll; None if there never was one.
+        recomputed_seconds: since the newest recompute; None if there never was one.
+        books_heard: bookmakers in feeds that answer.
+        books_silent: those among them that nothing confirms any more, by provider.
+        stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
+        stale_seconds: how long the first of them has.
+        letters_new: dead letters that nobody has dealt with.
+        suppressed: keys of subscribers that are left alone for a while.
+        scores: hours from now (negative) and the score then, over the past hour.
+        earlier: the newest snapshot; None before the first.
+    """
+
+    now: datetime
+    providers: Sequence[ProviderFacts]
+    polled_seconds: float | None
+    recomputed_seconds: float | None
+    books_heard: int
+    books_silent: Mapping[str, int]
+    stale_markets: int
+    stale_seconds: float
+    letters_new: int
+    suppressed: Sequence[str]
+    scores: Sequence[tuple[float, float]]
+    earlier: Earlier | None
+
+
+def look_at_stream(now: datetime | None = None) -> StreamFacts:
+    """Ask the database.
+
+    Args:
+        now: the time to judge by; by default the database's.
+
+    Raises:
+        django.db.Error: it does not answer.
+    """
+    (overview,) = fetch_all(_OVERVIEW, {"now": now, "counted": MAX_COUNTED})
+    moment, polled, recomputed, stale, stale_seconds, letters = overview
+    at = {"now": moment}
+    books = fetch_all(_BOOKS, at)
+    suppressed = fetch_all(_SUPPRESSED, {"limit": MAX_SUBSCRIBERS})
+    return StreamFacts(
+        now=moment,
+        providers=[
+            ProviderFacts(*row) for row in fetch_all(_PROVIDERS, {**at, "limit": MAX_PROVIDERS})
+        ],
+        polled_seconds=polled,
+        recomputed_seconds=recomputed,
+        books_heard=sum(heard for _, heard, _ in books),
+        books_silent={provider: silent for provider, _, silent in books if silent},
+        stale_markets=stale,
+        stale_seconds=max(0.0, stale_seconds),
+        letters_new=letters,
+        suppressed=[subscriber for (subscriber,) in suppressed],
+        scores=fetch_all(_SCORES, {**at, "since": moment - LONG}),
+        earlier=newest(),
+    )
+
+
+def newest() -> Earlier | None:
+    """The newest snapshot."""
+    row = HealthSnapshot.objects.order_by("-id").first()
+    if row is None:
+        return None
+    return Earlier(
+        taken_at=row.taken_at,
+        status=Status(row.status),
+        checks={name: _status(told) for name, told in row.checks.items()},
+        workers=row.workers,
+        counted_until=row.counted_until,
+        done=Done(row.totals),
+        hints_dropped=row.hints_dropped,
+    )
+
+
+def done_within(done: Done, until: datetime, window: timedelta) -> Done:
+    """What was done in the window that ends when the totals do.
+
+    The window begins with the last snapshot before it. Before there is one, with the first.
+    """
+    earlier = (
+        HealthSnapshot.objects.filter(counted_until__lte=until - window)
+        .order_by("-counted_until")
+        .first()
+        or HealthSnapshot.objects.order_by("counted_until").first()
+    )
+    return done.since(Done(earlier.totals if earlier is not None else {}))
+
+
+def _status(told: Mapping[str, Any]) -> tuple[Status, datetime]:
+    return Status(told["status"]), datetime.fromisoformat(told["since"])
+
+
+_OVERVIEW = """
+WITH moment AS (SELECT COALESCE(%(now)s::timestamptz, clock_timestamp()) AS now),
+stale AS (
+    SELECT dirty_at FROM betting_market WHERE version <> valued_version
+    ORDER BY dirty_at LIMIT %(counted)s + 1
+)
+SELECT now,
+       extract(epoch FROM now - (SELECT max(started_at) FROM streaming_pollrun))::float8,
+       extract(epoch FROM now - (SELECT max(finished_at) FROM valuation_recomputerun))::float8,
+       (SELECT count(*) FROM stale),
+       COALESCE(extract(epoch FROM now - (SELECT min(dirty_at) FROM stale)), 0)::float8,
+       (SELECT count(*) FROM streaming_deadletter WHERE status = 'new')
+FROM moment
+"""
+
+_PROVIDERS = """
+SELECT p.key, GREATEST(p.interval_seconds, COALESCE(p.paced_interval_seconds, 0)),
+       p.stale_after_seconds,
+       extract(epoch FROM %(now)s::timestamptz - (
+           SELECT max(f.observed_at) FROM betting_feed f WHERE f.provider_id = p.id
+       ))::float8,
+       CASE WHEN c.mode = 'forced_open' THEN 'open' WHEN c.mode = 'automatic' THEN c.state
+            ELSE 'closed' END,
+       COALESCE(c.reason, ''), p.quota_remaining, p.quota_poll_cost,
+       p.paced_interval_seconds IS NOT NULL
+FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
+WHERE p.enabled AND p.clock = 'wall' ORDER BY p.key LIMIT %(limit)s
+"""
+
+# Of feeds that still answer; where nothing does, it is the provider that is silent.
+_BOOKS = """
+SELECT p.key, count(*), count(*) FILTER (WHERE b.silent_since IS NOT NULL)
+FROM betting_feedbook b JOIN betting_feed f ON f.id = b.feed_id
+JOIN betting_provider p ON p.id = f.provider_id AND p.enabled
+WHERE f.observed_at > %(now)s::timestamptz - p.stale_after_seconds * interval '1 second'
+GROUP BY p.key
+"""
+
+_SUPPRESSED = """
+SELECT subscriber FROM streaming_subscriberrecord WHERE suppressed_until IS NOT NULL
+ORDER BY subscriber LIMIT %(limit)s
+"""
+
+_SCORES = """
+SELECT (extract(epoch FROM taken_at - %(now)s::timestamptz) / 3600)::float8, score::float8
+FROM streaming_healthsnapshot WHERE taken_at >= %(since)s AND taken_at <= %(now)s
+"""

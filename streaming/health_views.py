@@ -1,0 +1,93 @@
+"""Health on the web: for load balancers, for Prometheus, and for people."""
+
+from __future__ import annotations
+
+import hmac
+from functools import partial
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from betting.config import get_config
+from streaming.core.health import Status
+from streaming.health.metrics import CONTENT_TYPE, exposition
+from streaming.health.readiness import unready
+from streaming.health.report import Report, details, report, summary
+from streaming.health.seen import Away
+
+UNAVAILABLE = 503
+
+_health_json = partial(JsonResponse, content_type="application/health+json")
+
+
+@never_cache
+@require_safe
+def live(_request: HttpRequest) -> HttpResponse:
+    """Whether this process answers; nothing else is looked at, so that nothing else restarts it."""
+    return _health_json({"status": "pass"})
+
+
+@never_cache
+@require_safe
+def ready(_request: HttpRequest) -> HttpResponse:
+    """Whether this process can serve."""
+    reasons = unready(get_config())
+    if reasons:
+        return _health_json({"status": "fail", "notes": reasons}, status=UNAVAILABLE)
+    return _health_json({"status": "pass"})
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """The state of the whole; its details for staff, and for whoever bears the token.
+
+    Whether a server is away is told to everybody: that is what the answer is asked for.
+    """
+    told = report(get_config())
+    is_trusted = _bears_token(request) or _is_staff(request, told)
+    body = details(told) if is_trusted else {**summary(told), "notes": _away(told)}
+    is_well = told.status in {Status.PASS, Status.WARN}
+    return _health_json(body, status=200 if is_well else UNAVAILABLE)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Everything for Prometheus; for whoever bears the token, if there is one."""
+    config = get_config()
+    if config.health_token is not None and not _bears_token(request):
+        refused = HttpResponse("a bearer token is needed\n", "text/plain", status=401)
+        refused["WWW-Authenticate"] = "Bearer"
+        return refused
+    told = report(config)
+    away = _away(told)
+    reasons = "".join(f"# {reason}\n" for reason in away).encode()
+    body = exposition(told, config.health) + reasons
+    return HttpResponse(body, CONTENT_TYPE, status=UNAVAILABLE if away else 200)
+
+
+def _away(told: Report) -> list[str]:
+    servers = (told.seen.stream, told.seen.redis)
+    names = ("PostgreSQL", "Redis")
+    return [
+        f"{name}: {server.reason}"
+        for name, server in zip(names, servers, strict=True)
+        if isinstance(server, Away)
+    ]
+
+
+def _bears_token(request: HttpRequest) -> bool:
+    token = get_config().health_token
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if token is None or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def _is_staff(request: HttpRequest, told: Report) -> bool:
+    """Whether somebody of the staff is logged in, which only a database that answers can say."""
+    return (
+        not isinstance(told.seen.stream, Away) and request.user.is_active and request.user.is_staff
+    )

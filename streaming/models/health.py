@@ -1,0 +1,60 @@
+"""How the whole was, every few seconds."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from streaming.core.health import Status
+
+
+class HealthStatus(models.TextChoices):
+    """How well something is: `streaming.core.health.Status`."""
+
+    PASS = Status.PASS.value, "pass"
+    WARN = Status.WARN.value, "warn"
+    UNKNOWN = Status.UNKNOWN.value, "unknown"
+    FAIL = Status.FAIL.value, "fail"
+
+
+class HealthSnapshot(models.Model):
+    """What was seen at one moment, and all that had been done until shortly before.
+
+    `totals` only ever grow, from one snapshot to the next. What was done within a window is the
+    difference between two of them, however many rows it left behind.
+    """
+
+    taken_at = models.DateTimeField()
+    status = models.CharField(max_length=7, choices=HealthStatus)
+    score = models.IntegerField(help_text="0 to 100")
+    checks = models.JSONField(default=dict, help_text="check → what was seen, and since when")
+    workers = models.JSONField(default=dict, help_text="queue → workers that take from it")
+    counted_until = models.DateTimeField(
+        help_text="what ended before this is in the totals; a little earlier than the snapshot, "
+        "for a row is seen when its transaction commits"
+    )
+    totals = models.JSONField(default=dict, help_text="what was done, since the first snapshot")
+    hints_dropped = models.BigIntegerField(
+        default=0, help_text="as Redis counted; the totals go on when it starts again"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="health_snapshot_status_known",
+                condition=Q(status__in=HealthStatus.values),
+            ),
+            models.CheckConstraint(
+                name="health_snapshot_score_in_range", condition=Q(score__range=(0, 100))
+            ),
+        ]
+        indexes = [
+            # the trend; the last one before a window; retention
+            models.Index(name="health_snapshot_taken", fields=["taken_at"]),
+            # what had been done before a window
+            models.Index(name="health_snapshot_counted", fields=["counted_until"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status}, {self.score}"

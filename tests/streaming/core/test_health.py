@@ -1,0 +1,152 @@
+"""Grades, scores, trends and burn rates: what worse input may never do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.core.health import (
+    Check,
+    HealthPolicy,
+    Status,
+    burn_rate,
+    check,
+    grade,
+    has_changed,
+    overall,
+    score,
+    sustained,
+    trend,
+    with_since,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+statuses = st.sampled_from(list(Status))
+amounts = st.floats(0, 1e9)
+thresholds = st.tuples(amounts, amounts).map(lambda pair: (min(pair), max(pair)))
+
+
+@given(amounts, amounts, thresholds)
+def test_a_worse_observation_never_has_a_better_grade(
+    one: float, other: float, limits: tuple[float, float]
+) -> None:
+    better, worse = sorted((one, other))
+
+    assert grade(better, limits).severity <= grade(worse, limits).severity
+
+
+@given(thresholds)
+def test_what_is_not_known_is_neither_well_nor_failing(limits: tuple[float, float]) -> None:
+    assert grade(None, limits) is grade(float("nan"), limits) is Status.UNKNOWN
+
+
+@given(st.lists(statuses, min_size=1), st.data())
+def test_a_check_that_gets_worse_makes_neither_the_whole_nor_the_score_better(
+    before: list[Status], data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(before) - 1))
+    worse = data.draw(statuses.filter(lambda each: each.severity >= before[place].severity))
+    after = [*before[:place], worse, *before[place + 1 :]]
+
+    assert overall(after).severity >= overall(before).severity
+    assert score(after) <= score(before)
+
+
+@given(st.lists(statuses))
+def test_the_whole_is_well_only_where_every_check_is(all_of_them: list[Status]) -> None:
+    is_all_well = bool(all_of_them) and set(all_of_them) == {Status.PASS}
+
+    assert (overall(all_of_them) is Status.PASS) == is_all_well
+    assert (score(all_of_them) == 100) == is_all_well
+
+
+def test_of_what_was_never_started_nothing_is_known() -> None:
+    assert overall([]) is Status.UNKNOWN
+    assert overall([Status.UNKNOWN] * 3) is Status.UNKNOWN
+    assert score([]) == score([Status.UNKNOWN] * 3) == 0
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(1, 1000), st.floats(0, 0.999))
+def test_more_late_valuations_never_burn_less(
+    late: int, more: int, total: int, objective: float
+) -> None:
+    assert burn_rate(late, total, objective) <= burn_rate(late + more, total, objective)
+
+
+def test_missing_the_objective_by_exactly_what_is_allowed_burns_at_one() -> None:
+    assert burn_rate(1, 100, 0.99) == pytest.approx(1.0)
+    assert burn_rate(100, 100, 0.99) == pytest.approx(100.0)
+    assert burn_rate(0, 0, 0.99) == 0.0
+
+
+@given(amounts, amounts)
+def test_a_hiccup_and_a_past_outage_alone_are_no_sustained_burn(short: float, long: float) -> None:
+    assert sustained((short, 0.0)) == sustained((0.0, long)) == 0.0
+    assert sustained((short, long)) == min(short, long)
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0, 100), st.lists(st.floats(-1, 0), min_size=2))
+def test_the_trend_of_a_straight_line_is_its_slope(
+    slope: float, start: float, hours: list[float]
+) -> None:
+    if max(hours) - min(hours) < 1e-3:
+        return
+    found = trend([(hour, start + slope * hour) for hour in hours])
+
+    assert found == pytest.approx(slope, abs=1e-3)
+
+
+def test_there_is_no_trend_in_one_moment() -> None:
+    assert trend([]) is trend([(0.0, 90.0)]) is trend([(0.0, 90.0), (0.0, 80.0)]) is None
+
+
+def one(status: Status, name: str = "beat") -> Check:
+    return Check(name, status, 1.0, (1.0, 2.0), "s", "it is so")
+
+
+def test_a_check_keeps_since_when_it_has_been_as_it_is() -> None:
+    earlier = NOON - timedelta(hours=1)
+
+    (same,) = with_since([one(Status.WARN)], {"beat": (Status.WARN, earlier)}, NOON)
+    (other,) = with_since([one(Status.FAIL)], {"beat": (Status.WARN, earlier)}, NOON)
+    (new,) = with_since([one(Status.FAIL)], {}, NOON)
+
+    assert [same.since, other.since, new.since] == [earlier, NOON, NOON]
+
+
+def test_a_change_is_another_status_or_something_new_that_is_not_well() -> None:
+    known = {"beat": (Status.WARN, NOON)}
+
+    assert not has_changed([one(Status.WARN)], known)
+    assert has_changed([one(Status.PASS)], known)
+    assert not has_changed([one(Status.WARN), one(Status.PASS, "disk")], known)
+    assert has_changed([one(Status.WARN), one(Status.FAIL, "disk")], known)
+
+
+def test_a_check_leads_to_its_section_of_the_runbook() -> None:
+    found = check("stale_markets", 7.0, (5.0, 30.0), "s", "3 markets wait")
+
+    assert found.status is Status.WARN
+    assert found.runbook == "docs/runbook.md#stale-markets"
+
+
+def test_every_threshold_of_the_default_policy_warns_before_it_fails() -> None:
+    pairs = [value for value in vars_of(HealthPolicy()) if isinstance(value, tuple)]
+
+    assert len(pairs) == 13
+    assert all(0 < warn < fail for warn, fail in pairs)
+
+
+def vars_of(policy: HealthPolicy) -> list[object]:
+    return [getattr(policy, name) for name in policy.__slots__]
+
+
+def test_the_order_of_the_statuses_is_from_best_to_worst() -> None:
+    order = [Status.PASS, Status.WARN, Status.UNKNOWN, Status.FAIL]
+
+    assert all(one.severity < other.severity for one, other in pairwise(order))
