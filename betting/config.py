@@ -154,6 +154,7 @@ class RetentionConfig:
         task_result_days: results of tasks that keep one.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
         dead_letter_action_days: what was done about dead letters.
+        baseline_snapshot_days: captured baselines.
     """
 
     poll_run_days: int = 7
@@ -165,6 +166,7 @@ class RetentionConfig:
     task_result_days: int = 7
     dead_letter_occurrence_days: int = 2
     dead_letter_action_days: int = 365
+    baseline_snapshot_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ LIMITS: Mapping[str, Limits] = {
     "retention.task_result_days": _DAYS,
     "retention.dead_letter_occurrence_days": _DAYS,
     "retention.dead_letter_action_days": _DAYS,
+    "retention.baseline_snapshot_days": _DAYS,
     "web.port": _PORT,
     "web.flower_port": _PORT,
     "web.simulator_port": _PORT,

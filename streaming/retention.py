@@ -30,6 +30,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
                 config.dead_letter_occurrence_days,
             ),
             ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
+            ("streaming_baselinesnapshot", "captured_at", config.baseline_snapshot_days),
         )
     }
 

@@ -63,6 +63,7 @@ def fill(size: int) -> None:
         board = rows.make_board((1.9, 2.1), (2.0, 2.2))
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
+        rows.make_baseline_snapshot()
         rows.make_feed_book(board.feed)
         rows.make_circuit(board.provider)
         rows.make_transition(board.provider)

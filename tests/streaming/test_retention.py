@@ -16,6 +16,7 @@ from betting.models import LineChange, Quote
 from betting.sql import fetch_all
 from streaming import retention
 from streaming.models import (
+    BaselineSnapshot,
     CircuitTransition,
     DeadLetterAction,
     DeadLetterOccurrence,
@@ -24,6 +25,7 @@ from streaming.models import (
 )
 from streaming.retention import prune_old_rows
 from tests.rows import (
+    make_baseline_snapshot,
     make_change,
     make_delivery_run,
     make_edge,
@@ -49,6 +51,7 @@ CONFIG = RetentionConfig(
     task_result_days=13,
     dead_letter_occurrence_days=17,
     dead_letter_action_days=19,
+    baseline_snapshot_days=23,
 )
 DAYS = {
     "streaming_pollrun": 3,
@@ -60,6 +63,7 @@ DAYS = {
     "django_celery_results_taskresult": 13,
     "streaming_deadletteroccurrence": 17,
     "streaming_deadletteraction": 19,
+    "streaming_baselinesnapshot": 23,
 }
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +119,10 @@ def dead_letter_action(at: datetime) -> Model:
     )
 
 
+def baseline_snapshot(at: datetime) -> Model:
+    return make_baseline_snapshot(captured_at=at)
+
+
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
     (CircuitTransition, transition),
@@ -125,6 +133,7 @@ TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (TaskResult, task_result),
     (DeadLetterOccurrence, dead_letter_occurrence),
     (DeadLetterAction, dead_letter_action),
+    (BaselineSnapshot, baseline_snapshot),
 ]
 each_table = pytest.mark.parametrize(
     ("model", "make"), TABLES, ids=[model.__name__ for model, _ in TABLES]
