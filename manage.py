@@ -26,6 +26,7 @@ ENV_FILE = Path(__file__).resolve().parent / ".env"
 #: The commands that use neither PostgreSQL nor Redis, or see to the servers themselves.
 WITHOUT_SERVERS = frozenset(
     {
+        "baseline",
         "check",
         "clean_state",
         "collectstatic",

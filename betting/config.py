@@ -156,6 +156,7 @@ class RetentionConfig:
         health_snapshot_days: one row every `interval_seconds` of health.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
         dead_letter_action_days: what was done about dead letters.
+        baseline_snapshot_days: captured baselines.
     """
 
     poll_run_days: int = 7
@@ -168,6 +169,7 @@ class RetentionConfig:
     health_snapshot_days: int = 2
     dead_letter_occurrence_days: int = 2
     dead_letter_action_days: int = 365
+    baseline_snapshot_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ),
             ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
             ("streaming_healthsnapshot", "taken_at", config.health_snapshot_days),
+            ("streaming_baselinesnapshot", "captured_at", config.baseline_snapshot_days),
         )
     }
 

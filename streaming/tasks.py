@@ -26,6 +26,7 @@ from streaming import buffer, bus, delivery
 from streaming.announce import major_moves
 from streaming.buffer import Flush
 from streaming.circuits import database_now, unsound_providers
+from streaming.core.coalesce import CoalescePolicy
 from streaming.deadletters import store_spooled
 from streaming.deadletters.messages import replay_of
 from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
@@ -83,6 +84,15 @@ def send_changes(changes: Iterable[MarketChange]) -> None:
     """
     changes = list(changes)
     policy = get_config().coalesce
+    if policy.enabled:
+        _send_coalesced(changes, policy)
+    else:
+        _send_each(changes)
+    if any(change.is_major for change in changes) and bus.is_wanted("line.major"):
+        bus.publish(major_moves(changes))
+
+
+def _send_coalesced(changes: Iterable[MarketChange], policy: CoalescePolicy) -> None:
     major, minor = [], {}
     for change in changes:
         if change.is_major:
@@ -93,8 +103,14 @@ def send_changes(changes: Iterable[MarketChange]) -> None:
     for shard, flush in buffer.push(minor, policy).items():
         wait_ms = policy.batch_ms if flush is Flush.LATER else 0
         coalesce_line_changes.apply_async((shard,), countdown=wait_ms / 1000)
-    if major and bus.is_wanted("line.major"):
-        bus.publish(major_moves(changes))
+
+
+def _send_each(changes: Iterable[MarketChange]) -> None:
+    """A message for every single change: what coalescing is measured against."""
+    for change in changes:
+        trigger = "major" if change.is_major else "batch"
+        for _ in range(max(change.changes, 1)):
+            send_recomputes([change.market_id], trigger)
 
 
 @shared_task(name="streaming.deliver", bind=True, max_retries=None)

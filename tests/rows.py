@@ -29,6 +29,7 @@ from betting.models import (
     Sport,
 )
 from streaming.models import (
+    BaselineSnapshot,
     Circuit,
     CircuitMode,
     CircuitState,
@@ -262,6 +263,11 @@ def make_recompute_run(**fields: Any) -> RecomputeRun:
         "edges_closed": 0,
     }
     return RecomputeRun.objects.create(**{**values, **fields})
+
+
+def make_baseline_snapshot(**fields: Any) -> BaselineSnapshot:
+    values = {"label": "a quiet evening", "seconds": 60.0, "schema": 1, "baseline": {}}
+    return BaselineSnapshot.objects.create(**{**values, **fields})
 
 
 @dataclass(frozen=True, slots=True)

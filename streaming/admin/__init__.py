@@ -1,5 +1,5 @@
 """What the stream did, for operators."""
 
-from streaming.admin import circuits, deadletters, health, polls, subscribers
+from streaming.admin import baselines, circuits, deadletters, health, polls, subscribers
 
-__all__ = ["circuits", "deadletters", "health", "polls", "subscribers"]
+__all__ = ["baselines", "circuits", "deadletters", "health", "polls", "subscribers"]

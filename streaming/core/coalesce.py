@@ -10,6 +10,7 @@ class CoalescePolicy:
     """Bounds of micro-batching and debounce.
 
     Attributes:
+        enabled: whether changes are coalesced; if not, each sends a recompute of its own at once.
         batch_changes: the change that fills a batch flushes it at once.
         batch_ms: the longest a change waits for its batch, in milliseconds.
         debounce_ms: how long a market's recompute is held back for further changes; 0 = at once.
@@ -20,6 +21,7 @@ class CoalescePolicy:
         recompute_markets: markets in one recompute message, at most.
     """
 
+    enabled: bool = True
     batch_changes: int = 50
     batch_ms: int = 250
     debounce_ms: int = 250

@@ -1,5 +1,6 @@
 """What the stream did, and the state it keeps about those it talks to."""
 
+from streaming.models.baseline import BaselineSnapshot
 from streaming.models.circuit import Circuit, CircuitMode, CircuitState, CircuitTransition
 from streaming.models.deadletter import (
     ActionKind,
@@ -23,6 +24,7 @@ from streaming.models.subscriber import (
 __all__ = [
     "ActionKind",
     "ActionOutcome",
+    "BaselineSnapshot",
     "Circuit",
     "CircuitMode",
     "CircuitState",

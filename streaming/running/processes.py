@@ -41,12 +41,12 @@ def deliverers(config: Config) -> list[Program]:
     return [_io_worker(config, "deliver")]
 
 
-def simulator(web: WebConfig, simulator_key: str) -> Program:
-    """The simulated provider."""
+def simulator(web: WebConfig, simulator_key: str, *options: str) -> Program:
+    """The simulated provider, with further options of its command."""
     port = str(web.simulator_port)
     command = (sys.executable, str(CHECKOUT / "manage.py"), "simulate_provider")
     environ = {SIMULATOR_KEY_ENV: simulator_key}
-    return _program("simulator", *command, "--host", LOOPBACK, "--port", port, **environ)
+    return _program("simulator", *command, "--host", LOOPBACK, "--port", port, *options, **environ)
 
 
 def consoles(web: WebConfig, admin_password: str) -> list[Program]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from betting.config import Config
@@ -54,7 +55,7 @@ class Recordings:
 
     Attributes:
         paths: the files.
-        responses: answers in all of them.
+        responses: answers in all of them, or as many of the first as are wanted.
         first_at: when the first of those was received.
     """
 
@@ -63,12 +64,16 @@ class Recordings:
     first_at: datetime
 
     def records(self) -> Iterator[Record]:
-        """The answers of all files, in the order received.
+        """The answers of all files, in the order received, as many as are wanted.
 
         Raises:
             ProviderFailure: a file has changed since.
         """
-        return merged(self.paths)
+        return islice(merged(self.paths), self.responses)
+
+    def first(self, responses: int) -> Recordings:
+        """No more than so many answers of them."""
+        return replace(self, responses=min(responses, self.responses))
 
 
 def inspect(paths: Sequence[Path]) -> Recordings:

@@ -43,8 +43,8 @@ class Replay:
     until_idle: bool
 
 
-def run_replay(config: Config, console: Console, replay: Replay) -> Report:
-    """Replay, and see to it that everything gets valued.
+def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore) -> Report:
+    """Replay, and see to it that everything gets valued; do the chores meanwhile.
 
     Nothing is polled meanwhile: there is no beat, and this process sweeps in its stead. The
     consoles run when the replay is there to be watched.
@@ -63,8 +63,10 @@ def run_replay(config: Config, console: Console, replay: Replay) -> Report:
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            chores = [showing_activity(terminal), Chore(config.sweep.interval_seconds, sweep)]
-            session = Session(supervisor, interrupts, terminal, *chores)
+            sweeping = Chore(config.sweep.interval_seconds, sweep)
+            session = Session(
+                supervisor, interrupts, terminal, showing_activity(terminal), sweeping, *chores
+            )
             if not replay.until_idle:
                 terminal.say(where_to_look(config, login))
             stopwatch = Stopwatch.start()

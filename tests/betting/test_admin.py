@@ -64,6 +64,7 @@ def fill(size: int) -> None:
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_health_snapshot()
+        rows.make_baseline_snapshot()
         rows.make_feed_book(board.feed)
         rows.make_circuit(board.provider)
         rows.make_transition(board.provider)

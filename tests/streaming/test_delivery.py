@@ -7,8 +7,7 @@ import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +28,7 @@ from streaming.models import (
     WebhookSubscriber,
 )
 from streaming.standing import admit
+from tests.clock import Clock
 from tests.events import line_major
 from tests.receiver import Receiver
 from tests.rows import NOON, make_webhook
@@ -43,19 +43,6 @@ DELIVERED, FAILED, HELD = DeliveryOutcome.DELIVERED, DeliveryOutcome.FAILED, Del
 def _no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the handlers that a test registers."""
     monkeypatch.setattr(handlers, "_handlers", {})
-
-
-@dataclass
-class Clock:
-    """A time that passes when a test says so."""
-
-    now: datetime = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture

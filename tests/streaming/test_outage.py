@@ -2,73 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from operator import attrgetter
-
 import pytest
 
-from betting.config import Config
 from betting.models import Provider, Quote
 from streaming.models import CircuitTransition, PollOutcome, PollRun
-from streaming.poll import claim_due_providers, poll
 from streaming.simulator.faults import FaultRule
 from streaming.simulator.running import RunningSimulator
-from tests.polling import EPL, NBA, config_with, polled_provider
+from tests.beat import BEGINNING, CONFIG, WITHOUT_CIRCUITS, Beat, gaps
+from tests.polling import EPL, NBA, polled_provider
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
-BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PLAIN = config_with()
-CONFIG = replace(PLAIN, poll=replace(PLAIN.poll, jitter_fraction=0.0))
-WITHOUT_CIRCUITS = replace(CONFIG, circuits_enabled=False)
 OUTAGE_SECONDS = 300
-
-
-@dataclass
-class Beat:
-    """Beat and a worker, in step with a clock that nobody waits for.
-
-    Attributes:
-        simulator: what the providers ask.
-        config: of the run.
-        now: the clock.
-        calls: sport → when, in seconds from the beginning, each call for it was made.
-    """
-
-    simulator: RunningSimulator
-    config: Config = CONFIG
-    now: datetime = BEGINNING
-    calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def run(self, seconds: float) -> None:
-        end = self.now + timedelta(seconds=seconds)
-        while self.now < end:
-            tick = self.now
-            due = claim_due_providers(self.config.poll, tick)
-            for claim in sorted(due, key=attrgetter("wait_seconds")):
-                self.now = tick + timedelta(seconds=claim.wait_seconds)
-                self._poll(claim.provider_id)
-            self.now = tick + timedelta(seconds=self.config.poll.tick_seconds)
-
-    def _poll(self, provider_id: int) -> None:
-        before = {sport: self.simulator.calls.count(sport) for sport in (EPL, NBA)}
-        list(poll(provider_id, self.config, lambda: self.now))
-        for sport, count in before.items():
-            made = self.simulator.calls.count(sport) - count
-            self.calls[sport] += [(self.now - BEGINNING).total_seconds()] * made
 
 
 def a_pair(simulator: RunningSimulator) -> None:
     """One provider whose sport will fail, and one that is polled beside it."""
     polled_provider(simulator, key="failing", sports=[EPL], interval_seconds=2.0)
     polled_provider(simulator, key="healthy", sports=[NBA], interval_seconds=3.0)
-
-
-def gaps(times: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def test_three_calls_open_the_circuit_and_then_they_are_1_2_4_8_15_15_seconds_apart(

@@ -16,6 +16,7 @@ from betting.models import LineChange, Quote
 from betting.sql import fetch_all
 from streaming import retention
 from streaming.models import (
+    BaselineSnapshot,
     CircuitTransition,
     DeadLetterAction,
     DeadLetterOccurrence,
@@ -25,6 +26,7 @@ from streaming.models import (
 )
 from streaming.retention import prune_old_rows
 from tests.rows import (
+    make_baseline_snapshot,
     make_change,
     make_delivery_run,
     make_edge,
@@ -52,6 +54,7 @@ CONFIG = RetentionConfig(
     dead_letter_occurrence_days=17,
     dead_letter_action_days=19,
     health_snapshot_days=23,
+    baseline_snapshot_days=29,
 )
 DAYS = {
     "streaming_pollrun": 3,
@@ -64,6 +67,7 @@ DAYS = {
     "streaming_deadletteroccurrence": 17,
     "streaming_deadletteraction": 19,
     "streaming_healthsnapshot": 23,
+    "streaming_baselinesnapshot": 29,
 }
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +127,10 @@ def health_snapshot(at: datetime) -> Model:
     return make_health_snapshot(taken_at=at)
 
 
+def baseline_snapshot(at: datetime) -> Model:
+    return make_baseline_snapshot(captured_at=at)
+
+
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
     (CircuitTransition, transition),
@@ -134,6 +142,7 @@ TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (DeadLetterOccurrence, dead_letter_occurrence),
     (DeadLetterAction, dead_letter_action),
     (HealthSnapshot, health_snapshot),
+    (BaselineSnapshot, baseline_snapshot),
 ]
 each_table = pytest.mark.parametrize(
     ("model", "make"), TABLES, ids=[model.__name__ for model, _ in TABLES]

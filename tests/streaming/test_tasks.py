@@ -5,9 +5,7 @@ What is sent is read back from the broker, a real Redis.
 
 from __future__ import annotations
 
-import base64
-import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,11 +22,11 @@ from streaming.deadletters import replays
 from streaming.ingest import MarketChange
 from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterAction, PollRun
 from streaming.simulator.running import RunningSimulator
+from tests.broker import QUEUES, Message, all_messages, messages
 from tests.polling import polled_provider
 from tests.rows import make_circuit, make_dead_letter, make_market, make_provider
 from valuation import tasks as valuation_tasks
 
-QUEUES = [queue.name for queue in settings.CELERY_TASK_QUEUES]
 POLICY = get_config().coalesce
 SHARDS = POLICY.shards
 
@@ -150,44 +148,6 @@ def test_beat_sends_known_tasks_that_expire() -> None:
 # --- What is sent ---
 
 
-@dataclass(frozen=True)
-class Message:
-    """A message as it lies on the broker."""
-
-    task: str
-    args: list[Any]
-    eta: datetime | None
-    expires: datetime | None
-
-    def is_due_in(self, seconds: float, *, since: datetime) -> bool:
-        """Whether it was told, some time between then and now, to wait for so long."""
-        wait = timedelta(seconds=seconds)
-        return self.eta is not None and since + wait <= self.eta <= datetime.now(UTC) + wait
-
-
-def messages(redis: Redis, queue: str) -> list[Message]:
-    """What waits in a queue, oldest first."""
-    found = []
-    for raw in reversed(redis.lrange(queue, 0, -1)):
-        envelope = json.loads(raw)
-        headers = envelope["headers"]
-        assert envelope["content-type"] == "application/json"
-        args, kwargs, _ = json.loads(base64.b64decode(envelope["body"]))
-        assert kwargs == {}
-        found.append(
-            Message(headers["task"], args, *map(_time, (headers["eta"], headers["expires"])))
-        )
-    return found
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def all_messages(redis: Redis) -> dict[str, list[Message]]:
-    return {queue: found for queue in QUEUES if (found := messages(redis, queue))}
-
-
 @pytest.fixture
 def now() -> datetime:
     """A little before whatever the test sends."""
@@ -253,6 +213,20 @@ def test_major_and_minor_moves_of_one_answer_go_their_own_ways(redis: Redis) -> 
     (urgent,) = messages(redis, "major")
     assert urgent.args == [[2], "major"]
     assert buffer.pending_markets(POLICY) == 2
+
+
+@pytest.mark.django_db
+def test_without_coalescing_every_change_is_a_message_of_its_own(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, enabled=False)
+    tasks.send_changes([minor(1, changes=2), major(2), minor(3, changes=0)])
+    recompute = "valuation.recompute_markets"
+    assert all_messages(redis) == {
+        "valuation": [Message(recompute, [[market], "batch"], None, None) for market in (1, 1, 3)],
+        "major": [Message(recompute, [[2], "major"], None, None)],
+    }
+    assert buffer.pending_markets(POLICY) == 0
 
 
 def test_no_change_sends_nothing(redis: Redis) -> None:

@@ -1,0 +1,211 @@
+"""A baseline: what a window of the stream's life measured, as one document.
+
+Every figure comes from rows or from clocks; `streaming.baseline` reads them and docs/baseline.md
+describes each field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil, fsum
+
+import msgspec
+
+SCHEMA = 1
+"""Raised whenever a field changes its meaning or goes; a document of another schema is refused."""
+
+
+class BaselineError(Exception):
+    """A document is not a baseline that can be read; the message says why."""
+
+
+class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How some values are spread; None for each figure where there are no values.
+
+    A percentile is the smallest of the values that so many per cent of them do not exceed.
+    """
+
+    count: int
+    mean: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+class Cycles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The requests that were made to providers; one cycle is a request and what came of it."""
+
+    duration_ms: Distribution
+    quotes: Distribution
+    changes: Distribution
+    polling_seconds: float
+
+
+class ProviderFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One provider's calls, and its circuit."""
+
+    calls: int
+    failures: int
+    refused: int
+    latency_ms: Distribution
+    failure_codes: dict[str, int]
+    circuit: str
+    transitions: dict[str, int]
+
+    @property
+    def success_rate(self) -> float | None:
+        """The part of the calls that did not fail; None without calls."""
+        return 1 - self.failures / self.calls if self.calls else None
+
+
+class Recomputes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Recompute messages, and the markets that they asked for and valued."""
+
+    messages: dict[str, int]
+    markets_asked: int
+    markets_valued: int
+    changes_per_recompute: float | None
+    duration_ms: Distribution
+    change_to_value_ms: Distribution
+
+
+class Failures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Work that failed for good, as a part of all the work that was done."""
+
+    dead_letters: int
+    work: int
+
+    @property
+    def rate(self) -> float | None:
+        """Dead letters for each piece of work; None without work."""
+        return self.dead_letters / self.work if self.work else None
+
+
+class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Deliveries of events to subscribers, by outcome."""
+
+    delivered: int
+    failed: int
+    held: int
+
+
+class Backlog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What waited, over the samples of the window."""
+
+    stale_markets: Distribution
+    buffered_markets: Distribution
+    queued_messages: Distribution
+    unacknowledged_messages: Distribution
+
+
+class ProcessFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a program used, together with everything it started."""
+
+    memory_bytes_mean: float
+    memory_bytes_max: int
+    cpu_seconds: float
+
+
+class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The document."""
+
+    schema: int = SCHEMA
+    label: str
+    since: datetime
+    seconds: float
+    cycles: Cycles
+    changes: dict[str, int]
+    providers: dict[str, ProviderFigures]
+    recomputes: Recomputes
+    failures: Failures
+    deliveries: Deliveries
+    backlog: Backlog
+    processes: dict[str, ProcessFigures]
+    markets: int
+    overdue_markets: int
+
+
+def decode(document: bytes) -> Baseline:
+    """Read a baseline.
+
+    Raises:
+        BaselineError: it is no baseline, or one of another schema.
+
+    >>> decode(b'{"schema": 99}')
+    Traceback (most recent call last):
+    streaming.core.baseline.BaselineError: schema 99 cannot be read here; this is schema 1
+    """
+    try:
+        schema = msgspec.json.decode(document, type=dict[str, msgspec.Raw]).get("schema")
+        if schema is None or bytes(schema) != b"%d" % SCHEMA:
+            found = bytes(schema or b"none").decode(errors="replace")[:20]
+            raise BaselineError(f"schema {found} cannot be read here; this is schema {SCHEMA}")
+        return msgspec.json.decode(document, type=Baseline)
+    except msgspec.DecodeError as error:
+        raise BaselineError(f"not a baseline: {error}") from error
+
+
+def distribution(values: Sequence[float]) -> Distribution:
+    """Describe how values are spread.
+
+    >>> distribution([4.0, 1.0, 2.0, 3.0])
+    Distribution(count=4, mean=2.5, p50=2.0, p95=4.0, p99=4.0, max=4.0)
+    >>> distribution([]).p50 is None
+    True
+    """
+    if not values:
+        return Distribution(0)
+    ordered = sorted(values)
+    p50, p95, p99 = (ordered[_rank(len(ordered), percent) - 1] for percent in (50, 95, 99))
+    return Distribution(len(ordered), fsum(ordered) / len(ordered), p50, p95, p99, ordered[-1])
+
+
+def _rank(count: int, percent: int) -> int:
+    """The nearest rank, counted from 1; whole numbers, so that no last bit decides."""
+    return ceil(count * percent / 100) if count * percent % 100 else count * percent // 100
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One process at one moment.
+
+    Attributes:
+        started_at: when it started, seconds; with its id it names the process for ever.
+        memory_bytes: its resident memory, pages that it shares with others included.
+        cpu_seconds: what it has computed since its start.
+    """
+
+    started_at: float
+    memory_bytes: int
+    cpu_seconds: float
+
+
+Usages = Mapping[int, Usage]
+"""Process id → usage."""
+
+
+def process_figures(samples: Sequence[Usages]) -> ProcessFigures:
+    """What a program used over some samples.
+
+    A process that is there in the first sample counts from then on; one that comes later, from its
+    start. What one used after the last sample that it is in is not known, and not counted.
+
+    Args:
+        samples: of all processes of the program, oldest first, one or more.
+
+    >>> first = {7: Usage(1.0, 100, 3.0)}
+    >>> then = {7: Usage(1.0, 140, 3.5), 8: Usage(2.0, 60, 0.25)}
+    >>> process_figures([first, then])
+    ProcessFigures(memory_bytes_mean=150.0, memory_bytes_max=200, cpu_seconds=0.75)
+    """
+    sums = [sum(usage.memory_bytes for usage in sample.values()) for sample in samples]
+    last = {
+        (pid, usage.started_at): usage.cpu_seconds
+        for sample in samples
+        for pid, usage in sample.items()
+    }
+    before = fsum(usage.cpu_seconds for usage in samples[0].values())
+    return ProcessFigures(fsum(sums) / len(sums), max(sums), fsum(last.values()) - before)

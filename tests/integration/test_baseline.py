@@ -1,0 +1,53 @@
+"""Baselines of real processes: a trial in a state directory of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streaming.running.trial import Trial
+from tests.integration.installation import CHECKOUT, Installation
+
+SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    installed = Installation(tmp_path / "home")
+    yield installed
+    assert installed.manage("clean_state").returncode == 0
+
+
+def test_a_trial_measures_every_process_and_leaves_its_row(
+    installation: Installation, tmp_path: Path
+) -> None:
+    document = tmp_path / "trial.json"
+    done = installation.manage(
+        "baseline", "trial", SIMULATED, "--responses=3", "--label=three answers", "--out", document
+    )
+    assert done.returncode == 0, done.stderr
+    trial = msgspec.json.decode(document.read_bytes(), type=Trial)
+    baseline = trial.baseline
+    assert (trial.problem, baseline.label) == ("", "three answers")
+    assert baseline.cycles.duration_ms.count == 3
+    changes = sum(baseline.changes.values())
+    assert 0 < baseline.recomputes.markets_asked < changes
+    assert trial.fair_prices
+    assert (baseline.failures.dead_letters, baseline.overdue_markets) == (0, 0)
+    programs = {"PostgreSQL", "Redis", "run", "worker-value", "worker-major", "worker-io"}
+    assert baseline.processes.keys() == programs
+    assert all(used.memory_bytes_max > 1_000_000 for used in baseline.processes.values())
+
+    code = "from streaming.models import BaselineSnapshot as B; print(B.objects.get().label)"
+    shown = installation.manage("shell", "--no-imports", "-c", code)
+    assert shown.stdout.splitlines()[-1:] == ["three answers"], shown.stderr
+    again = installation.manage("baseline", "trial", "--simulate", "--out", document)
+    assert again.returncode == 1
+    assert "begins with an empty database" in again.stderr
+    assert json.loads(document.read_bytes())["baseline"]["schema"] == 1
