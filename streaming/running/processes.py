@@ -13,7 +13,8 @@ from betting.supervisor import Program
 from streaming.running.ports import LOOPBACK
 from streaming.running.setup import ADMIN, SIMULATOR_KEY_ENV
 
-_CELERY = (sys.executable, "-m", "celery", "-A", "betting.celery")
+#: Quiet: a banner is no line of a log.
+_CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "betting.celery")
 
 #: Tasks that Flower remembers.
 _FLOWER_TASKS = 10_000
@@ -56,6 +57,7 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
             "web", sys.executable, "-m", "gunicorn", "betting.wsgi:application",
             "--bind", f"{_bracketed(web.host)}:{web.port}",
             "--worker-class", "gthread", "--workers", "1", "--threads", "8",
+            "--logger-class", "betting.logs.gunicorn.Logger",
             # It would be one per user, not per checkout.
             "--no-control-socket",
         ),
