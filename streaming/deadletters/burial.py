@@ -11,12 +11,11 @@ import msgspec
 from django.db import DataError, IntegrityError, connection
 
 from betting.config import Config, get_config
+from betting.logs import note
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.deadletters import spool
 from streaming.deadletters.described import describe
 from streaming.deadletters.store import store
-
-logger = logging.getLogger(__name__)
 
 
 def bury(letter: Letter) -> None:
@@ -29,14 +28,8 @@ def bury(letter: Letter) -> None:
         config = get_config()
         if config.dead_letters_enabled:
             _keep(_sealed(letter), config)
-    except Exception:
-        logger.critical(
-            "a dead letter is lost: kind=%s task=%s id=%s",
-            letter.kind,
-            letter.task,
-            letter.task_id,
-            exc_info=True,
-        )
+    except Exception as error:  # noqa: BLE001 - it must not raise, whatever happens
+        _tell(letter, "a dead letter is lost", logging.CRITICAL, error)
 
 
 def store_spooled(config: Config) -> int:
@@ -67,14 +60,7 @@ def _keep(letter: Letter, config: Config) -> None:
             # Missed deliveries have lines of their own, which are sampled: one dead subscriber
             # must not drown everything else.
             is_delivery = letter.kind is Kind.DELIVERY
-            logger.log(
-                logging.DEBUG if is_delivery else logging.ERROR,
-                "dead letter: kind=%s task=%s id=%s exception=%s",
-                letter.kind,
-                letter.task,
-                letter.task_id,
-                letter.exception,
-            )
+            _tell(letter, "dead letter", logging.DEBUG if is_delivery else logging.ERROR)
 
     places: list[tuple[str, Callable[[], None]]] = [
         ("PostgreSQL", to_database),
@@ -84,8 +70,23 @@ def _keep(letter: Letter, config: Config) -> None:
         try:
             return keep()
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, the next place is asked
-            logger.warning("a dead letter does not go to %s: %s", place, describe(error).exception)
+            words = f"a dead letter does not go to {place}: {describe(error).exception}"
+            note("deadletter", "spool", words, status="degraded", place=place)
     return spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
+
+
+def _tell(letter: Letter, words: str, level: int, error: Exception | None = None) -> None:
+    note(
+        "deadletter",
+        "dead_letter",
+        f"{words}: {letter.exception}" if letter.exception else words,
+        status="failed",
+        level=level,
+        error=error,
+        kind=letter.kind.value,
+        letter_task=letter.task,
+        letter_task_id=letter.task_id,
+    )
 
 
 def _store_line(line: bytes, max_rows: int) -> None:
