@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from betting.config import get_config
-from betting.logs import operation
+from betting.logs import operations
 from betting.models import Provider
+from streaming import buffer
 from streaming.circuits import Admission, admit, order, record
 from streaming.core.circuit import Call
 from streaming.core.letters import Kind, Letter
@@ -104,13 +105,19 @@ def test_what_finds_nothing_to_quarantine_leaves_no_line(caplog: pytest.LogCaptu
     assert told(caplog, "quarantine") == []
 
 
-def test_a_flush_of_an_empty_shard_goes_on_in_no_trace(caplog: pytest.LogCaptureFixture) -> None:
-    with operation("streaming", "cycle") as op:
-        op.follow(["a" * 32])
-        coalesce_line_changes(0)
-    (line,) = told(caplog, "batch_flush")
-    assert (line["changes"], line["markets"]) == (0, 0)
-    assert told(caplog, "debounce_skip") == []
+def test_a_flush_tells_of_the_markets_whose_recompute_is_on_its_way_already(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_every", dict)
+    shards = CONFIG.coalesce.shards
+    buffer.push({shards: 1}, CONFIG.coalesce)
+    coalesce_line_changes(0)
+    buffer.push({shards: 1, 2 * shards: 3}, CONFIG.coalesce)
+    coalesce_line_changes(0)
+
+    flushes = [(line["changes"], line["markets"]) for line in told(caplog, "batch_flush")]
+    assert flushes == [(1, 1), (4, 1)]
+    assert [line["markets"] for line in told(caplog, "debounce_skip")] == [1]
 
 
 @pytest.mark.parametrize(
