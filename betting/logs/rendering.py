@@ -41,6 +41,7 @@ _WEB_LOGGERS = (
 def logging_settings(config: LogConfig) -> dict[str, Any]:
     """The standard library's logging, as `logging.config.dictConfig` and Django take it."""
     out = stream()
+    quiet = max(logging.WARNING, logging.getLevelNamesMapping()[config.level])
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -55,10 +56,10 @@ def logging_settings(config: LogConfig) -> dict[str, Any]:
             "django": {"handlers": [], "level": "NOTSET", "propagate": True},
             "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
             # A line for each task that was received, and that succeeded: operations say more.
-            "celery.worker.strategy": {"level": "WARNING"},
-            "celery.app.trace": {"level": "WARNING", "filters": ["untold"]},
+            "celery.worker.strategy": {"level": quiet},
+            "celery.app.trace": {"level": quiet, "filters": ["untold"]},
             # A line for each task that beat sends.
-            "celery.beat": {"level": "WARNING"},
+            "celery.beat": {"level": quiet},
         },
     }
 

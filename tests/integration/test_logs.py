@@ -64,6 +64,8 @@ def test_a_trace_leads_from_its_answer_to_the_recompute_in_another_process(
         assert traces(line)
         assert traces(line) <= answers.keys()
         assert all(answers[trace]["process"] != line["process"] for trace in traces(line))
+        assert line["task"] == "valuation.recompute_markets"
+        assert line["queue"] == {"major": "major", "batch": "valuation"}[trigger]
 
 
 def test_an_edge_leads_back_to_the_answers_that_opened_it(lines: list[Line]) -> None:

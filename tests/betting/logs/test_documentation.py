@@ -6,6 +6,7 @@ import re
 
 from betting.config import CHECKOUT
 from betting.log_schema import ACTIONS, FIELDS, Facts
+from streaming.core.letters import is_secret
 from tests.logs import documented_facts
 
 
@@ -20,3 +21,7 @@ def test_every_action_is_documented_with_facts_that_there_are() -> None:
     assert documented_facts().keys() == ACTIONS
     named = set[str]().union(*documented_facts().values())
     assert named == set(Facts.__annotations__)
+
+
+def test_no_fact_has_the_name_of_a_secret() -> None:
+    assert [name for name in FIELDS if is_secret(name)] == []

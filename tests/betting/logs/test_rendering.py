@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betting.config import LogConfig
@@ -14,7 +14,7 @@ from betting.keeper import LONGEST_LINE_BYTES
 from betting.log_schema import FIELDS, validated
 from betting.logs import note, operation
 from betting.logs.ecs import NAMES
-from betting.logs.rendering import formatter
+from betting.logs.rendering import formatter, logging_settings
 from tests.betting.logs.conftest import Lines
 
 SECRET = "5ecre7c0ffee"
@@ -34,6 +34,7 @@ def test_whatever_is_logged_is_one_line_that_fits_the_schema(text: str, words: s
     validated(json.loads(line))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(), min_size=1), st.integers(1, 200_000))
 def test_no_line_is_longer_than_what_a_log_is_copied_in(text: str, times: int) -> None:
     long = (text * times)[:200_000]
@@ -138,3 +139,11 @@ def test_a_line_with_something_wrong_is_refused(wrong: dict[str, Any]) -> None:
 def test_a_line_without_a_required_field_is_refused(missing: str) -> None:
     with pytest.raises(ValueError, match=missing):
         validated({name: value for name, value in LINE.items() if name != missing})
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "ERROR"])
+def test_no_logger_is_louder_than_it_was_asked_to_be(level: Literal["DEBUG", "ERROR"]) -> None:
+    loggers = logging_settings(LogConfig(level=level))["loggers"]
+    wanted = logging.getLevelNamesMapping()[level]
+    levels = [each["level"] for each in loggers.values()]
+    assert all(each == "NOTSET" or each >= wanted for each in levels)
