@@ -8,6 +8,8 @@ from __future__ import annotations
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
+from betting.logs import messages
+
 # A message that is no message must end as a dead letter, not end the worker. By name, for the
 # project knows the stream by its settings only.
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
@@ -17,3 +19,4 @@ TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
 app = Celery("hardline", task_cls="streaming.deadletters.task:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+messages.connect()

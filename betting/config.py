@@ -179,10 +179,24 @@ class LogConfig:
     Attributes:
         level: the least severe level that is logged.
         format: json, console, or auto: console on a terminal and json elsewhere.
+        ecs: whether json has the names of the Elastic Common Schema.
+        sample: actions of which every n-th line alone is logged, as action=n; one that failed
+            always is.
     """
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     format: Literal["auto", "json", "console"] = "auto"
+    ecs: bool = False
+    sample: tuple[str, ...] = ("debounce_skip=10", "sweep=60")
+
+    def sampling(self) -> dict[str, int]:
+        """Action → n.
+
+        >>> LogConfig(sample=("ingest=10",)).sampling()
+        {'ingest': 10}
+        """
+        pairs = (each.partition("=") for each in self.sample)
+        return {action: int(every) for action, _, every in pairs}
 
 
 @dataclass(frozen=True, slots=True)

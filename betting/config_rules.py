@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from betting.environment import Limits
+from betting.log_schema import ACTIONS
 from streaming.core.health import HealthPolicy
 from streaming.core.histogram import BOUNDS_MS
 
@@ -290,6 +291,12 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.health_token is None or len(c.health_token) >= 16,
     ),
     Rule(
+        ("log.sample",),
+        "must be pairs of an action and a whole number above 0, such as ingest=10,poll=5; the"
+        " actions are in docs/logging.md",
+        lambda c: all(map(_is_sampling, c.log.sample)),
+    ),
+    Rule(
         ("web.port", "web.flower_port", "web.simulator_port"),
         "must be three different ports",
         lambda c: len({c.web.port, c.web.flower_port, c.web.simulator_port}) == 3,
@@ -303,6 +310,11 @@ def _is_ascending(thresholds: tuple[float, float]) -> bool:
 
 def _window_ms(config: Config) -> int:
     return config.coalesce.batch_ms + config.coalesce.debounce_ms
+
+
+def _is_sampling(pair: str) -> bool:
+    action, _, every = pair.partition("=")
+    return action in ACTIONS and every.isdecimal() and every.isascii() and int(every) > 0
 
 
 def _is_database_url(url: str) -> bool:

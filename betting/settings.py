@@ -9,6 +9,7 @@ from kombu import Exchange, Queue
 from betting import theme
 from betting.config import get_config
 from betting.embedded import broker_url, database_settings, redis_url, secret_key
+from betting.logs.rendering import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG = get_config()
@@ -159,15 +160,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": CONFIG.log.level},
-}
+LOGGING = logging_settings(CONFIG.log)
 
 # --- Celery: docs/adr/0004-celery.md ---
 

@@ -8,13 +8,14 @@ Keys, all with an expiry:
 
 * ``hardline:buffer:<shard>`` hash, market id → changes since the last drain;
 * ``hardline:buffer:<shard>:changes`` their sum;
+* ``hardline:buffer:<shard>:traces`` list, the log traces they belong to, newest first;
 * ``hardline:scheduled:<market id>`` a recompute of the market is on its way.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -26,6 +27,7 @@ from redis.lock import Lock
 
 from betting.config import get_config
 from betting.embedded import redis_url
+from betting.logs.context import MAX_TRACES
 from streaming.core.coalesce import CoalescePolicy
 
 _SCHEDULED = "hardline:scheduled:"
@@ -35,7 +37,8 @@ _PUSH = """
 local held = redis.call('HLEN', KEYS[1])
 local before = tonumber(redis.call('GET', KEYS[2]) or '0')
 local added, dropped = 0, 0
-for i = 3, #ARGV, 2 do
+local first = 5 + tonumber(ARGV[4])
+for i = first, #ARGV, 2 do
   local market, changes = ARGV[i], tonumber(ARGV[i + 1])
   if held < tonumber(ARGV[1]) or redis.call('HEXISTS', KEYS[1], market) == 1 then
     if redis.call('HINCRBY', KEYS[1], market, changes) == changes then held = held + 1 end
@@ -45,21 +48,28 @@ for i = 3, #ARGV, 2 do
   end
 end
 local after = redis.call('INCRBY', KEYS[2], added)
+for i = first - 1, 5, -1 do
+  redis.call('LREM', KEYS[3], 0, ARGV[i])
+  redis.call('LPUSH', KEYS[3], ARGV[i])
+end
+redis.call('LTRIM', KEYS[3], 0, ARGV[3] - 1)
 if before == 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
 end
-if dropped > 0 then redis.call('INCRBY', KEYS[3], dropped) end
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+if dropped > 0 then redis.call('INCRBY', KEYS[4], dropped) end
 return {before, after, dropped}
 """
 
 # Empties one shard and marks its markets as scheduled.
-# Returns {changes, markets drained, market ids that were not scheduled before …}.
+# Returns {changes, markets drained, {trace ids …}, market ids that were not scheduled before …}.
 _DRAIN = """
 local markets = redis.call('HKEYS', KEYS[1])
 local changes = tonumber(redis.call('GET', KEYS[2]) or '0')
-redis.call('DEL', KEYS[1], KEYS[2])
-local drained = {changes, #markets}
+local traces = redis.call('LRANGE', KEYS[3], 0, -1)
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+local drained = {changes, #markets, traces}
 for _, market in ipairs(markets) do
   if redis.call('SET', ARGV[1] .. market, '1', 'NX', 'PX', ARGV[2]) then
     drained[#drained + 1] = tonumber(market)
@@ -84,11 +94,13 @@ class Batch:
         market_ids: markets to recompute; those with a recompute on its way are left out.
         changes: changes since the last drain.
         markets: markets they were of.
+        trace_ids: the log traces that they belong to, newest first, the newest alone of many.
     """
 
     market_ids: list[int]
     changes: int
     markets: int
+    trace_ids: tuple[str, ...] = ()
 
 
 @cache
@@ -106,15 +118,18 @@ def _script(source: str) -> Script:
 
 def _keys(shard: int) -> list[str]:
     buffer = f"hardline:buffer:{shard}"
-    return [buffer, f"{buffer}:changes", "hardline:buffer:dropped"]
+    return [buffer, f"{buffer}:changes", f"{buffer}:traces", "hardline:buffer:dropped"]
 
 
-def push(changes: Mapping[int, int], policy: CoalescePolicy) -> dict[int, Flush]:
+def push(
+    changes: Mapping[int, int], policy: CoalescePolicy, trace_ids: Sequence[str] = ()
+) -> dict[int, Flush]:
     """Add changed markets to their shards.
 
     Args:
         changes: market id → number of its changes, at least 1 each.
         policy: batch bounds.
+        trace_ids: the log traces that the changes belong to, newest first.
 
     Returns:
         The shards whose flush this push makes due: at once when a batch filled up, after the
@@ -125,7 +140,14 @@ def push(changes: Mapping[int, int], policy: CoalescePolicy) -> dict[int, Flush]
         by_shard[market_id % policy.shards] += (market_id, count)
     due: dict[int, Flush] = {}
     for shard, pairs in by_shard.items():
-        arguments = [policy.buffer_max_markets, _buffer_ttl_ms(policy), *pairs]
+        arguments: list[int | str] = [
+            policy.buffer_max_markets,
+            _buffer_ttl_ms(policy),
+            MAX_TRACES,
+            len(trace_ids),
+            *trace_ids,
+            *pairs,
+        ]
         before, after, _dropped = cast(
             "list[int]", _script(_PUSH)(keys=_keys(shard), args=arguments)
         )
@@ -143,11 +165,12 @@ def _buffer_ttl_ms(policy: CoalescePolicy) -> int:
 
 def drain(shard: int, policy: CoalescePolicy) -> Batch:
     """Empty a shard in one step and mark its markets as scheduled."""
-    changes, markets, *market_ids = cast(
-        "list[int]",
-        _script(_DRAIN)(keys=_keys(shard)[:2], args=[_SCHEDULED, policy.marker_ttl_ms]),
+    changes, markets, traces, *market_ids = cast(
+        "tuple[int, int, list[bytes], *tuple[int, ...]]",
+        _script(_DRAIN)(keys=_keys(shard)[:3], args=[_SCHEDULED, policy.marker_ttl_ms]),
     )
-    return Batch(market_ids=market_ids, changes=changes, markets=markets)
+    trace_ids = tuple(trace.decode() for trace in traces)
+    return Batch(market_ids, changes, markets, trace_ids)
 
 
 def clear_scheduled(market_ids: Iterable[int]) -> None:
@@ -168,7 +191,7 @@ def pending_markets(policy: CoalescePolicy) -> int:
 
 def dropped_hints() -> int:
     """Hints that found their shard full, since Redis was set up."""
-    return int(cast("bytes | None", redis_client().get(_keys(0)[2])) or 0)
+    return int(cast("bytes | None", redis_client().get(_keys(0)[3])) or 0)
 
 
 def first_within(key: str, window_ms: int) -> bool:

@@ -19,6 +19,7 @@ from celery import current_app
 from django.db import transaction
 
 from betting.config import get_config
+from betting.logs import operation
 from streaming.core.events import DeadletterAdded, Event, to_message
 from streaming.core.failures import one_line
 from streaming.core.routing import Filter, Route, batches
@@ -111,8 +112,10 @@ def _webhook_routes() -> list[Route]:
 
 
 def _send(messages: Iterable[Message]) -> None:
-    for message in messages:
-        current_app.send_task(DELIVER, message)
+    with operation("bus", "event_emit") as op:
+        for message in messages:
+            current_app.send_task(DELIVER, message)
+            op.count(messages=1, events=len(message[2]))
 
 
 def _type(event: Event) -> str:

@@ -7,7 +7,6 @@ conditional update, under a lease: whoever dies with it loses it when the lease 
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -20,6 +19,8 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Least
 
 from betting.config import Config
+from betting.log_schema import Status
+from betting.logs import note
 from betting.models import Provider
 from betting.sql import fetch_all
 from streaming import bus
@@ -28,8 +29,6 @@ from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
 from streaming.core.events import CircuitClosed, CircuitOpened
 from streaming.core.failures import one_line
 from streaming.models import Circuit, CircuitTransition
-
-logger = logging.getLogger(__name__)
 
 Now = Callable[[], datetime]
 """What tells the time."""
@@ -266,6 +265,12 @@ def _write(row: Circuit, after: core.Circuit) -> bool:
     return bool(known.update(**values, version=F("version") + 1))
 
 
+def _status_of(circuit: core.Circuit) -> Status:
+    if circuit.is_refusing:
+        return "degraded"
+    return "recovering" if circuit.state == "half_open" else "ok"
+
+
 def _note(
     row: Circuit, before: core.Circuit, after: core.Circuit, now: datetime, actor: str = ""
 ) -> None:
@@ -280,11 +285,14 @@ def _note(
         retry_at=after.retry_at,
         actor=actor,
     )
-    logger.warning(
-        "circuit of %s: %s, was %s: %s %s",
-        row.provider.key,
-        after.state,
-        before.state,
-        after.reason,
-        after.advice,
+    note(
+        "circuit",
+        "transition",
+        f"circuit of {row.provider.key}: {after.state}, was {before.state}",
+        status=_status_of(after),
+        provider=row.provider.key,
+        from_state=before.state,
+        to_state=after.state,
+        reason=after.reason,
+        advice=after.advice,
     )

@@ -7,7 +7,6 @@ comes while a probe is under way waits for it: of a replay of many, the first is
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
@@ -22,18 +21,17 @@ from uuid import uuid4
 from django.db import connections
 
 from betting.config import BusConfig, Config
+from betting.logs import Operation, operation
 from streaming.bus import DELIVER
 from streaming.core.events import Event, SubscriberTest, from_message, to_message
 from streaming.core.failures import ProviderFailure, TransientFailure, one_line
 from streaming.core.letters import Kind, Letter
-from streaming.core.suppression import Decision, Outcome, is_logged
+from streaming.core.suppression import Decision, Outcome, SubscriberState, is_logged
 from streaming.deadletters import bury
 from streaming.handlers import Handler, find_handler
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.standing import admit, note
 from streaming.webhooks import post
-
-logger = logging.getLogger(__name__)
 
 RECORDING_SECONDS = 5.0
 """Beyond a delivery's own deadline, what its outcome may take to be recorded."""
@@ -184,6 +182,34 @@ def _attempt(
     delivery: Delivery, carry: Carry, config: Config, clock: Clock
 ) -> ProviderFailure | None:
     """Try once and record what came of it."""
+    events = len(delivery.events)
+    with operation("bus", "delivery", subscriber=delivery.subscriber, events=events) as op:
+        op.add(delivery_id=delivery.id)
+        failure, state = _carry_out(delivery, carry, config, clock)
+        if failure is not None:
+            _tell_failure(op, failure, state)
+    return failure
+
+
+def _tell_failure(op: Operation, failure: ProviderFailure, state: SubscriberState) -> None:
+    """One dead subscriber must not drown everything else: its failures are sampled."""
+    op.status = "timeout" if failure.code == "timeout" else "failed"
+    op.error = failure.__cause__
+    op.add(
+        kind=failure.kind,
+        code=failure.code,
+        reason=one_line(str(failure)),
+        failures_in_a_row=state.consecutive_failures,
+    )
+    if state.suppressed_until is not None:
+        op.add(suppressed_until=state.suppressed_until.isoformat())
+    if not is_logged(state.consecutive_failures):
+        op.silence()
+
+
+def _carry_out(
+    delivery: Delivery, carry: Carry, config: Config, clock: Clock
+) -> tuple[ProviderFailure | None, SubscriberState]:
     started_at, started = clock(), time.perf_counter()
     failure = None
     try:
@@ -196,17 +222,7 @@ def _attempt(
     )
     state = note(delivery.subscriber, config.suppression, outcome, clock())
     _record(delivery, started_at, DeliveryOutcome.DELIVERED, outcome.duration_ms, failure)
-    if failure is not None and is_logged(state.consecutive_failures):
-        logger.warning(
-            "delivery failed: subscriber=%s code=%s failures_in_a_row=%s suppressed_until=%s: %s",
-            delivery.subscriber,
-            failure.code,
-            state.consecutive_failures,
-            state.suppressed_until,
-            failure,
-            exc_info=failure.__cause__,
-        )
-    return failure
+    return failure, state
 
 
 def _record(

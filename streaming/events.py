@@ -9,7 +9,6 @@ that of two providers that meet a game at once the second finds the first's even
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,14 +16,13 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from betting.logs import note
 from betting.querysets import participant_aliases
 from betting.sql import Bigints, fetch_all
 from streaming.core.matching import Contest, Doubtful, MatchPolicy, Same, Verdict, match_all
 from streaming.core.participants import VERBATIM, Pair, Spelling, canonical_pair, spelling
 from streaming.core.snapshot import SnapshotEvent
 from streaming.locks import lock_family
-
-logger = logging.getLogger(__name__)
 
 OutcomeKey = tuple[str, str, str, str, float | None]
 """Kind, period, participant, name, point: an outcome's key within its event."""
@@ -86,11 +84,19 @@ def _find(source: Source, events: Sequence[SnapshotEvent]) -> list[KnownEvent | 
             words = spelling(Pair(home, away), _names(event), aliases)
             found.append(_guest(event_id, words))
             if words is None:
-                logger.warning(
-                    "event %s is %r v %r, but its id %r is now %r v %r: its quotes are left out",
-                    event_id, home, away, event.external_id, event.home, event.away,
-                )  # fmt: skip
+                _tell_misfit(source, event, f"event {event_id} is {home!r} v {away!r}")
     return found
+
+
+def _tell_misfit(source: Source, event: SnapshotEvent, known: str) -> None:
+    now = f"its id {event.external_id!r} is now {event.home!r} v {event.away!r}"
+    note(
+        "streaming",
+        "match",
+        f"{known}, but {now}: its quotes are left out",
+        status="degraded",
+        provider_id=source.provider_id,
+    )
 
 
 def _join_or_make(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from django.db import DataError
 
 from betting.config import Config
+from betting.logs import Operation, operation
 from betting.models import Provider
 from streaming import circuits
 from streaming.circuits import Admission, Now
@@ -21,8 +21,6 @@ from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.models import PollOutcome, PollRun
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
 from streaming.quarantine import quarantine_unsafe
-
-logger = logging.getLogger(__name__)
 
 Ask = Callable[[Request], Response | None]
 """Puts a request to a provider; None when the same request ran moments ago."""
@@ -94,7 +92,9 @@ def fail_before_asking(
     if isinstance(admission, Decision):
         _refuse(run, admission)
         return IngestResult()
-    _fail(run, failure)
+    with operation("provider", "poll", provider=provider.key) as op:
+        _fail(run, failure)
+        _tell(op, run)
     call = Call.of(failure, 0.0, admission.probe)
     return IngestResult(quarantined=_settle(admission, call, config, now))
 
@@ -104,8 +104,8 @@ def take(
 ) -> Taken:
     """Make one request and ingest the answer.
 
-    Whatever the provider does, one `PollRun` row says it. An outage of our own servers is the
-    task's failure instead.
+    Whatever the provider does, one `PollRun` row and one log line say it. An outage of our own
+    servers is the task's failure instead.
 
     Args:
         conversation: with whom.
@@ -113,6 +113,16 @@ def take(
         config: deadlines and policies.
         generation: the provider's, as the circuit said it; None where no circuit was asked.
     """
+    provider = conversation.provider
+    with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
+        taken = _take(conversation, request, config, generation)
+        _tell(op, taken.run)
+    return taken
+
+
+def _take(
+    conversation: Conversation, request: Request, config: Config, generation: int | None
+) -> Taken:
     started = time.perf_counter()
     run = PollRun(
         provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
@@ -188,6 +198,8 @@ def _refuse(run: PollRun, decision: Decision) -> None:
     run.outcome, run.duration_ms = PollOutcome.REFUSED, 0.0
     run.failure_message = decision.reason[:500]
     run.save()
+    with operation("provider", "poll", provider=run.provider.key, feed=run.feed) as op:
+        _tell(op, run)
 
 
 def _fail(run: PollRun, failure: ProviderFailure) -> None:
@@ -198,11 +210,18 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
     if isinstance(failure, PermanentFailure):
         run.failure_advice = failure.advice[:500]
     run.save()
-    logger.warning(
-        "poll failed: provider=%s feed=%s kind=%s code=%s: %s",
-        run.provider.key,
-        run.feed,
-        failure.kind,
-        failure.code,
-        failure,
-    )
+
+
+def _tell(op: Operation, run: PollRun) -> None:
+    """What the log says of a poll is what its row says."""
+    if run.outcome == PollOutcome.FAILED:
+        op.status = "timeout" if run.failure_code == "timeout" else "failed"
+        op.add(kind=run.failure_kind, code=run.failure_code, advice=run.failure_advice)
+    elif run.outcome != PollOutcome.OK:
+        op.status = "skipped"
+        op.add(code=run.outcome)
+    if run.failure_message:
+        op.add(reason=run.failure_message)
+    if run.http_status is not None:
+        op.add(http_status=run.http_status)
+    op.add(bytes=run.response_bytes, quotes=run.quotes_seen, changes=run.changes)

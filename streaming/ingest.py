@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
 
+from betting.logs import operation
 from betting.models import ChangeKind
 from betting.sql import Bigints, Booleans, fetch_all
 from streaming import resolve
@@ -108,12 +109,22 @@ def ingest(
     Raises:
         django.db.Error: the database refused or is away; nothing was written.
     """
-    try:
-        return _ingest(provider_id, snapshot, policy, generation)
-    except IntegrityError:
-        # A row that the caches knew is gone. Once more, from the names.
-        resolve.forget()
-        return _ingest(provider_id, snapshot, policy, generation)
+    with operation("streaming", "ingest", provider_id=provider_id, feed=snapshot.feed) as op:
+        try:
+            result = _ingest(provider_id, snapshot, policy, generation)
+        except IntegrityError:
+            # A row that the caches knew is gone. Once more, from the names.
+            resolve.forget()
+            result = _ingest(provider_id, snapshot, policy, generation)
+        if result.left_aside:
+            op.status = "skipped"
+            op.add(code=result.left_aside)
+        op.add(
+            changes=result.counts.total(),
+            markets=len(result.markets),
+            major=sum(market.is_major for market in result.markets),
+        )
+    return result
 
 
 def _ingest(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime
 
 from betting.config import PollConfig
+from betting.logs import note
 from betting.models import Provider
 from streaming.core.quota import Allowance, affordable_interval
 from streaming.models import PollRun
-
-logger = logging.getLogger(__name__)
 
 
 def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: datetime) -> None:
@@ -33,7 +31,14 @@ def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: dat
     interval = affordable_interval(usual, config.slowest_interval_seconds, allowance, now)
     paced = interval if interval > usual else None
     if (paced is None) != (provider.paced_interval_seconds is None):
-        logger.warning("%s is polled every %.0f s: %s", provider.key, interval, _why(allowance))
+        note(
+            "provider",
+            "pace",
+            f"{provider.key} is polled every {interval:.0f} s: {_why(allowance)}",
+            status="recovering" if paced is None else "degraded",
+            provider=provider.key,
+            interval_seconds=interval,
+        )
     Provider.objects.filter(pk=provider_id).update(
         quota_poll_cost=cost, paced_interval_seconds=paced
     )

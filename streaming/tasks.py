@@ -22,6 +22,8 @@ from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
 from betting.config import get_config
+from betting.logs import note, operation
+from betting.logs.context import new_trace_id, trace_ids
 from streaming import buffer, bus, delivery
 from streaming.announce import major_moves
 from streaming.buffer import Flush
@@ -67,8 +69,11 @@ def poll_provider(provider_id: int) -> None:
     changes nothing. Acknowledged early: a poll that is lost is made again by the next tick, one
     delivered again would only repeat it.
     """
-    for result in poll(provider_id, get_config()):
-        send_result(result)
+    with operation("streaming", "cycle", provider_id=provider_id) as op:
+        op.follow([new_trace_id()])
+        for result in poll(provider_id, get_config()):
+            send_result(result)
+            op.count(answers=1, markets=len(result.markets))
 
 
 def send_result(result: IngestResult) -> None:
@@ -100,7 +105,7 @@ def _send_coalesced(changes: Iterable[MarketChange], policy: CoalescePolicy) -> 
         else:
             minor[change.market_id] = max(change.changes, 1)
     send_recomputes(major, "major")
-    for shard, flush in buffer.push(minor, policy).items():
+    for shard, flush in buffer.push(minor, policy, trace_ids()).items():
         wait_ms = policy.batch_ms if flush is Flush.LATER else 0
         coalesce_line_changes.apply_async((shard,), countdown=wait_ms / 1000)
 
@@ -139,8 +144,15 @@ def coalesce_line_changes(shard: int) -> None:
     nothing. What a crash takes with it stays stale in the database and is swept.
     """
     policy = get_config().coalesce
-    batch = buffer.drain(shard, policy)
-    send_recomputes(batch.market_ids, "batch", countdown_ms=policy.debounce_ms)
+    with operation("streaming", "batch_flush", shard=shard) as op:
+        batch = buffer.drain(shard, policy)
+        op.follow(batch.trace_ids)
+        op.add(changes=batch.changes, markets=len(batch.market_ids))
+        send_recomputes(batch.market_ids, "batch", countdown_ms=policy.debounce_ms)
+        skipped = batch.markets - len(batch.market_ids)
+        if skipped:
+            words = "markets wait for the recompute that is on its way"
+            note("streaming", "debounce_skip", words, status="skipped", markets=skipped)
 
 
 @shared_task(name="streaming.sweep")
@@ -149,9 +161,12 @@ def sweep() -> None:
 
     Idempotent by the quotes' status, and by `Market.swept_at`, which claiming moves.
     """
-    config = get_config()
-    send_recomputes(stale_markets(config.sweep), "sweep")
-    send_recomputes(quarantine_unsafe(database_now()), "major")
+    with operation("streaming", "sweep") as op:
+        op.follow([new_trace_id()])
+        stale = stale_markets(get_config().sweep)
+        op.add(markets=len(stale))
+        send_recomputes(stale, "sweep")
+        _quarantine()
 
 
 @shared_task(name="streaming.quarantine")
@@ -160,7 +175,18 @@ def quarantine(provider_id: int) -> None:
 
     Idempotent by `Provider.generation` and the quotes' status. One that is lost is swept.
     """
-    send_recomputes(quarantine_unsafe(database_now(), provider_id), "major")
+    _quarantine(provider_id)
+
+
+def _quarantine(provider_id: int | None = None) -> None:
+    """Quarantine what is unsafe, of one provider or of all, and have it valued."""
+    with operation("streaming", "quarantine") as op:
+        markets = quarantine_unsafe(database_now(), provider_id)
+        send_recomputes(markets, "major")
+        op.status = "degraded"
+        op.add(markets=len(markets))
+        if not markets:
+            op.silence()
 
 
 def send_quarantine(provider_id: int) -> None:
@@ -187,7 +213,9 @@ def prune() -> None:
     runs; one that is lost is made good by the next. It runs beside the polls, in a thread, where
     no time limit cuts it short and no valuation waits for it.
     """
-    prune_old_rows(get_config().retention)
+    with operation("streaming", "prune") as op:
+        deleted = prune_old_rows(get_config().retention)
+        op.add(rows=sum(deleted.values()))
 
 
 @shared_task(name="streaming.store_spooled_letters", acks_late=False)
@@ -220,4 +248,8 @@ def replay_payload(**payload: Any) -> None:
 
     Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
     """
-    send_result(ingest_payload(payload_of(payload), get_config()))
+    with operation("streaming", "cycle") as op:
+        op.follow([new_trace_id()])
+        result = ingest_payload(payload_of(payload), get_config())
+        send_result(result)
+        op.add(answers=1, markets=len(result.markets))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from celery import shared_task
 
 from betting.config import get_config
+from betting.logs import Operation, operation
 from streaming import bus
 from valuation.announce import edge_changes
 from valuation.recompute import RecomputeResult, recompute
@@ -19,7 +21,29 @@ def recompute_markets(market_ids: list[int], trigger: str) -> None:
     Idempotent by version: a market valued at its version is skipped, and an older computation
     never overwrites a newer one.
     """
-    recompute(market_ids, trigger, get_config().valuation, _announce)
+    with operation("valuation", "recompute", trigger=trigger, markets=len(market_ids)) as op:
+        op.status = "skipped"
+
+        def on_commit(result: RecomputeResult) -> None:
+            _tell(op, result)
+            _announce(result)
+
+        recompute(market_ids, trigger, get_config().valuation, on_commit)
+
+
+def _tell(op: Operation, result: RecomputeResult) -> None:
+    """Add what one transaction wrote; of a batch that was halved there are several."""
+    op.count(
+        valued=len(result.valued),
+        edges_opened=len(result.edges_opened),
+        edges_closed=len(result.edges_closed),
+    )
+    if result.latencies_ms:
+        op.status = "ok"
+        op.add(
+            latency_ms_median=round(median(result.latencies_ms), 3),
+            latency_ms_max=round(max(result.latencies_ms), 3),
+        )
 
 
 def _announce(result: RecomputeResult) -> None:

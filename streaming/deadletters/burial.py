@@ -11,6 +11,7 @@ import msgspec
 from django.db import DataError, IntegrityError, connection
 
 from betting.config import Config, get_config
+from betting.logs import note
 from streaming import bus
 from streaming.core.events import DeadletterAdded
 from streaming.core.failures import one_line
@@ -19,8 +20,6 @@ from streaming.deadletters import spool
 from streaming.deadletters.described import describe
 from streaming.deadletters.reports import announced, report
 from streaming.deadletters.store import store
-
-logger = logging.getLogger(__name__)
 
 
 def bury(letter: Letter) -> None:
@@ -39,14 +38,8 @@ def bury(letter: Letter) -> None:
         finally:
             if is_news:
                 report(sealed_one)
-    except Exception:
-        logger.critical(
-            "a dead letter is lost: kind=%s task=%s id=%s",
-            letter.kind,
-            letter.task,
-            letter.task_id,
-            exc_info=True,
-        )
+    except Exception as error:  # noqa: BLE001 - it must not raise, whatever happens
+        _tell(letter, "a dead letter is lost", logging.CRITICAL, error)
 
 
 def store_spooled(config: Config) -> int:
@@ -82,7 +75,8 @@ def _keep(letter: Letter, config: Config) -> bool:
         try:
             return keep()
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, the next place is asked
-            logger.warning("a dead letter does not go to %s: %s", place, describe(error).exception)
+            words = f"a dead letter does not go to {place}: {describe(error).exception}"
+            note("deadletter", "spool", words, status="degraded", place=place)
     spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
     return True
 
@@ -95,14 +89,8 @@ def _to_database(letter: Letter, max_rows: int) -> bool:
         return False
     # Missed deliveries have lines of their own, which are sampled: one dead subscriber must not
     # drown everything else.
-    logger.log(
-        logging.DEBUG if letter.kind is Kind.DELIVERY else logging.ERROR,
-        "dead letter: kind=%s task=%s id=%s exception=%s",
-        letter.kind,
-        letter.task,
-        letter.task_id,
-        letter.exception,
-    )
+    is_delivery = letter.kind is Kind.DELIVERY
+    _tell(letter, "dead letter", logging.DEBUG if is_delivery else logging.ERROR)
     return True
 
 
@@ -121,6 +109,20 @@ def _store(letter: Letter, max_rows: int) -> bool:
             )
         )
     return stored is not None
+
+
+def _tell(letter: Letter, words: str, level: int, error: Exception | None = None) -> None:
+    note(
+        "deadletter",
+        "dead_letter",
+        f"{words}: {letter.exception}" if letter.exception else words,
+        status="failed",
+        level=level,
+        error=error,
+        kind=letter.kind.value,
+        letter_task=letter.task,
+        letter_task_id=letter.task_id,
+    )
 
 
 def _store_line(line: bytes, max_rows: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from celery.worker.consumer import consumer as celery_consumer
 from kombu.message import Message
 
+from betting.logs import note
 from streaming.core.letters import Kind
 from streaming.deadletters.burial import bury
 from streaming.deadletters.messages import fault_of, letter_of_message
@@ -52,9 +53,10 @@ class Consumer(celery_consumer.Consumer):
         self._bury(message, Kind.UNKNOWN_TASK, UnknownTaskError(f"no task is called {name!r}"))
         try:
             super().on_unknown_task(body, message, exc)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - the worker must outlive it
             # The message is rejected by then; what failed is writing its result.
-            logger.exception("the result of an unknown task was not written")
+            words = "the result of an unknown task was not written"
+            note("deadletter", "handler_failure", words, status="failed", error=error)
 
     def _bury(self, message: Message, kind: Kind, error: Exception) -> None:
         bury(letter_of_message(message, kind, error, self.hostname))

@@ -8,14 +8,11 @@ the count is dropped when the task ends. The first delivery costs nothing.
 
 from __future__ import annotations
 
-import logging
-
 from redis.exceptions import RedisError
 
 from betting.config import get_config
+from betting.logs import note
 from streaming.buffer import redis_client
-
-logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 86_400
 
@@ -41,7 +38,8 @@ def begin_again(task_id: str, retries: int) -> None:
             pipe.expire(_key(task_id, retries), KEPT_SECONDS)
             again = int(pipe.execute()[0])
     except RedisError as error:
-        logger.warning("a delivery is not counted, Redis is away: %s", error)
+        words = f"a delivery is not counted, Redis is away: {error}"
+        note("deadletter", "redelivery", words, status="degraded")
         return
     if again >= config.dead_letters.max_deliveries:
         raise DeliveriesExhaustedError(
@@ -54,7 +52,8 @@ def end(task_id: str, retries: int) -> None:
     try:
         redis_client().delete(_key(task_id, retries))
     except RedisError as error:
-        logger.warning("deliveries are not forgotten, Redis is away: %s", error)
+        words = f"deliveries are not forgotten, Redis is away: {error}"
+        note("deadletter", "redelivery", words, status="degraded")
 
 
 def _key(task_id: str, retries: int) -> str:

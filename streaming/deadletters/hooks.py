@@ -7,7 +7,6 @@ is reported at all.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +16,6 @@ from streaming.core.letters import Kind
 from streaming.deadletters.burial import bury
 from streaming.deadletters.described import describe
 from streaming.deadletters.messages import letter_of_request
-
-logger = logging.getLogger(__name__)
 
 
 def connect() -> None:

@@ -7,7 +7,6 @@ again becomes a new letter.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +20,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from betting.config import DeadLettersConfig
+from betting.logs import note
 from streaming.deadletters.messages import REPLAY_HEADER
 from streaming.models import (
     ActionKind,
@@ -29,8 +29,6 @@ from streaming.models import (
     DeadLetterAction,
     LetterStatus,
 )
-
-logger = logging.getLogger(__name__)
 
 Gate = Callable[[DeadLetter], bool]
 """Says whether a letter's work may be done now, e.g. whether its provider may be asked."""
@@ -137,11 +135,13 @@ def send_due_replays(config: DeadLettersConfig, may_replay: Gate = lambda _: Tru
         try:
             _send(action)
         except _OUTAGES as error:
-            logger.warning("replays wait, the broker is away: %s", error)
+            words = f"replays wait, the broker is away: {error}"
+            note("deadletter", "replay", words, status="degraded")
             _put_back(claimed[sent:])
             return sent
-        except Exception:
-            logger.exception("a replay cannot be sent: letter=%s", action.letter_id)
+        except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
+            words = f"a replay cannot be sent: letter {action.letter_id}"
+            note("deadletter", "replay", words, status="failed", error=error)
             _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW)
     return len(claimed)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import celery
 
+from betting.logs import note
 from streaming.deadletters import deliveries, replays
 from streaming.deadletters.messages import replay_of
-
-logger = logging.getLogger(__name__)
 
 
 class Task(celery.Task):  # type: ignore[type-arg]  # no generic at run time
@@ -36,9 +34,10 @@ class Task(celery.Task):  # type: ignore[type-arg]  # no generic at run time
             return
         try:
             replays.succeeded(action)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - nothing that fails here undoes the work
             # The work is done. Its letter becomes new again when nothing is heard of the replay.
-            logger.exception("a replay succeeded, and its letter does not know: %s", action)
+            words = f"a replay succeeded, and its letter does not know: {action}"
+            note("deadletter", "replay", words, status="failed", error=error)
 
     def after_return(self, *args: Any, **kwargs: Any) -> None:
         """The message has come to an end, good or bad."""

@@ -14,12 +14,11 @@ from kombu.transport import redis
 from kombu.transport.virtual import base
 
 from betting.config import get_config
+from betting.logs import note
 from streaming.core.letters import Kind, Letter
 from streaming.deadletters.burial import bury
 from streaming.deadletters.described import describe
 from streaming.deadletters.messages import body_text
-
-logger = logging.getLogger(__name__)
 
 SENT_AT = "sent_at"
 """The property of a message that says when it was put on its queue, in seconds since 1970."""
@@ -111,4 +110,5 @@ def _bury(error: Exception, content: object, queue: str = "") -> None:
             is_complete=False,
         )
     )
-    logger.error("not a message: %s", told.message)
+    words = f"not a message: {told.message}"
+    note("deadletter", "undecodable", words, status="failed", level=logging.ERROR)

@@ -13,7 +13,8 @@ from betting.supervisor import Program
 from streaming.running.ports import LOOPBACK
 from streaming.running.setup import ADMIN, SIMULATOR_KEY_ENV
 
-_CELERY = (sys.executable, "-m", "celery", "-A", "betting.celery")
+#: Quiet: a banner is no line of a log.
+_CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "betting.celery")
 
 #: Tasks that Flower remembers.
 _FLOWER_TASKS = 10_000
@@ -58,6 +59,7 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
             "--worker-class", "gthread", "--workers", "1", "--threads", "8",
             # A stream of events would go on for minutes; its client comes back.
             "--graceful-timeout", "3",
+            "--logger-class", "betting.logs.gunicorn.Logger",
             # It would be one per user, not per checkout.
             "--no-control-socket",
         ),

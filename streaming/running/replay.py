@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,14 +9,15 @@ from itertools import islice
 from pathlib import Path
 
 from betting.config import Config
+from betting.logs import note, operation
+from betting.logs.context import new_trace_id
 from betting.models import Clock, Provider
 from streaming.exchange import Conversation, exchange, recorded_answer
+from streaming.ingest import IngestResult
 from streaming.providers.recording import Record, merged, read
 from streaming.providers.registry import adapter
 from streaming.running.outages import OUTAGES
 from streaming.tasks import send_result
-
-logger = logging.getLogger(__name__)
 
 
 class ReplayError(Exception):
@@ -116,14 +116,23 @@ class Player:
                 recorded_provider(record), source, source.decoder(), recorded_answer
             )
         conversation = self._conversations[record.provider]
-        taken = exchange(conversation, record.request, self._config, lambda: record.received_at)
-        if taken is None:
-            return
-        try:
-            send_result(taken.result)
-        except OUTAGES as error:
-            # The changes are committed: the sweeper has them valued.
-            logger.warning("a message was lost, the broker is away: %s", error)
+        with operation("streaming", "cycle", provider_id=conversation.provider.pk) as op:
+            op.follow([new_trace_id()])
+            taken = exchange(conversation, record.request, self._config, lambda: record.received_at)
+            if taken is None:
+                op.status = "skipped"
+                return
+            op.count(answers=1, markets=len(taken.result.markets))
+            _send(taken.result)
+
+
+def _send(result: IngestResult) -> None:
+    try:
+        send_result(result)
+    except OUTAGES as error:
+        # The changes are committed: the sweeper has them valued.
+        words = f"a message was lost, the broker is away: {error}"
+        note("streaming", "send", words, status="degraded")
 
 
 def recorded_provider(record: Record) -> Provider:

@@ -19,6 +19,7 @@ import pytest
 
 from streaming.running.ports import LOOPBACK
 from tests.integration.installation import COMMAND_SECONDS, Installation
+from tests.logs import read_logs
 
 pytestmark = pytest.mark.timeout(300)
 START_SECONDS = 120.0
@@ -27,6 +28,7 @@ START_SECONDS = 120.0
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     installed = Installation(tmp_path / "home")
+    installed.environ["HARDLINE_LOG_LEVEL"] = "INFO"
     yield installed
     assert installed.manage("clean_state").returncode == 0
 
@@ -123,6 +125,8 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
     services = installation.manage("services", "status").stdout.splitlines()
     assert services == ["PostgreSQL: stopped", "Redis: stopped"]
 
+    logged = {line["action"] for line in read_logs(Path(home, "logs"))}
+    assert {"cycle", "poll", "ingest", "recompute"} <= logged
     facts = json.loads(output.splitlines()[-1])
     assert facts["dead_letters"] == 0, told.read_text()
     assert len(installation.export("line_changes")) == sum(facts["changes"].values()) > 0

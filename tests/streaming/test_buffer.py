@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
+from betting.logs.context import MAX_TRACES
 from streaming import buffer
 from streaming.buffer import Flush
 from streaming.core.coalesce import CoalescePolicy
 
 ONE_SHARD = CoalescePolicy(shards=1, batch_changes=5)
+PATIENT = replace(ONE_SHARD, batch_ms=10_000)
+"""Its buffer outlives a busy machine's pause between two pushes."""
 
 pytestmark = pytest.mark.usefixtures("redis")
 
@@ -96,3 +99,21 @@ def test_the_same_request_is_claimed_once_within_its_window() -> None:
     assert buffer.first_within("odds:/h2h", 60_000)
     assert not buffer.first_within("odds:/h2h", 60_000)
     assert buffer.first_within("odds:/totals", 60_000)
+
+
+def test_a_batch_belongs_to_the_traces_of_its_changes_newest_first() -> None:
+    buffer.push({7: 1}, PATIENT, ["a" * 32])
+    buffer.push({8: 1}, PATIENT, ["b" * 32])
+    buffer.push({9: 1}, PATIENT)
+    buffer.push({7: 1}, PATIENT, ["a" * 32])
+    assert buffer.drain(0, PATIENT).trace_ids == ("a" * 32, "b" * 32)
+    assert buffer.drain(0, PATIENT).trace_ids == ()
+
+
+def test_a_batch_keeps_the_newest_traces_alone_and_they_expire_with_it(redis: Redis) -> None:
+    ids = [f"{number:032x}" for number in range(2 * MAX_TRACES)]
+    buffer.push({7: 1}, PATIENT)
+    for trace_id in ids:
+        buffer.push({7: 1}, PATIENT, [trace_id])
+    assert all(redis.pttl(key) > 0 for key in redis.keys("hardline:buffer:0*"))
+    assert buffer.drain(0, PATIENT).trace_ids == tuple(reversed(ids[MAX_TRACES:]))

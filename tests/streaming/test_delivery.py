@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from streaming.models import (
 from streaming.standing import admit
 from tests.clock import Clock
 from tests.events import line_major
+from tests.logs import lines_of
 from tests.receiver import Receiver
 from tests.rows import NOON, make_webhook
 
@@ -298,9 +298,9 @@ def test_the_log_of_one_failing_subscriber_is_sampled(
             deliver(a_delivery("handler:broken"), config(), clock)
             clock.advance(60)
     # Its letters are silent: their number is the log's business least of all.
-    said = [each for each in caplog.records if each.name.startswith("streaming.")]
-    counts = [re.findall(r"failures_in_a_row=(\d+)", each.getMessage()) for each in said]
-    assert counts == [["1"], ["5"], ["25"]]
+    said = lines_of(caplog.records)
+    assert [line["failures_in_a_row"] for line in said] == [1, 5, 25]
+    assert all("no such desk" in repr(line["exc_info"]) for line in said)
 
 
 def test_a_test_event_arrives_though_the_subscriber_is_suppressed_and_ends_that(

@@ -20,6 +20,7 @@ from streaming.simulator.market import Market
 from streaming.simulator.odds_api import OddsApi
 from streaming.simulator.query import Answer
 from streaming.simulator.running import RunningSimulator, running_simulator
+from tests.logs import lines_of
 from tests.polling import EPL, KEY, KEY_ENV, NBA, STILL, config_with, polled_provider
 from tests.rows import NOON, make_provider
 
@@ -29,6 +30,12 @@ LONG_BEFORE, LONG_AFTER = (NOON.replace(year=year) for year in (2000, 2999))
 POLL = PollConfig(jitter_fraction=0.0, slowest_interval_seconds=900.0)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
+
+
+def paces(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was said of how often providers are polled."""
+    said = lines_of(caplog.records, "provider")
+    return [line["event"] for line in said if line["action"] == "pace"]
 
 
 @dataclass
@@ -172,11 +179,11 @@ def test_an_interval_longer_than_the_slowest_is_never_shortened() -> None:
 
 def test_being_slowed_down_is_said_once_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
     provider = provider_with(48, key="mine")
-    with caplog.at_level(logging.WARNING, "streaming.pacing"):
+    with caplog.at_level(logging.WARNING, "hardline.provider"):
         pace_at(provider, NOON, 4.0)
         pace_at(provider, NOON + timedelta(minutes=5), 4.0)
 
-    (said,) = caplog.messages
+    (said,) = paces(caplog)
     assert said.startswith("mine is polled every 300 s: 48.0 credits are left until 2026-03-01")
     assert said.endswith("a poll costs 4.0")
 
@@ -192,11 +199,11 @@ def test_after_the_reset_a_provider_goes_back_to_its_pace_and_says_so(
     Provider.objects.update(interval_seconds=600.0)
 
     caplog.clear()
-    with caplog.at_level(logging.WARNING, "streaming.pacing"):
+    with caplog.at_level(logging.WARNING, "hardline.provider"):
         pace_at(provider, renewed, 4.0)
 
     assert provider.paced_interval_seconds is None
-    (said,) = caplog.messages
+    (said,) = paces(caplog)
     assert said.startswith("mine is polled every 600 s: 20000.0 credits are left until 2026-04-01")
     claim_due_providers(POLL, renewed)
     provider.refresh_from_db()
@@ -214,12 +221,12 @@ def test_a_poll_of_unknown_cost_changes_nothing(
 ) -> None:
     slow = provider_with(48, paced_interval_seconds=300.0, quota_poll_cost=4.0)
     usual = provider_with(48)
-    with caplog.at_level(logging.WARNING, "streaming.pacing"):
+    with caplog.at_level(logging.WARNING, "hardline.provider"):
         for provider in (slow, usual):
             pace_at(provider, NOON, *costs)
     assert (slow.paced_interval_seconds, slow.quota_poll_cost) == (300.0, 4.0)
     assert (usual.paced_interval_seconds, usual.quota_poll_cost) == (None, None)
-    assert caplog.messages == []
+    assert paces(caplog) == []
 
 
 def test_a_provider_that_names_no_quota_is_never_slowed_down() -> None:
@@ -249,11 +256,11 @@ def test_a_poll_paces_its_provider_by_what_all_its_answers_cost(
     polled_at(provider, LONG_AFTER)
     assert (provider.quota_poll_cost, provider.paced_interval_seconds) == (8.0, None)
 
-    with caplog.at_level(logging.WARNING, "streaming.pacing"):
+    with caplog.at_level(logging.WARNING, "hardline.provider"):
         polled_at(provider, resets_at(provider) - timedelta(hours=3))
 
     assert provider.paced_interval_seconds == 8 * 3 * 3600 / 480
-    assert any("simulated is polled every 180 s" in said for said in caplog.messages)
+    assert any("simulated is polled every 180 s" in said for said in paces(caplog))
 
 
 def test_a_poll_after_the_reset_goes_back_to_the_usual_pace(
@@ -268,7 +275,7 @@ def test_a_poll_after_the_reset_goes_back_to_the_usual_pace(
     renewed = polled_at(provider, resets_at(provider) - timedelta(days=28))
 
     assert renewed.paced_interval_seconds is None
-    assert any("simulated is polled every 30 s" in said for said in caplog.messages)
+    assert any("simulated is polled every 30 s" in said for said in paces(caplog))
 
 
 def test_a_poll_without_quota_headers_leaves_the_pace_alone(
@@ -280,7 +287,7 @@ def test_a_poll_without_quota_headers_leaves_the_pace_alone(
     assert PollRun.objects.get().outcome == "ok"
     pace_fields = ("quota_remaining", "quota_poll_cost", "paced_interval_seconds")
     assert [getattr(provider, name) for name in pace_fields] == [None, None, None]
-    assert not [record for record in caplog.records if record.name == "streaming.pacing"]
+    assert paces(caplog) == []
 
 
 def test_a_poll_of_which_one_request_fails_leaves_the_pace_alone(

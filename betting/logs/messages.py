@@ -1,0 +1,96 @@
+"""Celery's side: traces travel in the messages' headers, and lines know their task.
+
+The one place where messages are marked when they are sent and read when they are run.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import re
+from typing import Any
+
+from celery.signals import (
+    before_task_publish,
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+)
+
+from betting.config import get_config
+from betting.logs import context
+from betting.logs.context import MAX_TRACES, Context
+from betting.logs.operations import is_told
+from betting.logs.rendering import logging_settings
+
+TRACES_HEADER = "hardline_traces"
+"""The message header that holds the ids of the traces, newest first."""
+
+_TRACE_ID = re.compile("[0-9a-f]{32}")
+
+
+def connect() -> None:
+    """Listen, once however often this is called."""
+    before_task_publish.connect(_mark, dispatch_uid="betting.logs")
+    task_prerun.connect(_begin, dispatch_uid="betting.logs")
+    task_postrun.connect(_end, dispatch_uid="betting.logs")
+    celeryd_init.connect(_set_up, dispatch_uid="betting.logs")
+    setup_logging.connect(_leave_logging_alone, dispatch_uid="betting.logs")
+
+
+class UntoldFailures(logging.Filter):
+    """Drops Celery's line about a task's exception that an operation has told already."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether there is anything new in a line."""
+        return not (record.exc_info and is_told(record.exc_info[1]))
+
+
+def traces_of(headers: object) -> tuple[str, ...]:
+    """The traces in a message's header; anything else than trace ids is left out.
+
+    >>> traces_of(["0123456789abcdef0123456789abcdef", "x", 7])
+    ('0123456789abcdef0123456789abcdef',)
+    >>> traces_of(None)
+    ()
+    """
+    given = headers if isinstance(headers, list) else []
+    sound = (each for each in given if isinstance(each, str) and _TRACE_ID.fullmatch(each))
+    return tuple(sound)[:MAX_TRACES]
+
+
+def _mark(*, headers: dict[str, Any], **_: Any) -> None:
+    trace_ids = context.trace_ids()
+    if trace_ids:
+        headers[TRACES_HEADER] = list(trace_ids)
+    else:
+        headers.pop(TRACES_HEADER, None)
+
+
+def _begin(*, task_id: str, task: Any, **_: Any) -> None:
+    request = task.request
+    delivery = request.delivery_info or {}
+    context.bind(
+        Context(
+            trace_ids=traces_of(request.get(TRACES_HEADER)),
+            task=task.name,
+            task_id=task_id,
+            queue=str(delivery.get("routing_key") or ""),
+        )
+    )
+
+
+def _end(**_: Any) -> None:
+    """The thread is used again, for other tasks."""
+    context.bind(Context())
+
+
+def _set_up(**_: Any) -> None:
+    """A worker warns of things before it has Django set up."""
+    logging.config.dictConfig(logging_settings(get_config().log))
+    logging.captureWarnings(capture=True)
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """That somebody listens is what keeps Celery from setting up handlers of its own."""

@@ -1,0 +1,211 @@
+"""How Hardline logs: an operation takes time and leaves one line, a note is a moment.
+
+>>> with operation("streaming", "ingest", provider="simulated") as op:
+...     op.add(markets=3, changes=40)
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from contextvars import Token
+from functools import cache
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, Unpack, cast
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+
+from betting.config import get_config
+from betting.log_schema import Action, Category, Facts, Status
+from betting.logs import context
+from betting.logs.context import Context
+
+_LEVELS: Mapping[Status, int] = {
+    "ok": logging.INFO,
+    "skipped": logging.INFO,
+    "failed": logging.WARNING,
+    "timeout": logging.WARNING,
+    "degraded": logging.WARNING,
+    "recovering": logging.WARNING,
+}
+_TOLD = "_hardline_is_logged"
+
+
+class Operation:
+    """Something that takes time; as a context manager it leaves one line at its end.
+
+    An exception that leaves the block makes it ``failed``, or ``timeout`` where time ran out. The
+    innermost operation tells it with its traceback; those around it name it only.
+
+    Attributes:
+        status: what came of it; ``ok`` unless it is set.
+        error: an exception that the block has dealt with; its traceback is logged.
+    """
+
+    __slots__ = (
+        "_action",
+        "_category",
+        "_facts",
+        "_is_silent",
+        "_started",
+        "_token",
+        "error",
+        "status",
+    )
+
+    def __init__(self, category: Category, action: Action, facts: Facts) -> None:
+        self.status: Status = "ok"
+        self.error: BaseException | None = None
+        self._category = category
+        self._action = action
+        self._facts: dict[str, Any] = cast("dict[str, Any]", facts)
+        self._is_silent = False
+        self._started = 0.0
+        self._token: Token[Context] | None = None
+
+    def add(self, **facts: Unpack[Facts]) -> None:
+        """Set facts that were not known before."""
+        self._facts.update(facts)
+
+    def count(self, **facts: Unpack[Facts]) -> None:
+        """Add to facts that are numbers."""
+        for name, number in cast("dict[str, Any]", facts).items():
+            self._facts[name] = self._facts.get(name, 0) + number
+
+    def follow(self, trace_ids: Iterable[str]) -> None:
+        """From here on to the operation's end, work and its messages belong to these traces."""
+        context.follow(trace_ids)
+
+    def silence(self) -> None:
+        """Leave no line, unless it raises: there is nothing to tell, or it is told elsewhere."""
+        self._is_silent = True
+
+    def __enter__(self) -> Self:
+        self._token = context.bind(context.current())
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        seconds = time.perf_counter() - self._started
+        level = None
+        if error is not None:
+            self.status, self.error, level = _status_of(error), error, logging.ERROR
+        try:
+            if level or not self._is_silent:
+                facts = {**self._facts, "duration_ms": round(seconds * 1000, 3)}
+                _log(self._category, self._action, self.status, facts, self.error, level)
+        finally:
+            assert self._token is not None
+            context.unbind(self._token)
+
+
+def operation(category: Category, action: Action, **facts: Unpack[Facts]) -> Operation:
+    """What a ``with`` statement runs under; it begins there.
+
+    Args:
+        category: who speaks.
+        action: what is done.
+        **facts: what is known before; `Operation.add` has the rest.
+    """
+    return Operation(category, action, facts)
+
+
+def note(
+    category: Category,
+    action: Action,
+    words: str,
+    *,
+    status: Status = "ok",
+    level: int | None = None,
+    error: BaseException | None = None,
+    **facts: Unpack[Facts],
+) -> None:
+    """Log something that takes no time.
+
+    Args:
+        category: who speaks.
+        action: what happened.
+        words: the same for people.
+        status: what it means.
+        level: how severe it is, where that follows neither from the status nor from an error.
+        error: its traceback is logged, unless an operation has done so.
+        **facts: what else there is to say.
+    """
+    if level is None and error is not None:
+        level = logging.ERROR
+    _log(category, action, status, {"event": words, **facts}, error, level)
+
+
+def is_told(error: BaseException | None) -> bool:
+    """Whether a line holds this exception's traceback already."""
+    return getattr(error, _TOLD, False)
+
+
+def _status_of(error: BaseException) -> Status:
+    return "timeout" if isinstance(error, TimeoutError | SoftTimeLimitExceeded) else "failed"
+
+
+def _log(
+    category: Category,
+    action: Action,
+    status: Status,
+    facts: Mapping[str, Any],
+    error: BaseException | None,
+    level: int | None,
+) -> None:
+    """Emit one line, if its level is wanted and its turn has come."""
+    level = level or _LEVELS[status]
+    logger = _logger(category)
+    if not logger.isEnabledFor(level):
+        return
+    line: dict[str, Any] = {"category": category, "action": action, "status": status}
+    every = _every().get(action, 1) if status in {"ok", "skipped"} else 1
+    if every > 1:
+        if next(_turns(action)) % every:
+            return
+        line["sample"] = every
+    event = f"{action} {status}"
+    if error is not None:
+        line |= _described(error)
+        event = f"{event}: {type(error).__name__}"
+    logger.log(level, **{"event": event, **line, **facts})
+
+
+def _described(error: BaseException) -> dict[str, Any]:
+    """An exception's traceback the first time, its name and words after that."""
+    if is_told(error):
+        return {"exception": f"{type(error).__name__}: {error}"}
+    # One with slots alone is told once more.
+    getattr(error, "__dict__", {})[_TOLD] = True
+    return {"exc_info": error}
+
+
+@cache
+def _logger(category: Category) -> BoundLogger:
+    """The standard library's ``hardline.<category>``, for levels to be set by, as structlog's."""
+    logger: BoundLogger = structlog.wrap_logger(
+        logging.getLogger(f"hardline.{category}"),
+        processors=[ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=BoundLogger,
+        context_class=dict,
+    ).bind()
+    return logger
+
+
+@cache
+def _every() -> Mapping[str, int]:
+    return get_config().log.sampling()
+
+
+@cache
+def _turns(_action: Action) -> count[int]:
+    return count()
