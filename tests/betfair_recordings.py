@@ -76,12 +76,12 @@ class Reading:
         return found
 
 
-def answers(path: Path) -> Iterator[Best]:
+def answers(path: Path, window_ms: int = CONFLATED_MS) -> Iterator[Best]:
     """What can be bet on after each answer of a replay."""
     reading, starts, best = Reading(), None, Best()
     for line in messages(path):
         published = json.loads(line)["pt"]
-        if starts is not None and published - starts >= CONFLATED_MS:
+        if starts is not None and published - starts >= window_ms:
             yield best
             starts = None
         starts = published if starts is None else starts

@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from django.db import connection
 
 from betting.config import Config
 from betting.models import Event, LineChange, Quote, QuoteStatus
 from streaming.models import PollOutcome, PollRun
+from streaming.providers import betfair_file
 from streaming.running.replay import Player, Recordings, inspect
 from tests.betfair_recordings import Best, answers, recording
 
 #: Of every so many answers, one is followed by a look at the database.
 LOOKS = 250
+#: The messages of so long are one answer.
+WINDOW_MS = 5_000
 
 
 def assert_replay_ends_as_its_reading(config: Config, name: str) -> None:
     """Whatever is offered, at any time, is what the recording says."""
     path = recording(name)
-    recordings, player = inspect([path]), Player(config)
-    with waiting_for_no_disk():
-        play_and_compare(recordings, player, answers(path))
+    # Every message, in half as many answers as by default: each is some ten statements.
+    with patch.object(betfair_file, "CONFLATION_MS", WINDOW_MS), waiting_for_no_disk():
+        recordings, player = inspect([path]), Player(config)
+        play_and_compare(recordings, player, answers(path, WINDOW_MS))
 
 
 @contextmanager
