@@ -28,13 +28,14 @@ from streaming.circuits import database_now, unsound_providers
 from streaming.deadletters import store_spooled
 from streaming.deadletters.messages import replay_of
 from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
-from streaming.deadletters.replays import send_due_replays
+from streaming.deadletters.replays import HeldBack, send_due_replays
 from streaming.delivery import Delivery, Fate
 from streaming.ingest import IngestResult, MarketChange
 from streaming.payloads import ingest_payload
 from streaming.poll import claim_due_providers, poll
 from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
+from streaming.standing import suppressed_subscribers
 from streaming.sweep import stale_markets
 from valuation.tasks import send_recomputes
 
@@ -174,13 +175,14 @@ def store_spooled_letters() -> None:
 def send_replays() -> None:
     """Send the replays that people asked for, so many a second.
 
-    Those of a provider whose circuit has not closed wait until it has.
+    Those of a provider whose circuit has not closed wait until it has, and deliveries while their
+    subscriber is suppressed.
 
     Idempotent by the actions' outcome, which claiming moves. Acknowledged early: the next one
     sends what is left.
     """
-    unsound = unsound_providers()
-    send_due_replays(get_config().dead_letters, lambda letter: letter.provider not in unsound)
+    held_back = HeldBack(unsound_providers(), suppressed_subscribers(delivery.utc_now()))
+    send_due_replays(get_config().dead_letters, held_back)
 
 
 @shared_task(name=REPLAY_PAYLOAD)

@@ -100,6 +100,40 @@ def test_the_least_recently_seen_goes_first_and_is_counted() -> None:
     assert DeadLetterEviction.objects.get().letters == 2
 
 
+@pytest.mark.django_db
+def test_one_dead_subscriber_pushes_out_nothing_else() -> None:
+    for number in range(4):
+        store(letter(number), 8)
+    for number in range(10, 30):
+        store(letter(number, kind=Kind.DELIVERY), 8)
+    kept = sorted(args[0] for args in DeadLetter.objects.values_list("args", flat=True))
+    assert kept == [0, 1, 2, 3, 26, 27, 28, 29]
+    for number in (4, 5):  # older than every delivery
+        store(letter(number), 8)
+    kept = sorted(args[0] for args in DeadLetter.objects.values_list("args", flat=True))
+    assert kept == [2, 3, 4, 5, 26, 27, 28, 29]
+
+
+@pytest.mark.django_db
+def test_what_is_done_with_goes_first_and_what_is_being_replayed_last() -> None:
+    for number, status in enumerate(("replaying", "new", "replayed", "new")):
+        store(letter(number), 4)
+        DeadLetter.objects.filter(args=[number]).update(status=status)
+    for number in (4, 5):
+        store(letter(number), 4)
+    kept = sorted(args[0] for args in DeadLetter.objects.values_list("args", flat=True))
+    assert kept == [0, 3, 4, 5]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)], ids=str)
+def test_a_row_tells_of_the_newest_letter_whichever_is_stored_last(order: tuple[int, int]) -> None:
+    for number in order:
+        store(letter(number, subject="a feed", body=f"body {number}", task_id=f"t{number}"), ROWS)
+    row = DeadLetter.objects.get()
+    assert (row.args, row.body, row.task_id, row.count) == ([2], "body 2", "t2", 2)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_within_a_transaction_that_may_roll_back_nothing_is_stored() -> None:
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
