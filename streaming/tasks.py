@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from celery import Task, shared_task
+from celery import shared_task
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
@@ -32,7 +32,7 @@ from streaming.deadletters.replays import HeldBack, send_due_replays
 from streaming.delivery import Delivery, Fate
 from streaming.ingest import IngestResult, MarketChange
 from streaming.payloads import ingest_payload
-from streaming.poll import claim_due_providers, poll
+from streaming.poll import claim_due_providers, newest_run, poll, require_answer
 from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
 from streaming.standing import suppressed_subscribers
@@ -55,16 +55,24 @@ def tick() -> None:
         )
 
 
-@shared_task(name="streaming.poll_provider", acks_late=False)
-def poll_provider(provider_id: int) -> None:
+# `self: Any` here and below: the hints are read at run time, when celery's `Task` is no generic.
+@shared_task(name="streaming.poll_provider", bind=True, acks_late=False)
+def poll_provider(self: Any, provider_id: int) -> None:
     """Ask a provider for its odds and send on what changed.
 
     Idempotent by the feed's `observed_at` and the quotes themselves: an answer ingested twice
     changes nothing. Acknowledged early: a poll that is lost is made again by the next tick, one
     delivered again would only repeat it.
+
+    Raises:
+        PollUnansweredError: it is a letter's replay, and the provider has not answered.
     """
+    is_replay = replay_of(vars(self.request)) is not None
+    newest = newest_run(provider_id) if is_replay else 0
     for result in poll(provider_id, get_config()):
         send_result(result)
+    if is_replay:
+        require_answer(provider_id, newest)
 
 
 def send_result(result: IngestResult) -> None:
@@ -95,9 +103,7 @@ def send_changes(changes: Iterable[MarketChange]) -> None:
 
 
 @shared_task(name="streaming.deliver", bind=True, max_retries=None)
-def deliver(
-    self: Task[Any, Any], subscriber: str, delivery_id: str, events: list[dict[str, Any]]
-) -> None:
+def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str, Any]]) -> None:
     """Take events to one subscriber, or put them aside for a replay.
 
     Idempotent by `delivery_id`: a delivery that a `DeliveryRun` says has arrived is not made again.
@@ -186,9 +192,31 @@ def send_replays() -> None:
 
 
 @shared_task(name=REPLAY_PAYLOAD)
-def replay_payload(**payload: Any) -> None:
+def replay_payload(
+    *,
+    provider: str,
+    path: str,
+    params: dict[str, str],
+    status: int,
+    content_type: str,
+    received_at: str,
+    packed: str,
+) -> None:
     """Read an answer of a provider again that could not be read when it came.
+
+    The arguments are those of a `Payload`, as JSON values.
 
     Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
     """
-    send_result(ingest_payload(payload_of(payload), get_config()))
+    payload = payload_of(
+        {
+            "provider": provider,
+            "path": path,
+            "params": params,
+            "status": status,
+            "content_type": content_type,
+            "received_at": received_at,
+            "packed": packed,
+        }
+    )
+    send_result(ingest_payload(payload, get_config()))

@@ -15,9 +15,13 @@ from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django.db.models.functions import Greatest, Least
 
+from betting.models import Provider
 from streaming.core.letters import Letter, digest, fingerprint
 from streaming.deadletters.actions import UNHEARD_OF, open_replays
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
+
+POLL_PROVIDER = "streaming.poll_provider"
+"""The task that polls; named here, for it stands above this module."""
 
 _LOCK = 0x4C45_5454  # an arbitrary number of our own
 
@@ -102,9 +106,18 @@ def _row(letter: Letter) -> dict[str, str | int | bool | datetime | None]:
         "task_id": letter.task_id,
         "retries": letter.retries,
         "worker": letter.worker,
-        "provider": letter.provider,
+        "provider": letter.provider or _polled_provider(letter),
         "sentry_event_id": letter.sentry_event_id,
     }
+
+
+def _polled_provider(letter: Letter) -> str:
+    """Whom a poll is of: its letter has the id among its arguments only, and waits for the key."""
+    ids = (*letter.args, letter.kwargs.get("provider_id"))
+    if letter.task != POLL_PROVIDER or not isinstance(ids[0], int):
+        return ""
+    key = Provider.objects.filter(pk=ids[0]).values_list("key", flat=True).first()
+    return key or ""
 
 
 _OCCUR = """

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from streaming.core.letters import Kind, Letter, sealed
-from streaming.deadletters.store import store
+from streaming.deadletters.store import POLL_PROVIDER, store
 from streaming.models import (
     ActionKind,
     ActionOutcome,
@@ -23,6 +23,7 @@ from streaming.models import (
     LetterKind,
     LetterStatus,
 )
+from tests.rows import make_provider
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROWS = 1_000
@@ -98,6 +99,15 @@ def test_the_least_recently_seen_goes_first_and_is_counted() -> None:
     store(letter(0), 2)  # one that had waited elsewhere, older than all that are kept
     assert list(DeadLetter.objects.values_list("args", flat=True)) == [[3], [2]]
     assert DeadLetterEviction.objects.get().letters == 2
+
+
+@pytest.mark.django_db
+def test_a_letter_of_a_poll_waits_for_its_provider() -> None:
+    provider = make_provider()
+    for arguments in ({"args": [provider.pk]}, {"args": [], "kwargs": {"provider_id": 4711}}):
+        store(letter(task=POLL_PROVIDER, **arguments), ROWS)
+    keys = DeadLetter.objects.order_by("id").values_list("provider", flat=True)
+    assert list(keys) == [provider.key, ""]
 
 
 @pytest.mark.django_db
