@@ -25,9 +25,9 @@ from betting.config import BusConfig, Config
 from streaming.bus import DELIVER
 from streaming.core.events import Event, SubscriberTest, from_message, to_message
 from streaming.core.failures import ProviderFailure, TransientFailure, one_line
-from streaming.core.letters import Kind, Letter
+from streaming.core.letters import Kind, Letter, scrub_text
 from streaming.core.suppression import Decision, Outcome, is_logged
-from streaming.deadletters import bury
+from streaming.deadletters import bury, describe
 from streaming.handlers import Handler, find_handler
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.standing import admit, note
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 RECORDING_SECONDS = 5.0
 """Beyond a delivery's own deadline, what its outcome may take to be recorded."""
+
+_left_behind: dict[str, Future[None]] = {}
+"""By handler, the latest call that did not end in time."""
 
 Clock = Callable[[], datetime]
 Carry = Callable[[datetime], None]
@@ -154,11 +157,14 @@ def _without_subscriber(delivery: Delivery) -> Fate:
 
 
 def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
-    """Call a handler in a thread that a deadline can leave behind.
+    """Call a handler in a thread that a deadline can leave behind, one at most.
 
     Raises:
-        TransientFailure: it raised, or did not end in time.
+        TransientFailure: it raised, did not end in time, or has not ended since it did not.
     """
+    earlier = _left_behind.get(handler.route.subscriber)
+    if earlier is not None and not earlier.done():
+        raise TransientFailure("timeout", "An earlier call of the handler has not ended yet.")
     ended: Future[None] = Future()
 
     def run() -> None:
@@ -174,9 +180,10 @@ def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
     Thread(target=run, name=handler.route.subscriber, daemon=True).start()
     wait([ended], timeout=seconds)
     if not ended.done():
+        _left_behind[handler.route.subscriber] = ended
         raise TransientFailure("timeout", f"The handler did not end within {seconds:g} s.")
     if error := ended.exception():
-        message = one_line(f"{type(error).__name__}: {error}")
+        message = one_line(scrub_text(f"{type(error).__name__}: {error}"))
         raise TransientFailure(type(error).__name__, message) from error
 
 
@@ -198,15 +205,21 @@ def _attempt(
     _record(delivery, started_at, DeliveryOutcome.DELIVERED, outcome.duration_ms, failure)
     if failure is not None and is_logged(state.consecutive_failures):
         logger.warning(
-            "delivery failed: subscriber=%s code=%s failures_in_a_row=%s suppressed_until=%s: %s",
+            "delivery failed: subscriber=%s code=%s failures_in_a_row=%s suppressed_until=%s: %s%s",
             delivery.subscriber,
             failure.code,
             state.consecutive_failures,
             state.suppressed_until,
             failure,
-            exc_info=failure.__cause__,
+            _cause(failure),
         )
     return failure
+
+
+def _cause(failure: ProviderFailure) -> str:
+    """The traceback below a failure, for a log: it may quote what a handler holds secret."""
+    cause = failure.__cause__
+    return "" if cause is None else f"\n{scrub_text(describe(cause).traceback)}"
 
 
 def _record(
