@@ -78,6 +78,8 @@ class BusConfig:
     Attributes:
         route_cache_ms: how long a process may go on without a subscriber that was added or changed.
         message_events: events in one delivery, at most; all of them fit into one dead letter.
+        max_waiting: deliveries that wait in their queue, at most; those beyond are dropped, counted
+            and logged.
         connect_timeout_seconds: name lookup, TCP connection and TLS handshake of a webhook.
         total_timeout_seconds: a whole delivery, to a webhook or by a handler.
         allow_private_networks: whether webhooks may lead to addresses that are not on the public
@@ -86,6 +88,7 @@ class BusConfig:
 
     route_cache_ms: int = 1_000
     message_events: int = 100
+    max_waiting: int = 10_000
     connect_timeout_seconds: float = 2.0
     total_timeout_seconds: float = 5.0
     allow_private_networks: bool = False
@@ -100,7 +103,7 @@ class CeleryConfig:
         socket_timeout_seconds: the longest wait for an answer of Redis.
         task_soft_limit_seconds: a task is told to end after this long.
         task_hard_limit_seconds: a task's process is killed after this long.
-        io_threads: polls and deliveries that run side by side.
+        io_threads: polls that run side by side, and deliveries that do.
         value_processes: processes that coalesce and value, major moves aside.
         max_message_bytes: a message larger than this is not run.
     """

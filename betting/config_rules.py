@@ -74,6 +74,7 @@ LIMITS: Mapping[str, Limits] = {
     "sweep.max_markets": (1, 1_000_000),
     "bus.route_cache_ms": (0, 60_000),
     "bus.message_events": (1, 200),
+    "bus.max_waiting": (1, 1_000_000),
     "bus.connect_timeout_seconds": (0.01, 600.0),
     "bus.total_timeout_seconds": (0.01, 600.0),
     "suppression.after_failures": (1, 1_000),

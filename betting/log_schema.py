@@ -75,6 +75,7 @@ class Facts(TypedDict, total=False):
     changes: Count
     code: str
     delivery_id: str
+    dropped: Count
     edges_closed: Count
     edges_opened: Count
     events: Count

@@ -79,6 +79,11 @@ DATABASES = {
         "OPTIONS": {
             # Every wait has a deadline: a lock held too long is an error and a retry, not a hang.
             "connect_timeout": 5,
+            # A server that no longer answers is noticed; libpq ignores these on a Unix socket.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
             "options": "-c lock_timeout=5s -c statement_timeout=30s"
             " -c idle_in_transaction_session_timeout=30s",
             **_DATABASE.get("OPTIONS", {}),

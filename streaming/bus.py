@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 from uuid import uuid4
 
 from celery import current_app
 from django.db import transaction
+from redis.exceptions import RedisError
 
 from betting.config import get_config
 from betting.logs import operation
+from streaming.buffer import redis_client
 from streaming.core.events import DeadletterAdded, Event, to_message
 from streaming.core.failures import one_line
 from streaming.core.routing import Filter, Route, batches
@@ -30,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 DELIVER = "streaming.deliver"
 """The task that delivers; sent by its name, for it stands above this module."""
+
+_QUEUE = "deliver"
+_DROPPED = "hardline:deliver:dropped"
 
 MISSED = "delivery"
 """The kind of a dead letter that holds a delivery."""
@@ -111,11 +117,30 @@ def _webhook_routes() -> list[Route]:
     ]
 
 
-def _send(messages: Iterable[Message]) -> None:
+def dropped_deliveries() -> int:
+    """Deliveries that found their queue full, since Redis was set up."""
+    return int(cast("bytes | None", redis_client().get(_DROPPED)) or 0)
+
+
+def _send(messages: Sequence[Message]) -> None:
     with operation("bus", "event_emit") as op:
-        for message in messages:
+        room = _room()
+        for message in messages[:room]:
             current_app.send_task(DELIVER, message)
             op.count(messages=1, events=len(message[2]))
+        if dropped := len(messages[room:]):
+            redis_client().incrby(_DROPPED, dropped)
+            op.status = "degraded"
+            op.add(dropped=dropped)
+
+
+def _room() -> int:
+    """How many more deliveries may wait. With Redis away it is the sending that says so."""
+    most = get_config().bus.max_waiting
+    try:
+        return max(most - redis_client().llen(_QUEUE), 0)
+    except RedisError:
+        return most
 
 
 def _type(event: Event) -> str:

@@ -25,7 +25,7 @@ from betting.logs import Operation, operation
 from streaming.bus import DELIVER
 from streaming.core.events import Event, SubscriberTest, from_message, to_message
 from streaming.core.failures import ProviderFailure, TransientFailure, one_line
-from streaming.core.letters import Kind, Letter
+from streaming.core.letters import Kind, Letter, scrub_text
 from streaming.core.suppression import Decision, Outcome, SubscriberState, is_logged
 from streaming.deadletters import bury
 from streaming.handlers import Handler, find_handler
@@ -35,6 +35,9 @@ from streaming.webhooks import post
 
 RECORDING_SECONDS = 5.0
 """Beyond a delivery's own deadline, what its outcome may take to be recorded."""
+
+_left_behind: dict[str, Future[None]] = {}
+"""By handler, the latest call that did not end in time."""
 
 Clock = Callable[[], datetime]
 Carry = Callable[[datetime], None]
@@ -152,11 +155,14 @@ def _without_subscriber(delivery: Delivery) -> Fate:
 
 
 def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
-    """Call a handler in a thread that a deadline can leave behind.
+    """Call a handler in a thread that a deadline can leave behind, one at most.
 
     Raises:
-        TransientFailure: it raised, or did not end in time.
+        TransientFailure: it raised, did not end in time, or has not ended since it did not.
     """
+    earlier = _left_behind.get(handler.route.subscriber)
+    if earlier is not None and not earlier.done():
+        raise TransientFailure("timeout", "An earlier call of the handler has not ended yet.")
     ended: Future[None] = Future()
 
     def run() -> None:
@@ -172,9 +178,10 @@ def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
     Thread(target=run, name=handler.route.subscriber, daemon=True).start()
     wait([ended], timeout=seconds)
     if not ended.done():
+        _left_behind[handler.route.subscriber] = ended
         raise TransientFailure("timeout", f"The handler did not end within {seconds:g} s.")
     if error := ended.exception():
-        message = one_line(f"{type(error).__name__}: {error}")
+        message = one_line(scrub_text(f"{type(error).__name__}: {error}"))
         raise TransientFailure(type(error).__name__, message) from error
 
 

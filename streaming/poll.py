@@ -20,7 +20,7 @@ from streaming.circuits import INGEST_SECONDS, Now, database_now
 from streaming.core.failures import ProviderFailure
 from streaming.exchange import Ask, Conversation, exchange, fail_before_asking
 from streaming.ingest import IngestResult
-from streaming.models import PollRun
+from streaming.models import PollOutcome, PollRun
 from streaming.pacing import pace
 from streaming.providers.base import (
     Adapter,
@@ -97,6 +97,29 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
     finally:
         with suppress(LockNotOwnedError):
             lease.release()
+
+
+class PollUnansweredError(Exception):
+    """A poll that had to be made brought no answer: refused, repeated, failed, or under way."""
+
+
+def newest_run(provider_id: int) -> int:
+    """The id of a provider's newest `PollRun`; 0 when there is none."""
+    runs = PollRun.objects.filter(provider_id=provider_id).order_by("-id")
+    return runs.values_list("pk", flat=True).first() or 0
+
+
+def require_answer(provider_id: int, newest: int) -> None:
+    """See to it that a provider has answered since its run `newest`, to whichever poll.
+
+    Raises:
+        PollUnansweredError: it has not.
+    """
+    answered = PollRun.objects.filter(
+        provider_id=provider_id, pk__gt=newest, outcome=PollOutcome.OK
+    )
+    if not answered.exists():
+        raise PollUnansweredError("the provider was not asked, or its answer is not usable")
 
 
 def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iterator[IngestResult]:

@@ -108,6 +108,12 @@ def admit(subscriber: str, now: datetime, lease_seconds: float) -> Decision:
     return Decision.DELIVER if _claim_probe(subscriber, now, lease_seconds) else Decision.WAIT
 
 
+def suppressed_subscribers(now: datetime) -> frozenset[str]:
+    """Keys of the subscribers to whom nothing is delivered now, or one probe alone."""
+    is_held = Q(suppressed_until__gt=now) | Q(probe_until__gt=now)
+    return frozenset(SubscriberRecord.objects.filter(is_held).values_list("subscriber", flat=True))
+
+
 def note(
     subscriber: str, policy: SuppressionPolicy, outcome: Outcome, now: datetime
 ) -> SubscriberState:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from celery import Task, shared_task
+from celery import shared_task
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
@@ -32,15 +32,16 @@ from streaming.core.coalesce import CoalescePolicy
 from streaming.deadletters import store_spooled
 from streaming.deadletters.messages import replay_of
 from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
-from streaming.deadletters.replays import send_due_replays
+from streaming.deadletters.replays import HeldBack, send_due_replays
 from streaming.delivery import Delivery, Fate
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
 from streaming.ingest import IngestResult, MarketChange
 from streaming.payloads import ingest_payload
-from streaming.poll import claim_due_providers, poll
+from streaming.poll import claim_due_providers, newest_run, poll, require_answer
 from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
+from streaming.standing import suppressed_subscribers
 from streaming.sweep import stale_markets
 from valuation.tasks import send_recomputes
 
@@ -61,19 +62,27 @@ def tick() -> None:
     record_tick()
 
 
-@shared_task(name="streaming.poll_provider", acks_late=False)
-def poll_provider(provider_id: int) -> None:
+# `self: Any` here and below: the hints are read at run time, when celery's `Task` is no generic.
+@shared_task(name="streaming.poll_provider", bind=True, acks_late=False)
+def poll_provider(self: Any, provider_id: int) -> None:
     """Ask a provider for its odds and send on what changed.
 
     Idempotent by the feed's `observed_at` and the quotes themselves: an answer ingested twice
     changes nothing. Acknowledged early: a poll that is lost is made again by the next tick, one
     delivered again would only repeat it.
+
+    Raises:
+        PollUnansweredError: it is a letter's replay, and the provider has not answered.
     """
+    is_replay = replay_of(vars(self.request)) is not None
+    newest = newest_run(provider_id) if is_replay else 0
     with operation("streaming", "cycle", provider_id=provider_id) as op:
         op.follow([new_trace_id()])
         for result in poll(provider_id, get_config()):
             send_result(result)
             op.count(answers=1, markets=len(result.markets))
+    if is_replay:
+        require_answer(provider_id, newest)
 
 
 def send_result(result: IngestResult) -> None:
@@ -119,9 +128,7 @@ def _send_each(changes: Iterable[MarketChange]) -> None:
 
 
 @shared_task(name="streaming.deliver", bind=True, max_retries=None)
-def deliver(
-    self: Task[Any, Any], subscriber: str, delivery_id: str, events: list[dict[str, Any]]
-) -> None:
+def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str, Any]]) -> None:
     """Take events to one subscriber, or put them aside for a replay.
 
     Idempotent by `delivery_id`: a delivery that a `DeliveryRun` says has arrived is not made again.
@@ -232,24 +239,51 @@ def store_spooled_letters() -> None:
 def send_replays() -> None:
     """Send the replays that people asked for, so many a second.
 
-    Those of a provider whose circuit has not closed wait until it has.
+    Those of a provider whose circuit has not closed wait until it has, and deliveries while their
+    subscriber is suppressed.
 
     Idempotent by the actions' outcome, which claiming moves. Acknowledged early: the next one
     sends what is left.
     """
     config = get_config()
-    unsound = unsound_providers(config)
-    send_due_replays(config.dead_letters, lambda letter: letter.provider not in unsound)
+    held_back = HeldBack(unsound_providers(config), suppressed_subscribers(delivery.utc_now()))
+    send_due_replays(config.dead_letters, held_back)
 
 
 @shared_task(name=REPLAY_PAYLOAD)
-def replay_payload(**payload: Any) -> None:
+def replay_payload(  # noqa: PLR0913 - the fields of a `Payload`, so that edited ones can be checked
+    *,
+    provider: str,
+    path: str,
+    params: dict[str, str],
+    status: int,
+    content_type: str,
+    received_at: str,
+    packed: str,
+    adapter: str = "",
+    generation: int | None = None,
+) -> None:
     """Read an answer of a provider again that could not be read when it came.
+
+    The arguments are those of a `Payload`, as JSON values.
 
     Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
     """
+    payload = payload_of(
+        {
+            "provider": provider,
+            "path": path,
+            "params": params,
+            "status": status,
+            "content_type": content_type,
+            "received_at": received_at,
+            "packed": packed,
+            "adapter": adapter,
+            "generation": generation,
+        }
+    )
     with operation("streaming", "cycle") as op:
         op.follow([new_trace_id()])
-        result = ingest_payload(payload_of(payload), get_config())
+        result = ingest_payload(payload, get_config())
         send_result(result)
         op.add(answers=1, markets=len(result.markets))

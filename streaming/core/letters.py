@@ -222,7 +222,8 @@ def scrub_text(text: str) -> str:
     >>> scrub_text("GET https://a.example/odds?apiKey=s3cret&markets=h2h failed: token='abc'")
     "GET https://a.example/odds?apiKey=•••&markets=h2h failed: token='•••'"
     """
-    return _ASSIGNED.sub(rf"\1{BLANK}", _without_url_secrets(text))
+    without_header = _AUTHORISATION.sub(rf"\1{BLANK}", _without_url_secrets(text))
+    return _ASSIGNED.sub(rf"\1{BLANK}", without_header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,8 @@ def _without_url_secrets(text: str) -> str:
     storable = text.replace("\x00", "�").encode("utf-8", "replace").decode()
     without_password = _USERINFO.sub(rf"\1{BLANK}@", storable)
     without_scheme = _BASIC.sub(_without_basic, _BEARER.sub(rf"\1 {BLANK}", without_password))
-    return _PARAMETER.sub(rf"\1{BLANK}", without_scheme)
+    without_signing_key = _WEBHOOK_SECRET.sub(rf"\1{BLANK}", without_scheme)
+    return _PARAMETER.sub(rf"\1{BLANK}", without_signing_key)
 
 
 def _without_basic(found: re.Match[str]) -> str:
@@ -327,7 +329,12 @@ _SENSITIVE = (
 # A bare "key" is a secret as a name, but in a text it is as often the key of a market.
 _SECRET_NAME = re.compile(rf"^key$|{_SENSITIVE}", re.IGNORECASE)
 # Every repetition is bounded: a text of any origin must not cost more than its length.
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'?#]{1,300}@", re.IGNORECASE)
+# A password may hold a slash where it is not encoded; what follows a port does not belong to it.
+_USERINFO = re.compile(
+    r"(\b[a-z][a-z0-9+.-]{1,20}://)"
+    r"(?:[^\s/@\"'?#]{1,300}|[^\s/@:\"'?#]{0,100}:(?!\d{1,5}[/?#])[^\s@\"']{1,300})@",
+    re.IGNORECASE,
+)
 _PARAMETER = re.compile(
     rf"([?&;](?:key|[\w.-]{{0,40}}(?:{_SENSITIVE})[\w.-]{{0,40}})=)[^\s&;\"'<>#]+", re.IGNORECASE
 )
@@ -336,9 +343,17 @@ _BASIC = re.compile(
     r"(authori[sz]ation[\"']?\s{0,3}[=:]\s{0,3}(?:b?[\"'])?)?\b(Basic)\s{1,3}([A-Za-z0-9+/_-]{3,}={0,2})",
     re.IGNORECASE,
 )
+_QUOTE = r"\\{0,3}[\"']?"  # within JSON within JSON it is escaped
+_AUTHORISATION = re.compile(
+    rf"(authori[sz]ation{_QUOTE}\s{{0,3}}[=:]\s{{0,3}}{_QUOTE})"
+    rf"(?:[\w-]{{1,20}}\s{{1,3}})?(?!{BLANK})[^\s\"'\\,;)}}\]]+",
+    re.IGNORECASE,
+)
+# A webhook's secret is known by its prefix, wherever it stands.
+_WEBHOOK_SECRET = re.compile(r"(whsec_)[\w+/=-]{1,200}")
 _ASSIGNED = re.compile(
-    rf"((?:{_SENSITIVE})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}(?:b?[\"'])?)"
-    rf"(?!{BLANK}|\s)[^\s\"',;&)}}\]]+",
+    rf"((?:{_SENSITIVE})[\w-]{{0,40}}{_QUOTE}\s{{0,3}}[=:]\s{{0,3}}(?:b(?=[\"']))?{_QUOTE})"
+    rf"(?!{BLANK}|\s)(?:[^\s\"',;&)}}\]\\]|\\(?![\"']))+",
     re.IGNORECASE,
 )
 _FRAME = re.compile(r'File "([^"]+)", line \d+, in (\S+)')

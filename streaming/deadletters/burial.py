@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import msgspec
 from django.db import DataError, IntegrityError, connection
+from redis.exceptions import LockNotOwnedError
 
 from betting.config import Config, get_config
 from betting.logs import note
 from streaming import bus
+from streaming.buffer import lease
 from streaming.core.events import DeadletterAdded
 from streaming.core.failures import one_line
 from streaming.core.letters import Kind, Letter, sealed
@@ -20,6 +23,9 @@ from streaming.deadletters import spool
 from streaming.deadletters.described import describe
 from streaming.deadletters.reports import announced, report
 from streaming.deadletters.store import store
+
+DRAIN_SECONDS = 60.0
+"""How long one letter may take to be stored before another process goes on with the rest."""
 
 
 def bury(letter: Letter) -> None:
@@ -45,14 +51,25 @@ def bury(letter: Letter) -> None:
 def store_spooled(config: Config) -> int:
     """Store the letters that wait in Redis and in this machine's file; return how many.
 
+    One process at a time does: any other finds nothing to do.
+
     Raises:
         django.db.Error, redis.RedisError: a server is still, or again, away.
     """
+    drain = lease("store-spooled-letters", DRAIN_SECONDS)
+    if not drain.acquire():
+        return 0
 
     def take(line: bytes) -> None:
         _store_line(line, config.dead_letters.max_rows)
+        with suppress(LockNotOwnedError):  # Redis was flushed: at worst two drain at once
+            drain.reacquire()
 
-    return spool.take_from_file(take, config.home) + spool.take_from_redis(take)
+    try:
+        return spool.take_from_file(take, config.home) + spool.take_from_redis(take)
+    finally:
+        with suppress(LockNotOwnedError):
+            drain.release()
 
 
 def _sealed(letter: Letter) -> Letter:

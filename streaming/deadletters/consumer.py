@@ -25,17 +25,30 @@ class Consumer(celery_consumer.Consumer):
     """Celery's own, with a letter for every message that it drops."""
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
-        """Keep unsound messages from the handler: it would end the worker over some of them."""
+        """Bury what the handler would stumble over: it would end the worker over some of it."""
         handle = super().create_task_handler(*args, **kwargs)
 
         def handle_if_sound(message: Message) -> Any:
             fault = fault_of(message)
             if fault is None:
-                return handle(message)
+                try:
+                    return handle(message)
+                except Exception as error:
+                    if self._is_of_the_broker(error):
+                        raise
+                    logger.exception("a message cannot be handled")
+                    fault = error
             self._bury(message, Kind.UNDECODABLE, fault)
-            return message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]  # left out of the stubs
+            if not message.acknowledged:
+                message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]  # left out of the stubs
+            return None
 
         return handle_if_sound
+
+    def _is_of_the_broker(self, error: Exception) -> bool:
+        """Whether the connection failed. kombu counts `KeyError` as that; a header may raise it."""
+        errors = (*self.connection_errors, *self.channel_errors)  # type: ignore[attr-defined]  # left out of the stubs
+        return isinstance(error, errors) and not isinstance(error, KeyError)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """A body that is not what its headers say: Celery logs it and acknowledges."""

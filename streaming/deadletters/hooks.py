@@ -2,7 +2,7 @@
 
 A failure around a task (in a hook, or when its result is written) reaches the worker's parent
 process from a pool of processes, where `Request.on_failure` sees it. From a pool of threads nothing
-is reported at all.
+is reported at all, and the message would be held for ever.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from billiard.process import current_process
 from celery.signals import task_internal_error
+from celery.worker import state
 
 from streaming.core.letters import Kind
 from streaming.deadletters.burial import bury
@@ -28,3 +30,14 @@ def _on_internal_error(
 ) -> None:
     known = {"id": task_id, "task": sender.name, **(request or {})}
     bury(letter_of_request(known, Kind.HOOK, describe(exception)))
+    # A pool's process holds no messages: what it inherited of them is its parent's.
+    if current_process().name == "MainProcess":
+        _acknowledge(task_id)
+
+
+def _acknowledge(task_id: str) -> None:
+    """Let go of the message: in a pool of threads nothing else would, and its slot stays taken."""
+    held = state.requests.get(task_id)
+    if held is not None:
+        state.task_ready(held)
+        held.acknowledge()

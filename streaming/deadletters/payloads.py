@@ -15,10 +15,10 @@ from streaming.core.letters import MAX_BODY_CHARS, Kind, Letter
 from streaming.deadletters.burial import bury
 from streaming.deadletters.described import describe
 from streaming.deadletters.messages import body_text
+from streaming.deadletters.store import POLL_PROVIDER
 from streaming.providers.base import Request, Response
 
 REPLAY_PAYLOAD = "streaming.replay_payload"
-POLL_PROVIDER = "streaming.poll_provider"
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):

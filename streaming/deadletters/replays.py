@@ -7,7 +7,7 @@ again becomes a new letter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,19 +21,16 @@ from redis.exceptions import RedisError
 
 from betting.config import DeadLettersConfig
 from betting.logs import note
+from streaming.deadletters.actions import OPEN, open_replays
 from streaming.deadletters.messages import REPLAY_HEADER
 from streaming.models import (
     ActionKind,
     ActionOutcome,
     DeadLetter,
     DeadLetterAction,
+    LetterKind,
     LetterStatus,
 )
-
-Gate = Callable[[DeadLetter], bool]
-"""Says whether a letter's work may be done now, e.g. whether its provider may be asked."""
-
-OPEN = (ActionOutcome.WAITING, ActionOutcome.SENT)
 
 _LOCK = 0x5245_504C  # an arbitrary number of our own
 _OUTAGES = (OperationalError, RedisError)
@@ -49,7 +46,7 @@ class Edited:
 
 def replayable(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
     """Those of the letters that can be sent again as they are."""
-    return letters.exclude(Q(status=LetterStatus.REPLAYING) | Q(task="")).filter(is_complete=True)
+    return _at_rest(letters).exclude(task="").filter(is_complete=True)
 
 
 def request_replays(letters: QuerySet[DeadLetter], by: str) -> int:
@@ -65,7 +62,7 @@ def request_replays(letters: QuerySet[DeadLetter], by: str) -> int:
         Replays that will be sent.
     """
     with transaction.atomic():
-        locked = list(replayable(letters).order_by("id").select_for_update().only("id", "task"))
+        locked = _locked(replayable(letters))
         _open(locked, by, Edited())
     return len(locked)
 
@@ -79,12 +76,12 @@ def request_replay(letter_id: int, by: str, edited: Edited) -> bool:
     """
     is_edited = edited.args is not None or edited.kwargs is not None
     with transaction.atomic():
-        letters = DeadLetter.objects.filter(pk=letter_id).select_for_update()
-        letter = letters.exclude(status=LetterStatus.REPLAYING).exclude(task="").first()
-        if letter is None or not (letter.is_complete or is_edited):
-            return False
-        _open([letter], by, edited)
-    return True
+        letters = DeadLetter.objects.filter(pk=letter_id).exclude(task="")
+        if not is_edited:
+            letters = letters.filter(is_complete=True)
+        locked = _locked(_at_rest(letters))
+        _open(locked, by, edited)
+    return bool(locked)
 
 
 def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
@@ -99,8 +96,7 @@ def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
     if not reason.strip():
         raise ValueError("a letter is discarded for a reason")
     with transaction.atomic():
-        open_ones = letters.exclude(status__in=[LetterStatus.REPLAYING, LetterStatus.DISCARDED])
-        locked = list(open_ones.order_by("id").select_for_update().only("id", "task"))
+        locked = _locked(_at_rest(letters).exclude(status=LetterStatus.DISCARDED))
         now = timezone.now()
         DeadLetterAction.objects.bulk_create(
             DeadLetterAction(
@@ -120,18 +116,37 @@ def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
     return len(locked)
 
 
-def send_due_replays(config: DeadLettersConfig, may_replay: Gate = lambda _: True) -> int:
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Whose letters wait for a later turn.
+
+    Attributes:
+        providers: keys of those that may not be asked.
+        subscribers: keys of those that nothing may be delivered to.
+    """
+
+    providers: Collection[str] = ()
+    subscribers: Collection[str] = ()
+
+    def condition(self) -> Q:
+        """The actions whose letters it is about."""
+        return Q(letter__provider__in=self.providers) | Q(
+            letter__kind=LetterKind.DELIVERY, letter__args__0__in=self.subscribers
+        )
+
+
+def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()) -> int:
     """Send the replays whose turn it is, oldest first.
 
     Args:
         config: how many a second, and after how long one is given up.
-        may_replay: holds a letter back until a later turn.
+        held_back: whose letters are not sent in this turn.
 
     Returns:
         Replays sent.
     """
     give_up_on_lost(config.replay_timeout_seconds)
-    for sent, action in enumerate(claimed := _claim(config.replay_per_second, may_replay)):
+    for sent, action in enumerate(claimed := _claim(config.replay_per_second, held_back)):
         try:
             _send(action)
         except _OUTAGES as error:
@@ -152,14 +167,16 @@ def succeeded(action_id: int) -> None:
     if action is None:
         return
     with transaction.atomic():
+        # The letter first, as everywhere, so that nobody opens a replay of it meanwhile.
+        letters = DeadLetter.objects.filter(pk=action.letter_id)
+        list(letters.select_for_update().values_list("pk"))
         DeadLetterAction.objects.filter(pk=action_id).update(
             outcome=ActionOutcome.SUCCEEDED, ended_at=timezone.now()
         )
-        DeadLetter.objects.filter(
-            pk=action.letter_id, status__in=[LetterStatus.REPLAYING, LetterStatus.NEW]
-        ).update(
+        # Another replay, asked for when this one was thought lost, has its own end.
+        _at_rest(letters).filter(status__in=[LetterStatus.REPLAYING, LetterStatus.NEW]).update(
             status=Case(
-                When(last_seen__gt=action.sent_at, then=Value(LetterStatus.NEW)),
+                When(last_seen__gt=action.sent_at or timezone.now(), then=Value(LetterStatus.NEW)),
                 default=Value(LetterStatus.REPLAYED),
             )
         )
@@ -175,6 +192,22 @@ def give_up_on_lost(timeout_seconds: float) -> int:
     is_kept = Exists(DeadLetter.objects.filter(pk=OuterRef("letter_id")))
     lost = DeadLetterAction.objects.filter(outcome__in=OPEN).filter(Q(sent_at__lt=since) | ~is_kept)
     return _end(list(lost.values_list("pk", flat=True)), ActionOutcome.UNANSWERED, LetterStatus.NEW)
+
+
+def _at_rest(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """Those of which no replay is open. Their status says so too, but only the entries decide."""
+    return letters.filter(~Exists(open_replays(OuterRef("pk"))))
+
+
+def _locked(letters: QuerySet[DeadLetter]) -> list[DeadLetter]:
+    """The letters, held until the transaction ends, without those that another has just taken.
+
+    A statement that waited for a lock sees the entries as they were before it; the second one sees
+    what the holder of the lock has written.
+    """
+    ids = letters.order_by("id").select_for_update().values_list("pk", flat=True)
+    held = DeadLetter.objects.filter(pk__in=list(ids))
+    return list(_at_rest(held).order_by("id").only("id", "task"))
 
 
 def _open(letters: Sequence[DeadLetter], by: str, edited: Edited) -> None:
@@ -196,21 +229,17 @@ def _open(letters: Sequence[DeadLetter], by: str, edited: Edited) -> None:
     )
 
 
-def _claim(per_second: int, may_replay: Gate) -> list[DeadLetterAction]:
+def _claim(per_second: int, held_back: HeldBack) -> list[DeadLetterAction]:
     """Mark as sent what this second has room for; one process at a time."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         now = timezone.now()
         sent = DeadLetterAction.objects.filter(sent_at__gt=now - timedelta(seconds=1)).count()
-        waiting = DeadLetterAction.objects.filter(outcome=ActionOutcome.WAITING).order_by("id")
-        due = waiting.select_related("letter").defer("letter__traceback", "letter__body")
-        claimed: list[DeadLetterAction] = []
-        for action in due if sent < per_second else ():
-            if may_replay(action.letter):
-                claimed.append(action)
-            if len(claimed) >= per_second - sent:
-                break
+        waiting = DeadLetterAction.objects.filter(outcome=ActionOutcome.WAITING)
+        due = waiting.exclude(held_back.condition()).order_by("id").select_related("letter")
+        room = max(per_second - sent, 0)
+        claimed = list(due.defer("letter__traceback", "letter__body")[:room])
         DeadLetterAction.objects.filter(pk__in=[action.pk for action in claimed]).update(
             outcome=ActionOutcome.SENT, sent_at=now
         )
@@ -242,6 +271,9 @@ def _end(action_ids: Sequence[int], outcome: ActionOutcome, status: LetterStatus
     """End open replays and set their letters' status."""
     with transaction.atomic():
         ended = DeadLetterAction.objects.filter(pk__in=action_ids, outcome__in=OPEN)
+        letters = list(ended.values_list("letter_id", flat=True))
+        held = DeadLetter.objects.filter(pk__in=letters).order_by("id")
+        list(held.select_for_update().values_list("pk"))
         letters = list(ended.select_for_update().values_list("letter_id", flat=True))
         ended.update(outcome=outcome, ended_at=timezone.now())
         DeadLetter.objects.filter(pk__in=letters, status=LetterStatus.REPLAYING).update(

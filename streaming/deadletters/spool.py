@@ -83,18 +83,21 @@ def append_to_file(line: bytes, home: Path, max_bytes: int) -> None:
 def take_from_file(take: Take, home: Path) -> int:
     """Hand over the letters in the file; return how many.
 
-    The file is set aside first, so that no writer waits for the database. What a drain that died
-    had set aside is taken along.
+    The file is set aside first, so that no writer waits for the database; but not before all that a
+    drain that failed had set aside is taken, or an outage would leave any number of full files.
     """
     spool = home / FILE
+    taken = _take_aside(spool, take)
     if spool.exists():
         with _locked(spool):
             spool.rename(spool.with_suffix(f".{uuid4().hex}"))
-    taken = 0
-    for aside in sorted(home.glob(f"{spool.stem}.*")):
-        if aside != spool:
-            taken += _take_all(aside, take)
+        taken += _take_aside(spool, take)
     return taken
+
+
+def _take_aside(spool: Path, take: Take) -> int:
+    aside = [path for path in sorted(spool.parent.glob(f"{spool.stem}.*")) if path != spool]
+    return sum(_take_all(path, take) for path in aside)
 
 
 def _take_all(path: Path, take: Take) -> int:

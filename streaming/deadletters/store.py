@@ -13,11 +13,16 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django.db.models.functions import Greatest, Least
 
+from betting.models import Provider
 from streaming.core.letters import Letter, digest, fingerprint
+from streaming.deadletters.actions import UNHEARD_OF, open_replays
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
+
+POLL_PROVIDER = "streaming.poll_provider"
+"""The task that polls; named here, for it stands above this module."""
 
 _LOCK = 0x4C45_5454  # an arbitrary number of our own
 
@@ -38,7 +43,9 @@ def store(letter: Letter, max_rows: int) -> Stored | None:
 
     Args:
         letter: sealed.
-        max_rows: letters that are kept at most; the least recently seen is evicted and counted.
+        max_rows: letters that are kept at most; what goes is counted. What was replayed or
+            discarded goes first, then missed deliveries beyond half of the rows, then the least
+            recently seen.
 
     Returns:
         Where it went; None when this very end of this very work is known already.
@@ -68,11 +75,16 @@ def _failed_again(letter: Letter) -> bool:
     action = DeadLetterAction.objects.filter(pk=letter.replay, action=ActionKind.REPLAY).first()
     if action is None:
         return False
-    DeadLetterAction.objects.filter(
-        pk=action.pk, outcome__in=[ActionOutcome.SENT, ActionOutcome.UNANSWERED]
-    ).update(outcome=ActionOutcome.FAILED, ended_at=letter.at)
+    # The letter first, as everywhere, so that nobody opens a replay of it meanwhile.
+    letters = DeadLetter.objects.filter(pk=action.letter_id)
+    list(letters.select_for_update().values_list("pk"))
+    DeadLetterAction.objects.filter(pk=action.pk, outcome__in=UNHEARD_OF).update(
+        outcome=ActionOutcome.FAILED, ended_at=letter.at
+    )
+    # Another replay, asked for when this one was thought lost, has its own end.
+    is_open = Exists(open_replays(OuterRef("pk")))
     return bool(
-        DeadLetter.objects.filter(pk=action.letter_id).update(
+        letters.update(
             count=F("count") + 1,
             first_seen=Least(F("first_seen"), letter.at),
             last_seen=Greatest(F("last_seen"), letter.at),
@@ -83,7 +95,9 @@ def _failed_again(letter: Letter) -> bool:
             retries=letter.retries,
             worker=letter.worker,
             sentry_event_id=letter.sentry_event_id,
-            status=LetterStatus.NEW,
+            status=Case(
+                When(is_open, then=Value(LetterStatus.REPLAYING)), default=Value(LetterStatus.NEW)
+            ),
             discard_reason="",
         )
     )
@@ -107,15 +121,25 @@ def _row(letter: Letter) -> dict[str, str | int | bool | datetime | None]:
         "task_id": letter.task_id,
         "retries": letter.retries,
         "worker": letter.worker,
-        "provider": letter.provider,
+        "provider": letter.provider or _polled_provider(letter),
         "sentry_event_id": letter.sentry_event_id,
     }
+
+
+def _polled_provider(letter: Letter) -> str:
+    """Whom a poll is of: its letter has the id among its arguments only, and waits for the key."""
+    ids = (*letter.args, letter.kwargs.get("provider_id"))
+    if letter.task != POLL_PROVIDER or not isinstance(ids[0], int):
+        return ""
+    key = Provider.objects.filter(pk=ids[0]).values_list("key", flat=True).first()
+    return key or ""
 
 
 _OCCUR = """
 INSERT INTO streaming_deadletteroccurrence ("end", kind) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
 
+# The newest letter's words stay, whichever is stored last: one may have waited in a spool.
 # What was replayed or discarded and fails again is new again. What is being replayed stays so: the
 # replay's own end decides.
 _UPSERT = """
@@ -132,24 +156,36 @@ ON CONFLICT (digest) DO UPDATE SET
     count = held.count + 1,
     first_seen = least(held.first_seen, excluded.first_seen),
     last_seen = greatest(held.last_seen, excluded.last_seen),
-    args = excluded.args,
-    kwargs = excluded.kwargs,
-    is_complete = excluded.is_complete,
-    message = excluded.message,
-    traceback = excluded.traceback,
-    task_id = excluded.task_id,
-    retries = excluded.retries,
-    worker = excluded.worker,
-    sentry_event_id = excluded.sentry_event_id,
+    (args, kwargs, is_complete, body, message, traceback, task_id, retries, worker,
+     sentry_event_id) = (
+        SELECT (newest).args, (newest).kwargs, (newest).is_complete, (newest).body,
+               (newest).message, (newest).traceback, (newest).task_id, (newest).retries,
+               (newest).worker, (newest).sentry_event_id
+        FROM (SELECT CASE WHEN excluded.last_seen >= held.last_seen THEN excluded ELSE held END)
+             AS either (newest)
+    ),
     status = CASE held.status WHEN 'replaying' THEN held.status ELSE 'new' END,
     discard_reason = ''
 RETURNING id, count
 """
 
+# What is done with goes first, what is being replayed last. Missed deliveries fill half of the room
+# at most where anything else needs it: one dead subscriber must not push out everything else.
 _EVICT = """
-WITH evicted AS (
+WITH valued AS (
+    SELECT id, kind, last_seen,
+           CASE status WHEN 'replaying' THEN 0 WHEN 'new' THEN 1 ELSE 2 END AS worth
+    FROM streaming_deadletter
+    WHERE (SELECT count(*) FROM streaming_deadletter) > %(max_rows)s
+), ranked AS (
+    SELECT id, last_seen, worth, kind = 'delivery' AND row_number() OVER (
+        PARTITION BY kind = 'delivery' ORDER BY worth, last_seen DESC, id DESC
+    ) > %(max_rows)s / 2 AS is_one_too_many
+    FROM valued
+), evicted AS (
     DELETE FROM streaming_deadletter WHERE id IN (
-        SELECT id FROM streaming_deadletter ORDER BY last_seen DESC, id DESC OFFSET %(max_rows)s
+        SELECT id FROM ranked
+        ORDER BY is_one_too_many, worth, last_seen DESC, id DESC OFFSET %(max_rows)s
     )
     RETURNING 1
 )

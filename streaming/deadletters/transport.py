@@ -10,6 +10,7 @@ import logging
 import time
 from typing import Any
 
+import msgspec
 from kombu.transport import redis
 from kombu.transport.virtual import base
 
@@ -36,6 +37,26 @@ class EnvelopeError(Exception):
         self.content = content
 
 
+class _DeliveryInfo(msgspec.Struct):
+    """Where a message goes back to; kombu reads both when it takes the message in."""
+
+    exchange: str
+    routing_key: str
+
+
+class _Properties(msgspec.Struct):
+    delivery_tag: str
+    delivery_info: _DeliveryInfo
+
+
+class _Envelope(msgspec.Struct, rename="kebab"):
+    """What kombu needs of an envelope in order to take the message in, and to put it back."""
+
+    properties: _Properties
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+
 class Message(base.Message):
     """A message, or an `EnvelopeError` instead of whatever the wrong shape would raise."""
 
@@ -47,6 +68,7 @@ class Message(base.Message):
                 f"a message of {size:,} bytes is above the {limit:,} allowed", payload
             )
         try:
+            msgspec.convert(payload, _Envelope)
             super().__init__(payload, channel=channel, **kwargs)
         except Exception as error:
             raise EnvelopeError(f"not an envelope: {error!r}", payload) from error

@@ -32,14 +32,15 @@ def value_workers(config: Config) -> list[Program]:
 def pollers(config: Config, simulator_key: str) -> list[Program]:
     """What asks the providers and tells the subscribers, and the beat that says when."""
     return [
-        _io_worker(config, "poll,deliver", **{SIMULATOR_KEY_ENV: simulator_key}),
+        _io_worker(config, "worker-io", "poll", **{SIMULATOR_KEY_ENV: simulator_key}),
+        *deliverers(config),
         _program("beat", *_CELERY, "beat", "--loglevel", config.log.level),
     ]
 
 
 def deliverers(config: Config) -> list[Program]:
-    """What takes events to their subscribers where nothing is polled."""
-    return [_io_worker(config, "deliver")]
+    """What takes events to their subscribers: apart, so that a slow one delays no poll."""
+    return [_io_worker(config, "worker-deliver", "deliver")]
 
 
 def simulator(web: WebConfig, simulator_key: str, *options: str) -> Program:
@@ -86,9 +87,9 @@ def node_name(name: str, home: Path) -> str:
     return f"{name}.{digest}@{socket.gethostname()}"
 
 
-def _io_worker(config: Config, queues: str, **environ: str) -> Program:
+def _io_worker(config: Config, name: str, queues: str, **environ: str) -> Program:
     threads = ("--pool", "threads", "--concurrency", str(config.celery.io_threads))
-    return _worker(config, "worker-io", queues, *threads, **environ)
+    return _worker(config, name, queues, *threads, **environ)
 
 
 def _worker(config: Config, name: str, queues: str, *options: str, **environ: str) -> Program:

@@ -83,6 +83,18 @@ def test_a_large_batch_is_split_into_messages_of_bounded_size(
     ]
 
 
+def test_no_more_deliveries_wait_than_may_and_those_beyond_are_counted(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(monkeypatch, message_events=1, max_waiting=3)
+    make_webhook()
+    for _ in range(2):
+        bus.publish(line_major(version=number) for number in range(5))
+    assert [events[0]["version"] for _, _, events in sent(redis)] == [0, 1, 2]
+    assert bus.dropped_deliveries() == 7
+    assert "now=5 altogether=7" in caplog.text
+
+
 def test_a_handler_is_a_subscriber_like_any_other(redis: Redis) -> None:
     @subscriber("line.major", sports=["basketball_nba"])
     def tell(events: Sequence[Event]) -> None:

@@ -278,6 +278,45 @@ def test_a_handler_that_hangs_is_left_behind_at_the_deadline(clock: Clock) -> No
     assert DeliveryRun.objects.get().failure_code == "timeout"
 
 
+def test_a_handler_that_hangs_is_not_called_again_until_it_has_ended(clock: Clock) -> None:
+    calls: list[threading.Thread] = []
+    released = threading.Event()
+
+    def hang(_events: Sequence[Event]) -> None:
+        calls.append(threading.current_thread())
+        released.wait(30)
+
+    subscriber(name="stuck")(hang)
+    brief = config(total_timeout_seconds=0.2)
+    try:
+        for _ in range(2):
+            assert deliver(a_delivery("handler:stuck"), brief, clock) is Fate.FAILED
+        assert len(calls) == 1
+    finally:
+        released.set()
+    calls[0].join()
+    assert deliver(a_delivery("handler:stuck"), config(), clock) is Fate.DELIVERED
+    assert len(calls) == 2
+
+
+def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_events: Sequence[Event]) -> None:
+        raise ValueError("GET https://desk.example/?token=swordfish refused")
+
+    subscriber(name="leaky")(fail)
+    assert deliver(a_delivery("handler:leaky"), config(), clock) is Fate.FAILED
+    told = [
+        DeliveryRun.objects.get().failure_message,
+        SubscriberRecord.objects.get().last_error,
+        DeadLetter.objects.get().message,
+        caplog.text,
+    ]
+    assert all("desk.example" in text for text in told)
+    assert not any("swordfish" in text for text in told)
+
+
 def test_what_a_handler_of_another_release_misses_is_put_aside_for_it(clock: Clock) -> None:
     assert deliver(a_delivery("handler:newer"), config(), clock) is Fate.HELD
     heard: list[Event] = []

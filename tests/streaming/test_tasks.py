@@ -19,8 +19,10 @@ from betting.config import Config, get_config
 from betting.models import LineChange, Market
 from streaming import buffer, tasks
 from streaming.deadletters import replays
+from streaming.deadletters.messages import REPLAY_HEADER
 from streaming.ingest import MarketChange
 from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterAction, PollRun
+from streaming.poll import PollUnansweredError
 from streaming.simulator.running import RunningSimulator
 from tests.broker import QUEUES, Message, all_messages, messages
 from tests.polling import polled_provider
@@ -321,6 +323,31 @@ def test_a_poll_sends_on_every_market_that_it_changed(
     drained = [buffer.drain(shard, POLICY) for shard in range(SHARDS)]
     assert {market for batch in drained for market in batch.market_ids} == markets
     assert sum(batch.changes for batch in drained) == LineChange.objects.count()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+def test_a_replayed_poll_that_brings_no_answer_is_no_success() -> None:
+    provider = make_provider(enabled=False)
+    tasks.poll_provider(provider.pk)
+    tasks.poll_provider.push_request(**{REPLAY_HEADER: 4711})  # as the worker reads it
+    try:
+        with pytest.raises(PollUnansweredError):
+            tasks.poll_provider.run(provider.pk)
+    finally:
+        tasks.poll_provider.pop_request()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+def test_a_replayed_poll_that_the_provider_answers_is_one(simulator: RunningSimulator) -> None:
+    provider = polled_provider(simulator)
+    tasks.poll_provider.push_request(**{REPLAY_HEADER: 4711})
+    try:
+        tasks.poll_provider.run(provider.pk)
+    finally:
+        tasks.poll_provider.pop_request()
+    assert PollRun.objects.get().outcome == "ok"
 
 
 @pytest.mark.django_db

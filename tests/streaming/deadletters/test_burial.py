@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from betting.config import Config, get_config
 from betting.models import Provider
+from streaming.buffer import lease
 from streaming.core.letters import Kind, Letter
 from streaming.deadletters import burial, bury, spool, store_spooled
 from streaming.models import DeadLetter
@@ -151,6 +152,36 @@ def test_a_drain_that_dies_between_its_steps_stores_each_letter_once(
     assert store_spooled(config) == 3
     assert rows() == [1, 2, 3, 4]
     assert set(DeadLetter.objects.values_list("count", flat=True)) == {1}
+
+
+def test_a_drain_that_fails_again_and_again_sets_no_second_file_aside(
+    config: Config, away: Away
+) -> None:
+    def fail(_line: bytes) -> None:
+        raise OperationalError("away")
+
+    away.postgres()
+    away.redis()
+    for number in range(3):
+        bury(letter(number))
+        with pytest.raises(OperationalError):
+            spool.take_from_file(fail, config.home)
+    away.nothing()
+    assert len(list(config.home.glob("dead-letters.*"))) == 2  # one aside, and the one that grows
+    assert store_spooled(config) == 3
+    assert rows() == [0, 1, 2]
+
+
+def test_one_drains_at_a_time_and_the_next_takes_what_it_left(config: Config, away: Away) -> None:
+    away.postgres()
+    bury(letter(1))
+    away.nothing()
+    other = lease("store-spooled-letters", 60.0)
+    assert other.acquire()
+    assert store_spooled(config) == 0
+    other.release()
+    assert store_spooled(config) == 1
+    assert store_spooled(config) == 0
 
 
 def test_many_drains_at_once_store_each_letter_once(config: Config, away: Away) -> None:

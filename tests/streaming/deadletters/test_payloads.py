@@ -9,7 +9,8 @@ import pytest
 from betting.models import Provider, Quote
 from streaming.core.failures import DataFailure
 from streaming.core.letters import Kind
-from streaming.deadletters.payloads import POLL_PROVIDER, REPLAY_PAYLOAD
+from streaming.deadletters.payloads import REPLAY_PAYLOAD
+from streaming.deadletters.store import POLL_PROVIDER
 from streaming.models import DeadLetter, PollRun
 from streaming.providers.the_odds_api import TheOddsApi
 from streaming.simulator.running import RunningSimulator

@@ -19,7 +19,7 @@ from betting.config import DeadLettersConfig
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.deadletters import replays
 from streaming.deadletters.messages import REPLAY_HEADER
-from streaming.deadletters.replays import Edited
+from streaming.deadletters.replays import Edited, HeldBack
 from streaming.deadletters.store import store
 from streaming.models import ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
@@ -121,10 +121,85 @@ def test_a_letter_that_is_held_back_waits_and_holds_up_no_other(sent: Sent) -> N
     bury(1, provider="closed")
     bury(2)
     replays.request_replays(DeadLetter.objects.all(), "ana")
-    assert replays.send_due_replays(CONFIG, lambda letter: letter.provider != "closed") == 1
+    assert replays.send_due_replays(CONFIG, HeldBack(providers={"closed"})) == 1
     assert [message["args"][0] for message in sent] == [[2]]
     assert outcomes() == [ActionOutcome.WAITING, ActionOutcome.SENT]
     assert replays.send_due_replays(CONFIG) == 1
+
+
+def test_deliveries_wait_for_their_subscriber_and_for_no_other(sent: Sent) -> None:
+    for number, subscriber in enumerate(("webhook:ill", "webhook:well")):
+        bury(number, kind=Kind.DELIVERY, args=[subscriber, "id", []])
+    bury(2, args=["webhook:ill"])  # no delivery, whatever its arguments
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    assert replays.send_due_replays(CONFIG, HeldBack(subscribers={"webhook:ill"})) == 2
+    assert [message["args"][0] for message in sent] == ["webhook:well", "webhook:ill"]
+    assert outcomes() == [ActionOutcome.WAITING, ActionOutcome.SENT, ActionOutcome.SENT]
+
+
+def given_up_and_asked_again() -> tuple[DeadLetterAction, DeadLetterAction]:
+    """A replay that was thought lost, and the one that a person asked for after it."""
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replays.send_due_replays(CONFIG)
+    DeadLetterAction.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
+    replays.give_up_on_lost(60.0)
+    assert replays.request_replays(DeadLetter.objects.all(), "bob") == 1
+    first, second = DeadLetterAction.objects.order_by("id")
+    return first, second
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_late_failure_leaves_the_letter_to_the_replay_that_was_asked_for_meanwhile() -> None:
+    letter = bury()
+    first, second = given_up_and_asked_again()
+    bury(1, replay=first.pk)
+    letter.refresh_from_db()
+    assert (letter.status, letter.count) == (LetterStatus.REPLAYING, 2)
+    assert outcomes() == [ActionOutcome.FAILED, ActionOutcome.WAITING]
+    assert replays.request_replays(DeadLetter.objects.all(), "eve") == 0
+    replays.send_due_replays(CONFIG)
+    bury(2, replay=second.pk)
+    letter.refresh_from_db()
+    assert (letter.status, letter.count) == (LetterStatus.NEW, 3)
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_late_success_leaves_the_letter_to_the_replay_that_was_asked_for_meanwhile() -> None:
+    letter = bury()
+    first, second = given_up_and_asked_again()
+    replays.succeeded(first.pk)
+    letter.refresh_from_db()
+    assert letter.status == LetterStatus.REPLAYING
+    replays.succeeded(second.pk)
+    letter.refresh_from_db()
+    assert letter.status == LetterStatus.REPLAYED
+
+
+@pytest.mark.usefixtures("sent")
+def test_the_open_entry_decides_whether_a_letter_is_being_replayed_not_its_status() -> None:
+    letter = bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    DeadLetter.objects.update(status=LetterStatus.NEW)
+    assert replays.request_replays(DeadLetter.objects.all(), "bob") == 0
+    assert not replays.request_replay(letter.pk, "bob", Edited(args=[[8], "batch"]))
+    assert replays.discard(DeadLetter.objects.all(), "bob", "a known bug") == 0
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_replay_that_went_out_unnoticed_and_failed_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    letter = bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+
+    def time_out(*_: Any, **__: Any) -> None:
+        raise OperationalError("no answer, though the message is out")
+
+    monkeypatch.setattr(current_app, "send_task", time_out)
+    assert replays.send_due_replays(CONFIG) == 0
+    bury(1, replay=DeadLetterAction.objects.get().pk)
+    letter.refresh_from_db()
+    assert (letter.status, outcomes()) == (LetterStatus.NEW, [ActionOutcome.FAILED])
 
 
 def test_replays_wait_while_the_broker_is_away(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:

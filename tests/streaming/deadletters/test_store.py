@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from streaming.core.letters import Kind, Letter, sealed
-from streaming.deadletters.store import store
+from streaming.deadletters.store import POLL_PROVIDER, store
 from streaming.models import (
     ActionKind,
     ActionOutcome,
@@ -23,6 +23,7 @@ from streaming.models import (
     LetterKind,
     LetterStatus,
 )
+from tests.rows import make_provider
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROWS = 1_000
@@ -98,6 +99,49 @@ def test_the_least_recently_seen_goes_first_and_is_counted() -> None:
     store(letter(0), 2)  # one that had waited elsewhere, older than all that are kept
     assert list(DeadLetter.objects.values_list("args", flat=True)) == [[3], [2]]
     assert DeadLetterEviction.objects.get().letters == 2
+
+
+@pytest.mark.django_db
+def test_a_letter_of_a_poll_waits_for_its_provider() -> None:
+    provider = make_provider()
+    for arguments in ({"args": [provider.pk]}, {"args": [], "kwargs": {"provider_id": 4711}}):
+        store(letter(task=POLL_PROVIDER, **arguments), ROWS)
+    keys = DeadLetter.objects.order_by("id").values_list("provider", flat=True)
+    assert list(keys) == [provider.key, ""]
+
+
+@pytest.mark.django_db
+def test_one_dead_subscriber_pushes_out_nothing_else() -> None:
+    for number in range(4):
+        store(letter(number), 8)
+    for number in range(10, 30):
+        store(letter(number, kind=Kind.DELIVERY), 8)
+    kept = sorted(args[0] for args in DeadLetter.objects.values_list("args", flat=True))
+    assert kept == [0, 1, 2, 3, 26, 27, 28, 29]
+    for number in (4, 5):  # older than every delivery
+        store(letter(number), 8)
+    kept = sorted(args[0] for args in DeadLetter.objects.values_list("args", flat=True))
+    assert kept == [2, 3, 4, 5, 26, 27, 28, 29]
+
+
+@pytest.mark.django_db
+def test_what_is_done_with_goes_first_and_what_is_being_replayed_last() -> None:
+    for number, status in enumerate(("replaying", "new", "replayed", "new")):
+        store(letter(number), 4)
+        DeadLetter.objects.filter(args=[number]).update(status=status)
+    for number in (4, 5):
+        store(letter(number), 4)
+    kept = sorted(args[0] for args in DeadLetter.objects.values_list("args", flat=True))
+    assert kept == [0, 3, 4, 5]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)], ids=str)
+def test_a_row_tells_of_the_newest_letter_whichever_is_stored_last(order: tuple[int, int]) -> None:
+    for number in order:
+        store(letter(number, subject="a feed", body=f"body {number}", task_id=f"t{number}"), ROWS)
+    row = DeadLetter.objects.get()
+    assert (row.args, row.body, row.task_id, row.count) == ([2], "body 2", "t2", 2)
 
 
 @pytest.mark.django_db(transaction=True)

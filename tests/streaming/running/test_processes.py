@@ -35,7 +35,8 @@ def test_every_queue_has_its_worker() -> None:
     workers = [program for program in everything() if "worker" in program.command]
     queues = {program.name: option(program, "--queues") for program in workers}
     assert queues == {
-        "worker-io": "poll,deliver",
+        "worker-io": "poll",
+        "worker-deliver": "deliver",
         "worker-value": "coalesce,valuation",
         "worker-major": "major",
     }
