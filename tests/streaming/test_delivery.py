@@ -28,7 +28,7 @@ from streaming.models import (
     SubscriberRecord,
     WebhookSubscriber,
 )
-from streaming.standing import admit
+from streaming.standing import admit, suppressed_subscribers
 from tests.events import line_major
 from tests.receiver import Receiver
 from tests.rows import NOON, make_webhook
@@ -198,6 +198,22 @@ def test_a_replay_while_the_subscriber_is_still_suppressed_waits_on(
     assert set(replay_all(clock)) == {Fate.HELD}
     assert DeadLetter.objects.count() == letters == 4
     assert len(receiver.posts) == 3
+
+
+def test_replays_are_held_back_while_a_subscriber_is_suppressed_or_probed(
+    receiver: Receiver, clock: Clock
+) -> None:
+    receiver.status = 500
+    webhook = make_webhook(url=receiver.url)
+    at(webhook, clock)
+    assert suppressed_subscribers(clock.now) == frozenset()
+    for _ in range(2):
+        at(webhook, clock)
+    assert suppressed_subscribers(clock.now) == {webhook.key}
+    clock.advance(60)
+    assert suppressed_subscribers(clock.now) == frozenset()
+    admit(webhook.key, clock.now, 10.0)
+    assert suppressed_subscribers(clock.now) == {webhook.key}
 
 
 def test_of_many_workers_one_probes(receiver: Receiver, clock: Clock) -> None:
