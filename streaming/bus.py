@@ -135,7 +135,10 @@ def _send(messages: Sequence[Message]) -> None:
 
 
 def _room() -> int:
-    """How many more deliveries may wait. With Redis away it is the sending that says so."""
+    """How many more deliveries may wait; two that publish at once may both be told of the same.
+
+    With Redis away it is the sending that says so.
+    """
     most = get_config().bus.max_waiting
     try:
         return max(most - redis_client().llen(_QUEUE), 0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
-from betting.config import CHECKOUT
+from betting.config import CHECKOUT, LogConfig
 from betting.log_schema import Facts, Line, validated
+from betting.logs.rendering import formatter
 
 NO_LINE = re.compile(r"|worker: \w+ shutdown \(MainProcess\)|The Odds API v4, simulated, on .*")
 """What Celery writes from within a signal's handler, and a command's answer to who started it."""
@@ -23,6 +24,12 @@ def lines_of(records: Sequence[LogRecord], category: str = "") -> list[dict[str,
         for record in records
         if isinstance(record.msg, dict) and record.msg["category"].startswith(category)
     ]
+
+
+def rendered(records: Iterable[LogRecord]) -> list[str]:
+    """Records as they are written: one JSON object each."""
+    lines = formatter(LogConfig(format="json"), is_terminal=False)
+    return [lines.format(record) for record in records]
 
 
 def documented_facts() -> dict[str, set[str]]:

@@ -169,8 +169,8 @@ ON CONFLICT (digest) DO UPDATE SET
 RETURNING id, count
 """
 
-# What is done with goes first, what is being replayed last. Missed deliveries fill half of the room
-# at most where anything else needs it: one dead subscriber must not push out everything else.
+# What is done with goes first, what is being replayed last. In between, missed deliveries fill half
+# of the room at most where anything else needs it: one dead subscriber pushes out nothing else.
 _EVICT = """
 WITH valued AS (
     SELECT id, kind, last_seen,
@@ -185,7 +185,7 @@ WITH valued AS (
 ), evicted AS (
     DELETE FROM streaming_deadletter WHERE id IN (
         SELECT id FROM ranked
-        ORDER BY is_one_too_many, worth, last_seen DESC, id DESC OFFSET %(max_rows)s
+        ORDER BY worth = 2, is_one_too_many, worth, last_seen DESC, id DESC OFFSET %(max_rows)s
     )
     RETURNING 1
 )

@@ -26,10 +26,10 @@ from streaming.models import (
     SubscriberRecord,
     WebhookSubscriber,
 )
-from streaming.standing import admit
+from streaming.standing import admit, suppressed_subscribers
 from tests.clock import Clock
 from tests.events import line_major
-from tests.logs import lines_of
+from tests.logs import lines_of, rendered
 from tests.receiver import Receiver
 from tests.rows import NOON, make_webhook
 
@@ -187,6 +187,22 @@ def test_a_replay_while_the_subscriber_is_still_suppressed_waits_on(
     assert len(receiver.posts) == 3
 
 
+def test_replays_are_held_back_while_a_subscriber_is_suppressed_or_probed(
+    receiver: Receiver, clock: Clock
+) -> None:
+    receiver.status = 500
+    webhook = make_webhook(url=receiver.url)
+    at(webhook, clock)
+    assert suppressed_subscribers(clock.now) == frozenset()
+    for _ in range(2):
+        at(webhook, clock)
+    assert suppressed_subscribers(clock.now) == {webhook.key}
+    clock.advance(60)
+    assert suppressed_subscribers(clock.now) == frozenset()
+    admit(webhook.key, clock.now, 10.0)
+    assert suppressed_subscribers(clock.now) == {webhook.key}
+
+
 def test_of_many_workers_one_probes(receiver: Receiver, clock: Clock) -> None:
     receiver.status = 500
     webhook = make_webhook(url=receiver.url)
@@ -311,7 +327,7 @@ def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
         DeliveryRun.objects.get().failure_message,
         SubscriberRecord.objects.get().last_error,
         DeadLetter.objects.get().message,
-        caplog.text,
+        "\n".join(rendered(caplog.records)),
     ]
     assert all("desk.example" in text for text in told)
     assert not any("swordfish" in text for text in told)

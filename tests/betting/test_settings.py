@@ -1,0 +1,21 @@
+"""The settings, as the drivers understand them."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+
+
+@pytest.mark.django_db
+def test_the_driver_takes_every_deadline_of_a_connection() -> None:
+    connection.ensure_connection()
+    assert isinstance(connection.connection, psycopg.Connection)
+    taken = connection.connection.info.get_parameters()
+    given = settings.DATABASES["default"]["OPTIONS"]
+    deadlines = {name for name in given if "timeout" in name or name.startswith("keepalives")}
+    assert deadlines >= {"connect_timeout", "tcp_user_timeout", "keepalives_idle"}
+    assert {name: taken[name] for name in deadlines} == {
+        name: str(given[name]) for name in deadlines
+    }
