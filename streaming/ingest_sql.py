@@ -1,0 +1,228 @@
+"""The statements of an ingest: hearing a feed, and applying what its answer says."""
+
+from __future__ import annotations
+
+# A complete answer admits its feed to the provider's generation. An incremental one only adds to
+# what a complete one has said in this generation.
+HEAR = """
+WITH provider AS MATERIALIZED (
+    SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds,
+           GREATEST(stale_after_seconds, 1.5 * paced_interval_seconds) AS continuous_seconds,
+           -- A worker whose clock runs ahead must not make everybody else's answers old.
+           CASE clock WHEN 'wall' THEN LEAST(%(received_at)s, clock_timestamp())
+                      ELSE %(received_at)s END AS received_at
+    FROM betting_provider WHERE id = %(provider)s
+),
+before AS MATERIALIZED (
+    SELECT id, observed_at, generation FROM betting_feed
+    WHERE provider_id = %(provider)s AND key = %(key)s
+),
+heard AS (
+    INSERT INTO betting_feed AS feed (provider_id, key, observed_at, generation)
+    SELECT id, %(key)s, received_at, CASE WHEN %(is_complete)s THEN generation ELSE 0 END
+    FROM provider WHERE generation = COALESCE(%(generation)s::bigint, generation)
+    ON CONFLICT (provider_id, key) DO UPDATE
+    SET observed_at = excluded.observed_at,
+        generation = GREATEST(feed.generation, excluded.generation)
+    WHERE feed.observed_at <= excluded.observed_at
+      AND (%(is_complete)s OR feed.generation = (SELECT generation FROM provider))
+    RETURNING id, generation
+)
+SELECT COALESCE(heard.id, before.id, 0),
+       heard.generation IS NOT DISTINCT FROM provider.generation,
+       COALESCE(before.generation, 0) < provider.generation,
+       provider.is_live, (SELECT value FROM betting_names_epoch), provider.received_at,
+       before.observed_at, provider.stale_after_seconds, provider.continuous_seconds
+FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
+"""
+
+APPLY = """
+WITH incoming AS MATERIALIZED (
+    SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
+           NULLIF(price, 'NaN') AS price,  -- none: no longer offered
+           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at, is_confirmed
+    FROM unnest(
+        %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
+        %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[],
+        %(confirmed)s::boolean[]
+    ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds, is_confirmed)
+    WHERE market_id NOT IN (
+        SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
+        WHERE e.id = ANY (%(bound_events)s::bigint[]) AND e.status = 'ended'
+    )
+),
+
+-- The events that the provider owns: a listed one takes its names, start and state from the
+-- answer; a started one that a complete list leaves out has ended.
+listed AS (
+    UPDATE betting_event e
+    SET sport_id = %(sport)s, home = v.home, away = v.away, commence_time = v.commence_time,
+        status = v.status
+    FROM (
+        SELECT *, CASE WHEN commence_time <= %(received_at)s THEN 'live' ELSE 'scheduled' END
+            AS status
+        FROM unnest(
+            %(owned_events)s::bigint[], %(homes)s::text[], %(aways)s::text[],
+            %(commence_times)s::timestamptz[]
+        ) AS u (id, home, away, commence_time)
+    ) AS v
+    WHERE e.id = v.id AND (%(is_list)s OR e.status <> 'ended')
+      AND (e.sport_id, e.home, e.away, e.commence_time, e.status)
+        IS DISTINCT FROM (%(sport)s, v.home, v.away, v.commence_time, v.status)
+),
+ended AS (
+    UPDATE betting_event e SET status = 'ended'
+    WHERE %(is_list)s AND %(is_complete)s
+      AND e.sport_id = %(sport)s AND e.status <> 'ended' AND e.commence_time <= %(received_at)s
+      AND e.id <> ALL (%(events)s::bigint[])
+      AND %(provider)s = (
+          SELECT a.provider_id FROM betting_eventalias a WHERE a.event_id = e.id
+          ORDER BY a.id LIMIT 1
+      )
+    RETURNING e.id
+),
+
+-- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
+-- that is suspended or quarantined belongs to whichever feed offers it again. An active one is left
+-- to its provider: two that relay one bookmaker and disagree would take it from each other at every
+-- poll. What is said of a bookmaker that the answer does not confirm changes nothing.
+fresh AS MATERIALIZED (
+    SELECT COALESCE(q.id, nextval(pg_get_serial_sequence('betting_quote', 'id'))) AS quote_id,
+           i.*, q.price AS old_price, q.status AS old_status
+    FROM incoming i
+    LEFT JOIN betting_quote q
+      ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
+    WHERE i.price IS NOT NULL AND i.is_confirmed AND (
+        q.id IS NULL
+        OR q.changed_at <= %(received_at)s AND (
+            q.status <> 'active'
+            OR q.price <> i.price AND q.feed_id IN (
+                SELECT id FROM betting_feed WHERE provider_id = %(provider)s
+            )
+        )
+    )
+),
+-- What it no longer offers: this feed's quotes that it takes back, those that it leaves out though
+-- it is complete, and everything that anyone quotes on an event that has ended.
+silent AS MATERIALIZED (
+    SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
+           m.event_id IN (SELECT id FROM ended) AS has_ended
+    FROM betting_quote q JOIN betting_market m ON m.id = q.market_id
+    WHERE q.feed_id = %(feed)s AND q.status <> 'suspended' AND %(is_complete)s
+      AND NOT EXISTS (
+          SELECT FROM incoming i
+          WHERE i.outcome_id = q.outcome_id AND i.bookmaker_id = q.bookmaker_id
+            AND i.side = q.side
+      )
+    UNION ALL
+    SELECT q.id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price, false
+    FROM incoming i
+    JOIN betting_quote q
+      ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
+    WHERE i.price IS NULL AND NOT %(is_complete)s AND q.feed_id = %(feed)s
+      AND q.status <> 'suspended' AND q.changed_at <= %(received_at)s
+    UNION ALL
+    SELECT q.id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price, true
+    FROM ended
+    JOIN betting_market m ON m.event_id = ended.id
+    JOIN betting_quote q ON q.market_id = m.id AND q.status <> 'suspended'
+    WHERE q.feed_id <> %(feed)s
+),
+
+opened AS (
+    INSERT INTO betting_quote
+        (id, outcome_id, market_id, bookmaker_id, side, feed_id, price, status, source_at,
+         changed_at)
+    SELECT quote_id, outcome_id, market_id, bookmaker_id, side, %(feed)s, price, 'active',
+           source_at, %(received_at)s
+    FROM fresh WHERE old_status IS NULL
+),
+rewritten AS (
+    UPDATE betting_quote q
+    SET feed_id = %(feed)s, price = f.price, status = 'active', source_at = f.source_at,
+        changed_at = %(received_at)s
+    FROM fresh f WHERE q.id = f.quote_id AND f.old_status IS NOT NULL
+),
+suspended AS (
+    UPDATE betting_quote q
+    SET status = 'suspended', changed_at = GREATEST(q.changed_at, %(received_at)s)
+    FROM silent s WHERE q.id = s.quote_id
+),
+
+-- The history. A name that loses exactly one point and gains exactly one has moved: one change.
+step AS (
+    SELECT quote_id, outcome_id, market_id, bookmaker_id, side, old_price, price AS new_price,
+           source_at,
+           CASE WHEN old_status IS NULL THEN 'opened' WHEN old_status <> 'active' THEN 'resumed'
+                ELSE 'price' END AS kind,
+           -- What comes back from quarantine has been there all the time: no point was gained.
+           old_status IS NULL OR old_status = 'suspended' AS is_gain
+    FROM fresh
+    UNION ALL
+    SELECT quote_id, outcome_id, market_id, bookmaker_id, side, price, NULL, NULL,
+           CASE WHEN has_ended THEN 'ended' ELSE 'suspended' END, false
+    FROM silent
+),
+paired AS (
+    SELECT step.*, o.point,
+           count(*) FILTER (WHERE is_gain) OVER same_name = 1
+               AND count(*) FILTER (WHERE kind = 'suspended') OVER same_name = 1 AS has_moved,
+           max(old_price) FILTER (WHERE kind = 'suspended') OVER same_name AS left_price,
+           max(o.point) FILTER (WHERE kind = 'suspended') OVER same_name AS left_point
+    FROM step JOIN betting_outcome o ON o.id = step.outcome_id
+    WINDOW same_name AS (PARTITION BY step.market_id, bookmaker_id, side, o.name)
+),
+change AS (
+    SELECT quote_id, market_id, 'point' AS kind, left_price AS old_price, new_price,
+           left_point AS old_point, point AS new_point, source_at
+    FROM paired WHERE has_moved AND is_gain
+    UNION ALL
+    SELECT quote_id, market_id, kind, old_price, new_price, NULL, NULL, source_at
+    FROM paired
+    WHERE NOT has_moved OR kind IN ('price', 'ended') OR kind = 'resumed' AND NOT is_gain
+),
+classified AS MATERIALIZED (
+    SELECT quote_id, market_id, kind, old_price, new_price, old_point, new_point, source_at,
+           abs(new_price - old_price) / old_price AS movement,
+           CASE WHEN kind IN ('suspended', 'resumed')
+                  OR abs(new_point - old_point) >= %(major_point_move)s
+                  OR abs(new_price - old_price) / old_price > %(major_price_move)s
+                  OR abs(1 / new_price - 1 / old_price) >= %(major_probability_move)s
+                THEN 'major' ELSE 'minor' END AS classification
+    FROM change
+),
+history AS (
+    INSERT INTO betting_linechange
+        (quote_id, market_id, kind, old_price, new_price, old_point, new_point, movement,
+         classification, source_at, received_at)
+    SELECT quote_id, market_id, kind,
+           old_price, new_price, old_point, new_point, movement, classification, source_at,
+           %(received_at)s
+    FROM classified
+),
+
+-- The markets.
+touched AS MATERIALIZED (
+    SELECT market_id,
+           bool_or(classification = 'major') AS is_major,
+           max(movement) FILTER (WHERE classification = 'major') AS movement,
+           count(*) FILTER (WHERE kind = 'opened') AS opened,
+           count(*) FILTER (WHERE kind = 'price') AS price,
+           count(*) FILTER (WHERE kind = 'point') AS point,
+           count(*) FILTER (WHERE kind = 'suspended') AS suspended,
+           count(*) FILTER (WHERE kind = 'resumed') AS resumed,
+           count(*) FILTER (WHERE kind = 'ended') AS ended
+    FROM classified GROUP BY market_id
+),
+-- In id order, as every writer of markets locks them.
+locked AS MATERIALIZED (
+    SELECT t.* FROM betting_market m JOIN touched t ON t.market_id = m.id
+    ORDER BY m.id FOR NO KEY UPDATE OF m
+)
+UPDATE betting_market m
+SET version = m.version + 1, changed_at = %(received_at)s,
+    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
+FROM locked t WHERE m.id = t.market_id
+RETURNING m.id, m.version, t.is_major, t.movement,
+          t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
+"""
