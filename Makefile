@@ -20,7 +20,8 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 	@$(PY) manage.py run
 
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@# In the order of the files: by their number of tests, the longest would all come last.
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## lint, format, types, import contracts, migrations
 	@$(PY) -m ruff check .

@@ -40,7 +40,7 @@ def test_a_trial_measures_every_process_and_leaves_its_row(
     assert 0 < baseline.recomputes.markets_asked < changes
     assert trial.fair_prices
     assert (baseline.failures.dead_letters, baseline.overdue_markets) == (0, 0)
-    programs = {"PostgreSQL", "Redis", "run", "worker-value", "worker-major", "worker-io"}
+    programs = {"PostgreSQL", "Redis", "run", "worker-value", "worker-major", "worker-deliver"}
     assert baseline.processes.keys() == programs
     assert all(used.memory_bytes_max > 1_000_000 for used in baseline.processes.values())
 
