@@ -8,16 +8,14 @@ https://github.com/betfair/stream-api-sample-code/blob/master/ESASwaggerSchema.j
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
+from streaming.providers.fields import Moment, Name, check_year, decoded
 
 ADAPTER = "betfair_stream"
-
-FIRST_YEAR, LAST_YEAR = 2000, 2100  # a stamp outside is a fault, and may not fit a calendar
 
 # Lengths leave room for what a snapshot makes of them; prices and sizes are finite.
 MarketId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}\.[0-9]{1,20}\Z")]
@@ -25,8 +23,6 @@ EventId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z")]
 EventTypeId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")]
 MarketType = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]{1,64}\Z")]
 SelectionId = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=946_684_800_000, lt=4_133_980_800_000)]
 Number = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
@@ -134,29 +130,11 @@ def parse(body: bytes) -> list[Message]:
     """
     if b"\\u0000" in body:
         raise DataFailure("bad_text", "The message holds a NUL character.", "body")
-    messages = _decoded(body)
+    messages = decoded(_MESSAGES.decode_lines, body)
     if not messages:
         raise DataFailure("undecodable", "The body holds no message.", "$")
     for number, message in enumerate(messages):
         for change in message.changes:
-            _check_year(change, f"$[{number}].mc")
+            if definition := change.market_definition:
+                check_year(definition.market_time, f"$[{number}].mc.marketDefinition")
     return messages
-
-
-def _decoded(body: bytes) -> list[Message]:
-    try:
-        return _MESSAGES.decode_lines(body)
-    except msgspec.ValidationError as error:
-        code, message = "wrong_schema", str(error)
-    except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep
-        code, message = "undecodable", str(error)
-    # msgspec's own words end in the place: "Expected `str`, got `int` - at `$[0].op`"
-    words, _, place = message.partition(" - at ")
-    raise DataFailure(code, f"{one_line(words)}.", one_line(place.strip("`")) or "$")
-
-
-def _check_year(change: MarketChange, where: str) -> None:
-    definition = change.market_definition
-    if definition and not FIRST_YEAR <= definition.market_time.year <= LAST_YEAR:
-        year = definition.market_time.year
-        raise DataFailure("bad_time", f"The year is {year}.", f"{where}.marketDefinition")

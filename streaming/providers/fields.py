@@ -5,6 +5,7 @@ Lengths are those of the columns that take a snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
 
@@ -33,8 +34,17 @@ def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """
     if b"\\u0000" in body:
         raise DataFailure("bad_text", "The answer holds a NUL character.", "body")
+    return decoded(decoder.decode, body)
+
+
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
+    """What one of msgspec's decoders makes of the body.
+
+    Raises:
+        DataFailure: the body is not JSON, or not of the decoder's shape.
+    """
     try:
-        return decoder.decode(body)
+        return decode(body)
     except msgspec.ValidationError as error:
         code, message = "wrong_schema", str(error)
     except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep
