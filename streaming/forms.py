@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from betting.models import Clock, Provider
+from streaming.core.addresses import web_address
 from streaming.core.failures import PermanentFailure, ProviderFailure
 from streaming.models import Circuit
 from streaming.providers.base import ProviderSettings
@@ -106,13 +106,8 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             )
 
     def _check_url(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            is_address = bool(parts.scheme in {"http", "https"} and parts.hostname)
-            is_address &= parts.port != 0
-        except ValueError:  # an unclosed bracket, or a port that is none
-            is_address = False
-        if not is_address:
+        parts = web_address(url)
+        if parts is None:
             self.add_error("base_url", "Give an http:// or https:// address.")
         elif parts.username or parts.password or parts.query or parts.fragment:
             self.add_error(

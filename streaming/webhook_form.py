@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,7 +10,7 @@ from django.core.exceptions import ValidationError
 from betting.config import get_config
 from betting.environment import did_you_mean
 from betting.models import Sport
-from streaming.core.addresses import is_public
+from streaming.core.addresses import is_public, web_address
 from streaming.core.events import TYPES
 from streaming.models import WebhookSubscriber
 
@@ -30,13 +29,8 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
     def clean_url(self) -> str:
         """An address that a delivery would not refuse at once."""
         url: str = self.cleaned_data["url"]
-        try:
-            parts = urlsplit(url)
-            is_address = bool(parts.scheme in {"http", "https"} and parts.hostname)
-            is_address &= parts.port != 0
-        except ValueError:  # an unclosed bracket, or a port that is none
-            is_address = False
-        if not is_address:
+        parts = web_address(url)
+        if parts is None:
             raise ValidationError("Give an http:// or https:// address.")
         if parts.username or parts.password or parts.fragment:
             raise ValidationError("Give an address without a login: deliveries are signed instead.")

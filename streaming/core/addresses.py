@@ -1,10 +1,27 @@
-"""Which addresses the public internet is made of: where a webhook may lead by default."""
+"""Addresses that a person gives us: which are of the web, and which of the public internet."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import SplitResult, urlsplit
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def web_address(url: str) -> SplitResult | None:
+    """The parts of an http or https address with a host; None for anything else.
+
+    >>> web_address("https://odds.example:8443/v4").hostname
+    'odds.example'
+    >>> [web_address(url) for url in ("ftp://odds.example", "http://[::1", "http://a:99999")]
+    [None, None, None]
+    """
+    try:
+        parts = urlsplit(url)
+        is_one = bool(parts.scheme in {"http", "https"} and parts.hostname) and parts.port != 0
+    except ValueError:  # an unclosed bracket, or a port that is none
+        return None
+    return parts if is_one else None
 
 
 def is_public(address: str) -> bool:
