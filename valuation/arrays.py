@@ -1,4 +1,4 @@
-"""The array types of the valuation maths, and runs of equal rows in sorted columns."""
+"""The array types of the valuation maths, runs of equal rows in sorted columns, and look-ups."""
 
 from __future__ import annotations
 
@@ -30,3 +30,13 @@ def number(new: BoolArray) -> IntArray:
     [0, 0, 1]
     """
     return np.cumsum(new, dtype=np.int64) - 1
+
+
+def positions(keys: IntArray, wanted: IntArray) -> IntArray:
+    """Where each of some keys stands among all of them, which are distinct and in any order.
+
+    >>> positions(np.array([30, 10, 20]), np.array([10, 10, 30])).tolist()
+    [1, 1, 0]
+    """
+    order = np.argsort(keys)
+    return order[np.searchsorted(keys, wanted, sorter=order)]

@@ -11,47 +11,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import median
 
 from django.db import DataError, IntegrityError, transaction
 
-from betting.sql import Bigints, Floats, fetch_all, fetch_columns
+from betting.sql import Bigints, Floats, fetch_all
 from streaming.buffer import clear_scheduled
 from streaming.core.histogram import counts_of
-from valuation.arrays import FloatArray, IntArray
-from valuation.board import REASON_TEXT, Board, Reason, Valued, value
+from valuation.board import REASON_TEXT, Reason, Valued, value
 from valuation.edges import advised_stake
 from valuation.models import RecomputeRun
 from valuation.policy import ValuationPolicy
+from valuation.stale import StaleMarkets, read
 
 NEAR_STALE = 0.8
 """From this part of its staleness limit on, a quote's edge carries a warning."""
-
-
-@dataclass(frozen=True, slots=True)
-class StaleMarkets:
-    """Markets to value and their active quotes, read in one statement.
-
-    Attributes:
-        read_at: when they were read; a change not seen here was committed later.
-        ids: the markets whose version differs from the valued one, (m,).
-        versions: their versions, which the quotes belong to, (m,).
-        dirty_ats: the commit of each market's oldest change not valued yet, (m,).
-        in_play: ids of markets whose event has started.
-        quote_ids: ids of the active quotes, (q,), in the order of the board's rows.
-        ages: how long each quote's feed has been silent, in units of its limit, (q,).
-        board: what the quotes say, (q,).
-    """
-
-    read_at: datetime
-    ids: IntArray
-    versions: IntArray
-    dirty_ats: list[datetime | None]
-    in_play: frozenset[int]
-    quote_ids: IntArray
-    ages: FloatArray
-    board: Board
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,33 +138,6 @@ def _recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy)
     return result
 
 
-def read(market_ids: Sequence[int]) -> StaleMarkets:
-    """Read the stale ones among some markets with the quotes that value them."""
-    row = fetch_columns(_READ, {"markets": Bigints(market_ids)})
-    read_at, dirty_ats, ids, versions, in_play, quote_ids, ages, is_stale, *quotes = row
-    market, outcome, line, bookmaker, is_lay, price, weight, commission = quotes
-    return StaleMarkets(
-        read_at=read_at,
-        ids=ids,
-        versions=versions,
-        dirty_ats=dirty_ats,
-        in_play=frozenset(ids[in_play].tolist()),
-        quote_ids=quote_ids,
-        ages=ages,
-        board=Board(
-            market_id=market,
-            outcome_id=outcome,
-            line=line,
-            bookmaker_id=bookmaker,
-            is_lay=is_lay,
-            price=price,
-            weight=weight,
-            commission=commission,
-            is_stale=is_stale,
-        ),
-    )
-
-
 def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
     """Write fair prices and edges of the markets that nobody has valued further meanwhile.
 
@@ -270,50 +217,6 @@ def _warnings(*, in_play: bool, age: float, books: int, policy: ValuationPolicy)
     if books <= policy.min_books:
         yield "few_books"
 
-
-_READ = """
-WITH market AS MATERIALIZED (
-    SELECT m.id, m.version, m.dirty_at, m.changed_at, e.status = 'ended' AS has_ended,
-           e.status = 'live' OR m.changed_at >= e.commence_time AS in_play
-    FROM betting_market m JOIN betting_event e ON e.id = m.event_id
-    WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
-),
-quote AS (
-    SELECT q.id, q.market_id, q.outcome_id, COALESCE(o.line, 'NaN') AS line, q.bookmaker_id,
-           q.side = 'lay' AS is_lay, q.price, b.weight, b.commission,
-           -- A recording's time does not pass: its quotes are as old as when the market changed.
-           (extract(epoch FROM
-               CASE p.clock WHEN 'wall' THEN statement_timestamp() ELSE m.changed_at END
-               - COALESCE(c.confirmed_at, f.observed_at)
-           ) / COALESCE(
-               extract(epoch FROM c.expires_at - c.confirmed_at), p.stale_after_seconds
-           ))::float8 AS age,
-           p.clock = 'recorded' AS is_recorded
-    FROM market m
-    JOIN betting_quote q ON q.market_id = m.id AND q.status = 'active' AND NOT m.has_ended
-    JOIN betting_outcome o ON o.id = q.outcome_id
-    JOIN betting_bookmaker b ON b.id = q.bookmaker_id
-    JOIN betting_feed f ON f.id = q.feed_id
-    -- Live quotes are off the board by their status, which is the sweeper's to change, alone; this
-    -- only bridges the moment between the opening of a circuit and the quarantine that follows.
-    JOIN betting_provider p ON p.id = f.provider_id AND p.generation = f.generation
-    LEFT JOIN betting_feedbook c ON c.feed_id = q.feed_id AND c.bookmaker_id = q.bookmaker_id
-)
-SELECT statement_timestamp(), m.*, q.*
-FROM (
-    SELECT COALESCE(array_agg(dirty_at), '{}'), COALESCE(array_agg(id), '{}'),
-           COALESCE(array_agg(version), '{}'), COALESCE(array_agg(in_play), '{}')
-    FROM market
-) AS m, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(age), '{}'),
-           COALESCE(array_agg(is_recorded AND age > 1), '{}'),
-           COALESCE(array_agg(market_id), '{}'), COALESCE(array_agg(outcome_id), '{}'),
-           COALESCE(array_agg(line), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
-           COALESCE(array_agg(is_lay), '{}'), COALESCE(array_agg(price), '{}'),
-           COALESCE(array_agg(weight), '{}'), COALESCE(array_agg(commission), '{}')
-    FROM quote
-) AS q
-"""
 
 # In id order, as every writer of markets locks them.
 _LOCK = """

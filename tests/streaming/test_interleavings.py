@@ -39,7 +39,8 @@ from valuation import tasks as valuation_tasks
 from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice
 from valuation.policy import ValuationPolicy
-from valuation.recompute import StaleMarkets, read, recompute, write
+from valuation.recompute import recompute, write
+from valuation.stale import StaleMarkets, read
 
 POLICY = ValuationPolicy()
 INGEST = IngestPolicy()

@@ -17,7 +17,8 @@ from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun
 from valuation.policy import ValuationPolicy
-from valuation.recompute import RecomputeResult, read, recompute, write
+from valuation.recompute import RecomputeResult, recompute, write
+from valuation.stale import read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 

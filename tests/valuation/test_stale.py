@@ -1,0 +1,132 @@
+"""What a recompute reads: each quote with what its own bookmaker and feed say, of one moment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+
+from betting.models import Clock, Feed, Market, Provider, Quote
+from tests import rows
+from valuation.stale import StaleMarkets, read
+
+pytestmark = pytest.mark.django_db
+
+LIMIT_SECONDS = 200.0
+
+
+def stale_market(**fields: Any) -> Market:
+    return rows.make_market(version=2, valued_version=1, **fields)
+
+
+def quoted(market: Market, feed: Feed, **fields: Any) -> Quote:
+    return rows.make_quote(rows.make_outcome(market, "Home"), feed, **fields)
+
+
+def ages(stale: StaleMarkets) -> dict[int, float]:
+    return dict(zip(stale.quote_ids.tolist(), stale.ages.tolist(), strict=True))
+
+
+def test_every_quote_comes_with_what_its_own_outcome_and_bookmaker_say() -> None:
+    feed, market = rows.make_feed(), stale_market(kind="totals")
+    # Made in one order and quoted in another, so that no column fits by chance.
+    bookmakers = [rows.make_bookmaker(weight=n, commission=n / 100) for n in range(4)][::-1]
+    outcomes = [rows.make_outcome(market, "Over", point=n, line=n) for n in range(3)]
+    for number, (bookmaker, outcome) in enumerate(product(bookmakers, outcomes)):
+        rows.make_quote(outcome, feed, price=2 + number, bookmaker=bookmaker)
+
+    board = read([market.pk]).board
+
+    columns = (
+        board.outcome_id,
+        board.line,
+        board.bookmaker_id,
+        board.price,
+        board.weight,
+        board.commission,
+    )
+    assert sorted(zip(*(column.tolist() for column in columns), strict=True)) == sorted(
+        Quote.objects.values_list(
+            "outcome",
+            "outcome__line",
+            "bookmaker",
+            "price",
+            "bookmaker__weight",
+            "bookmaker__commission",
+        )
+    )
+
+
+def test_only_stale_markets_and_active_quotes_are_read() -> None:
+    feed, market, ended = rows.make_feed(), stale_market(), stale_market()
+    ended.event.status = "ended"
+    ended.event.save()
+    valued = rows.make_market(version=2, valued_version=2)
+    active = quoted(market, feed)
+    for nobody_reads, status in ((market, "suspended"), (ended, "active"), (valued, "active")):
+        rows.make_quote(rows.make_outcome(nobody_reads, "Away"), feed, status=status)
+
+    stale = read([ended.pk, valued.pk, market.pk, 10**9])
+
+    assert sorted(stale.ids.tolist()) == [market.pk, ended.pk]
+    assert stale.quote_ids.tolist() == [active.pk]
+
+
+def test_nothing_is_read_of_markets_that_are_valued() -> None:
+    stale = read([rows.make_market(version=2, valued_version=2).pk])
+
+    assert (stale.ids.size, stale.board.price.size) == (0, 0)
+
+
+def test_a_bookmakers_age_is_its_own_within_each_feed() -> None:
+    first, second = (
+        rows.make_feed(rows.make_provider(stale_after_seconds=LIMIT_SECONDS)) for _ in range(2)
+    )
+    bookmaker, market = rows.make_bookmaker(), stale_market()
+    now = read([]).read_at
+    for feed, silent, lasting in ((first, 30, 60), (second, 30, 300)):
+        confirmed_at = now - timedelta(seconds=silent)
+        rows.make_feed_book(
+            feed,
+            bookmaker=bookmaker,
+            confirmed_at=confirmed_at,
+            expires_at=confirmed_at + timedelta(seconds=lasting),
+        )
+    # Of the other bookmaker only its feed is known to have been heard.
+    Feed.objects.update(observed_at=now - timedelta(seconds=20))
+    expected = {
+        quoted(market, first, bookmaker=bookmaker).pk: 30 / 60,
+        quoted(stale_market(), second, bookmaker=bookmaker).pk: 30 / 300,
+        rows.make_quote(rows.make_outcome(market, "Away"), first).pk: 20 / LIMIT_SECONDS,
+    }
+
+    stale = read(list(Market.objects.values_list("pk", flat=True)))
+
+    # A few seconds pass between the making of the rows and their reading.
+    assert ages(stale) == pytest.approx(expected, abs=0.2)
+    assert not stale.board.is_stale.any()
+
+
+def test_a_recordings_quotes_are_as_old_as_their_markets_last_change() -> None:
+    recording = rows.make_provider(clock=Clock.RECORDED, stale_after_seconds=LIMIT_SECONDS)
+    feed = rows.make_feed(recording, observed_at=rows.NOON)
+    fresh, old = (
+        quoted(stale_market(changed_at=rows.NOON + timedelta(seconds=seconds)), feed)
+        for seconds in (50, 500)
+    )
+
+    stale = read([fresh.market_id, old.market_id])
+
+    assert ages(stale) == {fresh.pk: 50 / LIMIT_SECONDS, old.pk: 500 / LIMIT_SECONDS}
+    assert stale.quote_ids[stale.board.is_stale].tolist() == [old.pk]
+
+
+def test_what_was_heard_before_a_circuit_opened_is_not_read() -> None:
+    market, broken = stale_market(), rows.make_provider()
+    quoted(market, rows.make_feed(broken))
+    sound = rows.make_quote(rows.make_outcome(market, "Away"), rows.make_feed())
+    Provider.objects.filter(pk=broken.pk).update(generation=1)
+
+    assert read([market.pk]).quote_ids.tolist() == [sound.pk]
