@@ -158,6 +158,7 @@ SPECTACULAR_SETTINGS = {
         "LetterKind": "streaming.models.LetterKind",
         "PollOutcome": "streaming.models.PollOutcome",
         "ActionOutcome": "streaming.models.ActionOutcome",
+        "HealthStatus": "streaming.models.HealthStatus",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from betting.api.pagination import MAX_PAGE
 from betting.models import EventStatus, Movement, QuoteStatus, Side
 from betting.querysets import confirmed_within
-from streaming.models import LetterKind, LetterStatus, PollOutcome
+from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import FairPriceState, RecomputeTrigger
 
 _YEAR_SECONDS = 31_536_000
@@ -272,6 +272,23 @@ class LetterParameters(PageParameters):
     queue = _text()
     provider = _text()
     fingerprint = _text(help_text="the same for letters of one cause")
+
+
+class SnapshotParameters(PageParameters):
+    """Which health snapshots."""
+
+    lookups = {"status": "status", "taken_after": "taken_at__gte", "taken_before": "taken_at__lt"}
+    status = _choice(HealthStatus.choices)
+    taken_after = serializers.DateTimeField(required=False)
+    taken_before = serializers.DateTimeField(required=False)
+
+
+class BaselineParameters(PageParameters):
+    """Which baselines."""
+
+    lookups = {"captured_after": "captured_at__gte", "captured_before": "captured_at__lt"}
+    captured_after = serializers.DateTimeField(required=False)
+    captured_before = serializers.DateTimeField(required=False)
 
 
 class StreamParameters(Parameters):

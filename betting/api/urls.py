@@ -8,7 +8,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
 from betting.api.throttles import AnonymousThrottle
-from betting.api.views import odds, operations, stream, valuation
+from betting.api.views import health, odds, operations, stream, valuation
 from betting.api.views.missing import Missing
 
 router = SimpleRouter()
@@ -25,6 +25,8 @@ router.register("feed-books", operations.FeedBookViews)
 router.register("poll-runs", operations.PollRunViews)
 router.register("recompute-runs", operations.RecomputeRunViews)
 router.register("dead-letters", operations.LetterViews)
+router.register("health-snapshots", health.SnapshotViews)
+router.register("baselines", health.BaselineViews)
 
 # The description of the API tells nobody anything that the repository does not.
 _public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrottle]}
@@ -33,6 +35,7 @@ urlpatterns = [
     *router.urls,
     path("arbitrages/", valuation.ArbitragesView.as_view()),
     path("middles/", valuation.MiddlesView.as_view()),
+    path("health/", health.HealthView.as_view()),
     path("stream/", stream.StreamView.as_view()),
     path("schema/", SpectacularAPIView.as_view(**_public), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema", **_public), name="docs"),

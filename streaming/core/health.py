@@ -111,12 +111,21 @@ class Check:
     @property
     def runbook(self) -> str:
         """Where it says what to do."""
-        return f"docs/runbook.md#{self.name.replace('_', '-')}"
+        return runbook(self.name)
 
     @property
     def line(self) -> str:
         """What is wrong, for people who are told of it."""
         return f"{self.name}: {self.detail}"
+
+
+def runbook(check: str) -> str:
+    """Where it says what to do about a check.
+
+    >>> runbook("queue_age")
+    'docs/runbook.md#queue-age'
+    """
+    return f"docs/runbook.md#{check.replace('_', '-')}"
 
 
 def grade(observed: float | None, thresholds: Thresholds) -> Status:

@@ -18,6 +18,8 @@ LISTS = (
     "poll-runs",
     "recompute-runs",
     "dead-letters",
+    "health-snapshots",
+    "baselines",
 )
 
 
@@ -31,6 +33,8 @@ def fill(size: int) -> None:
         rows.make_circuit(board.provider)
         rows.make_transition(board.provider)
         rows.make_dead_letter_action(rows.make_dead_letter())
+        rows.make_health_snapshot()
+        rows.make_baseline_snapshot()
 
 
 def url(name: str) -> str:

@@ -22,7 +22,7 @@ from tests.betting.api.filled import LISTS, url
 
 pytestmark = pytest.mark.django_db
 
-READS = [*LISTS, "arbitrages", "middles"]
+READS = [*LISTS, "arbitrages", "middles", "health"]
 
 
 def assert_problem(response: Any, status: int) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""How well the whole is and was, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from streaming.core.health import runbook
+from streaming.models import BaselineSnapshot, HealthSnapshot, HealthStatus
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    """One thing that was looked at: `streaming.health.report.described`, with its name."""
+
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=HealthStatus.choices)
+    since = serializers.DateTimeField(allow_null=True, help_text="it has had this status since")
+    observed = serializers.FloatField(
+        source="observedValue", allow_null=True, help_text="null where it is not known"
+    )
+    unit = serializers.CharField(source="observedUnit")
+    warn_from = serializers.FloatField(
+        source="warnFrom", allow_null=True, help_text="null where it never warns"
+    )
+    fail_from = serializers.FloatField(
+        source="failFrom", allow_null=True, help_text="null where it never fails"
+    )
+    detail = serializers.CharField(source="output")
+    runbook = serializers.SerializerMethodField(help_text="where it says what to do")
+
+    def get_runbook(self, told: Mapping[str, Any]) -> str:
+        """The check's section."""
+        return runbook(told["name"])
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    """The state of the whole."""
+
+    status = serializers.ChoiceField(choices=HealthStatus.choices, help_text="the worst of all")
+    score = serializers.IntegerField(help_text="how much of it is well, 0 to 100")
+    trend = serializers.FloatField(
+        allow_null=True, help_text="points of the score an hour, over the past hour"
+    )
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="what is not well, the worst first"
+    )
+    checks = serializers.SerializerMethodField()
+
+    @extend_schema_field(CheckSerializer(many=True))
+    def get_checks(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All checks, in their order."""
+        return _checks({name: check for name, (check,) in told["checks"].items()})
+
+
+class SnapshotSerializer(serializers.Serializer[HealthSnapshot]):
+    """How the whole was at one moment."""
+
+    id = serializers.IntegerField()
+    taken_at = serializers.DateTimeField()
+    status = serializers.ChoiceField(choices=HealthStatus.choices)
+    score = serializers.IntegerField()
+
+
+class WholeSnapshotSerializer(SnapshotSerializer):
+    """The same with all checks."""
+
+    checks = serializers.SerializerMethodField()
+
+    @extend_schema_field(CheckSerializer(many=True))
+    def get_checks(self, snapshot: HealthSnapshot) -> list[dict[str, Any]]:
+        """All checks, in their order."""
+        return _checks(snapshot.checks)
+
+
+class BaselineSerializer(serializers.Serializer[BaselineSnapshot]):
+    """A measured window of the stream's life."""
+
+    id = serializers.IntegerField()
+    # The framework takes declared fields out of the class, where `Field` has one of this name.
+    label = serializers.CharField()  # type: ignore[assignment]
+    captured_at = serializers.DateTimeField(help_text="its end")
+    seconds = serializers.FloatField(help_text="its length")
+    schema = serializers.IntegerField(help_text="version of the document")
+
+
+class WholeBaselineSerializer(BaselineSerializer):
+    """The same with all figures."""
+
+    baseline = serializers.JSONField(help_text="the document that docs/baseline.md describes")
+
+
+def _checks(told: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    named = [{"name": name, **check} for name, check in told.items()]
+    return list(CheckSerializer(named, many=True).data)

@@ -1,0 +1,73 @@
+"""How well the whole is and was, and what was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from betting.api.parameters import BaselineParameters, SnapshotParameters
+from betting.api.serializers.health import (
+    BaselineSerializer,
+    HealthSerializer,
+    SnapshotSerializer,
+    WholeBaselineSerializer,
+    WholeSnapshotSerializer,
+)
+from betting.api.views.base import ApiView, RowsView
+from betting.config import get_config
+from streaming.health.report import details, report
+from streaming.models import BaselineSnapshot, HealthSnapshot
+
+
+class HealthView(ApiView):
+    """How well the whole is."""
+
+    @extend_schema(responses=HealthSerializer)
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Every check, judged now; 200 whatever they say."""
+        return Response(HealthSerializer(details(report(get_config()))).data)
+
+
+class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
+    """How the whole was every few seconds, newest first; one of them comes with its checks."""
+
+    queryset = HealthSnapshot.objects.all()
+    serializer_class = SnapshotSerializer
+    parameters = SnapshotParameters
+    lookup_value_regex = "[0-9]+"
+
+    def get_queryset(self) -> QuerySet[HealthSnapshot]:
+        """Snapshots, without the large columns in a list."""
+        return HealthSnapshot.objects.defer(
+            "totals", "workers", *(() if self.detail else ("checks",))
+        )
+
+    def get_serializer_class(self) -> Any:
+        """All of it where one is asked for."""
+        return WholeSnapshotSerializer if self.detail else SnapshotSerializer
+
+
+class BaselineViews(mixins.RetrieveModelMixin, RowsView):
+    """What was measured, newest first; one of them comes with its figures."""
+
+    queryset = BaselineSnapshot.objects.all()
+    serializer_class = BaselineSerializer
+    parameters = BaselineParameters
+    lookup_value_regex = "[0-9]+"
+
+    def get_queryset(self) -> QuerySet[BaselineSnapshot]:
+        """Baselines, without the large column in a list."""
+        return (
+            BaselineSnapshot.objects.all()
+            if self.detail
+            else BaselineSnapshot.objects.defer("baseline")
+        )
+
+    def get_serializer_class(self) -> Any:
+        """All of it where one is asked for."""
+        return WholeBaselineSerializer if self.detail else BaselineSerializer
