@@ -208,7 +208,7 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
     run.failure_code = failure.code[:64]
     run.failure_message = str(failure)[:500]
     if isinstance(failure, PermanentFailure):
-        run.failure_advice = failure.advice[:500]
+        run.failure_advice = failure.remedy[:500]
     run.save()
 
 

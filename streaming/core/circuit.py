@@ -176,7 +176,7 @@ class Call:
             return cls(seconds, probe=probe)
         advice, until, retry_after_seconds = "", None, 0.0
         if isinstance(failure, PermanentFailure):
-            advice, until = failure.advice, failure.until
+            advice, until = failure.remedy, failure.until
         elif isinstance(failure, TransientFailure):
             retry_after_seconds = failure.retry_after_seconds or 0.0
         reason = f"{failure.code}: {failure}"
