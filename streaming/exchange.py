@@ -79,6 +79,9 @@ def exchange(
         circuits.release(admission)
         return taken
     call = Call.of(taken.failure, taken.seconds, admission.probe)
+    if request.recorded is not None:
+        # Playing an answer asks nobody, so there is nobody to leave alone.
+        call = replace(call, retry_after_seconds=0.0)
     quarantined = _settle(admission, call, config, now)
     return replace(taken, result=replace(taken.result, quarantined=quarantined))
 
