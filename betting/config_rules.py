@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter, le, lt
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -143,6 +144,22 @@ class Rule:
     holds: Callable[[Config], bool]
 
 
+def _below(first: str, second: str, reason: str = "") -> Rule:
+    """One field is below another; the reason is for where it is not plain."""
+    words = "the first must be below the second"
+    return _compared(first, second, lt, f"{reason}, so {words}" if reason else words)
+
+
+def _not_above(first: str, second: str) -> Rule:
+    """One field is not above another."""
+    return _compared(first, second, le, "the first must not be above the second")
+
+
+def _compared(first: str, second: str, holds: Callable[[float, float], bool], words: str) -> Rule:
+    values = attrgetter(first, second)
+    return Rule((first, second), words, lambda config: holds(*values(config)))
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         ("home",),
@@ -179,46 +196,22 @@ RULES: tuple[Rule, ...] = (
         "starts that agree must not be doubtful, so the first must not be above the second",
         lambda c: c.matching.same_start_minutes <= 60 * c.matching.doubtful_start_hours,
     ),
-    Rule(
-        ("valuation.min_booksum", "valuation.max_booksum"),
-        "the first must be below the second",
-        lambda c: c.valuation.min_booksum < c.valuation.max_booksum,
+    _below("valuation.min_booksum", "valuation.max_booksum"),
+    _not_above("fetch.connect_timeout_seconds", "fetch.total_timeout_seconds"),
+    _not_above("fetch.read_timeout_seconds", "fetch.total_timeout_seconds"),
+    _below(
+        "fetch.total_timeout_seconds",
+        "celery.task_soft_limit_seconds",
+        "a poll must be able to end by its own deadline",
     ),
-    Rule(
-        ("fetch.connect_timeout_seconds", "fetch.total_timeout_seconds"),
-        "the first must not be above the second",
-        lambda c: c.fetch.connect_timeout_seconds <= c.fetch.total_timeout_seconds,
+    _not_above("bus.connect_timeout_seconds", "bus.total_timeout_seconds"),
+    _below(
+        "bus.total_timeout_seconds",
+        "celery.task_soft_limit_seconds",
+        "a delivery must be able to end by its own deadline",
     ),
-    Rule(
-        ("fetch.read_timeout_seconds", "fetch.total_timeout_seconds"),
-        "the first must not be above the second",
-        lambda c: c.fetch.read_timeout_seconds <= c.fetch.total_timeout_seconds,
-    ),
-    Rule(
-        ("fetch.total_timeout_seconds", "celery.task_soft_limit_seconds"),
-        "a poll must be able to end by its own deadline, so the first must be below the second",
-        lambda c: c.fetch.total_timeout_seconds < c.celery.task_soft_limit_seconds,
-    ),
-    Rule(
-        ("bus.connect_timeout_seconds", "bus.total_timeout_seconds"),
-        "the first must not be above the second",
-        lambda c: c.bus.connect_timeout_seconds <= c.bus.total_timeout_seconds,
-    ),
-    Rule(
-        ("bus.total_timeout_seconds", "celery.task_soft_limit_seconds"),
-        "a delivery must be able to end by its own deadline, so the first must be below the second",
-        lambda c: c.bus.total_timeout_seconds < c.celery.task_soft_limit_seconds,
-    ),
-    Rule(
-        ("suppression.first_seconds", "suppression.max_seconds"),
-        "the first must not be above the second",
-        lambda c: c.suppression.first_seconds <= c.suppression.max_seconds,
-    ),
-    Rule(
-        ("celery.task_soft_limit_seconds", "celery.task_hard_limit_seconds"),
-        "the first must be below the second",
-        lambda c: c.celery.task_soft_limit_seconds < c.celery.task_hard_limit_seconds,
-    ),
+    _not_above("suppression.first_seconds", "suppression.max_seconds"),
+    _below("celery.task_soft_limit_seconds", "celery.task_hard_limit_seconds"),
     Rule(
         (
             "coalesce.batch_ms",
@@ -241,10 +234,10 @@ RULES: tuple[Rule, ...] = (
             _MESSAGE_BYTES_PER_MARKET * c.coalesce.recompute_markets <= c.celery.max_message_bytes
         ),
     ),
-    Rule(
-        ("coalesce.debounce_ms", "coalesce.marker_ttl_ms"),
-        "a marker must outlive its message, so the first must be below the second",
-        lambda c: c.coalesce.debounce_ms < c.coalesce.marker_ttl_ms,
+    _below(
+        "coalesce.debounce_ms",
+        "coalesce.marker_ttl_ms",
+        "a marker must outlive its message",
     ),
     Rule(
         ("coalesce.batch_ms", "coalesce.debounce_ms", "sweep.dirty_after_ms"),
@@ -252,15 +245,11 @@ RULES: tuple[Rule, ...] = (
         " the third",
         lambda c: _window_ms(c) < c.sweep.dirty_after_ms,
     ),
-    Rule(
-        ("poll.tick_seconds", "poll.interval_seconds"),
-        "the first must not be above the second",
-        lambda c: c.poll.tick_seconds <= c.poll.interval_seconds,
-    ),
-    Rule(
-        ("poll.interval_seconds", "poll.stale_after_seconds"),
-        "quotes would be stale between two polls, so the first must be below the second",
-        lambda c: c.poll.interval_seconds < c.poll.stale_after_seconds,
+    _not_above("poll.tick_seconds", "poll.interval_seconds"),
+    _below(
+        "poll.interval_seconds",
+        "poll.stale_after_seconds",
+        "quotes would be stale between two polls",
     ),
     Rule(
         ("circuit.backoff_seconds",),

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet, Value
-from django.db.models.functions import Least
+from django.db.models.functions import Greatest, Least
 
 from betting.config import Config
 from betting.log_schema import Status
@@ -80,7 +80,8 @@ class Admission:
 def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decision:
     """Ask for the permission to call a provider; a refusal says why, and until when.
 
-    A refused provider's next poll is moved up to when asking again may help.
+    The next poll of a provider that its circuit refuses is moved up to when asking again may help.
+    One that has asked for a pause alone is polled no sooner than usual.
     """
     row = _row(provider_id)
     circuit, policy = _state(row), policy_of(row, config)
@@ -93,7 +94,7 @@ def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decisi
         if _claim(row, circuit, claimed, now):
             return replace(admission, probe=claimed.probe, seen=None)
         decision = Decision("refuse", reason="Another worker has claimed the probe.")
-    if decision.until is not None:
+    if decision.until is not None and circuit.state != "closed":
         soon = Least(F("next_poll_at"), Value(decision.until))
         Provider.objects.filter(pk=provider_id).update(next_poll_at=soon)
     return decision
@@ -104,7 +105,7 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
 
     A circuit that opens raises its provider's generation in the same transaction, so that from
     its commit on nothing that was admitted before is trusted. The next poll is due when the
-    circuit can use one.
+    circuit can use one, and not before a pause is over.
 
     Returns:
         The circuit after the call.
@@ -128,6 +129,8 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
             is_acting=config.circuits_enabled and admission.generation == generation,
         )
         _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
+        if config.circuits_enabled and after.pause_until != before.pause_until:
+            _put_off_poll(row, after)
     _tell(row.provider.key, before, after, now)
     return after
 
@@ -253,6 +256,13 @@ def _save(
     elif after.state == "half_open" and after.successes > before.successes:
         # As soon as the same request may be made again.
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now + dedupe)
+
+
+def _put_off_poll(row: Circuit, after: core.Circuit) -> None:
+    """Poll no sooner than a provider wants, rather than be refused all the while."""
+    if after.is_automatic and after.pause_until is not None:
+        late = Greatest(F("next_poll_at"), Value(after.pause_until))
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=late)
 
 
 def _write(row: Circuit, after: core.Circuit) -> bool:

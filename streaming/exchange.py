@@ -79,6 +79,9 @@ def exchange(
         circuits.release(admission)
         return taken
     call = Call.of(taken.failure, taken.seconds, admission.probe)
+    if request.recorded is not None:
+        # Playing an answer asks nobody, so there is nobody to leave alone.
+        call = replace(call, retry_after_seconds=0.0)
     quarantined = _settle(admission, call, config, now)
     return replace(taken, result=replace(taken.result, quarantined=quarantined))
 
@@ -208,7 +211,7 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
     run.failure_code = failure.code[:64]
     run.failure_message = str(failure)[:500]
     if isinstance(failure, PermanentFailure):
-        run.failure_advice = failure.advice[:500]
+        run.failure_advice = failure.remedy[:500]
     run.save()
 
 

@@ -29,9 +29,9 @@ from streaming.core.matching import MatchPolicy
 from streaming.core.movement import TOLERANCE, MovementPolicy
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy
-from streaming.events import KnownEvent
 from streaming.ingest_sql import APPLY, HEAR
 from streaming.locks import lock_family
+from streaming.matching import KnownEvent
 
 LeftAside = Literal["superseded", "held"]
 

@@ -24,8 +24,8 @@ from betting.sql import Bigints, Booleans, Floats, fetch_all
 from streaming.core.matching import MatchPolicy
 from streaming.core.participants import Spelling, sport_family
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
-from streaming.events import KnownEvent, OutcomeKey, Source, find_or_make
 from streaming.locks import lock_family, lock_shared
+from streaming.matching import KnownEvent, OutcomeKey, Source, find_or_make
 
 MAX_EVENTS = 20_000
 MAX_BOOKMAKERS = 10_000

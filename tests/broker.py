@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from celery.app.trace import build_tracer
 from django.conf import settings
 from redis import Redis
 
@@ -24,6 +25,7 @@ class Message:
     args: list[Any]
     eta: datetime | None
     expires: datetime | None
+    headers: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def is_due_in(self, seconds: float, *, since: datetime) -> bool:
         """Whether it was told, some time between then and now, to wait for so long."""
@@ -40,9 +42,9 @@ def messages(redis: Redis, queue: str) -> list[Message]:
         assert envelope["content-type"] == "application/json"
         args, kwargs, _ = json.loads(base64.b64decode(envelope["body"]))
         assert kwargs == {}
-        found.append(
-            Message(headers["task"], args, *map(_time, (headers["eta"], headers["expires"])))
-        )
+        eta, expires = (_time(headers[name]) for name in ("eta", "expires"))
+        headers["delivery_info"] = envelope["properties"]["delivery_info"]
+        found.append(Message(headers["task"], args, eta, expires, headers))
     return found
 
 
@@ -60,6 +62,13 @@ def work_off(redis: Redis) -> list[Message]:
     while waiting := all_messages(redis):
         redis.delete(*waiting)
         for message in (each for queue in waiting.values() for each in queue):
-            app.tasks[message.task](*message.args)
+            run_as_a_worker(message)
             run.append(message)
     return run
+
+
+def run_as_a_worker(message: Message) -> None:
+    """Run a message's task under its headers, between Celery's signals; what it raises goes on."""
+    task = app.tasks[message.task]
+    trace = build_tracer(task.name, task, app=app, eager=True, propagate=True)
+    trace(message.headers["id"], message.args, {}, {**message.headers, "is_eager": True})

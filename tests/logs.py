@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from betting.config import CHECKOUT, LogConfig
 from betting.log_schema import Facts, Line, validated
@@ -15,6 +19,23 @@ from betting.logs.rendering import formatter
 
 NO_LINE = re.compile(r"|worker: \w+ shutdown \(MainProcess\)|The Odds API v4, simulated, on .*")
 """What Celery writes from within a signal's handler, and a command's answer to who started it."""
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What is logged while the test runs, as a reader of the JSON has it."""
+    out = StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter(LogConfig(format="json"), is_terminal=False))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def lines_of(records: Sequence[LogRecord], category: str = "") -> list[dict[str, Any]]:
@@ -28,8 +49,8 @@ def lines_of(records: Sequence[LogRecord], category: str = "") -> list[dict[str,
 
 def rendered(records: Iterable[LogRecord]) -> list[str]:
     """Records as they are written: one JSON object each."""
-    lines = formatter(LogConfig(format="json"), is_terminal=False)
-    return [lines.format(record) for record in records]
+    line = formatter(LogConfig(format="json"), is_terminal=False)
+    return [line.format(record) for record in records]
 
 
 def documented_facts() -> dict[str, set[str]]:

@@ -65,6 +65,7 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         "step",
         "retry_at",
         "probe_until",
+        "pause_until",
         "successes",
         "reason",
         "advice",
@@ -77,7 +78,7 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
                 "fields": (
                     ("failures", "recent"),
                     ("step", "successes"),
-                    ("retry_at", "probe_until"),
+                    ("retry_at", "probe_until", "pause_until"),
                 )
             },
         ),

@@ -8,6 +8,9 @@ Deciding and recording are apart: `decide` says whether a call may be made, `cla
 place that a half-open circuit has, and `record` says what a call means for the next one. Nothing
 is held while the call itself is under way.
 
+A provider that asks for a pause gets it from its first failure on, whatever the state: a closed
+circuit refuses until then and stays closed.
+
 An operator's mode overrules the state: forced open refuses, forced closed and disabled let pass.
 """
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal
 
@@ -77,6 +81,8 @@ class Circuit:
         probe: number of the newest probe.
         probe_until: when that probe's lease ends; None when none is under way.
         successes: probes in a row that have succeeded.
+        pause_until: before then the provider does not want to be asked; None where it has not
+            said so, or where calls have been made since.
         reason: why it is in its state, in words for a person.
         advice: what a person has to do; empty when nothing.
     """
@@ -91,6 +97,7 @@ class Circuit:
     probe: int = 0
     probe_until: datetime | None = None
     successes: int = 0
+    pause_until: datetime | None = None
     reason: str = ""
     advice: str = ""
 
@@ -176,7 +183,7 @@ class Call:
             return cls(seconds, probe=probe)
         advice, until, retry_after_seconds = "", None, 0.0
         if isinstance(failure, PermanentFailure):
-            advice, until = failure.advice, failure.until
+            advice, until = failure.remedy, failure.until
         elif isinstance(failure, TransientFailure):
             retry_after_seconds = failure.retry_after_seconds or 0.0
         reason = f"{failure.code}: {failure}"
@@ -195,14 +202,19 @@ def decide(circuit: Circuit, now: datetime) -> Decision:
     """
     if circuit.mode == "forced_open":
         return Decision("refuse", reason=circuit.reason)
-    if not circuit.is_automatic or circuit.state == "closed":
+    if not circuit.is_automatic:
         return Decision("pass")
-    if circuit.state == "open":
-        if circuit.retry_at is None or now < circuit.retry_at:
-            return Decision("refuse", circuit.retry_at, circuit.reason)
-    elif circuit.probe_until is not None and now < circuit.probe_until:
-        return Decision("refuse", circuit.probe_until, "A probe is under way.")
-    return Decision("probe")
+    if circuit.state == "open" and circuit.retry_at is None:
+        return Decision("refuse", reason=circuit.reason)
+    waits = (
+        (circuit.retry_at, circuit.reason),
+        (circuit.probe_until, "A probe is under way."),
+        (circuit.pause_until, "The provider has asked for a pause."),
+    )
+    ahead = [(until, reason) for until, reason in waits if until is not None and now < until]
+    if ahead:
+        return Decision("refuse", *max(ahead, key=itemgetter(0)))
+    return Decision("pass" if circuit.state == "closed" else "probe")
 
 
 def claim(circuit: Circuit, policy: CircuitPolicy, now: datetime) -> Circuit:
@@ -233,8 +245,8 @@ def record(
 ) -> Circuit:
     """The circuit after a call.
 
-    Any call counts. Only one that the circuit asked for moves it: a late answer to a call made
-    before it opened, or to a probe that was given up, says nothing new.
+    Any call counts, and any may ask for a pause. Only one that the circuit asked for moves it: a
+    late answer to a call made before it opened, or to a probe that was given up, says nothing new.
 
     Args:
         circuit: as it is now, not as it was when the call was made.
@@ -244,7 +256,7 @@ def record(
         chance: uniform in [0, 1]; where in its range the jitter falls.
         is_acting: False where circuits are switched off: calls are counted and nothing more.
     """
-    counted = _counted(circuit, policy, call)
+    counted = _counted(circuit, policy, call, now)
     if not (is_acting and circuit.is_automatic):
         return counted
     if circuit.state == "closed" and call.probe is None:
@@ -282,7 +294,7 @@ _ORDERS: Mapping[Command, Callable[[Circuit], Circuit]] = MappingProxyType(
 )
 
 
-def _counted(circuit: Circuit, policy: CircuitPolicy, call: Call) -> Circuit:
+def _counted(circuit: Circuit, policy: CircuitPolicy, call: Call, now: datetime) -> Circuit:
     if call.kind is not None:
         outcome = FAILED
     else:
@@ -291,7 +303,15 @@ def _counted(circuit: Circuit, policy: CircuitPolicy, call: Call) -> Circuit:
         circuit,
         failures=0 if call.kind is None else circuit.failures + 1,
         recent=(circuit.recent + outcome)[-policy.window_calls :],
+        pause_until=_pause_until(circuit, call, now),
     )
+
+
+def _pause_until(circuit: Circuit, call: Call, now: datetime) -> datetime | None:
+    """The end of the longest pause that was asked for and is not over."""
+    asked_for = now + timedelta(seconds=call.retry_after_seconds)
+    until = max(asked_for, circuit.pause_until or asked_for)
+    return until if until > now else None
 
 
 def _after_call(
@@ -368,5 +388,5 @@ def _opened(
     return replace(
         circuit,
         step=circuit.step + 1,
-        retry_at=now + timedelta(seconds=max(wait, call.retry_after_seconds)),
+        retry_at=max(now + timedelta(seconds=wait), circuit.pause_until or now),
     )

@@ -73,6 +73,15 @@ class PermanentFailure(ProviderFailure):
         self.advice = advice
         self.until = until
 
+    @property
+    def remedy(self) -> str:
+        """The advice to its end: no probe finds out that it was taken, so the circuit is reset.
+
+        >>> PermanentFailure("key_missing", "No key.", "Set the key.").remedy
+        'Set the key. Then reset the circuit.'
+        """
+        return self.advice if self.until else f"{self.advice} Then reset the circuit."
+
 
 class DataFailure(ProviderFailure):
     """An answer came whose content cannot be trusted.

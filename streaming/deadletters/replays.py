@@ -97,21 +97,14 @@ def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
         raise ValueError("a letter is discarded for a reason")
     with transaction.atomic():
         locked = _locked(_at_rest(letters).exclude(status=LetterStatus.DISCARDED))
-        now = timezone.now()
-        DeadLetterAction.objects.bulk_create(
-            DeadLetterAction(
-                letter=letter,
-                action=ActionKind.DISCARD,
-                task=letter.task,
-                requested_by=by,
-                reason=reason.strip()[:500],
-                ended_at=now,
-                outcome=ActionOutcome.SUCCEEDED,
-            )
-            for letter in locked
-        )
-        DeadLetter.objects.filter(pk__in=[letter.pk for letter in locked]).update(
-            status=LetterStatus.DISCARDED, discard_reason=reason.strip()[:500]
+        _enter(
+            locked,
+            ActionKind.DISCARD,
+            by,
+            LetterStatus.DISCARDED,
+            reason=reason.strip()[:500],
+            ended_at=timezone.now(),
+            outcome=ActionOutcome.SUCCEEDED,
         )
     return len(locked)
 
@@ -211,21 +204,40 @@ def _locked(letters: QuerySet[DeadLetter]) -> list[DeadLetter]:
 
 
 def _open(letters: Sequence[DeadLetter], by: str, edited: Edited) -> None:
-    """Write the entries, then the letters' status. The letters are locked."""
+    _enter(
+        letters,
+        ActionKind.REPLAY,
+        by,
+        LetterStatus.REPLAYING,
+        args=edited.args,
+        kwargs=edited.kwargs,
+        outcome=ActionOutcome.WAITING,
+    )
+
+
+def _enter(
+    letters: Sequence[DeadLetter],
+    action: ActionKind,
+    by: str,
+    status: LetterStatus,
+    *,
+    reason: str = "",
+    **fields: Any,
+) -> None:
+    """Write an entry for each letter, then the letters' status. The letters are locked."""
     DeadLetterAction.objects.bulk_create(
         DeadLetterAction(
             letter=letter,
-            action=ActionKind.REPLAY,
+            action=action,
             task=letter.task,
             requested_by=by,
-            args=edited.args,
-            kwargs=edited.kwargs,
-            outcome=ActionOutcome.WAITING,
+            reason=reason,
+            **fields,
         )
         for letter in letters
     )
     DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(
-        status=LetterStatus.REPLAYING, discard_reason=""
+        status=status, discard_reason=reason
     )
 
 

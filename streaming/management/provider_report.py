@@ -24,7 +24,7 @@ _POLL_FIELDS = (
 )  # fmt: skip
 _STATE = [
     "state", "mode", "since", "failures", "recent", "step", "retry_at", "probe_until",
-    "successes", "reason", "advice",
+    "pause_until", "successes", "reason", "advice",
 ]  # fmt: skip
 
 
@@ -133,7 +133,17 @@ def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> N
         return
     write_table(
         out,
-        ("provider", "state", "mode", "since", "next probe", "failures", "why", "to do"),
+        (
+            "provider",
+            "state",
+            "mode",
+            "since",
+            "next probe",
+            "paused until",
+            "failures",
+            "why",
+            "to do",
+        ),
         [
             (
                 row.provider.key,
@@ -141,6 +151,7 @@ def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> N
                 row.get_mode_display(),
                 _time(row.since),
                 _time(row.retry_at),
+                _time(row.pause_until),
                 _number(row.failures),
                 row.reason,
                 row.advice,

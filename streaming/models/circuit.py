@@ -72,6 +72,9 @@ class Circuit(models.Model):
     probe = models.BigIntegerField(default=0, db_default=0, help_text="number of the newest probe")
     probe_until = models.DateTimeField(null=True, blank=True, help_text="end of its lease")
     successes = models.IntegerField(default=0, db_default=0, help_text="probes in a row")
+    pause_until = models.DateTimeField(
+        null=True, blank=True, help_text="before then the provider does not want to be asked"
+    )
     reason = models.CharField(max_length=500, blank=True, default="", db_default="")
     advice = models.CharField(
         max_length=500, blank=True, default="", db_default="", help_text="what a person has to do"

@@ -23,17 +23,11 @@ from streaming.core.failures import (
     retry_after_seconds,
 )
 from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
-from streaming.providers.base import (
-    Authorisation,
-    ProviderSettings,
-    Quota,
-    Request,
-    Response,
-    Secret,
-)
+from streaming.providers.base import ProviderSettings, Request, Response
 from streaming.providers.betfair_book import Book, Market, moment
 from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition, parse
 from streaming.providers.recording import played
+from streaming.providers.tape import Tape
 
 BOOKMAKER, TITLE = "betfair_ex", "Betfair Exchange"
 
@@ -172,7 +166,7 @@ class BetfairDecoder:
         )
 
 
-class BetfairStream:
+class BetfairStream(Tape):
     """The adapter; its protocol is `streaming.providers.base.Adapter`."""
 
     key = ADAPTER
@@ -185,17 +179,9 @@ class BetfairStream:
         """
         return played(settings.base_url)
 
-    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a file needs no key."""
-        return Authorisation()
-
     def decoder(self) -> BetfairDecoder:
         """A reader of a stream from its beginning."""
         return BetfairDecoder()
-
-    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a replay uses up no allowance."""
-        return Quota()
 
 
 def _market_id(request: Request) -> str:

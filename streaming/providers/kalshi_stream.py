@@ -19,14 +19,7 @@ from typing import NoReturn
 
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
-from streaming.providers.base import (
-    Authorisation,
-    ProviderSettings,
-    Quota,
-    Request,
-    Response,
-    Secret,
-)
+from streaming.providers.base import ProviderSettings, Request, Response
 from streaming.providers.kalshi import refusal
 from streaming.providers.kalshi_book import Book
 from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE, Touch, offers
@@ -41,6 +34,7 @@ from streaming.providers.kalshi_frames import (
 )
 from streaming.providers.kalshi_listing import Listed, parse_ticker
 from streaming.providers.kalshi_tickers import EASTERN
+from streaming.providers.tape import Tape
 
 BOOKS_CHANNEL = "orderbook_delta"
 MAX_CONTRACTS = 20_000
@@ -233,7 +227,7 @@ class KalshiTape:
         )
 
 
-class KalshiStream:
+class KalshiStream(Tape):
     """The adapter of tapes; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "kalshi_stream"
@@ -250,17 +244,9 @@ class KalshiStream:
             "Replay a tape with `manage.py run --feed FILE`; the adapter kalshi polls.",
         )
 
-    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a tape needs no key."""
-        return Authorisation()
-
     def decoder(self) -> KalshiTape:
         """A reader that knows no book yet."""
         return KalshiTape()
-
-    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a tape uses up no allowance."""
-        return Quota()
 
 
 def _news(quotes: Iterable[SnapshotQuote], shown: tuple[float | None, ...]) -> list[SnapshotQuote]:

@@ -30,16 +30,8 @@ import msgspec
 from streaming.core.failures import DataFailure, PermanentFailure, one_line
 from streaming.core.snapshot import Snapshot
 from streaming.providers import betfair_file
-from streaming.providers.base import (
-    Adapter,
-    Authorisation,
-    Decoder,
-    ProviderSettings,
-    Quota,
-    Request,
-    Response,
-    Secret,
-)
+from streaming.providers.base import Adapter, Decoder, ProviderSettings, Request, Response
+from streaming.providers.tape import Tape
 
 
 class _RecordedRequest(msgspec.Struct):
@@ -198,7 +190,7 @@ class RecordedDecoder:
         return self._decoders[request.adapter].decode(request, response)
 
 
-class RecordingAdapter:
+class RecordingAdapter(Tape):
     """Plays a recording as if it were a provider: its base URL is the file's path or file:// URL.
 
     Args:
@@ -218,17 +210,9 @@ class RecordingAdapter:
         """
         return played(settings.base_url)
 
-    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a file needs no key."""
-        return Authorisation()
-
     def decoder(self) -> Decoder:
         """What the recorded providers' own adapters make of the answers."""
         return RecordedDecoder(self._adapters)
-
-    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a replay uses up no allowance."""
-        return Quota()
 
 
 def played(base_url: str) -> Iterator[Request]:

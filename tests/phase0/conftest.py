@@ -1,7 +1,9 @@
-"""The streaming tests' own providers and receivers."""
+"""The streaming tests' own providers and receivers, and what is seen of a run."""
 
 from __future__ import annotations
 
+from tests.logs import lines
 from tests.streaming.conftest import _simulator, receiver, simulator
+from tests.watch import all_workers, watch
 
-__all__ = ["_simulator", "receiver", "simulator"]
+__all__ = ["_simulator", "all_workers", "lines", "receiver", "simulator", "watch"]

@@ -4,7 +4,10 @@
 2. Debounce: its window, what bypasses it, what it puts together.
 3. Micro-batches: 50 changes or 250 ms, their bound, what becomes of the rest.
 4. Dead letters: their bound, who failed and how often, who is left alone and for how long.
-5. Major moves wait for nothing, and the last price is always valued.
+5. Log lines: their fields, the trace from a poll to its recomputes, times, levels, no secrets.
+6. Health: changes that nobody values, too many valuations, silence; what is unknown is not well.
+7. Baselines: measured from rows, compared target by target.
+8. Major moves wait for nothing, and the last price is always valued.
 
 Time is the test's own: clocks are moved, and a message's countdown is over when the test says so.
 The details are tested where the code is; `manage.py baseline ab` measures the same on a whole run.
@@ -12,25 +15,33 @@ The details are tested where the code is; `manage.py baseline ab` measures the s
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import logging
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from redis import Redis
 
-from betting.config import Config, get_config
-from betting.models import Market, Quote
+from betting.config import Config, get_config, load
+from betting.logs import note, operation, operations
+from betting.logs.rendering import formatter, logging_settings
+from betting.models import LineChange, Market, Provider, Quote
 from streaming import buffer, tasks
+from streaming.baseline import Window, gather
+from streaming.circuits import database_now
+from streaming.core.baseline import Baseline
 from streaming.core.circuit import Call, Circuit, CircuitPolicy, claim, decide, record
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.events import to_message
 from streaming.core.letters import Kind, Letter, sealed
-from streaming.core.snapshot import Snapshot
 from streaming.core.suppression import SuppressionPolicy, suppression_seconds
+from streaming.core.targets import Spread, compare
 from streaming.deadletters.store import store
 from streaming.delivery import Delivery, Fate, deliver
-from streaming.ingest import IngestPolicy, ingest
+from streaming.health.totals import SETTLE_SECONDS
 from streaming.models import (
     CircuitTransition,
     DeadLetter,
@@ -38,55 +49,41 @@ from streaming.models import (
     DeliveryRun,
     SubscriberRecord,
 )
+from streaming.simulator.faults import FaultKind
 from streaming.simulator.running import RunningSimulator
+from tests.baselines import a_baseline
 from tests.beat import CONFIG, WITHOUT_CIRCUITS, Beat, gaps
-from tests.broker import Message, messages, work_off
+from tests.broker import QUEUES, Message, messages, work_off
 from tests.clock import Clock
 from tests.events import line_major
-from tests.polling import EPL, poll_now, polled_provider
+from tests.logs import Lines, assert_is_line
+from tests.moved_market import MovedMarket, sweep
+from tests.polling import EPL, KEY, poll_now, polled_provider
 from tests.receiver import Receiver
-from tests.rows import NOON, make_webhook
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from tests.rows import NOON, make_poll_run, make_provider, make_webhook
+from tests.snapshots import HOME
 from tests.streaming.test_interleavings import assert_valued_from_the_final_quotes
-from valuation.models import RecomputeRun
+from tests.watch import Watch
 from valuation.tasks import recompute_markets
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
 
 FAILED, GOOD = Call(0.1, "transient", "HTTP 503"), Call(0.1)
-BOOKS = ("ace", "bay", "cap", "dot")
 BATCH = CoalescePolicy(shards=1)
 """The defaults, in one shard."""
+
+STAGES = {
+    "cycle": "streaming",
+    "poll": "provider",
+    "ingest": "streaming",
+    "batch_flush": "streaming",
+    "recompute": "valuation",
+}
+"""Action → category of each line on a change's way."""
 
 
 def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
-
-
-def board(price: float, seconds: float) -> Snapshot:
-    """One market at four bookmakers, one of which asks `price` for the home side."""
-    even = [quote(book, name, 1.9) for book in BOOKS for name in (HOME, AWAY)]
-    return snapshot([event([quote("ace", HOME, price), *even[1:]])], seconds)
-
-
-class MovedMarket:
-    """A market whose price a test moves, with everything up to the broker being real."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._provider = make_provider()
-        self._seconds = 0.0
-        self.moves_to(1.9)
-        work_off(redis)
-
-    def moves_to(self, price: float) -> None:
-        self._seconds += 1
-        taken = ingest(self._provider.pk, board(price, self._seconds), IngestPolicy())
-        tasks.send_changes(taken.markets)
-
-    def recomputes(self) -> int:
-        """Recomputes since it was first valued."""
-        return RecomputeRun.objects.count() - 1
 
 
 # --- 1. Circuits ---
@@ -124,6 +121,14 @@ def test_probes_that_fail_are_1_2_4_8_15_and_15_seconds_apart() -> None:
         failed = replace(FAILED, probe=circuit.probe)
         circuit = record(circuit, CircuitPolicy(), failed, now, chance=0.5)
     assert waits == [1, 2, 4, 8, 15, 15]
+
+
+def test_a_provider_that_asks_for_a_pause_is_not_asked_before_its_end() -> None:
+    asked = replace(FAILED, retry_after_seconds=20)
+    circuit = record(Circuit(), CircuitPolicy(), asked, NOON)
+    assert circuit.state == "closed"
+    assert decide(circuit, after(19.999)).verdict == "refuse"
+    assert decide(circuit, after(20)).verdict == "pass"
 
 
 def test_a_provider_that_recovers_closes_its_circuit_with_two_good_probes(
@@ -257,9 +262,7 @@ def test_what_finds_the_buffer_full_is_counted_and_the_sweeper_values_it(
     row = Market.objects.get()
     assert row.version != row.valued_version
 
-    Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(seconds=10))
-    tasks.sweep()
-    work_off(redis)
+    sweep(redis)
     assert_valued_from_the_final_quotes(Market.objects.get())
 
 
@@ -340,7 +343,228 @@ def test_suppressions_double_up_to_a_minute_and_last_longer_the_more_fails() -> 
     assert rising[-1] == 2 * rising[0]
 
 
-# --- 5. Major moves, and the last price ---
+# --- 5. Log lines ---
+
+
+@dataclass
+class Stopwatch:
+    """A clock for durations, in the place of the module `time`."""
+
+    seconds: float = 0.0
+
+    def perf_counter(self) -> float:
+        return self.seconds
+
+
+def told(lines: Lines, *actions: str) -> list[dict[str, Any]]:
+    """The lines of some actions, in their order."""
+    return [line for line in lines() if line["action"] in actions]
+
+
+def test_every_stage_of_a_poll_is_a_line_of_the_schema_with_its_outcome_and_its_counts(
+    simulator: RunningSimulator, redis: Redis, lines: Lines
+) -> None:
+    tasks.poll_provider(polled_provider(simulator, key="mine").pk)
+    work_off(redis)
+    stages = {line["action"]: assert_is_line(json.dumps(line)) for line in told(lines, *STAGES)}
+    assert stages.keys() == set(STAGES)
+    for action, category in STAGES.items():
+        line = stages[action]
+        assert (line["category"], line["status"], line["level"]) == (category, "ok", "info")
+        assert line["duration_ms"] > 0
+    markets, changes = Market.objects.count(), LineChange.objects.count()
+    assert (stages["poll"]["provider"], stages["poll"]["http_status"]) == ("mine", 200)
+    assert (stages["poll"]["changes"], stages["ingest"]["changes"]) == (changes, changes)
+    assert (stages["ingest"]["markets"], stages["cycle"]["markets"]) == (markets, markets)
+    assert sum(line["valued"] for line in told(lines, "recompute")) == markets
+
+
+def test_a_trace_leads_from_a_poll_to_all_that_it_has_valued(
+    simulator: RunningSimulator, redis: Redis, lines: Lines
+) -> None:
+    provider = polled_provider(simulator)
+    tasks.poll_provider(provider.pk)
+    work_off(redis)
+    (cycle,) = told(lines, "cycle")
+    assert {line["trace_id"] for line in told(lines, *STAGES)} == {cycle["trace_id"]}
+    tasks.poll_provider(provider.pk)
+    assert told(lines, "cycle")[-1]["trace_id"] != cycle["trace_id"]
+
+
+def test_a_duration_is_the_clocks_own_to_a_thousandth_of_a_millisecond(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Stopwatch()
+    monkeypatch.setattr(operations, "time", clock)
+    with operation("streaming", "cycle"):
+        clock.seconds += 0.25
+        with operation("streaming", "ingest"):
+            clock.seconds += 0.0123456
+        clock.seconds += 61.0
+    durations = [(line["action"], line["duration_ms"]) for line in lines()]
+    assert durations == [("ingest", 12.346), ("cycle", 61_262.346)]
+
+
+def test_a_failure_is_told_once_with_its_traceback_and_goes_on(lines: Lines) -> None:
+    unknown = 10**30  # beyond any id that the database can hold
+    assert recompute_markets.apply(([unknown], "batch")).failed()
+    (line,) = [line for line in lines() if "Traceback" in line.get("exception", "")]
+    assert (line["action"], line["status"], line["level"]) == ("recompute", "failed", "error")
+    assert (line["trigger"], line["markets"]) == ("batch", 1)
+
+
+def test_no_line_of_a_poll_that_fails_holds_the_key(
+    simulator: RunningSimulator, lines: Lines
+) -> None:
+    provider = polled_provider(simulator)
+    faults: tuple[FaultKind, ...] = ("reset", "invalid_json", "401")
+    for fault in faults:
+        simulator.faults.clear()
+        simulator.fail(EPL, fault)
+        poll_now(provider)
+    words = f"GET {simulator.base_url}/odds?apiKey={KEY}"
+    note("provider", "poll", words, reason=words)
+    assert [line["status"] for line in told(lines, "poll")] == ["failed"] * 3 + ["ok"]
+    assert KEY not in json.dumps(lines())
+
+
+def test_what_is_less_severe_than_the_configured_level_is_not_logged(lines: Lines) -> None:
+    for level in ("INFO", "WARNING", "ERROR"):
+        config = load({"HARDLINE_LOG_LEVEL": level}).log
+        logging.getLogger().setLevel(logging_settings(config)["root"]["level"])
+        note("streaming", "ingest", level)
+        note("streaming", "ingest", level, status="failed")
+    levels = [(line["event"], line["level"]) for line in told(lines, "ingest")]
+    assert levels == [("INFO", "info"), ("INFO", "warning"), ("WARNING", "warning")]
+
+
+def test_by_default_lines_are_json_from_info_on_and_what_is_frequent_is_sampled() -> None:
+    config = load({}).log
+    record = logging.LogRecord("lib", logging.INFO, "lib.py", 1, "ready", (), None)
+    assert_is_line(formatter(config, is_terminal=False).format(record))
+    assert config.level == "INFO"
+    assert config.sampling() == {"debounce_skip": 10, "sweep": 60}
+    libraries = logging_settings(config)["loggers"]
+    assert libraries["celery.app.trace"]["level"] == logging.WARNING
+
+
+# --- 6. Health ---
+
+
+def status_now(watch: Watch, check: str) -> str:
+    """A check's status once all that was done until now is counted."""
+    counted_at = datetime.now(UTC) + timedelta(seconds=SETTLE_SECONDS)
+    status: str = watch.look(counted_at - watch.now).checks[check]["status"]
+    return status
+
+
+def watched_from_now_on(provider: Provider, config: Config) -> Watch:
+    watch = Watch(datetime.now(UTC), provider, config)
+    assert status_now(watch, "missing_recomputes") == "pass"
+    return watch
+
+
+@pytest.mark.usefixtures("all_workers")
+def test_changes_that_nobody_values_are_a_failure_until_somebody_does(
+    simulator: RunningSimulator, redis: Redis
+) -> None:
+    watch = watched_from_now_on(polled_provider(simulator), get_config())
+    tasks.poll_provider(watch.provider.pk)
+    redis.delete(*QUEUES)  # every message is lost
+    assert status_now(watch, "missing_recomputes") == "fail"
+    sweep(redis)
+    assert status_now(watch, "missing_recomputes") == "pass"
+
+
+@pytest.mark.usefixtures("all_workers")
+@pytest.mark.parametrize(("separately", "status"), [(6, "pass"), (7, "warn")])
+def test_eight_valuations_for_ten_changes_are_a_warning_and_seven_are_not(
+    redis: Redis, separately: int, status: str
+) -> None:
+    usual = get_config()
+    market = MovedMarket(redis)
+    config = replace(usual, health=replace(usual.health, min_changes=10))
+    watch = watched_from_now_on(market.provider, config)
+    market.moves(10, separately=separately)
+    make_poll_run(market.provider, started_at=datetime.now(UTC), changes=10)
+    assert market.recomputes() == separately + 1
+    assert status_now(watch, "recompute_ratio") == status
+
+
+def activity(watch: Watch, *intervals: float) -> list[str]:
+    """The check's status so many intervals after the stream was last polled."""
+    times = [NOON + timedelta(seconds=each * watch.provider.interval_seconds) for each in intervals]
+    return [watch.look(now - watch.now).checks["activity"]["status"] for now in times]
+
+
+def test_a_stream_that_is_not_polled_for_three_intervals_is_a_warning_and_for_ten_a_failure(
+    watch: Watch,
+) -> None:
+    assert activity(watch, 2.9, 3, 9.9, 10) == ["pass", "warn", "warn", "fail"]
+    assert watch.statuses()["activity"] == "pass"
+
+
+def test_what_is_well_is_a_matter_of_configuration(watch: Watch) -> None:
+    health = load({"HARDLINE_HEALTH_SILENCE_INTERVALS": "1.5,2"}).health
+    watch.config = replace(watch.config, health=health)
+    assert activity(watch, 1.4, 1.5, 2) == ["pass", "warn", "fail"]
+
+
+@pytest.mark.usefixtures("all_workers")
+def test_a_system_that_was_never_started_is_unknown_and_not_healthy() -> None:
+    seen = Watch(NOON, make_provider()).look()
+    assert seen.status == "unknown"
+    for name in ("beat", "activity", "provider_silence", "latency_major", "latency_batch"):
+        assert seen.checks[name]["status"] == "unknown"
+    assert seen.score < 100
+
+
+# --- 7. Baselines ---
+
+
+def measured(since: datetime) -> Baseline:
+    return gather(Window(since, database_now()), [], overdue_after_ms=0)
+
+
+def test_a_baseline_is_measured_from_the_rows_that_a_run_leaves(
+    simulator: RunningSimulator, redis: Redis
+) -> None:
+    provider, since = polled_provider(simulator), database_now()
+    tasks.poll_provider(provider.pk)
+    assert measured(since).overdue_markets == Market.objects.count()
+    work_off(redis)
+    baseline = measured(since)
+    figures = baseline.providers[provider.key]
+    assert (figures.calls, figures.success_rate, baseline.cycles.duration_ms.count) == (1, 1.0, 1)
+    assert sum(baseline.changes.values()) == LineChange.objects.count()
+    assert baseline.recomputes.markets_valued == Market.objects.count()
+    assert (baseline.overdue_markets, baseline.failures.rate) == (0, 0.0)
+
+
+def test_a_comparison_measures_what_the_debounce_saves(redis: Redis) -> None:
+    market = MovedMarket(redis)
+    sides = []
+    for separately in (10, 0):
+        since = database_now()
+        market.moves(10, separately=separately)
+        sides.append([measured(since)])
+    verdicts = {each.name: each for each in compare(*sides)}
+    verdict = verdicts["recomputes of a market, a change"]
+    assert (verdict.before, verdict.after) == (Spread(1.0, 1.0, 1.0), Spread(0.1, 0.1, 0.1))
+    assert verdict.is_met
+
+
+def test_every_target_has_its_verdict() -> None:
+    before = a_baseline(failed_calls=100)
+    good = a_baseline(failed_calls=10, asked=50, recompute_ms=99.9, dead_letters=9)
+    bad = a_baseline(
+        failed_calls=11, asked=51, recompute_ms=100.0, dead_letters=10, overdue_markets=1
+    )
+    assert [verdict.is_met for verdict in compare([before], [good])] == [True] * 5
+    assert [verdict.is_met for verdict in compare([before], [bad])] == [False] * 5
+
+
+# --- 8. Major moves, and the last price ---
 
 
 def test_a_major_move_amid_small_ones_is_valued_before_their_window_ends(redis: Redis) -> None:
@@ -369,11 +593,7 @@ def test_the_last_price_is_valued_whatever_is_lost_on_the_way(redis: Redis, lost
         redis.flushdb()
     else:
         work_off(redis)
-    Market.objects.filter(dirty_at__isnull=False).update(
-        dirty_at=datetime.now(UTC) - timedelta(seconds=10)
-    )
-    tasks.sweep()
-    work_off(redis)
+    sweep(redis)
     last = Quote.objects.get(outcome__name=HOME, bookmaker__key="ace")
     assert last.price == 1.93
     assert_valued_from_the_final_quotes(Market.objects.get())

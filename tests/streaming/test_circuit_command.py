@@ -202,6 +202,7 @@ def test_programs_are_shown_all_of_a_state(mine: Provider) -> None:
             "recent": "sfff",
             "step": 1,
             "probe_until": None,
+            "pause_until": None,
             "successes": 0,
             "reason": "3 failures in a row",
             "advice": "",

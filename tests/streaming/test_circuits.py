@@ -82,6 +82,41 @@ def test_a_refused_provider_is_polled_again_when_asking_may_help() -> None:
     assert provider.next_poll_at == at(1)
 
 
+def test_a_pause_that_the_first_failure_asks_for_is_kept_and_puts_off_the_next_poll() -> None:
+    provider = make_provider(next_poll_at=at(2))
+    circuit = call(provider, replace(DOWN, retry_after_seconds=20.0), at(0))
+
+    refused = admit(provider.pk, CONFIG, at(19.9))
+
+    provider.refresh_from_db()
+    assert (circuit.state, provider.generation) == ("closed", 0)
+    assert isinstance(refused, Decision)
+    assert (refused.until, provider.next_poll_at) == (at(20), at(20))
+    assert isinstance(admit(provider.pk, CONFIG, at(20)), Admission)
+
+
+def test_a_pause_shorter_than_the_interval_brings_no_poll_forward() -> None:
+    provider = make_provider(next_poll_at=at(30))
+    call(provider, replace(DOWN, retry_after_seconds=5.0), at(0))
+    assert isinstance(admit(provider.pk, CONFIG, at(1)), Decision)
+    provider.refresh_from_db()
+    assert provider.next_poll_at == at(30)
+
+
+@pytest.mark.parametrize("command", ["close", "disable", None])
+def test_a_pause_is_only_noted_while_every_call_is_to_pass(command: Command | None) -> None:
+    provider, config = make_provider(), CONFIG
+    if command is None:
+        config = replace(CONFIG, circuits_enabled=False)
+    else:
+        order(provider, command, "maintenance", "ops", at(0))
+    Provider.objects.update(next_poll_at=at(2))
+    circuit = call(provider, replace(DOWN, retry_after_seconds=20.0), at(0), config)
+    provider.refresh_from_db()
+    assert (circuit.pause_until, provider.next_poll_at) == (at(20), at(2))
+    assert isinstance(admit(provider.pk, config, at(1)), Admission)
+
+
 def test_two_probes_that_succeed_close_it_and_each_makes_the_next_poll_due() -> None:
     provider = make_provider()
     opened(provider, at(0))

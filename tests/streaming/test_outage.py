@@ -101,14 +101,34 @@ def test_a_provider_that_recovers_is_back_with_its_second_probe(
     assert PollRun.objects.latest("id").outcome == PollOutcome.OK
 
 
-def test_a_provider_that_asks_to_be_left_alone_is(simulator: RunningSimulator) -> None:
-    polled_provider(simulator, sports=[EPL], interval_seconds=2.0)
+def test_a_provider_that_asks_to_be_left_alone_is_from_its_first_word_on(
+    simulator: RunningSimulator,
+) -> None:
+    polled_provider(simulator, sports=[EPL, NBA], interval_seconds=2.0)
     simulator.faults.put(FaultRule(EPL, "429", retry_after_seconds=20))
     beat = Beat(simulator)
-    beat.run(60)
-    waits = gaps(beat.calls[EPL][2:])
-    assert len(waits) == 2
-    assert min(waits) >= 20
+    beat.run(90)
+    assert beat.calls[EPL] == [0.0, 20.0, 40.0, 60.0, 80.0]
+    # Whoever asks too often is not asked for anything else either: the rest of each poll waits.
+    assert beat.calls[NBA] == []
+    states = CircuitTransition.objects.order_by("id").values_list("from_state", "to_state")
+    assert states[0] == ("closed", "open")
+    refused = PollRun.objects.filter(outcome=PollOutcome.REFUSED)
+    assert refused.count() == len(beat.calls[EPL])
+
+
+def test_one_answer_that_asks_for_a_pause_opens_nothing(simulator: RunningSimulator) -> None:
+    provider = polled_provider(simulator, sports=[EPL], interval_seconds=2.0)
+    beat = Beat(simulator)
+    beat.run(2)
+    simulator.faults.put(FaultRule(EPL, "429", retry_after_seconds=20))
+    beat.run(2)
+    simulator.faults.clear()
+    beat.run(30)
+    assert gaps(beat.calls[EPL])[:3] == [2.0, 20.0, 2.0]
+    provider.circuit.refresh_from_db()
+    assert (provider.circuit.state, provider.circuit.pause_until) == ("closed", None)
+    assert set(Quote.objects.values_list("status", flat=True)) == {"active"}
 
 
 def test_a_rejected_key_is_tried_once_and_a_person_is_told(simulator: RunningSimulator) -> None:

@@ -24,10 +24,11 @@ from betting.models import (
     Provider,
     Quote,
 )
-from streaming.models import PollOutcome, PollRun
+from streaming.circuits import database_now, order
+from streaming.models import Circuit, PollOutcome, PollRun
 from streaming.poll import poll
 from streaming.simulator.running import RunningSimulator
-from tests.polling import EPL, NBA, config_with, poll_now, polled_provider
+from tests.polling import EPL, KEY, NBA, config_with, poll_now, polled_provider
 from tests.rows import make_provider
 
 RECORDING = Path(__file__).parent.parent / "recordings" / "simulated.jsonl.gz"
@@ -176,6 +177,20 @@ def test_settings_that_allow_no_request_are_one_failed_row_and_no_call(
     assert run.feed == ""
     assert run.http_status is None
     assert simulator.calls.summary()["calls"] == 0
+
+
+def test_a_key_that_was_missing_is_used_once_the_circuit_is_reset_as_the_advice_says(
+    simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = polled_provider(simulator, api_key_env="TESTS_LATE_KEY")
+    (failed,) = poll_now(provider)
+    told = "Set TESTS_LATE_KEY for the workers and restart them. Then reset the circuit."
+    assert failed.failure_advice == Circuit.objects.get().advice == told
+
+    monkeypatch.setenv("TESTS_LATE_KEY", KEY)
+    assert [run.outcome for run in poll_now(provider)] == [PollOutcome.REFUSED]
+    order(provider, "reset", "new key", "ann", database_now())
+    assert [run.outcome for run in poll_now(provider)] == [PollOutcome.OK]
 
 
 def test_a_sport_that_fails_does_not_keep_the_others_from_being_asked(

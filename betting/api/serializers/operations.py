@@ -36,6 +36,9 @@ class CircuitStateSerializer(serializers.Serializer[Circuit]):
     failures = serializers.IntegerField(help_text="in a row")
     recent = serializers.CharField(help_text="the latest calls: . good, s slow, f failed")
     retry_at = serializers.DateTimeField(allow_null=True, help_text="the next probe")
+    pause_until = serializers.DateTimeField(
+        allow_null=True, help_text="before then the provider does not want to be asked"
+    )
     reason = serializers.CharField()
     advice = serializers.CharField(help_text="what a person has to do")
 

@@ -7,7 +7,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from betting.log_schema import validated
 from betting.logs import context, note, operation, operations
-from tests.betting.logs.conftest import Lines
+from tests.logs import Lines
 
 TRACE, OTHER = "a" * 32, "b" * 32
 

@@ -15,7 +15,7 @@ from betting.log_schema import FIELDS, validated
 from betting.logs import note, operation
 from betting.logs.ecs import NAMES
 from betting.logs.rendering import formatter, logging_settings
-from tests.betting.logs.conftest import Lines
+from tests.logs import Lines
 
 SECRET = "5ecre7c0ffee"
 JSON = formatter(LogConfig(format="json"), is_terminal=False)

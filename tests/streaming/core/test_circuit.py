@@ -15,6 +15,7 @@ from streaming.core.circuit import (
     Circuit,
     CircuitPolicy,
     Command,
+    Decision,
     Mode,
     State,
     claim,
@@ -176,12 +177,85 @@ def test_what_the_provider_asks_for_is_the_least_wait(
     assert wait_seconds(opened, NOON) == wait
 
 
+@given(st.integers(1, 2), st.floats(0.001, 86_400))
+def test_a_closed_circuit_keeps_the_pause_that_a_failure_asks_for_and_stays_closed(
+    failures: int, seconds: float
+) -> None:
+    asks = Call(0.1, "transient", "HTTP 429", retry_after_seconds=seconds)
+    circuit = record(replay("f" * (failures - 1)), POLICY, asks, NOON)
+    until = after(seconds)
+    assert (circuit.state, circuit.pause_until) == ("closed", until)
+    assert circuit.is_sound
+    early = decide(circuit, until - timedelta(microseconds=1))
+    assert early == Decision("refuse", until, "The provider has asked for a pause.")
+    assert decide(circuit, until).verdict == "pass"
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 30), st.sampled_from([None, 0.0, 3.0, 40.0]), st.booleans()),
+        max_size=20,
+    )
+)
+def test_nothing_is_asked_within_a_pause_whatever_else_has_happened(
+    steps: list[tuple[float, float | None, bool]],
+) -> None:
+    circuit, now, quiet_until = Circuit(), NOON, NOON
+    for seconds, retry_after_seconds, is_late in steps:
+        now += timedelta(seconds=seconds)
+        verdict = decide(circuit, now).verdict
+        if verdict == "refuse" and not is_late:
+            continue
+        # What was asked before the pause began may well be answered within it.
+        assert is_late or now >= quiet_until
+        call = GOOD if retry_after_seconds is None else FAILED
+        if not is_late and verdict == "probe":
+            circuit = claim(circuit, POLICY, now)
+            call = replace(call, probe=circuit.probe)
+        asked_for = retry_after_seconds or 0.0
+        circuit = record(circuit, POLICY, replace(call, retry_after_seconds=asked_for), now)
+        quiet_until = max(quiet_until, now + timedelta(seconds=asked_for))
+
+
+def test_a_probe_waits_for_the_end_of_a_pause_that_a_late_answer_asks_for() -> None:
+    late = Call(0.1, "transient", "HTTP 429", retry_after_seconds=60)
+    opened = record(replay("fff"), POLICY, late, after(0.5))
+    assert opened.retry_at == after(1)
+    assert decide(opened, after(1)) == Decision(
+        "refuse", after(60.5), "The provider has asked for a pause."
+    )
+    assert decide(opened, after(60.5)).verdict == "probe"
+
+
+def test_a_pause_that_an_earlier_failure_asked_for_is_the_least_wait() -> None:
+    paused = record(Circuit(), POLICY, Call(0.1, "transient", "", retry_after_seconds=60), NOON)
+    for seconds in (1, 2):
+        paused = record(paused, POLICY, FAILED, after(seconds))
+    assert (paused.state, paused.retry_at) == ("open", after(60))
+
+
+def test_a_pause_is_forgotten_with_the_first_call_after_it() -> None:
+    paused = record(Circuit(), POLICY, Call(0.1, "transient", "", retry_after_seconds=7), NOON)
+    assert record(paused, POLICY, GOOD, after(6.9)).pause_until == after(7)
+    assert record(paused, POLICY, GOOD, after(7)).pause_until is None
+
+
+def test_an_operator_who_lets_calls_pass_or_resets_the_circuit_ends_a_pause() -> None:
+    paused = record(Circuit(), POLICY, Call(0.1, "transient", "", retry_after_seconds=60), NOON)
+    commands: tuple[Command, ...] = ("close", "reset", "disable")
+    for command in commands:
+        assert decide(order(paused, command, "Because.", NOON), NOON).verdict == "pass"
+
+
 @pytest.mark.parametrize("until", [None, after(86_400)])
 def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime | None) -> None:
     failure = PermanentFailure("key_rejected", "HTTP 401", "Check the key.", until)
     circuit = record(Circuit(), POLICY, Call.of(failure, 0.1), NOON)
     assert (circuit.state, circuit.since) == ("open", NOON)
-    assert (circuit.reason, circuit.advice) == ("key_rejected: HTTP 401", "Check the key.")
+    assert circuit.reason == "key_rejected: HTTP 401"
+    # What is over by itself needs no reset.
+    reset = "" if until else " Then reset the circuit."
+    assert circuit.advice == f"Check the key.{reset}"
     assert circuit.retry_at == until
     assert circuit.step == 0
 

@@ -92,6 +92,7 @@ class CircuitMachine(RuleBasedStateMachine):
             "probe": 0,
             "probe_until": None,
             "successes": 0,
+            "pause_until": None,
             "advice": "",
         }
         self.asked: list[int] = []
@@ -230,6 +231,7 @@ class CircuitMachine(RuleBasedStateMachine):
             retry_at=None,
             probe_until=None,
             successes=0,
+            pause_until=None,
         )
         self.leases.clear()
 
@@ -253,19 +255,27 @@ class CircuitMachine(RuleBasedStateMachine):
         account = self.account
         if account["mode"] != "automatic":
             return ("refuse" if account["mode"] == "forced_open" else "pass"), None
-        if account["state"] == "closed":
-            return "pass", None
         if account["state"] == "open" and account["retry_at"] is None:
             return "refuse", None
-        until = account["retry_at"] or account["probe_until"]
-        is_time = until is None or self.now >= until
-        return ("probe", None) if is_time else ("refuse", until)
+        waits = self._ahead("retry_at", "probe_until", "pause_until")
+        if waits:
+            return "refuse", max(waits)
+        return ("pass" if account["state"] == "closed" else "probe"), None
+
+    def _ahead(self, *names: str) -> list[datetime]:
+        """Those of the account's moments that are still to come."""
+        moments = [self.account[name] for name in names]
+        return [moment for moment in moments if moment is not None and moment > self.now]
 
     def _record(self, call: Call, chance: float, is_acting: bool) -> None:
         self.circuit = record(
             self.circuit, self.policy, call, self.now, chance=chance, is_acting=is_acting
         )
         account, has_failed = self.account, call.kind is not None
+        pauses = self._ahead("pause_until")
+        if call.retry_after_seconds:
+            pauses.append(self.now + timedelta(seconds=call.retry_after_seconds))
+        account["pause_until"] = max(pauses, default=None)
         account["failures"] = account["failures"] + 1 if has_failed else 0
         answer = "s" if call.seconds >= self.policy.slow_call_seconds else "."
         account["recent"] += "f" if has_failed else answer
@@ -317,8 +327,9 @@ class CircuitMachine(RuleBasedStateMachine):
         least, most = (usual * (1 + sign * self.policy.jitter_fraction) for sign in (-1, 1))
         assert self.circuit.retry_at is not None
         waited = (self.circuit.retry_at - self.now).total_seconds()
-        assert waited >= call.retry_after_seconds - ROUNDING_SECONDS
-        exact = max(least + chance * (most - least), call.retry_after_seconds)
+        pauses = [(end - self.now).total_seconds() for end in self._ahead("pause_until")]
+        assert waited >= max(pauses, default=0.0) - ROUNDING_SECONDS
+        exact = max([least + chance * (most - least), *pauses])
         assert abs(waited - exact) <= ROUNDING_SECONDS
         account["retry_at"] = self.circuit.retry_at
 

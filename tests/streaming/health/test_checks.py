@@ -22,7 +22,7 @@ from streaming.health.checks import CHECKS
 from streaming.models import DeadLetterOccurrence, SubscriberRecord
 from streaming.tasks import coalesce_line_changes
 from tests import rows
-from tests.streaming.health.conftest import Watch
+from tests.watch import Watch
 
 pytestmark = pytest.mark.django_db
 

@@ -20,7 +20,7 @@ from streaming.core.histogram import BOUNDS_MS, above, counts_of
 from streaming.health import deadline, report, stream
 from streaming.models import HealthSnapshot
 from tests import rows
-from tests.streaming.health.conftest import Watch
+from tests.watch import Watch
 from valuation.models import RecomputeRun
 
 # The endpoints ask on a connection of their own, which sees what is committed.

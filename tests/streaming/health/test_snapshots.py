@@ -16,7 +16,7 @@ from streaming.models import HealthSnapshot
 from streaming.retention import prune_old_rows
 from streaming.tasks import check_health
 from tests import rows
-from tests.streaming.health.conftest import Watch
+from tests.watch import Watch
 
 pytestmark = pytest.mark.django_db
 

@@ -121,6 +121,17 @@ def test_playing_ingests_leaves_a_row_an_answer_and_sends_on_what_changed(
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("redis")
+def test_a_pause_that_was_asked_for_at_the_time_leaves_out_no_recorded_answer(
+    servers: Config, tmp_path: Path
+) -> None:
+    refusal = line(1, status=429, headers={"Retry-After": "60"}, body={})
+    play(servers, inspect([recording(tmp_path / "feed.jsonl", line(0), refusal, line(2, 2.5))]))
+    assert list(PollRun.objects.values_list("outcome", flat=True)) == ["ok", "failed", "ok"]
+    assert set(Quote.objects.values_list("price", flat=True)) == {2.5}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
 def test_playing_a_recording_again_changes_nothing(servers: Config, tmp_path: Path) -> None:
     recordings = inspect([recording(tmp_path / "feed.jsonl", line(0), line(60, 2.5))])
     play(servers, recordings)
