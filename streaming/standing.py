@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from streaming.core.latencies import quantile_ms
+from streaming.core.histogram import quantile_ms
 from streaming.core.suppression import (
     Decision,
     Outcome,

@@ -18,7 +18,7 @@ from betting.admin.themed import ThemedAdmin, badge
 from betting.config import get_config
 from streaming import bus
 from streaming.core.failures import PermanentFailure
-from streaming.core.latencies import quantile_ms
+from streaming.core.histogram import quantile_ms
 from streaming.delivery import send_test, utc_now
 from streaming.models import DeliveryOutcome, DeliveryRun, SubscriberRecord, WebhookSubscriber
 from streaming.standing import Standing, state_of

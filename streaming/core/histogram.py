@@ -1,6 +1,7 @@
-"""A histogram of valuation latencies with fixed bounds: what a row, a snapshot and a scrape hold.
+"""A histogram of latencies with fixed bounds: what a row, a snapshot and a scrape hold.
 
-Counts of any rows may be added up, and those of an earlier moment taken away, without loss.
+Counts of any rows may be added up, and those of an earlier moment taken away, without loss. A count
+that goes on for ever is bounded by forgetting: `with_latest`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ BOUNDS_MS: tuple[float, ...] = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_00
 
 BUCKETS = len(BOUNDS_MS) + 1
 
+EMPTY: tuple[int, ...] = (0,) * BUCKETS
+
+MAX_LATEST = 1_000
+"""See `with_latest`."""
+
 
 def counts_of(values_ms: Iterable[float]) -> list[int]:
     """How many of the values fall into each bucket, (BUCKETS,).
@@ -24,6 +30,20 @@ def counts_of(values_ms: Iterable[float]) -> list[int]:
     for value in values_ms:
         counts[bisect_left(BOUNDS_MS, value)] += 1
     return counts
+
+
+def with_latest(counts: Sequence[int], value_ms: float) -> tuple[int, ...]:
+    """The counts with one more value, where what happened lately weighs more than what is long ago.
+
+    Once there are `MAX_LATEST` of them, every count is halved.
+
+    >>> with_latest(with_latest(EMPTY, 4.0), 7.0)[:3]
+    (1, 1, 0)
+    """
+    more = [*counts]
+    more[bisect_left(BOUNDS_MS, value_ms)] += 1
+    is_full = sum(more) >= MAX_LATEST
+    return tuple(count // 2 for count in more) if is_full else tuple(more)
 
 
 def above(counts: Sequence[int], bound_ms: float) -> int:

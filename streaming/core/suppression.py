@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from streaming.core import latencies
+from streaming.core import histogram
 
 WELL, FAILED = ".", "x"
 """How one delivery is written in `SubscriberState.recent`."""
@@ -60,7 +60,7 @@ class SubscriberState:
         suppressed_until: when its next probe is due; None while it is well.
         probe_until: until when the probe under way has the right to be the only one.
         last_error: the newest failure, one line.
-        latencies: how long deliveries took, as `latencies.observe` counts.
+        latencies: how long deliveries took, as `histogram.with_latest` counts.
     """
 
     deliveries: int = 0
@@ -71,7 +71,7 @@ class SubscriberState:
     suppressed_until: datetime | None = None
     probe_until: datetime | None = None
     last_error: str = ""
-    latencies: tuple[int, ...] = latencies.EMPTY
+    latencies: tuple[int, ...] = histogram.EMPTY
 
     @property
     def failure_rate(self) -> float:
@@ -140,7 +140,7 @@ def record(
         deliveries=state.deliveries + 1,
         failures=state.failures + has_failed,
         recent=(sign + state.recent)[: policy.window],
-        latencies=latencies.observe(state.latencies, outcome.duration_ms),
+        latencies=histogram.with_latest(state.latencies, outcome.duration_ms),
     )
     if not has_failed:
         return replace(

@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from streaming.core.latencies import BUCKETS
-from streaming.core.latencies import EMPTY as NO_LATENCIES
+from streaming.core.histogram import BUCKETS
+from streaming.core.histogram import EMPTY as NO_LATENCIES
 
 
 def no_latencies() -> list[int]:
@@ -92,7 +92,7 @@ class SubscriberRecord(models.Model):
         models.BigIntegerField(),
         size=BUCKETS,
         default=no_latencies,
-        help_text="deliveries by duration, in buckets that double every second one",
+        help_text="deliveries by duration: streaming.core.histogram",
     )
 
     class Meta:

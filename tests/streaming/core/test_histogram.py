@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.histogram import BOUNDS_MS, BUCKETS, above, counts_of, quantile_ms
+from streaming.core.histogram import (
+    BOUNDS_MS,
+    BUCKETS,
+    EMPTY,
+    MAX_LATEST,
+    above,
+    counts_of,
+    quantile_ms,
+    with_latest,
+)
 
 values = st.lists(st.floats(0, 60_000))
 
@@ -56,3 +65,24 @@ def test_nothing_has_no_quantile_and_a_bound_that_is_none_is_refused() -> None:
     assert quantile_ms(counts_of([]), 0.5) is None
     with pytest.raises(ValueError, match="not in tuple"):
         above(counts_of([1.0]), 101)
+
+
+@given(st.lists(st.floats(0, 60_000), max_size=MAX_LATEST - 1))
+def test_the_latest_are_counted_as_all_are_while_they_are_few(all_of_them: list[float]) -> None:
+    counts = EMPTY
+    for value in all_of_them:
+        counts = with_latest(counts, value)
+
+    assert list(counts) == counts_of(all_of_them)
+
+
+@given(st.floats(0, 60_000), st.integers(1, 3 * MAX_LATEST))
+def test_the_latest_are_bounded_and_those_of_long_ago_are_forgotten(old: float, many: int) -> None:
+    counts = EMPTY
+    for _ in range(many):
+        counts = with_latest(counts, old)
+    assert sum(counts) < MAX_LATEST
+
+    for _ in range(12 * MAX_LATEST):
+        counts = with_latest(counts, 1e9)
+    assert above(counts, BOUNDS_MS[-1]) == sum(counts)

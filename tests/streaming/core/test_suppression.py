@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from streaming.core import latencies
 from streaming.core.suppression import (
     MAX_ERROR_CHARS,
     Decision,
@@ -106,30 +105,6 @@ def test_a_wait_is_bounded_and_never_shorter_for_a_higher_rate_or_a_later_turn(
     assert first <= wait <= maximum
     assert wait <= suppression_seconds(policy, in_a_row, rates[1])
     assert wait <= suppression_seconds(policy, in_a_row + 1, rates[0])
-
-
-@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50), st.floats(0.01, 1))
-def test_a_quantile_is_no_less_than_the_true_one_and_at_most_a_bucket_more(
-    durations: list[float], fraction: float
-) -> None:
-    counts = latencies.EMPTY
-    for duration in durations:
-        counts = latencies.observe(counts, duration)
-    rank = next(n for n in range(1, len(durations) + 1) if n >= fraction * len(durations))
-    true = sorted(durations)[rank - 1]
-    found = latencies.quantile_ms(counts, fraction)
-    assert found is not None
-    longest = latencies.limit_ms(latencies.BUCKETS - 1)
-    assert min(true, longest) <= found <= max(1.0, true * 2**0.5 * (1 + 1e-9))
-
-
-@given(st.lists(st.floats(0, 1e6), max_size=3_000))
-def test_latencies_are_bounded_however_many_there_were(durations: list[float]) -> None:
-    counts = latencies.EMPTY
-    for duration in durations:
-        counts = latencies.observe(counts, duration)
-    assert len(counts) == latencies.BUCKETS
-    assert sum(counts) < latencies.MAX_COUNT
 
 
 class Subscribed(RuleBasedStateMachine):
