@@ -103,6 +103,7 @@ LIMITS: Mapping[str, Limits] = {
     "retention.recompute_run_days": _DAYS,
     "retention.line_change_days": _DAYS,
     "retention.closed_edge_days": _DAYS,
+    "retention.event_days": _DAYS,
     "retention.task_result_days": _DAYS,
     "retention.dead_letter_occurrence_days": _DAYS,
     "retention.dead_letter_action_days": _DAYS,
@@ -257,6 +258,15 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             bool(c.circuit.backoff_seconds)
             and all(0 < seconds <= _DAY_SECONDS for seconds in c.circuit.backoff_seconds)
+        ),
+    ),
+    Rule(
+        ("retention.line_change_days", "retention.closed_edge_days", "retention.event_days"),
+        "an event is kept as long as its history, so neither of the first two must be above the"
+        " third",
+        lambda c: (
+            max(c.retention.line_change_days, c.retention.closed_edge_days)
+            <= c.retention.event_days
         ),
     ),
     *(

@@ -137,6 +137,13 @@ def fetch_all(statement: str, parameters: Mapping[str, object]) -> list[tuple[An
         return cursor.fetchall()
 
 
+def execute(statement: str, parameters: Mapping[str, object]) -> int:
+    """Run one statement that returns no rows and return how many it wrote."""
+    with server_cursor() as cursor:
+        cursor.execute(statement.encode(), parameters, prepare=False)
+        return cursor.rowcount
+
+
 def fetch_columns(statement: str, parameters: Mapping[str, object]) -> tuple[Any, ...]:
     """Run one statement that returns one row and return that, its number arrays as columns.
 

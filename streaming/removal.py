@@ -9,7 +9,9 @@ from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
 from django.db.models.functions import Now
 
 from betting.models import Event, EventAlias, Feed, LineChange, Market, Provider, Quote, Sport
+from betting.sql import execute
 from streaming.core.participants import sport_family
+from streaming.erasure import erase_events
 from streaming.locks import lock_family, lock_number
 from streaming.models import PollRun
 from valuation.models import Edge
@@ -36,12 +38,20 @@ def remove(provider: Provider) -> None:
     with transaction.atomic():
         for family in _families(provider):
             lock_family(family)
+        erase_events(list(_own_events(provider).values_list("pk", flat=True)))
         # Leaves first and by one statement each: the rest cascades row by row.
         Edge.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()
-        _own_events(provider).delete()
         _make_stale(Market.objects.filter(quotes__feed__provider=provider))
+        execute(_DELETE_QUOTES, {"provider": provider.pk})
         provider.delete()
+
+
+# Django would fetch the quotes to delete them, for what refers to them.
+_DELETE_QUOTES = """
+DELETE FROM betting_quote
+WHERE feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
+"""
 
 
 def _quotes(provider: Provider) -> QuerySet[Quote]:

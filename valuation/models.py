@@ -21,7 +21,10 @@ class FairPrice(models.Model):
     """The consensus probability of one outcome, or the reason why there is none."""
 
     outcome = models.OneToOneField(Outcome, on_delete=models.CASCADE, related_name="fair_price")
-    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="fair_prices")
+    # The outcome's market once more, held true by the outcome's own reference.
+    market = models.ForeignKey(
+        Market, on_delete=models.CASCADE, related_name="fair_prices", db_constraint=False
+    )
     state = models.CharField(max_length=4, choices=FairPriceState)
     reason = models.CharField(max_length=200, blank=True, db_default="")
     probability = models.FloatField(null=True, blank=True)
@@ -68,8 +71,13 @@ class Edge(models.Model):
     """A quote that pays more than its fair price asks, from when it did until it no longer does."""
 
     quote = models.ForeignKey(Quote, on_delete=models.CASCADE, related_name="edges")
+    # The quote's market once more, held true by the quote's own reference.
     market = models.ForeignKey(
-        Market, on_delete=models.CASCADE, related_name="edges", db_index=False
+        Market,
+        on_delete=models.CASCADE,
+        related_name="edges",
+        db_index=False,
+        db_constraint=False,
     )
     opened_at = models.DateTimeField()
     opened_price = models.FloatField()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from betting.models.provider import Provider
 
@@ -42,6 +43,9 @@ class Event(models.Model):
         default=EventStatus.SCHEDULED,
         db_default=EventStatus.SCHEDULED,
     )
+    created_at = models.DateTimeField(
+        db_default=Now(), editable=False, help_text="when it was first met, however old its start"
+    )
 
     class Meta:
         ordering = ["commence_time", "id"]
@@ -57,7 +61,7 @@ class Event(models.Model):
                 fields=["sport", "commence_time"],
                 condition=~Q(status=EventStatus.ENDED),
             ),
-            # admin and API: events by start
+            # admin and API: events by start; retention: past ones
             models.Index(name="event_start", fields=["commence_time", "id"]),
         ]
 

@@ -35,9 +35,15 @@ class Quote(models.Model):
     outcome = models.ForeignKey(
         Outcome, on_delete=models.CASCADE, related_name="quotes", db_index=False
     )
-    # The outcome's market once more: valuation and suspension read quotes by market.
+    # The outcome's market once more: valuation and suspension read quotes by market. Held true by
+    # the outcome's own reference: a check of this one would read all quotes for each market that
+    # goes.
     market = models.ForeignKey(
-        Market, on_delete=models.CASCADE, related_name="quotes", db_index=False
+        Market,
+        on_delete=models.CASCADE,
+        related_name="quotes",
+        db_index=False,
+        db_constraint=False,
     )
     bookmaker = models.ForeignKey(Bookmaker, on_delete=models.PROTECT, db_index=False)
     side = models.CharField(max_length=4, choices=Side)
@@ -70,6 +76,8 @@ class Quote(models.Model):
             models.Index(
                 name="quote_feed_listed", fields=["feed"], condition=~Q(status="suspended")
             ),
+            # retention and removal: whether any quote refers to a feed, which its deletion asks too
+            models.Index(name="quote_feed", fields=["feed"]),
             # recompute: the quotes that value a market
             models.Index(
                 name="quote_market_active", fields=["market"], condition=Q(status="active")

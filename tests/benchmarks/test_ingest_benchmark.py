@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import connection
 
-from betting.models import Provider
+from betting.models import ChangeKind, Provider
 from streaming.core.snapshot import Snapshot
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.base import Request, Response
@@ -101,6 +102,21 @@ def test_changes_per_second(provider: Provider, benchmark: Any) -> None:
     result = benchmark.pedantic(run, setup=setup, rounds=9, warmup_rounds=2)
     assert sum(result.counts.values()) == QUOTES
     benchmark.extra_info["changes_per_second"] = QUOTES / benchmark.stats["median"]
+
+
+def test_new_quotes_per_second(provider: Provider, benchmark: Any) -> None:
+    def setup() -> tuple[tuple[Snapshot], dict[str, object]]:
+        step = next(_steps) + 1
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE betting_quote CASCADE")
+        return (decoded(step, step),), {}
+
+    def run(snapshot: Snapshot) -> IngestResult:
+        return ingest(provider.pk, snapshot, IngestPolicy())
+
+    result = benchmark.pedantic(run, setup=setup, rounds=9, warmup_rounds=2)
+    assert result.counts[ChangeKind.OPENED] == QUOTES
+    benchmark.extra_info["quotes_per_second"] = QUOTES / benchmark.stats["median"]
 
 
 def test_unchanged_quotes_per_second_parsing_included(provider: Provider, benchmark: Any) -> None:

@@ -8,6 +8,7 @@ from betting.models import Event, LineChange, Market, Provider, Quote
 from streaming.models import PollRun
 from streaming.removal import holdings, remove
 from tests import rows
+from tests.orphans import orphans
 from valuation.models import Edge, FairPrice
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +23,7 @@ def test_everything_that_only_it_said_goes() -> None:
 
     for model in (Provider, Quote, LineChange, Edge, FairPrice, Market, Event, PollRun):
         assert not model._default_manager.exists(), model
+    assert orphans() == {}
 
 
 def test_another_provider_keeps_what_it_said() -> None:
@@ -44,6 +46,7 @@ def test_a_market_that_it_shared_loses_its_quotes_and_has_to_be_valued() -> None
 
     board.market.refresh_from_db()
     assert list(Quote.objects.all()) == [kept]
+    assert orphans() == {}
     assert board.market.version == board.market.valued_version + 1
     assert board.market.dirty_at is not None
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django_celery_results.models import TaskResult
 
 from betting.config import RetentionConfig
-from betting.models import LineChange, Quote
+from betting.models import Event, Feed, LineChange, Quote
 from betting.sql import fetch_all
 from streaming import retention
 from streaming.models import (
@@ -55,6 +55,7 @@ CONFIG = RetentionConfig(
     dead_letter_action_days=19,
     health_snapshot_days=23,
     baseline_snapshot_days=29,
+    event_days=31,
 )
 DAYS = {
     "streaming_pollrun": 3,
@@ -68,6 +69,8 @@ DAYS = {
     "streaming_deadletteraction": 19,
     "streaming_healthsnapshot": 23,
     "streaming_baselinesnapshot": 29,
+    "betting_event": 31,
+    "betting_feed": 31,
 }
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +134,16 @@ def baseline_snapshot(at: datetime) -> Model:
     return make_baseline_snapshot(captured_at=at)
 
 
-TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
+def past_event(at: datetime) -> Model:
+    return make_event(commence_time=at, created_at=at)
+
+
+def unheard_feed(at: datetime) -> Model:
+    return make_feed(observed_at=at)
+
+
+#: Tables of which nothing else than a row's age says whether it goes.
+BY_AGE: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
     (CircuitTransition, transition),
     (DeliveryRun, delivery_run),
@@ -144,8 +156,17 @@ TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (HealthSnapshot, health_snapshot),
     (BaselineSnapshot, baseline_snapshot),
 ]
+#: See `test_event_retention` for the last two.
+TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
+    *BY_AGE,
+    (Event, past_event),
+    (Feed, unheard_feed),
+]
 each_table = pytest.mark.parametrize(
     ("model", "make"), TABLES, ids=[model.__name__ for model, _ in TABLES]
+)
+each_table_by_age = pytest.mark.parametrize(
+    ("model", "make"), BY_AGE, ids=[model.__name__ for model, _ in BY_AGE]
 )
 
 
@@ -185,7 +206,7 @@ def test_a_quote_outlives_its_history() -> None:
     assert not LineChange.objects.filter(pk=change.pk).exists()
 
 
-@each_table
+@each_table_by_age
 def test_no_statement_deletes_more_than_its_bound(
     model: type[Model],
     make: Callable[[datetime], Model],

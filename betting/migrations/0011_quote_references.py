@@ -1,0 +1,29 @@
+"""What a quote refers to can go without reading all quotes.
+
+Its reference to the market repeats what that of its outcome says; its feed has an index.
+"""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("betting", "0010_major_moves_of_a_stream")]
+
+    operations = [
+        migrations.AlterField(
+            model_name="quote",
+            name="market",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="quotes",
+                to="betting.market",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="quote",
+            index=models.Index(fields=["feed"], name="quote_feed"),
+        ),
+    ]
