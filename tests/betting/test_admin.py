@@ -33,6 +33,7 @@ pytestmark = pytest.mark.django_db
 
 OURS = ("betting", "streaming", "valuation")
 EDITABLE = {Provider, Bookmaker, Circuit, ParticipantAlias, WebhookSubscriber, User, Group}
+admin.autodiscover()
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FACTS = [model for model in REGISTERED if model not in EDITABLE]
 
