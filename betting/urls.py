@@ -9,6 +9,8 @@ from django.views.generic import RedirectView
 from streaming import health_views
 from streaming.admin import health_page
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/streaming/health/", admin.site.admin_view(health_page.page), name="health_page"),

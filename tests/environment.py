@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 
 for name in list(os.environ):
@@ -15,6 +16,9 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["HARDLINE_HOME"] = tempfile.mkdtemp(prefix="hardline-test-")
 os.environ["HARDLINE_LOG_LEVEL"] = "WARNING"
+# Many processes are started, and each would compile all of Hardline anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure() -> None:

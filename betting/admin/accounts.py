@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from rest_framework.authtoken.admin import (
+    TokenAdmin,  # noqa: F401 - registers what is unregistered here
+)
 from rest_framework.authtoken.models import TokenProxy
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 

@@ -103,7 +103,11 @@ def _worker(config: Config, name: str, queues: str, *options: str, **environ: st
 
 
 def _program(name: str, *command: str, **environ: str) -> Program:
-    settings = {"DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"]}
+    settings = {
+        "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
+        # `run` has checked the project: each worker would read every page of the web server again.
+        "CELERY_SKIP_CHECKS": "1",
+    }
     return Program(name, command, CHECKOUT, {**settings, **environ})
 
 

@@ -9,6 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from django.core.management.color import no_style
+from django.db import connection
+
+from betting import embedded
+from betting.config import load
+from tests.betting.embedded.clients import query
+
 CHECKOUT = Path(__file__).parents[2]
 #: Processes take seconds to start, and many times that on a busy machine.
 COMMAND_SECONDS = 240
@@ -21,6 +28,7 @@ class Installation:
 
     def __init__(self, home: Path) -> None:
         self.environ = {**os.environ, "HARDLINE_HOME": str(home)}
+        self.config = load(self.environ)
 
     def command(self, *arguments: str | Path) -> list[str | Path]:
         return [sys.executable, CHECKOUT / "manage.py", *arguments]
@@ -45,3 +53,17 @@ class Installation:
         done = self.manage("export", table, "--format", "jsonl", *options)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def ask(self, statement: str) -> list[tuple[object, ...]]:
+        """The rows of a statement, without a process that has to start first."""
+        return query(self.config, statement)
+
+    def empty(self) -> None:
+        """Do to the tables what `manage.py flush` does."""
+        tables = connection.introspection.django_table_names()
+        for statement in connection.ops.sql_flush(no_style(), tables, reset_sequences=True):
+            self.ask(statement)
+
+    def remove(self) -> None:
+        """Stop the servers, and leave nothing behind."""
+        embedded.remove_state(self.config)

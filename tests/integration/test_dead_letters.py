@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -21,7 +20,7 @@ from django.db import connection
 from redis import Redis
 
 from betting.config import CHECKOUT, Config
-from betting.embedded import ensure_running, redis_url, status
+from betting.embedded import ensure_running, status
 from betting.supervisor import Program, Supervisor
 from streaming.core.letters import Kind
 from streaming.deadletters import replays, store_spooled
@@ -35,7 +34,7 @@ from streaming.models import (
 )
 from streaming.running.outages import OUTAGES
 from streaming.running.session import workers_answer
-from tests.integration.conftest import wait_until
+from tests.integration.conftest import environment_of_workers, wait_until
 
 QUEUE = "valuation"
 NODE = "failing@tests"
@@ -53,11 +52,8 @@ def environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The workers' environment: the tests' own servers, and a short patience with poison."""
-    settings = connection.settings_dict
-    host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
-    address = f"{host}:{settings['PORT']}/{settings['NAME']}"
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://{user}@{address}")
-    monkeypatch.setenv("REDIS_URL", redis_url(servers))
+    for name, value in environment_of_workers(servers).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("HARDLINE_DEAD_LETTERS_MAX_DELIVERIES", str(MAX_DELIVERIES))
 
 

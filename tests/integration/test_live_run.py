@@ -30,7 +30,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     installed = Installation(tmp_path / "home")
     installed.environ["HARDLINE_LOG_LEVEL"] = "INFO"
     yield installed
-    assert installed.manage("clean_state").returncode == 0
+    installed.remove()
 
 
 def three_free_ports() -> int:
@@ -106,7 +106,9 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         assert run.poll() is None, told.read_text()
         password = told.read_text().partition("password ")[2].split()[0]
 
-        wait_until(lambda: installation.export("edges", "--status", "open") != [], "edges")
+        open_edges = "SELECT id FROM valuation_edge WHERE closed_at IS NULL LIMIT 1"
+        wait_until(lambda: installation.ask(open_edges) != [], "edges")
+        assert installation.export("edges")
         assert installation.export("fair_prices", "--status", "ok")
         assert status_of(port, "/admin/login/") == 200
         assert status_of(port, "/health/ready") == 200

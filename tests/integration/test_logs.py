@@ -26,7 +26,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
     assert done.returncode == 0, done.stderr
     told = [assert_is_line(text) for text in done.stderr.splitlines() if text.startswith("{")]
     yield [*told, *read_logs(home / "logs")]
-    assert installation.manage("clean_state").returncode == 0
+    installation.remove()
 
 
 def traces(line: Line) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from betting import embedded
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading
 from tests.integration.installation import CHECKOUT, Installation, Row
@@ -44,16 +45,16 @@ pytestmark = pytest.mark.timeout(300)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Servers that go on from one command to the next."""
     installed = Installation(tmp_path_factory.mktemp("installation") / "home")
-    assert installed.manage("services", "start").returncode == 0
+    embedded.ensure_running(installed.config)
     yield installed
-    assert installed.manage("clean_state").returncode == 0
+    installed.remove()
 
 
 @pytest.fixture
 def installation(installed: Installation) -> Iterator[Installation]:
     """Empty tables."""
     yield installed
-    assert installed.manage("flush", "--no-input").returncode == 0
+    installed.empty()
 
 
 def assert_facts_are_those_of(facts: Row, *readings: Reading) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def client_of(*permissions: str) -> Client:
-    user = User.objects.create_user("ana", password="password", is_staff=True)
+    user = User.objects.create_user("ana", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
     client.force_login(user)

@@ -17,6 +17,7 @@ from streaming.tasks import send_quarantine
 
 class Command(BaseCommand):
     help = "Look at the circuits that stand between providers and their polls, and overrule them."
+    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -22,6 +22,7 @@ FILTERS = {"kind": "kind", "task": "task", "fingerprint": "fingerprint", "provid
 
 class Command(BaseCommand):
     help = "Look at work that failed for good; replay it, discard it, write it to stdout."
+    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -17,6 +17,7 @@ MAX_NAME = 150  # as accounts have it
 
 class Command(BaseCommand):
     help = "List the events of different providers that may be one, and say whether they are."
+    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -35,6 +35,7 @@ OPTIONS = {
 
 class Command(BaseCommand):
     help = "Add, look at, switch, poll and remove the providers that odds come from."
+    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

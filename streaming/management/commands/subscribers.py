@@ -26,6 +26,7 @@ HEADERS = (
 
 class Command(BaseCommand):
     help = "Look at, add, test and remove those who are told of events."
+    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -48,6 +48,10 @@ def test_secrets_are_on_no_command_line() -> None:
     assert not any(SECRET in argument for program in everything() for argument in program.command)
 
 
+def test_the_project_is_checked_once_and_not_by_every_process() -> None:
+    assert {program.environ["CELERY_SKIP_CHECKS"] for program in everything()} == {"1"}
+
+
 def test_checkouts_on_one_broker_have_workers_of_different_names() -> None:
     other = replace(CONFIG, home=Path("/srv/other"))
     assert set(nodes(CONFIG)).isdisjoint(nodes(other))
