@@ -66,7 +66,7 @@ def workers(seen: Seen, policy: HealthPolicy) -> Check:
         detail = f"none has looked at the others for {seen.workers_seconds:.0f} s"
         return check("workers", len(seen.workers or ()) or 1, MUST_NOT_BE, unit, detail)
     if seen.workers is None:
-        return _unknown("workers", MUST_NOT_BE, unit, "none has ever been heard")
+        return _unknown("workers", MUST_NOT_BE, unit, "none could be asked")
     idle = sorted(name for name, count in seen.workers.items() if not count)
     detail = f"nobody takes from {', '.join(idle)}" if idle else "every queue has one"
     return check("workers", len(idle), MUST_NOT_BE, unit, detail)
