@@ -24,13 +24,17 @@ DEADLINE_SECONDS = 30.0
 collect_ignore = ["failing_tasks.py", "told"]
 
 
-def wait_until(condition: Callable[[], bool], what: str | Callable[[], str]) -> None:
+def wait_until(
+    condition: Callable[[], bool],
+    what: str | Callable[[], str],
+    seconds: float = DEADLINE_SECONDS,
+) -> None:
     """Poll a condition; what it waits for is named when it does not come."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             named = what if isinstance(what, str) else what()
-            pytest.fail(f"waited {DEADLINE_SECONDS:.0f} s for {named}")
+            pytest.fail(f"waited {seconds:.0f} s for {named}")
         time.sleep(0.02)
 
 

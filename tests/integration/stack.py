@@ -102,6 +102,8 @@ OF_WINDOWS = frozenset(
 """The checks that judge the past five minutes, or the past hour."""
 
 STALE_AFTER_SECONDS = 4.0
+RECOVERY_SECONDS = 90.0
+"""After an outage workers wait ever longer, about as long again as it was."""
 PASSED = ("pass", 100)
 
 
@@ -224,7 +226,7 @@ class Stack:
                 self.let_be_forgotten()
             return not wrong
 
-        wait_until(is_well, lambda: f"every check to pass: {not_well()}")
+        wait_until(is_well, lambda: f"every check to pass: {not_well()}", RECOVERY_SECONDS)
 
     def let_be_counted(self) -> HealthSnapshot:
         """Let pass what rows take to be counted, and count them."""
