@@ -1,7 +1,7 @@
 """Quotes and line history as flat tables.
 
-Every table has the same first columns: `event_id` is Hardline's own, to join tables by; `event`
-is the provider's.
+Every table of a market's has the same first columns: `event_id` is Hardline's own, to join tables
+by; `event` is the provider's.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Utc(Func):
 
 
 def market_columns(market: str, event_alias: Combinable) -> dict[str, str | Combinable]:
-    """The first columns of every table.
+    """The first columns of every table of a market's.
 
     Args:
         market: the path to the row's market.

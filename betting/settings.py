@@ -222,6 +222,8 @@ CELERY_EVENT_QUEUE_EXPIRES = 60
 CELERY_EVENT_QUEUE_TTL = 5
 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A broker that is full refuses: its workers wait for room, instead of ending one after the other.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # The same for every worker of a broker: the shortest one wins.
     "visibility_timeout": CONFIG.celery.visibility_timeout_seconds,

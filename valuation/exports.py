@@ -1,4 +1,4 @@
-"""Fair prices and edges as flat tables."""
+"""Fair prices, edges and the runs that computed them as flat tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 
 from betting.exports import Table, Utc, alias_of_provider, market_columns, quote_columns
 from betting.models import EventAlias
-from valuation.models import Edge, FairPrice, FairPriceState
+from valuation.models import Edge, FairPrice, FairPriceState, RecomputeRun
 
 # A fair price is of all providers; its event goes by the id it was first known by.
 _FIRST_ALIAS = Subquery(
@@ -60,4 +60,23 @@ EDGES = Table(
         "version": "version",
     },
     statuses={"open": Q(closed_at__isnull=True), "closed": Q(closed_at__isnull=False)},
+)
+
+RECOMPUTE_RUNS = Table(
+    name="recompute_runs",
+    rows=RecomputeRun.objects.order_by("id"),
+    columns={
+        "id": "id",
+        "trigger": "trigger",
+        "finished_at": Utc("finished_at"),
+        "duration_ms": "duration_ms",
+        "markets": "markets",
+        "valued": "valued",
+        "edges_opened": "edges_opened",
+        "edges_closed": "edges_closed",
+        "latency_ms_median": "latency_ms_median",
+        "latency_ms_max": "latency_ms_max",
+        "latency_ms_sum": "latency_ms_sum",
+        "latency_counts": "latency_counts",
+    },
 )

@@ -143,10 +143,15 @@ class Postgres:
             )
 
     def _socket_works(self) -> bool:
-        """Whether a running server can be reached, which takes a while if it is recovering."""
-        return self.address.is_socket() and process.wait_until(
-            lambda: self._accepts("postgres"), START_SECONDS
-        )
+        """Whether a running server can be reached, which takes a while if it is recovering.
+
+        One that is on its way down is waited for no longer than it lives.
+        """
+        if self.address.is_socket():
+            process.wait_until(
+                lambda: self._accepts("postgres") or self.process() is None, START_SECONDS
+            )
+        return self.process() is not None and self._accepts("postgres")
 
     def _clear_leftovers(self) -> None:
         """Remove what a killed server, or a killed start, left.

@@ -98,7 +98,10 @@ class Redis:
         process.end(servers, patience_seconds=STOP_SECONDS)
 
     def _socket_works(self) -> bool:
-        return self.address.is_socket() and process.wait_until(self.answers, START_SECONDS)
+        """Whether a running server can be reached; one on its way down, only while it lives."""
+        if self.address.is_socket():
+            process.wait_until(lambda: self.answers() or self.process() is None, START_SECONDS)
+        return self.process() is not None and self.answers()
 
     def _launch(self) -> None:
         settings = SETTINGS | {

@@ -57,7 +57,8 @@ class HealthPolicy:
         provider_silence: since a provider last answered, in units of its `stale_after_seconds`.
         silent_books: the part of the bookmakers in answering feeds that nothing confirms.
         stale_market_seconds: how long the oldest change has waited for its valuation.
-        recomputes_per_change: valuations for each line change, over 5 minutes.
+        recomputes_per_change: recomputes of a market, as asked for, for each line change, over 5
+            minutes.
         min_changes: fewer line changes than this in 5 minutes say nothing about rates.
         dead_letter_rate: dead letters for each piece of work, over 1 hour.
         dead_letters_per_hour: dead letters, however much work there was.

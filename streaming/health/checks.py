@@ -66,7 +66,7 @@ def workers(seen: Seen, policy: HealthPolicy) -> Check:
         detail = f"none has looked at the others for {seen.workers_seconds:.0f} s"
         return check("workers", len(seen.workers or ()) or 1, MUST_NOT_BE, unit, detail)
     if seen.workers is None:
-        return _unknown("workers", MUST_NOT_BE, unit, "none has ever been heard")
+        return _unknown("workers", MUST_NOT_BE, unit, "none could be asked")
     idle = sorted(name for name, count in seen.workers.items() if not count)
     detail = f"nobody takes from {', '.join(idle)}" if idle else "every queue has one"
     return check("workers", len(idle), MUST_NOT_BE, unit, detail)
@@ -161,15 +161,19 @@ def missing_recomputes(seen: Seen, policy: HealthPolicy) -> Check:
 
 
 def recompute_ratio(seen: Seen, policy: HealthPolicy) -> Check:
-    """Whether coalescing saves work: valuations for each line change."""
-    unit, thresholds = "valuations for each line change", policy.recomputes_per_change
+    """Whether coalescing saves work: recomputes of a market, as asked for, for each line change.
+
+    One that finds its market valued already is work all the same, and what there is of it when
+    every change asks for its own: an answer's changes are one new version of their market.
+    """
+    unit, thresholds = "recomputes for each line change", policy.recomputes_per_change
     if seen.work is None:
         return _unknown("recompute_ratio", thresholds, unit)
-    changes, valued = seen.work.short.sum("changes"), seen.work.short.sum("valued")
+    changes, asked = seen.work.short.sum("changes"), seen.work.short.sum("asked")
     if changes < policy.min_changes:
         return check("recompute_ratio", 0.0, thresholds, unit, f"only {changes:,.0f} changes")
-    detail = f"{valued:,.0f} valuations for {changes:,.0f} changes"
-    return check("recompute_ratio", valued / changes, thresholds, unit, detail)
+    detail = f"{asked:,.0f} recomputes for {changes:,.0f} changes"
+    return check("recompute_ratio", asked / changes, thresholds, unit, detail)
 
 
 def stale_markets(seen: Seen, policy: HealthPolicy) -> Check:

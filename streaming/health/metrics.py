@@ -39,6 +39,7 @@ _COUNTERS = {
     "changes": ("", "Line changes ingested."),
     "quotes": ("", "Quotes seen in answers."),
     "recomputes": ("trigger", "Recompute messages."),
+    "asked": ("trigger", "Markets that recompute messages asked for."),
     "valued": ("trigger", "Markets valued."),
     "edges": ("change", "Edges that opened or closed."),
     "deliveries": ("outcome", "Deliveries to subscribers."),

@@ -92,7 +92,10 @@ def _kept(check: Check) -> dict[str, object]:
 
 
 def _tell(told: Report, earlier: Earlier | None) -> None:
-    """Log and publish what has changed since the snapshot before."""
+    """Log and tell what has changed since the snapshot before.
+
+    Nobody is told where the broker itself is away or full: it must not become another failure.
+    """
     before: Mapping[str, tuple[Status, datetime]] = {} if earlier is None else earlier.checks
     if not has_changed(told.checks, before):
         return
@@ -110,4 +113,4 @@ def _tell(told: Report, earlier: Earlier | None) -> None:
             previous=previous.value,
             reasons=told.reasons,
         )
-        bus.publish([event])
+        bus.tell(event)

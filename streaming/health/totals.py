@@ -72,7 +72,7 @@ WITH poll AS (
     GROUP BY outcome
 ),
 run AS MATERIALIZED (
-    SELECT trigger, valued, edges_opened, edges_closed, latency_ms_sum, latency_counts
+    SELECT trigger, markets, valued, edges_opened, edges_closed, latency_ms_sum, latency_counts
     FROM valuation_recomputerun WHERE finished_at >= %(since)s AND finished_at < %(until)s
 ),
 done (name, label, amount) AS (
@@ -80,6 +80,7 @@ done (name, label, amount) AS (
     UNION ALL SELECT 'changes', '', sum(changes) FROM poll
     UNION ALL SELECT 'quotes', '', sum(quotes) FROM poll
     UNION ALL SELECT 'recomputes', trigger, count(*) FROM run GROUP BY trigger
+    UNION ALL SELECT 'asked', trigger, sum(markets) FROM run GROUP BY trigger
     UNION ALL SELECT 'valued', trigger, sum(valued) FROM run GROUP BY trigger
     UNION ALL SELECT 'latency_ms', trigger, sum(latency_ms_sum) FROM run GROUP BY trigger
     UNION ALL SELECT 'edges', 'opened', sum(edges_opened) FROM run

@@ -20,8 +20,9 @@ from betting import exports
 from betting.exports import LINE_CHANGES, QUOTES
 from betting.management.commands.export import TABLES, WRITERS
 from betting.models import ChangeKind, QuoteStatus, Side
+from streaming.core.histogram import counts_of
 from tests import rows
-from valuation.exports import EDGES, FAIR_PRICES
+from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 
 
 def export(*arguments: str) -> str:
@@ -145,6 +146,29 @@ def test_an_edge_is_exported_from_its_opening_to_its_end() -> None:
 
 
 @pytest.mark.django_db
+def test_a_recompute_is_exported_with_its_latencies() -> None:
+    latencies = [4.0, 60.0, 70.0]
+    run = rows.make_recompute_run(
+        trigger="major",
+        finished_at=rows.NOON,
+        markets=4,
+        valued=3,
+        latency_counts=counts_of(latencies),
+        latency_ms_sum=sum(latencies),
+    )
+
+    (exported,) = objects("recompute_runs")
+    (record,) = records("recompute_runs")
+
+    assert exported["id"] == run.pk
+    assert (exported["trigger"], exported["markets"], exported["valued"]) == ("major", 4, 3)
+    assert exported["finished_at"] == "2026-03-01T12:00:00.000000Z"
+    assert exported["latency_counts"] == counts_of(latencies)
+    assert exported["latency_ms_sum"] == sum(latencies)
+    assert record["latency_counts"] == ";".join(map(str, counts_of(latencies)))
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("table", "status", "count"),
     [
@@ -195,6 +219,9 @@ def test_the_tables_have_the_columns_that_are_promised() -> None:
     }  # fmt: skip
     for table in (LINE_CHANGES, EDGES):
         assert set(table.columns) >= {"event", "bookmaker", "market", "outcome", "point", "side"}
+    assert set(RECOMPUTE_RUNS.columns) >= {
+        "trigger", "finished_at", "markets", "valued", "latency_counts", "latency_ms_sum",
+    }  # fmt: skip
 
 
 @given(
@@ -221,6 +248,8 @@ def test_rows_are_read_from_a_cursor_on_the_server(
 ) -> None:
     monkeypatch.setattr(exports, "ROWS_PER_FETCH", 1)
     rows.make_board((1.9, 2.1))
+    for _ in range(2):
+        rows.make_recompute_run()
 
     fetched = table.fetch(None)
     next(fetched)

@@ -24,11 +24,17 @@ DEADLINE_SECONDS = 30.0
 collect_ignore = ["failing_tasks.py", "told"]
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(
+    condition: Callable[[], bool],
+    what: str | Callable[[], str],
+    seconds: float = DEADLINE_SECONDS,
+) -> None:
     """Poll a condition; what it waits for is named when it does not come."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS:.0f} s for {what}"
+        if time.monotonic() > deadline:
+            named = what if isinstance(what, str) else what()
+            pytest.fail(f"waited {seconds:.0f} s for {named}")
         time.sleep(0.02)
 
 
@@ -44,6 +50,16 @@ def environment_of_workers(servers: Config) -> dict[str, str]:
     }
 
 
+def nodes_of(programs: list[Program]) -> list[str]:
+    """The names on the broker of those programs that are workers."""
+    return [
+        argument
+        for program in programs
+        for flag, argument in zip(program.command, program.command[1:], strict=False)
+        if flag == "--hostname"
+    ]
+
+
 @contextmanager
 def running(
     programs: list[Program], servers: Config, logs: Path, monkeypatch: pytest.MonkeyPatch
@@ -53,14 +69,8 @@ def running(
         monkeypatch.setenv(name, value)
     supervisor = Supervisor([programs], logs)
     supervisor.start()
-    nodes = [
-        argument
-        for program in programs
-        for flag, argument in zip(program.command, program.command[1:], strict=False)
-        if flag == "--hostname"
-    ]
     try:
-        wait_until(lambda: workers_answer(nodes), "the workers")
+        wait_until(lambda: workers_answer(nodes_of(programs)), "the workers")
         yield supervisor
     finally:
         supervisor.stop()

@@ -14,9 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from betting.environment import did_you_mean
 from betting.exports import LINE_CHANGES, QUOTES, Table
-from valuation.exports import EDGES, FAIR_PRICES
+from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 
-TABLES = {table.name: table for table in (QUOTES, LINE_CHANGES, FAIR_PRICES, EDGES)}
+TABLES = {table.name: table for table in (QUOTES, LINE_CHANGES, FAIR_PRICES, EDGES, RECOMPUTE_RUNS)}
 ROWS_PER_WRITE = 1_000
 
 Rows = Iterator[tuple[Any, ...]]
@@ -84,7 +84,7 @@ def _csv(columns: Sequence[str], rows: Rows) -> Lines:
 
 def _cell(value: object) -> object:
     """A value as CSV has it; the writer itself turns None into nothing and floats into repr."""
-    return ";".join(value) if type(value) is list else value
+    return ";".join(map(str, value)) if type(value) is list else value
 
 
 def _jsonl(columns: Sequence[str], rows: Rows) -> Lines:

@@ -6,6 +6,8 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -94,6 +96,29 @@ def test_what_was_written_survives_servers_that_are_killed(config: Config) -> No
 
     assert set(pids(config)).isdisjoint(killed)
     assert_kept(config)
+
+
+def test_servers_that_end_while_they_are_waited_for_are_started_again(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.ensure_running(config)
+    hung = [pid for pid in pids(config) if pid is not None]
+    for pid in hung:
+        os.kill(pid, signal.SIGSTOP)
+    wait_until = process.wait_until
+
+    def wait_until_it_is_gone(condition: Callable[[], bool], _seconds: float) -> bool:
+        """They die once they are waited for, and nobody's patience ends before the test's."""
+        for pid in hung:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return wait_until(condition, 3_600)
+
+    monkeypatch.setattr(process, "wait_until", wait_until_it_is_gone)
+    embedded.ensure_running(config)
+
+    assert len(hung) == 2
+    assert set(pids(config)).isdisjoint(hung)
 
 
 def test_stale_pid_files_that_name_a_living_stranger_are_not_believed(

@@ -130,9 +130,9 @@ def lines_change_and_nothing_is_valued(watch: Watch) -> None:
     rows.make_poll_run(watch.provider, started_at=watch.now, changes=500)
 
 
-def every_change_is_valued_by_itself(watch: Watch) -> None:
+def every_change_asks_for_a_recompute(watch: Watch) -> None:
     rows.make_poll_run(watch.provider, started_at=watch.now, changes=500)
-    rows.make_recompute_run(finished_at=watch.now, valued=450)
+    rows.make_recompute_run(finished_at=watch.now, markets=500, valued=40)
 
 
 def major_moves_are_late(watch: Watch) -> None:
@@ -173,7 +173,7 @@ def the_buffer_overflows(_watch: Watch) -> None:
         ("queue_backlog", "fail", messages_pile_up, the_queues_are_emptied, SETTLED),
         ("queue_age", "fail", a_message_waits, the_queues_are_emptied, SETTLED),
         ("missing_recomputes", "fail", lines_change_and_nothing_is_valued, nothing_more, HOUR),
-        ("recompute_ratio", "warn", every_change_is_valued_by_itself, nothing_more, HOUR),
+        ("recompute_ratio", "warn", every_change_asks_for_a_recompute, nothing_more, HOUR),
         ("latency_major", "fail", major_moves_are_late, nothing_more, HOUR),
         ("latency_batch", "fail", batches_are_late, nothing_more, HOUR),
         ("dead_letter_rate", "fail", work_fails_for_good, nothing_more, HOUR),

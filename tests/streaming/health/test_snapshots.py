@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from betting.sql import fetch_all
 from streaming import bus
@@ -70,6 +71,19 @@ def test_a_change_within_the_same_overall_status_is_told(
     (event,) = told
     assert (event.previous, event.status) == ("fail", "fail")
     assert {reason.split(":")[0] for reason in event.reasons} == {"circuits", "stale_markets"}
+
+
+def test_a_broker_that_takes_no_news_keeps_nobody_from_a_snapshot(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_events: list[Event]) -> None:
+        raise OperationalError("command not allowed when used memory > 'maxmemory'")
+
+    monkeypatch.setattr(bus, "is_wanted", lambda *_types: True)
+    monkeypatch.setattr(bus, "publish", refuse)
+    rows.make_circuit(watch.provider, mode="forced_open")
+
+    assert watch.look().checks["circuits"]["status"] == "fail"
 
 
 def test_a_status_keeps_since_when_it_has_been(watch: Watch) -> None:
