@@ -16,7 +16,11 @@ TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
     "streaming.deadletters.transport:Transport"
 )
 
-app = Celery("hardline", task_cls="streaming.deadletters.task:Task")
+app = Celery(
+    "hardline",
+    task_cls="streaming.deadletters.task:Task",
+    fixups=["betting.connections:fixup"],
+)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 messages.connect()

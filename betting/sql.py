@@ -121,19 +121,27 @@ _HEADER_BYTES = 20
 @contextmanager
 def server_cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """A psycopg cursor on Django's own connection and transaction, raising Django's errors."""
+    # As Django's own cursors do: one that was lost while nobody used it is made anew.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
         yield cursor
 
 
-def fetch_all(statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+def fetch_all(
+    statement: str, parameters: Mapping[str, object], *, is_prepared: bool = False
+) -> list[tuple[Any, ...]]:
     """Run one statement and return its rows.
 
-    Never prepared: a generic plan does not know how long the arrays are.
+    Args:
+        statement: with named parameters.
+        parameters: their values.
+        is_prepared: whether it is planned once for all. A plan that is kept expects arrays of some
+            ten elements, however long they are.
     """
     with server_cursor() as cursor:
-        cursor.execute(statement.encode(), parameters, prepare=False, binary=True)
+        cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)
         return cursor.fetchall()
 
 
@@ -144,14 +152,16 @@ def execute(statement: str, parameters: Mapping[str, object]) -> int:
         return cursor.rowcount
 
 
-def fetch_columns(statement: str, parameters: Mapping[str, object]) -> tuple[Any, ...]:
+def fetch_columns(
+    statement: str, parameters: Mapping[str, object], *, is_prepared: bool = False
+) -> tuple[Any, ...]:
     """Run one statement that returns one row and return that, its number arrays as columns.
 
-    The arrays of bigint, float8 and boolean hold no nulls.
+    The arrays of bigint, float8 and boolean hold no nulls. The arguments are those of `fetch_all`.
     """
     with server_cursor() as cursor:
         for loader in (_BigintsLoader, _FloatsLoader, _BooleansLoader):
             cursor.adapters.register_loader(loader.oid, loader)
-        cursor.execute(statement.encode(), parameters, prepare=False, binary=True)
+        cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)
         (row,) = cursor.fetchall()
         return row

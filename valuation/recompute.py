@@ -22,7 +22,7 @@ from valuation.board import REASON_TEXT, Reason, Valued, value
 from valuation.edges import advised_stake
 from valuation.models import RecomputeRun
 from valuation.policy import ValuationPolicy
-from valuation.stale import StaleMarkets, read
+from valuation.stale import FEW, StaleMarkets, read
 
 NEAR_STALE = 0.8
 """From this part of its staleness limit on, a quote's edge carries a warning."""
@@ -144,7 +144,8 @@ def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> Recom
     Runs in the caller's transaction. The markets are locked before the statement that writes
     begins, so that it sees the edges of a recompute it had to wait for.
     """
-    fetch_all(_LOCK, {"markets": Bigints(stale.ids)})
+    is_prepared = len(stale.ids) <= FEW
+    fetch_all(_LOCK, {"markets": Bigints(stale.ids)}, is_prepared=is_prepared)
     (row,) = fetch_all(
         _WRITE,
         {
@@ -155,6 +156,7 @@ def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> Recom
             **_fair_parameters(valued),
             **_edge_parameters(stale, valued, policy),
         },
+        is_prepared=is_prepared,
     )
     written_at, accepted, opened, closed = row
     dirty_at = dict(zip(stale.ids.tolist(), stale.dirty_ats, strict=True))

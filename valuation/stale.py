@@ -17,6 +17,9 @@ from betting.sql import Bigints, fetch_columns
 from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 
+FEW = 10
+"""So many markets, as of a major move, are read and written by plans that are made once."""
+
 
 @dataclass(frozen=True, slots=True)
 class StaleMarkets:
@@ -45,7 +48,8 @@ class StaleMarkets:
 
 def read(market_ids: Sequence[int]) -> StaleMarkets:
     """Read the stale ones among some markets with the quotes that value them."""
-    row = fetch_columns(_READ, {"markets": Bigints(market_ids)})
+    is_prepared = len(market_ids) <= FEW
+    row = fetch_columns(_READ, {"markets": Bigints(market_ids)}, is_prepared=is_prepared)
     read_at, now, ids, versions, dirty_ats, in_play, changed_at = row[:7]
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[7:14]
     outcome_ids, line, bookmaker_ids, weight, commission = row[14:19]

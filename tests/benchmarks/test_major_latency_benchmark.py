@@ -1,0 +1,98 @@
+"""How soon a major move is valued while a burst is running, through real worker processes.
+
+Run with ``pytest -s tests/benchmarks/test_major_latency_benchmark.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import quantiles
+
+import pytest
+
+from betting.config import Config
+from betting.models import Market
+from streaming.core.snapshot import Snapshot
+from streaming.ingest import IngestPolicy, ingest
+from streaming.running.processes import value_workers
+from streaming.tasks import send_changes
+from tests.integration.conftest import running, wait_until
+from tests.integration.test_burst import all_valued
+from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from valuation.models import RecomputeRun
+
+MARKETS = 200
+BOOKS = 10
+STEP_SECONDS = 0.1
+"""In each step every market moves a little, and one of them much."""
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _workers(
+    servers: Config,
+    redis: object,  # noqa: ARG001 - asks for a fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    with running(value_workers(servers), servers, tmp_path / "logs", monkeypatch):
+        yield
+
+
+def answer(step: int) -> Snapshot:
+    """The market whose number is the step has jumped since the answer before."""
+    return snapshot(
+        [
+            event(
+                [
+                    quote("b0", HOME, 1.95 + 0.001 * (step % 7)),
+                    quote("b0", AWAY, 2.5 if number <= step else 1.9),
+                    *(quote(f"b{n}", name, 1.95) for n in range(1, BOOKS) for name in (HOME, AWAY)),
+                ],
+                f"e{number}",
+            )
+            for number in range(MARKETS)
+        ],
+        step + 1,
+        is_list=False,
+    )
+
+
+def test_major_moves_amid_a_burst() -> None:
+    provider = make_provider()
+    send_changes(ingest(provider.pk, answer(-1), IngestPolicy()).markets)
+    wait_until(all_valued, "the first prices")
+    before = RecomputeRun.objects.latest("id").pk
+
+    committed, sent = [], []
+    started = time.monotonic()
+    for step in range(MARKETS):
+        time.sleep(max(0.0, started + step * STEP_SECONDS - time.monotonic()))
+        result = ingest(provider.pk, answer(step), IngestPolicy())
+        committed.append(time.time())
+        send_changes(result.markets)
+        sent.append((time.time() - committed[-1]) * 1000)
+    took = time.monotonic() - started
+    wait_until(all_valued, "the last prices")
+
+    # One message a step on a queue with one worker: the runs are in the order of the steps.
+    runs = list(RecomputeRun.objects.filter(pk__gt=before, trigger="major").order_by("id"))
+    assert len(runs) == MARKETS
+    valued = [
+        (run.finished_at.timestamp() - at) * 1000 for run, at in zip(runs, committed, strict=True)
+    ]
+    batches = RecomputeRun.objects.filter(pk__gt=before, trigger="batch")
+    print(f"\n{MARKETS} steps in {took:.1f} s, {batches.count()} batches beside them")
+    _tell("commit of the change to writing of its value", valued)
+    _tell("of that, sending", sent)
+    _tell("of that, the recompute", [run.duration_ms for run in runs])
+    assert Market.objects.count() == MARKETS
+
+
+def _tell(what: str, values_ms: list[float]) -> None:
+    low, middle, high = quantiles(values_ms, n=4)
+    tail = quantiles(values_ms, n=20)[-1]
+    print(f"{what}: median {middle:.1f} ms (IQR {low:.1f} to {high:.1f}), p95 {tail:.1f} ms")
