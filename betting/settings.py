@@ -86,7 +86,7 @@ DATABASES = {
             "keepalives_count": 3,
             "options": "-c lock_timeout=5s -c statement_timeout=30s"
             " -c idle_in_transaction_session_timeout=30s",
-            # What `betting.sql` asks to be planned once is; Django's own statements never are.
+            # Permits `betting.sql` to prepare its statements; Django's own never are.
             "prepare_threshold": 5,
             **_DATABASE.get("OPTIONS", {}),
         },

@@ -1,8 +1,8 @@
 """Server-side bound SQL for the hot paths.
 
 Django's cursors bind on the client, which turns an array of 50,000 prices into text. These
-statements bind on the server, where NumPy columns arrive in PostgreSQL's binary array format and
-are planned with their real length.
+statements bind on the server, where NumPy columns arrive in PostgreSQL's binary array format and,
+unless a statement is prepared, are planned with their real length.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def fetch_all(
     Args:
         statement: with named parameters.
         parameters: their values.
-        is_prepared: whether it is planned once for all. A plan that is kept expects arrays of some
-            ten elements, however long they are.
+        is_prepared: whether it is prepared. After five runs its plan may be kept, which expects
+            arrays of some ten elements, however long they are.
     """
     with server_cursor() as cursor:
         cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)
