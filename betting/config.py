@@ -155,9 +155,9 @@ class RetentionConfig:
         recompute_run_days: one row a batch of recomputes.
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
-        event_days: events with their markets, quotes and fair prices, counted from their start and
-            from when anything of them was last valued; feeds without quotes, from when they were
-            last heard.
+        event_days: events with their markets, quotes and fair prices, counted from their start,
+            from when they were first met and from when anything of them was last valued; feeds
+            without quotes, from when they were last heard.
         task_result_days: results of tasks that keep one.
         health_snapshot_days: one row every `interval_seconds` of health.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.

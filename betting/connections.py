@@ -21,13 +21,9 @@ def fixup(app: Celery) -> Any:
 class _WorkerFixup(DjangoWorkerFixup):  # type: ignore[misc]  # its stubs leave it out
     """Does around a task what Django does around a request."""
 
-    def on_task_prerun(self, sender: Any, **_: Any) -> None:
-        """Give up a connection that has failed; others are looked at when they are used."""
-        _close_failed(sender)
-
-    def on_task_postrun(self, sender: Any, **_: Any) -> None:
-        """The same, and leave no transaction open."""
-        _close_failed(sender)
+    def close_database(self, **_: Any) -> None:
+        """Give up connections that have failed; others are looked at when they are used."""
+        close_old_connections()
 
 
 class _Fixup(DjangoFixup):
@@ -39,8 +35,3 @@ class _Fixup(DjangoFixup):
         if self._worker_fixup is None:
             self._worker_fixup = _WorkerFixup(self.app)
         return self._worker_fixup
-
-
-def _close_failed(task: Any) -> None:
-    if not task.request.is_eager:
-        close_old_connections()

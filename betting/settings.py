@@ -86,8 +86,6 @@ DATABASES = {
             "keepalives_count": 3,
             "options": "-c lock_timeout=5s -c statement_timeout=30s"
             " -c idle_in_transaction_session_timeout=30s",
-            # What `betting.sql` asks to be planned once is; Django's own statements never are.
-            "prepare_threshold": 5,
             **_DATABASE.get("OPTIONS", {}),
         },
         # One connection per thread or pool process, kept: a new PostgreSQL backend for every

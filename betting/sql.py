@@ -1,8 +1,8 @@
 """Server-side bound SQL for the hot paths.
 
 Django's cursors bind on the client, which turns an array of 50,000 prices into text. These
-statements bind on the server, where NumPy columns arrive in PostgreSQL's binary array format and
-are planned with their real length.
+statements bind on the server, where NumPy columns arrive in PostgreSQL's binary array format and,
+unless a statement is prepared, are planned with their real length.
 """
 
 from __future__ import annotations
@@ -119,14 +119,24 @@ _HEADER_BYTES = 20
 
 
 @contextmanager
-def server_cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
-    """A psycopg cursor on Django's own connection and transaction, raising Django's errors."""
+def server_cursor(*, is_prepared: bool = False) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+    """A psycopg cursor on Django's own connection and transaction, raising Django's errors.
+
+    Args:
+        is_prepared: whether what it executes may be prepared.
+    """
     # As Django's own cursors do: one that was lost while nobody used it is made anew.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
-    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        yield cursor
+    # For as long as it is used: psycopg would else remember the text of whatever is executed on
+    # the connection, Django's statements with all their values.
+    raw.prepare_threshold = 0 if is_prepared else None
+    try:
+        with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+            yield cursor
+    finally:
+        raw.prepare_threshold = None
 
 
 def fetch_all(
@@ -137,10 +147,10 @@ def fetch_all(
     Args:
         statement: with named parameters.
         parameters: their values.
-        is_prepared: whether it is planned once for all. A plan that is kept expects arrays of some
-            ten elements, however long they are.
+        is_prepared: whether it is prepared. After five runs its plan may be kept, which expects
+            arrays of some ten elements, however long they are.
     """
-    with server_cursor() as cursor:
+    with server_cursor(is_prepared=is_prepared) as cursor:
         cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)
         return cursor.fetchall()
 
@@ -159,7 +169,7 @@ def fetch_columns(
 
     The arrays of bigint, float8 and boolean hold no nulls. The arguments are those of `fetch_all`.
     """
-    with server_cursor() as cursor:
+    with server_cursor(is_prepared=is_prepared) as cursor:
         for loader in (_BigintsLoader, _FloatsLoader, _BooleansLoader):
             cursor.adapters.register_loader(loader.oid, loader)
         cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)

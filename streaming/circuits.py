@@ -129,8 +129,8 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
             is_acting=config.circuits_enabled and admission.generation == generation,
         )
         _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
-        if config.circuits_enabled and after.pause_until != before.pause_until:
-            _put_off_poll(row, after)
+        if config.circuits_enabled:
+            _put_off_poll(row, before, after)
     _tell(row.provider.key, before, after, now)
     return after
 
@@ -258,9 +258,10 @@ def _save(
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now + dedupe)
 
 
-def _put_off_poll(row: Circuit, after: core.Circuit) -> None:
-    """Poll no sooner than a provider wants, rather than be refused all the while."""
-    if after.is_automatic and after.pause_until is not None:
+def _put_off_poll(row: Circuit, before: core.Circuit, after: core.Circuit) -> None:
+    """Poll no sooner than a provider has just asked for, rather than be refused all the while."""
+    is_news = after.pause_until is not None and after.pause_until != before.pause_until
+    if is_news and after.is_automatic:
         late = Greatest(F("next_poll_at"), Value(after.pause_until))
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=late)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Now
 
 from betting.models import Event, EventAlias, Feed, LineChange, Market, Provider, Quote, Sport
@@ -38,12 +38,13 @@ def remove(provider: Provider) -> None:
     with transaction.atomic():
         for family in _families(provider):
             lock_family(family)
-        erase_events(list(_own_events(provider).values_list("pk", flat=True)))
+        # Before all else: no recompute opens an edge on what goes from here on.
+        _make_stale(_markets(provider))
         # Leaves first and by one statement each: the rest cascades row by row.
         Edge.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()
-        _make_stale(Market.objects.filter(quotes__feed__provider=provider))
         execute(_DELETE_QUOTES, {"provider": provider.pk})
+        erase_events(list(_own_events(provider).values_list("pk", flat=True)))
         provider.delete()
 
 
@@ -56,6 +57,12 @@ WHERE feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
 
 def _quotes(provider: Provider) -> QuerySet[Quote]:
     return Quote.objects.filter(feed__provider=provider)
+
+
+def _markets(provider: Provider) -> QuerySet[Market]:
+    """All that it quotes, and all of its own."""
+    quoted = Q(pk__in=_quotes(provider).values("market"))
+    return Market.objects.filter(quoted | Q(event__in=_own_events(provider)))
 
 
 def _own_events(provider: Provider) -> QuerySet[Event]:

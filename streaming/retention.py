@@ -61,10 +61,10 @@ def _prune(table: str, column: str, days: int) -> int:
         DELETE FROM {table} WHERE id IN (
             SELECT id FROM {table}
             WHERE {column} < now() - %(days)s * interval '1 day' LIMIT %(rows)s
-        ) RETURNING 1
+        )
     """  # noqa: S608 - names from the table above, never from outside
     deleted = 0
-    while rows := len(fetch_all(statement, {"days": days, "rows": ROWS_PER_STATEMENT})):
+    while rows := execute(statement, {"days": days, "rows": ROWS_PER_STATEMENT}):
         deleted += rows
     return deleted
 
@@ -101,16 +101,11 @@ def _delete_if_past(family: str, event_ids: Sequence[int], days: int) -> int:
 
 
 def _delete_unheard_feeds(days: int) -> int:
-    feeds = fetch_all(_UNHEARD_FEEDS, {"days": days, "feeds": FEEDS_PER_RUN})
     with transaction.atomic():
         # Every ingest holds its feed's row while it writes quotes. What one did that was waited
         # for, only a statement that begins after it sees; so they are locked, then looked at.
-        parameters = {"feeds": Bigints(feed_id for (feed_id,) in feeds), "days": days}
-        locked = fetch_all(_LOCK_FEEDS, parameters)
-        unheard = fetch_all(_WITHOUT_QUOTES, {"feeds": Bigints(feed_id for (feed_id,) in locked)})
-        parameters = {"feeds": Bigints(feed_id for (feed_id,) in unheard)}
-        execute(_DELETE_BOOKS, parameters)
-        return execute(_DELETE_FEEDS, parameters)
+        locked = fetch_all(_LOCK_UNHEARD_FEEDS, {"days": days, "feeds": FEEDS_PER_RUN})
+        return execute(_DELETE_FEEDS, {"feeds": Bigints(feed_id for (feed_id,) in locked)})
 
 
 # A recording is replayed with its own old times: `commence_time` says nothing of when the rows
@@ -139,23 +134,19 @@ WHERE e.id = ANY (%(events)s::bigint[]) AND split_part(s.key, '_', 1) = %(family
 
 # `observed_at` is a recording's time as well; that a quote still refers to the feed is not. One
 # that is heard again after all is made anew.
-_UNHEARD_FEEDS = """
+_LOCK_UNHEARD_FEEDS = """
 SELECT f.id FROM betting_feed f
 WHERE f.observed_at < now() - %(days)s * interval '1 day'
   AND NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
 LIMIT %(feeds)s
+FOR UPDATE OF f SKIP LOCKED
 """
 
-_LOCK_FEEDS = """
-SELECT id FROM betting_feed
-WHERE id = ANY (%(feeds)s::bigint[]) AND observed_at < now() - %(days)s * interval '1 day'
-FOR UPDATE SKIP LOCKED
+_DELETE_FEEDS = """
+WITH unheard AS (
+    SELECT id FROM unnest(%(feeds)s::bigint[]) AS f (id)
+    WHERE NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
+),
+books AS (DELETE FROM betting_feedbook b USING unheard u WHERE b.feed_id = u.id)
+DELETE FROM betting_feed f USING unheard u WHERE f.id = u.id
 """
-
-_WITHOUT_QUOTES = """
-SELECT id FROM unnest(%(feeds)s::bigint[]) AS f (id)
-WHERE NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
-"""
-
-_DELETE_BOOKS = "DELETE FROM betting_feedbook WHERE feed_id = ANY (%(feeds)s::bigint[])"
-_DELETE_FEEDS = "DELETE FROM betting_feed WHERE id = ANY (%(feeds)s::bigint[])"

@@ -278,6 +278,8 @@ edge AS MATERIALIZED (
         %(edge_warnings)s::text[]
     ) AS e (quote_id, market_id, price, probability, ev, kelly, advised, hold, books, warnings)
     JOIN accepted a ON a.id = e.market_id
+    -- A provider that was removed meanwhile took its quotes with it.
+    WHERE EXISTS (SELECT FROM betting_quote q WHERE q.id = e.quote_id)
 ),
 opened AS (
     INSERT INTO valuation_edge AS e

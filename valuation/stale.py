@@ -1,7 +1,7 @@
 """What a recompute reads: the stale ones among some markets, and the quotes that value them.
 
 One statement reads it all as of one moment, a table at a time; NumPy joins the tables. Joined in
-SQL they were at the mercy of the planner's statistics: where these were young, a batch of 5
+SQL they were at the mercy of the planner's statistics: where these were young, a batch of fifty
 markets read every active quote of its feed.
 """
 
@@ -18,7 +18,7 @@ from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 
 FEW = 10
-"""So many markets, as of a major move, are read and written by plans that are made once."""
+"""So many markets, as of a major move, are read and written by statements that are prepared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,7 +274,7 @@ class LetterParameters(PageParameters):
     fingerprint = _text(help_text="the same for letters of one cause")
 
 
-class SnapshotParameters(PageParameters):
+class HealthSnapshotParameters(PageParameters):
     """Which health snapshots."""
 
     lookups = {"status": "status", "taken_after": "taken_at__gte", "taken_before": "taken_at__lt"}

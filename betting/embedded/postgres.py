@@ -147,11 +147,13 @@ class Postgres:
 
         One that is on its way down is waited for no longer than it lives.
         """
-        if self.address.is_socket():
-            process.wait_until(
+        return (
+            self.address.is_socket()
+            and process.wait_until(
                 lambda: self._accepts("postgres") or self.process() is None, START_SECONDS
             )
-        return self.process() is not None and self._accepts("postgres")
+            and self.process() is not None
+        )
 
     def _clear_leftovers(self) -> None:
         """Remove what a killed server, or a killed start, left.

@@ -99,9 +99,11 @@ class Redis:
 
     def _socket_works(self) -> bool:
         """Whether a running server can be reached; one on its way down, only while it lives."""
-        if self.address.is_socket():
-            process.wait_until(lambda: self.answers() or self.process() is None, START_SECONDS)
-        return self.process() is not None and self.answers()
+        return (
+            self.address.is_socket()
+            and process.wait_until(lambda: self.answers() or self.process() is None, START_SECONDS)
+            and self.process() is not None
+        )
 
     def _launch(self) -> None:
         settings = SETTINGS | {

@@ -1,7 +1,4 @@
-"""What a quote refers to can go without reading all quotes.
-
-Its reference to the market repeats what that of its outcome says; its feed has an index.
-"""
+"""A market can go without reading all quotes: their reference repeats that of their outcome."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -21,9 +18,5 @@ class Migration(migrations.Migration):
                 related_name="quotes",
                 to="betting.market",
             ),
-        ),
-        migrations.AddIndex(
-            model_name="quote",
-            index=models.Index(fields=["feed"], name="quote_feed"),
         ),
     ]

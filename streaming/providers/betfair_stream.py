@@ -26,8 +26,7 @@ from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.providers.base import ProviderSettings, Request, Response
 from streaming.providers.betfair_book import Book, Market, moment
 from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition, parse
-from streaming.providers.recording import played
-from streaming.providers.tape import Tape
+from streaming.providers.recording import Playback, played
 
 BOOKMAKER, TITLE = "betfair_ex", "Betfair Exchange"
 
@@ -166,7 +165,7 @@ class BetfairDecoder:
         )
 
 
-class BetfairStream(Tape):
+class BetfairStream(Playback):
     """The adapter; its protocol is `streaming.providers.base.Adapter`."""
 
     key = ADAPTER

@@ -34,7 +34,7 @@ from streaming.providers.kalshi_frames import (
 )
 from streaming.providers.kalshi_listing import Listed, parse_ticker
 from streaming.providers.kalshi_tickers import EASTERN
-from streaming.providers.tape import Tape
+from streaming.providers.recording import Playback
 
 BOOKS_CHANNEL = "orderbook_delta"
 MAX_CONTRACTS = 20_000
@@ -227,7 +227,7 @@ class KalshiTape:
         )
 
 
-class KalshiStream(Tape):
+class KalshiStream(Playback):
     """The adapter of tapes; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "kalshi_stream"
@@ -241,7 +241,8 @@ class KalshiStream(Tape):
         raise PermanentFailure(
             "not_polled",
             "Order books are streamed, not polled.",
-            "Replay a tape with `manage.py run --feed FILE`; the adapter kalshi polls.",
+            "To replay a tape, `manage.py run --feed FILE`; to poll, give the provider the adapter"
+            " kalshi.",
         )
 
     def decoder(self) -> KalshiTape:

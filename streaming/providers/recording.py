@@ -30,8 +30,16 @@ import msgspec
 from streaming.core.failures import DataFailure, PermanentFailure, one_line
 from streaming.core.snapshot import Snapshot
 from streaming.providers import betfair_file
-from streaming.providers.base import Adapter, Decoder, ProviderSettings, Request, Response
-from streaming.providers.tape import Tape
+from streaming.providers.base import (
+    Adapter,
+    Authorisation,
+    Decoder,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Secret,
+)
 
 
 class _RecordedRequest(msgspec.Struct):
@@ -190,7 +198,19 @@ class RecordedDecoder:
         return self._decoders[request.adapter].decode(request, response)
 
 
-class RecordingAdapter(Tape):
+class Playback:
+    """The half of `streaming.providers.base.Adapter` that is the same for all recordings."""
+
+    def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a recording needs no key."""
+        return Authorisation()
+
+    def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
+        """Nothing: a replay uses up no allowance."""
+        return Quota()
+
+
+class RecordingAdapter(Playback):
     """Plays a recording as if it were a provider: its base URL is the file's path or file:// URL.
 
     Args:

@@ -105,7 +105,7 @@ def _worker(config: Config, name: str, queues: str, *options: str, **environ: st
 def _program(name: str, *command: str, **environ: str) -> Program:
     settings = {
         "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
-        # `run` has checked the project: each worker would read every page of the web server again.
+        # The checks read every page of the web server; `make check` and the tests run them.
         "CELERY_SKIP_CHECKS": "1",
     }
     return Program(name, command, CHECKOUT, {**settings, **environ})

@@ -360,12 +360,14 @@ def test_a_run_deletes_no_more_feeds_than_its_bound(monkeypatch: pytest.MonkeyPa
     assert [prune() for _ in range(3)] == [(0, 2), (0, 1), (0, 0)]
 
 
-def test_a_feed_that_is_heard_before_it_is_locked_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feed_that_is_quoted_from_before_it_was_locked_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     feed = unheard_feed()
 
     def heard_meanwhile(statement: str, parameters: Any) -> list[Any]:
         found = fetch_all(statement, parameters)
-        if statement == retention._UNHEARD_FEEDS:
+        if statement == retention._LOCK_UNHEARD_FEEDS:
             rows.make_quote(rows.make_outcome(rows.make_market(), "Over"), feed)
         return found
 

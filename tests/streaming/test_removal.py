@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import QuerySet
 
 from betting.models import Event, LineChange, Market, Provider, Quote
+from streaming import removal
 from streaming.models import PollRun
 from streaming.removal import holdings, remove
 from tests import rows
@@ -49,6 +51,24 @@ def test_a_market_that_it_shared_loses_its_quotes_and_has_to_be_valued() -> None
     assert orphans() == {}
     assert board.market.version == board.market.valued_version + 1
     assert board.market.dirty_at is not None
+
+
+def test_an_edge_that_opens_until_the_markets_are_locked_goes_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    board = rows.make_board((1.9, 2.1))
+    board.event.aliases.create(provider=rows.make_provider(), external_id="theirs")
+    make_stale = removal._make_stale
+
+    def after_a_recompute(markets: QuerySet[Market]) -> None:
+        rows.make_edge(board.quotes[1])
+        make_stale(markets)
+
+    monkeypatch.setattr(removal, "_make_stale", after_a_recompute)
+    remove(board.provider)
+
+    assert not Edge.objects.exists()
+    assert orphans() == {}
 
 
 def test_a_market_that_waits_already_keeps_its_place() -> None:

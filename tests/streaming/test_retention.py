@@ -13,7 +13,7 @@ from django_celery_results.models import TaskResult
 
 from betting.config import RetentionConfig
 from betting.models import Event, Feed, LineChange, Quote
-from betting.sql import fetch_all
+from betting.sql import execute
 from streaming import retention
 from streaming.models import (
     BaselineSnapshot,
@@ -217,13 +217,13 @@ def test_no_statement_deletes_more_than_its_bound(
     table = model._meta.db_table
     deleted: list[int] = []
 
-    def counted(statement: str, parameters: Any) -> list[Any]:
-        rows = fetch_all(statement, parameters)
+    def counted(statement: str, parameters: Any) -> int:
+        rows = execute(statement, parameters)
         if f"DELETE FROM {table} " in statement:
-            deleted.append(len(rows))
+            deleted.append(rows)
         return rows
 
-    monkeypatch.setattr(retention, "fetch_all", counted)
+    monkeypatch.setattr(retention, "execute", counted)
     monkeypatch.setattr(retention, "ROWS_PER_STATEMENT", 2)
 
     assert prune_old_rows(CONFIG)[table] == 5

@@ -13,6 +13,7 @@ from django.utils import timezone
 from betting.models import Bookmaker, Clock, Event, Feed, FeedBook, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest import IngestPolicy, ingest
+from tests.orphans import orphans
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun
@@ -180,6 +181,18 @@ def test_a_change_between_reading_and_writing_leaves_the_market_stale(
     assert (market.valued_version, market.version) == (1, 2)
     assert market.dirty_at is not None
     assert list(revalue(markets).valued) == markets
+
+
+def test_a_quote_that_goes_between_reading_and_writing_opens_no_edge(provider: Provider) -> None:
+    markets = take(provider, [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)])
+    seen = read(markets)
+    Quote.objects.filter(bookmaker__key="elm").delete()
+
+    with transaction.atomic():
+        late = write(seen, value(seen.board, POLICY), POLICY)
+
+    assert (late.valued, late.edges_opened) == (markets, [])
+    assert orphans() == {}
 
 
 def test_a_bookmaker_without_weight_is_not_heard_but_has_edges(provider: Provider) -> None:

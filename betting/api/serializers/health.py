@@ -55,7 +55,7 @@ class HealthSerializer(serializers.Serializer[Any]):
         return _checks({name: check for name, (check,) in told["checks"].items()})
 
 
-class SnapshotSerializer(serializers.Serializer[HealthSnapshot]):
+class HealthSnapshotSerializer(serializers.Serializer[HealthSnapshot]):
     """How the whole was at one moment."""
 
     id = serializers.IntegerField()
@@ -64,7 +64,7 @@ class SnapshotSerializer(serializers.Serializer[HealthSnapshot]):
     score = serializers.IntegerField()
 
 
-class WholeSnapshotSerializer(SnapshotSerializer):
+class WholeHealthSnapshotSerializer(HealthSnapshotSerializer):
     """The same with all checks."""
 
     checks = serializers.SerializerMethodField()

@@ -13,6 +13,7 @@ from rest_framework import mixins, status
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
@@ -66,10 +67,17 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
         parameters: what the list is narrowed down by.
         version_fields: what changes whenever a row of the list shows something new; none for a
             list that answers in full every time.
+        whole_serializer_class: for one row that is named, if that shows more than a list's rows.
     """
 
     parameters: ClassVar[type[Parameters]] = PageParameters
     version_fields: ClassVar[Sequence[str]] = ()
+    whole_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
+
+    def get_serializer_class(self) -> Any:
+        """What a row in a list shows, or all of it where one is asked for."""
+        is_whole = self.detail and self.whole_serializer_class is not None
+        return self.whole_serializer_class if is_whole else self.serializer_class
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows that the parameters leave; one row that is named is not narrowed down."""

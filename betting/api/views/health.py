@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from betting.api.parameters import BaselineParameters, SnapshotParameters
+from betting.api.parameters import BaselineParameters, HealthSnapshotParameters
 from betting.api.serializers.health import (
     BaselineSerializer,
     HealthSerializer,
-    SnapshotSerializer,
+    HealthSnapshotSerializer,
     WholeBaselineSerializer,
-    WholeSnapshotSerializer,
+    WholeHealthSnapshotSerializer,
 )
 from betting.api.views.base import ApiView, RowsView
 from betting.config import get_config
@@ -37,8 +35,9 @@ class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
     """How the whole was every few seconds, newest first; one of them comes with its checks."""
 
     queryset = HealthSnapshot.objects.all()
-    serializer_class = SnapshotSerializer
-    parameters = SnapshotParameters
+    serializer_class = HealthSnapshotSerializer
+    whole_serializer_class = WholeHealthSnapshotSerializer
+    parameters = HealthSnapshotParameters
     lookup_value_regex = "[0-9]+"
 
     def get_queryset(self) -> QuerySet[HealthSnapshot]:
@@ -47,16 +46,13 @@ class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
             "totals", "workers", *(() if self.detail else ("checks",))
         )
 
-    def get_serializer_class(self) -> Any:
-        """All of it where one is asked for."""
-        return WholeSnapshotSerializer if self.detail else SnapshotSerializer
-
 
 class BaselineViews(mixins.RetrieveModelMixin, RowsView):
     """What was measured, newest first; one of them comes with its figures."""
 
     queryset = BaselineSnapshot.objects.all()
     serializer_class = BaselineSerializer
+    whole_serializer_class = WholeBaselineSerializer
     parameters = BaselineParameters
     lookup_value_regex = "[0-9]+"
 
@@ -67,7 +63,3 @@ class BaselineViews(mixins.RetrieveModelMixin, RowsView):
             if self.detail
             else BaselineSnapshot.objects.defer("baseline")
         )
-
-    def get_serializer_class(self) -> Any:
-        """All of it where one is asked for."""
-        return WholeBaselineSerializer if self.detail else BaselineSerializer

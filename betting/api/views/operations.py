@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from django.db.models import Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
@@ -147,6 +147,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
 
     queryset = DeadLetter.objects.all()
     serializer_class = LetterSerializer
+    whole_serializer_class = WholeLetterSerializer
     parameters = LetterParameters
     permission_classes = (*RowsView.permission_classes, LetterOperator)
     lookup_value_regex = "[0-9]+"
@@ -159,10 +160,6 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
         return DeadLetter.objects.prefetch_related(
             Prefetch("actions", actions, to_attr="latest_actions")
         )
-
-    def get_serializer_class(self) -> Any:
-        """The whole letter where one is asked for."""
-        return WholeLetterSerializer if self.detail else LetterSerializer
 
     @extend_schema(
         request=None,

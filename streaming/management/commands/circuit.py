@@ -4,8 +4,9 @@ import getpass
 from argparse import ArgumentParser
 from typing import Any, cast
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from betting.management.unchecked import UncheckedCommand
 from betting.models import Provider
 from streaming.circuits import database_now, order
 from streaming.core.circuit import Command as Order
@@ -15,9 +16,8 @@ from streaming.models import Circuit
 from streaming.tasks import send_quarantine
 
 
-class Command(BaseCommand):
+class Command(UncheckedCommand):
     help = "Look at the circuits that stand between providers and their polls, and overrule them."
-    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -5,11 +5,12 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
 from betting.environment import did_you_mean
+from betting.management.unchecked import UncheckedCommand
 from streaming.deadletters import replays, store_spooled
 from streaming.deadletters.replays import Edited
 from streaming.deadletters.signatures import fault_of
@@ -20,9 +21,8 @@ from streaming.models import DeadLetter, DeadLetterEviction, LetterKind, LetterS
 FILTERS = {"kind": "kind", "task": "task", "fingerprint": "fingerprint", "provider": "provider"}
 
 
-class Command(BaseCommand):
+class Command(UncheckedCommand):
     help = "Look at work that failed for good; replay it, discard it, write it to stdout."
-    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -6,18 +6,18 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from betting.config import get_config
+from betting.management.unchecked import UncheckedCommand
 from betting.models import Decision, DoubtfulMatch, Event
 from streaming import decisions
 
 MAX_NAME = 150  # as accounts have it
 
 
-class Command(BaseCommand):
+class Command(UncheckedCommand):
     help = "List the events of different providers that may be one, and say whether they are."
-    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -4,10 +4,11 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
+from betting.management.unchecked import UncheckedCommand
 from betting.models import Clock, Provider
 from streaming import removal
 from streaming.forms import ProviderForm
@@ -33,9 +34,8 @@ OPTIONS = {
 }
 
 
-class Command(BaseCommand):
+class Command(UncheckedCommand):
     help = "Add, look at, switch, poll and remove the providers that odds come from."
-    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -4,10 +4,11 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from betting.config import get_config
 from betting.environment import did_you_mean
+from betting.management.unchecked import UncheckedCommand
 from streaming.core.events import TYPES
 from streaming.core.failures import PermanentFailure
 from streaming.delivery import send_test
@@ -24,9 +25,8 @@ HEADERS = (
 )  # fmt: skip
 
 
-class Command(BaseCommand):
+class Command(UncheckedCommand):
     help = "Look at, add, test and remove those who are told of events."
-    requires_system_checks = ()  # they read every page of the web server
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

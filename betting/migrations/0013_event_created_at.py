@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("betting", "0011_quote_references")]
+    dependencies = [("betting", "0012_quote_feed_index")]
 
     operations = [
         migrations.AddField(
