@@ -44,7 +44,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def _tables(told: Report) -> Iterator[Table]:
     checks = sorted(told.checks, key=lambda check: -check.status.severity)
-    headers = ("check", "status", "what was seen", "warning, failure from", "since", "what to do")
+    headers = ("check", "status", "what was seen", "limits", "since", "what to do")
     yield Table("Checks", headers, [_check(check) for check in checks])
     if not isinstance(told.seen.stream, Away):
         yield _providers(told.seen.stream)
@@ -53,13 +53,11 @@ def _tables(told: Report) -> Iterator[Table]:
 
 
 def _check(check: Check) -> tuple[str, ...]:
-    warn, fail = check.thresholds
-    limits = f"{warn:g}, {fail:g} {check.unit}"
     return (
         check.name.replace("_", " "),
         check.status.value,
         check.detail,
-        limits,
+        check.limits,
         _moment(check.since),
         "" if check.status is Status.PASS else check.runbook,
     )

@@ -20,6 +20,9 @@ MUST_NOT_BE: Thresholds = (1.0, 1.0)
 
 ALWAYS_WELL: Thresholds = (math.inf, math.inf)
 
+ANY = 1e-9
+"""As a threshold: whatever is more than nothing."""
+
 
 class Status(Enum):
     """How well something is; the order is from the best to the worst."""
@@ -115,9 +118,29 @@ class Check:
         return runbook(self.name)
 
     @property
+    def limits(self) -> str:
+        """From where on it warns and fails, for people.
+
+        >>> check("beat", 1.0, (5.0, 30.0), "s since the last tick", "").limits
+        'warns from 5, fails from 30 s since the last tick'
+        >>> check("workers", 0.0, MUST_NOT_BE, "queues without a worker", "").limits
+        'fails from 1 queues without a worker'
+        >>> check("circuits", 0.0, (ANY, math.inf), "of them", "").limits
+        'warns from any of them'
+        """
+        warn, fail = self.thresholds
+        warns = [f"warns from {_shown(warn)}"] if warn < fail else []
+        fails = [f"fails from {_shown(fail)}"] if math.isfinite(fail) else []
+        return f"{', '.join(warns + fails)} {self.unit}"
+
+    @property
     def line(self) -> str:
         """What is wrong, for people who are told of it."""
         return f"{self.name}: {self.detail}"
+
+
+def _shown(threshold: float) -> str:
+    return "any" if threshold == ANY else f"{threshold:g}"
 
 
 def runbook(check: str) -> str:

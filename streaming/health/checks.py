@@ -10,6 +10,7 @@ from itertools import chain
 
 from streaming.core.health import (
     ALWAYS_WELL,
+    ANY,
     MUST_NOT_BE,
     Check,
     HealthPolicy,
@@ -95,7 +96,7 @@ def queue_age(seen: Seen, policy: HealthPolicy) -> Check:
 
 def circuits(seen: Seen, _policy: HealthPolicy) -> Check:
     """Whether providers are left alone: one is a warning, all of them a failure."""
-    unit, thresholds = "of the circuits have opened", (1e-9, 1.0)
+    unit, thresholds = "of the circuits have opened", (ANY, 1.0)
     if isinstance(seen.stream, Away):
         return _unknown("circuits", thresholds, unit)
     providers = seen.stream.providers
@@ -238,7 +239,7 @@ def buffer_overflow(seen: Seen, _policy: HealthPolicy) -> Check:
 
 def quota(seen: Seen, _policy: HealthPolicy) -> Check:
     """Whether credits last: a provider slowed down is a warning, one without any a failure."""
-    unit, thresholds = "1: slowed down, 2: used up", (1.0, 2.0)
+    unit, thresholds = "(1: slowed down, 2: used up)", (1.0, 2.0)
     if isinstance(seen.stream, Away):
         return _unknown("quota", thresholds, unit)
     used_up, paced = [], []
