@@ -49,8 +49,8 @@ def lines_of(records: Sequence[LogRecord], category: str = "") -> list[dict[str,
 
 def rendered(records: Iterable[LogRecord]) -> list[str]:
     """Records as they are written: one JSON object each."""
-    line = formatter(LogConfig(format="json"), is_terminal=False)
-    return [line.format(record) for record in records]
+    json_formatter = formatter(LogConfig(format="json"), is_terminal=False)
+    return [json_formatter.format(record) for record in records]
 
 
 def documented_facts() -> dict[str, set[str]]:

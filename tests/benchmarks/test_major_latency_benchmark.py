@@ -18,8 +18,7 @@ from streaming.core.snapshot import Snapshot
 from streaming.ingest import IngestPolicy, ingest
 from streaming.running.processes import value_workers
 from streaming.tasks import send_changes
-from tests.integration.conftest import running, wait_until
-from tests.integration.test_burst import all_valued
+from tests.integration.conftest import all_valued, running, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import RecomputeRun
 

@@ -10,9 +10,11 @@ from urllib.parse import quote
 
 import pytest
 from django.db import connection
+from django.db.models import F
 
 from betting.config import Config
 from betting.embedded import redis_url
+from betting.models import Market
 from betting.supervisor import Program, Supervisor
 from streaming.running.processes import value_workers
 from streaming.running.session import workers_answer
@@ -36,6 +38,10 @@ def wait_until(
             named = what if isinstance(what, str) else what()
             pytest.fail(f"waited {seconds:.0f} s for {named}")
         time.sleep(0.02)
+
+
+def all_valued() -> bool:
+    return not Market.objects.exclude(version=F("valued_version")).exists()
 
 
 def environment_of_workers(servers: Config) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -194,14 +194,12 @@ class Stack:
         wait_until(lambda: newest() > before, "a snapshot")
         return HealthSnapshot.objects.latest("id")
 
-    def look_until(
-        self, faults: Mapping[str, str], *checks: str, but: Collection[str] = ()
-    ) -> None:
-        """Look until each of these checks, or all but some, has been seen as bad as it gets.
+    def look_until(self, faults: Mapping[str, str]) -> None:
+        """Look until each of these checks has been seen as bad as it gets.
 
         What only rows show that have been counted is left to the last.
         """
-        unseen = set(checks or faults).difference(but)
+        unseen = set(faults)
 
         def have_been_seen() -> bool:
             told = (self.let_be_counted() if unseen <= OF_WINDOWS else self.look()).checks

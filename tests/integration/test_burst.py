@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.db.models import F, Sum
+from django.db.models import Sum
 
 from betting.models import LineChange, Market, Provider
 from streaming.core.snapshot import Snapshot
 from streaming.ingest import IngestPolicy, ingest
 from streaming.tasks import send_changes
-from tests.integration.conftest import wait_until
+from tests.integration.conftest import all_valued, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from tests.streaming.test_interleavings import assert_valued_from_the_final_quotes
 from valuation.models import FairPrice, RecomputeRun
@@ -50,10 +50,6 @@ def price(step: int, book: str, name: str) -> float:
 
 def take(provider: Provider, given: Snapshot) -> None:
     send_changes(ingest(provider.pk, given, IngestPolicy()).markets)
-
-
-def all_valued() -> bool:
-    return not Market.objects.exclude(version=F("valued_version")).exists()
 
 
 def test_a_burst_is_valued_in_few_recomputes_and_every_last_price_counts() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.db.models import F
 
-from betting.models import Market, Provider
+from betting.models import Provider
 from betting.sql import fetch_all
 from streaming.ingest import IngestPolicy, ingest
 from streaming.models import DeadLetter
 from streaming.tasks import send_changes
-from tests.integration.conftest import wait_until
+from tests.integration.conftest import all_valued, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valuers")]
@@ -30,9 +29,7 @@ def jump(provider: Provider, step: int) -> None:
     """A major move, which one task values."""
     given = snapshot([event([quote("ace", HOME, 2.0 + step), quote("ace", AWAY, 1.9)])], step)
     send_changes(ingest(provider.pk, given, IngestPolicy()).markets)
-    wait_until(
-        lambda: not Market.objects.exclude(version=F("valued_version")).exists(), "the valuation"
-    )
+    wait_until(all_valued, "the valuation")
 
 
 def test_tasks_of_one_worker_share_a_connection_and_survive_its_loss() -> None:

@@ -27,13 +27,15 @@ from pytest_django.plugin import DjangoDbBlocker
 from betting.config import Config
 from betting.embedded import ensure_running
 from betting.models import Provider
+from betting.sql import execute, fetch_all
 from streaming import buffer, tasks
 from streaming.buffer import redis_client
-from streaming.core.histogram import BOUNDS_MS
+from streaming.core.histogram import BOUNDS_MS, counts_of
 from streaming.health.checks import CHECKS
 from streaming.health.snapshots import take_snapshot
 from streaming.models import Circuit, HealthSnapshot, PollRun
 from streaming.simulator.odds_api import Quota
+from tests import rows
 from tests.integration.conftest import wait_until
 from tests.integration.stack import (
     LATE_BATCH_MS,
@@ -68,21 +70,22 @@ VALUING_WORKERS = {
     "queue_age": "fail",
     "stale_markets": "fail",
     "missing_recomputes": "fail",
-    "latency_major": "fail",
-    "latency_batch": "fail",
 }
-LATENCIES = ("latency_major", "latency_batch")
-SETTINGS = {"buffer_overflow": "warn", "recompute_ratio": "warn", "disk": "fail"}
+LATE_VALUES = {"latency_major": "fail", "latency_batch": "fail"}
+SMALL_BUFFER, NO_COALESCING = {"buffer_overflow": "warn"}, {"recompute_ratio": "warn"}
+SETTINGS = {**SMALL_BUFFER, **NO_COALESCING, "disk": "fail"}
 BROKER = {"broker": "fail"}
 SERVERS = {"redis": "fail", "database": "fail"}
 BEAT = {"beat": "fail", "activity": "fail"}
-"""What each test below causes: check → how bad it gets."""
+"""What the tests below cause: check → how bad it gets."""
 
 SIX_MINUTES, HOUR = timedelta(minutes=6), timedelta(hours=1)
 UNLISTED = frozenset({"pinnacle", "williamhill", "betfair_ex_uk", "unibet_uk", "marathonbet"})
 CREDITS = 3
 CHANGES = 100
 """Enough line changes to judge rates by."""
+LATE_MS = 20_000.0
+"""Late by either objective, and within the histogram's last bound."""
 
 # The first test waits for the processes as well.
 pytestmark = pytest.mark.timeout(300)
@@ -239,10 +242,12 @@ def export_of_the_runs() -> str:
     return json.dumps([json.loads(line) for line in out.getvalue().splitlines()])
 
 
-def asked(statement: str, **parameters: Any) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
+def value_late() -> None:
+    """One valuation of each objective is late, however fast the machine."""
+    for trigger in ("major", "batch"):
+        rows.make_recompute_run(
+            trigger=trigger, valued=1, latency_counts=counts_of([LATE_MS]), latency_ms_sum=LATE_MS
+        )
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:
@@ -257,15 +262,13 @@ def samples(client: Client) -> dict[tuple[str, ...], float]:
 
 
 def test_the_figures_of_the_objective_are_those_of_an_export_of_the_same_run(
-    stack: Stack, client: Client, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, client: Client
 ) -> None:
-    # Within bounds so tight that some of what has been valued is late.
-    tight = replace(stack.config.health, major_ms=5.0, batch_ms=500.0)
-    config = replace(stack.config, health=tight)
-    monkeypatch.setattr("streaming.health_views.get_config", lambda: config)
     # Windows of different contents: some work was done more than five minutes ago.
+    value_late()
     stack.let_be_counted()
     let_pass(SIX_MINUTES)
+    value_late()
     moment = timezone.now()
     wait_until(lambda: changes_since(moment) >= CHANGES, "more changes")
     with stack.at_rest():
@@ -274,14 +277,14 @@ def test_the_figures_of_the_objective_are_those_of_an_export_of_the_same_run(
         exported = export_of_the_runs()
 
     with transaction.atomic():
-        asked(_LOAD, rows=exported)
-        ((first, until, short, long),) = asked(_BEGINNINGS)
-        assert first == long < short < until
+        execute(_LOAD, {"rows": exported})
+        ((first, until, short, long),) = fetch_all(_BEGINNINGS, {})
+        assert long < short < until
         for trigger in ("major", "batch", "sweep"):
             assert_counters_are_sums(found, trigger, first, until)
         for objective, triggers, bound_ms in (
-            ("major", ["major"], tight.major_ms),
-            ("batch", ["batch", "sweep"], tight.batch_ms),
+            ("major", ["major"], LATE_MAJOR_MS),
+            ("batch", ["batch", "sweep"], LATE_BATCH_MS),
         ):
             of_hour = {"triggers": triggers, "since": long, "until": until}
             for window, begun in (("5m", short), ("1h", long)):
@@ -290,7 +293,8 @@ def test_the_figures_of_the_objective_are_those_of_an_export_of_the_same_run(
                 burnt = found["hardline_slo_burn_rate", objective, window]
                 assert burnt == pytest.approx(late / total / 0.01), (objective, window)
             for part in (0.5, 0.95, 0.99):
-                ((value_ms,),) = asked(_QUANTILE, **of_hour, part=part, bounds=list(BOUNDS_MS))
+                within = {**of_hour, "part": part, "bounds": list(BOUNDS_MS)}
+                ((value_ms,),) = fetch_all(_QUANTILE, within)
                 told = found["hardline_slo_latency_seconds", objective, f"{part:g}"]
                 assert told == pytest.approx(float(value_ms) / 1000), (objective, part)
 
@@ -300,12 +304,12 @@ def assert_counters_are_sums(
 ) -> None:
     """Counters and histogram of a trigger are what its exported runs add up to."""
     within = {"since": since, "until": until}
-    ((runs, markets, valued, seconds),) = asked(_SUMS, trigger=trigger, **within)
+    ((runs, markets, valued, seconds),) = fetch_all(_SUMS, {**within, "trigger": trigger})
     for counter, amount in (("recomputes", runs), ("asked", markets), ("valued", valued)):
         assert found.get((f"hardline_{counter}_total", trigger), 0) == (amount or 0)
     histogram = "hardline_change_to_value_seconds"
     assert found[f"{histogram}_sum", trigger] == pytest.approx(float(seconds or 0))
-    counts = dict(asked(_COUNTS, triggers=[trigger], **within))
+    counts = dict(fetch_all(_COUNTS, {**within, "triggers": [trigger]}))
     upto = {
         float(key[1]): value
         for key, value in found.items()
@@ -319,7 +323,7 @@ def assert_counters_are_sums(
 
 def late_of(window: Mapping[str, Any], bound_ms: float) -> tuple[float, float]:
     """How many of the exported valuations of a window were late, and all of them."""
-    counts = dict(asked(_COUNTS, **window))
+    counts = dict(fetch_all(_COUNTS, window))
     in_time = BOUNDS_MS.index(bound_ms)
     late = sum(count for bucket, count in counts.items() if bucket > in_time)
     return float(late), float(sum(counts.values()))
@@ -352,18 +356,18 @@ def has_opened(provider: Provider) -> bool:
 
 
 def test_valuing_workers_that_hang_are_seen_until_what_they_left_is_valued(stack: Stack) -> None:
-    with told_from_fault_to_recovery(stack, VALUING_WORKERS):
+    with told_from_fault_to_recovery(stack, {**VALUING_WORKERS, **LATE_VALUES}):
         with stack.hung("worker-value"):
             with stack.hung("worker-major"):
                 # What was valued before was valued more than an hour ago.
                 stack.let_be_forgotten()
                 wait_until(lambda: stale_for(LATE_BATCH_MS * 1.1), "valuations to be late")
-                stack.look_until(VALUING_WORKERS, but=LATENCIES)
+                stack.look_until(VALUING_WORKERS)
             # Before the other worker comes back, whose sweep would be the first to value it.
             late = RecomputeRun.objects.filter(trigger="major", latency_ms_max__gt=LATE_MAJOR_MS)
             wait_until(late.exists, "a major move that is valued late")
         wait_until(lambda: not stale_for(LATE_MAJOR_MS), "the other changes to be valued")
-        stack.look_until(VALUING_WORKERS, *LATENCIES)
+        stack.look_until(LATE_VALUES)
         stack.look_until_all_pass()
     reasons = {reason for told in told_of_health(stack, "reasons") for reason in told}
     assert any(reason.startswith("workers: nobody takes from ") for reason in reasons)
@@ -376,14 +380,14 @@ def test_settings_that_are_wrong_are_seen_until_they_are_right(stack: Stack) -> 
         dropped = buffer.dropped_hints()
         with coalescing(stack, shards=1, buffer_max_markets=1):
             poll_until(stack.calm.provider, lambda: buffer.dropped_hints() > dropped)
-        stack.look_until(SETTINGS, "buffer_overflow")
+        stack.look_until(SMALL_BUFFER)
         # Not to be outweighed by what was coalesced before.
         stack.let_be_forgotten()
         moment = timezone.now()
         with coalescing(stack, enabled=False):
             poll_until(stack.lively.provider, lambda: changes_since(moment) >= CHANGES)
         wait_until(lambda: asked_since(moment) >= changes_since(moment), "their recomputes")
-        stack.look_until(SETTINGS, "recompute_ratio")
+        stack.look_until(NO_COALESCING)
         # Not everybody may mount a small file system, and this one is not ours to fill: instead of
         # its use rising above the thresholds, they fall below its use.
         policy = replace(stack.config.health, disk_used=(1e-9, 1e-6))
@@ -483,6 +487,13 @@ def test_servers_that_are_killed_are_seen_until_they_are_back(
 
 
 def test_no_check_is_without_a_fault() -> None:
-    faults = (PROVIDERS_AND_SUBSCRIBERS, VALUING_WORKERS, SETTINGS, BROKER, SERVERS, BEAT)
-    caused = [check for each in faults for check in each]
+    caused = [
+        *PROVIDERS_AND_SUBSCRIBERS,
+        *VALUING_WORKERS,
+        *LATE_VALUES,
+        *SETTINGS,
+        *BROKER,
+        *SERVERS,
+        *BEAT,
+    ]
     assert sorted(caused) == sorted(judge.__name__ for judge in CHECKS)

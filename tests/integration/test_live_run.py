@@ -7,8 +7,7 @@ import json
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
@@ -18,6 +17,7 @@ import psutil
 import pytest
 
 from streaming.running.ports import LOOPBACK
+from tests.integration.conftest import wait_until
 from tests.integration.installation import COMMAND_SECONDS, Installation
 from tests.logs import read_logs
 
@@ -44,13 +44,6 @@ def three_free_ports() -> int:
             except (OSError, OverflowError):
                 continue
         return first
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {START_SECONDS:.0f} s for {what}"
-        time.sleep(0.1)
 
 
 def status_of(port: int, path: str, login: str = "") -> int:
@@ -101,13 +94,15 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
     home, port, told = installation.environ["HARDLINE_HOME"], three_free_ports(), tmp_path / "told"
     with running(installation, port, told) as run:
         wait_until(
-            lambda: "Ctrl-C stops" in told.read_text() or run.poll() is not None, "the start"
+            lambda: "Ctrl-C stops" in told.read_text() or run.poll() is not None,
+            "the start",
+            START_SECONDS,
         )
         assert run.poll() is None, told.read_text()
         password = told.read_text().partition("password ")[2].split()[0]
 
         open_edges = "SELECT id FROM valuation_edge WHERE closed_at IS NULL LIMIT 1"
-        wait_until(lambda: installation.ask(open_edges) != [], "edges")
+        wait_until(lambda: installation.ask(open_edges) != [], "edges", START_SECONDS)
         assert installation.export("edges")
         assert installation.export("fair_prices", "--status", "ok")
         assert status_of(port, "/admin/login/") == 200

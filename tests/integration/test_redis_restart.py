@@ -8,7 +8,6 @@ from contextlib import suppress
 from itertools import count
 
 import pytest
-from django.db.models import F
 
 from betting.config import Config
 from betting.embedded import ensure_running, status
@@ -20,7 +19,7 @@ from streaming.ingest import IngestPolicy, ingest
 from streaming.running.idle import backlog
 from streaming.running.outages import OUTAGES
 from streaming.tasks import send_changes, sweep
-from tests.integration.conftest import wait_until
+from tests.integration.conftest import all_valued, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from tests.streaming.test_interleavings import assert_valued_from_the_final_quotes
 from valuation.models import RecomputeRun
@@ -79,15 +78,12 @@ def test_redis_killed_in_the_middle_of_a_countdown_loses_no_valuation(
         take(provider, next(steps))
         return backlog(servers.coalesce).unacknowledged_messages > 0
 
-    def is_all_valued() -> bool:
-        return not Market.objects.exclude(version=F("valued_version")).exists()
-
     def becomes_valued() -> bool:
         """What beat and the supervisor do once a second in a run, until all is valued."""
         valuers.tend()
         with suppress(*OUTAGES):
             sweep()
-        return is_all_valued()
+        return all_valued()
 
     wait_until(has_countdown, "a message in countdown")
     if memory == "lost":
@@ -95,7 +91,7 @@ def test_redis_killed_in_the_middle_of_a_countdown_loses_no_valuation(
     kill_redis(servers)
     for _ in range(ANSWERS_WHILE_AWAY):
         take(provider, next(steps))
-    assert not is_all_valued()
+    assert not all_valued()
     ensure_running(servers)
     for _ in range(ANSWERS_WHILE_AWAY):
         take(provider, next(steps))
@@ -108,5 +104,5 @@ def test_redis_killed_in_the_middle_of_a_countdown_loses_no_valuation(
     # And the usual way works again: what comes now needs no sweeper.
     batches = RecomputeRun.objects.filter(trigger="batch").count()
     take(provider, next(steps))
-    wait_until(is_all_valued, "the usual way")
+    wait_until(all_valued, "the usual way")
     assert RecomputeRun.objects.filter(trigger="batch").count() > batches

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from betting.models import Clock, Feed, Market, Provider, Quote
 from tests import rows
@@ -81,31 +82,48 @@ def test_nothing_is_read_of_markets_that_are_valued() -> None:
 
 
 def test_a_bookmakers_age_is_its_own_within_each_feed() -> None:
+    # Of recordings, so that no time passes between the making of the rows and their reading.
     first, second = (
-        rows.make_feed(rows.make_provider(stale_after_seconds=LIMIT_SECONDS)) for _ in range(2)
+        rows.make_feed(
+            rows.make_provider(clock=Clock.RECORDED, stale_after_seconds=LIMIT_SECONDS),
+            observed_at=rows.NOON - timedelta(seconds=20),
+        )
+        for _ in range(2)
     )
-    bookmaker, market = rows.make_bookmaker(), stale_market()
-    now = read([]).read_at
-    for feed, silent, lasting in ((first, 30, 60), (second, 30, 300)):
-        confirmed_at = now - timedelta(seconds=silent)
+    bookmaker = rows.make_bookmaker()
+    market, other = (stale_market(changed_at=rows.NOON) for _ in range(2))
+    for feed, silent, lasting in ((first, 30, 60), (second, 45, 300)):
+        confirmed_at = rows.NOON - timedelta(seconds=silent)
         rows.make_feed_book(
             feed,
             bookmaker=bookmaker,
             confirmed_at=confirmed_at,
             expires_at=confirmed_at + timedelta(seconds=lasting),
         )
-    # Of the other bookmaker only its feed is known to have been heard.
-    Feed.objects.update(observed_at=now - timedelta(seconds=20))
     expected = {
         quoted(market, first, bookmaker=bookmaker).pk: 30 / 60,
-        quoted(stale_market(), second, bookmaker=bookmaker).pk: 30 / 300,
+        quoted(other, second, bookmaker=bookmaker).pk: 45 / 300,
+        # Of the other bookmaker only its feed is known to have been heard.
         rows.make_quote(rows.make_outcome(market, "Away"), first).pk: 20 / LIMIT_SECONDS,
     }
 
-    stale = read(list(Market.objects.values_list("pk", flat=True)))
+    stale = read([market.pk, other.pk])
 
-    # A few seconds pass between the making of the rows and their reading.
-    assert ages(stale) == pytest.approx(expected, abs=0.2)
+    assert ages(stale) == expected
+    assert not stale.board.is_stale.any()
+
+
+def test_a_live_feeds_quotes_age_by_the_clock_and_are_on_the_board_at_any_age() -> None:
+    feed = rows.make_feed(
+        rows.make_provider(stale_after_seconds=LIMIT_SECONDS),
+        observed_at=timezone.now() - timedelta(days=1),
+    )
+    quote = quoted(stale_market(changed_at=feed.observed_at), feed)
+
+    stale = read([quote.market_id])
+
+    silent = stale.read_at - feed.observed_at
+    assert ages(stale) == pytest.approx({quote.pk: silent.total_seconds() / LIMIT_SECONDS})
     assert not stale.board.is_stale.any()
 
 
