@@ -163,6 +163,7 @@ class RetentionConfig:
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
         dead_letter_action_days: what was done about dead letters.
         baseline_snapshot_days: captured baselines.
+        admin_log_days: what was changed in the admin, and by whom.
     """
 
     poll_run_days: int = 7
@@ -177,6 +178,7 @@ class RetentionConfig:
     dead_letter_occurrence_days: int = 2
     dead_letter_action_days: int = 365
     baseline_snapshot_days: int = 365
+    admin_log_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)

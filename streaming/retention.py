@@ -20,6 +20,7 @@ EVENTS_PER_RUN = 10_000
 #: Answers about the family wait for as long as these take.
 EVENTS_PER_TRANSACTION = 10
 FEEDS_PER_RUN = 1_000
+DAYS_OF_EXPIRED_SESSIONS = 1
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
             ("streaming_healthsnapshot", "taken_at", config.health_snapshot_days),
             ("streaming_baselinesnapshot", "captured_at", config.baseline_snapshot_days),
+            ("django_admin_log", "action_time", config.admin_log_days),
+            ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
         )
     }
     # In this order: an event's history is most of what it has, and a feed goes without quotes.
@@ -58,8 +61,8 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
 
 def _prune(table: str, column: str, days: int) -> int:
     statement = f"""
-        DELETE FROM {table} WHERE id IN (
-            SELECT id FROM {table}
+        DELETE FROM {table} WHERE ctid IN (
+            SELECT ctid FROM {table}
             WHERE {column} < now() - %(days)s * interval '1 day' LIMIT %(rows)s
         )
     """  # noqa: S608 - names from the table above, never from outside

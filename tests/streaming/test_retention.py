@@ -8,6 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db.models import Model
 from django_celery_results.models import TaskResult
 
@@ -55,6 +58,7 @@ CONFIG = RetentionConfig(
     dead_letter_action_days=19,
     health_snapshot_days=23,
     baseline_snapshot_days=29,
+    admin_log_days=37,
     event_days=31,
 )
 DAYS = {
@@ -69,6 +73,8 @@ DAYS = {
     "streaming_deadletteraction": 19,
     "streaming_healthsnapshot": 23,
     "streaming_baselinesnapshot": 29,
+    "django_admin_log": 37,
+    "django_session": retention.DAYS_OF_EXPIRED_SESSIONS,
     "betting_event": 31,
     "betting_feed": 31,
 }
@@ -134,6 +140,15 @@ def baseline_snapshot(at: datetime) -> Model:
     return make_baseline_snapshot(captured_at=at)
 
 
+def admin_log(at: datetime) -> Model:
+    user, _ = User.objects.get_or_create(username="ada")
+    return LogEntry.objects.create(user=user, action_time=at, action_flag=CHANGE)
+
+
+def session(at: datetime) -> Model:
+    return Session.objects.create(session_key=uuid4().hex, expire_date=at)
+
+
 def past_event(at: datetime) -> Model:
     return make_event(commence_time=at, created_at=at)
 
@@ -155,6 +170,8 @@ BY_AGE: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (DeadLetterAction, dead_letter_action),
     (HealthSnapshot, health_snapshot),
     (BaselineSnapshot, baseline_snapshot),
+    (LogEntry, admin_log),
+    (Session, session),
 ]
 #: See `test_event_retention` for the last two.
 TABLES: list[tuple[type[Model], Callable[[datetime], Model]]] = [
