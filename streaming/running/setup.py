@@ -33,11 +33,14 @@ class Login:
         password: as generated; whoever changes it in the admin leaves Flower's as it was.
         file: where it is kept.
         is_new: whether this run created the user.
+        is_current: whether it is the user's; not so where it was changed, or the user is of another
+            installation on the same database.
     """
 
     password: str = field(repr=False)
     file: Path
     is_new: bool
+    is_current: bool = True
 
 
 def migrate() -> None:
@@ -48,11 +51,13 @@ def migrate() -> None:
 def ensure_admin(home: Path) -> Login:
     """Create the administrator, once."""
     password = stored_secret(home, _ADMIN_PASSWORD, _PASSWORD_BYTES)
+    file = home / "secrets" / _ADMIN_PASSWORD
     users = get_user_model().objects
-    is_new = not users.filter(username=ADMIN).exists()
-    if is_new:
+    known = users.filter(username=ADMIN).first()
+    if known is None:
         users.create_superuser(username=ADMIN, password=password)
-    return Login(password, home / "secrets" / _ADMIN_PASSWORD, is_new)
+        return Login(password, file, is_new=True)
+    return Login(password, file, is_new=False, is_current=known.check_password(password))
 
 
 def simulator_key(home: Path) -> str:

@@ -59,11 +59,16 @@ def supervised(
 def where_to_look(config: Config, login: setup.Login, *, with_simulator: bool = False) -> str:
     """The addresses, and how to log in."""
     host = config.web.host
-    known = f"its password is in {login.file}"
+    if login.is_new:
+        by = f"password {login.password}"
+    elif login.is_current:
+        by = f"its password is in {login.file}"
+    else:
+        by = f"by the password that it was given; Flower's is in {login.file}"
     lines = [
         f"  Admin      http://{host}:{config.web.port}/admin/",
         f"  Flower     http://{host}:{config.web.flower_port}/",
-        f"  Log in as  {setup.ADMIN}, {f'password {login.password}' if login.is_new else known}",
+        f"  Log in as  {setup.ADMIN}, {by}",
     ]
     if with_simulator:
         lines.append(f"  Simulator  http://{LOOPBACK}:{config.web.simulator_port}/v4/sports")

@@ -85,4 +85,7 @@ def test_a_new_password_is_shown_once_and_later_its_file() -> None:
     assert "http://127.0.0.1:8099" in new
     known = where_to_look(config, Login("swordfish", file, is_new=False))
     assert "swordfish" not in known
-    assert str(file) in known
+    assert f"its password is in {file}" in known
+    changed = where_to_look(config, Login("swordfish", file, is_new=False, is_current=False))
+    assert "its password is in" not in changed
+    assert f"Flower's is in {file}" in changed
