@@ -91,7 +91,7 @@ def _queues(facts: RedisFacts, told: Report) -> Table:
 
 
 def _trend(points: float | None) -> str:
-    return "no trend yet" if points is None else f"{points:+.1f} points an hour"
+    return "No trend yet." if points is None else f"{points:+.1f} points an hour lately."
 
 
 def _number(value: float | None) -> str:

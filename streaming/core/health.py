@@ -192,6 +192,10 @@ def score(statuses: Iterable[Status]) -> int:
     return math.floor(100 * sum(points) / len(points)) if points else 0
 
 
+TREND_HOURS = 1 / 6
+"""What happened within less is no trend: a start, or the end of a fault, would be a steep one."""
+
+
 def trend(scores: Sequence[tuple[float, float]]) -> float | None:
     """How fast a score changes: the slope of the straight line that fits it best.
 
@@ -199,17 +203,16 @@ def trend(scores: Sequence[tuple[float, float]]) -> float | None:
         scores: hours and the score at that time, in any order.
 
     Returns:
-        Points an hour; None where all there is was seen at one moment.
+        Points an hour; None where the scores span less than `TREND_HOURS`.
 
     >>> trend([(0.0, 90.0), (0.5, 95.0), (1.0, 100.0)])
     10.0
     """
-    if not scores:
+    times = [hours for hours, _ in scores]
+    if not times or max(times) - min(times) < TREND_HOURS:
         return None
     middle = sum(hours for hours, _ in scores) / len(scores)
     spread = sum((hours - middle) ** 2 for hours, _ in scores)
-    if spread == 0:
-        return None
     return sum((hours - middle) * points for hours, points in scores) / spread
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.health import (
+    TREND_HOURS,
     Check,
     HealthPolicy,
     Status,
@@ -90,19 +91,23 @@ def test_a_hiccup_and_a_past_outage_alone_are_no_sustained_burn(short: float, lo
     assert sustained((short, long)) == min(short, long)
 
 
-@given(st.floats(-1e3, 1e3), st.floats(0, 100), st.lists(st.floats(-1, 0), min_size=2))
+@given(
+    st.floats(-1e3, 1e3),
+    st.floats(0, 100),
+    st.floats(-1, -TREND_HOURS),
+    st.lists(st.floats(-1, 0)),
+)
 def test_the_trend_of_a_straight_line_is_its_slope(
-    slope: float, start: float, hours: list[float]
+    slope: float, start: float, since: float, hours: list[float]
 ) -> None:
-    if max(hours) - min(hours) < 1e-3:
-        return
-    found = trend([(hour, start + slope * hour) for hour in hours])
+    found = trend([(hour, start + slope * hour) for hour in (since, *hours, 0.0)])
 
     assert found == pytest.approx(slope, abs=1e-3)
 
 
-def test_there_is_no_trend_in_one_moment() -> None:
+def test_there_is_no_trend_in_a_moment_or_in_nine_minutes() -> None:
     assert trend([]) is trend([(0.0, 90.0)]) is trend([(0.0, 90.0), (0.0, 80.0)]) is None
+    assert trend([(-0.15, 100.0), (-0.1, 60.0), (0.0, 20.0)]) is None
 
 
 def one(status: Status, name: str = "beat") -> Check:
