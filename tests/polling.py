@@ -18,8 +18,11 @@ KEY_ENV = "TESTS_ODDS_KEY"
 KEY = "5ecre7c0ffee5ecre7c0ffee5ecre7c0"
 EPL, NBA = "soccer_epl", "basketball_nba"
 
-STILL = MarketPolicy(events_per_sport=3, speed=0.001)
-"""A market in which nothing moves while a test looks at it."""
+STILL = MarketPolicy(events_per_sport=3, speed=0.001, duration_seconds=(0.1, 0.2))
+"""A market in which nothing moves while a test looks at it.
+
+No event is in play from the start: of those, bookmakers may be off the board already.
+"""
 
 
 def config_with(*, dedupe_ms: int = 0, **fetch: Any) -> Config:
