@@ -55,15 +55,17 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     outcome_ids, line, bookmaker_ids, weight, commission = row[14:19]
     feeds = _Feeds(bookmaker_ids, *row[19:])
 
-    sound = feeds.are_sound(feed)
-    quote_id, market, outcome, bookmaker, feed, is_lay, price = (
-        column[sound] for column in (quote_id, market, outcome, bookmaker, feed, is_lay, price)
+    of_feed = positions(feeds.ids, feed)
+    sound = feeds.is_sound[of_feed]
+    quote_id, market, outcome, bookmaker, is_lay, price = (
+        column[sound] for column in (quote_id, market, outcome, bookmaker, is_lay, price)
     )
-    is_recorded = feeds.are_recorded(feed)
+    of_feed = of_feed[sound]
+    of_bookmaker = positions(bookmaker_ids, bookmaker)
+    is_recorded = feeds.is_recorded[of_feed]
     # A recording's time does not pass: its quotes are as old as when the market changed.
     at = np.where(is_recorded, changed_at[positions(ids, market)], now)
-    ages = feeds.ages(feed, bookmaker, at)
-    by_bookmaker = positions(bookmaker_ids, bookmaker)
+    ages = feeds.ages(of_feed, of_bookmaker, at)
     return StaleMarkets(
         read_at=read_at,
         ids=ids,
@@ -79,8 +81,8 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
             bookmaker_id=bookmaker,
             is_lay=is_lay,
             price=price,
-            weight=weight[by_bookmaker],
-            commission=commission[by_bookmaker],
+            weight=weight[of_bookmaker],
+            commission=commission[of_bookmaker],
             is_stale=is_recorded & (ages > 1),
         ),
     )
@@ -113,25 +115,24 @@ class _Feeds:
     heard_at: FloatArray
     heard_limit_seconds: FloatArray
 
-    def are_sound(self, feed: IntArray) -> BoolArray:
-        return self.is_sound[positions(self.ids, feed)]
+    def ages(self, of_feed: IntArray, of_bookmaker: IntArray, at: FloatArray) -> FloatArray:
+        """How long some bookmakers had gone unconfirmed, in units of their limits.
 
-    def are_recorded(self, feed: IntArray) -> BoolArray:
-        return self.is_recorded[positions(self.ids, feed)]
-
-    def ages(self, feed: IntArray, bookmaker: IntArray, at: FloatArray) -> FloatArray:
-        """How long bookmakers have gone unconfirmed, in units of their limits; all (q,)."""
+        Args:
+            of_feed: the position of each one's feed, (q,).
+            of_bookmaker: its own position, (q,).
+            at: when, (q,).
+        """
         shape = self.ids.size, self.bookmakers.size
         last = np.broadcast_to(self.observed_at[:, np.newaxis], shape).copy()
         limit = np.broadcast_to(self.limit_seconds[:, np.newaxis], shape).copy()
-        pairs = self._pairs(self.heard_feed, self.heard_bookmaker)
-        last[pairs], limit[pairs] = self.heard_at, self.heard_limit_seconds
-        asked = self._pairs(feed, bookmaker)
-        age: FloatArray = (at - last[asked]) / limit[asked]
+        heard = (
+            positions(self.ids, self.heard_feed),
+            positions(self.bookmakers, self.heard_bookmaker),
+        )
+        last[heard], limit[heard] = self.heard_at, self.heard_limit_seconds
+        age: FloatArray = (at - last[of_feed, of_bookmaker]) / limit[of_feed, of_bookmaker]
         return age
-
-    def _pairs(self, feed: IntArray, bookmaker: IntArray) -> tuple[IntArray, IntArray]:
-        return positions(self.ids, feed), positions(self.bookmakers, bookmaker)
 
 
 _READ = """
