@@ -68,11 +68,18 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
         version_fields: what changes whenever a row of the list shows something new; none for a
             list that answers in full every time.
         whole_serializer_class: for one row that is named, if that shows more than a list's rows.
+        large_fields: what a list's rows do without, and are not read with.
     """
 
     parameters: ClassVar[type[Parameters]] = PageParameters
     version_fields: ClassVar[Sequence[str]] = ()
     whole_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
+    large_fields: ClassVar[Sequence[str]] = ()
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """The rows, without the large fields in a list."""
+        rows = super().get_queryset()
+        return rows if self.detail else rows.defer(*self.large_fields)
 
     def get_serializer_class(self) -> Any:
         """What a row in a list shows, or all of it where one is asked for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.request import Request
@@ -34,17 +33,12 @@ class HealthView(ApiView):
 class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
     """How the whole was every few seconds, newest first; one of them comes with its checks."""
 
-    queryset = HealthSnapshot.objects.all()
+    queryset = HealthSnapshot.objects.defer("totals", "workers")
     serializer_class = HealthSnapshotSerializer
     whole_serializer_class = WholeHealthSnapshotSerializer
+    large_fields = ("checks",)
     parameters = HealthSnapshotParameters
     lookup_value_regex = "[0-9]+"
-
-    def get_queryset(self) -> QuerySet[HealthSnapshot]:
-        """Snapshots, without the large columns in a list."""
-        return HealthSnapshot.objects.defer(
-            "totals", "workers", *(() if self.detail else ("checks",))
-        )
 
 
 class BaselineViews(mixins.RetrieveModelMixin, RowsView):
@@ -53,13 +47,6 @@ class BaselineViews(mixins.RetrieveModelMixin, RowsView):
     queryset = BaselineSnapshot.objects.all()
     serializer_class = BaselineSerializer
     whole_serializer_class = WholeBaselineSerializer
+    large_fields = ("baseline",)
     parameters = BaselineParameters
     lookup_value_regex = "[0-9]+"
-
-    def get_queryset(self) -> QuerySet[BaselineSnapshot]:
-        """Baselines, without the large column in a list."""
-        return (
-            BaselineSnapshot.objects.all()
-            if self.detail
-            else BaselineSnapshot.objects.defer("baseline")
-        )

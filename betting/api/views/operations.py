@@ -148,18 +148,18 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
     queryset = DeadLetter.objects.all()
     serializer_class = LetterSerializer
     whole_serializer_class = WholeLetterSerializer
+    large_fields = ("args", "kwargs", "traceback", "body")
     parameters = LetterParameters
     permission_classes = (*RowsView.permission_classes, LetterOperator)
     lookup_value_regex = "[0-9]+"
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
-        """Letters, without the large columns in a list."""
+        """Letters, one that is named with its latest actions."""
+        letters: QuerySet[DeadLetter] = super().get_queryset()
         if not self.detail:
-            return DeadLetter.objects.defer("args", "kwargs", "traceback", "body")
+            return letters
         actions = DeadLetterAction.objects.order_by("-id")[:ACTIONS_SHOWN]
-        return DeadLetter.objects.prefetch_related(
-            Prefetch("actions", actions, to_attr="latest_actions")
-        )
+        return letters.prefetch_related(Prefetch("actions", actions, to_attr="latest_actions"))
 
     @extend_schema(
         request=None,
