@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Hardline's command line: `python manage.py help` lists the commands.
 
-Any command works without a prior step: the private servers are started when they are needed.
+Any command works without a prior step: the private servers are started, and their tables made, when
+they are needed.
 """
 
 from __future__ import annotations
@@ -14,39 +15,15 @@ try:
     from django.core.management import execute_from_command_line
 
     from betting.config import get_config
-    from betting.embedded import EmbeddedError, ensure_running
+    from betting.embedded import EmbeddedError
     from betting.environment import ConfigError, parse_env_file
+    from betting.management.needs import need_of, prepare
 except ModuleNotFoundError as error:
     sys.exit(
         f"{error.name} is not installed here: `make setup`, then `.venv/bin/python manage.py`."
     )
 
 ENV_FILE = Path(__file__).resolve().parent / ".env"
-
-#: The commands that use neither PostgreSQL nor Redis, or see to the servers themselves.
-WITHOUT_SERVERS = frozenset(
-    {
-        "baseline",
-        "check",
-        "clean_state",
-        "collectstatic",
-        "configuration",
-        "diffsettings",
-        "findstatic",
-        "help",
-        "run",
-        "services",
-        "simulate_provider",
-        "version",
-    }
-)
-
-
-def needs_servers(arguments: list[str]) -> bool:
-    """Whether a command line, without the program's name, needs PostgreSQL and Redis."""
-    if not arguments or not {"-h", "--help", "--version"}.isdisjoint(arguments):
-        return False
-    return arguments[0] not in WITHOUT_SERVERS
 
 
 def main() -> None:
@@ -56,9 +33,7 @@ def main() -> None:
         for name, value in parse_env_file(ENV_FILE.read_text(encoding="utf-8")).items():
             os.environ.setdefault(name, value)
     try:
-        config = get_config()
-        if needs_servers(sys.argv[1:]):
-            ensure_running(config)
+        prepare(get_config(), need_of(sys.argv[1:]))
         execute_from_command_line(sys.argv)
     except (ConfigError, EmbeddedError) as error:
         sys.stderr.write(f"{error}\n")

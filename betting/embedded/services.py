@@ -10,6 +10,7 @@ from betting.config import Config
 from betting.embedded import state as states
 from betting.embedded.account import server_account
 from betting.embedded.postgres import Postgres
+from betting.embedded.reachable import require_reachable
 from betting.embedded.redis import Redis
 from betting.embedded.state import State
 
@@ -36,14 +37,16 @@ class Status:
 
 
 def ensure_running(config: Config) -> None:
-    """Start those of the private servers that do not answer.
+    """Start those of the private servers that do not answer, and reach the other ones.
 
     Safe to call from many processes at once, and cheap when nothing is to be done: one
     connection to each.
 
     Raises:
-        EmbeddedError: a server cannot be started.
+        EmbeddedError: a server cannot be started, or the one that the configuration names
+            cannot be reached.
     """
+    require_reachable(config)
     state = states.state_of(config)
     services = _services(config, state)
     if all(_is_running(service) for service in services):

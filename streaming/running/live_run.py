@@ -7,6 +7,7 @@ from contextlib import suppress
 from rich.console import Console
 
 from betting.config import Config
+from betting.first_run import Login
 from betting.supervisor import Program
 from streaming.running import processes, setup
 from streaming.running.interrupts import Interrupts
@@ -41,7 +42,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
         stopwatch = Stopwatch.start()
         stages = _stages(config, login, with_simulator=with_simulator)
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            session = Session(supervisor, interrupts, terminal, showing_activity(terminal))
+            session = Session(supervisor, interrupts, terminal, showing_activity(terminal, config))
             with suppress(InterruptedRunError):
                 session.wait_until(
                     lambda: all(is_listening(*at) for at in listeners),
@@ -55,7 +56,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
         return Report(stopwatch.facts())
 
 
-def _stages(config: Config, login: setup.Login, *, with_simulator: bool) -> list[list[Program]]:
+def _stages(config: Config, login: Login, *, with_simulator: bool) -> list[list[Program]]:
     key = setup.simulator_key(config.home)
     return [
         # Ended last, so that the polls under way get their answers.

@@ -1,9 +1,50 @@
-"""What is raised while PostgreSQL or Redis is away."""
+"""Servers and providers that are away, and how a person is told."""
 
 from __future__ import annotations
 
 import django.db
+from django.db.models import Q
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from betting.config import Config
+from streaming.core.failures import one_line
+from streaming.health.servers import look_at_redis
+from streaming.models import Circuit, CircuitMode, CircuitState
+
 OUTAGES = (django.db.OperationalError, django.db.InterfaceError, OperationalError, RedisError)
+"""What is raised while PostgreSQL or Redis is away."""
+
+_REFUSES = Q(mode=CircuitMode.FORCED_OPEN) | Q(mode=CircuitMode.AUTOMATIC) & ~Q(
+    state=CircuitState.CLOSED
+)
+
+
+def sentence(error: Exception) -> str:
+    r"""Say which server is away, by one of `OUTAGES`.
+
+    >>> sentence(RedisError("Connection refused"))
+    'Redis does not answer: Connection refused'
+    >>> sentence(django.db.OperationalError("the connection is closed\nand more"))
+    'PostgreSQL does not answer: the connection is closed'
+    """
+    server = "PostgreSQL" if isinstance(error, django.db.Error) else "Redis"
+    first, *_ = str(error).splitlines() or [type(error).__name__]
+    return f"{server} does not answer: {one_line(first)}"
+
+
+def what_is_down(config: Config) -> list[str]:
+    """Say of Redis and of each provider's circuit why nothing comes from there.
+
+    Raises:
+        django.db.Error: PostgreSQL is away.
+    """
+    down = []
+    try:
+        look_at_redis(config)
+    except RedisError as error:
+        down.append(sentence(error))
+    refusing = Circuit.objects.filter(_REFUSES, provider__enabled=True).order_by("provider__key")
+    for key, reason in refusing.values_list("provider__key", "reason"):
+        down.append(f"{key} is not polled: {reason}")
+    return down

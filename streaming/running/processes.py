@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from betting.config import CHECKOUT, Config, WebConfig
+from betting.first_run import ADMIN
 from betting.supervisor import Program
 from streaming.running.ports import LOOPBACK
-from streaming.running.setup import ADMIN, SIMULATOR_KEY_ENV
+from streaming.running.setup import SIMULATOR_KEY_ENV
 
 #: Quiet: a banner is no line of a log.
 _CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "betting.celery")

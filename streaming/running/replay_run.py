@@ -64,9 +64,8 @@ def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore)
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
             sweeping = Chore(config.sweep.interval_seconds, sweep)
-            session = Session(
-                supervisor, interrupts, terminal, showing_activity(terminal), sweeping, *chores
-            )
+            activity = showing_activity(terminal, config)
+            session = Session(supervisor, interrupts, terminal, activity, sweeping, *chores)
             if not replay.until_idle:
                 terminal.say(where_to_look(config, login))
             stopwatch = Stopwatch.start()

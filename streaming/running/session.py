@@ -11,11 +11,12 @@ from typing import NoReturn
 from celery import current_app
 from django.db import close_old_connections
 
+from betting.config import Config
 from betting.supervisor import Supervisor
 from streaming.core.coalesce import CoalescePolicy
 from streaming.running.idle import Backlog, backlog
 from streaming.running.interrupts import Interrupts
-from streaming.running.outages import OUTAGES
+from streaming.running.outages import OUTAGES, sentence, what_is_down
 from streaming.running.summary import Mark, RecentActivity
 from streaming.running.terminal import Terminal
 
@@ -158,7 +159,7 @@ class Session:
             chore.action()
         except OUTAGES as error:
             if not chore.is_failing:
-                self._terminal.say(f"PostgreSQL or Redis is away: {error}")
+                self._terminal.say(sentence(error))
             chore.is_failing = True
             close_old_connections()
         else:
@@ -174,10 +175,20 @@ class Session:
                 self._crash_loop = f"{end.name} exits again and again. Its log: {end.log}"
 
 
-def showing_activity(terminal: Terminal) -> Chore:
-    """The chore that shows what flows."""
+def showing_activity(terminal: Terminal, config: Config) -> Chore:
+    """The chore that shows what is down, and what flows."""
     activity = RecentActivity()
-    return Chore(_SUMMARY_SECONDS, lambda: terminal.summarise(activity.line()))
+
+    def show() -> None:
+        try:
+            line = " · ".join([*what_is_down(config), activity.line()])
+        except OUTAGES as error:
+            # The rates of a moment ago would look like those of now.
+            terminal.summarise(sentence(error))
+            raise
+        terminal.summarise(line)
+
+    return Chore(_SUMMARY_SECONDS, show)
 
 
 def workers_answer(nodes: list[str]) -> bool:

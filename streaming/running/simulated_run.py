@@ -65,7 +65,8 @@ def run_simulated(
     ):
         stages = _stages(config, simulation)
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            session = Session(supervisor, interrupts, terminal, showing_activity(terminal), *chores)
+            activity = showing_activity(terminal, config)
+            session = Session(supervisor, interrupts, terminal, activity, *chores)
             stopwatch = Stopwatch.start()
             problem = _conduct(session, config, simulation)
             return Report(stopwatch.facts(), problem)

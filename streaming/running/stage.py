@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from betting.config import Config
 from betting.embedded import ensure_running, status, stop
 from betting.embedded.state import prepare_home
+from betting.first_run import ADMIN, Login, ensure_admin, migrate
 from betting.supervisor import Program, Supervisor, single_instance
-from streaming.running import setup
 from streaming.running.interrupts import Interrupts
 from streaming.running.ports import LOOPBACK, require_free
 from streaming.running.terminal import Terminal
 
 
 @contextmanager
-def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[setup.Login]:
+def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
     """Hold the checkout's one place for a run, with servers, tables and a login.
 
     Args:
@@ -33,8 +33,8 @@ def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[setup.L
         for host, port in ports:
             require_free(host, port)
         with private_servers(config):
-            setup.migrate()
-            yield setup.ensure_admin(config.home)
+            migrate()
+            yield ensure_admin(config.home)
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def supervised(
             terminal.say(f"Killed, as they did not stop: {', '.join(killed)}")
 
 
-def where_to_look(config: Config, login: setup.Login, *, with_simulator: bool = False) -> str:
+def where_to_look(config: Config, login: Login, *, with_simulator: bool = False) -> str:
     """The addresses, and how to log in."""
     host = config.web.host
     if login.is_new:
@@ -68,7 +68,7 @@ def where_to_look(config: Config, login: setup.Login, *, with_simulator: bool = 
     lines = [
         f"  Admin      http://{host}:{config.web.port}/admin/",
         f"  Flower     http://{host}:{config.web.flower_port}/",
-        f"  Log in as  {setup.ADMIN}, {by}",
+        f"  Log in as  {ADMIN}, {by}",
     ]
     if with_simulator:
         lines.append(f"  Simulator  http://{LOOPBACK}:{config.web.simulator_port}/v4/sports")

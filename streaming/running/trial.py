@@ -8,11 +8,11 @@ import msgspec
 from rich.console import Console
 
 from betting.config import Config
+from betting.first_run import migrate
 from betting.models import Provider
 from streaming.baseline import fair_prices, store
 from streaming.circuits import database_now
 from streaming.core.baseline import Baseline
-from streaming.running import setup
 from streaming.running.replay import Recordings
 from streaming.running.replay_run import Replay, run_replay
 from streaming.running.session import Chore
@@ -57,7 +57,7 @@ def run_trial(
         TrialError: there is something in the database, which a trial would add to.
     """
     with private_servers(config):
-        setup.migrate()
+        migrate()
         if Provider.objects.exists():
             raise TrialError("A trial begins with an empty database: set HARDLINE_HOME to another.")
         vitals = Vitals(config)

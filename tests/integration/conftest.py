@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -18,6 +17,7 @@ from betting.models import Market
 from betting.supervisor import Program, Supervisor
 from streaming.running.processes import value_workers
 from streaming.running.session import workers_answer
+from tests.betting.embedded.clients import database_url
 
 CHECKOUT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
@@ -46,11 +46,8 @@ def all_valued() -> bool:
 
 def environment_of_workers(servers: Config) -> dict[str, str]:
     """What leads a process to the tests' own database and Redis."""
-    settings = connection.settings_dict
-    host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
-    address = f"{host}:{settings['PORT']}/{settings['NAME']}"
     return {
-        "DATABASE_URL": f"postgresql://{user}@{address}",
+        "DATABASE_URL": database_url(connection.settings_dict),
         "REDIS_URL": redis_url(servers),
         "CELERY_SKIP_CHECKS": "1",  # as in a run
     }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
 import psycopg
 from redis import Redis
 
@@ -21,6 +25,12 @@ def query(config: Config, statement: str) -> list[tuple[object, ...]]:
     ) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def database_url(settings: Mapping[str, Any]) -> str:
+    """Django's settings of a database, as DATABASE_URL names it."""
+    host, user = quote(settings["HOST"], safe=""), quote(settings["USER"], safe="")
+    return f"postgresql://{user}@{host}:{settings['PORT']}/{settings['NAME']}"
 
 
 def redis_client(config: Config) -> Redis:

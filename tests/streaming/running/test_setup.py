@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from django.contrib.auth import authenticate
 
 from betting.config import WebConfig
 from betting.models import Provider
@@ -11,36 +8,6 @@ from streaming.providers.registry import adapter
 from streaming.running import setup
 
 pytestmark = pytest.mark.django_db
-
-
-def test_the_administrator_is_created_once_and_its_password_kept(tmp_path: Path) -> None:
-    first = setup.ensure_admin(tmp_path / "home")
-    second = setup.ensure_admin(tmp_path / "home")
-    assert (first.is_new, second.is_new) == (True, False)
-    assert second.is_current
-    assert first.password == second.password == second.file.read_text().strip()
-    assert first.file.stat().st_mode & 0o077 == 0
-    assert first.password not in repr(first)
-    user = authenticate(username=setup.ADMIN, password=first.password)
-    assert user is not None
-    assert user.is_superuser
-
-
-def test_a_password_that_the_administrator_changed_is_left_alone(tmp_path: Path) -> None:
-    generated = setup.ensure_admin(tmp_path / "home").password
-    user = authenticate(username=setup.ADMIN, password=generated)
-    assert user is not None
-    user.set_password("of their own choice")
-    user.save()
-    assert not setup.ensure_admin(tmp_path / "home").is_current
-    assert authenticate(username=setup.ADMIN, password="of their own choice") is not None
-
-
-def test_another_installations_administrator_keeps_the_password_it_has(tmp_path: Path) -> None:
-    theirs = setup.ensure_admin(tmp_path / "theirs")
-    ours = setup.ensure_admin(tmp_path / "ours")
-    assert (ours.is_new, ours.is_current) == (False, False)
-    assert authenticate(username=setup.ADMIN, password=theirs.password) is not None
 
 
 def test_the_simulator_is_a_provider_like_any_other() -> None:

@@ -12,10 +12,10 @@ from rich.console import Console
 from betting import embedded
 from betting.config import Config, load
 from betting.embedded.state import prepare_home
+from betting.first_run import Login
 from betting.supervisor import AlreadyRunningError, Program, single_instance
 from streaming.running.interrupts import Interrupts
 from streaming.running.ports import LOOPBACK, PortError
-from streaming.running.setup import Login
 from streaming.running.stage import private_servers, set_up, supervised, where_to_look
 from streaming.running.terminal import Terminal
 

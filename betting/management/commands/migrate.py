@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_LOCK = 0x48415244_4D494752  # spells HARDMIGR: an advisory lock of its own
+_POLL_SECONDS = 0.1
+
+
+class Command(migrate.Command):
+    """Django's own takes no lock: two at once create the same table, and one of them fails."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with _alone(connections[options["database"]]):
+            super().handle(*args, **options)
+
+
+@contextmanager
+def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Hold the lock, on whichever machine the others are.
+
+    A statement that waits for it would be a transaction that CREATE INDEX CONCURRENTLY, which some
+    migrations use, waits for in turn. So the lock is asked for again and again.
+    """
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            if cursor.fetchone() == (True,):
+                break
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

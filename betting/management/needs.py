@@ -1,0 +1,116 @@
+"""What a command needs before it runs, and how that comes about."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import django
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from betting.config import Config
+from betting.embedded import EmbeddedError, ensure_running
+from betting.first_run import ensure_admin, migrate
+from betting.management.unchecked import UncheckedCommand
+
+
+class Need(IntEnum):
+    """What must be there; each one includes those before it."""
+
+    NOTHING = 0
+    SERVERS = 1
+    TABLES = 2
+    LOGIN = 3
+    """The administrator that the first run creates."""
+
+
+#: Commands of Django and of other packages. Hardline's own that are not `UncheckedCommand` see to
+#: the servers themselves, or use none.
+_NEEDS = {
+    "changepassword": Need.LOGIN,
+    "clearsessions": Need.TABLES,
+    "createsuperuser": Need.TABLES,
+    "dbshell": Need.SERVERS,
+    "drf_create_token": Need.LOGIN,
+    "dumpdata": Need.TABLES,
+    "flush": Need.TABLES,
+    "inspectdb": Need.SERVERS,
+    "loaddata": Need.TABLES,
+    "makemigrations": Need.SERVERS,
+    "migrate": Need.SERVERS,
+    "remove_stale_contenttypes": Need.TABLES,
+    "shell": Need.TABLES,
+    "showmigrations": Need.SERVERS,
+    "sqlflush": Need.SERVERS,
+    "sqlmigrate": Need.SERVERS,
+    "sqlsequencereset": Need.SERVERS,
+}
+
+
+def need_of(arguments: list[str]) -> Need:
+    """Return what a command line needs, given without the program's name.
+
+    One that cannot run, because its command or its options do not exist, needs nothing.
+    """
+    if not arguments or not {"-h", "--help", "--version"}.isdisjoint(arguments):
+        return Need.NOTHING
+    name, *options = arguments
+    command = _command(name)
+    if command is None or not _parses(command, name, options):
+        return Need.NOTHING
+    return Need.TABLES if isinstance(command, UncheckedCommand) else _NEEDS.get(name, Need.NOTHING)
+
+
+def prepare(config: Config, need: Need) -> None:
+    """Start the private servers, migrate their database and create the administrator, if needed.
+
+    A database named by DATABASE_URL is another installation's as well: nothing is migrated there
+    by the way.
+
+    Raises:
+        EmbeddedError: a server cannot be started or reached, or DATABASE_URL's tables are not
+            up to date; the message says what to do.
+    """
+    if need >= Need.SERVERS:
+        ensure_running(config)
+    if need >= Need.TABLES:
+        _prepare_tables(config)
+    if need >= Need.LOGIN and config.database_url is None:
+        ensure_admin(config.home)
+
+
+def _command(name: str) -> BaseCommand | None:
+    """Return the command of that name; None where there is none, which Django says later."""
+    django.setup()
+    app = get_commands().get(name)
+    return None if app is None else load_command_class(app, name)
+
+
+def _parses(command: BaseCommand, name: str, options: list[str]) -> bool:
+    try:
+        command.create_parser("manage.py", name).parse_args(options)
+    except CommandError:
+        return False
+    return True
+
+
+def _prepare_tables(config: Config) -> None:
+    if not _are_migrations_pending():
+        return
+    if config.database_url is None:
+        migrate()
+        return
+    raise EmbeddedError(
+        "The tables of DATABASE_URL are not up to date:"
+        " run `manage.py migrate`, or `manage.py run`, which does."
+    )
+
+
+def _are_migrations_pending() -> bool:
+    try:
+        executor = MigrationExecutor(connection)
+        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except DatabaseError as error:
+        raise EmbeddedError(f"PostgreSQL refuses to list the migrations: {error}") from error

@@ -1,0 +1,112 @@
+"""Every command of the README on a state directory that no command has used before."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from betting.config import CHECKOUT
+from betting.embedded import database_settings
+from tests.betting.embedded.clients import database_url
+from tests.integration.installation import Installation
+
+pytestmark = pytest.mark.timeout(180)
+
+#: One of each command, with its exit status and what it says.
+COMMANDS = {
+    "provider list": (0, "adapter"),
+    "provider show odds_us": (1, "none has been added"),
+    "circuit show odds_us": (1, "none has been added"),
+    "events doubtful": (0, ""),
+    "subscribers list": (0, ""),
+    "export edges": (0, "opened_at"),
+    "deadletters list": (0, ""),
+    "drf_create_token admin": (0, "Generated token"),
+    "spectacular --format openapi-json": (0, "openapi"),
+    "services status": (3, "stopped"),
+    "configuration": (0, "HARDLINE_"),
+    "run --feed nothing.jsonl": (1, "nothing.jsonl"),
+    "baseline compare a.json b.json": (1, "a.json"),
+    "simulate_provider --seed x": (2, "usage"),
+}
+
+
+def readme_commands() -> set[str]:
+    """The commands of the README's table."""
+    readme = (CHECKOUT / "README.md").read_text()
+    return set(re.findall(r"^\| `manage\.py (\w+)", readme, flags=re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    installed = Installation(tmp_path_factory.mktemp("new") / "home")
+    yield installed
+    installed.remove()
+
+
+def test_the_readme_lists_each_command_that_is_run_here() -> None:
+    assert readme_commands() == {command.split()[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_works_without_a_prior_step(installation: Installation, command: str) -> None:
+    installation.remove()
+    status, said = COMMANDS[command]
+
+    done = installation.manage(*command.split())
+
+    assert done.returncode == status, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["nonsense", "provider", "provider show"])
+def test_a_command_that_cannot_run_starts_nothing(installation: Installation, command: str) -> None:
+    installation.remove()
+
+    assert installation.manage(*command.split()).returncode != 0
+
+    status = installation.manage("services", "status").stdout
+    assert status == "PostgreSQL: stopped\nRedis: stopped\n"
+
+
+def test_commands_that_start_together_make_the_tables_once(installation: Installation) -> None:
+    installation.remove()
+    processes = [
+        subprocess.Popen(
+            installation.command(*command),
+            env=installation.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in (["provider", "list"], ["events", "doubtful"], ["drf_create_token", "admin"])
+    ]
+    ended = [(process.communicate()[1], process.returncode) for process in processes]
+    assert [code for _, code in ended] == [0, 0, 0], ended
+
+
+def test_tables_of_another_server_are_left_to_whoever_runs_it(
+    installation: Installation, tmp_path: Path
+) -> None:
+    installation.remove()
+    installation.manage("services", "start")
+    installation.ask("DROP SCHEMA public CASCADE")
+    installation.ask("CREATE SCHEMA public")
+    elsewhere = Installation(tmp_path / "elsewhere")
+    elsewhere.environ["DATABASE_URL"] = database_url(database_settings(installation.config))
+    try:
+        done = elsewhere.manage("provider", "list")
+        assert done.returncode == 2
+        assert done.stderr == (
+            "The tables of DATABASE_URL are not up to date:"
+            " run `manage.py migrate`, or `manage.py run`, which does.\n"
+        )
+        assert elsewhere.manage("migrate").returncode == 0
+        assert elsewhere.manage("provider", "list").returncode == 0
+    finally:
+        elsewhere.remove()
