@@ -73,7 +73,9 @@ class Circuit:
     Attributes:
         state: see the module.
         mode: who decides; anything but ``automatic`` is an operator's word.
-        since: when state and mode became what they are; None before the first change.
+        since: when it stopped letting calls pass as usual, or began to again: probes that fail keep
+            the beginning of their outage, an operator's command begins anew. None before the first
+            change.
         failures: failures in a row.
         recent: the latest calls, newest last: ``.`` good, ``s`` slow, ``f`` failed.
         step: how often it has opened since the waits began anew: the index of the next one.
@@ -226,7 +228,7 @@ def claim(circuit: Circuit, policy: CircuitPolicy, now: datetime) -> Circuit:
     )
     if circuit.state == "half_open":
         return claimed
-    return replace(claimed, state="half_open", since=now, retry_at=None, successes=0)
+    return replace(claimed, state="half_open", retry_at=None, successes=0)
 
 
 def release(circuit: Circuit, probe: int) -> Circuit:
@@ -375,7 +377,8 @@ def _opened(
     circuit = replace(
         circuit,
         state="open",
-        since=now,
+        # A probe that fails prolongs an outage; it does not begin one.
+        since=now if circuit.state == "closed" else circuit.since,
         successes=0,
         reason=reason,
         advice=call.advice,

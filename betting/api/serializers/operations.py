@@ -32,7 +32,10 @@ class CircuitStateSerializer(serializers.Serializer[Circuit]):
 
     state = serializers.ChoiceField(choices=CircuitState.choices)
     mode = serializers.ChoiceField(choices=CircuitMode.choices)
-    since = serializers.DateTimeField(allow_null=True)
+    since = serializers.DateTimeField(
+        allow_null=True,
+        help_text="when the outage began; once the circuit has closed, when it ended",
+    )
     failures = serializers.IntegerField(help_text="in a row")
     recent = serializers.CharField(help_text="the latest calls: . good, s slow, f failed")
     retry_at = serializers.DateTimeField(allow_null=True, help_text="the next probe")

@@ -296,7 +296,7 @@ def test_it_is_probed_from_the_end_of_its_wait_on(seconds: float, verdict: str) 
 
 def test_one_probe_is_under_way_at_a_time() -> None:
     claimed = claim(replay("fff"), POLICY, after(1))
-    assert (claimed.state, claimed.since, claimed.retry_at) == ("half_open", after(1), None)
+    assert (claimed.state, claimed.since, claimed.retry_at) == ("half_open", NOON, None)
     assert (claimed.probe, claimed.probe_until) == (1, after(31))
     for seconds in (1, 30.999999):
         decision = decide(claimed, after(seconds))
@@ -307,7 +307,7 @@ def test_a_probe_of_which_nothing_was_heard_is_given_up_when_its_lease_ends() ->
     first = claim(replay("fff"), POLICY, after(1))
     assert decide(first, after(31)).verdict == "probe"
     second = claim(first, POLICY, after(31))
-    assert (second.state, second.since) == ("half_open", after(1))
+    assert (second.state, second.since) == ("half_open", NOON)
     assert (second.probe, second.probe_until) == (2, after(61))
 
 
@@ -334,9 +334,21 @@ def test_two_probes_that_succeed_close_it() -> None:
 def test_one_probe_that_fails_opens_it_for_the_next_longer_wait() -> None:
     once = probed(replay("fff"), after(1), GOOD)
     opened = probed(once, after(2), FAILED)
-    assert (opened.state, opened.since, opened.successes) == ("open", after(2), 0)
+    assert (opened.state, opened.since, opened.successes) == ("open", NOON, 0)
     assert (opened.retry_at, opened.probe_until) == (after(4), None)
     assert opened.reason == "The probe failed: HTTP 503"
+
+
+def test_probes_that_fail_keep_the_beginning_of_the_outage_until_it_is_over() -> None:
+    circuit = replay("fff")
+    for seconds in (10, 100, 1_000, 10_000):
+        circuit = probed(circuit, after(seconds), FAILED)
+        assert (circuit.state, circuit.since) == ("open", NOON)
+    circuit = probed(circuit, after(10_100), Call(0.1, "permanent", "HTTP 401", "Mend the key."))
+    assert (circuit.state, circuit.since) == ("open", NOON)
+    circuit = replace(circuit, retry_at=after(20_000))
+    circuit = probed(probed(circuit, after(20_000), GOOD), after(20_001), GOOD)
+    assert (circuit.state, circuit.since) == ("closed", after(20_001))
 
 
 @pytest.mark.parametrize("call", [GOOD, FAILED, Call(0.1, "permanent", "HTTP 401")])

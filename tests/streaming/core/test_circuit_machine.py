@@ -245,7 +245,7 @@ class CircuitMachine(RuleBasedStateMachine):
         self.circuit = claim(self.circuit, self.policy, self.now)
         account = self.account
         if account["state"] == "open":
-            account.update(state="half_open", since=self.now, successes=0, retry_at=None)
+            account.update(state="half_open", successes=0, retry_at=None)
         account["probe"] += 1
         lease = timedelta(seconds=self.policy.probe_lease_seconds)
         account["probe_until"] = self.leases[account["probe"]] = self.now + lease
@@ -316,7 +316,9 @@ class CircuitMachine(RuleBasedStateMachine):
 
     def _expect_open(self, call: Call, chance: float, opened: int) -> None:
         account = self.account
-        account.update(state="open", since=self.now, successes=0, advice=call.advice)
+        if account["state"] == "closed":
+            account["since"] = self.now
+        account.update(state="open", successes=0, advice=call.advice)
         account["opened"] = opened
         if call.kind == "permanent":
             account["retry_at"] = call.until
