@@ -31,6 +31,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 #: Variables with our prefix that something else than `Config` reads.
 OTHER_VARIABLES = frozenset({"HARDLINE_SIMULATOR_KEY"})
+KEY_PREFIX = "HARDLINE_KEY_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class PollConfig:
             this.
         stale_after_seconds: the least silence after which quotes are quarantined, for a provider
             that sets none of its own; a bookmaker's own limit is learnt and may be longer.
+        key_variables: environment variables that may hold a provider's key, beside those that begin
+            with HARDLINE_KEY_.
+        allow_private_networks: whether providers may be at addresses that are not on the public
+            internet; the simulator of a run may in any case.
     """
 
     tick_seconds: float = 1.0
@@ -54,6 +59,8 @@ class PollConfig:
     jitter_fraction: float = 0.1
     slowest_interval_seconds: float = 900.0
     stale_after_seconds: float = 120.0
+    key_variables: tuple[str, ...] = ()
+    allow_private_networks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +252,11 @@ class WebConfig:
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     debug: bool = False
 
+    @property
+    def simulator_url(self) -> str:
+        """The simulated provider's address, which a run binds to the loopback alone."""
+        return f"http://127.0.0.1:{self.simulator_port}"
+
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
@@ -344,6 +356,11 @@ class Config:
     web: WebConfig = field(default_factory=WebConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
 
+    def is_private_provider_allowed(self, base_url: str) -> bool:
+        """Return True if a provider there may be at an address that is not public."""
+        is_simulator = base_url.rstrip("/") == self.web.simulator_url
+        return self.poll.allow_private_networks or is_simulator
+
 
 def known_variables() -> list[Variable]:
     """Every variable of the tree, in its order."""
@@ -394,7 +411,11 @@ def load(environ: Mapping[str, str]) -> Config:
 
 
 def _unknown_variables(environ: Mapping[str, str], names: set[str]) -> list[str]:
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
+    unknown = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name not in names and not name.startswith(KEY_PREFIX)
+    )
     return [f"{name}: unknown{did_you_mean(name, names)}" for name in unknown]
 
 

@@ -54,7 +54,8 @@ class Call:
         params: further query parameters.
         headers: further headers.
         body: what is sent.
-        is_public_only: whether an address that is not on the public internet is refused.
+        private_setting: the setting that would allow an address that is not on the public
+            internet; without one, any address is allowed.
     """
 
     method: str
@@ -64,7 +65,7 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
-    is_public_only: bool = False
+    private_setting: str = ""
 
 
 def exchange(
@@ -97,7 +98,7 @@ async def _attempt(
     try:
         async with (
             asyncio.timeout(policy.total_timeout_seconds),
-            _session(policy, is_public_only=call.is_public_only) as session,
+            _session(policy, is_public_only=bool(call.private_setting)) as session,
             session.request(
                 call.method,
                 URL(call.url).update_query(call.params),
@@ -149,7 +150,7 @@ def _network_failure(error: Exception, call: Call) -> ProviderFailure:
         return PermanentFailure(
             "forbidden_address",
             f"{call.shown}: the host is not on the public internet.",
-            "Set HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS=true if it is one of your own.",
+            f"Set {call.private_setting}=true if it is one of your own.",
         )
     named = ((code, words) for kind, code, words in _NETWORK_CODES if isinstance(error, kind))
     code, words = next(named, ("network", f"the exchange failed ({type(error).__name__})"))

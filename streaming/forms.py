@@ -9,11 +9,13 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from betting.config import get_config
 from betting.models import Clock, Provider
-from streaming.core.addresses import web_address
+from streaming.core.addresses import is_private_literal, web_address
 from streaming.core.failures import PermanentFailure, ProviderFailure
 from streaming.models import Circuit
-from streaming.providers.base import ProviderSettings
+from streaming.providers.base import ProviderSettings, key_variable_advice, may_hold_key
+from streaming.providers.http import PRIVATE_SETTING
 from streaming.providers.registry import PLAYERS, adapter
 
 _VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -75,8 +77,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         if name and not is_variable_name(name):
             raise ValidationError(
                 "This has to be the NAME of the environment variable that holds the key, such as "
-                "THE_ODDS_API_KEY: capitals, digits and underscores. The key itself is never "
+                "HARDLINE_KEY_ODDS_API: capitals, digits and underscores. The key itself is never "
                 "stored. If you gave the key, consider whether it is now in a shell history."
+            )
+        if name and not may_hold_key(name, get_config().poll.key_variables):
+            raise ValidationError(
+                f"{name} may not hold a provider's key. {key_variable_advice(name)}"
             )
         return name
 
@@ -113,6 +119,14 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             self.add_error(
                 "base_url",
                 "Give scheme, host and path alone; the key comes from the environment.",
+            )
+        elif is_private_literal(parts.hostname) and not (
+            get_config().is_private_provider_allowed(url)
+        ):
+            self.add_error(
+                "base_url",
+                "This address is not on the public internet. Set "
+                f"{PRIVATE_SETTING}=true if it is one of your own.",
             )
 
     def _check_first_request(self, data: dict[str, Any]) -> None:

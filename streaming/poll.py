@@ -139,14 +139,20 @@ def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iter
 
 
 def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
-    secret = Secret.from_environment(provider.api_key_env)
+    secret = Secret.from_environment(provider.api_key_env, config.poll.key_variables)
+    is_private_allowed = config.is_private_provider_allowed(provider.base_url)
 
     def ask(request: Request) -> Response | None:
         if request.recorded is not None:
             return request.recorded
         if not buffer.first_within(f"{provider.key}:{request.url}", config.poll.dedupe_ms):
             return None
-        return fetch(request, source.authorise(request, secret), config.fetch)
+        return fetch(
+            request,
+            source.authorise(request, secret),
+            config.fetch,
+            is_private_allowed=is_private_allowed,
+        )
 
     return ask
 

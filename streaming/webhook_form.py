@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from django import forms
 from django.core.exceptions import ValidationError
 
 from betting.config import get_config
 from betting.environment import did_you_mean
 from betting.models import Sport
-from streaming.core.addresses import is_public, web_address
+from streaming.core.addresses import is_private_literal, web_address
 from streaming.core.events import TYPES
 from streaming.models import WebhookSubscriber
+from streaming.webhooks import PRIVATE_SETTING
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
@@ -34,10 +33,10 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
             raise ValidationError("Give an http:// or https:// address.")
         if parts.username or parts.password or parts.fragment:
             raise ValidationError("Give an address without a login: deliveries are signed instead.")
-        if not get_config().bus.allow_private_networks and _is_private_literal(parts.hostname):
+        if not get_config().bus.allow_private_networks and is_private_literal(parts.hostname):
             raise ValidationError(
                 "This address is not on the public internet. Set "
-                "HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS=true if it is one of your own."
+                f"{PRIVATE_SETTING}=true if it is one of your own."
             )
         return url
 
@@ -57,12 +56,3 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
             if each not in known and (hint := did_you_mean(each, known)):
                 raise ValidationError(f"No sport is {each!r}{hint}")
         return sports
-
-
-def _is_private_literal(host: str | None) -> bool:
-    """Whether a host is an address, not a name, that is not public."""
-    try:
-        ip_address(host or "")
-    except ValueError:
-        return host == "localhost"
-    return not is_public(host or "")

@@ -23,6 +23,8 @@ from streaming.core.failures import PermanentFailure, ProviderFailure, Transient
 from streaming.core.signatures import signature, written
 from streaming.models import SubscriberRecord, WebhookSubscriber
 
+PRIVATE_SETTING = "HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS"
+
 _KEY_BYTES = 32
 _TRANSIENT = frozenset({408, 425, 429})
 
@@ -82,7 +84,7 @@ def post(
             "webhook-signature": signature(webhook.secret, delivery_id, timestamp, body),
         },
         body=body,
-        is_public_only=not config.allow_private_networks,
+        private_setting="" if config.allow_private_networks else PRIVATE_SETTING,
     )
     status = exchange(call, _policy(config), _status)
     if not 200 <= status < 300:

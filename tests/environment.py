@@ -16,6 +16,8 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["HARDLINE_HOME"] = tempfile.mkdtemp(prefix="hardline-test-")
 os.environ["HARDLINE_LOG_LEVEL"] = "WARNING"
+# The tests' providers are on this machine.
+os.environ["HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS"] = "true"
 # Many processes are started, and each would compile all of Hardline anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

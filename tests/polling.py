@@ -14,7 +14,7 @@ from streaming.poll import poll
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator
 
-KEY_ENV = "TESTS_ODDS_KEY"
+KEY_ENV = "HARDLINE_KEY_TESTS"
 KEY = "5ecre7c0ffee5ecre7c0ffee5ecre7c0"
 EPL, NBA = "soccer_epl", "basketball_nba"
 

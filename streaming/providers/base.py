@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -13,6 +13,10 @@ from streaming.core.failures import PermanentFailure
 from streaming.core.snapshot import Snapshot
 
 OddsFormat = Literal["decimal", "american"]
+
+KEY_PREFIX = "HARDLINE_KEY_"
+KEY_VARIABLES_SETTING = "HARDLINE_POLL_KEY_VARIABLES"
+SIMULATOR_KEY_ENV = "HARDLINE_SIMULATOR_KEY"
 
 LISTED_BY = ("markets", "series_ticker")
 """The query parameters that say, beside the path, what an answer lists."""
@@ -135,6 +139,27 @@ class Quota:
     resets_at: datetime | None = None
 
 
+def may_hold_key(name: str, allowed: Container[str] = ()) -> bool:
+    """Return True if an environment variable may be sent to a provider as its key.
+
+    A provider's row names the variable, and whoever may change the row must not be able to send
+    any secret of the workers to a server of their choice.
+
+    Args:
+        name: the variable.
+        allowed: those that the installation's environment allows by name.
+
+    >>> may_hold_key("HARDLINE_KEY_ODDS_API"), may_hold_key("DATABASE_URL")
+    (True, False)
+    """
+    return name.startswith(KEY_PREFIX) or name == SIMULATOR_KEY_ENV or name in allowed
+
+
+def key_variable_advice(name: str) -> str:
+    """Say how a key gets into a variable that may hold one."""
+    return f"Put the key into {KEY_PREFIX}{name}, or list {name} in {KEY_VARIABLES_SETTING}."
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """An API key that no repr, log line or traceback with locals shows.
@@ -146,14 +171,25 @@ class Secret:
     value: str = field(repr=False)
 
     @classmethod
-    def from_environment(cls, name: str) -> Secret | None:
-        """The key held by an environment variable; None when `name` is empty.
+    def from_environment(cls, name: str, allowed: Container[str] = ()) -> Secret | None:
+        """Return the key held by an environment variable; None when `name` is empty.
+
+        Args:
+            name: the variable.
+            allowed: variables that may hold a key beside those of `may_hold_key`.
 
         Raises:
-            PermanentFailure: the variable is unset, empty, or holds what cannot be a key.
+            PermanentFailure: the variable may not hold a key, is unset, empty, or holds what
+                cannot be a key.
         """
         if not name:
             return None
+        if not may_hold_key(name, allowed):
+            raise PermanentFailure(
+                "key_variable_refused",
+                f"The environment variable {name} may not hold a provider's key.",
+                key_variable_advice(name),
+            )
         value = os.environ.get(name, "").strip()
         if not value:
             raise PermanentFailure(

@@ -15,17 +15,26 @@ from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import DataFailure
 from streaming.providers.base import Authorisation, Request, Response, Secret
 
+PRIVATE_SETTING = "HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS"
+
 MIN_REDACTED_CHARS = 16  # a shorter key may be a word that the answer rightly contains
 _GZIP_WBITS = 31  # zlib: the largest window, gzip framing only
 
 
-def fetch(request: Request, authorisation: Authorisation, policy: FetchPolicy) -> Response:
+def fetch(
+    request: Request,
+    authorisation: Authorisation,
+    policy: FetchPolicy,
+    *,
+    is_private_allowed: bool = False,
+) -> Response:
     """Send the request and read the whole answer; redirects are not followed.
 
     Args:
         request: where and what to ask.
         authorisation: the key as it goes on the wire.
         policy: the bounds; the call returns or raises within its total deadline.
+        is_private_allowed: True where the host may be off the public internet.
 
     Returns:
         Response: any status, with the key blotted out wherever the answer echoes it.
@@ -33,7 +42,7 @@ def fetch(request: Request, authorisation: Authorisation, policy: FetchPolicy) -
     Raises:
         TransientFailure: ``timeout``, ``dns``, ``connect``, ``tls``, ``reset``, ``truncated``,
             ``protocol`` or ``network``.
-        PermanentFailure: ``invalid_url``.
+        PermanentFailure: ``invalid_url``, ``forbidden_address``.
         DataFailure: ``too_large``, ``bad_encoding``.
     """
     started = time.perf_counter()
@@ -44,6 +53,7 @@ def fetch(request: Request, authorisation: Authorisation, policy: FetchPolicy) -
         advice="Set the provider's base URL to an http:// or https:// address.",
         params=authorisation.params,
         headers={"Accept-Encoding": "gzip", **authorisation.headers},
+        private_setting="" if is_private_allowed else PRIVATE_SETTING,
     )
 
     async def read(answer: aiohttp.ClientResponse) -> Response:

@@ -11,8 +11,8 @@ from pathlib import Path
 from betting.config import CHECKOUT, Config, WebConfig
 from betting.first_run import ADMIN
 from betting.supervisor import Program
+from streaming.providers.base import SIMULATOR_KEY_ENV
 from streaming.running.ports import LOOPBACK
-from streaming.running.setup import SIMULATOR_KEY_ENV
 
 #: Quiet: a banner is no line of a log.
 _CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "betting.celery")
@@ -32,8 +32,9 @@ def value_workers(config: Config) -> list[Program]:
 
 def pollers(config: Config, simulator_key: str) -> list[Program]:
     """What asks the providers and tells the subscribers, and the beat that says when."""
+    environ = {SIMULATOR_KEY_ENV: simulator_key, **_simulator_port(config.web)}
     return [
-        _io_worker(config, "worker-io", "poll", **{SIMULATOR_KEY_ENV: simulator_key}),
+        _io_worker(config, "worker-io", "poll", **environ),
         *deliverers(config),
         _program("beat", *_CELERY, "beat", "--loglevel", config.log.level),
     ]
@@ -64,6 +65,7 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
             "--logger-class", "betting.logs.gunicorn.Logger",
             # It would be one per user, not per checkout.
             "--no-control-socket",
+            **_simulator_port(web),
         ),
         _program(
             "flower", *_CELERY, "flower", f"--address={web.host}", f"--port={web.flower_port}",
@@ -71,6 +73,11 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
             FLOWER_BASIC_AUTH=f"{ADMIN}:{admin_password}",
         ),
     ]  # fmt: skip
+
+
+def _simulator_port(web: WebConfig) -> dict[str, str]:
+    """What lets a process accept the simulator as a provider, though it is on this machine."""
+    return {"HARDLINE_WEB_SIMULATOR_PORT": str(web.simulator_port)}
 
 
 def nodes(config: Config) -> list[str]:

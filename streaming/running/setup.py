@@ -7,11 +7,10 @@ from pathlib import Path
 from betting.config import WebConfig
 from betting.embedded import stored_secret
 from betting.models import Provider
-from streaming.running.ports import LOOPBACK
+from streaming.providers.base import SIMULATOR_KEY_ENV
 from streaming.simulator.catalogue import BOOKMAKERS, SPORTS
 
 SIMULATOR = "simulator"
-SIMULATOR_KEY_ENV = "HARDLINE_SIMULATOR_KEY"
 
 _SIMULATOR_KEY = "simulator-key"
 _KEY_BYTES = 12
@@ -39,7 +38,7 @@ def enable_simulator(web: WebConfig) -> None:
             "stale_after_seconds": _STALE_AFTER_SECONDS,
         },
     )
-    provider.base_url = f"http://{LOOPBACK}:{web.simulator_port}"
+    provider.base_url = web.simulator_url
     provider.enabled = True
     provider.next_poll_at = None
     provider.save(update_fields=["base_url", "enabled", "next_poll_at"])

@@ -10,6 +10,7 @@ from rich.console import Console
 from betting.config import Config, WebConfig
 from betting.models import Provider
 from betting.supervisor import Program
+from streaming.providers.base import SIMULATOR_KEY_ENV
 from streaming.running import processes, setup
 from streaming.running.interrupts import Interrupts
 from streaming.running.outages import OUTAGES
@@ -111,11 +112,11 @@ def _poll_providers(web: WebConfig) -> None:
             key=key,
             defaults={
                 "adapter": "the_odds_api",
-                "base_url": f"http://{LOOPBACK}:{web.simulator_port}",
+                "base_url": web.simulator_url,
                 "sports": sports,
                 "markets": ["h2h", "spreads", "totals"],
                 "regions": ["eu", "uk"],
-                "api_key_env": setup.SIMULATOR_KEY_ENV,
+                "api_key_env": SIMULATOR_KEY_ENV,
                 "interval_seconds": _POLL_SECONDS,
                 "stale_after_seconds": _STALE_AFTER_SECONDS,
                 "enabled": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
+from betting.config import get_config
 from betting.models import Decision, DoubtfulMatch, ParticipantAlias, Provider
 from streaming.models import WebhookSubscriber
 from tests import rows
@@ -38,7 +40,7 @@ PROVIDER: dict[str, Any] = {
     "regions": "us",
     "bookmakers": "",
     "odds_format": "decimal",
-    "api_key_env": "MY_ODDS_KEY",
+    "api_key_env": "HARDLINE_KEY_MINE",
     "interval_seconds": "30",
     "stale_after_seconds": "120",
     "clock": "wall",
@@ -62,6 +64,18 @@ def test_an_operator_adds_and_changes_a_provider(operator: Client) -> None:
     assert provider.interval_seconds == 45
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:8123", "localhost", "[::1]", "169.254.169.254"])
+def test_a_provider_in_a_private_network_is_refused_unless_that_is_allowed(
+    operator: Client, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = get_config()
+    closed = replace(config, poll=replace(config.poll, allow_private_networks=False))
+    monkeypatch.setattr("streaming.forms.get_config", lambda: closed)
+    said = html.unescape(add_provider(operator, base_url=f"http://{host}"))
+    assert "not on the public internet" in said
+    assert not Provider.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
@@ -71,6 +85,8 @@ def test_an_operator_adds_and_changes_a_provider(operator: Client) -> None:
         ("base_url", "https://me:pw@odds.example", "the key comes from the environment"),
         ("base_url", "https://[odds.example", "http:// or https://"),
         ("api_key_env", "4f8e0c1ab2d34f8e0c1ab2d3", "NAME of the environment variable"),
+        ("api_key_env", "DATABASE_URL", "may not hold a provider"),
+        ("api_key_env", "HARDLINE_SECRET_KEY", "HARDLINE_KEY_HARDLINE_SECRET_KEY"),
         ("sports", "", "would ask nothing"),
         ("sports", "upcoming", "not a sport"),
         ("interval_seconds", "0", "above 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,8 @@ def test_a_provider_that_is_gone_is_not_asked(simulator: RunningSimulator) -> No
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"api_key_env": "TESTS_NO_SUCH_KEY"}, "key_missing"),
+        ({"api_key_env": "HARDLINE_KEY_NO_SUCH"}, "key_missing"),
+        ({"api_key_env": "DATABASE_URL"}, "key_variable_refused"),
         ({"adapter": "the_odd_api"}, "unknown_adapter"),
         ({"sports": ["upcoming"]}, "unsupported_sport"),
         ({"adapter": "recording", "base_url": "/nowhere.jsonl"}, "recording_unreadable"),
@@ -185,12 +187,12 @@ def test_settings_that_allow_no_request_are_one_failed_row_and_no_call(
 def test_a_key_that_was_missing_is_used_once_the_circuit_is_reset_as_the_advice_says(
     simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = polled_provider(simulator, api_key_env="TESTS_LATE_KEY")
+    provider = polled_provider(simulator, api_key_env="HARDLINE_KEY_LATE")
     (failed,) = poll_now(provider)
-    told = "Set TESTS_LATE_KEY for the workers and restart them. Then reset the circuit."
+    told = "Set HARDLINE_KEY_LATE for the workers and restart them. Then reset the circuit."
     assert failed.failure_advice == Circuit.objects.get().advice == told
 
-    monkeypatch.setenv("TESTS_LATE_KEY", KEY)
+    monkeypatch.setenv("HARDLINE_KEY_LATE", KEY)
     assert [run.outcome for run in poll_now(provider)] == [PollOutcome.REFUSED]
     order(provider, "reset", "new key", "ann", database_now())
     assert [run.outcome for run in poll_now(provider)] == [PollOutcome.OK]
@@ -275,3 +277,30 @@ def test_a_poll_goes_on_when_redis_forgets_that_it_is_under_way(
     next(under_way)
     redis.flushdb()
     assert len(list(under_way)) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_provider_in_a_private_network_is_not_asked_unless_that_is_allowed(
+    simulator: RunningSimulator, host: str
+) -> None:
+    base_url = simulator.base_url.replace("127.0.0.1", host)
+    config = config_with()
+    closed = replace(config, poll=replace(config.poll, allow_private_networks=False))
+
+    run = poll_now(polled_provider(simulator, base_url=base_url), closed)[0]
+
+    assert (run.outcome, run.failure_code) == ("failed", "forbidden_address")
+    assert simulator.calls.count(EPL) == 0
+
+
+def test_the_simulator_of_a_run_is_asked_though_it_is_on_this_machine(
+    simulator: RunningSimulator,
+) -> None:
+    config = config_with()
+    port = int(simulator.base_url.rpartition(":")[2])
+    closed = replace(
+        config,
+        poll=replace(config.poll, allow_private_networks=False),
+        web=replace(config.web, simulator_port=port),
+    )
+    assert poll_now(polled_provider(simulator), closed)[0].outcome == "ok"

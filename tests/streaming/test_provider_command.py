@@ -37,8 +37,8 @@ def _faultless(simulator: RunningSimulator) -> Iterator[None]:
 
 @pytest.fixture
 def key_variable(simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("MY_ODDS_KEY", simulator.api_key)
-    return "MY_ODDS_KEY"
+    monkeypatch.setenv("HARDLINE_KEY_MINE", simulator.api_key)
+    return "HARDLINE_KEY_MINE"
 
 
 def provider(*arguments: str) -> str:
@@ -54,14 +54,14 @@ def refused(*arguments: str) -> str:
 
 
 def test_a_real_provider_is_one_line() -> None:
-    said = provider("add", "mine", "--sport", SPORT, "--api-key-env", "MY_ODDS_KEY")
+    said = provider("add", "mine", "--sport", SPORT, "--api-key-env", "HARDLINE_KEY_MINE")
 
     row = Provider.objects.get(key="mine")
     assert "added mine; the next tick polls it" in said
-    assert "MY_ODDS_KEY is not set here" in said
+    assert "HARDLINE_KEY_MINE is not set here" in said
     assert (row.adapter, row.base_url) == ("the_odds_api", "https://api.the-odds-api.com")
     assert (row.sports, row.markets, row.regions) == ([SPORT], ["h2h", "spreads", "totals"], ["us"])
-    assert (row.api_key_env, row.clock, row.enabled) == ("MY_ODDS_KEY", Clock.WALL, True)
+    assert (row.api_key_env, row.clock, row.enabled) == ("HARDLINE_KEY_MINE", Clock.WALL, True)
 
 
 def test_an_exchange_without_keys_is_one_line_too() -> None:

@@ -96,7 +96,7 @@ def test_an_answer_too_large_to_be_read_at_all_is_asked_for_again(
 def test_a_failure_that_is_not_in_the_data_is_no_letter(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TESTS_ODDS_KEY", "another")
+    monkeypatch.setenv("HARDLINE_KEY_TESTS", "another")
     (run,) = poll_now(provider)
     assert run.failure_kind == "permanent"
     assert not DeadLetter.objects.exists()

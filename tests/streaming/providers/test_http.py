@@ -44,9 +44,8 @@ def ask(base_url: str, policy: FetchPolicy = BRIEF) -> Response:
     authorisation = Authorisation(
         params={"apiKey": secret.value}, headers={"X-Key": secret.value}, secret=secret
     )
-    return fetch(
-        Request("any", base_url, "/odds", {"markets": "h2h,totals"}), authorisation, policy
-    )
+    request = Request("any", base_url, "/odds", {"markets": "h2h,totals"})
+    return fetch(request, authorisation, policy, is_private_allowed=True)
 
 
 def failure_of(base_url: str, policy: FetchPolicy = BRIEF) -> ProviderFailure:
