@@ -25,6 +25,7 @@ Category = Literal[
 """The part of Hardline that speaks; ``web`` and ``system`` are also the libraries'."""
 
 Action = Literal[
+    "age",
     "batch_flush",
     "cycle",
     "dead_letter",

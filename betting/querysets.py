@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce, Now
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
-from betting.models import FeedBook, LineChange, ParticipantAlias, Quote
+from betting.freshness import confirmed_at
+from betting.models import LineChange, ParticipantAlias, Quote
 
 
 def series_history(quote: Quote) -> QuerySet[LineChange]:
@@ -53,11 +54,7 @@ def confirmed_within(rows: QuerySet[Any], seconds: float, quote: str) -> QuerySe
         seconds: since then, by the database's clock.
         quote: the path to a row's quote with its dunder, or empty.
     """
-    books = FeedBook.objects.filter(
-        feed=OuterRef(f"{quote}feed"), bookmaker=OuterRef(f"{quote}bookmaker")
-    )
-    confirmed = Coalesce(Subquery(books.values("confirmed_at")), F(f"{quote}feed__observed_at"))
-    lately: QuerySet[Any] = rows.alias(confirmed=confirmed).filter(
+    lately: QuerySet[Any] = rows.alias(confirmed=confirmed_at(quote)).filter(
         confirmed__gte=Now() - timedelta(seconds=seconds)
     )
     return lately

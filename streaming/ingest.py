@@ -1,8 +1,8 @@
 """Ingest: one snapshot in, the changes it makes out.
 
 However large the snapshot, a few statements in one transaction write it: take the lock of the
-sport's family, record that the feed was heard and which bookmakers it confirms, and apply (diff,
-upsert, history, versions). What the names in it stand for is resolved before, without a statement
+sport's family, record that the feed was heard and what it confirms, and apply (diff, upsert,
+history, versions). What the names in it stand for is resolved before, without a statement
 when nothing is new.
 
 Most messages of a stream change nothing: of those, the second statement is the last.
@@ -22,7 +22,7 @@ from django.db import IntegrityError, transaction
 
 from betting.logs import operation
 from betting.models import ChangeKind
-from betting.sql import Bigints, Booleans, fetch_all
+from betting.sql import Bigints, fetch_all
 from streaming import resolve
 from streaming.confirmations import Hearing, confirm
 from streaming.core.matching import MatchPolicy
@@ -85,12 +85,15 @@ class IngestResult:
         markets: the markets that have to be valued.
         quarantined: markets to be valued at once, because the provider's circuit has opened and
             its quotes there are off the board.
+        aged: markets to be valued at once, because a price there has become too old to trust, or
+            is confirmed again; nothing else has changed in them.
     """
 
     left_aside: LeftAside | None = None
     counts: Counter[ChangeKind] = field(default_factory=Counter)
     markets: tuple[MarketChange, ...] = ()
     quarantined: Sequence[int] = ()
+    aged: Sequence[int] = ()
 
 
 def ingest(
@@ -142,14 +145,12 @@ def _ingest(
         if heard.names_epoch != resolved.epoch:
             resolve.forget()
             resolved = resolve.resolve_anew(provider_id, snapshot, policy.matching)
-        quotes = resolved.columns
-        is_confirmed = Booleans([True] * len(quotes.outcome_ids))
-        if heard.is_live:
-            is_confirmed = confirm(heard.hearing, quotes, policy.staleness)
+        confirmed = confirm(heard.hearing, resolved.columns, policy.staleness)
         parameters: dict[str, object] = {
             "provider": provider_id,
             "feed": heard.hearing.feed_id,
-            "confirmed": is_confirmed,
+            "confirmed": confirmed.is_heard,
+            "aged": confirmed.aged,
             "received_at": heard.hearing.received_at,
             **_snapshot_parameters(snapshot, resolved),
             **_movement_parameters(policy.movement),
@@ -161,7 +162,6 @@ def _ingest(
 @dataclass(frozen=True, slots=True)
 class _Heard:
     hearing: Hearing
-    is_live: bool
     left_aside: LeftAside | None
     names_epoch: int
 
@@ -182,11 +182,11 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
     if not rows:
         raise IntegrityError(f"There is no provider {provider_id} any more.")
     ((feed_id, is_admitted, is_outdated, is_live, epoch, *heard),) = rows
-    hearing = Hearing(feed_id, snapshot.stamps_confirm, *heard)
+    hearing = Hearing(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *heard)
     left_aside: LeftAside | None = None
     if not is_admitted:
         left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
-    return _Heard(hearing, is_live, left_aside, epoch)
+    return _Heard(hearing, left_aside, epoch)
 
 
 def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict[str, object]:
@@ -243,10 +243,13 @@ _KINDS = [
 
 def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
-    markets = []
+    markets, aged = [], []
     for market_id, version, is_major, movement, *by_kind in rows:
+        if not any(by_kind):
+            aged.append(market_id)
+            continue
         counts.update(dict(zip(_KINDS, by_kind, strict=True)))
         markets.append(
             MarketChange(market_id, version, provider_id, sum(by_kind), is_major, movement)
         )
-    return IngestResult(counts=+counts, markets=tuple(markets))
+    return IngestResult(counts=+counts, markets=tuple(markets), aged=tuple(aged))

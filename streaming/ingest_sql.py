@@ -203,7 +203,7 @@ history AS (
 
 -- The markets.
 touched AS MATERIALIZED (
-    SELECT market_id,
+    SELECT market_id, true AS has_changed,
            bool_or(classification = 'major') AS is_major,
            max(movement) FILTER (WHERE classification = 'major') AS movement,
            count(*) FILTER (WHERE kind = 'opened') AS opened,
@@ -213,6 +213,11 @@ touched AS MATERIALIZED (
            count(*) FILTER (WHERE kind = 'resumed') AS resumed,
            count(*) FILTER (WHERE kind = 'ended') AS ended
     FROM classified GROUP BY market_id
+    UNION ALL
+    -- Where prices have only become too old to trust, or are confirmed again.
+    SELECT id, false, false, NULL, 0, 0, 0, 0, 0, 0
+    FROM unnest(%(aged)s::bigint[]) AS a (id)
+    WHERE id NOT IN (SELECT market_id FROM classified)
 ),
 -- In id order, as every writer of markets locks them.
 locked AS MATERIALIZED (
@@ -220,7 +225,8 @@ locked AS MATERIALIZED (
     ORDER BY m.id FOR NO KEY UPDATE OF m
 )
 UPDATE betting_market m
-SET version = m.version + 1, changed_at = %(received_at)s,
+SET version = m.version + 1,
+    changed_at = CASE WHEN t.has_changed THEN %(received_at)s ELSE m.changed_at END,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
 FROM locked t WHERE m.id = t.market_id
 RETURNING m.id, m.version, t.is_major, t.movement,

@@ -70,7 +70,10 @@ WITH candidate AS (
     WHERE f.generation < p.generation
       AND EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id AND q.status = 'active')
     UNION
+    -- A recording's time does not pass.
     SELECT b.feed_id FROM betting_feedbook b
+    JOIN betting_feed f ON f.id = b.feed_id
+    JOIN betting_provider p ON p.id = f.provider_id AND p.clock = 'wall'
     WHERE b.silent_since IS NULL AND b.expires_at < %(now)s
 )
 SELECT f.id, COALESCE(quoted.sport_key, '')
@@ -91,7 +94,7 @@ WITH unsafe AS (
     UPDATE betting_quote q SET status = 'quarantined'
     FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
     WHERE q.feed_id = f.id AND f.id = ANY (%(feeds)s::bigint[]) AND q.status = 'active'
-      AND (f.generation < p.generation OR q.bookmaker_id IN (
+      AND (f.generation < p.generation OR p.clock = 'wall' AND q.bookmaker_id IN (
           SELECT b.bookmaker_id FROM betting_feedbook b
           WHERE b.feed_id = f.id AND b.expires_at < %(now)s
       ))
@@ -115,7 +118,9 @@ RETURNING m.id
 """
 
 _MARK_SILENT = """
-UPDATE betting_feedbook SET silent_since = %(now)s
-WHERE feed_id = ANY (%(feeds)s::bigint[]) AND silent_since IS NULL AND expires_at < %(now)s
+UPDATE betting_feedbook b SET silent_since = %(now)s
+FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id AND p.clock = 'wall'
+WHERE f.id = b.feed_id AND f.id = ANY (%(feeds)s::bigint[])
+  AND b.silent_since IS NULL AND b.expires_at < %(now)s
 RETURNING 1
 """

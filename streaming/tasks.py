@@ -25,6 +25,7 @@ from betting.config import get_config
 from betting.logs import note, operation
 from betting.logs.context import new_trace_id, trace_ids
 from streaming import buffer, bus, delivery
+from streaming.ageing import age
 from streaming.announce import major_moves
 from streaming.buffer import Flush
 from streaming.circuits import database_now, unsound_providers
@@ -86,8 +87,8 @@ def poll_provider(self: Any, provider_id: int) -> None:
 
 
 def send_result(result: IngestResult) -> None:
-    """Send on what came of an answer: what left the board first, then what moved on it."""
-    send_recomputes(result.quarantined, "major")
+    """Send on what came of an answer: what cannot be trusted any more first, then what moved."""
+    send_recomputes(sorted({*result.quarantined, *result.aged}), "major")
     send_changes(result.markets)
 
 
@@ -164,9 +165,10 @@ def coalesce_line_changes(shard: int) -> None:
 
 @shared_task(name="streaming.sweep")
 def sweep() -> None:
-    """Quarantine whatever has become unsafe; value whatever has waited too long.
+    """Quarantine what has become unsafe, age what has become too old, value what has waited.
 
-    Idempotent by the quotes' status, and by `Market.swept_at`, which claiming moves.
+    Idempotent by the quotes' status, by `FeedBook.stale_markets`, and by `Market.swept_at`, which
+    claiming moves.
     """
     with operation("streaming", "sweep") as op:
         op.follow([new_trace_id()])
@@ -174,6 +176,7 @@ def sweep() -> None:
         op.add(markets=len(stale))
         send_recomputes(stale, "sweep")
         _quarantine()
+        _age()
 
 
 @shared_task(name="streaming.quarantine")
@@ -189,6 +192,17 @@ def _quarantine(provider_id: int | None = None) -> None:
     """Quarantine what is unsafe, of one provider or of all, and have it valued."""
     with operation("streaming", "quarantine") as op:
         markets = quarantine_unsafe(database_now(), provider_id)
+        send_recomputes(markets, "major")
+        op.status = "degraded"
+        op.add(markets=len(markets))
+        if not markets:
+            op.silence()
+
+
+def _age() -> None:
+    """Declare prices stale that nobody has looked at for too long, and have them valued without."""
+    with operation("streaming", "age") as op:
+        markets = age(database_now())
         send_recomputes(markets, "major")
         op.status = "degraded"
         op.add(markets=len(markets))

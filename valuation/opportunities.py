@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
-from betting.models import Clock, Market, Outcome, Quote, QuoteStatus, Side
+from betting.freshness import is_stale
+from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back
 
@@ -124,8 +124,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """Find the opportunities among the quotes of some markets that can be bet on now.
 
     Two statements, however many markets. Quotes are left out when they are suspended or
-    quarantined. A recording's time does not pass, and nothing of it is quarantined: its quotes
-    are as old as they were when the market changed.
+    quarantined, or stale by the reader's clock: `betting.freshness`.
 
     Args:
         markets: with their events.
@@ -135,7 +134,9 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """
     quotes = (
         Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
-        .select_related("outcome", "bookmaker", "feed__provider")
+        .alias(is_stale=is_stale())
+        .filter(is_stale=False)
+        .select_related("outcome", "bookmaker")
         .order_by("id")
     )
     offered, known = defaultdict(list), defaultdict(list)
@@ -147,7 +148,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     return {
         market.pk: find(
             known[market.pk],
-            [_bet(quote) for quote in offered[market.pk] if _is_fresh(quote, market)],
+            [_bet(quote) for quote in offered[market.pk]],
             home=market.event.home,
             away=market.event.away,
         )
@@ -263,15 +264,3 @@ def _bet(quote: Quote) -> Bet:
         price=quote.price,
         odds=float(net),
     )
-
-
-def _is_fresh(quote: Quote, market: Market) -> bool:
-    """Whether a quote that is active can be trusted, by the rules of `valuation.recompute`.
-
-    A live one can. A recorded one has to have been fresh when its market last changed.
-    """
-    provider, observed_at = quote.feed.provider, quote.feed.observed_at
-    if provider.clock == Clock.WALL:
-        return True
-    age = (market.changed_at or observed_at) - observed_at
-    return age <= timedelta(seconds=provider.stale_after_seconds)

@@ -14,8 +14,9 @@ from datetime import datetime
 import numpy as np
 
 from betting.sql import Bigints, fetch_columns
-from valuation.arrays import BoolArray, FloatArray, IntArray, positions
+from valuation.arrays import FloatArray, IntArray, positions
 from valuation.board import Board
+from valuation.confirmed import Feeds, Lagging
 
 FEW = 10
 """So many markets, as of a major move, are read and written by statements that are prepared."""
@@ -32,7 +33,7 @@ class StaleMarkets:
         dirty_ats: the commit of each market's oldest change not valued yet, (m,).
         in_play: ids of markets whose event has started.
         quote_ids: ids of the active quotes, (q,), in the order of the board's rows.
-        ages: how long each quote's feed has been silent, in units of its limit, (q,).
+        ages: how long ago each quote was confirmed, in units of its limit, (q,).
         board: what the quotes say, (q,).
     """
 
@@ -53,7 +54,8 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     read_at, now, ids, versions, dirty_ats, in_play, changed_at = row[:7]
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[7:14]
     outcome_ids, line, bookmaker_ids, weight, commission = row[14:19]
-    feeds = _Feeds(bookmaker_ids, *row[19:])
+    feeds = Feeds(bookmaker_ids, *row[19:28])
+    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[28:])
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -64,8 +66,11 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     of_bookmaker = positions(bookmaker_ids, bookmaker)
     is_recorded = feeds.is_recorded[of_feed]
     # A recording's time does not pass: its quotes are as old as when the market changed.
-    at = np.where(is_recorded, changed_at[positions(ids, market)], now)
-    ages = feeds.ages(of_feed, of_bookmaker, at)
+    of_market = positions(ids, market)
+    at = np.where(is_recorded, changed_at[of_market], now)
+    confirmed_at, limit = feeds.confirmed(of_feed, of_bookmaker)
+    confirmed_at, is_declared = lagging.confirmed(of_feed, of_bookmaker, of_market, confirmed_at)
+    ages = (at - confirmed_at) / limit
     return StaleMarkets(
         read_at=read_at,
         ids=ids,
@@ -83,56 +88,9 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
             price=price,
             weight=weight[of_bookmaker],
             commission=commission[of_bookmaker],
-            is_stale=is_recorded & (ages > 1),
+            is_stale=is_declared | is_recorded & (ages > 1),
         ),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Feeds:
-    """The feeds of some quotes, and when they last said something; times in epoch seconds.
-
-    Attributes:
-        bookmakers: ids of all bookmakers, (b,).
-        ids: ids of the feeds, (f,).
-        is_sound: whether the provider's circuit has not opened since the feed was heard, (f,).
-        is_recorded: whether the feed is a recording's, (f,).
-        observed_at: when it was heard, (f,).
-        limit_seconds: how long that is trusted, (f,).
-        heard_feed, heard_bookmaker: ids of the pairs that are known in more detail, (h,).
-        heard_at: when the feed last confirmed the bookmaker, (h,).
-        heard_limit_seconds: how long that is trusted, (h,).
-    """
-
-    bookmakers: IntArray
-    ids: IntArray
-    is_sound: BoolArray
-    is_recorded: BoolArray
-    observed_at: FloatArray
-    limit_seconds: FloatArray
-    heard_feed: IntArray
-    heard_bookmaker: IntArray
-    heard_at: FloatArray
-    heard_limit_seconds: FloatArray
-
-    def ages(self, of_feed: IntArray, of_bookmaker: IntArray, at: FloatArray) -> FloatArray:
-        """How long some bookmakers had gone unconfirmed, in units of their limits.
-
-        Args:
-            of_feed: the position of each one's feed, (q,).
-            of_bookmaker: its own position, (q,).
-            at: when, (q,).
-        """
-        shape = self.ids.size, self.bookmakers.size
-        last = np.broadcast_to(self.observed_at[:, np.newaxis], shape).copy()
-        limit = np.broadcast_to(self.limit_seconds[:, np.newaxis], shape).copy()
-        heard = (
-            positions(self.ids, self.heard_feed),
-            positions(self.bookmakers, self.heard_bookmaker),
-        )
-        last[heard], limit[heard] = self.heard_at, self.heard_limit_seconds
-        age: FloatArray = (at - last[of_feed, of_bookmaker]) / limit[of_feed, of_bookmaker]
-        return age
 
 
 _READ = """
@@ -152,15 +110,30 @@ quote AS MATERIALIZED (
     WHERE NOT m.has_ended
 ),
 feed AS MATERIALIZED (
-    -- Live quotes are off the board by their status, which is the sweeper's to change, alone; what
-    -- is not sound only bridges the moment between a circuit's opening and the quarantine after it.
+    -- No clock is asked about live quotes: they are off the board by their status, or stale by
+    -- what their bookmaker's row declares, both of which raise the market's version when they
+    -- change. What is not sound only bridges the moment between a circuit's opening and the
+    -- quarantine after it.
     SELECT f.id, p.generation = f.generation AS is_sound, p.clock = 'recorded' AS is_recorded,
            f.observed_at, p.stale_after_seconds
     FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
     WHERE f.id IN (SELECT feed_id FROM quote)
+),
+-- Those of these markets that a bookmaker's row names. Of a recording all of its markets may be
+-- declared too old, also those that do not lag.
+lagging AS MATERIALIZED (
+    SELECT b.feed_id, b.bookmaker_id, l.market_id, max(l.at) AS at, bool_or(l.is_stale) AS is_stale
+    FROM betting_feedbook b CROSS JOIN LATERAL (
+        SELECT market_id, at, false AS is_stale
+        FROM unnest(b.lagging_markets, b.lagging_ats) AS u (market_id, at)
+        UNION ALL
+        SELECT market_id, NULL, true FROM unnest(b.stale_markets) AS u (market_id)
+    ) AS l
+    WHERE b.feed_id IN (SELECT id FROM feed) AND l.market_id IN (SELECT id FROM market)
+    GROUP BY b.feed_id, b.bookmaker_id, l.market_id
 )
 SELECT statement_timestamp(), extract(epoch FROM statement_timestamp())::float8,
-       m.*, q.*, o.*, b.*, f.*, c.*
+       m.*, q.*, o.*, b.*, f.*, c.*, l.*
 FROM (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(version), '{}'),
            COALESCE(array_agg(dirty_at), '{}'), COALESCE(array_agg(in_play), '{}'),
@@ -190,5 +163,11 @@ FROM (
            COALESCE(array_agg(extract(epoch FROM confirmed_at)::float8), '{}'),
            COALESCE(array_agg(extract(epoch FROM expires_at - confirmed_at)::float8), '{}')
     FROM betting_feedbook WHERE feed_id IN (SELECT id FROM feed)
-) AS c
+) AS c, (
+    SELECT COALESCE(array_agg(feed_id), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
+           COALESCE(array_agg(market_id), '{}'),
+           COALESCE(array_agg(COALESCE(extract(epoch FROM at)::float8, 'NaN')), '{}'),
+           COALESCE(array_agg(is_stale), '{}')
+    FROM lagging
+) AS l
 """

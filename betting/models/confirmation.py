@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from betting.models.market import Bookmaker
 from betting.models.provider import Feed
 
 
 class FeedBook(models.Model):
-    """One bookmaker within a feed of a live provider.
+    """One bookmaker within a feed.
 
     Confirmed means that the provider has looked at it again: its stamps moved on. Without stamps,
-    every answer that lists it confirms it. `streaming.confirmations` keeps these rows.
+    every answer that lists it confirms it. `streaming.confirmations` keeps these rows, of
+    recordings only where they have stamps.
+
+    What is trusted for `expires_at − confirmed_at` from then on are the prices of all its markets
+    but those in `lagging_markets`: each of these for as long from its own time in `lagging_ats`.
+    Markets that are gone may be among them.
     """
 
     feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="books", db_index=False)
@@ -33,12 +38,40 @@ class FeedBook(models.Model):
         blank=True,
         help_text="histogram of its completed gaps, see streaming.core.staleness",
     )
+    lagging_markets = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="ids of the markets that the provider last looked at before the others",
+    )
+    lagging_ats = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="when it looked at each of them",
+    )
+    stale_markets = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="ids of the markets whose prices are too old to be valued",
+    )
+    next_stale_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the next of those that lag becomes too old"
+    )
 
     class Meta:
         ordering = ["feed", "bookmaker"]
         constraints = [
             # ingest, recompute: the books of a feed
             models.UniqueConstraint(name="feed_book_unique", fields=["feed", "bookmaker"]),
+            models.CheckConstraint(
+                name="feed_book_lagging_markets_have_times",
+                condition=Q(lagging_markets__len=F("lagging_ats__len")),
+            ),
         ]
         indexes = [
             # sweep: books that have gone unconfirmed for too long
@@ -46,6 +79,12 @@ class FeedBook(models.Model):
                 name="feed_book_expiry",
                 fields=["expires_at"],
                 condition=Q(silent_since__isnull=True),
+            ),
+            # sweep: books one of whose markets has become too old
+            models.Index(
+                name="feed_book_next_stale",
+                fields=["next_stale_at"],
+                condition=Q(next_stale_at__isnull=False),
             ),
         ]
 

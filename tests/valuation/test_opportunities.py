@@ -159,9 +159,14 @@ class TestLoading:
 
     @pytest.mark.parametrize(
         ("clock", "minutes", "are_found"),
-        [(Clock.WALL, 3, True), (Clock.RECORDED, 1, True), (Clock.RECORDED, 3, False)],
+        [
+            (Clock.WALL, 1, True),
+            (Clock.WALL, 3, False),
+            (Clock.RECORDED, 1, True),
+            (Clock.RECORDED, 3, False),
+        ],
     )
-    def test_a_recorded_quote_is_as_old_as_its_market_and_a_live_one_is_trusted_while_active(
+    def test_a_quote_that_nobody_confirms_is_left_out_though_nobody_has_quarantined_it(
         self, clock: Clock, minutes: int, are_found: bool
     ) -> None:
         provider = rows.make_provider(clock=clock, stale_after_seconds=120)
@@ -169,6 +174,7 @@ class TestLoading:
         heard_at = datetime.now(UTC) - timedelta(minutes=minutes)
         provider.feeds.update(observed_at=heard_at)
         board.market.changed_at = heard_at + timedelta(minutes=minutes)
+        board.market.save()
 
         assert bool(self.opportunities(board.market).covers) == are_found
 

@@ -1,0 +1,112 @@
+"""When a quote was last confirmed, and whether it can still be trusted, as of the reader's moment.
+
+Whoever shows prices asks this, and not only what a writer has left: when nobody quarantines or
+values any more, prices grow old all the same. One expression for all, by the database's clock.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import (
+    BooleanField,
+    Case,
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Coalesce, Now
+from django.db.models.lookups import LessThan
+
+from betting.models import Clock, FeedBook
+
+
+def confirmed_at(quote: str = "") -> Combinable:
+    """When the provider last looked at a quote: at its market, its bookmaker, or its feed.
+
+    Args:
+        quote: the path to a row's quote with its dunder, or empty.
+    """
+    return Coalesce(
+        Subquery(_book(quote).values(looked_at=_looked_at(quote))), F(f"{quote}feed__observed_at")
+    )
+
+
+def is_stale(quote: str = "") -> ExpressionWrapper[Q]:
+    """Whether a quote must not be trusted any more, whatever its status says.
+
+    That is one that has not been confirmed for its bookmaker's limit, that has been declared too
+    old, or that was admitted before its provider's circuit opened. A recording's time does not
+    pass: its quotes are as old as they were when their market last changed.
+
+    Args:
+        quote: the path to a row's quote with its dunder, or empty.
+    """
+    provider = f"{quote}feed__provider"
+    now = Case(
+        When(
+            **{f"{provider}__clock": Clock.RECORDED},
+            then=Coalesce(F(f"{quote}market__changed_at"), F(f"{quote}feed__observed_at")),
+        ),
+        default=Now(),
+    )
+    return ExpressionWrapper(
+        Q(LessThan(_trusted_until(quote), now))
+        | Q(**{f"{quote}feed__generation__lt": F(f"{provider}__generation")}),
+        output_field=BooleanField(),
+    )
+
+
+def _trusted_until(quote: str) -> Combinable:
+    """When a quote becomes too old; long ago for one that has been declared so."""
+    by_book = Case(
+        When(
+            _IsOneOf(OuterRef(f"{quote}market"), F("stale_markets")),
+            then=Cast(Value("-infinity"), DateTimeField()),
+        ),
+        default=_looked_at(quote) + (F("expires_at") - F("confirmed_at")),
+        output_field=DateTimeField(),
+    )
+    seconds = F(f"{quote}feed__provider__stale_after_seconds")
+    by_feed = F(f"{quote}feed__observed_at") + seconds * Value(timedelta(seconds=1))
+    return Coalesce(
+        Subquery(_book(quote).values(until=by_book)),
+        ExpressionWrapper(by_feed, output_field=DateTimeField()),
+    )
+
+
+def _book(quote: str) -> QuerySet[FeedBook]:
+    """What is known of the bookmaker within the feed that a quote belongs to."""
+    return FeedBook.objects.filter(
+        feed=OuterRef(f"{quote}feed"), bookmaker=OuterRef(f"{quote}bookmaker")
+    ).order_by()
+
+
+def _looked_at(quote: str) -> Combinable:
+    """The time of the quote's market where that lags behind, the bookmaker's own else."""
+    place = Func(F("lagging_markets"), OuterRef(f"{quote}market"), function="array_position")
+    return Coalesce(_Element(F("lagging_ats"), place), F("confirmed_at"))
+
+
+class _Element(Func):
+    """An element of an array, null where there is none: ``array[position]``."""
+
+    template = "(%(expressions)s])"
+    arg_joiner = "["
+    output_field = DateTimeField()
+
+
+class _IsOneOf(Func):
+    """Whether a value is in an array: ``value = ANY (array)``."""
+
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY ("
+    output_field = BooleanField()
