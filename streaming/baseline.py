@@ -174,7 +174,7 @@ def _providers(window: Window) -> Iterator[tuple[str, ProviderFigures]]:
         asked = polls.exclude(outcome__in=_NOT_ASKED)
         failed = asked.filter(outcome=PollOutcome.FAILED)
         transitions = _of(
-            CircuitTransition.objects.filter(provider=provider), "recorded_at", window
+            CircuitTransition.objects.filter(provider=provider, feed=""), "recorded_at", window
         )
         yield (
             provider.key,

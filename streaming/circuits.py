@@ -23,7 +23,7 @@ from betting.log_schema import Status
 from betting.logs import note
 from betting.models import Provider
 from betting.sql import fetch_all
-from streaming import bus
+from streaming import bus, feed_circuits
 from streaming.core import circuit as core
 from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
 from streaming.core.events import CircuitClosed, CircuitOpened
@@ -149,6 +149,8 @@ def order(
 ) -> core.Circuit:
     """Carry out an operator's command and keep who gave it and why.
 
+    One that lets calls pass begins anew with the provider's feeds too.
+
     Raises:
         ValueError: no reason is given.
     """
@@ -163,6 +165,7 @@ def order(
         _save(row, after, now, actor=actor, is_order=True)
     _tell(provider.key, before, after, now)
     if command in {"close", "reset", "disable"}:
+        feed_circuits.reset(provider, reason, actor, now)
         Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
     return after
 

@@ -17,6 +17,7 @@ from streaming.circuits import Admission, Now
 from streaming.core.circuit import Call, Decision
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
 from streaming.deadletters.payloads import bury_payload
+from streaming.feed_circuits import FeedCircuits
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.models import PollOutcome, PollRun
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
@@ -35,12 +36,14 @@ class Conversation:
         source: the adapter that speaks its protocol.
         decoder: what reads its answers, in their order.
         ask: how a request is put to it.
+        feeds: the circuits of its feeds.
     """
 
     provider: Provider
     source: Adapter
     decoder: Decoder
     ask: Ask
+    feeds: FeedCircuits
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ class Taken:
     failure: ProviderFailure | None
     seconds: float
 
+    @property
+    def concerns_feed(self) -> bool:
+        """Return True if it failed in a way that concerns its feed alone."""
+        return self.failure is not None and self.failure.scope == "feed"
+
 
 def exchange(
     conversation: Conversation, request: Request, config: Config, now: Now
@@ -66,8 +74,8 @@ def exchange(
     """Make one request, if the provider's circuit lets it pass, and ingest the answer.
 
     Returns:
-        What came of it, with the markets that a circuit which opens takes off the board; None
-        when the circuit refuses.
+        What came of it, with the markets that a circuit which opens takes off the board, the
+        provider's or the feed's; None when the provider's refuses.
     """
     provider = conversation.provider
     admission = circuits.admit(provider.pk, config, now())
@@ -82,8 +90,36 @@ def exchange(
     if request.recorded is not None:
         # Playing an answer asks nobody, so there is nobody to leave alone.
         call = replace(call, retry_after_seconds=0.0)
-    quarantined = _settle(admission, call, config, now)
+    if taken.concerns_feed:
+        # The provider answered: what that is worth, its other feeds say.
+        circuits.release(admission)
+        quarantined = _settle_feed(conversation, request, call, now)
+    else:
+        if call.kind is None:
+            conversation.feeds.record(request.feed, call, now())
+        quarantined = _settle(admission, call, config, now)
     return replace(taken, result=replace(taken.result, quarantined=quarantined))
+
+
+def fail_unanswered(
+    provider: Provider, failures: Sequence[ProviderFailure], config: Config, now: Now
+) -> IngestResult:
+    """Record that no feed of a provider answers: then it is the provider that fails.
+
+    Of several failures the one that may be over the soonest counts.
+    """
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision):
+        return IngestResult()
+    call = Call.of(min(failures, key=_gravity), 0.0, admission.probe)
+    call = replace(call, reason=f"no feed answers: {call.reason}")
+    return IngestResult(quarantined=_settle(admission, call, config, now))
+
+
+def _gravity(failure: ProviderFailure) -> int:
+    if not isinstance(failure, PermanentFailure):
+        return 0
+    return 2 if failure.needs_person else 1
 
 
 def fail_before_asking(
@@ -161,6 +197,15 @@ def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Seque
     if circuit.state != "open":
         return ()
     return quarantine_unsafe(now(), admission.provider_id)
+
+
+def _settle_feed(
+    conversation: Conversation, request: Request, call: Call, now: Now
+) -> Sequence[int]:
+    """Count a call about a feed; take its prices off the board when its circuit has opened."""
+    if not conversation.feeds.record(request.feed, call, now()):
+        return ()
+    return quarantine_unsafe(now(), conversation.provider.pk)
 
 
 def _ingest(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from betting.config import Config
 from betting.models import Clock, Provider
+from streaming import feed_circuits
 from streaming.circuits import database_now
 from streaming.deadletters.payloads import Payload
 from streaming.ingest import IngestPolicy, IngestResult, ingest
@@ -17,7 +18,7 @@ def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     """Decode and ingest an answer that was kept. One that has been overtaken changes nothing.
 
     Nor does one that is older than its provider's quotes may be: what has grown stale in the
-    meantime does not come back on the board.
+    meantime does not come back on the board, nor what is from before its feed failed.
 
     Raises:
         Provider.DoesNotExist: the provider was removed.
@@ -33,6 +34,9 @@ def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     snapshot = adapter(provider.adapter).decoder().decode(request, response)
     age_seconds = (database_now() - payload.received_at).total_seconds()
     if provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds:
+        return IngestResult(left_aside="superseded")
+    failed_since = feed_circuits.failed_since(provider.pk, snapshot.feed)
+    if failed_since is not None and payload.received_at < failed_since:
         return IngestResult(left_aside="superseded")
     return ingest(provider.pk, snapshot, policy, payload.generation)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -18,7 +18,15 @@ from betting.sql import fetch_all
 from streaming import buffer
 from streaming.circuits import INGEST_SECONDS, Now, database_now
 from streaming.core.failures import ProviderFailure
-from streaming.exchange import Ask, Conversation, exchange, fail_before_asking
+from streaming.exchange import (
+    Ask,
+    Conversation,
+    Taken,
+    exchange,
+    fail_before_asking,
+    fail_unanswered,
+)
+from streaming.feed_circuits import FeedCircuits
 from streaming.ingest import IngestResult
 from streaming.models import PollOutcome, PollRun
 from streaming.pacing import pace
@@ -75,7 +83,9 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
     """Make a provider's requests, one after the other, each ending in a `PollRun` row.
 
     One poll of a provider at a time: one that comes while another is under way does nothing. When
-    the circuit refuses a request, the rest of the poll is not made either.
+    the provider's circuit refuses a request, the rest of the poll is not made either. A feed that
+    fails on its own is left out until its next try, and every other feed is asked: see
+    `streaming.feed_circuits`. A poll in which no feed answers is a failure of the provider.
 
     Args:
         provider_id: the provider; one that is gone or disabled is not asked.
@@ -122,20 +132,69 @@ def require_answer(provider_id: int, newest: int) -> None:
         raise PollUnansweredError("the provider was not asked, or its answer is not usable")
 
 
+@dataclass
+class _Round:
+    """One poll's requests, as far as they have been made.
+
+    Attributes:
+        feeds: those that the provider's requests are about, whether asked or left out.
+        taken: what came of each request that was made.
+        is_refused: whether the provider's circuit ended it.
+    """
+
+    conversation: Conversation
+    lease: Lock
+    config: Config
+    now: Now
+    feeds: set[str] = field(default_factory=set)
+    taken: list[Taken] = field(default_factory=list)
+    is_refused: bool = False
+
+    def make(self, requests: Iterable[Request]) -> Iterator[Taken]:
+        """Make those of the requests whose feeds are not left out at present."""
+        for request in requests:
+            self.feeds.add(request.feed)
+            if not self._is_due(request):
+                continue
+            with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
+                self.lease.reacquire()
+            taken = exchange(self.conversation, request, self.config, self.now)
+            if taken is None:
+                self.is_refused = True
+                return
+            self.taken.append(replace(taken, result=IngestResult()))
+            yield taken
+
+    @property
+    def has_answer(self) -> bool:
+        """Return True unless each request failed in a way that concerns its feed."""
+        return any(not taken.concerns_feed for taken in self.taken)
+
+    def failures(self) -> Sequence[ProviderFailure]:
+        """Return what the requests failed of."""
+        return [taken.failure for taken in self.taken if taken.failure is not None]
+
+    def _is_due(self, request: Request) -> bool:
+        # A recorded answer is there, whatever came of others: nobody is spared by leaving it out.
+        is_recorded = request.recorded is not None
+        return is_recorded or self.conversation.feeds.may_ask(request.feed, self.now())
+
+
 def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iterator[IngestResult]:
-    source = adapter(provider.adapter)
+    source, settings = adapter(provider.adapter), _settings(provider)
+    feeds = FeedCircuits(provider, config)
     ask = _asker(provider, source, config)
-    conversation = Conversation(provider, source, source.decoder(), ask)
-    runs: list[PollRun] = []
-    for request in source.requests(_settings(provider)):
-        with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
-            lease.reacquire()
-        taken = exchange(conversation, request, config, now)
-        if taken is None:
-            return
-        runs.append(taken.run)
+    this = _Round(Conversation(provider, source, source.decoder(), ask, feeds), lease, config, now)
+    for taken in this.make(source.requests(settings)):
         yield taken.result
-    pace(provider.pk, runs, config.poll, now())
+    if this.is_refused:
+        return
+    feeds.forget_all_but(this.feeds)
+    if this.taken and not this.has_answer:
+        result = fail_unanswered(provider, this.failures(), config, now)
+        if result.quarantined:
+            yield result
+    pace(provider.pk, [taken.run for taken in this.taken], config.poll, now())
 
 
 def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:

@@ -29,6 +29,12 @@ State = Literal["closed", "open", "half_open"]
 Mode = Literal["automatic", "forced_open", "forced_closed", "disabled"]
 Command = Literal["open", "close", "reset", "disable"]
 
+REFUSED_WAITS_SECONDS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_600.0)
+"""How long a refusal that names no known cause is left alone: the first time, the second, ..."""
+
+PERSON_WAIT_SECONDS = 86_400.0
+"""How long one that needs a person is: people forget to say that they have acted."""
+
 OK, SLOW, FAILED = ".", "s", "f"
 """One character a call in `Circuit.recent`."""
 
@@ -79,7 +85,7 @@ class Circuit:
         failures: failures in a row.
         recent: the latest calls, newest last: ``.`` good, ``s`` slow, ``f`` failed.
         step: how often it has opened since the waits began anew: the index of the next one.
-        retry_at: while open, the earliest time of a probe; None when a person has to act first.
+        retry_at: while open, the earliest time of a probe; None while an operator holds it open.
         probe: number of the newest probe.
         probe_until: when that probe's lease ends; None when none is under way.
         successes: probes in a row that have succeeded.
@@ -163,6 +169,7 @@ class Call:
         advice: what a person can do about a permanent one.
         retry_after_seconds: the earliest the provider wants to be asked again.
         until: when a permanent failure ends by itself, as a used-up quota does.
+        needs_person: whether a permanent failure is known to last until a person acts.
         probe: the number of the probe that it was; None for any other call.
     """
 
@@ -172,6 +179,7 @@ class Call:
     advice: str = ""
     retry_after_seconds: float = 0.0
     until: datetime | None = None
+    needs_person: bool = False
     probe: int | None = None
 
     @classmethod
@@ -183,13 +191,16 @@ class Call:
         """
         if failure is None:
             return cls(seconds, probe=probe)
-        advice, until, retry_after_seconds = "", None, 0.0
+        advice, until, retry_after_seconds, needs_person = "", None, 0.0, False
         if isinstance(failure, PermanentFailure):
             advice, until = failure.remedy, failure.until
+            needs_person = failure.needs_person
         elif isinstance(failure, TransientFailure):
             retry_after_seconds = failure.retry_after_seconds or 0.0
         reason = f"{failure.code}: {failure}"
-        return cls(seconds, failure.kind, reason, advice, retry_after_seconds, until, probe)
+        return cls(
+            seconds, failure.kind, reason, advice, retry_after_seconds, until, needs_person, probe
+        )
 
 
 def decide(circuit: Circuit, now: datetime) -> Decision:
@@ -383,13 +394,21 @@ def _opened(
         reason=reason,
         advice=call.advice,
     )
-    if call.kind == "permanent":
-        # Probing would not help, so no step of the waits is used up either.
+    if call.kind == "permanent" and call.until is not None:
+        # Probing before would not help, so no step of the waits is used up either.
         return replace(circuit, retry_at=call.until)
-    wait = policy.backoff_seconds[min(circuit.step, len(policy.backoff_seconds) - 1)]
+    waits = _waits(policy, call)
+    wait = waits[min(circuit.step, len(waits) - 1)]
     wait *= 1 + policy.jitter_fraction * (2 * chance - 1)
     return replace(
         circuit,
-        step=circuit.step + 1,
+        step=circuit.step + (not call.needs_person),
         retry_at=max(now + timedelta(seconds=wait), circuit.pause_until or now),
     )
+
+
+def _waits(policy: CircuitPolicy, call: Call) -> tuple[float, ...]:
+    """Seconds until the first probe after such a failure, the second, ... and from then on."""
+    if call.kind != "permanent":
+        return policy.backoff_seconds
+    return (PERSON_WAIT_SECONDS,) if call.needs_person else REFUSED_WAITS_SECONDS

@@ -119,7 +119,7 @@ class CircuitOpened(_Event, frozen=True, kw_only=True, tag="circuit.opened"):
     Attributes:
         provider: the provider's key.
         reason: why, one line.
-        retry_at: when it is asked again; None when that is up to a person.
+        retry_at: when it is asked again; None while an operator holds it open.
     """
 
     provider: str

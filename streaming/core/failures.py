@@ -5,6 +5,9 @@
 | transient | timeout, reset, 5xx, 429 | counts towards the circuit; the next poll may succeed |
 | permanent | key rejected, quota used up, unknown sport | the circuit opens; a person acts |
 | data | undecodable, wrong schema, too large | counts as well; the payload is dead-lettered |
+
+A failure has a scope. A key, a quota or a server that is down concern the whole provider; a sport
+that it does not know and an answer that cannot be read concern the one feed that was asked for.
 """
 
 from __future__ import annotations
@@ -13,13 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
 FailureKind = Literal["transient", "permanent", "data"]
+Scope = Literal["provider", "feed"]
+"""Whom a failure concerns."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 MAX_DETAIL_CHARS = 200
+NOT_MODIFIED = 304
 
 
 class ProviderFailure(Exception):  # noqa: N818 - graded outcomes of a poll, not bugs of ours
@@ -31,9 +38,11 @@ class ProviderFailure(Exception):  # noqa: N818 - graded outcomes of a poll, not
         kind: what has to happen next; see the module.
         code: a slug that groups equal failures, e.g. ``timeout``.
         message: one line for a person; never holds a key.
+        scope: whom it concerns.
     """
 
     kind: ClassVar[FailureKind]
+    scope: Scope = "provider"
 
     def __init__(self, code: str, message: str, *details: object) -> None:
         super().__init__(code, message, *details)
@@ -59,28 +68,49 @@ class TransientFailure(ProviderFailure):
 
 
 class PermanentFailure(ProviderFailure):
-    """The same request fails until a person changes something.
+    """The same request fails until a person changes something, as far as is known.
 
     Attributes:
         advice: what that person can do.
         until: when it ends without anybody's help, as a used-up quota does; None when never.
+        scope: whom it concerns.
+        needs_person: False for a refusal without a known error code: a gateway's page may be gone
+            within a minute, so it is asked again soon.
     """
 
     kind = "permanent"
 
-    def __init__(self, code: str, message: str, advice: str, until: datetime | None = None) -> None:
-        super().__init__(code, message, advice, until)
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        advice: str,
+        until: datetime | None = None,
+        scope: Scope = "provider",
+        *,
+        needs_person: bool = True,
+    ) -> None:
+        super().__init__(code, message, advice, until, scope, needs_person)
         self.advice = advice
         self.until = until
+        self.scope = scope
+        self.needs_person = needs_person
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Restore the keyword argument too."""
+        fields = (self.code, self.message, self.advice, self.until, self.scope)
+        return partial(type(self), needs_person=self.needs_person), fields
 
     @property
     def remedy(self) -> str:
-        """The advice to its end: no probe finds out that it was taken, so the circuit is reset.
+        """The advice to its end: what is asked again late is asked at once after a reset.
 
         >>> PermanentFailure("key_missing", "No key.", "Set the key.").remedy
         'Set the key. Then reset the circuit.'
         """
-        return self.advice if self.until else f"{self.advice} Then reset the circuit."
+        if self.until or not self.needs_person:
+            return self.advice
+        return f"{self.advice} Then reset the circuit."
 
 
 class DataFailure(ProviderFailure):
@@ -91,6 +121,7 @@ class DataFailure(ProviderFailure):
     """
 
     kind = "data"
+    scope = "feed"
 
     def __init__(self, code: str, message: str, where: str) -> None:
         super().__init__(code, message, where)
@@ -115,10 +146,12 @@ class Verdict:
     Attributes:
         kind: the kind of the failure.
         advice: what a person can do about it; only a permanent failure has one.
+        scope: whom a permanent failure concerns.
     """
 
     kind: Literal["transient", "permanent"]
     advice: str = ""
+    scope: Scope = "provider"
 
 
 def _permanent(code: str, advice: str) -> tuple[str, Verdict]:
@@ -156,7 +189,8 @@ def classify_status(
     """The failure that an answer other than 200 stands for.
 
     A provider's error code says more than its status (one answers 401 both for a bad key and for
-    a used-up quota), so a known code decides and the status decides only without one.
+    a used-up quota), so a known code decides and the status decides only without one. A refusal
+    without a known code may be a gateway's that stands before one path: it concerns the feed.
 
     Args:
         status: HTTP status.
@@ -166,8 +200,8 @@ def classify_status(
         verdicts: the provider's error codes.
 
     >>> gone = {"OUT_OF_CREDITS": Verdict("permanent", "Buy more.")}
-    >>> classify_status(401, error_code="OUT_OF_CREDITS", verdicts=gone)
-    PermanentFailure('out_of_credits', 'HTTP 401 OUT_OF_CREDITS', 'Buy more.', None)
+    >>> classify_status(401, error_code="OUT_OF_CREDITS", verdicts=gone).message
+    'HTTP 401 OUT_OF_CREDITS'
     >>> classify_status(503, retry_after_seconds=2.0)
     TransientFailure('server_error', 'HTTP 503', 2.0)
     >>> classify_status(204).kind
@@ -177,6 +211,9 @@ def classify_status(
     if error_code and known:
         slug, verdict = error_code.lower(), known
         message = f"HTTP {status} {error_code}"
+    elif status == NOT_MODIFIED:
+        # No request has a condition, so the answer is that of a broken cache on the way.
+        return DataFailure("not_modified", "HTTP 304 without a conditional request", "status")
     else:
         found = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100)
         if found is None:
@@ -187,7 +224,8 @@ def classify_status(
         message = f"{message}: {words}"
     if verdict.kind == "transient":
         return TransientFailure(slug, message, retry_after_seconds)
-    return PermanentFailure(slug, message, verdict.advice)
+    scope = verdict.scope if known else "feed"
+    return PermanentFailure(slug, message, verdict.advice, scope=scope, needs_person=bool(known))
 
 
 def one_line(text: str, max_chars: int = MAX_DETAIL_CHARS) -> str:

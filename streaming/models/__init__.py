@@ -12,6 +12,7 @@ from streaming.models.deadletter import (
     LetterKind,
     LetterStatus,
 )
+from streaming.models.feed_circuit import FeedCircuit
 from streaming.models.health import HealthSnapshot, HealthStatus
 from streaming.models.poll import PollOutcome, PollRun
 from streaming.models.subscriber import (
@@ -35,6 +36,7 @@ __all__ = [
     "DeadLetterOccurrence",
     "DeliveryOutcome",
     "DeliveryRun",
+    "FeedCircuit",
     "HealthSnapshot",
     "HealthStatus",
     "LetterKind",

@@ -67,7 +67,7 @@ class Circuit(models.Model):
         default=0, db_default=0, help_text="openings since the waits began anew"
     )
     retry_at = models.DateTimeField(
-        null=True, blank=True, help_text="the next probe; empty when a person has to act first"
+        null=True, blank=True, help_text="the next probe; empty while an operator holds it open"
     )
     probe = models.BigIntegerField(default=0, db_default=0, help_text="number of the newest probe")
     probe_until = models.DateTimeField(null=True, blank=True, help_text="end of its lease")
@@ -147,6 +147,13 @@ class CircuitTransition(models.Model):
 
     provider = models.ForeignKey(
         Provider, on_delete=models.CASCADE, related_name="transitions", db_index=False
+    )
+    feed = models.CharField(
+        max_length=2000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="whose circuit it is; empty for the provider's own",
     )
     at = models.DateTimeField()
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -51,17 +51,17 @@ ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
         "MISSING_KEY": Verdict("permanent", _KEY_ADVICE),
         "INVALID_KEY": Verdict("permanent", _KEY_ADVICE),
         "DEACTIVATED_KEY": Verdict("permanent", _KEY_ADVICE),
-        "UNKNOWN_SPORT": Verdict("permanent", _SPORT_ADVICE),
-        "INVALID_SPORT": Verdict("permanent", _SPORT_ADVICE),
-        "MISSING_MARKET": Verdict("permanent", _MARKET_ADVICE),
-        "INVALID_MARKET": Verdict("permanent", _MARKET_ADVICE),
-        "INVALID_MARKET_COMBO": Verdict("permanent", _MARKET_ADVICE),
+        "UNKNOWN_SPORT": Verdict("permanent", _SPORT_ADVICE, "feed"),
+        "INVALID_SPORT": Verdict("permanent", _SPORT_ADVICE, "feed"),
+        "MISSING_MARKET": Verdict("permanent", _MARKET_ADVICE, "feed"),
+        "INVALID_MARKET": Verdict("permanent", _MARKET_ADVICE, "feed"),
+        "INVALID_MARKET_COMBO": Verdict("permanent", _MARKET_ADVICE, "feed"),
         "MISSING_REGION": Verdict("permanent", _REQUEST_ADVICE),
         "INVALID_REGION": Verdict("permanent", _REQUEST_ADVICE),
         "INVALID_BOOKMAKERS": Verdict("permanent", _REQUEST_ADVICE),
         "INVALID_ODDS_FORMAT": Verdict("permanent", _REQUEST_ADVICE),
         "INVALID_DATE_FORMAT": Verdict("permanent", _REQUEST_ADVICE),
-        "INVALID_EVENT_ID": Verdict("permanent", _REQUEST_ADVICE),
+        "INVALID_EVENT_ID": Verdict("permanent", _REQUEST_ADVICE, "feed"),
     }
 )
 """The service's error codes: https://the-odds-api.com/liveapi/guides/v4/api-error-codes.html"""

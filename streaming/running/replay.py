@@ -13,6 +13,7 @@ from betting.logs import note, operation
 from betting.logs.context import new_trace_id
 from betting.models import Clock, Provider
 from streaming.exchange import Conversation, exchange, recorded_answer
+from streaming.feed_circuits import FeedCircuits
 from streaming.ingest import IngestResult
 from streaming.providers.recording import Record, merged, read
 from streaming.providers.registry import adapter
@@ -112,8 +113,10 @@ class Player:
         """
         if record.provider not in self._conversations:
             source = adapter(record.provider)
+            provider = recorded_provider(record)
+            feeds = FeedCircuits(provider, self._config)
             self._conversations[record.provider] = Conversation(
-                recorded_provider(record), source, source.decoder(), recorded_answer
+                provider, source, source.decoder(), recorded_answer, feeds
             )
         conversation = self._conversations[record.provider]
         with operation("streaming", "cycle", provider_id=conversation.provider.pk) as op:

@@ -22,6 +22,7 @@ from streaming.simulator.query import (
     EXCEEDED_FREQ_LIMIT,
     INVALID_KEY,
     OUT_OF_USAGE_CREDITS,
+    UNKNOWN_SPORT,
     Answer,
 )
 
@@ -31,6 +32,7 @@ _GZIP_FORMAT = 31  # zlib's number for a gzip header around the largest window
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 _REASONS = {
+    "403": "Forbidden",
     "500": "Internal Server Error",
     "502": "Bad Gateway",
     "503": "Service Temporarily Unavailable",
@@ -113,6 +115,20 @@ async def _rate_limited(case: Case) -> web.Response:
 
 async def _invalid_key(_case: Case) -> web.Response:
     return respond(INVALID_KEY.answer({}))
+
+
+async def _unknown_sport(_case: Case) -> web.Response:
+    return respond(UNKNOWN_SPORT.answer({}))
+
+
+async def _empty(case: Case) -> web.Response:
+    """No events: the answer about a sport that is out of season."""
+    return respond(replace(case.answer(), body=b"[]"))
+
+
+async def _not_modified(_case: Case) -> web.Response:
+    """What a broken cache says of a request that has no condition."""
+    return web.Response(status=304)
 
 
 async def _out_of_credits(_case: Case) -> web.Response:
@@ -216,6 +232,10 @@ _WAYS: dict[FaultKind, Callable[[Case], Awaitable[web.StreamResponse]]] = {
     "429": _rate_limited,
     "401": _invalid_key,
     "out_of_credits": _out_of_credits,
+    "304": _not_modified,
+    "403": _gateway_page,
+    "404": _unknown_sport,
+    "empty": _empty,
     "reset": _reset,
     "hang": _hang,
     "slow_drip": _slow_drip,

@@ -191,14 +191,15 @@ def test_a_call_like_any_other_that_was_not_made_changes_nothing() -> None:
     assert Circuit.objects.values().get() == before
 
 
-def test_a_permanent_failure_asks_for_a_person_and_is_not_probed() -> None:
+def test_a_permanent_failure_asks_for_a_person_and_is_probed_after_a_day() -> None:
     provider = make_provider()
-    rejected = Call(0.1, "permanent", "invalid_key: HTTP 401", "Check the key.")
+    rejected = Call(0.1, "permanent", "invalid_key: HTTP 401", "Check the key.", needs_person=True)
     circuit = call(provider, rejected, at(0))
-    assert (circuit.state, circuit.advice, circuit.retry_at) == ("open", "Check the key.", None)
-    refused = admit(provider.pk, CONFIG, at(1_000_000))
+    assert (circuit.state, circuit.advice) == ("open", "Check the key.")
+    refused = admit(provider.pk, CONFIG, at(86_399))
     assert isinstance(refused, Decision)
-    assert (refused.until, refused.reason) == (None, "invalid_key: HTTP 401")
+    assert (refused.until, refused.reason) == (at(86_400), "invalid_key: HTTP 401")
+    assert isinstance(admit(provider.pk, CONFIG, at(86_400)), Admission)
 
 
 def test_switched_off_circuits_refuse_nothing_and_go_on_counting() -> None:

@@ -16,6 +16,7 @@ from betting.models import Provider, Quote, QuoteStatus
 from streaming import resolve
 from streaming.core.failures import ProviderFailure
 from streaming.exchange import Conversation, take
+from streaming.feed_circuits import FeedCircuits
 from streaming.models import PollOutcome, PollRun
 from streaming.providers.base import Request, Response, Secret
 from streaming.providers.http import fetch
@@ -41,7 +42,13 @@ class Exchange:
         """Let the provider answer this way, and return the one row it leaves."""
         known = set(PollRun.objects.values_list("pk", flat=True))
         source = adapter(self.provider.adapter)
-        conversation = Conversation(self.provider, source, source.decoder(), lambda _: response)
+        conversation = Conversation(
+            self.provider,
+            source,
+            source.decoder(),
+            lambda _: response,
+            FeedCircuits(self.provider, CONFIG),
+        )
         take(conversation, self.request, CONFIG)
         return PollRun.objects.exclude(pk__in=known).get()
 

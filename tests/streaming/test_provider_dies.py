@@ -15,6 +15,7 @@ from django.db.models import F
 from betting.config import get_config
 from betting.models import Clock, Market, Quote
 from streaming.exchange import Conversation, exchange
+from streaming.feed_circuits import FeedCircuits
 from streaming.models import PollRun
 from streaming.providers.base import Request, Response
 from streaming.providers.recording import Record, read
@@ -55,7 +56,9 @@ class Replayed:
     def __post_init__(self) -> None:
         source = adapter("the_odds_api")
         row = make_provider(key=self.key, clock=Clock.RECORDED, stale_after_seconds=1e6)
-        self.conversation = Conversation(row, source, source.decoder(), self._ask)
+        self.conversation = Conversation(
+            row, source, source.decoder(), self._ask, FeedCircuits(row, CONFIG)
+        )
 
     def _ask(self, _request: Request) -> Response | None:
         return self.answers

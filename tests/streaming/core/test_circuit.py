@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.circuit import (
+    PERSON_WAIT_SECONDS,
     Call,
     Circuit,
     CircuitPolicy,
@@ -247,7 +248,7 @@ def test_an_operator_who_lets_calls_pass_or_resets_the_circuit_ends_a_pause() ->
         assert decide(order(paused, command, "Because.", NOON), NOON).verdict == "pass"
 
 
-@pytest.mark.parametrize("until", [None, after(86_400)])
+@pytest.mark.parametrize("until", [None, after(3_600)])
 def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime | None) -> None:
     failure = PermanentFailure("key_rejected", "HTTP 401", "Check the key.", until)
     circuit = record(Circuit(), POLICY, Call.of(failure, 0.1), NOON)
@@ -256,21 +257,36 @@ def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime |
     # What is over by itself needs no reset.
     reset = "" if until else " Then reset the circuit."
     assert circuit.advice == f"Check the key.{reset}"
-    assert circuit.retry_at == until
+    assert circuit.retry_at == (until or after(PERSON_WAIT_SECONDS))
     assert circuit.step == 0
 
 
-def test_one_that_waits_for_a_person_is_never_probed() -> None:
-    circuit = record(Circuit(), POLICY, Call(0.1, "permanent", "HTTP 401", "Check."), NOON)
-    decision = decide(circuit, after(10 * 365 * 86_400))
-    assert (decision.verdict, decision.until, decision.reason) == ("refuse", None, "HTTP 401")
+def test_one_that_waits_for_a_person_is_tried_again_every_day_all_the_same() -> None:
+    rejected = Call(0.1, "permanent", "HTTP 401", "Check.", needs_person=True)
+    circuit = record(Circuit(), POLICY, rejected, NOON)
+    for day in (1, 2, 3):
+        decision = decide(circuit, after(day * 86_400 - 1))
+        assert (decision.verdict, decision.until) == ("refuse", after(day * 86_400))
+        circuit = probed(circuit, after(day * 86_400), rejected)
+
+
+def test_a_refusal_without_a_known_code_is_probed_after_1_2_4_up_to_60_minutes() -> None:
+    page = PermanentFailure("forbidden", "HTTP 403", "Check the plan.", needs_person=False)
+    circuit, now, waits = record(Circuit(), POLICY, Call.of(page, 0.1), NOON), NOON, []
+    assert circuit.advice == "Check the plan."
+    for _ in range(9):
+        assert circuit.retry_at is not None
+        waits.append((circuit.retry_at - now).total_seconds() / 60)
+        now = circuit.retry_at
+        circuit = probed(circuit, now, Call.of(page, 0.1))
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_permanent_failure_of_a_probe_waits_for_a_person_too() -> None:
-    call = Call(0.1, "permanent", "HTTP 401", "Check the key.", probe=7)
+    call = Call(0.1, "permanent", "HTTP 401", "Check the key.", needs_person=True, probe=7)
     circuit = record(half_open(successes=1), POLICY, call, NOON)
-    assert (circuit.state, circuit.retry_at, circuit.probe_until) == ("open", None, None)
-    assert circuit.advice == "Check the key."
+    assert (circuit.state, circuit.retry_at) == ("open", after(PERSON_WAIT_SECONDS))
+    assert (circuit.advice, circuit.probe_until) == ("Check the key.", None)
     assert (circuit.step, circuit.successes) == (1, 0)
 
 
@@ -478,7 +494,7 @@ def test_a_call_keeps_what_a_failure_says() -> None:
         5.0, "transient", "timeout: late"
     )
     assert Call.of(PermanentFailure("gone", "HTTP 402", "Pay.", until), 0.2, 4) == Call(
-        0.2, "permanent", "gone: HTTP 402", "Pay.", until=until, probe=4
+        0.2, "permanent", "gone: HTTP 402", "Pay.", until=until, needs_person=True, probe=4
     )
     assert Call.of(DataFailure("bad_price", "0", "$[1]"), 0.2) == Call(
         0.2, "data", "bad_price: 0 (at $[1])"

@@ -65,6 +65,7 @@ permanents = st.builds(
     st.just("HTTP 401"),
     st.just("Check the key."),
     until=st.none() | st.sampled_from([NOON + timedelta(seconds=n) for n in (20, 120, 600)]),
+    needs_person=st.booleans(),
 )
 successes = st.builds(Call, seconds_taken)
 calls = successes | transients | st.one_of(successes, transients, permanents)
@@ -320,11 +321,14 @@ class CircuitMachine(RuleBasedStateMachine):
             account["since"] = self.now
         account.update(state="open", successes=0, advice=call.advice)
         account["opened"] = opened
-        if call.kind == "permanent":
+        if call.kind == "permanent" and call.until is not None:
             account["retry_at"] = call.until
             return
-        account["opened"] += 1
+        account["opened"] += not call.needs_person
         waits = self.policy.backoff_seconds
+        if call.kind == "permanent":
+            minutes = (1_440,) if call.needs_person else (1, 2, 4, 8, 16, 32, 60)
+            waits = tuple(60.0 * each for each in minutes)
         usual = waits[opened] if opened < len(waits) else waits[-1]
         least, most = (usual * (1 + sign * self.policy.jitter_fraction) for sign in (-1, 1))
         assert self.circuit.retry_at is not None

@@ -40,6 +40,7 @@ VERDICTS = {
         (425, "transient", "too_early"),
         (429, "transient", "rate_limited"),
         (301, "permanent", "redirected"),
+        (304, "data", "not_modified"),
         (500, "transient", "server_error"),
         (503, "transient", "server_error"),
         (599, "transient", "server_error"),
@@ -52,7 +53,28 @@ def test_a_status_alone_decides_without_a_known_code(status: int, kind: str, cod
     for error_code in (None, "", "NEVER_HEARD_OF"):
         failure = classify_status(status, error_code=error_code, verdicts=VERDICTS)
         assert (failure.kind, failure.code) == (kind, code)
-        assert failure.message == f"HTTP {status}"
+        assert failure.message.startswith(f"HTTP {status}")
+
+
+def test_a_refusal_concerns_the_feed_unless_a_known_code_says_otherwise() -> None:
+    verdicts = {**VERDICTS, "NO_SUCH_SPORT": Verdict("permanent", "Correct it.", "feed")}
+    for status in (301, 304, 401, 403, 404, 422, 204):
+        assert classify_status(status, verdicts=verdicts).scope == "feed"
+    for status in (408, 429, 500, 503):
+        assert classify_status(status, verdicts=verdicts).scope == "provider"
+    sport = classify_status(404, error_code="NO_SUCH_SPORT", verdicts=verdicts)
+    quota = classify_status(401, error_code="QUOTA_USED", verdicts=verdicts)
+    assert (sport.scope, quota.scope) == ("feed", "provider")
+
+
+def test_only_a_known_code_waits_for_a_person() -> None:
+    page, known = (
+        classify_status(403),
+        classify_status(403, error_code="QUOTA_USED", verdicts=VERDICTS),
+    )
+    assert isinstance(page, PermanentFailure)
+    assert isinstance(known, PermanentFailure)
+    assert (page.needs_person, known.needs_person) == (False, True)
 
 
 @given(st.integers(100, 599))
@@ -86,6 +108,7 @@ def test_the_providers_own_words_are_kept_on_one_short_line() -> None:
         TransientFailure("timeout", "too late", 2.5),
         TransientFailure("reset", "cut"),
         PermanentFailure("key_missing", "no key", "Set it."),
+        PermanentFailure("forbidden", "HTTP 403", "Check it.", scope="feed", needs_person=False),
         DataFailure("bad_price", "0", "$[1].price"),
     ],
 )
