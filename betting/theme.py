@@ -48,6 +48,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Health history", "ecg_heart", "streaming_healthsnapshot"),
                     _list("Providers", "cloud_download", "betting_provider"),
                     _list("Circuits", "electrical_services", "streaming_circuit"),
+                    _list("Feeds that polls ask for", "rss_feed", "streaming_feedcircuit"),
                     _list("Circuit history", "history", "streaming_circuittransition"),
                     _list("Feeds", "rss_feed", "betting_feed"),
                     _list("Bookmakers heard", "hearing", "betting_feedbook"),

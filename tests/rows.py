@@ -38,6 +38,7 @@ from streaming.models import (
     DeadLetterAction,
     DeliveryOutcome,
     DeliveryRun,
+    FeedCircuit,
     HealthSnapshot,
     PollOutcome,
     PollRun,
@@ -77,6 +78,15 @@ def make_feed(provider: Provider | None = None, **fields: Any) -> Feed:
         "observed_at": datetime.now(UTC),
     }
     return Feed.objects.create(**{**values, **fields})
+
+
+def make_feed_circuit(provider: Provider | None = None, **fields: Any) -> FeedCircuit:
+    """A feed that polls ask for, and that answers."""
+    values = {
+        "provider": provider or make_provider(),
+        "feed": f"/v4/sports/{_next('sport')}/odds?markets=h2h",
+    }
+    return FeedCircuit.objects.create(**{**values, **fields})
 
 
 def make_event(provider: Provider | None = None, **fields: Any) -> Event:

@@ -220,6 +220,13 @@ class OfProviderParameters(PageParameters):
     provider = _text(help_text="a provider's key")
 
 
+class FeedCircuitParameters(OfProviderParameters):
+    """Which feeds."""
+
+    lookups = {**OfProviderParameters.lookups, "state": "state"}
+    state = _choice([("closed", "closed"), ("open", "open")])
+
+
 class PollRunParameters(OfProviderParameters):
     """Which polls."""
 

@@ -1,5 +1,21 @@
 """What the stream did, for operators."""
 
-from streaming.admin import baselines, circuits, deadletters, health, polls, subscribers
+from streaming.admin import (
+    baselines,
+    circuits,
+    deadletters,
+    feed_circuits,
+    health,
+    polls,
+    subscribers,
+)
 
-__all__ = ["baselines", "circuits", "deadletters", "health", "polls", "subscribers"]
+__all__ = [
+    "baselines",
+    "circuits",
+    "deadletters",
+    "feed_circuits",
+    "health",
+    "polls",
+    "subscribers",
+]

@@ -163,7 +163,7 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         return [
             Table(
                 "Latest transitions",
-                ("at", "from", "to", "mode", "why", "to do", "who"),
+                ("at", "feed", "from", "to", "mode", "why", "to do", "who"),
                 [_cells(one) for one in transitions.order_by("-id")[:TRANSITIONS_SHOWN]],
                 note=f"The newest {TRANSITIONS_SHOWN}.",
             )
@@ -173,6 +173,7 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
 def _cells(transition: CircuitTransition) -> tuple[Any, ...]:
     return (
         link(transition, transition.at),
+        transition.feed,
         transition.get_from_state_display(),
         transition.get_to_state_display(),
         transition.get_mode_display(),
@@ -189,6 +190,7 @@ class CircuitTransitionAdmin(FactAdmin):
     list_display = (
         "at",
         "provider",
+        "feed",
         "from_state",
         "shown_state",
         "mode",
@@ -197,7 +199,7 @@ class CircuitTransitionAdmin(FactAdmin):
         "actor",
     )
     list_filter = ("provider", "to_state", "mode", ("at", RangeDateTimeFilter))
-    search_fields = ("=provider__key", "reason", "actor")
+    search_fields = ("=provider__key", "feed", "reason", "actor")
     list_select_related = ("provider",)
 
     @badge("to", "to_state", _COLOURS)

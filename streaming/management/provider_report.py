@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms.models import model_to_dict
 
 from betting.models import Provider
+from streaming.management.feed_report import feeds, feeds_of
 from streaming.management.tables import write_table
-from streaming.models import Circuit, CircuitTransition, PollRun
+from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
 
 POLLS_SHOWN = 10
 TRANSITIONS_SHOWN = 20
@@ -30,23 +32,40 @@ _STATE = [
 
 def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool) -> None:
     """One line a provider."""
+    failing = FeedCircuit.objects.filter(provider=OuterRef("pk"), state="open").order_by()
     newest = PollRun.objects.filter(provider=OuterRef("pk")).order_by("-id")
     rows = providers.annotate(
         polled_at=Subquery(newest.values("started_at")[:1]),
         outcome=Subquery(newest.values("outcome")[:1]),
+        failing_feeds=ArraySubquery(failing.values("feed")),
     )
     if as_json:
         _write_json(
             out,
             [
-                {**_fields(row), "last_poll_at": row.polled_at, "last_outcome": row.outcome}
+                {
+                    **_fields(row),
+                    "last_poll_at": row.polled_at,
+                    "last_outcome": row.outcome,
+                    "failing_feeds": row.failing_feeds,
+                }
                 for row in rows
             ],
         )
         return
     write_table(
         out,
-        ("provider", "adapter", "enabled", "every", "sports", "last poll", "outcome", "quota left"),
+        (
+            "provider",
+            "adapter",
+            "enabled",
+            "every",
+            "sports",
+            "last poll",
+            "outcome",
+            "quota left",
+            "failing feeds",
+        ),
         [
             (
                 row.key,
@@ -57,6 +76,7 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
                 _time(row.polled_at),
                 row.outcome or "",
                 _number(row.quota_remaining),
+                ", ".join(row.failing_feeds),
             )
             for row in rows
         ],
@@ -65,38 +85,13 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
 
 def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
     """Everything about one provider."""
-    is_silent = Q(books__silent_since__isnull=False)
-    feeds = list(
-        provider.feeds.annotate(silent_books=Count("books", filter=is_silent)).order_by("key")
-    )
     runs = PollRun.objects.filter(provider=provider).order_by("-id")[:POLLS_SHOWN]
     if as_json:
-        heard = [
-            {
-                "key": feed.key,
-                "observed_at": feed.observed_at,
-                "silent_books": feed.silent_books,
-                "is_admitted": feed.generation == provider.generation,
-            }
-            for feed in feeds
-        ]
         polled = list(runs.values(*_POLL_FIELDS))
-        _write_json(out, {**_fields(provider), "feeds": heard, "polls": polled})
+        _write_json(out, {**_fields(provider), "feeds": feeds_of(provider), "polls": polled})
         return
     write_table(out, ("setting", "value"), [(k, _words(v)) for k, v in _fields(provider).items()])
-    write_table(
-        out,
-        ("feed", "heard", "silent bookmakers", "admitted"),
-        [
-            (
-                feed.key,
-                _time(feed.observed_at),
-                _number(feed.silent_books),
-                "yes" if feed.generation == provider.generation else "no",
-            )
-            for feed in feeds
-        ],
-    )
+    feeds(out, feeds_of(provider))
     polls(out, runs)
 
 
@@ -128,7 +123,14 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
 def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> None:
     """One line a circuit."""
     if as_json:
-        listed = [{"provider": row.provider.key, **model_to_dict(row, _STATE)} for row in rows]
+        listed = [
+            {
+                "provider": row.provider.key,
+                **model_to_dict(row, _STATE),
+                "feeds": feeds_of(row.provider),
+            }
+            for row in rows
+        ]
         _write_json(out, listed)
         return
     write_table(
@@ -166,10 +168,11 @@ def transitions(out: OutputWrapper, provider: Provider) -> None:
     rows = CircuitTransition.objects.filter(provider=provider).order_by("-id")[:TRANSITIONS_SHOWN]
     write_table(
         out,
-        ("at", "from", "to", "mode", "why", "who"),
+        ("at", "feed", "from", "to", "mode", "why", "who"),
         [
             (
                 _time(row.at),
+                row.feed,
                 row.get_from_state_display(),
                 row.get_to_state_display(),
                 row.get_mode_display(),

@@ -69,6 +69,7 @@ def fill(size: int) -> None:
         rows.make_baseline_snapshot()
         rows.make_feed_book(board.feed)
         rows.make_circuit(board.provider)
+        rows.make_feed_circuit(board.provider)
         rows.make_transition(board.provider)
         rows.make_participant_alias()
         rows.make_doubt(board.provider)

@@ -313,3 +313,19 @@ def test_editing_a_policy_leaves_what_happens_meanwhile_alone(
     circuit.refresh_from_db()
     assert (circuit.mode, circuit.open_after_failures) == ("forced_open", 5)
     assert circuit.version > version
+
+
+def test_a_feed_is_reset_in_the_admin_by_those_who_may_overrule_circuits(
+    client: Client,
+) -> None:
+    operator = staff(client, "view_feedcircuit", "change_circuit")
+    failing = rows.make_feed_circuit(state="open", retry_at=rows.NOON, failures=1, reason="403")
+    url = reverse("admin:streaming_feedcircuit_changelist")
+    sent = {"action": "reset", "index": 0, "_selected_action": [failing.pk], "reason": "Gone."}
+
+    operator.post(url, sent)
+
+    failing.refresh_from_db()
+    assert (failing.state, failing.retry_at) == ("closed", None)
+    kept = CircuitTransition.objects.get()
+    assert (kept.feed, kept.reason) == (failing.feed, "Gone.")

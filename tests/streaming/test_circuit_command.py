@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from betting.models import Provider
 from streaming import tasks
 from streaming.circuits import database_now
-from streaming.models import Circuit, CircuitTransition
+from streaming.models import Circuit, CircuitTransition, FeedCircuit
 from streaming.quarantine import quarantine_unsafe
 from tests import rows
 
@@ -206,6 +206,7 @@ def test_programs_are_shown_all_of_a_state(mine: Provider) -> None:
             "successes": 0,
             "reason": "3 failures in a row",
             "advice": "",
+            "feeds": [],
         }
     ]
 
@@ -213,3 +214,59 @@ def test_programs_are_shown_all_of_a_state(mine: Provider) -> None:
 def test_a_provider_that_was_never_polled_has_no_circuit_to_show(mine: Provider) -> None:
     assert json.loads(circuit("show", mine.key, "--json")) == []
     assert json.loads(circuit("show", "--json")) == []
+
+
+FAILING = "/v4/sports/tennis_atp_us_open/odds?markets=h2h"
+
+
+@pytest.fixture
+def failing(mine: Provider) -> FeedCircuit:
+    return rows.make_feed_circuit(
+        mine,
+        feed=FAILING,
+        state="open",
+        since=rows.NOON,
+        failures=1,
+        retry_at=rows.NOON + timedelta(days=1),
+        reason="unknown_sport: HTTP 404",
+        advice="Correct the provider's sports.",
+    )
+
+
+def test_a_feed_that_never_answered_is_shown_with_why_and_its_next_try(
+    mine: Provider, failing: FeedCircuit
+) -> None:
+    rows.make_circuit(mine)
+    shown = circuit("show", "mine")
+    for words in (FAILING, "open", "2026-03-02 12:00:00", failing.reason, failing.advice):
+        assert words in shown
+    ((listed,),) = (one["feeds"] for one in json.loads(circuit("show", "--json", "mine")))
+    assert (listed["key"], listed["observed_at"], listed["is_polled"]) == (FAILING, None, True)
+    for arguments in (("list",), ("show", "mine")):
+        out = io.StringIO()
+        call_command("provider", *arguments, stdout=out)
+        assert FAILING in out.getvalue()
+
+
+def test_one_feed_is_reset_and_who_did_it_is_kept(mine: Provider, failing: FeedCircuit) -> None:
+    other = rows.make_feed_circuit(
+        mine, state="open", retry_at=rows.NOON, failures=1, reason="HTTP 403"
+    )
+    circuit("reset", "mine", "--feed", FAILING, *WHY)
+    for row in (failing, other, mine):
+        row.refresh_from_db()
+    assert (failing.state, failing.failures, failing.retry_at) == ("closed", 0, None)
+    assert other.state == "open"
+    assert mine.next_poll_at is not None
+    assert mine.next_poll_at <= database_now()
+    kept = CircuitTransition.objects.get()
+    assert (kept.feed, kept.reason) == (FAILING, "They move house.")
+    assert kept.actor == f"shell:{getpass.getuser()}"
+
+
+def test_a_feed_that_polls_do_not_ask_for_is_named_with_the_nearest(
+    failing: FeedCircuit,
+) -> None:
+    said = refused("reset", "mine", "--feed", failing.feed[:-1], *WHY)
+    assert "ask for no feed" in said
+    assert failing.feed in said

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from betting.models import Clock, Feed, FeedBook, Provider
 from streaming.core.failures import one_line
+from streaming.feed_circuits import MAX_FEED_CHARS
 from streaming.models import (
     ActionKind,
     ActionOutcome,
@@ -17,6 +18,7 @@ from streaming.models import (
     CircuitTransition,
     DeadLetter,
     DeadLetterAction,
+    FeedCircuit,
     LetterKind,
     LetterStatus,
     PollOutcome,
@@ -53,11 +55,28 @@ class CircuitSerializer(CircuitStateSerializer):
     provider = serializers.CharField(source="provider.key")
 
 
+class FeedCircuitSerializer(serializers.Serializer[FeedCircuit]):
+    """A feed that polls ask for, and whether they leave it out at present."""
+
+    id = serializers.IntegerField()
+    provider = serializers.CharField(source="provider.key")
+    feed = serializers.CharField()
+    state = serializers.ChoiceField(choices=["closed", "open"])
+    since = serializers.DateTimeField(
+        allow_null=True, help_text="when it began to fail; once it has closed, when that ended"
+    )
+    failures = serializers.IntegerField(help_text="in a row")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="when it is asked again")
+    reason = serializers.CharField()
+    advice = serializers.CharField(help_text="what a person has to do")
+
+
 class TransitionSerializer(serializers.Serializer[CircuitTransition]):
     """One change of a circuit."""
 
     id = serializers.IntegerField()
     provider = serializers.CharField(source="provider.key")
+    feed = serializers.CharField(help_text="whose circuit; empty for the provider's own")
     at = serializers.DateTimeField()
     from_state = serializers.ChoiceField(choices=CircuitState.choices)
     to_state = serializers.ChoiceField(choices=CircuitState.choices)
@@ -204,3 +223,13 @@ class ReasonSerializer(serializers.Serializer[Any]):
         if not words:
             raise serializers.ValidationError("This says nothing.")
         return words
+
+
+class ResetSerializer(ReasonSerializer):
+    """Why a circuit begins anew, and whose."""
+
+    feed = serializers.CharField(
+        required=False,
+        max_length=MAX_FEED_CHARS,
+        help_text="only this feed of the provider; without it the provider and all of its feeds",
+    )

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from betting.api.parameters import (
     FeedBookParameters,
+    FeedCircuitParameters,
     LetterParameters,
     OfProviderParameters,
     PollRunParameters,
@@ -25,21 +26,31 @@ from betting.api.problems import Conflict
 from betting.api.serializers.operations import (
     CircuitSerializer,
     FeedBookSerializer,
+    FeedCircuitSerializer,
     FeedSerializer,
     LetterSerializer,
     PollRunSerializer,
     ProviderSerializer,
     ReasonSerializer,
     RecomputeRunSerializer,
+    ResetSerializer,
     TransitionSerializer,
     WholeLetterSerializer,
 )
 from betting.api.views.base import RowsView
 from betting.models import Feed, FeedBook, Provider
+from streaming import feed_circuits
 from streaming.circuits import database_now, order
 from streaming.core.circuit import Command
 from streaming.deadletters import replays
-from streaming.models import Circuit, CircuitTransition, DeadLetter, DeadLetterAction, PollRun
+from streaming.models import (
+    Circuit,
+    CircuitTransition,
+    DeadLetter,
+    DeadLetterAction,
+    FeedCircuit,
+    PollRun,
+)
 from streaming.tasks import send_quarantine
 from valuation.models import RecomputeRun
 
@@ -80,11 +91,19 @@ class CircuitViews(mixins.RetrieveModelMixin, RowsView):
         """Let every call pass, whatever comes of it."""
         return self._order(request, provider, "close")
 
-    @extend_schema(request=ReasonSerializer, responses=CircuitSerializer)
+    @extend_schema(request=ResetSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
     def reset(self, request: Request, provider: str) -> Response:
-        """Begin anew: closed, and decided by the calls."""
-        return self._order(request, provider, "reset")
+        """Begin anew: closed, and decided by the calls; with a feed, that feed's circuit alone."""
+        given = ResetSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        feed = given.validated_data.get("feed")
+        if feed is None:
+            return self._order(request, provider, "reset")
+        found = get_object_or_404(FeedCircuit, provider__key=provider, feed=feed)
+        reason, by = given.validated_data["reason"], request.user.get_username()
+        feed_circuits.reset(found.provider, reason, by, database_now(), feed)
+        return Response(CircuitSerializer(self.get_object()).data)
 
     @extend_schema(request=ReasonSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
@@ -108,6 +127,14 @@ class TransitionViews(RowsView):
     queryset = CircuitTransition.objects.select_related("provider")
     serializer_class = TransitionSerializer
     parameters = OfProviderParameters
+
+
+class FeedCircuitViews(RowsView):
+    """The feeds that polls ask for, whether they ever answered, and which are left out."""
+
+    queryset = FeedCircuit.objects.select_related("provider")
+    serializer_class = FeedCircuitSerializer
+    parameters = FeedCircuitParameters
 
 
 class FeedViews(RowsView):

@@ -6,13 +6,16 @@ from typing import Any, cast
 
 from django.core.management.base import CommandError
 
+from betting.environment import did_you_mean
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Provider
+from streaming import feed_circuits
 from streaming.circuits import database_now, order
 from streaming.core.circuit import Command as Order
+from streaming.management.feed_report import feeds, feeds_of
 from streaming.management.lookup import provider_named
 from streaming.management.provider_report import circuits, transitions
-from streaming.models import Circuit
+from streaming.models import Circuit, FeedCircuit
 from streaming.tasks import send_quarantine
 
 
@@ -33,10 +36,14 @@ class Command(UncheckedCommand):
             action = actions.add_parser(name, help=words)
             action.add_argument("key", metavar="PROVIDER")
             action.add_argument("--reason", required=True, help="kept with who did it and when")
+            if name == "reset":
+                action.add_argument("--feed", metavar="FEED", help="only this feed of the provider")
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "show":
             self._show(options["key"], as_json=options["json"])
+        elif options.get("feed"):
+            self._reset_feed(provider_named(options["key"]), options["feed"], options["reason"])
         else:
             self._order(provider_named(options["key"]), cast("Order", action), options["reason"])
 
@@ -48,13 +55,29 @@ class Command(UncheckedCommand):
         provider = provider_named(key)
         circuits(self.stdout, rows.filter(provider=provider), as_json=as_json)
         if not as_json:
+            feeds(self.stdout, feeds_of(provider))
             transitions(self.stdout, provider)
 
     def _order(self, provider: Provider, command: Order, reason: str) -> None:
         try:
-            circuit = order(provider, command, reason, f"shell:{getpass.getuser()}", database_now())
+            circuit = order(provider, command, reason, _actor(), database_now())
         except ValueError as error:
             raise CommandError(str(error)) from error
         if command == "open":
             send_quarantine(provider.pk)
         self.stdout.write(f"{provider.key}: {circuit.mode}, {circuit.state}")
+
+    def _reset_feed(self, provider: Provider, feed: str, reason: str) -> None:
+        try:
+            count = feed_circuits.reset(provider, reason, _actor(), database_now(), feed)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if not count:
+            rows = FeedCircuit.objects.filter(provider=provider)
+            near = did_you_mean(feed, list(rows.values_list("feed", flat=True)))
+            raise CommandError(f"the polls of {provider.key} ask for no feed {feed}{near}")
+        self.stdout.write(f"{provider.key} {feed}: automatic, closed")
+
+
+def _actor() -> str:
+    return f"shell:{getpass.getuser()}"

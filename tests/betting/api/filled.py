@@ -12,6 +12,7 @@ LISTS = (
     "edges",
     "providers",
     "circuits",
+    "feed-circuits",
     "circuit-transitions",
     "feeds",
     "feed-books",
@@ -31,6 +32,7 @@ def fill(size: int) -> None:
         rows.make_recompute_run()
         rows.make_feed_book(board.feed, bookmaker=board.quotes[0].bookmaker)
         rows.make_circuit(board.provider)
+        rows.make_feed_circuit(board.provider)
         rows.make_transition(board.provider)
         rows.make_dead_letter_action(rows.make_dead_letter())
         rows.make_health_snapshot()

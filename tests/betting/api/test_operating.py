@@ -114,3 +114,20 @@ def test_a_letter_comes_with_its_arguments_and_a_list_without(reader: APIClient)
     assert (whole["args"], whole["traceback"]) == ([[1], "batch"], "Traceback …")
     assert whole["actions"][0]["outcome"] == "failed"
     assert "traceback" not in listed
+
+
+def test_one_feed_of_a_provider_is_reset_and_the_others_are_not(operator: APIClient) -> None:
+    circuit = rows.make_circuit(rows.make_provider(), state="half_open", reason="Time to probe.")
+    failing = [
+        rows.make_feed_circuit(circuit.provider, state="open", retry_at=rows.NOON, failures=1)
+        for _ in range(2)
+    ]
+    address = f"/api/v1/circuits/{circuit.provider.key}/reset/"
+    sent = {"reason": "The sport is back.", "feed": failing[0].feed}
+
+    assert operator.post(address, sent, format="json").status_code == 200
+    listed = operator.get("/api/v1/feed-circuits/", {"state": "open"}).json()["results"]
+    assert [one["feed"] for one in listed] == [failing[1].feed]
+    circuit.refresh_from_db()
+    assert circuit.state == "half_open"
+    assert operator.post(address, {**sent, "feed": "/nowhere"}, format="json").status_code == 404

@@ -1,0 +1,66 @@
+"""The circuit of each feed, and how an operator has one asked again at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from betting.admin.facts import FactAdmin
+from betting.admin.reasons import ask_reason
+from betting.admin.themed import Colour, badge
+from streaming import feed_circuits
+from streaming.circuits import database_now
+from streaming.models import CircuitState, FeedCircuit
+
+_COLOURS: Mapping[str, Colour] = {
+    CircuitState.CLOSED.label: "success",
+    CircuitState.OPEN.label: "danger",
+}
+
+
+@admin.register(FeedCircuit)
+class FeedCircuitAdmin(FactAdmin):
+    """Every feed that polls ask for, those that fail first."""
+
+    ordering = ("-state", "-failures", "feed")
+    list_display = (
+        "provider",
+        "feed",
+        "shown_state",
+        "since",
+        "failures",
+        "retry_at",
+        "reason",
+        "advice",
+    )
+    list_filter = ("state", "provider")
+    search_fields = ("=provider__key", "feed", "reason")
+    list_select_related = ("provider",)
+    actions = ("reset",)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Return True for those who may overrule circuits."""
+        return request.user.has_perm("streaming.change_circuit")
+
+    @badge("state", "state", _COLOURS)
+    def shown_state(self, circuit: FeedCircuit) -> str:
+        """Whether polls ask for it."""
+        return circuit.get_state_display()
+
+    @admin.action(description="Reset: ask again at once …", permissions=["decide"])
+    def reset(
+        self, request: HttpRequest, circuits: QuerySet[FeedCircuit]
+    ) -> TemplateResponse | None:
+        """Begin anew with each."""
+        reason = ask_reason(self, request, circuits, "Reset")
+        if isinstance(reason, TemplateResponse):
+            return reason
+        by, now = request.user.get_username(), database_now()
+        for circuit in circuits.select_related("provider"):
+            feed_circuits.reset(circuit.provider, reason, by, now, circuit.feed)
+        self.message_user(request, "Reset: done.", messages.SUCCESS)
+        return None
