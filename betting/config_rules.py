@@ -110,6 +110,7 @@ LIMITS: Mapping[str, Limits] = {
     "sentry.traces_sample_rate": (0.0, 1.0),
     "retention.health_snapshot_days": _DAYS,
     "health.interval_seconds": (1.0, 300.0),
+    "health.starting_seconds": (0.0, 3_600.0),
     "health.probe_seconds": (0.05, 30.0),
     "health.objective": (0.0, 0.99999),
     "health.major_ms": (BOUNDS_MS[0], BOUNDS_MS[-1]),

@@ -43,11 +43,16 @@ def ready(_request: HttpRequest) -> HttpResponse:
 def health(request: HttpRequest) -> HttpResponse:
     """The state of the whole; its details for staff, and for whoever bears the token.
 
-    Whether a server is away is told to everybody: that is what the answer is asked for.
+    Whether a server is away, and which checks are not known (yet), is told to everybody: that is
+    what the answer is asked for.
     """
     told = report(get_config())
     is_trusted = _bears_token(request) or _is_staff(request, told)
-    body = details(told) if is_trusted else {**summary(told), "notes": _away(told)}
+    body = (
+        details(told)
+        if is_trusted
+        else {**summary(told), "notes": [*_away(told), *_not_known(told)]}
+    )
     is_well = told.status in {Status.PASS, Status.WARN}
     return _health_json(body, status=200 if is_well else UNAVAILABLE)
 
@@ -75,6 +80,19 @@ def _away(told: Report) -> list[str]:
         f"{name}: {server.reason}"
         for name, server in zip(names, servers, strict=True)
         if isinstance(server, Away)
+    ]
+
+
+def _not_known(told: Report) -> list[str]:
+    """Name the checks that are not known; with a server away, it is said to be away instead."""
+    names = ", ".join(told.unknown)
+    if not names or _away(told):
+        return []
+    is_starting = any(check.is_starting for check in told.checks)
+    return [
+        f"The system is starting. Not known yet: {names}."
+        if is_starting
+        else f"Not known: {names}."
     ]
 
 

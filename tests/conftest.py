@@ -11,6 +11,7 @@ from betting.config import Config, get_config
 from betting.embedded import ensure_running, remove_state
 from streaming import bus, resolve
 from streaming.buffer import redis_client
+from streaming.health import starting
 from tests.betting.embedded.clients import query
 
 
@@ -38,6 +39,12 @@ def redis(servers: Config) -> Iterator[Redis]:  # noqa: ARG001 - asks for a fixt
     client.flushdb()
     yield client
     client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _long_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds a start excused because the process of the tests is young."""
+    monkeypatch.setattr(starting, "running_seconds", lambda: 86_400.0)
 
 
 @pytest.fixture(autouse=True)

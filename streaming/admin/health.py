@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin.facts import FactAdmin, Table, TablesMixin
@@ -42,7 +45,12 @@ class HealthSnapshotAdmin(TablesMixin, FactAdmin):
     def tables(self, row: HealthSnapshot) -> list[Table]:
         """Every check as it was."""
         checks = [
-            (name, told["status"], told["output"], datetime.fromisoformat(told["since"]))
+            (name, told["status"], told["output"], _since(told))
             for name, told in row.checks.items()
         ]
         return [Table("Checks", ("check", "status", "what was seen", "since"), checks)]
+
+
+def _since(told: Mapping[str, Any]) -> str:
+    moment = date_format(localtime(datetime.fromisoformat(told["since"])), "DATETIME_FORMAT")
+    return f"{moment}{' or earlier' if told.get('sinceAtLeast') else ''}"

@@ -9,14 +9,22 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from betting.admin.facts import Table
+from betting.admin.shown import ABSENT
 from betting.config import get_config
+from streaming.core.durations import spoken
 from streaming.core.health import Check, Status
+from streaming.health.checks import worst_group
+from streaming.health.judges.common import counted
+from streaming.health.judges.processes import trusted_seconds
 from streaming.health.report import Report, report
-from streaming.health.seen import Away
+from streaming.health.seen import Away, Seen
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
+
+NOT_RECORDED = "not recorded"
 
 _WORDS = {
     Status.PASS: "well",
@@ -35,6 +43,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "title": "Health",
         "report": told,
         "words": _WORDS[told.status],
+        "worst_group": None if told.status is Status.PASS else worst_group(told.checks),
         "trend": _trend(told.trend),
         "tables": list(_tables(told)),
         "flower_url": _beside(request, config.web.flower_port),
@@ -49,7 +58,7 @@ def _tables(told: Report) -> Iterator[Table]:
     if not isinstance(told.seen.stream, Away):
         yield _providers(told.seen.stream)
     if not isinstance(told.seen.redis, Away):
-        yield _queues(told.seen.redis, told)
+        yield _queues(told.seen.redis, told, trusted_seconds(get_config().health))
 
 
 def _check(check: Check) -> tuple[str, ...]:
@@ -58,36 +67,57 @@ def _check(check: Check) -> tuple[str, ...]:
         check.status.value,
         check.detail,
         check.limits,
-        _moment(check.since),
+        since(check),
         "" if check.status is Status.PASS else check.runbook,
     )
 
 
 def _providers(facts: StreamFacts) -> Table:
-    headers = ("provider", "circuit", "why", "s since its answer", "silent bookmakers", "credits")
+    headers = ("provider", "circuit", "since", "why", "answered", "silent bookmakers", "credits")
     rows = [
         (
             each.key,
             each.circuit.replace("_", "-"),
+            NOT_RECORDED if each.circuit_since is None else _moment(each.circuit_since),
             "" if each.circuit == "closed" else each.reason,
-            _number(each.silence_seconds),
+            ago(each.silence_seconds),
             facts.books_silent.get(each.key, 0),
             _number(each.quota_remaining),
         )
         for each in facts.providers
     ]
-    return Table("Providers and circuits", headers, rows, numbers=frozenset(headers[3:]))
+    return Table("Providers and circuits", headers, rows, numbers=frozenset(headers[5:]))
 
 
-def _queues(facts: RedisFacts, told: Report) -> Table:
-    headers = ("queue", "messages", "s the oldest waits", "workers")
-    workers = told.seen.workers or {}
+def _queues(facts: RedisFacts, told: Report, trusted: float) -> Table:
+    headers = ("queue", "messages", "the oldest waits", "workers")
     rows = [
-        (name, queue.messages, _number(queue.oldest_seconds), workers.get(name, "–"))
+        (
+            name,
+            queue.messages,
+            spoken(queue.oldest_seconds) if queue.messages else ABSENT,
+            _workers(told.seen, name, trusted),
+        )
         for name, queue in facts.queues.items()
     ]
-    note = f"{facts.unacknowledged:,} messages are in countdown or being worked on."
+    busy = counted(facts.unacknowledged, "message is", "messages are")
+    note = f"{busy} in countdown or being worked on. {_asked(told.seen)}"
     return Table("Queues", headers, rows, numbers=frozenset(headers[1:]), note=note)
+
+
+def _workers(seen: Seen, queue: str, trusted: float) -> object:
+    """The workers of a queue; what they were when nobody has asked them lately."""
+    if seen.workers is None or seen.workers_seconds is None or queue not in seen.workers:
+        return "not known"
+    count = seen.workers[queue]
+    is_old = seen.workers_seconds > trusted
+    return f"not known; {count} were {ago(seen.workers_seconds)}" if is_old else count
+
+
+def _asked(seen: Seen) -> str:
+    if seen.workers_seconds is None:
+        return "The workers were never asked."
+    return f"The workers were last asked {ago(seen.workers_seconds)}."
 
 
 def _trend(points: float | None) -> str:
@@ -98,8 +128,20 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f}"
 
 
-def _moment(at: datetime | None) -> str:
-    return "" if at is None else date_format(at, "DATETIME_FORMAT")
+def ago(seconds: float | None) -> str:
+    """How long ago something was; that it never was."""
+    return "never" if seconds is None else f"{spoken(seconds)} ago"
+
+
+def since(check: Check) -> str:
+    """Since when a check has its status, as far as that is recorded."""
+    if check.since is None:
+        return NOT_RECORDED
+    return f"{_moment(check.since)}{' or earlier' if check.may_be_earlier else ''}"
+
+
+def _moment(at: datetime) -> str:
+    return date_format(localtime(at), "DATETIME_FORMAT")
 
 
 def _beside(request: HttpRequest, port: int) -> str:

@@ -1,14 +1,15 @@
-"""How well the whole is: grades, a score with its trend, and how fast an objective is used up.
+"""How checks are graded, and how fast an objective is used up.
 
 Everything observed is measured so that more is worse; one rule grades it all. What is not known is
-never taken for good: it is worse than a warning, and earns nothing.
+never taken for good: it is worse than a warning, and earns nothing. What is a rate or a quantile is
+judged on enough samples only: `samples_needed`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -38,21 +39,20 @@ class Status(Enum):
         return list(Status).index(self)
 
 
-_POINTS = {Status.PASS: 1.0, Status.WARN: 0.5, Status.UNKNOWN: 0.0, Status.FAIL: 0.0}
-
-
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
     """What is healthy. A pair says from where on it is a warning, and from where on a failure.
 
     Attributes:
         interval_seconds: between two snapshots.
+        starting_seconds: after a start; what is not known until then is a warning, and from then
+            on a failure.
         probe_seconds: how long PostgreSQL, Redis and a worker may take to answer.
         objective: the part of the valuations that has to be in time.
         major_ms: in time for a major move, from the commit of the change to that of its value.
         batch_ms: the same for all else, whose batch and debounce windows are part of it.
         burn_rate: how many times faster than allowed the objective is missed, over 5 minutes and
-            over 1 hour alike.
+            over 1 hour alike; a window with too few valuations is not judged.
         tick_seconds: since beat was last heard.
         silence_intervals: since the last poll, in intervals of the provider polled most often.
         queue_messages: messages that wait in a queue.
@@ -70,6 +70,7 @@ class HealthPolicy:
     """
 
     interval_seconds: float = 10.0
+    starting_seconds: float = 60.0
     probe_seconds: float = 1.0
     objective: float = 0.99
     major_ms: float = 100.0
@@ -101,7 +102,9 @@ class Check:
         thresholds: from where on it is a warning, and a failure.
         unit: of both.
         detail: what was seen, one line.
-        since: since when it has this status; None before it is compared with what it was.
+        since: since when it has this status; None where that is not recorded.
+        may_be_earlier: True where it may have begun before `since`.
+        is_starting: True where it is a warning only because the system has just started.
     """
 
     name: str
@@ -111,6 +114,8 @@ class Check:
     unit: str
     detail: str
     since: datetime | None = None
+    may_be_earlier: bool = False
+    is_starting: bool = False
 
     @property
     def runbook(self) -> str:
@@ -121,17 +126,17 @@ class Check:
     def limits(self) -> str:
         """From where on it warns and fails, for people.
 
-        >>> check("beat", 1.0, (5.0, 30.0), "s since the last tick", "").limits
-        'warns from 5, fails from 30 s since the last tick'
+        >>> check("beat", 1.0, (5.0, 30.0), "seconds since the last tick", "").limits
+        'warns from 5, fails from 30 (seconds since the last tick)'
         >>> check("workers", 0.0, MUST_NOT_BE, "queues without a worker", "").limits
-        'fails from 1 queues without a worker'
-        >>> check("circuits", 0.0, (ANY, math.inf), "of them", "").limits
-        'warns from any of them'
+        'fails from 1 (queues without a worker)'
+        >>> check("circuits", 0.0, (ANY, math.inf), "share of the circuits", "").limits
+        'warns from any (share of the circuits)'
         """
         warn, fail = self.thresholds
         warns = [f"warns from {_shown(warn)}"] if warn < fail else []
         fails = [f"fails from {_shown(fail)}"] if math.isfinite(fail) else []
-        return f"{', '.join(warns + fails)} {self.unit}"
+        return f"{', '.join(warns + fails)} ({self.unit})"
 
     @property
     def line(self) -> str:
@@ -173,6 +178,16 @@ def check(
     return Check(name, grade(observed, thresholds), observed, thresholds, unit, detail)
 
 
+def crossed(observed: float, thresholds: Thresholds) -> float:
+    """The threshold to name beside an observation: the one it has crossed, or would cross first.
+
+    >>> [crossed(seconds, (5.0, 30.0)) for seconds in (1.0, 7.0, 31.0)]
+    [5.0, 5.0, 30.0]
+    """
+    warn, fail = thresholds
+    return fail if observed >= fail else warn
+
+
 def overall(statuses: Iterable[Status]) -> Status:
     """The worst of them; of nothing at all, nothing is known.
 
@@ -180,40 +195,6 @@ def overall(statuses: Iterable[Status]) -> Status:
     (<Status.WARN: 'warn'>, <Status.UNKNOWN: 'unknown'>)
     """
     return max(statuses, key=lambda status: status.severity, default=Status.UNKNOWN)
-
-
-def score(statuses: Iterable[Status]) -> int:
-    """How much of it is well, 0 to 100: a warning counts half, what is unknown not at all.
-
-    >>> score([Status.PASS, Status.PASS, Status.WARN, Status.FAIL])
-    62
-    """
-    points = [_POINTS[status] for status in statuses]
-    return math.floor(100 * sum(points) / len(points)) if points else 0
-
-
-TREND_HOURS = 1 / 6
-"""What happened within less is no trend: a start, or the end of a fault, would be a steep one."""
-
-
-def trend(scores: Sequence[tuple[float, float]]) -> float | None:
-    """How fast a score changes: the slope of the straight line that fits it best.
-
-    Args:
-        scores: hours and the score at that time, in any order.
-
-    Returns:
-        Points an hour; None where the scores span less than `TREND_HOURS`.
-
-    >>> trend([(0.0, 90.0), (0.5, 95.0), (1.0, 100.0)])
-    10.0
-    """
-    times = [hours for hours, _ in scores]
-    if not times or max(times) - min(times) < TREND_HOURS:
-        return None
-    middle = sum(hours for hours, _ in scores) / len(scores)
-    spread = sum((hours - middle) ** 2 for hours, _ in scores)
-    return sum((hours - middle) * points for hours, points in scores) / spread
 
 
 def burn_rate(late: float, total: float, objective: float) -> float:
@@ -228,31 +209,21 @@ def burn_rate(late: float, total: float, objective: float) -> float:
     return late / total / allowed if allowed > 0 else math.inf
 
 
+def samples_needed(part: float) -> int:
+    """The samples that a part of them can be judged on: those of which one would be that part.
+
+    Of fewer, a single one would be more than the part that is allowed. It holds for every rate and
+    quantile that a check judges: a p99 needs 100, a rate of 1 % needs 100 pieces of work.
+
+    >>> samples_needed(1 - 0.99), samples_needed(0.05)
+    (100, 20)
+    """
+    return math.ceil(round(1 / part, 6)) if part > 0 else 1
+
+
 def sustained(rates: Iterable[float]) -> float:
     """The burn rate that all windows agree on: the least.
 
     A short window alone would shout at every hiccup, a long one alone long after all is well.
     """
     return min(rates, default=0.0)
-
-
-def with_since(
-    checks: Iterable[Check], before: Mapping[str, tuple[Status, datetime]], now: datetime
-) -> list[Check]:
-    """The checks with since when each has been as it is.
-
-    Args:
-        checks: as they are now.
-        before: check → how it was, and since when.
-        now: the time.
-    """
-    return [
-        replace(each, since=then[1] if then is not None and then[0] is each.status else now)
-        for each in checks
-        for then in [before.get(each.name)]
-    ]
-
-
-def has_changed(checks: Iterable[Check], before: Mapping[str, tuple[Status, datetime]]) -> bool:
-    """Whether a check is as it was not, or is new and not well."""
-    return any(each.status is not before.get(each.name, (Status.PASS,))[0] for each in checks)

@@ -20,9 +20,10 @@ from prometheus_client.registry import Collector
 
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
+from streaming.health.judges.processes import trusted_seconds
 from streaming.health.objective import Objective, batch, major
 from streaming.health.report import Report
-from streaming.health.seen import Away, Work
+from streaming.health.seen import Away, Seen, Work
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
 from streaming.health.totals import Done
@@ -74,9 +75,7 @@ class _Health(Collector):
             yield from _redis(seen.redis)
         if not isinstance(seen.stream, Away):
             yield from _stream(seen.stream)
-        if seen.workers is not None:
-            pairs = ((name, count) for name, count in seen.workers.items())
-            yield _gauge("workers", "Workers that take from a queue.", "queue", pairs)
+        yield from _workers(seen, self._policy)
         if seen.work is not None:
             yield from _counters(seen.work.total)
             yield _latency(seen.work.total)
@@ -84,7 +83,7 @@ class _Health(Collector):
 
 
 def _health(told: Report) -> Iterator[Metric]:
-    yield _value("health_score", "How much is well, 0 to 100.", told.score)
+    yield _value("health_score", "How much of the worst group is well, 0 to 100.", told.score)
     yield _states("health_status", "The state of the whole.", told.status)
     family = GaugeMetricFamily(
         "hardline_check_status", "The state of each check.", labels=["check", "status"]
@@ -95,6 +94,15 @@ def _health(told: Report) -> Iterator[Metric]:
     yield family
     observed = ((each.name, each.observed) for each in told.checks if each.observed is not None)
     yield _gauge("check_observed", "What each check measured.", "check", observed)
+
+
+def _workers(seen: Seen, policy: HealthPolicy) -> Iterator[Metric]:
+    seconds = seen.workers_seconds
+    if seconds is None:
+        return
+    yield _value("workers_asked_seconds", "Since the workers were last asked.", seconds)
+    if seen.workers is not None and seconds <= trusted_seconds(policy):
+        yield _gauge("workers", "Workers that take from a queue.", "queue", seen.workers.items())
 
 
 def _redis(facts: RedisFacts) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streaming.core.health import HealthPolicy, burn_rate
@@ -30,16 +31,26 @@ class Objective:
         """All of them, as a histogram."""
         return done.latencies(*self.triggers)
 
-    def late(self, done: Done) -> int:
-        """Those that were not in time."""
-        return above(self.latencies(done), self.bound_ms)
+    def judged(self, done: Done) -> list[int]:
+        """Those that a check may judge: all but those of a start, as a histogram."""
+        pairs = zip(self.latencies(done), done.startup_latencies(*self.triggers), strict=True)
+        return [count - startup for count, startup in pairs]
+
+    def late(self, counts: Sequence[int]) -> int:
+        """Those of a histogram that were not in time."""
+        return above(counts, self.bound_ms)
 
     def burn_rates(self, work: Work) -> list[float]:
         """How fast misses use it up: over 5 minutes, and over 1 hour."""
-        return [
-            burn_rate(self.late(done), sum(self.latencies(done)), self.part)
-            for done in (work.short, work.long)
-        ]
+        return [self._rate(self.latencies(done)) for done in (work.short, work.long)]
+
+    def judged_rates(self, work: Work, needed: int) -> list[float]:
+        """The same without what a start was slow at, of the windows that hold enough valuations."""
+        windows = [self.judged(done) for done in (work.short, work.long)]
+        return [self._rate(counts) for counts in windows if sum(counts) >= needed]
+
+    def _rate(self, counts: Sequence[int]) -> float:
+        return burn_rate(self.late(counts), sum(counts), self.part)
 
 
 def major(policy: HealthPolicy) -> Objective:

@@ -10,10 +10,13 @@ from functools import partial
 from typing import Any
 
 from betting.config import Config
-from streaming.core.health import Check, Status, overall, score, trend, with_since
-from streaming.health import servers
-from streaming.health.checks import judge
+from streaming.core.health import Check, Status, overall
+from streaming.core.health_score import score, trend
+from streaming.core.health_since import with_since
+from streaming.health import servers, starting
+from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
+from streaming.health.judges.processes import trusted_seconds
 from streaming.health.seen import Away, Seen, Work, attempt, look
 from streaming.health.stream import StreamFacts
 
@@ -37,8 +40,17 @@ class Report:
 
     @property
     def score(self) -> int:
-        """How much of it is well, 0 to 100."""
-        return score(check.status for check in self.checks)
+        """How much of its worst group is well, 0 to 100; below 50 where a check fails."""
+        return score(grouped(self.checks).values())
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the checks that nothing is known of, or not yet."""
+        return tuple(
+            check.name
+            for check in self.checks
+            if check.is_starting or check.status is Status.UNKNOWN
+        )
 
     @property
     def trend(self) -> float | None:
@@ -67,9 +79,16 @@ def report(config: Config) -> Report:
     stream, work = (asked, None) if isinstance(asked, Away) else asked
     seen = _seen(config, stream, redis, work)
     checks = judge(seen, config.health)
-    if isinstance(stream, Away) or stream.earlier is None:
+    if isinstance(stream, Away):
         return Report(checks, seen)
-    return Report(with_since(checks, stream.earlier.checks, stream.now), seen)
+    dated = with_since(
+        checks,
+        None if stream.earlier is None else stream.earlier.record,
+        stream.now,
+        trusted_seconds=trusted_seconds(config.health),
+        is_recorded=False,
+    )
+    return Report(dated, seen)
 
 
 def _seen(
@@ -79,7 +98,7 @@ def _seen(
     work: Work | None,
 ) -> Seen:
     earlier = None if isinstance(stream, Away) else stream.earlier
-    asked_seconds = 0.0
+    asked_seconds = None
     if earlier is not None and not isinstance(stream, Away):
         asked_seconds = (stream.now - earlier.taken_at).total_seconds()
     return Seen(
@@ -89,6 +108,7 @@ def _seen(
         workers=None if earlier is None else earlier.workers or None,
         workers_seconds=asked_seconds,
         disk_used=servers.disk_used(config),
+        running_seconds=starting.running_seconds(),
     )
 
 
@@ -117,6 +137,7 @@ def described(check: Check) -> dict[str, Any]:
         "warnFrom": warn,
         "failFrom": fail,
         "since": _written(check.since),
+        "sinceAtLeast": check.may_be_earlier,
         "output": check.detail,
         "links": {"runbook": check.runbook},
     }

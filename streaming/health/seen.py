@@ -56,16 +56,18 @@ class Seen:
         redis: what Redis said.
         work: what was done lately; None before the first snapshot, or without the database.
         workers: queue → workers that take from it; None where that is not known.
-        workers_seconds: since they were asked.
+        workers_seconds: since they were asked; None where nobody ever has.
         disk_used: a part of the disk; None where it is not ours.
+        running_seconds: since the process that looks was started.
     """
 
     stream: StreamFacts | Away
     redis: RedisFacts | Away
     work: Work | None
     workers: Mapping[str, int] | None
-    workers_seconds: float
+    workers_seconds: float | None
     disk_used: float | None
+    running_seconds: float
 
 
 def attempt(look: Callable[[], T]) -> T | Away:

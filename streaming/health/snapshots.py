@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -11,9 +10,11 @@ from uuid import uuid4
 from betting.config import Config
 from streaming import bus
 from streaming.core.events import HealthChanged
-from streaming.core.health import Check, Status, has_changed, with_since
-from streaming.health import servers
+from streaming.core.health import Check, Status
+from streaming.core.health_since import has_changed, with_since
+from streaming.health import servers, starting
 from streaming.health.checks import judge
+from streaming.health.judges.processes import trusted_seconds
 from streaming.health.report import Report, described
 from streaming.health.seen import Away, Seen, attempt, look_at_work
 from streaming.health.servers import RedisFacts
@@ -37,19 +38,15 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
         django.db.Error: the database does not answer, and nothing can be kept.
     """
     stream = look_at_stream(now)
-    redis = attempt(partial(servers.look_at_redis, config))
-    workers = attempt(partial(servers.consumers, config.health.probe_seconds))
-    counted = _counted(stream, redis)
-    seen = Seen(
-        stream=stream,
-        redis=redis,
-        work=look_at_work(counted),
-        workers=None if isinstance(workers, Away) else workers,
-        workers_seconds=0.0,
-        disk_used=servers.disk_used(config),
+    seen, counted = _seen(stream, config)
+    checks = with_since(
+        judge(seen, config.health),
+        None if stream.earlier is None else stream.earlier.record,
+        stream.now,
+        trusted_seconds=trusted_seconds(config.health),
+        is_recorded=True,
     )
-    before = {} if stream.earlier is None else stream.earlier.checks
-    told = Report(with_since(judge(seen, config.health), before, stream.now), seen)
+    told = Report(checks, seen)
     snapshot = HealthSnapshot.objects.create(
         taken_at=stream.now,
         status=told.status.value,
@@ -64,14 +61,41 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
     return snapshot
 
 
-def _counted(stream: StreamFacts, redis: RedisFacts | Away) -> Earlier:
-    """The newest snapshot, with its totals brought up to now."""
+def _seen(stream: StreamFacts, config: Config) -> tuple[Seen, Earlier]:
+    """All there is to see, and the totals up to now."""
+    redis = attempt(partial(servers.look_at_redis, config))
+    workers = attempt(partial(servers.consumers, config.health.probe_seconds))
+    running_seconds = starting.running_seconds()
+    # The totals end a little ago: this long after this process had begun, or before it had.
+    start_seconds = running_seconds - SETTLE_SECONDS
+    is_startup = 0 < start_seconds <= config.health.starting_seconds
+    counted = _counted(stream, redis, is_startup=is_startup)
+    seen = Seen(
+        stream=stream,
+        redis=redis,
+        work=look_at_work(counted),
+        workers=None if isinstance(workers, Away) else workers,
+        workers_seconds=0.0,
+        disk_used=servers.disk_used(config),
+        running_seconds=running_seconds,
+    )
+    return seen, counted
+
+
+def _counted(stream: StreamFacts, redis: RedisFacts | Away, *, is_startup: bool) -> Earlier:
+    """The newest snapshot, with its totals brought up to now.
+
+    Args:
+        stream: what the database said.
+        redis: what Redis said.
+        is_startup: True where what is counted now was done while the system started.
+    """
     until = stream.now - timedelta(seconds=SETTLE_SECONDS)
     before = stream.earlier or Earlier(
         stream.now, Status.UNKNOWN, {}, {}, until, Done({}), _dropped(redis, 0)
     )
     until = max(until, before.counted_until)
-    totals = advanced(before.done.totals, before.counted_until, until)
+    totals = advanced(before.done.totals, before.counted_until, until, is_startup=is_startup)
     dropped = _dropped(redis, before.hints_dropped)
     # A Redis that was set up anew counts from 0 again.
     more = dropped - before.hints_dropped if dropped >= before.hints_dropped else dropped
@@ -96,8 +120,7 @@ def _tell(told: Report, earlier: Earlier | None) -> None:
 
     Nobody is told where the broker itself is away or full: it must not become another failure.
     """
-    before: Mapping[str, tuple[Status, datetime]] = {} if earlier is None else earlier.checks
-    if not has_changed(told.checks, before):
+    if not has_changed(told.checks, None if earlier is None else earlier.record):
         return
     previous = Status.UNKNOWN if earlier is None else earlier.status
     level = logging.INFO if told.status is Status.PASS else logging.WARNING

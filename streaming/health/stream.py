@@ -9,6 +9,7 @@ from typing import Any
 
 from betting.sql import fetch_all
 from streaming.core.health import Status
+from streaming.core.health_since import Record, Recorded
 from streaming.health.totals import Done
 from streaming.models import HealthSnapshot
 
@@ -19,7 +20,7 @@ MAX_PROVIDERS = 100
 """Providers that are looked at one by one; each is a label in the metrics."""
 
 MAX_COUNTED = 10_000
-"""Stale markets are counted no further than this."""
+"""Stale markets, open edges and a provider's quarantined quotes are counted no further."""
 
 MAX_SUBSCRIBERS = 100
 """Subscribers that are named."""
@@ -39,6 +40,9 @@ class ProviderFacts:
         quota_remaining: credits left; None where it does not say.
         quota_poll_cost: credits that one poll costs.
         is_paced: whether it is polled less often, so that they last.
+        circuit_since: when its circuit opened or closed; None where that is not recorded.
+        quarantined: its quotes that are quarantined, `MAX_COUNTED` at most; counted only where its
+            circuit has opened or its silence is above its limit, else 0.
     """
 
     key: str
@@ -50,6 +54,8 @@ class ProviderFacts:
     quota_remaining: float | None
     quota_poll_cost: float | None
     is_paced: bool
+    circuit_since: datetime | None
+    quarantined: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +74,16 @@ class Earlier:
 
     taken_at: datetime
     status: Status
-    checks: Mapping[str, tuple[Status, datetime]]
+    checks: Mapping[str, Recorded]
     workers: Mapping[str, int]
     counted_until: datetime
     done: Done
     hints_dropped: int
+
+    @property
+    def record(self) -> Record:
+        """What it says of each check's status and its beginning."""
+        return Record(self.taken_at, self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class StreamFacts:
         books_silent: those among them that nothing confirms any more, by provider.
         stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
         stale_seconds: how long the first of them has.
+        edges_open: edges that are open, `MAX_COUNTED` at most.
         letters_new: dead letters that nobody has dealt with.
         suppressed: keys of subscribers that are left alone for a while.
         scores: hours from now (negative) and the score then, over the past hour.
@@ -102,6 +114,7 @@ class StreamFacts:
     books_silent: Mapping[str, int]
     stale_markets: int
     stale_seconds: float
+    edges_open: int
     letters_new: int
     suppressed: Sequence[str]
     scores: Sequence[tuple[float, float]]
@@ -118,14 +131,15 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         django.db.Error: it does not answer.
     """
     (overview,) = fetch_all(_OVERVIEW, {"now": now, "counted": MAX_COUNTED})
-    moment, polled, recomputed, stale, stale_seconds, letters = overview
+    moment, polled, recomputed, stale, stale_seconds, edges, letters = overview
     at = {"now": moment}
     books = fetch_all(_BOOKS, at)
     suppressed = fetch_all(_SUPPRESSED, {"limit": MAX_SUBSCRIBERS})
     return StreamFacts(
         now=moment,
         providers=[
-            ProviderFacts(*row) for row in fetch_all(_PROVIDERS, {**at, "limit": MAX_PROVIDERS})
+            ProviderFacts(*row)
+            for row in fetch_all(_PROVIDERS, {**at, "limit": MAX_PROVIDERS, "counted": MAX_COUNTED})
         ],
         polled_seconds=polled,
         recomputed_seconds=recomputed,
@@ -133,6 +147,7 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         books_silent={provider: silent for provider, _, silent in books if silent},
         stale_markets=stale,
         stale_seconds=max(0.0, stale_seconds),
+        edges_open=edges,
         letters_new=letters,
         suppressed=[subscriber for (subscriber,) in suppressed],
         scores=fetch_all(_SCORES, {**at, "since": moment - LONG}),
@@ -148,7 +163,7 @@ def newest() -> Earlier | None:
     return Earlier(
         taken_at=row.taken_at,
         status=Status(row.status),
-        checks={name: _status(told) for name, told in row.checks.items()},
+        checks={name: _recorded(told) for name, told in row.checks.items()},
         workers=row.workers,
         counted_until=row.counted_until,
         done=Done(row.totals),
@@ -170,8 +185,9 @@ def done_within(done: Done, until: datetime, window: timedelta) -> Done:
     return done.since(Done(earlier.totals if earlier is not None else {}))
 
 
-def _status(told: Mapping[str, Any]) -> tuple[Status, datetime]:
-    return Status(told["status"]), datetime.fromisoformat(told["since"])
+def _recorded(told: Mapping[str, Any]) -> Recorded:
+    since = datetime.fromisoformat(told["since"])
+    return Recorded(Status(told["status"]), since, bool(told.get("sinceAtLeast")))
 
 
 _OVERVIEW = """
@@ -185,21 +201,34 @@ SELECT now,
        extract(epoch FROM now - (SELECT max(finished_at) FROM valuation_recomputerun))::float8,
        (SELECT count(*) FROM stale),
        COALESCE(extract(epoch FROM now - (SELECT min(dirty_at) FROM stale)), 0)::float8,
+       (SELECT count(*) FROM (
+           SELECT FROM valuation_edge WHERE closed_at IS NULL LIMIT %(counted)s
+       ) AS open_edge),
        (SELECT count(*) FROM streaming_deadletter WHERE status = 'new')
 FROM moment
 """
 
+# Quotes are counted only where a provider is in trouble: those of one that is well are all active,
+# and reading them to find no quarantined one would cost more the more there are.
 _PROVIDERS = """
 SELECT p.key, GREATEST(p.interval_seconds, COALESCE(p.paced_interval_seconds, 0)),
-       p.stale_after_seconds,
-       extract(epoch FROM %(now)s::timestamptz - (
-           SELECT max(f.observed_at) FROM betting_feed f WHERE f.provider_id = p.id
-       ))::float8,
+       p.stale_after_seconds, heard.silence,
        CASE WHEN c.mode = 'forced_open' THEN 'open' WHEN c.mode = 'automatic' THEN c.state
             ELSE 'closed' END,
        COALESCE(c.reason, ''), p.quota_remaining, p.quota_poll_cost,
-       p.paced_interval_seconds IS NOT NULL
+       p.paced_interval_seconds IS NOT NULL, c.since,
+       CASE WHEN heard.silence > p.stale_after_seconds OR c.mode = 'forced_open'
+                 OR c.mode = 'automatic' AND c.state <> 'closed'
+            THEN (SELECT count(*) FROM (
+                SELECT FROM betting_quote q JOIN betting_feed f ON f.id = q.feed_id
+                WHERE f.provider_id = p.id AND q.status = 'quarantined' LIMIT %(counted)s
+            ) AS held)
+            ELSE 0 END
 FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
+CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM %(now)s::timestamptz - max(f.observed_at))::float8 AS silence
+    FROM betting_feed f WHERE f.provider_id = p.id
+) AS heard
 WHERE p.enabled AND p.clock = 'wall' ORDER BY p.key LIMIT %(limit)s
 """
 

@@ -17,6 +17,9 @@ from streaming.core.histogram import BUCKETS
 SETTLE_SECONDS = 30.0
 """Rows are counted this long after their time: their transaction has ended then, by its limits."""
 
+STARTUP_LATENCY = "startup_latency"
+"""Latencies once more that no check judges."""
+
 Totals = Mapping[str, float]
 """``name:label`` → how much, e.g. ``polls:ok`` → 12."""
 
@@ -46,8 +49,15 @@ class Done:
 
     def latencies(self, *triggers: str) -> list[int]:
         """Markets valued, by latency: a histogram of `streaming.core.histogram`."""
+        return self._histogram("latency", triggers)
+
+    def startup_latencies(self, *triggers: str) -> list[int]:
+        """Those of them that were valued while the system was starting."""
+        return self._histogram(STARTUP_LATENCY, triggers)
+
+    def _histogram(self, name: str, triggers: tuple[str, ...]) -> list[int]:
         return [
-            int(sum(self.of("latency", f"{trigger}.{bucket}") for trigger in triggers))
+            int(sum(self.of(name, f"{trigger}.{bucket}") for trigger in triggers))
             for bucket in range(BUCKETS)
         ]
 
@@ -58,10 +68,23 @@ class Done:
         )
 
 
-def advanced(totals: Totals, since: datetime, until: datetime) -> dict[str, float]:
-    """The totals with what was done from one time to another."""
+def advanced(
+    totals: Totals, since: datetime, until: datetime, *, is_startup: bool = False
+) -> dict[str, float]:
+    """The totals with what was done from one time to another.
+
+    Args:
+        totals: what had been done before.
+        since: the beginning.
+        until: the end, exclusive.
+        is_startup: True where latencies say how long a start takes, and not how fast the system is.
+    """
     rows = fetch_all(_DONE, {"since": since, "until": until})
     more = Counter({f"{name}:{label}": amount for name, label, amount in rows})
+    if is_startup:
+        more += Counter(
+            {f"{STARTUP_LATENCY}:{label}": n for name, label, n in rows if name == "latency"}
+        )
     return dict(Counter(totals) + more)
 
 

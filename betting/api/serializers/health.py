@@ -17,7 +17,12 @@ class CheckSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     status = serializers.ChoiceField(choices=HealthStatus.choices)
-    since = serializers.DateTimeField(allow_null=True, help_text="it has had this status since")
+    since = serializers.DateTimeField(
+        allow_null=True, help_text="when it got this status; null where that is not recorded"
+    )
+    since_at_least = serializers.BooleanField(
+        source="sinceAtLeast", default=False, help_text="it may have got it before `since`"
+    )
     observed = serializers.FloatField(
         source="observedValue", allow_null=True, help_text="null where it is not known"
     )
@@ -40,7 +45,9 @@ class HealthSerializer(serializers.Serializer[Any]):
     """The state of the whole."""
 
     status = serializers.ChoiceField(choices=HealthStatus.choices, help_text="the worst of all")
-    score = serializers.IntegerField(help_text="how much of it is well, 0 to 100")
+    score = serializers.IntegerField(
+        help_text="0 to 100: the part of the worst group that is well; below 50 where a check fails"
+    )
     trend = serializers.FloatField(
         allow_null=True, help_text="points of the score an hour, over the past hour"
     )

@@ -1,8 +1,7 @@
-"""Grades, scores, trends and burn rates: what worse input may never do."""
+"""Grades and burn rates: what worse input may never do."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -10,22 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.health import (
-    TREND_HOURS,
-    Check,
     HealthPolicy,
     Status,
     burn_rate,
     check,
     grade,
-    has_changed,
     overall,
-    score,
+    samples_needed,
     sustained,
-    trend,
-    with_since,
 )
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 statuses = st.sampled_from(list(Status))
 amounts = st.floats(0, 1e9)
@@ -47,7 +39,7 @@ def test_what_is_not_known_is_neither_well_nor_failing(limits: tuple[float, floa
 
 
 @given(st.lists(statuses, min_size=1), st.data())
-def test_a_check_that_gets_worse_makes_neither_the_whole_nor_the_score_better(
+def test_a_check_that_gets_worse_does_not_make_the_whole_better(
     before: list[Status], data: st.DataObject
 ) -> None:
     place = data.draw(st.integers(0, len(before) - 1))
@@ -55,7 +47,6 @@ def test_a_check_that_gets_worse_makes_neither_the_whole_nor_the_score_better(
     after = [*before[:place], worse, *before[place + 1 :]]
 
     assert overall(after).severity >= overall(before).severity
-    assert score(after) <= score(before)
 
 
 @given(st.lists(statuses))
@@ -63,13 +54,23 @@ def test_the_whole_is_well_only_where_every_check_is(all_of_them: list[Status]) 
     is_all_well = bool(all_of_them) and set(all_of_them) == {Status.PASS}
 
     assert (overall(all_of_them) is Status.PASS) == is_all_well
-    assert (score(all_of_them) == 100) == is_all_well
 
 
 def test_of_what_was_never_started_nothing_is_known() -> None:
-    assert overall([]) is Status.UNKNOWN
-    assert overall([Status.UNKNOWN] * 3) is Status.UNKNOWN
-    assert score([]) == score([Status.UNKNOWN] * 3) == 0
+    assert overall([]) is overall([Status.UNKNOWN] * 3) is Status.UNKNOWN
+
+
+@given(st.floats(0.0001, 1.0))
+def test_one_miss_among_the_samples_needed_is_no_more_than_the_part_allowed(part: float) -> None:
+    needed = samples_needed(part)
+
+    assert 1 / needed <= part * (1 + 1e-5)
+    assert needed == 1 or 1 / (needed - 1) > part * (1 - 1e-5)
+
+
+def test_a_p99_and_a_rate_of_one_percent_need_a_hundred_samples() -> None:
+    assert samples_needed(1 - 0.99) == samples_needed(0.01) == 100
+    assert samples_needed(0.0) == 1
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(1, 1000), st.floats(0, 0.999))
@@ -89,48 +90,6 @@ def test_missing_the_objective_by_exactly_what_is_allowed_burns_at_one() -> None
 def test_a_hiccup_and_a_past_outage_alone_are_no_sustained_burn(short: float, long: float) -> None:
     assert sustained((short, 0.0)) == sustained((0.0, long)) == 0.0
     assert sustained((short, long)) == min(short, long)
-
-
-@given(
-    st.floats(-1e3, 1e3),
-    st.floats(0, 100),
-    st.floats(-1, -TREND_HOURS),
-    st.lists(st.floats(-1, 0)),
-)
-def test_the_trend_of_a_straight_line_is_its_slope(
-    slope: float, start: float, since: float, hours: list[float]
-) -> None:
-    found = trend([(hour, start + slope * hour) for hour in (since, *hours, 0.0)])
-
-    assert found == pytest.approx(slope, abs=1e-3)
-
-
-def test_there_is_no_trend_in_a_moment_or_in_nine_minutes() -> None:
-    assert trend([]) is trend([(0.0, 90.0)]) is trend([(0.0, 90.0), (0.0, 80.0)]) is None
-    assert trend([(-0.15, 100.0), (-0.1, 60.0), (0.0, 20.0)]) is None
-
-
-def one(status: Status, name: str = "beat") -> Check:
-    return Check(name, status, 1.0, (1.0, 2.0), "s", "it is so")
-
-
-def test_a_check_keeps_since_when_it_has_been_as_it_is() -> None:
-    earlier = NOON - timedelta(hours=1)
-
-    (same,) = with_since([one(Status.WARN)], {"beat": (Status.WARN, earlier)}, NOON)
-    (other,) = with_since([one(Status.FAIL)], {"beat": (Status.WARN, earlier)}, NOON)
-    (new,) = with_since([one(Status.FAIL)], {}, NOON)
-
-    assert [same.since, other.since, new.since] == [earlier, NOON, NOON]
-
-
-def test_a_change_is_another_status_or_something_new_that_is_not_well() -> None:
-    known = {"beat": (Status.WARN, NOON)}
-
-    assert not has_changed([one(Status.WARN)], known)
-    assert has_changed([one(Status.PASS)], known)
-    assert not has_changed([one(Status.WARN), one(Status.PASS, "disk")], known)
-    assert has_changed([one(Status.WARN), one(Status.FAIL, "disk")], known)
 
 
 def test_a_check_leads_to_its_section_of_the_runbook() -> None:

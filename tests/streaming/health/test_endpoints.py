@@ -115,7 +115,11 @@ def test_the_token_and_the_staff_are_told_the_details(client: Client, at_noon: W
         assert told["observedValue"] == 60.0
         assert (told["warnFrom"], told["failFrom"]) == (5.0, 30.0)
         assert told["links"] == {"runbook": "docs/runbook.md#stale-markets"}
-        assert answer["notes"] == ["stale_markets: 1 markets wait, the first for 60.0 s"]
+        (note,) = answer["notes"]
+        assert note == (
+            "stale_markets: 1 market waits for a valuation, the first for 1 min (limit 30 s)."
+            " Fair prices and edges on them are out of date."
+        )
 
 
 def details_by_token(client: Client) -> Any:
@@ -138,7 +142,10 @@ def test_workers_that_nobody_has_looked_at_lately_are_taken_to_be_gone(
     (told,) = details_by_token(client)["checks"]["workers"]
 
     assert told["status"] == "fail"
-    assert told["output"] == "none has looked at the others for 60 s"
+    assert told["output"] == (
+        "Nobody has asked the workers for 1 min (limit 30 s): beat or worker-io is gone."
+        " No snapshot is taken and no failure told meanwhile."
+    )
 
 
 @pytest.mark.usefixtures("at_noon", "config")

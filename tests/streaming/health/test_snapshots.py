@@ -50,7 +50,11 @@ def test_a_change_is_told_once_and_so_is_the_recovery(
         watch.statuses()
 
     assert [(each.previous, each.status) for each in told] == [("pass", "fail"), ("fail", "pass")]
-    assert told[0].reasons == (f"circuits: {watch.provider.key}: 3 failures in a row",)
+    (reason,) = told[0].reasons
+    assert reason == (
+        f"circuits: The circuit of {watch.provider.key} is open: 3 failures in a row."
+        " 0 quotes are quarantined, 0 edges are open."
+    )
     assert told[1].reasons == ()
     assert list(HealthSnapshot.objects.order_by("id").values_list("status", flat=True)[2:]) == [
         *["fail"] * 3,

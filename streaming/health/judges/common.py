@@ -1,0 +1,103 @@
+"""What the judges share: unknown servers, durations, and the leniency of a start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from streaming.core.durations import spoken
+from streaming.core.health import Check, HealthPolicy, Status, Thresholds, check, crossed
+from streaming.core.health_since import since_crossing
+from streaming.health.seen import Away, Seen
+
+Judge = Callable[[Seen, HealthPolicy], Check]
+
+NAMED = 5
+"""Providers, queues or subscribers that a text names."""
+
+
+def unknown(name: str, thresholds: Thresholds, unit: str, server: str) -> Check:
+    """A check that cannot be judged, because the server that knows does not answer."""
+    return check(name, None, thresholds, unit, f"Not known: {server} does not answer.")
+
+
+def never(name: str, thresholds: Thresholds, unit: str, detail: str) -> Check:
+    """A failing check of what has never happened, so that nothing was measured."""
+    return Check(name, Status.FAIL, None, thresholds, unit, detail)
+
+
+def timed(
+    seen: Seen, name: str, seconds: float, limits: Thresholds, unit: str, detail: str
+) -> Check:
+    """A check of a duration that grows until something happens; its limits date its status."""
+    found = check(name, seconds, limits, unit, detail)
+    return dated(found, seen, seconds, limits)
+
+
+def dated(found: Check, seen: Seen, seconds: float, limits: Thresholds) -> Check:
+    """The check with when a duration crossed the limit of its status, where that is known."""
+    now = seen_at(seen)
+    if now is None:
+        return found
+    return replace(found, since=since_crossing(now, seconds, limits, found.status))
+
+
+def seen_at(seen: Seen) -> datetime | None:
+    """The database's time of the look; None while it does not answer."""
+    return None if isinstance(seen.stream, Away) else seen.stream.now
+
+
+def limit(observed: float, limits: Thresholds) -> str:
+    """The limit of a duration, in words."""
+    return f"(limit {spoken(crossed(observed, limits))})"
+
+
+def lenient(
+    found: Check, seen: Seen, policy: HealthPolicy, evidence_seconds: float | None
+) -> Check:
+    """The check, a warning instead of a failure as long as the system is starting.
+
+    Only what the start explains is excused: what has not happened yet, and what is older than the
+    start and was left behind by the run before.
+
+    Args:
+        found: the check.
+        seen: what was seen, and how long this process runs.
+        policy: how long a start may take.
+        evidence_seconds: the age of what the check judges; None where there is nothing yet.
+    """
+    is_starting = seen.running_seconds < policy.starting_seconds
+    is_explained = evidence_seconds is None or evidence_seconds > seen.running_seconds
+    if found.status is not Status.FAIL or not (is_starting and is_explained):
+        return found
+    excuse = (
+        f"The system started {spoken(seen.running_seconds)} ago; this fails from"
+        f" {spoken(policy.starting_seconds)} on."
+    )
+    return replace(
+        found,
+        status=Status.WARN,
+        detail=f"{found.detail} {excuse}",
+        since=None,
+        is_starting=True,
+    )
+
+
+def counted(number: float, singular: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "market"), counted(5946, "quote"), counted(2, "has", "have")
+    ('1 market', '5,946 quotes', '2 have')
+    """
+    return f"{number:,.0f} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names and how many more there are.
+
+    >>> listed(["a", "b"]), listed(list("abcdefg"))
+    ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

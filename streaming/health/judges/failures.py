@@ -1,0 +1,65 @@
+"""What fails for good: dead letters, and subscribers that are left alone."""
+
+from __future__ import annotations
+
+from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, check, crossed, samples_needed
+from streaming.health.judges.common import counted, listed, unknown
+from streaming.health.judges.valuation import too_few
+from streaming.health.seen import Away, Seen, Work
+
+
+def dead_letter_rate(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if much of the work fails for good."""
+    unit, limits = "dead letters for each piece of work in 1 hour", policy.dead_letter_rate
+    if isinstance(seen.stream, Away):
+        return unknown("dead_letter_rate", limits, unit, "PostgreSQL")
+    letters = seen.work.long.sum("letters") if seen.work else 0
+    pieces = max(letters, pieces_of_work(seen.work) if seen.work else 0)
+    needed = samples_needed(limits[0])
+    worked = counted(pieces, "piece of work", "pieces of work")
+    if pieces < needed:
+        detail = too_few(worked, "1 h", needed)
+        return check("dead_letter_rate", 0.0, limits, unit, detail)
+    rate = letters / pieces
+    detail = (
+        f"{letters:,.0f} of {worked} failed for good in 1 h: {rate:.1%}"
+        f" (limit {crossed(rate, limits):.1%})."
+    )
+    if rate >= limits[0]:
+        detail += " They wait as dead letters."
+    return check("dead_letter_rate", rate, limits, unit, detail)
+
+
+def dead_letter_growth(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if dead letters pile up."""
+    unit, limits = "dead letters in 1 hour", policy.dead_letters_per_hour
+    if isinstance(seen.stream, Away):
+        return unknown("dead_letter_growth", limits, unit, "PostgreSQL")
+    letters = seen.work.long.sum("letters") if seen.work else 0
+    waiting = counted(seen.stream.letters_new, "dead letter waits", "dead letters wait")
+    detail = (
+        f"{counted(letters, 'piece of work', 'pieces of work')} failed for good in 1 h"
+        f" (limit {crossed(letters, limits):g}). {waiting} for a person."
+    )
+    return check("dead_letter_growth", letters, limits, unit, detail)
+
+
+def subscribers(seen: Seen, _policy: HealthPolicy) -> Check:
+    """Judge if subscribers fail; a warning, for nobody else waits for them."""
+    unit, limits = "subscribers that are suppressed", (1.0, ALWAYS_WELL[1])
+    if isinstance(seen.stream, Away):
+        return unknown("subscribers", limits, unit, "PostgreSQL")
+    suppressed = seen.stream.suppressed
+    detail = "No subscriber is suppressed."
+    if suppressed:
+        are = counted(len(suppressed), "subscriber fails and is", "subscribers fail and are")
+        detail = (
+            f"{are} left alone for a while: {listed(suppressed)}. What they miss is kept as dead"
+            " letters."
+        )
+    return check("subscribers", len(suppressed), limits, unit, detail)
+
+
+def pieces_of_work(work: Work) -> float:
+    """Polls, recomputes and deliveries of the past hour."""
+    return sum(work.long.sum(kind) for kind in ("polls", "recomputes", "deliveries"))

@@ -1,0 +1,113 @@
+"""The processes: beat, the workers, and the queues between them."""
+
+from __future__ import annotations
+
+from streaming.core.durations import spoken
+from streaming.core.health import MUST_NOT_BE, Check, HealthPolicy, check, crossed
+from streaming.health.judges.common import (
+    counted,
+    dated,
+    lenient,
+    limit,
+    never,
+    timed,
+    unknown,
+)
+from streaming.health.seen import Away, Seen
+
+STALE_LOOKS = 3
+"""Snapshots that may be missing before what they said of the workers is no longer believed."""
+
+
+def trusted_seconds(policy: HealthPolicy) -> float:
+    """Until how long after a snapshot what it says is taken for how things are."""
+    return STALE_LOOKS * policy.interval_seconds
+
+
+def beat(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if beat ticks, and somebody hears it."""
+    unit, limits = "seconds since the last tick", policy.tick_seconds
+    if isinstance(seen.redis, Away):
+        return unknown("beat", limits, unit, "Redis")
+    seconds, consequence = seen.redis.tick_seconds, "Nothing is polled or swept meanwhile."
+    if seconds is None:
+        detail = "Beat has never ticked. Nothing is polled or swept."
+        return lenient(never("beat", limits, unit, detail), seen, policy, None)
+    if seconds < limits[0]:
+        return check("beat", seconds, limits, unit, f"Beat ticked {spoken(seconds)} ago.")
+    detail = f"Beat has not ticked for {spoken(seconds)} {limit(seconds, limits)}. {consequence}"
+    return lenient(timed(seen, "beat", seconds, limits, unit, detail), seen, policy, seconds)
+
+
+def workers(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if each queue has a worker that answers."""
+    unit, seconds = "queues without a worker", seen.workers_seconds
+    if seconds is not None and seconds > trusted_seconds(policy):
+        return lenient(_nobody_asks(seen, policy, seconds), seen, policy, seconds)
+    if seen.workers is None:
+        if isinstance(seen.stream, Away):
+            return unknown("workers", MUST_NOT_BE, unit, "PostgreSQL")
+        if isinstance(seen.redis, Away) or seconds is not None:
+            return unknown("workers", MUST_NOT_BE, unit, "the broker")
+        detail = "Nobody has ever asked the workers. No snapshot is taken and no failure told."
+        return lenient(never("workers", MUST_NOT_BE, unit, detail), seen, policy, None)
+    idle = sorted(name for name, count in seen.workers.items() if not count)
+    if not idle:
+        return check("workers", 0, MUST_NOT_BE, unit, "Every queue has a worker.")
+    detail = f"No worker takes from {', '.join(idle)}. What is sent there waits."
+    return lenient(check("workers", len(idle), MUST_NOT_BE, unit, detail), seen, policy, None)
+
+
+def _nobody_asks(seen: Seen, policy: HealthPolicy, seconds: float) -> Check:
+    bound = trusted_seconds(policy)
+    detail = (
+        f"Nobody has asked the workers for {spoken(seconds)} (limit {spoken(bound)}): beat or"
+        " worker-io is gone. No snapshot is taken and no failure told meanwhile."
+    )
+    queues = len(seen.workers or ()) or 1
+    found = check("workers", queues, MUST_NOT_BE, "queues without a worker", detail)
+    return dated(found, seen, seconds, (bound, bound))
+
+
+def queue_backlog(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if messages pile up in a queue."""
+    unit, limits = "messages in the longest queue", policy.queue_messages
+    if isinstance(seen.redis, Away):
+        return unknown("queue_backlog", limits, unit, "Redis")
+    name, queue = max(seen.redis.queues.items(), key=lambda pair: pair[1].messages)
+    count = queue.messages
+    if not count:
+        return check("queue_backlog", 0, limits, unit, "No message waits.")
+    detail = f"{counted(count, 'message waits', 'messages wait')} in {name}"
+    detail += f" (limit {crossed(count, limits):,.0f})."
+    if count >= limits[0]:
+        detail += " More are sent than taken, so what they ask for is late."
+    found = check("queue_backlog", count, limits, unit, detail)
+    return lenient(found, seen, policy, queue.oldest_seconds)
+
+
+def queue_age(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if messages wait for long."""
+    unit, limits = "seconds that the oldest message waits", policy.queue_seconds
+    if isinstance(seen.redis, Away):
+        return unknown("queue_age", limits, unit, "Redis")
+    name, queue = max(seen.redis.queues.items(), key=lambda pair: pair[1].oldest_seconds)
+    seconds = queue.oldest_seconds
+    if not seconds:
+        return check("queue_age", 0.0, limits, unit, "No message waits.")
+    detail = f"A message in {name} has waited for {spoken(seconds)} {limit(seconds, limits)}."
+    if seconds >= limits[0]:
+        detail += f" {_late(name)}"
+    return lenient(timed(seen, "queue_age", seconds, limits, unit, detail), seen, policy, seconds)
+
+
+def _late(queue: str) -> str:
+    """What is late while a queue is not taken from."""
+    late = {
+        "poll": "Polls, sweeps and snapshots are late.",
+        "coalesce": "Line changes wait for their valuation.",
+        "valuation": "Fair prices and edges are out of date.",
+        "major": "Fair prices and edges of major moves are out of date.",
+        "deliver": "Subscribers are told late.",
+    }
+    return late.get(queue, "What it asks for is late.")

@@ -1,0 +1,63 @@
+"""The servers: PostgreSQL, Redis, their memory and their disk."""
+
+from __future__ import annotations
+
+from streaming.core.durations import spoken
+from streaming.core.health import MUST_NOT_BE, Check, HealthPolicy, check, crossed
+from streaming.health.judges.common import unknown
+from streaming.health.seen import Away, Seen
+
+
+def database(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if PostgreSQL answers in time."""
+    consequence = "Nothing is polled or valued, and what is read from it is not known."
+    return _answers("database", "PostgreSQL", seen.stream, policy, consequence)
+
+
+def redis(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if Redis answers in time."""
+    consequence = "No task is sent or taken; the sweeper makes up for it when Redis is back."
+    return _answers("redis", "Redis", seen.redis, policy, consequence)
+
+
+def broker(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if the broker has room: a full one refuses messages."""
+    unit = "share of its memory"
+    if isinstance(seen.redis, Away):
+        return unknown("broker", policy.memory_used, unit, "Redis")
+    used = seen.redis.memory_used
+    if not used:
+        return check("broker", used, policy.memory_used, unit, "Redis has no limit of memory.")
+    detail = (
+        f"Redis uses {used:.0%} of its memory (limit {crossed(used, policy.memory_used):.0%})."
+        " It refuses messages when it is full."
+    )
+    return check("broker", used, policy.memory_used, unit, detail)
+
+
+def disk(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if the private servers' disk has room."""
+    used, unit = seen.disk_used, "share of the disk"
+    if used is None:
+        return check("disk", 0.0, policy.disk_used, unit, "No private server uses the disk.")
+    detail = (
+        f"The disk is {used:.0%} full (limit {crossed(used, policy.disk_used):.0%})."
+        " PostgreSQL stops writing when it is full."
+    )
+    return check("disk", used, policy.disk_used, unit, detail)
+
+
+def _answers(
+    name: str, server: str, facts: object, policy: HealthPolicy, consequence: str
+) -> Check:
+    within = spoken_limit(policy.probe_seconds)
+    unit = f"servers without an answer within {within}"
+    if not isinstance(facts, Away):
+        return check(name, 0.0, MUST_NOT_BE, unit, f"{server} answers.")
+    detail = f"{server} does not answer (limit {within}): {facts.reason}. {consequence}"
+    return check(name, 1.0, MUST_NOT_BE, unit, detail)
+
+
+def spoken_limit(seconds: float) -> str:
+    """A deadline, which may be shorter than a tenth of a second."""
+    return spoken(seconds) if seconds >= 1 else f"{seconds:g} s"
