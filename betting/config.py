@@ -243,6 +243,10 @@ class WebConfig:
         simulator_port: the simulated provider's port.
         allowed_hosts: host names the web server answers to, comma-separated.
         debug: Django's debug pages; never where others can reach them.
+        https: whether browsers reach the web server over TLS alone, which a proxy in front ends; by
+            default they do unless it listens on the loopback.
+        trusted_proxy: the address of that proxy, whose X-Forwarded-For, -Proto and -Host are
+            believed; by default nobody's are.
     """
 
     host: str = "127.0.0.1"
@@ -251,6 +255,18 @@ class WebConfig:
     simulator_port: int = 8099
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     debug: bool = False
+    https: bool | None = None
+    trusted_proxy: str | None = None
+
+    @property
+    def is_https(self) -> bool:
+        """Return True if a browser may only come over TLS.
+
+        >>> WebConfig().is_https, WebConfig(host="0.0.0.0").is_https
+        (False, True)
+        """
+        is_loopback = self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        return not is_loopback if self.https is None else self.https
 
     @property
     def simulator_url(self) -> str:
@@ -266,7 +282,8 @@ class ApiConfig:
         user_per_minute: requests that one user may make in a minute.
         anonymous_per_minute: requests without valid credentials that one address may make in a
             minute.
-        stream_connections: streams that one web process serves at a time; each takes a thread.
+        stream_connections: streams that one web process serves at a time, and of which one user may
+            have half; each takes a thread.
         stream_poll_ms: between two looks for events.
         stream_heartbeat_seconds: a stream that is silent for so long says that it lives.
         stream_max_seconds: a stream is ended after this long; its client goes on with the next.

@@ -105,6 +105,16 @@ CACHES = {
         },
     }
 }
+# Off the loopback, everything goes over TLS unless HARDLINE_WEB_HTTPS=false says that nothing does.
+_IS_HTTPS = CONFIG.web.is_https
+SESSION_COOKIE_SECURE = _IS_HTTPS
+CSRF_COOKIE_SECURE = _IS_HTTPS
+SECURE_SSL_REDIRECT = _IS_HTTPS
+# Probes and scrapers ask from inside, past whatever ends TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SECURE_HSTS_SECONDS = 30 * 86_400 if _IS_HTTPS else 0
+# Whether all of a domain speaks TLS is for the domain's owner to say, not for one of its hosts.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -129,7 +139,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["betting.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "betting.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "betting.api.openapi.Schema",
     "EXCEPTION_HANDLER": "betting.api.problems.answer",

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpResponse
 from rest_framework import status
 from rest_framework.exceptions import (
     APIException,
     NotFound,
+    ParseError,
     ValidationError,
 )
 from rest_framework.exceptions import PermissionDenied as NotPermitted
@@ -31,6 +32,14 @@ class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
     default_detail = "The resource is in a state that does not allow this."
     default_code = "conflict"
+
+
+class TooLarge(APIException):
+    """The body is longer than any request of the API."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+    default_code = "too_large"
 
 
 def answer(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
@@ -58,6 +67,10 @@ def _as_api_exception(error: Exception) -> APIException | None:
         return NotFound()
     if isinstance(error, PermissionDenied):
         return NotPermitted()
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge()
+    if isinstance(error, SuspiciousOperation):
+        return ParseError("The request is malformed.")
     return None
 
 

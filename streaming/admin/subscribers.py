@@ -74,7 +74,7 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
             secret = subscribe(obj)
             self.message_user(request, f"Its secret, shown this once: {secret}", messages.WARNING)
 
-    @admin.action(description="Send a test event")
+    @admin.action(description="Send a test event", permissions=["change"])
     def send_test_event(self, request: HttpRequest, queryset: QuerySet[WebhookSubscriber]) -> None:
         """Post a test event to each, now."""
         for webhook in queryset:

@@ -263,6 +263,23 @@ def test_a_webhook_that_could_not_be_posted_to_is_refused(
     assert not WebhookSubscriber.objects.exists()
 
 
+def test_whoever_may_only_look_sends_no_test_event(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr("streaming.admin.subscribers.send_test", lambda key, _: sent.append(key))
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_webhooksubscriber"))
+    client.force_login(viewer)
+    webhook = rows.make_webhook()
+    url = reverse("admin:streaming_webhooksubscriber_changelist")
+
+    client.post(url, {"action": "send_test_event", "_selected_action": [webhook.pk]}, follow=True)
+
+    assert sent == []
+    assert "send_test_event" not in client.get(url).content.decode()
+
+
 def test_an_operator_sends_a_test_event_and_is_told_what_came_of_it(operator: Client) -> None:
     webhook = rows.make_webhook()
     url = reverse("admin:streaming_webhooksubscriber_changelist")

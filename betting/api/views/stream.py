@@ -6,11 +6,12 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, cast
 
 from django.db import DatabaseError
 from django.http import StreamingHttpResponse
@@ -37,10 +38,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Busy(APIException):
-    """All streams of this process are taken."""
+    """All streams of this process are taken, or all that one user may have."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "As many streams as this server has room for are open."
+    default_detail = (
+        "No place is free: neither this server nor one user may have more streams open."
+    )
     default_code = "busy"
     wait = 5.0
 
@@ -93,10 +96,11 @@ class StreamView(ApiView):
         config = get_config().api
         wanted = checked(StreamParameters, request).validated_data
         start = beginning(request.headers.get("Last-Event-ID"), database_time(), config)
-        slots = _slots()
-        if not slots.acquire(blocking=False):
+        places = _places()
+        user_id = cast("int", request.user.pk)  # who is unknown does not come this far
+        if not places.take(user_id):
             raise Busy
-        body = _Held(told(start, wanted, config), slots.release)
+        body = _Held(told(start, wanted, config), partial(places.give_back, user_id))
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
         response["X-Accel-Buffering"] = "no"  # what nginx would keep back until it is enough
@@ -205,7 +209,34 @@ class _Held(Iterator[bytes]):
             release()
 
 
+class Places:
+    """The places for streams in this process, of which one user has a part alone.
+
+    Args:
+        total: how many there are.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._each = max(1, total // 2)
+        self._taken: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, user_id: int) -> bool:
+        """Take a place; return False where all are taken, or all that the user may have."""
+        with self._lock:
+            if self._taken.total() >= self._total or self._taken[user_id] >= self._each:
+                return False
+            self._taken[user_id] += 1
+            return True
+
+    def give_back(self, user_id: int) -> None:
+        """Give a place back that was taken."""
+        with self._lock:
+            self._taken[user_id] -= 1
+            self._taken += Counter()  # forgets who has none
+
+
 @cache
-def _slots() -> threading.BoundedSemaphore:
-    """The places for streams in this process."""
-    return threading.BoundedSemaphore(get_config().api.stream_connections)
+def _places() -> Places:
+    return Places(get_config().api.stream_connections)

@@ -143,6 +143,21 @@ def test_a_body_that_is_no_json_is_a_problem(operator: APIClient) -> None:
     assert_problem(operator.post(address, "a=b", content_type="text/plain"), 415)
 
 
+DEEP, LONG = "[" * 200_000, '{"reason": "' + "x" * 3_000_000 + '"}'
+
+
+@pytest.mark.parametrize(("body", "status"), [(DEEP, 400), (LONG, 413)])
+def test_a_body_beyond_all_bounds_is_the_sender_s_problem(
+    operator: APIClient, body: str, status: int
+) -> None:
+    session = APIClient()
+    session.force_login(User.objects.get(username="ada"))
+    (address, *_) = operations()
+
+    for client in (operator, session):
+        assert_problem(client.post(address, body, content_type="application/json"), status)
+
+
 def test_a_failure_of_ours_says_nothing_of_what_it_was(
     reader: APIClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

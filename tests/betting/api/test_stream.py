@@ -22,7 +22,7 @@ from rest_framework.test import APIClient
 from betting.api import stream
 from betting.api.stream import Follower, Happening, database_time
 from betting.api.views import stream as view
-from betting.api.views.stream import Start, beginning, told
+from betting.api.views.stream import Places, Start, beginning, told
 from betting.config import ApiConfig, get_config
 from betting.models import LineChange
 from tests import rows
@@ -242,9 +242,9 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     api = replace(get_config().api, stream_connections=1, stream_poll_ms=10)
     config = replace(get_config(), api=api)
     monkeypatch.setattr(view, "get_config", lambda: config)
-    view._slots.cache_clear()
+    view._places.cache_clear()
     yield
-    view._slots.cache_clear()
+    view._places.cache_clear()
 
 
 @pytest.mark.django_db
@@ -252,12 +252,23 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_there_is_room_for_so_many_streams_and_the_next_one_is_told_when_to_come(
     reader: APIClient,
 ) -> None:
-    view._slots().acquire()
+    assert view._places().take(0)
 
     refused = reader.get(url("stream"), HTTP_ACCEPT="text/event-stream")
 
     assert_problem(refused, 503)
     assert refused["Retry-After"] == "5"
+
+
+def test_one_user_has_half_of_the_places_and_leaves_the_rest_to_others() -> None:
+    places = Places(4)
+    ana, ben, cyd = 1, 2, 3
+
+    assert [places.take(ana) for _ in range(3)] == [True, True, False]
+    assert [places.take(ben) for _ in range(2)] == [True, True]
+    assert not places.take(cyd)
+    places.give_back(ana)
+    assert places.take(cyd)
 
 
 def test_a_stream_that_nobody_read_gives_its_place_back_too_and_once() -> None:
@@ -327,10 +338,10 @@ def test_a_client_over_a_socket_resumes_where_it_was_cut_off(live_server: Any) -
 
 def wait_for_a_place() -> None:
     """The server notices that a client is gone when it next writes; the test makes it."""
-    slots = view._slots()
-    while not slots.acquire(timeout=0.05):
+    places = view._places()
+    while not places.take(0):
         opened(database_time())
-    slots.release()
+    places.give_back(0)
 
 
 @pytest.mark.django_db(transaction=True)
