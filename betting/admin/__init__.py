@@ -1,5 +1,5 @@
 """The operators' view of the domain; `streaming.admin` and `valuation.admin` add their own."""
 
-from betting.admin import accounts, events, markets, matching, providers, quotes, results
+from betting.admin import accounts, events, login, markets, matching, providers, quotes, results
 
-__all__ = ["accounts", "events", "markets", "matching", "providers", "quotes", "results"]
+__all__ = ["accounts", "events", "login", "markets", "matching", "providers", "quotes", "results"]

@@ -32,7 +32,7 @@ _WEB_LOGGERS = (
     "django.request",
     "django.server",
     "django.security",
-    "gunicorn",
+    "waitress",
     "tornado",
     "flower",
 )
@@ -58,6 +58,8 @@ def logging_settings(config: LogConfig) -> dict[str, Any]:
             # A line for each task that was received, and that succeeded: operations say more.
             "celery.worker.strategy": {"level": quiet},
             "celery.app.trace": {"level": quiet, "filters": ["untold"]},
+            # A line for each request that waits for a thread.
+            "waitress.queue": {"level": "ERROR"},
             # A line for each task that beat sends.
             "celery.beat": {"level": quiet},
         },

@@ -15,7 +15,8 @@ from streaming.providers.base import SIMULATOR_KEY_ENV
 from streaming.running.ports import LOOPBACK
 
 #: Quiet: a banner is no line of a log.
-_CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "betting.celery")
+_CELERY_OPTIONS = ("--quiet", "-A", "betting.celery")
+_CELERY = (sys.executable, "-m", "celery", *_CELERY_OPTIONS)
 
 #: Tasks that Flower remembers.
 _FLOWER_TASKS = 10_000
@@ -57,19 +58,13 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
     """What people look at: the web server, and Flower behind the same login."""
     return [
         _program(
-            "web", sys.executable, "-m", "gunicorn", "betting.wsgi:application",
-            "--bind", f"{_bracketed(web.host)}:{web.port}",
-            "--worker-class", "gthread", "--workers", "1", "--threads", "8",
-            # A stream of events would go on for minutes; its client comes back.
-            "--graceful-timeout", "3",
-            "--logger-class", "betting.logs.gunicorn.Logger",
-            # It would be one per user, not per checkout.
-            "--no-control-socket",
+            "web", sys.executable, "-m", "betting.web_server",
+            HARDLINE_WEB_HOST=web.host, HARDLINE_WEB_PORT=str(web.port),
             **_simulator_port(web),
         ),
         _program(
-            "flower", *_CELERY, "flower", f"--address={web.host}", f"--port={web.flower_port}",
-            f"--max_tasks={_FLOWER_TASKS}",
+            "flower", sys.executable, "-m", "betting.guarded_flower", *_CELERY_OPTIONS, "flower",
+            f"--address={web.host}", f"--port={web.flower_port}", f"--max_tasks={_FLOWER_TASKS}",
             FLOWER_BASIC_AUTH=f"{ADMIN}:{admin_password}",
         ),
     ]  # fmt: skip
@@ -117,7 +112,3 @@ def _program(name: str, *command: str, **environ: str) -> Program:
         "CELERY_SKIP_CHECKS": "1",
     }
     return Program(name, command, CHECKOUT, {**settings, **environ})
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

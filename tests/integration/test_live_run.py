@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from betting.guarded_flower import MAX_FAILURES
 from streaming.running.ports import LOOPBACK
 from tests.integration.conftest import wait_until
 from tests.integration.installation import COMMAND_SECONDS, Installation
@@ -113,6 +114,12 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         assert status_of(port, "/static/admin/css/base.css") == 200
         assert status_of(port + 1, "/") == 401
         assert status_of(port + 1, "/", f"admin:{password}") == 200
+        for page in ("/metrics", "/healthcheck", "/api/workers", "/tasks"):
+            assert status_of(port + 1, page) == 401
+        assert status_of(port + 1, "/metrics", f"admin:{password}") == 200
+        wrong = [status_of(port + 1, "/metrics", "admin:wrong") for _ in range(MAX_FAILURES)]
+        assert wrong == [401] * MAX_FAILURES
+        assert status_of(port + 1, "/", f"admin:{password}") == 429
         second = installation.manage("run")
         assert second.returncode == 1
         assert f"running already: process {run.pid}" in second.stderr

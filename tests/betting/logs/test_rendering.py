@@ -61,7 +61,7 @@ def test_no_secret_is_rendered_of_a_message_a_fact_or_a_traceback(lines: Lines, 
 
 @pytest.mark.parametrize(
     ("name", "category"),
-    [("django.request", "web"), ("gunicorn.error", "web"), ("celery.worker", "system")],
+    [("django.request", "web"), ("waitress", "web"), ("celery.worker", "system")],
 )
 def test_a_library_s_record_is_a_line_with_a_category(
     lines: Lines, name: str, category: str

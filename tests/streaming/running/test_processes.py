@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from betting.config import Config, WebConfig
+from betting.config import Config, WebConfig, load
 from betting.supervisor import Program
 from streaming.running.processes import (
     consoles,
@@ -62,6 +62,7 @@ def test_a_workers_name_is_the_same_at_every_start() -> None:
     assert node_name("worker-io", CONFIG.home) == node_name("worker-io", CONFIG.home)
 
 
-def test_an_ipv6_host_is_bracketed_for_the_web_server() -> None:
+def test_the_web_server_listens_where_the_run_says() -> None:
     web, _ = consoles(WebConfig(host="::1", port=9000), SECRET)
-    assert option(web, "--bind") == "[::1]:9000"
+    assert load(web.environ).web.host == "::1"
+    assert load(web.environ).web.port == 9000

@@ -1,0 +1,73 @@
+"""The login page's form, which is not guessed at without end."""
+
+from __future__ import annotations
+
+import logging
+from hashlib import blake2b
+from typing import Any
+
+from django.contrib import admin
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from redis.exceptions import RedisError
+from unfold.forms import AuthenticationForm
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 300
+PER_ADDRESS, PER_NAME = 20, 5
+"""Failed logins in a window: of one address, and of one address for one name.
+
+Not of a name alone: whoever knows the name could keep its owner out.
+"""
+
+
+class LoginForm(AuthenticationForm):  # type: ignore[misc]  # it has no types
+    """A name and a password, tried no more once too many from the same address were wrong."""
+
+    def clean(self) -> dict[str, Any]:
+        """Authenticate.
+
+        Raises:
+            ValidationError: name and password are wrong, or not even tried.
+        """
+        limits = self._limits()
+        if any(_failures(key) >= limit for key, limit in limits.items()):
+            raise ValidationError(
+                "Too many logins from your address have failed. Try again in five minutes.",
+                code="throttled",
+            )
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except ValidationError:
+            for key in limits:
+                _count(key)
+            raise
+        return cleaned
+
+    def _limits(self) -> dict[str, int]:
+        """Return the counters of this attempt, each with its limit."""
+        address = self.request.META.get("REMOTE_ADDR", "")
+        name = str(self.cleaned_data.get("username", ""))
+        digest = blake2b(name.encode(), digest_size=8).hexdigest()
+        return {f"login:{address}": PER_ADDRESS, f"login:{address}:{digest}": PER_NAME}
+
+
+def _failures(key: str) -> int:
+    try:
+        return int(cache.get(key, 0))
+    except RedisError as error:
+        # Operators must be able to log in while Redis is away.
+        logger.warning("failed logins are not counted, Redis is away: %s", type(error).__name__)
+        return 0
+
+
+def _count(key: str) -> None:
+    try:
+        cache.add(key, 0, timeout=WINDOW_SECONDS)
+        cache.incr(key)
+    except (RedisError, ValueError) as error:  # it expired between the two
+        logger.warning("a failed login is not counted: %s", type(error).__name__)
+
+
+admin.site.login_form = LoginForm

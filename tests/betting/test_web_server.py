@@ -1,0 +1,122 @@
+"""The web server under clients that send slowly, or not at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from betting import web_server
+from betting.config import WebConfig
+from streaming.running.ports import LOOPBACK
+
+Answer = Callable[[str], None]
+MANY = 3 * web_server.THREADS
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[int]:
+    """A server whose requests end once `answer` has returned; its port."""
+
+    def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        answer(environ["PATH_INFO"])
+        environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+        return [b"ok"]
+
+    server = web_server.make_server(WebConfig(port=0), wsgi)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield (
+            server.effective_port
+            if isinstance(server.effective_port, int)
+            else int(server.effective_port)
+        )
+    finally:
+        server.task_dispatcher.shutdown()
+        server.asyncore.close_all(server._map)
+        thread.join(timeout=10)
+
+
+def status_of(port: int, path: str, body: bytes | None = None) -> int:
+    connection = HTTPConnection(LOOPBACK, port, timeout=20)
+    try:
+        connection.request("GET" if body is None else "POST", path, body)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def begun(port: int, head: bytes) -> socket.socket:
+    """A request of which only the beginning has been sent."""
+    client = socket.create_connection((LOOPBACK, port), timeout=20)
+    client.sendall(head)
+    return client
+
+
+SLOW = {
+    "head": b"GET / HTTP/1.1\r\nHost: x\r\n",
+    "body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("part", SLOW)
+def test_requests_that_never_end_hold_no_thread(part: str) -> None:
+    with serving(lambda _: None) as port, ExitStack() as held:
+        for _ in range(MANY):
+            held.enter_context(begun(port, SLOW[part]))
+        assert status_of(port, "/health/live") == 200
+        assert status_of(port, "/api/v1/edges/") == 200
+
+
+@pytest.mark.parametrize("part", SLOW)
+def test_a_request_that_trickles_in_is_cut_off_in_the_end(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(web_server, "CLEANUP_SECONDS", 0.1)
+    with serving(lambda _: None) as port, begun(port, SLOW[part]) as client:
+        client.settimeout(0.05)
+        with pytest.raises(OSError, match=r"reset|Broken pipe|closed"):
+            trickle(client)
+
+
+def trickle(client: socket.socket) -> None:
+    """Send a byte at a time until the server has closed the connection."""
+    while True:
+        client.sendall(b"x")
+        try:
+            if client.recv(1000) == b"":
+                raise ConnectionResetError("closed")
+        except TimeoutError:
+            continue
+
+
+def test_health_answers_while_every_thread_is_busy() -> None:
+    released, busy = threading.Event(), threading.Semaphore(0)
+
+    def answer(path: str) -> None:
+        if not path.startswith("/health"):
+            busy.release()
+            released.wait(timeout=60)
+
+    with serving(answer) as port, ExitStack() as held:
+        for _ in range(MANY):
+            held.enter_context(begun(port, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"))
+        for _ in range(web_server.THREADS):
+            assert busy.acquire(timeout=20)
+        assert status_of(port, "/health/live") == 200
+        released.set()
+        assert status_of(port, "/api/v1/edges/") == 200
+
+
+def test_a_body_larger_than_any_form_is_refused_before_it_is_read() -> None:
+    with serving(lambda _: None) as port:
+        assert status_of(port, "/", b"x" * 3_000_000) == 413
+        assert status_of(port, "/", b"x" * 2_000_000) == 200
