@@ -25,6 +25,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 
+from betting.freshness import with_freshness
 from betting.models import EventAlias, LineChange, Quote, QuoteStatus
 
 ROWS_PER_FETCH = 5_000
@@ -115,7 +116,7 @@ def quote_columns(quote: str) -> dict[str, str | Combinable]:
 
 QUOTES = Table(
     name="quotes",
-    rows=Quote.objects.order_by("id"),
+    rows=with_freshness(Quote.objects.order_by("id")),
     columns={
         **market_columns("market", alias_of_provider("market", "feed__provider")),
         **quote_columns(""),
@@ -129,6 +130,8 @@ QUOTES = Table(
             When(status=QuoteStatus.ACTIVE, then=Utc("feed__observed_at")),
             default=Utc("changed_at"),
         ),
+        "confirmed_at": Utc("confirmed_at"),
+        "is_stale": "is_stale",
     },
     statuses={status.value: Q(status=status) for status in QuoteStatus},
 )

@@ -26,7 +26,13 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Now
 from django.db.models.lookups import LessThan
 
-from betting.models import Clock, FeedBook
+from betting.models import Clock, FeedBook, Quote
+
+
+def with_freshness(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
+    """The quotes with `confirmed_at` and `is_stale`."""
+    annotated: QuerySet[Quote] = quotes.annotate(confirmed_at=confirmed_at(), is_stale=is_stale())
+    return annotated
 
 
 def confirmed_at(quote: str = "") -> Combinable:

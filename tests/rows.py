@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -292,11 +293,22 @@ class Board:
     quotes: list[Quote] = field(default_factory=list)
 
 
-def make_board(*prices: tuple[float, float], provider: Provider | None = None) -> Board:
+def make_voices(outcomes: Sequence[Outcome], feed: Feed, number: int) -> list[Bookmaker]:
+    """Bookmakers, none of whose prices is an edge, that back each outcome for a consensus."""
+    bookmakers = [make_bookmaker() for _ in range(number)]
+    for outcome in outcomes:
+        for bookmaker in bookmakers:
+            make_quote(outcome, feed, 1.8, bookmaker=bookmaker)
+    return bookmakers
+
+
+def make_board(
+    *prices: tuple[float, float], provider: Provider | None = None, voices: int = 0
+) -> Board:
     """A two-way market, with one bookmaker for each pair of prices.
 
     Every quote has opened, every outcome a fair price, the first quote an open edge and the
-    last a closed one.
+    last a closed one. With `voices` so many other bookmakers vouch for them, in a feed of theirs.
     """
     provider = provider or make_provider()
     feed = make_feed(provider)
@@ -310,6 +322,8 @@ def make_board(*prices: tuple[float, float], provider: Provider | None = None) -
             quote = make_quote(outcome, feed, price, bookmaker=bookmaker)
             make_change(quote)
             board.quotes.append(quote)
+    if voices:
+        make_voices(outcomes, make_feed(provider), voices)
     for outcome in outcomes:
         make_fair_price(outcome)
     if board.quotes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
@@ -13,6 +13,24 @@ from betting.admin import shown
 from betting.admin.facts import FactAdmin
 from betting.admin.themed import badge
 from valuation.models import Edge, FairPrice, FairPriceState, RecomputeRun
+from valuation.vouching import CLOSED, OPEN, PRICED, STALE, edges, fair_prices
+
+_EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
+
+
+class PricedFilter(admin.SimpleListFilter):
+    """Outcomes that have a fair price, or have none."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """The two there are."""
+        return [(state.value, state.label) for state in FairPriceState]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+        """The fair prices of that state, as it may be shown; all of them without a choice."""
+        return queryset.filter(PRICED.get(self.value() or "", Q()))
 
 
 @admin.register(FairPrice)
@@ -30,9 +48,15 @@ class FairPriceAdmin(FactAdmin):
         "method",
         "verdict",
         "valued_at",
+        "confirmed",
     )
     list_display_links = ("id", "selection")
-    list_filter = ("state", "method", "market__event__sport", ("valued_at", RangeDateTimeFilter))
+    list_filter = (
+        PricedFilter,
+        "method",
+        "market__event__sport",
+        ("valued_at", RangeDateTimeFilter),
+    )
     search_fields = (
         "outcome__name",
         "market__participant",
@@ -42,6 +66,10 @@ class FairPriceAdmin(FactAdmin):
         "reason",
     )
     list_select_related = ("outcome", "market__event")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FairPrice]:  # noqa: ARG002 - Django's signature
+        """Each with what may be shown of it."""
+        return fair_prices().order_by(*self.ordering)
 
     @admin.display(description="event")
     def event(self, price: FairPrice) -> str:
@@ -53,39 +81,45 @@ class FairPriceAdmin(FactAdmin):
         """The outcome with its point."""
         return str(price.outcome)
 
-    @admin.display(description="probability", ordering="probability")
-    def fair(self, price: FairPrice) -> str:
+    @admin.display(description="probability", ordering="current_probability")
+    def fair(self, price: Any) -> str:
         """The consensus probability."""
-        return shown.percent(price.probability)
+        return shown.percent(price.current_probability)
 
     @admin.display(description="fair odds")
-    def odds(self, price: FairPrice) -> str:
+    def odds(self, price: Any) -> str:
         """Decimal odds without margin."""
-        return shown.odds(price.fair_odds)
+        return shown.odds(price.current_fair_odds)
 
     @badge(
-        "state", "state", {FairPriceState.OK.value: "success", FairPriceState.NONE.value: "warning"}
+        "state",
+        "current_state",
+        {FairPriceState.OK.value: "success", FairPriceState.NONE.value: "warning"},
     )
-    def verdict(self, price: FairPrice) -> tuple[str, str]:
+    def verdict(self, price: Any) -> tuple[str, str]:
         """Whether there is a fair price, and why not."""
-        return price.state, price.reason or price.get_state_display()
+        state = FairPriceState(price.current_state)
+        return state.value, price.current_reason or state.label
+
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, price: Any) -> object:
+        """Since when as many bookmakers as it needs have been confirmed."""
+        return price.confirmed_at
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """Open edges, or closed ones."""
+    """Open edges, those of them that nobody confirms any more, or closed ones."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """The two there are."""
-        return [("open", "open"), ("closed", "closed")]
+        """The three there are."""
+        return [(state, state) for state in _EDGE_STATES]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Edge]) -> QuerySet[Edge]:  # noqa: ARG002 - Django's signature
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
         """The edges of that state; all of them without a choice."""
-        if self.value() is None:
-            return queryset
-        return queryset.filter(closed_at__isnull=self.value() == "open")
+        return queryset.filter(_EDGE_STATES.get(self.value() or "", Q()))
 
 
 @admin.register(Edge)
@@ -104,6 +138,8 @@ class EdgeAdmin(FactAdmin):
         "expected_value",
         "stake",
         "books",
+        "state",
+        "confirmed",
         "opened_at",
         "closed_at",
         "close_reason",
@@ -125,6 +161,20 @@ class EdgeAdmin(FactAdmin):
         "market__event__away",
     )
     list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Edge]:  # noqa: ARG002 - Django's signature
+        """Each with whether it still stands."""
+        return edges().order_by(*self.ordering)
+
+    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
+    def state(self, edge: Any) -> str:
+        """Whether it can be taken."""
+        return "closed" if edge.closed_at else "stale" if edge.is_stale else "open"
+
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, edge: Any) -> object:
+        """When its quote last was."""
+        return edge.confirmed_at
 
     @admin.display(description="event")
     def event(self, edge: Edge) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import OuterRef, Subquery
 
 from betting.exports import Table, Utc, alias_of_provider, market_columns, quote_columns
 from betting.models import EventAlias
-from valuation.models import Edge, FairPrice, FairPriceState, RecomputeRun
+from valuation.models import RecomputeRun
+from valuation.vouching import CLOSED, OPEN, PRICED, STALE, edges, fair_prices
 
 # A fair price is of all providers; its event goes by the id it was first known by.
 _FIRST_ALIAS = Subquery(
@@ -17,26 +18,28 @@ _FIRST_ALIAS = Subquery(
 
 FAIR_PRICES = Table(
     name="fair_prices",
-    rows=FairPrice.objects.order_by("id"),
+    rows=fair_prices().order_by("id"),
     columns={
         **market_columns("market", _FIRST_ALIAS),
         "outcome": "outcome__name",
         "point": "outcome__point",
-        "probability": "probability",
-        "fair_odds": 1.0 / F("probability"),
+        "probability": "current_probability",
+        "fair_odds": "current_fair_odds",
         "method": "method",
         "books": "books",
-        "state": "state",
-        "reason": "reason",
+        "state": "current_state",
+        "reason": "current_reason",
         "version": "version",
         "valued_at": Utc("valued_at"),
+        "confirmed_at": Utc("confirmed_at"),
+        "is_stale": "is_stale",
     },
-    statuses={state.value: Q(state=state) for state in FairPriceState},
+    statuses=PRICED,
 )
 
 EDGES = Table(
     name="edges",
-    rows=Edge.objects.order_by("id"),
+    rows=edges().order_by("id"),
     columns={
         "id": "id",
         "quote_id": "quote_id",
@@ -58,8 +61,10 @@ EDGES = Table(
         "closed_at": Utc("closed_at"),
         "close_reason": "close_reason",
         "version": "version",
+        "confirmed_at": Utc("confirmed_at"),
+        "is_stale": "is_stale",
     },
-    statuses={"open": Q(closed_at__isnull=True), "closed": Q(closed_at__isnull=False)},
+    statuses={"open": OPEN, "stale": STALE, "closed": CLOSED},
 )
 
 RECOMPUTE_RUNS = Table(

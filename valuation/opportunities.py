@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
 
 import numpy as np
 
-from betting.freshness import is_stale
+from betting.freshness import confirmed_at, is_stale
 from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back
@@ -51,6 +53,7 @@ class Bet:
         price: decimal odds as quoted.
         odds: decimal odds net of commission; of a lay bet, those at which its liability backs
             everything but the selection.
+        confirmed_at: when its provider last looked at it; None where that does not matter.
     """
 
     selection: Selection
@@ -58,6 +61,7 @@ class Bet:
     bookmaker: str
     price: float
     odds: float
+    confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,11 @@ class Cover:
     profit: float
 
     @property
+    def confirmed_at(self) -> datetime | None:
+        """When the one of its bets that has waited longest was last confirmed."""
+        return _oldest(self.bets)
+
+    @property
     def is_arbitrage(self) -> bool:
         """Whether it pays whatever happens."""
         return self.profit > 0
@@ -94,6 +103,11 @@ class Middle:
     worst: float
     best: float
     break_even: float
+
+    @property
+    def confirmed_at(self) -> datetime | None:
+        """When the one of its bets that has waited longer was last confirmed."""
+        return _oldest((self.above, self.below))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """
     quotes = (
         Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
+        .annotate(confirmed_at=confirmed_at())
         .alias(is_stale=is_stale())
         .filter(is_stale=False)
         .select_related("outcome", "bookmaker")
@@ -263,4 +278,9 @@ def _bet(quote: Quote) -> Bet:
         bookmaker=quote.bookmaker.key,
         price=quote.price,
         odds=float(net),
+        confirmed_at=cast("Any", quote).confirmed_at,
     )
+
+
+def _oldest(bets: Iterable[Bet]) -> datetime | None:
+    return min((bet.confirmed_at for bet in bets if bet.confirmed_at is not None), default=None)

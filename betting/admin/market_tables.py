@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import QuerySet
+
 from betting.admin import shown
 from betting.admin.facts import Table
+from betting.freshness import with_freshness
 from betting.models import Market, Quote
-from valuation.models import Edge, FairPrice
 from valuation.opportunities import Bet, Opportunities
+from valuation.vouching import edges
+from valuation.vouching import fair_prices as fair_prices_of_all
 
 QUOTES_SHOWN = 1_000
 
 
 def open_edges(market: Market) -> Table:
     """Quotes that pay more than they should, best first."""
-    edges = (
-        Edge.objects.filter(market=market, closed_at__isnull=True)
+    rows = (
+        edges()
+        .filter(market=market, closed_at__isnull=True)
         .select_related("quote__outcome", "quote__bookmaker")
-        .order_by("-ev")
+        .order_by("is_stale", "-ev")
     )
+    found: list[Any] = list(rows)
+    stale = sum(edge.is_stale for edge in found)
     return Table(
         "Open edges",
         ("selection", "bookmaker", "side", "odds", "fair odds", "EV", "advised", "books",
-         "since", "warnings"),
+         "since", "confirmed", "warnings"),
         [
             (
                 shown.link(edge, edge.quote.outcome),
@@ -33,11 +42,14 @@ def open_edges(market: Market) -> Table:
                 shown.percent(edge.advised),
                 edge.books,
                 edge.opened_at,
+                edge.confirmed_at,
                 ", ".join(edge.warnings),
             )
-            for edge in edges
+            for edge in found
+            if not edge.is_stale
         ],
         numbers=frozenset({"odds", "fair odds", "EV", "advised", "books"}),
+        note=f"Without {stale} that nobody confirms any more." if stale else "",
     )  # fmt: skip
 
 
@@ -86,49 +98,52 @@ def middles(found: Opportunities) -> Table:
 
 def fair_prices(market: Market) -> Table:
     """The consensus, line by line."""
-    prices = (
-        FairPrice.objects.filter(market=market)
+    prices: QuerySet[Any] = (
+        fair_prices_of_all()
+        .filter(market=market)
         .select_related("outcome")
         .order_by("outcome__line", "outcome__name")
     )
     return Table(
         "Fair prices",
-        ("selection", "probability", "fair odds", "books", "method", "why not", "valued"),
+        ("selection", "probability", "fair odds", "books", "method", "why not", "valued",
+         "confirmed"),
         [
             (
                 shown.link(price, price.outcome),
-                shown.percent(price.probability),
-                shown.odds(price.fair_odds),
+                shown.percent(price.current_probability),
+                shown.odds(price.current_fair_odds),
                 price.books,
                 price.method,
-                price.reason,
+                price.current_reason,
                 price.valued_at,
+                price.confirmed_at or shown.ABSENT,
             )
             for price in prices
         ],
         numbers=frozenset({"probability", "fair odds", "books"}),
-    )
+    )  # fmt: skip
 
 
 def quotes(market: Market) -> Table:
     """Every bookmaker's prices, line by line, the best first."""
-    rows = (
-        Quote.objects.filter(market=market)
-        .select_related("outcome", "bookmaker", "feed")
+    rows: QuerySet[Any] = (
+        with_freshness(Quote.objects.filter(market=market))
+        .select_related("outcome", "bookmaker")
         .order_by("outcome__line", "outcome__name", "side", "status", "-price")
     )
     return Table(
         "Quotes",
-        ("selection", "bookmaker", "side", "odds", "status", "changed", "heard"),
+        ("selection", "bookmaker", "side", "odds", "status", "changed", "confirmed"),
         [
             (
                 shown.link(quote, quote.outcome),
                 quote.bookmaker.key,
                 quote.side,
                 shown.odds(quote.price),
-                quote.get_status_display(),
+                shown.quote_status(quote),
                 quote.changed_at,
-                quote.feed.observed_at,
+                quote.confirmed_at,
             )
             for quote in rows[:QUOTES_SHOWN]
         ],

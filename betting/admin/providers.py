@@ -164,7 +164,12 @@ class FeedAdmin(FactAdmin):
 class FeedBookAdmin(FactAdmin):
     """Which bookmaker was confirmed when, and until when that is trusted."""
 
-    list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since")
+    list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since", "lagging")
     list_filter = ("feed__provider", ("silent_since", admin.EmptyFieldListFilter))
     search_fields = ("=bookmaker__key", "feed__key")
     list_select_related = ("bookmaker", "feed")
+
+    @admin.display(description="markets too old / lagging")
+    def lagging(self, book: FeedBook) -> str:
+        """How many of its markets are too old to be valued, and how many lag behind the others."""
+        return f"{len(book.stale_markets)} / {len(book.lagging_markets)}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin import shown
 from betting.admin.facts import FactAdmin, Table, TablesMixin
 from betting.admin.themed import badge
+from betting.freshness import with_freshness
 from betting.models import LineChange, Quote, QuoteStatus
 from betting.querysets import series_history
 
@@ -28,7 +33,7 @@ class QuoteAdmin(TablesMixin, FactAdmin):
         "decimal_odds",
         "state",
         "changed_at",
-        "heard_at",
+        "confirmed",
     )
     list_display_links = ("id", "selection")
     list_filter = (
@@ -48,7 +53,11 @@ class QuoteAdmin(TablesMixin, FactAdmin):
         "market__event__home",
         "market__event__away",
     )
-    list_select_related = ("outcome", "market__event", "bookmaker", "feed")
+    list_select_related = ("outcome", "market__event", "bookmaker")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Quote]:
+        """Each with its age."""
+        return with_freshness(super().get_queryset(request))
 
     @admin.display(description="event", ordering="market__event__commence_time")
     def event(self, quote: Quote) -> str:
@@ -72,16 +81,17 @@ class QuoteAdmin(TablesMixin, FactAdmin):
             QuoteStatus.ACTIVE.label: "success",
             QuoteStatus.SUSPENDED.label: "warning",
             QuoteStatus.QUARANTINED.label: "danger",
+            "stale": "danger",
         },
     )
     def state(self, quote: Quote) -> str:
-        """Whether it can be bet on."""
-        return quote.get_status_display()
+        """Whether it can be bet on, and be trusted."""
+        return shown.quote_status(quote)
 
-    @admin.display(description="heard", ordering="feed__observed_at")
-    def heard_at(self, quote: Quote) -> object:
-        """The last time its feed was heard."""
-        return quote.feed.observed_at
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, quote: Any) -> object:
+        """The last time that its provider looked at it."""
+        return quote.confirmed_at
 
     def tables(self, row: Quote) -> list[Table]:
         """The history of its line, over all the points it moved through."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
+
+from betting.models import QuoteStatus
 
 ABSENT = "–"
 
@@ -54,6 +58,12 @@ def milliseconds(value: float | None) -> str:
     ('12.3 ms', '1,234.5 ms', '–')
     """
     return ABSENT if value is None else f"{value:,.1f} ms"
+
+
+def quote_status(quote: Any) -> str:
+    """A quote's status, or that it is stale: active, and too old to trust."""
+    is_active = quote.status == QuoteStatus.ACTIVE
+    return "stale" if is_active and quote.is_stale else str(quote.get_status_display())
 
 
 def link(target: Model, text: object = None) -> str:

@@ -13,6 +13,7 @@ from betting.models import EventStatus, Movement, QuoteStatus, Side
 from betting.querysets import confirmed_within
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import FairPriceState, RecomputeTrigger
+from valuation.vouching import CLOSED, OPEN, PRICED, STALE
 
 _YEAR_SECONDS = 31_536_000
 
@@ -107,6 +108,7 @@ class QuoteParameters(PageParameters):
         "bookmaker": "bookmaker__key",
         "side": "side",
         "status": "status",
+        "stale": "is_stale",
     }
     sport = _text()
     event = _number()
@@ -115,6 +117,9 @@ class QuoteParameters(PageParameters):
     bookmaker = _text(help_text="a bookmaker's key")
     side = _choice(Side.choices)
     status = _choice(QuoteStatus.choices)
+    stale = serializers.BooleanField(
+        required=False, help_text="whether it is too old to trust, whatever its status"
+    )
     max_age_seconds = _number(
         min_value=0, max_value=_YEAR_SECONDS, help_text="since it was last confirmed, at most"
     )
@@ -141,7 +146,6 @@ class FairPriceParameters(PageParameters):
         "event": "market__event",
         "market": "market",
         "kind": "market__kind",
-        "state": "state",
         "min_books": "books__gte",
     }
     sport = _text()
@@ -151,9 +155,17 @@ class FairPriceParameters(PageParameters):
     state = _choice(FairPriceState.choices)
     min_books = _number(min_value=0, help_text="bookmakers in the consensus, at least")
 
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The fair prices that are asked for."""
+        rows, state = super().narrow(rows), self.validated_data.get("state")
+        return rows if state is None else rows.filter(PRICED[state])
+
+
+_EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
+
 
 class EdgeParameters(PageParameters):
-    """Which edges; those that are open unless `state` says otherwise."""
+    """Which edges; those that are open and confirmed unless `state` says otherwise."""
 
     lookups = {
         "sport": "market__event__sport__key",
@@ -165,7 +177,11 @@ class EdgeParameters(PageParameters):
         "min_ev": "ev__gte",
         "min_books": "books__gte",
     }
-    state = _choice(["open", "closed", "all"], default="open")
+    state = _choice(
+        [*_EDGE_STATES, "all"],
+        default="open",
+        help_text="`stale`: open, but no longer confirmed, which `open` leaves out",
+    )
     sport = _text()
     event = _number()
     market = _number()
@@ -186,7 +202,7 @@ class EdgeParameters(PageParameters):
         """The edges that are asked for."""
         rows, given = super().narrow(rows), self.validated_data
         if given["state"] != "all":
-            rows = rows.filter(closed_at__isnull=given["state"] == "open")
+            rows = rows.filter(_EDGE_STATES[given["state"]])
         if (in_play := given.get("in_play")) is not None:
             is_live = {"market__event__status": EventStatus.LIVE}
             rows = rows.filter(**is_live) if in_play else rows.exclude(**is_live)

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from betting.api.serializers.odds import ABOUT_QUOTE, LineChangeSerializer
 from betting.api.serializers.valuation import EdgeSerializer
 from betting.models import LineChange
 from betting.sql import fetch_all
-from valuation.models import Edge
+from valuation.vouching import edges
 
 PAGE = 500
 """Events that are told at once."""
@@ -75,12 +77,14 @@ class Follower:
 def described(happenings: Iterable[Happening]) -> Iterator[tuple[Happening, dict[str, Any]]]:
     """Each with what its row says now, in two statements; a row that is gone is left out."""
     happenings = list(happenings)
-    edges = _by_id(Edge, EdgeSerializer, (one for one in happenings if one.kind != LINE_MAJOR))
+    changed = _by_id(edges(), EdgeSerializer, (one for one in happenings if one.kind != LINE_MAJOR))
     moves = _by_id(
-        LineChange, LineChangeSerializer, (one for one in happenings if one.kind == LINE_MAJOR)
+        LineChange.objects.all(),
+        LineChangeSerializer,
+        (one for one in happenings if one.kind == LINE_MAJOR),
     )
     for one in happenings:
-        rows = moves if one.kind == LINE_MAJOR else edges
+        rows = moves if one.kind == LINE_MAJOR else changed
         if one.row_id in rows:
             yield one, rows[one.row_id]
 
@@ -92,10 +96,12 @@ def database_time() -> datetime:
     return moment
 
 
-def _by_id(model: Any, serializer: Any, happenings: Iterable[Happening]) -> Mapping[int, Any]:
+def _by_id(
+    rows: QuerySet[Any], serializer: Any, happenings: Iterable[Happening]
+) -> Mapping[int, Any]:
     ids = {one.row_id for one in happenings}
-    rows = model.objects.select_related(*ABOUT_QUOTE).in_bulk(ids) if ids else {}
-    return {pk: serializer(row).data for pk, row in rows.items()}
+    found = rows.select_related(*ABOUT_QUOTE).in_bulk(ids) if ids else {}
+    return {pk: serializer(row).data for pk, row in found.items()}
 
 
 def _happenings(since: datetime, limit: int) -> tuple[datetime, list[Happening]]:

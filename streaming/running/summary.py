@@ -14,6 +14,7 @@ from django_celery_results.models import TaskResult
 from betting.models import ChangeKind, LineChange, Market
 from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome, PollRun
 from valuation.models import Edge, RecomputeRun
+from valuation.vouching import OPEN, edges
 
 #: Polls that asked nobody.
 _NOT_ASKED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
@@ -121,7 +122,7 @@ class RecentActivity:
                 f"{polls['quotes'] / seconds:,.0f} quotes/s",
                 f"{polls['changes'] / seconds:,.0f} changes/s",
                 f"{_recomputes(since)['markets'] / seconds:,.0f} recomputes/s",
-                f"{Edge.objects.filter(closed_at=None).count():,} open edges",
+                f"{edges().filter(OPEN).count():,} open edges",
                 f"{polls['failed'] + _failed_tasks(since):,} failures",
             )
         )

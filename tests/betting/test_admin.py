@@ -62,7 +62,7 @@ def page(client: Client, url: str, **query: str) -> str:
 def fill(size: int) -> None:
     """`size` rows or more of every model, spread out: no two lists share a parent."""
     for number in range(size):
-        board = rows.make_board((1.9, 2.1), (2.0, 2.2))
+        board = rows.make_board((1.9, 2.1), (2.0, 2.2), voices=3)
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_health_snapshot()
@@ -237,7 +237,7 @@ def test_a_long_history_shows_its_newest_changes(operator: Client) -> None:
 
 
 def test_a_market_shows_its_prices_its_value_and_its_opportunities(operator: Client) -> None:
-    board = rows.make_board((2.25, 1.5), (1.8, 2.125))
+    board = rows.make_board((2.25, 1.5), (1.8, 2.125), voices=3)
 
     shown = page(operator, change_url(board.market))
 

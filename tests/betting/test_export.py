@@ -71,6 +71,8 @@ def test_a_quote_is_exported_with_everything_that_identifies_it() -> None:
         "source_at": "2026-03-01T12:00:00.000000Z",
         "changed_at": "2026-03-01T12:00:00.000000Z",
         "observed_at": "2026-03-01T13:00:00.000000Z",
+        "confirmed_at": "2026-03-01T13:00:00.000000Z",
+        "is_stale": True,
     }
 
 
@@ -101,7 +103,9 @@ def test_an_event_goes_by_the_id_of_the_provider_whose_quote_it_is() -> None:
 @pytest.mark.django_db
 def test_a_fair_price_is_exported_with_its_odds_or_its_reason() -> None:
     market = rows.make_market(rows.make_event(rows.make_provider()))
-    rows.make_fair_price(rows.make_outcome(market, "Lakers"), 0.3)
+    lakers = rows.make_outcome(market, "Lakers")
+    rows.make_voices([lakers], rows.make_feed(), 3)
+    rows.make_fair_price(lakers, 0.3)
     rows.make_fair_price(rows.make_outcome(market, "Celtics"), None, books=2)
 
     fair, none = objects("fair_prices")
@@ -172,15 +176,15 @@ def test_a_recompute_is_exported_with_its_latencies() -> None:
 @pytest.mark.parametrize(
     ("table", "status", "count"),
     [
-        ("quotes", "active", 1), ("quotes", "suspended", 1), ("quotes", "quarantined", 0),
+        ("quotes", "active", 7), ("quotes", "suspended", 1), ("quotes", "quarantined", 0),
         ("fair_prices", "ok", 2), ("fair_prices", "none", 0),
-        ("edges", "open", 1), ("edges", "closed", 1),
+        ("edges", "open", 1), ("edges", "stale", 0), ("edges", "closed", 1),
     ],
 )  # fmt: skip
 def test_a_status_leaves_the_other_rows_out(table: str, status: str, count: int) -> None:
-    board = rows.make_board((1.9, 2.1))
-    board.quotes[0].status = QuoteStatus.SUSPENDED
-    board.quotes[0].save()
+    board = rows.make_board((1.9, 2.1), voices=3)
+    board.quotes[-1].status = QuoteStatus.SUSPENDED  # its edge is closed
+    board.quotes[-1].save()
 
     assert len(objects(table, "--status", status)) == count
     assert len(records(table, "--status", status)) == count

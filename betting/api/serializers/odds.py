@@ -81,6 +81,10 @@ class PriceSerializer(QuoteKeySerializer):
     status = serializers.ChoiceField(choices=QuoteStatus.choices)
     source_at = serializers.DateTimeField(allow_null=True)
     changed_at = serializers.DateTimeField()
+    confirmed_at = serializers.DateTimeField(help_text="when the provider last looked at it")
+    is_stale = serializers.BooleanField(
+        help_text="too old to trust, whatever its status: it is in no fair price and no edge"
+    )
 
 
 class QuoteSerializer(PriceSerializer):
@@ -94,14 +98,23 @@ class QuoteSerializer(PriceSerializer):
 class FairSerializer(serializers.Serializer[Any]):
     """What an outcome is worth, or why that is not known."""
 
-    state = serializers.ChoiceField(choices=FairPriceState.choices)
-    reason = serializers.CharField(help_text="why there is none; empty where there is one")
-    probability = serializers.FloatField(allow_null=True)
-    fair_odds = serializers.FloatField(allow_null=True)
+    state = serializers.ChoiceField(choices=FairPriceState.choices, source="current_state")
+    reason = serializers.CharField(
+        help_text="why there is none; empty where there is one", source="current_reason"
+    )
+    probability = serializers.FloatField(allow_null=True, source="current_probability")
+    fair_odds = serializers.FloatField(allow_null=True, source="current_fair_odds")
     method = serializers.CharField()
     books = serializers.IntegerField(help_text="bookmakers in the consensus")
     version = serializers.IntegerField(help_text="the market version it was computed from")
     valued_at = serializers.DateTimeField()
+    confirmed_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="as many bookmakers as a fair price needs have been confirmed since then",
+    )
+    is_stale = serializers.BooleanField(
+        help_text="there was a fair price, and too few bookmakers are still confirmed"
+    )
 
 
 class OutcomeSerializer(OutcomeKeySerializer):

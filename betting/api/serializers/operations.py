@@ -131,6 +131,16 @@ class FeedBookSerializer(serializers.Serializer[FeedBook]):
     confirmed_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     silent_since = serializers.DateTimeField(allow_null=True)
+    lagging_markets = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="markets that the provider last looked at before the bookmaker's others",
+    )
+    lagging_ats = serializers.ListField(
+        child=serializers.DateTimeField(), help_text="when it looked at each of them"
+    )
+    stale_markets = serializers.ListField(
+        child=serializers.IntegerField(), help_text="markets whose prices are too old to be valued"
+    )
 
 
 class PollRunSerializer(serializers.Serializer[PollRun]):

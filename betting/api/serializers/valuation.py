@@ -16,6 +16,8 @@ from betting.models import Side
 from valuation.models import Edge
 from valuation.opportunities import Bet, Selection
 
+_OLDEST = "when the one of its bets that has waited longest was last confirmed"
+
 
 class FairPriceSerializer(FairSerializer):
     """The consensus on one outcome."""
@@ -51,6 +53,10 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     updated_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
     close_reason = serializers.CharField(help_text="empty while it is open")
+    confirmed_at = serializers.DateTimeField(help_text="when its quote was last confirmed")
+    is_stale = serializers.BooleanField(
+        help_text="open, and not to be taken: its quote, or too few of the others, are confirmed"
+    )
     version = serializers.IntegerField(help_text="the market version it was last computed from")
 
 
@@ -69,6 +75,7 @@ class BetSerializer(serializers.Serializer[Bet]):
     bookmaker = serializers.CharField()
     price = serializers.FloatField(help_text="decimal odds as quoted")
     odds = serializers.FloatField(help_text="decimal odds net of commission")
+    confirmed_at = serializers.DateTimeField(help_text="when it was last confirmed")
 
 
 class ArbitrageSerializer(serializers.Serializer[Any]):
@@ -81,6 +88,7 @@ class ArbitrageSerializer(serializers.Serializer[Any]):
         child=serializers.FloatField(), help_text="the part of the total to put on each bet"
     )
     booksum = serializers.FloatField()
+    confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     profit = serializers.FloatField(help_text="of the total staked")
 
 
@@ -92,6 +100,7 @@ class MiddleSerializer(serializers.Serializer[Any]):
     above = BetSerializer()
     below = BetSerializer()
     gap = serializers.FloatField()
+    confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     worst = serializers.FloatField(help_text="profit when one of them wins, of the total staked")
     best = serializers.FloatField(help_text="profit when both win, of the total staked")
     break_even = serializers.FloatField(help_text="chance of the middle above which it pays")

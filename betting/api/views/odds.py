@@ -27,12 +27,17 @@ from betting.api.serializers.odds import (
     QuoteSerializer,
 )
 from betting.api.views.base import RowsView, checked
+from betting.freshness import with_freshness
 from betting.models import Event, Market, Outcome, Quote
 from betting.querysets import changes_of, series
+from valuation.vouching import fair_prices
 
 _EVENT_FACTS = ("home", "away", "commence_time", "status")
 ABOUT_MARKET = tuple(f"market__event__{fact}" for fact in _EVENT_FACTS)
 """What may change of the event that a row with a market shows."""
+
+FRESHNESS = ("confirmed_at", "is_stale")
+"""What time changes of a row, whoever writes or does not."""
 
 
 class EventViews(mixins.RetrieveModelMixin, RowsView):
@@ -81,10 +86,11 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
         markets: QuerySet[Market] = super().get_queryset()
         if self.action != "retrieve":
             return markets
-        quotes = Quote.objects.select_related("bookmaker", "feed__provider").order_by("id")
-        outcomes = Outcome.objects.select_related("fair_price").order_by("id")
+        quotes = with_freshness(Quote.objects.select_related("bookmaker", "feed__provider"))
         return markets.prefetch_related(
-            Prefetch("outcomes", outcomes), Prefetch("outcomes__quotes", quotes)
+            Prefetch("outcomes", Outcome.objects.order_by("id")),
+            Prefetch("outcomes__fair_price", fair_prices()),
+            Prefetch("outcomes__quotes", quotes.order_by("id")),
         )
 
     def get_serializer_class(self) -> Any:
@@ -101,12 +107,22 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
 class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
     """Every bookmaker's current price."""
 
-    queryset = Quote.objects.select_related(
-        "market__event__sport", "outcome", "bookmaker", "feed__provider"
+    queryset = with_freshness(
+        Quote.objects.select_related(
+            "market__event__sport", "outcome", "bookmaker", "feed__provider"
+        )
     )
     serializer_class = QuoteSerializer
     parameters = QuoteParameters
-    version_fields = ("id", "price", "status", "changed_at", "feed_id", *ABOUT_MARKET)
+    version_fields = (
+        "id",
+        "price",
+        "status",
+        "changed_at",
+        "feed_id",
+        *FRESHNESS,
+        *ABOUT_MARKET,
+    )
     lookup_value_regex = "[0-9]+"
 
     @_describes_history

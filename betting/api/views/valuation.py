@@ -25,10 +25,10 @@ from betting.api.serializers.valuation import (
     MiddlesSerializer,
 )
 from betting.api.views.base import ApiView, RowsView, checked
-from betting.api.views.odds import ABOUT_MARKET
+from betting.api.views.odds import ABOUT_MARKET, FRESHNESS
 from betting.models import EventStatus, Market
-from valuation.models import Edge, FairPrice
 from valuation.opportunities import Opportunities, load_all
+from valuation.vouching import edges, fair_prices
 
 MAX_MARKETS = 200
 """Markets that are looked through for one answer: those that changed last."""
@@ -37,20 +37,20 @@ MAX_MARKETS = 200
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
     """The consensus on every outcome, or why there is none."""
 
-    queryset = FairPrice.objects.select_related("market__event__sport", "outcome")
+    queryset = fair_prices().select_related("market__event__sport", "outcome")
     serializer_class = FairPriceSerializer
     parameters = FairPriceParameters
-    version_fields = ("id", "version", "valued_at", *ABOUT_MARKET)
+    version_fields = ("id", "version", "valued_at", *FRESHNESS, *ABOUT_MARKET)
     lookup_value_regex = "[0-9]+"
 
 
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     """Edges, the latest opened first."""
 
-    queryset = Edge.objects.select_related(*ABOUT_QUOTE)
+    queryset = edges().select_related(*ABOUT_QUOTE)
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
-    version_fields = ("id", "version", "updated_at", *ABOUT_MARKET)
+    version_fields = ("id", "version", "updated_at", *FRESHNESS, *ABOUT_MARKET)
     lookup_value_regex = "[0-9]+"
 
 
@@ -98,7 +98,7 @@ def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str,
         "markets_examined": len(markets),
         "results": [
             {name: getattr(one, name) for name in one.__slots__}
-            | {"market": market, "event": market.event}
+            | {"market": market, "event": market.event, "confirmed_at": one.confirmed_at}
             for one, market in found[:MAX_PAGE]
         ],
     }

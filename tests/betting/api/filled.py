@@ -27,7 +27,7 @@ LISTS = (
 def fill(size: int) -> None:
     """`size` rows or more for every list, spread out: no two share a parent."""
     for _ in range(size):
-        board = rows.make_board((1.9, 2.1), (2.0, 2.2))
+        board = rows.make_board((1.9, 2.1), (2.0, 2.2), voices=3)
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_feed_book(board.feed, bookmaker=board.quotes[0].bookmaker)

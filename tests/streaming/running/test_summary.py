@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 def one_of_each() -> None:
     """A market with one of everything that is counted, and more than one of some."""
-    board = rows.make_board((2.0, 1.9), (2.1, 1.8))
+    board = rows.make_board((2.0, 1.9), (2.1, 1.8), voices=3)
     first = board.quotes[0]
     for kind in (ChangeKind.SUSPENDED, ChangeKind.ENDED):
         rows.make_change(first, kind=kind, old_price=2.0, new_price=None)

@@ -1,0 +1,145 @@
+"""Fair prices and edges as they may be shown now: whatever nobody vouches for any more says so.
+
+Writers keep these rows up to date. When they are dead, the rows stay and lose what they stand on:
+the confirmation of the bookmakers that they were computed from. Every reader asks these querysets,
+by the database's clock, and none the tables themselves.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.functions import Now
+
+from betting.config import get_config
+from betting.freshness import confirmed_at, is_stale
+from betting.models import Quote, QuoteStatus, Side
+from valuation.models import Edge, FairPrice, FairPriceState
+
+UNVALUED_SECONDS = 30.0
+"""A market that has waited this long for its valuation is not what its rows say any more."""
+
+UNCONFIRMED = "too few bookmakers are still confirmed"
+UNVALUED = "its quotes have changed, and nothing has valued them since"
+
+OPEN = Q(closed_at__isnull=True, is_stale=False)
+STALE = Q(closed_at__isnull=True, is_stale=True)
+CLOSED = Q(closed_at__isnull=False)
+"""The states of an edge, for a queryset of `edges`."""
+
+PRICED = {
+    FairPriceState.OK.value: Q(state=FairPriceState.OK, is_stale=False),
+    FairPriceState.NONE.value: Q(state=FairPriceState.NONE) | Q(is_stale=True),
+}
+"""The states of a fair price, for a queryset of `fair_prices`.
+
+By the stored field: of `current_state`, which is computed, PostgreSQL expects next to no row, and
+judges them all before it takes a page.
+"""
+
+
+def fair_prices() -> QuerySet[Any]:
+    """All fair prices, each with what may be shown of it.
+
+    A fair price is vouched for while at least as many bookmakers with a weight as the policy's
+    `min_books` back its outcome and are confirmed. Added fields:
+
+    - `confirmed_at`: when the last of so many was, the most recent ones counted.
+    - `is_stale`: whether there is a fair price that is not vouched for.
+    - `current_state`, `current_reason`, `current_probability`, `current_fair_odds`: as stored; of
+      a stale one, that there is none and why.
+    """
+    enough = max(get_config().valuation.min_books, 1)
+    voices = _voices("outcome")
+    is_unvalued = Q(_is_unvalued())
+    is_unconfirmed = ~Q(Exists(voices.filter(is_stale=False)[enough - 1 : enough]))
+    is_ok = Q(state=FairPriceState.OK)
+    annotated: QuerySet[Any] = FairPrice.objects.annotate(
+        confirmed_at=_nth_confirmation(voices, enough),
+        is_stale=_boolean(is_ok & (is_unvalued | is_unconfirmed)),
+    ).annotate(
+        current_state=Case(
+            When(is_stale=True, then=Value(FairPriceState.NONE.value)), default=F("state")
+        ),
+        current_reason=Case(
+            When(Q(is_stale=True) & is_unvalued, then=Value(UNVALUED)),
+            When(is_stale=True, then=Value(UNCONFIRMED)),
+            default=F("reason"),
+            output_field=TextField(),
+        ),
+        current_probability=Case(When(is_stale=False, then=F("probability"))),
+    )
+    priced: QuerySet[Any] = annotated.annotate(current_fair_odds=1.0 / F("current_probability"))
+    return priced
+
+
+def edges() -> QuerySet[Any]:
+    """All edges, each with whether it still stands.
+
+    Added fields:
+
+    - `confirmed_at`: when its quote was.
+    - `is_stale`: whether it is open and must not be taken: its quote is not active, or not
+      confirmed; too few of the other bookmakers are; or its market waits for its valuation.
+    """
+    enough = max(get_config().valuation.min_books, 1)
+    others = _voices("quote__outcome").exclude(bookmaker=OuterRef("quote__bookmaker"))
+    is_lost = (
+        ~Q(quote__status=QuoteStatus.ACTIVE)
+        | Q(is_stale("quote__"))
+        | Q(_is_unvalued())
+        | ~Q(Exists(others.filter(is_stale=False)[enough - 1 : enough]))
+    )
+    annotated: QuerySet[Any] = Edge.objects.annotate(
+        confirmed_at=confirmed_at("quote__"),
+        is_stale=_boolean(Q(closed_at__isnull=True) & is_lost),
+    )
+    return annotated
+
+
+def _voices(outcome: str) -> QuerySet[Any]:
+    """The quotes that a consensus on an outcome can rest on: one a bookmaker.
+
+    Args:
+        outcome: the path from the asking row to it.
+    """
+    quotes: QuerySet[Any] = (
+        Quote.objects.filter(
+            outcome=OuterRef(outcome),
+            side=Side.BACK,
+            status=QuoteStatus.ACTIVE,
+            bookmaker__weight__gt=0,
+        )
+        .alias(is_stale=is_stale())
+        .order_by()
+    )
+    return quotes
+
+
+def _nth_confirmation(voices: QuerySet[Any], number: int) -> Subquery:
+    newest_first = voices.annotate(confirmed=confirmed_at()).order_by("-confirmed")
+    return Subquery(newest_first.values("confirmed")[number - 1 : number])
+
+
+def _is_unvalued() -> ExpressionWrapper[Q]:
+    since = Now() - timedelta(seconds=UNVALUED_SECONDS)
+    return _boolean(Q(market__dirty_at__isnull=False, market__dirty_at__lt=since))
+
+
+def _boolean(condition: Q) -> ExpressionWrapper[Q]:
+    return ExpressionWrapper(condition, output_field=BooleanField())
