@@ -42,10 +42,18 @@ bench: $(INSTALLED) ## measure throughput and latency
 clean-state: $(INSTALLED) ## stop the private servers and delete this checkout's state
 	@$(PY) manage.py clean_state
 
+# Two that begin at once, `make run` and `make test`, must not make one .venv together: the second waits
+# for the first one's lock, and then finds it made.
+WITH_LOCK = import fcntl, os, sys; lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); \
+	fcntl.flock(lock, fcntl.LOCK_EX); os.set_inheritable(lock, True); os.execvp(sys.argv[1], sys.argv[1:])
+
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Hardline needs Python 3.11 or newer; found: $$(python3 --version 2>&1)." \
 			"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+ifndef LOCKED
+	@$(PYTHON) -c '$(WITH_LOCK)' $(MAKE) --silent --no-print-directory LOCKED=1 $@
+else
 	@$(PY) -m pip --version >/dev/null 2>&1 || { \
 		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 			echo "$(PYTHON) cannot make virtual environments: install its venv module" \
@@ -54,3 +62,4 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@echo "installing the requirements"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+endif

@@ -316,6 +316,9 @@ class Config:
             by default a private one is started.
         redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
             one is started.
+        redis_server: the program that serves as the private Redis, a path or a name on PATH, such
+            as valkey-server; version 7.2 or newer. By default it is a Valkey that is installed with
+            Hardline.
         health_token: whoever bears it sees the details of /health/, and /metrics asks for it; by
             default details are for staff and /metrics is open.
         dead_letters_enabled: whether work that failed for good is kept.
@@ -350,6 +353,7 @@ class Config:
     redis_url: str | None = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
     )
+    redis_server: str | None = None
     health_token: str | None = field(default=None, repr=False, metadata={"is_secret": True})
     dead_letters_enabled: bool = True
     movement: MovementPolicy = field(default_factory=MovementPolicy)

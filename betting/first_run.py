@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.db import IntegrityError, transaction
 
 from betting.embedded import stored_secret
 
@@ -46,6 +47,11 @@ def ensure_admin(home: Path) -> Login:
     users = get_user_model().objects
     known = users.filter(username=ADMIN).first()
     if known is None:
-        users.create_superuser(username=ADMIN, password=password)
-        return Login(password, file, is_new=True)
+        try:
+            with transaction.atomic():
+                users.create_superuser(username=ADMIN, password=password)
+        except IntegrityError:  # another process was first
+            known = users.get(username=ADMIN)
+        else:
+            return Login(password, file, is_new=True)
     return Login(password, file, is_new=False, is_current=known.check_password(password))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from betting.embedded.errors import EmbeddedError
+from betting.embedded.locks import system_lock
 
 #: PostgreSQL refuses to run as root, so root's servers run as this system account.
 SERVER_ACCOUNT = "hardline-db"
@@ -49,10 +50,11 @@ def server_account() -> Account:
     """
     if os.geteuid() != 0:
         return our_account()
-    try:
-        entry = pwd.getpwnam(SERVER_ACCOUNT)
-    except KeyError:
-        _create_server_account()
+    # `useradd` rewrites the files that accounts are read from: an account read while another
+    # process creates it may be gone, or another one, a moment later.
+    with system_lock():
+        if not _account_exists(SERVER_ACCOUNT):
+            _create_server_account()
         entry = pwd.getpwnam(SERVER_ACCOUNT)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
@@ -68,7 +70,7 @@ def _create_server_account() -> None:
         raise EmbeddedError(f"{advice} (There is no useradd here.)")
     options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
     done = run([useradd, *options, SERVER_ACCOUNT])
-    # Another process may have been first: what counts is that the account is there.
+    # Somebody else may have been first: what counts is that the account is there.
     if done.returncode != 0 and not _account_exists(SERVER_ACCOUNT):
         raise EmbeddedError(f"{advice} (useradd says: {done.stderr.strip()})")
 

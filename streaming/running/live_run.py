@@ -50,7 +50,14 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
                 )
                 if with_simulator:
                     setup.enable_simulator(config.web)
-                terminal.say(where_to_look(config, login, with_simulator=with_simulator))
+                terminal.say(
+                    where_to_look(
+                        config,
+                        login,
+                        is_terminal=terminal.is_terminal,
+                        with_simulator=with_simulator,
+                    )
+                )
                 session.wait_for_ever()
         terminal.say("Stopped. The next run goes on from here.")
         return Report(stopwatch.facts())

@@ -67,7 +67,7 @@ def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore)
             activity = showing_activity(terminal, config)
             session = Session(supervisor, interrupts, terminal, activity, sweeping, *chores)
             if not replay.until_idle:
-                terminal.say(where_to_look(config, login))
+                terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
             stopwatch = Stopwatch.start()
             problem = _conduct(session, terminal, config, replay)
             facts = stopwatch.facts()

@@ -56,12 +56,18 @@ def supervised(
             terminal.say(f"Killed, as they did not stop: {', '.join(killed)}")
 
 
-def where_to_look(config: Config, login: Login, *, with_simulator: bool = False) -> str:
-    """The addresses, and how to log in."""
+def where_to_look(
+    config: Config, login: Login, *, is_terminal: bool, with_simulator: bool = False
+) -> str:
+    """The addresses, and how to log in.
+
+    A new password is shown on a terminal alone: what is written elsewhere is kept, and read by
+    others.
+    """
     host = config.web.host
-    if login.is_new:
+    if login.is_new and is_terminal:
         by = f"password {login.password}"
-    elif login.is_current:
+    elif login.is_new or login.is_current:
         by = f"its password is in {login.file}"
     else:
         by = f"by the password that it was given; Flower's is in {login.file}"

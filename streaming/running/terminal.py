@@ -62,6 +62,11 @@ class Terminal:
     ) -> None:
         self._progress.stop()
 
+    @property
+    def is_terminal(self) -> bool:
+        """Return True if a person watches, and no file."""
+        return self._console.is_terminal
+
     def say(self, text: str) -> None:
         """Write a line that stays."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
 
 from betting.first_run import ADMIN, ensure_admin
 
@@ -40,3 +41,13 @@ def test_another_installations_administrator_keeps_the_password_it_has(tmp_path:
     ours = ensure_admin(tmp_path / "ours")
     assert (ours.is_new, ours.is_current) == (False, False)
     assert authenticate(username=ADMIN, password=theirs.password) is not None
+
+
+def test_of_two_runs_that_create_the_administrator_at_once_one_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    User.objects.create_superuser(ADMIN, password="of the first")
+    # It was not there yet when this run looked.
+    monkeypatch.setattr(type(User.objects), "filter", lambda *_, **__: User.objects.none())
+    login = ensure_admin(tmp_path / "home")
+    assert (login.is_new, login.is_current) == (False, False)

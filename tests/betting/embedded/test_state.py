@@ -9,8 +9,9 @@ import pytest
 
 from betting.config import Config, load
 from betting.embedded.account import our_account
+from betting.embedded.directories import owned_directory
 from betting.embedded.errors import EmbeddedError
-from betting.embedded.state import owned_directory, prepare_home, prepare_runtime, state_of
+from betting.embedded.state import prepare_home, prepare_runtime, state_of
 
 
 def test_one_home_by_two_names_is_one_home(tmp_path: Path) -> None:

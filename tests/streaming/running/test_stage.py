@@ -80,12 +80,17 @@ def test_processes_end_with_the_block_whatever_ends_it(config: Config) -> None:
 def test_a_new_password_is_shown_once_and_later_its_file() -> None:
     config = Config(home=Path("/srv/hardline"))
     file = config.home / "secrets" / "admin-password"
-    new = where_to_look(config, Login("swordfish", file, is_new=True), with_simulator=True)
+    first = Login("swordfish", file, is_new=True)
+    new = where_to_look(config, first, is_terminal=True, with_simulator=True)
     assert "swordfish" in new
     assert "http://127.0.0.1:8099" in new
-    known = where_to_look(config, Login("swordfish", file, is_new=False))
+    kept = where_to_look(config, first, is_terminal=False)
+    assert "swordfish" not in kept
+    assert f"its password is in {file}" in kept
+    known = where_to_look(config, Login("swordfish", file, is_new=False), is_terminal=True)
     assert "swordfish" not in known
     assert f"its password is in {file}" in known
-    changed = where_to_look(config, Login("swordfish", file, is_new=False, is_current=False))
+    theirs = Login("swordfish", file, is_new=False, is_current=False)
+    changed = where_to_look(config, theirs, is_terminal=True)
     assert "its password is in" not in changed
     assert f"Flower's is in {file}" in changed
