@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from streaming.core.health import Check, HealthPolicy, Status
 from streaming.core.health_score import part
-from streaming.health.judges import failures, processes, providers, servers, valuation
+from streaming.health.judges import failures, feeds, processes, providers, servers, valuation
 from streaming.health.judges.common import Judge
 from streaming.health.seen import Seen
 
@@ -27,6 +27,7 @@ GROUPS: Mapping[str, tuple[Judge, ...]] = MappingProxyType(
         "providers": (
             providers.circuits,
             providers.provider_silence,
+            feeds.feeds,
             providers.book_silence,
             providers.quota,
             providers.activity,

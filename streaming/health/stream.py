@@ -10,6 +10,7 @@ from typing import Any
 from betting.sql import fetch_all
 from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
+from streaming.health.feeds import FeedFacts, failing_feeds
 from streaming.health.totals import Done
 from streaming.models import HealthSnapshot
 
@@ -95,6 +96,7 @@ class StreamFacts:
         providers: those that are enabled and live.
         polled_seconds: since the newest poll; None if there never was one.
         recomputed_seconds: since the newest recompute; None if there never was one.
+        feeds: those that fail on their own.
         books_heard: bookmakers in feeds that answer.
         books_silent: those among them that nothing confirms any more, by provider.
         stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
@@ -110,6 +112,7 @@ class StreamFacts:
     providers: Sequence[ProviderFacts]
     polled_seconds: float | None
     recomputed_seconds: float | None
+    feeds: Sequence[FeedFacts]
     books_heard: int
     books_silent: Mapping[str, int]
     stale_markets: int
@@ -143,6 +146,7 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         ],
         polled_seconds=polled,
         recomputed_seconds=recomputed,
+        feeds=failing_feeds(moment),
         books_heard=sum(heard for _, heard, _ in books),
         books_silent={provider: silent for provider, _, silent in books if silent},
         stale_markets=stale,

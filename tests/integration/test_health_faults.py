@@ -58,6 +58,7 @@ from valuation.models import RecomputeRun
 PROVIDERS_AND_SUBSCRIBERS = {
     "circuits": "warn",
     "provider_silence": "fail",
+    "feeds": "warn",
     "book_silence": "warn",
     "quota": "fail",
     "subscribers": "warn",
@@ -339,12 +340,16 @@ def test_providers_and_a_subscriber_that_fail_are_seen_until_they_are_well(stack
     with told_from_fault_to_recovery(stack, PROVIDERS_AND_SUBSCRIBERS):
         stack.calm.simulator.fail(NBA, "503")
         stack.lively.desk.unlisted = UNLISTED
+        lively = Provider.objects.filter(pk=stack.lively.provider.pk)
+        (sports,) = lively.values_list("sports", flat=True)
+        lively.update(sports=[*sports, "no_such_sport"])
         stack.metered.desk.quota = Quota(CREDITS)
         stack.receiver.status = 500
         stack.look_until(PROVIDERS_AND_SUBSCRIBERS)
 
         stack.calm.simulator.faults.clear()
         stack.lively.desk.unlisted = frozenset()
+        lively.update(sports=sports)
         wait_until(lambda: has_opened(stack.metered.provider), "the refusal")
         stack.metered.desk.quota = Quota()
         # Nobody probes a provider whose credits are used up until a person says there are more.

@@ -1,0 +1,57 @@
+"""The feeds: each that fails is named, with how much that takes off the board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from streaming.core.durations import spoken
+from streaming.core.health import Check, HealthPolicy, Status, Thresholds, check
+from streaming.health.feeds import FeedFacts
+from streaming.health.judges.common import NAMED, counted, lenient, unknown
+from streaming.health.seen import Away, Seen
+
+_LIMITS: Thresholds = (1.0, 2.0)
+_UNIT = "1: a feed fails, 2: its quotes are off the board"
+
+
+def feeds(seen: Seen, policy: HealthPolicy) -> Check:
+    """Judge if every feed that is polled answers.
+
+    One that has no quote on an open event, a sport that is out of season say, is a warning.
+    """
+    if isinstance(seen.stream, Away):
+        return unknown("feeds", _LIMITS, _UNIT, "PostgreSQL")
+    failing = seen.stream.feeds
+    if not failing:
+        return check("feeds", 0.0, _LIMITS, _UNIT, "Every feed that is polled answers.")
+    costly = [each for each in failing if each.quarantined]
+    found = check("feeds", 2.0 if costly else 1.0, _LIMITS, _UNIT, _detail(failing))
+    # It warns with the first feed that fails, and fails with the first that takes quotes along.
+    judged = costly if found.status is Status.FAIL else failing
+    longest = max(_too_long(each) for each in judged)
+    found = replace(found, since=seen.stream.now - timedelta(seconds=longest))
+    return lenient(found, seen, policy, min(each.failing_seconds for each in judged))
+
+
+def _too_long(feed: FeedFacts) -> float:
+    """Seconds for which the feed has failed, or has been silent for longer than its limit."""
+    return feed.failing_seconds - (0.0 if feed.reason else feed.limit_seconds)
+
+
+def _detail(failing: Sequence[FeedFacts]) -> str:
+    said = "; ".join(_words(each) for each in failing[:NAMED])
+    more = len(failing) - NAMED
+    return f"{said} and {more} more." if more > 0 else f"{said}."
+
+
+def _words(feed: FeedFacts) -> str:
+    lasting = spoken(feed.failing_seconds)
+    trouble = f"has not answered for {lasting} (limit {spoken(feed.limit_seconds)})"
+    if feed.reason:
+        trouble = f"has failed for {lasting}: {feed.reason.rstrip('.')}"
+    words = f"{feed.provider} {feed.feed} {trouble}"
+    if not feed.quarantined:
+        return words
+    return f"{words}; {counted(feed.quarantined, 'quote is', 'quotes are')} quarantined"
