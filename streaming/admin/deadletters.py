@@ -16,6 +16,7 @@ from betting.admin.reasons import ask_reason, question
 from betting.admin.shown import link
 from betting.admin.themed import badge
 from streaming.deadletters import replays
+from streaming.deadletters.actions import with_last_replay
 from streaming.letter_form import ArgumentsForm
 from streaming.models import (
     ActionOutcome,
@@ -39,6 +40,9 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         "what",
         "kind",
         "state",
+        "replay_end",
+        "provider",
+        "feed",
         "count",
         "queue",
         "exception",
@@ -60,11 +64,14 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         "=task_id",
         "exception",
         "message",
+        "feed",
     )
     actions = ("replay", "replay_edited", "discard")
     fields = (
         ("kind", "status", "discard_reason"),
-        ("task", "queue", "provider", "is_complete"),
+        "replay_end",
+        ("task", "queue", "is_complete"),
+        ("provider", "feed"),
         "arguments",
         ("exception", "fingerprint", "sentry_event_id"),
         "message",
@@ -73,11 +80,11 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         ("count", "first_seen", "last_seen"),
         ("worker", "task_id", "retries"),
     )
-    readonly_fields = ("arguments", "trace", "content")
+    readonly_fields = ("arguments", "trace", "content", "replay_end")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """The list needs none of the large columns."""
-        rows: QuerySet[DeadLetter] = super().get_queryset(request)
+        """The list needs none of the large columns, and how the latest replay ended."""
+        rows = with_last_replay(super().get_queryset(request))
         match = request.resolver_match
         is_list = match is not None and str(match.url_name).endswith("_changelist")
         return rows.defer("args", "kwargs", "traceback", "body") if is_list else rows
@@ -151,6 +158,11 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         """Where it stands."""
         return letter.get_status_display()
 
+    @admin.display(description="last replay")
+    def replay_end(self, letter: DeadLetter) -> str:
+        """How its latest replay ended, when and what of."""
+        return letter.last_replay
+
     @admin.display(description="message")
     def words(self, letter: DeadLetter) -> str:
         """The beginning of what the exception said."""
@@ -177,7 +189,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         return [
             Table(
                 "Actions",
-                ("requested", "action", "by", "outcome", "ended"),
+                ("requested", "action", "by", "outcome", "ended", "error"),
                 [
                     (
                         link(action, action.requested_at),
@@ -185,6 +197,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
                         action.requested_by,
                         action.get_outcome_display(),
                         action.ended_at,
+                        action.error,
                     )
                     for action in actions
                 ],
@@ -204,6 +217,7 @@ class DeadLetterActionAdmin(FactAdmin):
         "letter_id",
         "requested_by",
         "result",
+        "error",
         "reason",
     )
     list_filter = ("action", "outcome", ("requested_at", RangeDateTimeFilter))
@@ -214,6 +228,7 @@ class DeadLetterActionAdmin(FactAdmin):
         "reason",
         ("args", "kwargs"),
         ("outcome", "sent_at", "ended_at"),
+        "error",
     )
     readonly_fields = ("letter_id",)
 

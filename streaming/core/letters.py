@@ -66,6 +66,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         retries: how often the task had been tried before.
         worker: the node on which it failed.
         provider: the key of the provider that the work waits for; empty for none.
+        feed: the provider's feed that it is about; empty for none.
         subject: what the letter is about, where that is not its arguments: letters of one subject
             are one row, which keeps the newest arguments.
         replay: the id of the `DeadLetterAction` by which the work had been sent; None for work
@@ -89,6 +90,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     worker: str = ""
     provider: str = ""
+    feed: str = ""
     subject: str = ""
     replay: int | None = None
     is_complete: bool = True
@@ -130,6 +132,7 @@ def sealed(letter: Letter, now: datetime, unique: str) -> Letter:
         task_id=_name(letter.task_id),
         worker=_name(letter.worker),
         provider=_name(letter.provider),
+        feed=_begin(letter.feed, MAX_MESSAGE_CHARS),
         subject=_begin(letter.subject, MAX_MESSAGE_CHARS),
         is_complete=letter.is_complete and arguments.are_whole,
         id=letter.id or _end_of(letter) or unique,

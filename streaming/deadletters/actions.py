@@ -1,10 +1,10 @@
-"""Which replays of letters are open: a letter is at rest when it has none."""
+"""Which replays of letters are open, and how the latest of those that are not has ended."""
 
 from __future__ import annotations
 
-from django.db.models import OuterRef, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
-from streaming.models import ActionOutcome, DeadLetterAction
+from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction
 
 OPEN = (ActionOutcome.WAITING, ActionOutcome.SENT)
 
@@ -19,3 +19,20 @@ def open_replays(letter: int | OuterRef) -> QuerySet[DeadLetterAction]:
         letter: its id, or a reference to it in an outer query.
     """
     return DeadLetterAction.objects.filter(letter=letter, outcome__in=OPEN)
+
+
+def with_last_replay(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """Return the letters with the end of their latest replay that has one.
+
+    A letter whose replay failed is new again: only this says that it was tried, when and what of.
+    """
+    ended = (
+        DeadLetterAction.objects.filter(letter=OuterRef("pk"), action=ActionKind.REPLAY)
+        .exclude(outcome__in=OPEN)
+        .order_by("-id")
+    )
+    return letters.annotate(
+        last_replay_outcome=Subquery(ended.values("outcome")[:1]),
+        last_replay_ended_at=Subquery(ended.values("ended_at")[:1]),
+        last_replay_error=Subquery(ended.values("error")[:1]),
+    )

@@ -84,6 +84,7 @@ def bury_payload(
         message=told.message,
         traceback=told.traceback,
         provider=provider,
+        feed=request.feed if request else "",
         subject=f"{provider} {request.feed if request else ''} {failure.code}",
     )
     if request is not None and response is not None:

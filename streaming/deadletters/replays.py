@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from betting.config import DeadLettersConfig
 from betting.logs import note
+from streaming.core.failures import one_line
 from streaming.deadletters.actions import OPEN, open_replays
 from streaming.deadletters.messages import REPLAY_HEADER
 from streaming.models import (
@@ -150,7 +151,8 @@ def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()
         except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
             words = f"a replay cannot be sent: letter {action.letter_id}"
             note("deadletter", "replay", words, status="failed", error=error)
-            _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW)
+            words = one_line(f"could not be sent: {type(error).__name__}: {error}", 500)
+            _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW, words)
     return len(claimed)
 
 
@@ -279,7 +281,9 @@ def _put_back(actions: Sequence[DeadLetterAction]) -> None:
     ).update(outcome=ActionOutcome.WAITING, sent_at=None)
 
 
-def _end(action_ids: Sequence[int], outcome: ActionOutcome, status: LetterStatus) -> int:
+def _end(
+    action_ids: Sequence[int], outcome: ActionOutcome, status: LetterStatus, error: str = ""
+) -> int:
     """End open replays and set their letters' status."""
     with transaction.atomic():
         ended = DeadLetterAction.objects.filter(pk__in=action_ids, outcome__in=OPEN)
@@ -287,7 +291,7 @@ def _end(action_ids: Sequence[int], outcome: ActionOutcome, status: LetterStatus
         held = DeadLetter.objects.filter(pk__in=letters).order_by("id")
         list(held.select_for_update().values_list("pk"))
         letters = list(ended.select_for_update().values_list("letter_id", flat=True))
-        ended.update(outcome=outcome, ended_at=timezone.now())
+        ended.update(outcome=outcome, ended_at=timezone.now(), error=error)
         DeadLetter.objects.filter(pk__in=letters, status=LetterStatus.REPLAYING).update(
             status=status
         )

@@ -17,12 +17,16 @@ from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django.db.models.functions import Greatest, Least
 
 from betting.models import Provider
+from streaming.core.failures import one_line
 from streaming.core.letters import Letter, digest, fingerprint
 from streaming.deadletters.actions import UNHEARD_OF, open_replays
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 POLL_PROVIDER = "streaming.poll_provider"
 """The task that polls; named here, for it stands above this module."""
+
+MAX_ERROR_CHARS = 500
+"""What is kept of the error of a replay that failed."""
 
 _LOCK = 0x4C45_5454  # an arbitrary number of our own
 
@@ -79,7 +83,9 @@ def _failed_again(letter: Letter) -> bool:
     letters = DeadLetter.objects.filter(pk=action.letter_id)
     list(letters.select_for_update().values_list("pk"))
     DeadLetterAction.objects.filter(pk=action.pk, outcome__in=UNHEARD_OF).update(
-        outcome=ActionOutcome.FAILED, ended_at=letter.at
+        outcome=ActionOutcome.FAILED,
+        ended_at=letter.at,
+        error=one_line(f"{letter.exception}: {letter.message}", MAX_ERROR_CHARS),
     )
     # Another replay, asked for when this one was thought lost, has its own end.
     is_open = Exists(open_replays(OuterRef("pk")))
@@ -122,6 +128,7 @@ def _row(letter: Letter) -> dict[str, str | int | bool | datetime | None]:
         "retries": letter.retries,
         "worker": letter.worker,
         "provider": letter.provider or _polled_provider(letter),
+        "feed": letter.feed,
         "sentry_event_id": letter.sentry_event_id,
     }
 
@@ -146,11 +153,12 @@ _UPSERT = """
 INSERT INTO streaming_deadletter AS held (
     kind, task, args, kwargs, is_complete, body, queue, exception, message, traceback,
     fingerprint, digest, count, first_seen, last_seen, task_id, retries, worker, provider,
-    sentry_event_id
+    feed, sentry_event_id
 ) VALUES (
     %(kind)s, %(task)s, %(args)s, %(kwargs)s, %(is_complete)s, %(body)s, %(queue)s, %(exception)s,
     %(message)s, %(traceback)s, %(fingerprint)s, %(digest)s, 1, %(at)s, %(at)s, %(task_id)s,
-    %(retries)s, %(worker)s, %(provider)s, %(sentry_event_id)s
+    %(retries)s, %(worker)s, %(provider)s, %(feed)s,
+    %(sentry_event_id)s
 )
 ON CONFLICT (digest) DO UPDATE SET
     count = held.count + 1,

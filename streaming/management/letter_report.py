@@ -17,21 +17,36 @@ from streaming.models import DeadLetter
 
 WIDTH_OF_A_PIPE = 200
 _FIELDS = (
-    "kind", "status", "discard_reason", "task", "queue", "provider", "is_complete", "count",
+    "kind", "status", "discard_reason", "task", "queue", "provider", "feed", "is_complete", "count",
     "first_seen", "last_seen", "worker", "task_id", "retries", "fingerprint", "sentry_event_id",
-    "exception", "message",
+    "exception", "message", "last_replay",
 )  # fmt: skip
 
 
 def listing(out: OutputWrapper, letters: Iterable[DeadLetter]) -> None:
     """One line a letter."""
-    table = Table("id", "last seen", "kind", "status", "task", "exception", "count", "fingerprint")
+    table = Table(
+        "id",
+        "last seen",
+        "kind",
+        "status",
+        "last replay",
+        "provider",
+        "feed",
+        "task",
+        "exception",
+        "count",
+        "fingerprint",
+    )
     for letter in letters:
         table.add_row(
             str(letter.pk),
             _time(letter.last_seen),
             letter.kind,
             letter.status,
+            letter.last_replay,
+            letter.provider,
+            letter.feed,
             letter.task or "(no task)",
             letter.exception.rpartition(".")[2],
             f"{letter.count:,}",
@@ -55,7 +70,7 @@ def details(out: OutputWrapper, letter: DeadLetter) -> None:
             out.write(f"\n{title}\n{text}")
     for action in letter.actions.order_by("id"):
         words = (_time(action.requested_at), action.action, action.requested_by, action.outcome)
-        out.write(" · ".join((*words, action.reason)).removesuffix(" · "))
+        out.write(" · ".join(filter(None, (*words, action.reason, action.error))))
 
 
 def as_json(letter: DeadLetter) -> str:

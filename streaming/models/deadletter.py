@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -64,6 +66,9 @@ class DeadLetter(models.Model):
         blank=True,
         help_text="its replay waits until this provider's circuit is closed",
     )
+    feed = models.CharField(
+        max_length=2000, blank=True, default="", db_default="", help_text="of the provider"
+    )
     sentry_event_id = models.CharField(max_length=32, blank=True)
     status = models.CharField(
         max_length=9, choices=LetterStatus, default=LetterStatus.NEW, db_default=LetterStatus.NEW
@@ -99,6 +104,17 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task or 'message'}: {self.exception or self.kind}"
+
+    @property
+    def last_replay(self) -> str:
+        """The end of its latest replay that has one, as rows `with_last_replay` know it."""
+        outcome, ended_at, error = (
+            getattr(self, f"last_replay_{name}", None) for name in ("outcome", "ended_at", "error")
+        )
+        if not outcome or ended_at is None:
+            return ""
+        words = f"{ActionOutcome(outcome).label}, {ended_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        return f"{words}: {error}" if error else words
 
 
 class DeadLetterOccurrence(models.Model):
@@ -174,6 +190,13 @@ class DeadLetterAction(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=10, choices=ActionOutcome)
+    error = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what a replay failed of",
+    )
 
     class Meta:
         ordering = ["-id"]

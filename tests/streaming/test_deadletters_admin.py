@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from streaming.models import DeadLetter, DeadLetterAction, LetterStatus
-from tests.rows import make_dead_letter
+from tests.rows import NOON, make_dead_letter, make_dead_letter_action
 
 LIST = "admin:streaming_deadletter_changelist"
 
@@ -115,3 +115,15 @@ def test_a_letters_page_shows_what_it_takes_to_understand_it(operator: Client) -
     page = operator.get(url).content.decode()
     for words in ("in &lt;take&gt;", "{ not json", "&quot;a&quot;: &quot;b&quot;"):
         assert words in page
+
+
+def test_list_and_page_say_how_the_last_replay_failed_and_whose_feed_it_is_about(
+    operator: Client,
+) -> None:
+    letter = make_dead_letter(provider="mine", feed="/v4/sports/x/odds?markets=h2h")
+    make_dead_letter_action(letter, ended_at=NOON, error="KeyError: no sport")
+    page = reverse("admin:streaming_deadletter_change", args=[letter.pk])
+    for url in (reverse(LIST), page):
+        shown = operator.get(url).content.decode()
+        assert "failed again, 2026-03-01 12:00:00: KeyError: no sport" in shown
+        assert "/v4/sports/x/odds?markets=h2h" in shown

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from streaming.models import ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
-from tests.rows import make_dead_letter, make_dead_letter_action
+from tests.rows import NOON, make_dead_letter, make_dead_letter_action
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
@@ -96,3 +96,13 @@ def test_an_export_is_one_object_a_line() -> None:
     exported = json.loads(line)
     assert exported["kwargs"] == {"a": [1]}
     assert exported["args"] == [[1], "batch"]
+
+
+def test_the_list_names_provider_and_feed_and_how_the_last_replay_failed() -> None:
+    letter = make_dead_letter(provider="mine", feed="/v4/sports/x/odds?markets=h2h")
+    make_dead_letter_action(letter, ended_at=NOON, error="builtins.KeyError: no sport")
+    for said in (deadletters("list"), deadletters("show", letter.pk)):
+        words = " ".join(said.split())
+        for part in ("mine", "/v4/sports/x", "failed again", "2026-03-01"):
+            assert part in words
+    assert "builtins.KeyError: no sport" in deadletters("show", letter.pk)

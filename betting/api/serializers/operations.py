@@ -185,6 +185,7 @@ class LetterSerializer(serializers.Serializer[DeadLetter]):
     task = serializers.CharField()
     queue = serializers.CharField()
     provider = serializers.CharField()
+    feed = serializers.CharField(help_text="of the provider; empty where it is about none")
     is_complete = serializers.BooleanField(help_text="whether all of the arguments were kept")
     exception = serializers.CharField()
     message = serializers.CharField()
@@ -194,6 +195,11 @@ class LetterSerializer(serializers.Serializer[DeadLetter]):
     last_seen = serializers.DateTimeField()
     status = serializers.ChoiceField(choices=LetterStatus.choices)
     discard_reason = serializers.CharField()
+    last_replay_outcome = serializers.ChoiceField(
+        choices=ActionOutcome.choices, allow_null=True, help_text="null before a replay has ended"
+    )
+    last_replay_ended_at = serializers.DateTimeField(allow_null=True)
+    last_replay_error = serializers.CharField(allow_null=True, help_text="what it failed of")
 
 
 class LetterActionSerializer(serializers.Serializer[DeadLetterAction]):
@@ -207,6 +213,7 @@ class LetterActionSerializer(serializers.Serializer[DeadLetterAction]):
     sent_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     outcome = serializers.ChoiceField(choices=ActionOutcome.choices)
+    error = serializers.CharField(help_text="what a replay failed of")
 
 
 class WholeLetterSerializer(LetterSerializer):

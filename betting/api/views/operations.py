@@ -43,6 +43,7 @@ from streaming import feed_circuits
 from streaming.circuits import database_now, order
 from streaming.core.circuit import Command
 from streaming.deadletters import replays
+from streaming.deadletters.actions import with_last_replay
 from streaming.models import (
     Circuit,
     CircuitTransition,
@@ -182,7 +183,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
         """Letters, one that is named with its latest actions."""
-        letters: QuerySet[DeadLetter] = super().get_queryset()
+        letters = with_last_replay(super().get_queryset())
         if not self.detail:
             return letters
         actions = DeadLetterAction.objects.order_by("-id")[:ACTIONS_SHOWN]

@@ -12,6 +12,7 @@ from betting.config import get_config
 from betting.environment import did_you_mean
 from betting.management.unchecked import UncheckedCommand
 from streaming.deadletters import replays, store_spooled
+from streaming.deadletters.actions import with_last_replay
 from streaming.deadletters.replays import Edited
 from streaming.deadletters.signatures import fault_of
 from streaming.management import letter_report as report
@@ -52,7 +53,7 @@ class Command(UncheckedCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         letters = _filtered(options)
-        report.listing(self.stdout, letters[: options["limit"]])
+        report.listing(self.stdout, with_last_replay(letters)[: options["limit"]])
         evicted = sum(DeadLetterEviction.objects.values_list("letters", flat=True))
         self.stdout.write(f"{letters.count():,} letters; {evicted:,} were evicted for want of room")
 
@@ -132,7 +133,7 @@ def _chosen(options: dict[str, Any]) -> QuerySet[DeadLetter]:
 
 
 def _letter(letter_id: int) -> DeadLetter:
-    letter = DeadLetter.objects.filter(pk=letter_id).first()
+    letter = with_last_replay(DeadLetter.objects.filter(pk=letter_id)).first()
     if letter is not None:
         return letter
     known = [str(pk) for pk in DeadLetter.objects.values_list("pk", flat=True)]

@@ -116,6 +116,20 @@ def test_a_letter_comes_with_its_arguments_and_a_list_without(reader: APIClient)
     assert "traceback" not in listed
 
 
+def test_a_letter_says_how_its_last_replay_ended_in_the_list_too(reader: APIClient) -> None:
+    letter = rows.make_dead_letter(provider="mine", feed="/odds")
+    (untried,) = reader.get("/api/v1/dead-letters/").json()["results"]
+    rows.make_dead_letter_action(letter, ended_at=rows.NOON, error="KeyError: no sport")
+
+    (listed,) = reader.get("/api/v1/dead-letters/").json()["results"]
+
+    assert (listed["provider"], listed["feed"]) == ("mine", "/odds")
+    assert untried["last_replay_outcome"] is None
+    assert listed["last_replay_outcome"] == "failed"
+    assert listed["last_replay_ended_at"] == "2026-03-01T12:00:00Z"
+    assert listed["last_replay_error"] == "KeyError: no sport"
+
+
 def test_one_feed_of_a_provider_is_reset_and_the_others_are_not(operator: APIClient) -> None:
     circuit = rows.make_circuit(rows.make_provider(), state="half_open", reason="Time to probe.")
     failing = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from streaming.core.failures import DataFailure
 from streaming.core.letters import Kind
 from streaming.deadletters.payloads import REPLAY_PAYLOAD
 from streaming.deadletters.store import POLL_PROVIDER
-from streaming.models import DeadLetter, PollRun
+from streaming.models import DeadLetter, FeedCircuit, PollRun
 from streaming.providers.the_odds_api import TheOddsApi
 from streaming.simulator.running import RunningSimulator
 from streaming.tasks import replay_payload
@@ -47,7 +48,7 @@ def test_an_answer_that_could_not_be_read_is_ingested_when_it_can_be(
         REPLAY_PAYLOAD,
         "simulated",
     )
-    assert letter.message == run.failure_message
+    assert (letter.feed, letter.message) == (run.feed, run.failure_message)
     assert letter.is_complete
     assert letter.kwargs["path"] == "/v4/sports/soccer_epl/odds"
     assert '"bookmakers"' in letter.body
@@ -56,6 +57,19 @@ def test_an_answer_that_could_not_be_read_is_ingested_when_it_can_be(
     replay_payload(**letter.kwargs)
 
     assert Quote.objects.count() > 0
+
+
+def test_an_answer_of_before_its_feed_failed_does_not_bring_its_quotes_back(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll_broken(provider, monkeypatch)
+    (letter,) = DeadLetter.objects.all()
+    received = datetime.fromisoformat(letter.kwargs["received_at"])
+    FeedCircuit.objects.update(
+        state="open", since=received + timedelta(seconds=1), retry_at=received + timedelta(hours=1)
+    )
+    replay_payload(**letter.kwargs)
+    assert not Quote.objects.exists()
 
 
 def test_an_answer_that_still_cannot_be_read_fails_its_replay(

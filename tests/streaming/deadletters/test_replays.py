@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from betting.config import DeadLettersConfig
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.deadletters import replays
+from streaming.deadletters.actions import with_last_replay
 from streaming.deadletters.messages import REPLAY_HEADER
 from streaming.deadletters.replays import Edited, HeldBack
 from streaming.deadletters.store import store
@@ -304,3 +305,31 @@ def test_two_who_ask_at_once_send_once(sent: Sent) -> None:
     assert sum(asked) == 20
     assert sum(at_once([lambda: replays.send_due_replays(config)] * 4)) == 20
     assert sorted(message["args"][0][0] for message in sent) == list(range(20))
+
+
+def test_a_replay_that_fails_says_when_and_what_of_on_its_letter(sent: Sent) -> None:
+    letter = bury(message="no market 7", exception="builtins.LookupError")
+    assert with_last_replay(DeadLetter.objects.all()).get().last_replay == ""
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replays.send_due_replays(CONFIG)
+    assert with_last_replay(DeadLetter.objects.all()).get().last_replay == ""
+
+    action = sent[0]["headers"][REPLAY_HEADER]
+    bury(9, replay=action, message="no sport\nany more", exception="builtins.KeyError")
+
+    row = with_last_replay(DeadLetter.objects.all()).get()
+    assert (row.pk, row.status, row.count) == (letter.pk, "new", 2)
+    assert row.last_replay == (
+        "failed again, 2026-03-01 12:00:09: builtins.KeyError: no sport any more"
+    )
+
+
+def test_the_end_of_the_latest_replay_is_shown_and_not_that_of_one_under_way(sent: Sent) -> None:
+    letter = bury()
+    for error in ("the first", "the second"):
+        DeadLetterAction.objects.create(
+            letter=letter, action="replay", outcome="failed", ended_at=NOON, error=error
+        )
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+    assert sent == []
+    assert with_last_replay(DeadLetter.objects.all()).get().last_replay.endswith(": the second")
