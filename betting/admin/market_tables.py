@@ -57,7 +57,7 @@ def covers(found: Opportunities) -> Table:
     """What it costs to back every outcome at its best price; below 100 % it pays."""
     return Table(
         "Best prices by line",
-        ("bets", "booksum", "profit", ""),
+        ("bets", "booksum", "profit", "", "confirmed"),
         [
             (
                 "; ".join(
@@ -67,6 +67,7 @@ def covers(found: Opportunities) -> Table:
                 shown.percent(cover.booksum),
                 shown.signed_percent(cover.profit),
                 "arbitrage" if cover.is_arbitrage else "",
+                cover.confirmed_at,
             )
             for cover in found.covers
         ],
@@ -79,7 +80,7 @@ def middles(found: Opportunities) -> Table:
     """Pairs of bets that can both win."""
     return Table(
         "Middles",
-        ("above", "below", "gap", "one wins", "both win", "pays from"),
+        ("above", "below", "gap", "one wins", "both win", "pays from", "confirmed"),
         [
             (
                 _words(middle.above),
@@ -88,6 +89,7 @@ def middles(found: Opportunities) -> Table:
                 shown.signed_percent(middle.worst),
                 shown.signed_percent(middle.best),
                 shown.percent(max(middle.break_even, 0.0)),
+                middle.confirmed_at,
             )
             for middle in found.middles
         ],

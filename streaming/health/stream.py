@@ -13,6 +13,7 @@ from streaming.core.health_since import Record, Recorded
 from streaming.health.feeds import FeedFacts, failing_feeds
 from streaming.health.totals import Done
 from streaming.models import HealthSnapshot
+from valuation.vouching import OPEN, edges
 
 SHORT, LONG = timedelta(minutes=5), timedelta(hours=1)
 """The windows that rates are taken over."""
@@ -21,7 +22,10 @@ MAX_PROVIDERS = 100
 """Providers that are looked at one by one; each is a label in the metrics."""
 
 MAX_COUNTED = 10_000
-"""Stale markets, open edges and a provider's quarantined quotes are counted no further."""
+"""Stale markets and a provider's quarantined quotes are counted no further."""
+
+MAX_EDGES = 1_000
+"""Open edges are counted no further: each is judged once more, by what still vouches for it."""
 
 MAX_SUBSCRIBERS = 100
 """Subscribers that are named."""
@@ -57,6 +61,11 @@ class ProviderFacts:
     is_paced: bool
     circuit_since: datetime | None
     quarantined: int
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether its circuit has opened, or its silence is above its limit."""
+        return self.circuit != "closed" or (self.silence_seconds or 0.0) > self.stale_after_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,8 @@ class StreamFacts:
         books_silent: those among them that nothing confirms any more, by provider.
         stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
         stale_seconds: how long the first of them has.
-        edges_open: edges that are open, `MAX_COUNTED` at most.
+        edges_open: edges that are open and vouched for, `MAX_EDGES` at most; counted only where a
+            provider is in trouble, else 0.
         letters_new: dead letters that nobody has dealt with.
         suppressed: keys of subscribers that are left alone for a while.
         scores: hours from now (negative) and the score then, over the past hour.
@@ -134,16 +144,17 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         django.db.Error: it does not answer.
     """
     (overview,) = fetch_all(_OVERVIEW, {"now": now, "counted": MAX_COUNTED})
-    moment, polled, recomputed, stale, stale_seconds, edges, letters = overview
+    moment, polled, recomputed, stale, stale_seconds, letters = overview
     at = {"now": moment}
     books = fetch_all(_BOOKS, at)
     suppressed = fetch_all(_SUPPRESSED, {"limit": MAX_SUBSCRIBERS})
+    providers = [
+        ProviderFacts(*row)
+        for row in fetch_all(_PROVIDERS, {**at, "limit": MAX_PROVIDERS, "counted": MAX_COUNTED})
+    ]
     return StreamFacts(
         now=moment,
-        providers=[
-            ProviderFacts(*row)
-            for row in fetch_all(_PROVIDERS, {**at, "limit": MAX_PROVIDERS, "counted": MAX_COUNTED})
-        ],
+        providers=providers,
         polled_seconds=polled,
         recomputed_seconds=recomputed,
         feeds=failing_feeds(moment),
@@ -151,12 +162,18 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         books_silent={provider: silent for provider, _, silent in books if silent},
         stale_markets=stale,
         stale_seconds=max(0.0, stale_seconds),
-        edges_open=edges,
+        edges_open=_edges_open(providers),
         letters_new=letters,
         suppressed=[subscriber for (subscriber,) in suppressed],
         scores=fetch_all(_SCORES, {**at, "since": moment - LONG}),
         earlier=newest(),
     )
+
+
+def _edges_open(providers: Sequence[ProviderFacts]) -> int:
+    if not any(each.is_in_trouble for each in providers):
+        return 0
+    return edges().filter(OPEN)[:MAX_EDGES].count()
 
 
 def newest() -> Earlier | None:
@@ -205,9 +222,6 @@ SELECT now,
        extract(epoch FROM now - (SELECT max(finished_at) FROM valuation_recomputerun))::float8,
        (SELECT count(*) FROM stale),
        COALESCE(extract(epoch FROM now - (SELECT min(dirty_at) FROM stale)), 0)::float8,
-       (SELECT count(*) FROM (
-           SELECT FROM valuation_edge WHERE closed_at IS NULL LIMIT %(counted)s
-       ) AS open_edge),
        (SELECT count(*) FROM streaming_deadletter WHERE status = 'new')
 FROM moment
 """

@@ -26,7 +26,14 @@ from streaming.poll import PollUnansweredError
 from streaming.simulator.running import RunningSimulator
 from tests.broker import QUEUES, Message, all_messages, messages
 from tests.polling import polled_provider
-from tests.rows import make_circuit, make_dead_letter, make_market, make_provider
+from tests.rows import (
+    make_circuit,
+    make_dead_letter,
+    make_feed,
+    make_feed_book,
+    make_market,
+    make_provider,
+)
 from valuation import tasks as valuation_tasks
 
 POLICY = get_config().coalesce
@@ -359,6 +366,28 @@ def test_a_sweep_sends_the_markets_that_wait_too_long(redis: Redis) -> None:
     tasks.sweep()
     assert all_messages(redis) == {
         "valuation": [Message("valuation.recompute_markets", [[forgotten.pk], "sweep"], None, None)]
+    }
+
+
+@pytest.mark.django_db
+def test_a_sweep_sends_the_markets_a_price_of_which_has_become_too_old(redis: Redis) -> None:
+    aged = make_market(version=4, valued_version=4)
+    now = datetime.now(UTC)
+    book = make_feed_book(
+        make_feed(),
+        lagging_markets=[aged.pk],
+        lagging_ats=[now - timedelta(minutes=3)],
+        next_stale_at=now - timedelta(minutes=1),
+    )
+
+    tasks.sweep()
+    tasks.sweep()
+
+    book.refresh_from_db()
+    aged.refresh_from_db()
+    assert (book.stale_markets, book.next_stale_at, aged.version) == ([aged.pk], None, 5)
+    assert all_messages(redis) == {
+        "major": [Message("valuation.recompute_markets", [[aged.pk], "major"], None, None)]
     }
 
 

@@ -148,3 +148,57 @@ def test_what_was_heard_before_a_circuit_opened_is_not_read() -> None:
     Provider.objects.filter(pk=broken.pk).update(generation=1)
 
     assert read([market.pk]).quote_ids.tolist() == [sound.pk]
+
+
+def test_a_quote_is_as_old_as_its_own_market_at_its_bookmaker_within_its_feed() -> None:
+    recording = rows.make_provider(clock=Clock.RECORDED, stale_after_seconds=LIMIT_SECONDS)
+    feed, other_feed = (rows.make_feed(recording, observed_at=rows.NOON) for _ in range(2))
+    markets = [stale_market(changed_at=rows.NOON) for _ in range(3)]
+    bookmakers = [rows.make_bookmaker() for _ in range(3)]
+    stuck_at = rows.NOON - timedelta(seconds=50)
+    for bookmaker in bookmakers[1:]:
+        rows.make_feed_book(
+            feed,
+            bookmaker=bookmaker,
+            confirmed_at=rows.NOON,
+            expires_at=rows.NOON + timedelta(seconds=LIMIT_SECONDS),
+            lagging_markets=[10**9, markets[1].pk] if bookmaker == bookmakers[1] else [],
+            lagging_ats=[rows.NOON, stuck_at] if bookmaker == bookmakers[1] else [],
+        )
+    outcomes = {market: rows.make_outcome(market, "Home") for market in markets}
+    quotes = {
+        (bookmaker, market, source): rows.make_quote(
+            outcomes[market], source, bookmaker=bookmaker
+        ).pk
+        for bookmaker, market, source in [
+            *product(bookmakers, markets, [feed]),
+            (rows.make_bookmaker(), markets[1], other_feed),
+        ]
+    }
+
+    stale = read([market.pk for market in markets])
+
+    lagging = quotes[bookmakers[1], markets[1], feed]
+    assert ages(stale) == {
+        pk: 50 / LIMIT_SECONDS if pk == lagging else 0.0 for pk in quotes.values()
+    }
+    assert not stale.board.is_stale.any()
+
+
+def test_a_live_quote_is_stale_once_its_market_has_been_declared_so_and_no_sooner() -> None:
+    feed, market = rows.make_feed(), stale_market()
+    declared, late = rows.make_bookmaker(), rows.make_bookmaker()
+    for bookmaker in (declared, late):
+        rows.make_feed_book(
+            feed,
+            bookmaker=bookmaker,
+            lagging_markets=[market.pk],
+            lagging_ats=[timezone.now() - timedelta(days=1)],
+            stale_markets=[market.pk] if bookmaker == declared else [],
+        )
+    stale_quote = quoted(market, feed, bookmaker=declared)
+    rows.make_quote(stale_quote.outcome, feed, bookmaker=late)
+
+    stale = read([market.pk])
+
+    assert stale.quote_ids[stale.board.is_stale].tolist() == [stale_quote.pk]

@@ -94,6 +94,17 @@ def test_an_open_circuit_says_how_long_why_and_what_it_costs(at_noon: Watch) -> 
     )
 
 
+def test_an_edge_that_nobody_vouches_for_is_not_counted_as_open(at_noon: Watch) -> None:
+    rows.make_board((1.9, 2.1), voices=3)
+    on_the_board(at_noon.provider, 1, QuoteStatus.QUARANTINED)
+    at_noon.provider.feeds.update(observed_at=at_noon.now - OUTAGE)
+    assert "1 edge is open" in asked(at_noon)["provider_silence"][1]
+
+    Provider.objects.update(generation=1)
+
+    assert "0 edges are open" in asked(at_noon)["provider_silence"][1]
+
+
 def test_of_a_provider_that_is_well_no_quote_is_counted(at_noon: Watch) -> None:
     on_the_board(at_noon.provider, 2, QuoteStatus.QUARANTINED)
 
