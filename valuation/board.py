@@ -39,7 +39,7 @@ class FairPrices:
         market_id: the outcome's market.
         outcome_id: the outcome.
         probability: strictly between 0 and 1; NaN where there is no fair price. Those of a
-            line sum to 1.
+            line sum to 1 (under `worst_case` to at most 1).
         books: bookmakers in the consensus of its line, also where they are too few.
         reason: `Reason` codes, `OK` exactly where there is a fair price.
     """
@@ -182,12 +182,12 @@ def _reasons_outside(quotes: Quotes, in_line: BoolArray) -> IntArray:
 def _edges(
     board: Board, quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
 ) -> Edges:
-    probability, books, hold = _by_others(quotes, priced)
+    probability, complement, books, hold = _by_others(quotes, priced, policy)
     row = np.flatnonzero(books >= _min_books(policy))
     p, price, commission = probability[row], board.price[row], board.commission[row]
     # Laying an outcome is backing its complement.
     is_lay = board.is_lay[row]
-    winning = np.where(is_lay, 1 - p, p)
+    winning = np.where(is_lay, complement[row], p)
     odds = np.where(is_lay, lay_as_back(price, commission), net_back(price, commission))
     ev = expected_value(winning, odds)
     kept = ev >= policy.min_edge_ev
@@ -202,27 +202,42 @@ def _edges(
 
 
 def _by_others(
-    quotes: Quotes, priced: Sequence[PricedLines]
-) -> tuple[FloatArray, IntArray, FloatArray]:
+    quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
     """For each row of the board what the other bookmakers say.
 
     Returns:
-        The probability of its outcome, the number of other bookmakers (0 where the quote's own
-        book has no sound line), and its book's hold.
+        The probability of its outcome, that of its complement, the number of other bookmakers (0
+        where the quote's own book has no sound line), and its book's hold.
     """
     probability = np.full(quotes.row.size, np.nan)
+    complement = np.full(quotes.row.size, np.nan)
     books = np.zeros(quotes.row.size, dtype=np.int64)
     hold = np.full(quotes.row.size, np.nan)
     backs = np.flatnonzero(~np.isnan(quotes.lay))
     back, lay = quotes.row[backs], quotes.row[backs + 1]
     for lines in priced:
         row = quotes.row[lines.quote[lines.is_sound]]
-        probability[row] = lines.consensus.others[lines.is_sound]
+        others = lines.consensus.others[lines.is_sound]
+        probability[row] = others
+        complement[row] = _complements(others, policy)
         books[row] = lines.consensus.other_books[lines.is_sound, np.newaxis]
         hold[row] = lines.hold[lines.is_sound, np.newaxis]
-    for column in (probability, books, hold):
+    for column in (probability, complement, books, hold):
         column[lay] = column[back]
-    return probability, books, hold
+    return probability, complement, books, hold
+
+
+def _complements(probabilities: FloatArray, policy: ValuationPolicy) -> FloatArray:
+    """Return the probability that each outcome does not happen, shape (b, n).
+
+    Where each is the lowest there is, 1 − p would be the highest of the complement: the others'
+    lowest together are what is certain of it.
+    """
+    if policy.method != "worst_case":
+        return 1 - probabilities
+    totals: FloatArray = probabilities.sum(axis=1, keepdims=True)
+    return totals - probabilities
 
 
 def _min_books(policy: ValuationPolicy) -> int:

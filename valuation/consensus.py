@@ -15,7 +15,8 @@ class Consensus:
     """What b bookmakers together say about lines of n outcomes, and what all but one of them say.
 
     Attributes:
-        probability: shape (lines, n), rows summing to 1; NaN where no bookmaker takes part.
+        probability: shape (lines, n), rows summing to 1 (under `worst_case` to at most 1); NaN
+            where no bookmaker takes part.
         books: bookmakers that take part, (lines,).
         takes_part: which bookmakers do: those with a weight that are no outlier, (b,).
         others: the consensus without the bookmaker, shape (b, n).
@@ -63,11 +64,12 @@ def consensus(
     agrees = agreeing(logits, cell_weights > 0, policy)
     cell_weights[~agrees] = 0
     books, takes_part = agrees.sum(axis=0), agrees[slot, column]
+    sums_to_1 = policy.method != "worst_case"  # the lowest of each outcome, and no distribution
     return Consensus(
-        probability=pool(logits, cell_weights).T,
+        probability=pool(logits, cell_weights, sums_to_1=sums_to_1).T,
         books=books,
         takes_part=takes_part,
-        others=pool_others(logits, cell_weights)[:, slot, column].T,
+        others=pool_others(logits, cell_weights, sums_to_1=sums_to_1)[:, slot, column].T,
         other_books=books[column] - takes_part,
     )
 
@@ -77,13 +79,14 @@ def log_odds(probabilities: FloatArray) -> FloatArray:
     return np.log(probabilities / (1 - probabilities))
 
 
-def pool(logits: FloatArray, weights: FloatArray) -> FloatArray:
-    """The weighted mean of log-odds, as probabilities that sum to 1 over the outcomes.
+def pool(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> FloatArray:
+    """The weighted mean of log-odds, as probabilities.
 
     Args:
         logits: log-odds, finite, shape (n, k, lines): outcomes, bookmakers, lines. Lines with
             fewer bookmakers than k fill up with absent ones, whose weight is 0.
         weights: not negative, shape (k, lines); only their proportions matter.
+        sums_to_1: False where what is pooled is no distribution over the outcomes.
 
     Returns:
         Probabilities, shape (n, lines); NaN for a line without weight.
@@ -96,10 +99,10 @@ def pool(logits: FloatArray, weights: FloatArray) -> FloatArray:
     >>> pool(log_odds(both), np.ones((4, 1))).round(5).tolist()
     [[0.00836], [0.99164]]
     """
-    return _probabilities((logits * weights).sum(axis=1), weights.sum(axis=0))
+    return _probabilities((logits * weights).sum(axis=1), weights.sum(axis=0), sums_to_1=sums_to_1)
 
 
-def pool_others(logits: FloatArray, weights: FloatArray) -> FloatArray:
+def pool_others(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> FloatArray:
     """For each bookmaker what `pool` gives without it.
 
     Sums of the bookmakers before and after it, instead of the total less its own share, so that
@@ -108,11 +111,13 @@ def pool_others(logits: FloatArray, weights: FloatArray) -> FloatArray:
     Args:
         logits: as in `pool`.
         weights: as in `pool`.
+        sums_to_1: as in `pool`.
 
     Returns:
         Probabilities, shape (n, k, lines); NaN where nobody else has weight.
     """
-    return _probabilities(_sum_of_others(logits * weights), _sum_of_others(weights))
+    others = _sum_of_others(logits * weights), _sum_of_others(weights)
+    return _probabilities(*others, sums_to_1=sums_to_1)
 
 
 def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> BoolArray:
@@ -135,9 +140,13 @@ def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> 
     return voting & (distance <= limit).all(axis=0)
 
 
-def _probabilities(weighted_logits: FloatArray, weights: FloatArray) -> FloatArray:
+def _probabilities(
+    weighted_logits: FloatArray, weights: FloatArray, *, sums_to_1: bool
+) -> FloatArray:
     with np.errstate(invalid="ignore"):  # 0/0: no weight, no probability
-        p = 1 / (1 + np.exp(-weighted_logits / weights))
+        p: FloatArray = 1 / (1 + np.exp(-weighted_logits / weights))
+    if not sums_to_1:
+        return p
     totals: FloatArray = p.sum(axis=0)
     return p / totals
 

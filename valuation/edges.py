@@ -127,21 +127,57 @@ def arbitrage(best_odds: npt.ArrayLike) -> Arbitrage:
     return Arbitrage(booksum, 1 / booksum - 1, implied / booksum[:, np.newaxis])
 
 
+def returned(
+    result: FloatArray, point: FloatArray, odds: FloatArray, *, is_above: bool
+) -> FloatArray:
+    """Return what a bet with a point pays per unit staked once the result is known, stake included.
+
+    The odds where it wins, 1 where the result hits the point and the stake comes back, 0 where it
+    loses. Of a quarter point half the stake is on either half point beside it. Arrays broadcast.
+
+    Args:
+        result: a whole number: a score, or a winning margin.
+        point: where bets on more begin to win, and bets on less cease to.
+        odds: net decimal odds.
+        is_above: True for a bet on more.
+
+    >>> float(returned(np.array(46), np.array(46.0), np.array(1.95), is_above=False))
+    1.0
+    >>> float(returned(np.array(2), np.array(2.25), np.array(1.9), is_above=True))
+    0.5
+    """
+    is_quarter = ((4 * point) % 1 == 0) & ((2 * point) % 1 != 0)
+    beside = np.where(is_quarter, 0.25, 0.0)
+    halves = (point - beside, point + beside)
+    total = sum(_of_half(result, half, odds, is_above=is_above) for half in halves)
+    paid: FloatArray = np.asarray(total) / 2
+    return paid
+
+
+def _of_half(
+    result: FloatArray, point: FloatArray, odds: FloatArray, *, is_above: bool
+) -> FloatArray:
+    won = result > point if is_above else result < point
+    return np.where(won, odds, np.where(result == point, 1.0, 0.0))
+
+
 @dataclass(frozen=True, slots=True)
 class Middles:
-    """Pairs of bets on one market that both win when the result falls between their points.
+    """Pairs of bets on one market that can both win when the result falls between their points.
 
     Stakes are in proportion to 1/d, so that either bet alone returns the same: with
-    S = 1/d_above + 1/d_below one win returns 1/S and two return 2/S of what was staked.
+    S = 1/d_above + 1/d_below one win returns 1/S of what was staked. What the pair returns when
+    both win depends on the points: 2/S where a whole number lies strictly between them, less where
+    a result that wins the one only returns the stake of the other, or half of it.
 
     Attributes:
         above: index of the bet that wins above its point, shape (pairs,).
         below: index of the bet that wins below its point.
         gap: the distance between the two points: the width of the middle.
-        worst: the return when one bet wins, 1/S − 1.
-        best: the return when both win, 2/S − 1.
-        break_even: the probability of the middle at which the pair pays for itself, S − 1;
-            not above 0 for an arbitrage.
+        worst: the lowest profit that any result leads to, of what was staked.
+        best: the highest.
+        break_even: the probability of the best result at which the pair pays for itself, the
+            worst happening otherwise: −worst / (best − worst); not above 0 for an arbitrage.
     """
 
     above: IntArray
@@ -158,11 +194,11 @@ def middles(
     below_points: FloatArray,
     below_odds: FloatArray,
 ) -> Middles:
-    """Every middle among the bets on one market, the cheapest first.
+    """Find every middle among the bets on one market, by `break_even`.
 
     A total's over wins above its point and its under below it. The home side of a spread wins
     above the negative of its point, −line, on the scale of its winning margin, and the away side
-    below it: pass −line for both.
+    below it: pass −line for both. Results are whole numbers.
 
     Args:
         above_points: where the bets on more begin to win, shape (a,).
@@ -171,16 +207,44 @@ def middles(
         below_odds: their net decimal odds, shape (b,).
 
     Returns:
-        The pairs whose points leave a gap, by `break_even`.
+        The pairs with a result that pays more than one win alone.
 
     >>> pair = middles(*(np.array([v]) for v in (45.5, 1.95, 47.5, 1.95)))
     >>> [float(v[0].round(4)) for v in (pair.gap, pair.worst, pair.best, pair.break_even)]
     [2.0, -0.025, 0.95, 0.0256]
+    >>> whole = middles(*(np.array([v]) for v in (45.0, 1.95, 46.0, 1.95)))
+    >>> [float(v[0].round(4)) for v in (whole.gap, whole.worst, whole.best, whole.break_even)]
+    [1.0, -0.025, 0.475, 0.05]
     """
-    gaps = below_points - above_points[:, np.newaxis]
-    sums = 1 / below_odds + 1 / above_odds[:, np.newaxis]
-    above, below = np.nonzero(gaps > 0)
-    cheapest = np.lexsort((below, above, sums[above, below]))
-    above, below = above[cheapest], below[cheapest]
-    s = sums[above, below]
-    return Middles(above, below, gaps[above, below], 1 / s - 1, 2 / s - 1, s - 1)
+    above, below = np.nonzero(below_points > above_points[:, np.newaxis])
+    low, high = above_points[above], below_points[below]
+    of_above, of_below = above_odds[above], below_odds[below]
+    booksum = 1 / of_above + 1 / of_below
+    results = _telling_results(low, high)
+    # A stake of (1/d)/S each.
+    paid = (
+        returned(results, low, of_above, is_above=True) / of_above
+        + returned(results, high, of_below, is_above=False) / of_below
+    ) / booksum
+    worst, best = paid.min(axis=0) - 1, paid.max(axis=0) - 1
+    pair = np.flatnonzero(best > 1 / booksum - 1 + _ROUNDING)
+    break_even = -worst[pair] / (best[pair] - worst[pair])
+    order = np.lexsort((below[pair], above[pair], break_even))
+    pair, break_even = pair[order], break_even[order]
+    return Middles(
+        above[pair], below[pair], (high - low)[pair], worst[pair], best[pair], break_even
+    )
+
+
+_ROUNDING = 1e-12
+
+
+def _telling_results(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return whole numbers among which every way to settle two bets occurs, shape (9, pairs).
+
+    A bet is won or lost alike by all results further than one from its point.
+    """
+    begin, end = np.floor(low), np.ceil(high)
+    return np.stack(
+        [begin - 1, begin, begin + 1, begin + 2, end - 2, end - 1, end, end + 1, end + 2]
+    )

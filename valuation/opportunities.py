@@ -66,21 +66,22 @@ class Bet:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """Bets of which exactly one wins, whatever happens.
-
-    Where a whole point is hit exactly both stakes come back instead, and the profit is 0.
+    """Bets of which exactly one wins, unless a result hits their point and stakes come back.
 
     Attributes:
         bets: each at the best price there is.
         stakes: the part of the total to put on each, so that all return the same.
         booksum: S = Σ 1/odds.
-        profit: 1/S − 1 of the total; above 0 for an arbitrage.
+        profit: 1/S − 1 of the total, where one bet wins; above 0 for an arbitrage.
+        worst: the lowest profit that any result leads to: below `profit` where the point is whole,
+            so that all stakes may come back (0), or a quarter, so that half of them may.
     """
 
     bets: tuple[Bet, ...]
     stakes: tuple[float, ...]
     booksum: float
     profit: float
+    worst: float
 
     @property
     def confirmed_at(self) -> datetime | None:
@@ -89,13 +90,13 @@ class Cover:
 
     @property
     def is_arbitrage(self) -> bool:
-        """Whether it pays whatever happens."""
+        """Return True if it loses at no result, and pays at all that return no stakes."""
         return self.profit > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """Two bets that both win when the result falls between their points: `edges.Middles`."""
+    """Two bets that can both win when the result falls between their points: `edges.Middles`."""
 
     above: Bet
     below: Bet
@@ -116,7 +117,8 @@ class Opportunities:
 
     Attributes:
         covers: the best prices of every line all of whose outcomes are on offer, and of every
-            outcome that can be backed and laid; lowest booksum first.
+            outcome that can be backed and laid; lowest booksum first. Each of the bookmakers
+            quotes the whole line, so that all of their bets are settled alike.
         middles: cheapest first, at most `MAX_MIDDLES`.
     """
 
@@ -125,7 +127,7 @@ class Opportunities:
 
     @property
     def arbitrages(self) -> tuple[Cover, ...]:
-        """The covers that pay whatever happens."""
+        """The covers that never lose, and pay unless stakes come back."""
         return tuple(cover for cover in self.covers if cover.is_arbitrage)
 
 
@@ -178,20 +180,52 @@ def find(
 
     Args:
         selections: every outcome the market is known to have, on offer or not. A line is covered
-            only when all of them are: a bet short would be no cover.
+            only when all of them are: a bet short would be no cover. A bookmaker has a part in a
+            cover only if it quotes all of them, on either side: it then settles as the others do.
         bets: the offers.
         home: the home side's name, whose handicap is won above a margin.
         away: the away side's.
     """
-    best = _best(bets)
+    lines = _lines(selections)
+    bets = list(bets)
+    best = _best(_settled_alike(bets, lines))
     backs = {selection: bet for (selection, side), bet in best.items() if side == Side.BACK}
     lays = {selection: bet for (selection, side), bet in best.items() if side == Side.LAY}
     covers = [
-        *_line_covers(selections, backs),
+        *_line_covers(lines.values(), backs),
         *(_cover((backs[of], lay)) for of, lay in lays.items() if of in backs),
     ]
     covers.sort(key=lambda cover: cover.booksum)
-    return Opportunities(tuple(covers), tuple(_middles(backs.values(), home, away)))
+    # On a line of three, the result that hits the point is an outcome, and returns no stakes.
+    two_way = [bet for bet in bets if bet.side == Side.BACK and len(lines[bet.selection.line]) <= 2]
+    best_backs = _best(two_way).values()
+    return Opportunities(tuple(covers), tuple(_middles(best_backs, home, away)))
+
+
+def _lines(selections: Iterable[Selection]) -> dict[float | None, list[Selection]]:
+    lines: dict[float | None, list[Selection]] = defaultdict(list)
+    for selection in selections:
+        lines[selection.line].append(selection)
+    return lines
+
+
+def _settled_alike(
+    bets: Iterable[Bet], lines: Mapping[float | None, Sequence[Selection]]
+) -> list[Bet]:
+    """Return the bets of bookmakers that quote every outcome of the bet's line.
+
+    The same outcome is another bet where a bookmaker lists two outcomes and others three: on a draw
+    the one returns stakes, or has no such result, where the others lose.
+    """
+    bets = list(bets)
+    quoted: dict[tuple[str, float | None], set[Selection]] = defaultdict(set)
+    for bet in bets:
+        quoted[bet.bookmaker, bet.selection.line].add(bet.selection)
+    return [
+        bet
+        for bet in bets
+        if len(quoted[bet.bookmaker, bet.selection.line]) == len(lines[bet.selection.line])
+    ]
 
 
 def _best(bets: Iterable[Bet]) -> dict[tuple[Selection, Side], Bet]:
@@ -204,24 +238,35 @@ def _best(bets: Iterable[Bet]) -> dict[tuple[Selection, Side], Bet]:
 
 
 def _line_covers(
-    selections: Iterable[Selection], backs: Mapping[Selection, Bet]
+    lines: Iterable[Sequence[Selection]], backs: Mapping[Selection, Bet]
 ) -> Iterable[Cover]:
-    lines: dict[float | None, list[Selection]] = defaultdict(list)
-    for selection in selections:
-        lines[selection.line].append(selection)
-    for outcomes in lines.values():
+    for outcomes in lines:
         if len(outcomes) > 1 and all(outcome in backs for outcome in outcomes):
             yield _cover([backs[outcome] for outcome in outcomes])
 
 
 def _cover(bets: Sequence[Bet]) -> Cover:
     shares = arbitrage([[bet.odds for bet in bets]])
+    profit = float(shares.profit[0])
+    part = _part_returned(bets[0].selection.point) if len(bets) == 2 else 0.0
     return Cover(
         bets=tuple(bets),
         stakes=tuple(shares.stakes[0].tolist()),
         booksum=float(shares.booksum[0]),
-        profit=float(shares.profit[0]),
+        profit=profit,
+        worst=min(profit, profit * (1 - part)),
     )
+
+
+def _part_returned(point: float | None) -> float:
+    """Return the part of both stakes that comes back at the result nearest to their point.
+
+    >>> [_part_returned(point) for point in (None, 2.5, 2.0, 2.25, -0.75)]
+    [0.0, 0.0, 1.0, 0.5, 0.5]
+    """
+    if point is None:
+        return 0.0
+    return {0.0: 1.0, 0.25: 0.5, 0.75: 0.5}.get(point % 1, 0.0)
 
 
 _Wins = Callable[[float], float]

@@ -57,7 +57,7 @@ def covers(found: Opportunities) -> Table:
     """What it costs to back every outcome at its best price; below 100 % it pays."""
     return Table(
         "Best prices by line",
-        ("bets", "booksum", "profit", "", "confirmed"),
+        ("bets", "booksum", "profit", "worst", "", "confirmed"),
         [
             (
                 "; ".join(
@@ -66,13 +66,16 @@ def covers(found: Opportunities) -> Table:
                 ),
                 shown.percent(cover.booksum),
                 shown.signed_percent(cover.profit),
+                shown.signed_percent(cover.worst),
                 "arbitrage" if cover.is_arbitrage else "",
                 cover.confirmed_at,
             )
             for cover in found.covers
         ],
-        numbers=frozenset({"booksum", "profit"}),
-        note="Odds net of commission; lowest booksum first.",
+        numbers=frozenset({"booksum", "profit", "worst"}),
+        note="Odds net of commission; lowest booksum first. “Worst”: the profit at the result that"
+        " returns stakes, where the point is whole or a quarter. Each bookmaker quotes the whole"
+        " line, so that all bets are settled alike.",
     )
 
 
@@ -80,7 +83,7 @@ def middles(found: Opportunities) -> Table:
     """Pairs of bets that can both win."""
     return Table(
         "Middles",
-        ("above", "below", "gap", "one wins", "both win", "pays from", "confirmed"),
+        ("above", "below", "gap", "worst", "best", "pays from", "confirmed"),
         [
             (
                 _words(middle.above),
@@ -93,8 +96,9 @@ def middles(found: Opportunities) -> Table:
             )
             for middle in found.middles
         ],
-        numbers=frozenset({"gap", "one wins", "both win", "pays from"}),
-        note="“Pays from”: the probability of both winning at which the pair breaks even.",
+        numbers=frozenset({"gap", "worst", "best", "pays from"}),
+        note="Profits at the worst and at the best result. “Pays from”: the probability of the best"
+        " one at which the pair breaks even, the worst happening otherwise.",
     )
 
 

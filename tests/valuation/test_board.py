@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.valuation.boards import rows
 from tests.valuation.by_hand import Fair, Row, board_of, value_by_hand
+from valuation.arrays import FloatArray
 from valuation.board import Board, BoardError, Reason, Valued, value
 from valuation.devig import devig
+from valuation.methods import METHODS
 from valuation.policy import Method, ValuationPolicy
 
 POLICY = ValuationPolicy()
@@ -348,3 +350,33 @@ class TestBoards:
     def test_a_quote_given_twice_is_refused(self) -> None:
         with pytest.raises(BoardError, match="bookmaker 2 quotes one side of outcome 1 twice"):
             value(board_of([*three_books(), Row(1, 1, 2, 2.5)]), POLICY)
+
+
+class TestWorstCase:
+    """Of each outcome the lowest probability, which the pool must not raise again."""
+
+    PRICES = (1.25, 6.5, 13.0)
+
+    def fair(self, method: Method) -> FloatArray:
+        board = [Row(1, outcome, book, price) for book in (1, 2, 3)
+                 for outcome, price in enumerate(self.PRICES)]  # fmt: skip
+        policy = replace(ValuationPolicy(), method=method)
+        return value(board_of(board), policy).fair.probability
+
+    @pytest.mark.parametrize("method", [name for name in METHODS if name != "worst_case"])
+    def test_no_method_gives_an_outcome_less(self, method: Method) -> None:
+        assert (self.fair("worst_case") <= self.fair(method) + 1e-12).all()
+
+    def test_it_is_a_bound_and_no_distribution(self) -> None:
+        assert self.fair("worst_case").sum() < 1
+
+    def test_a_lay_quote_is_judged_by_the_lowest_of_its_complement(self) -> None:
+        lowest = self.fair("worst_case")
+        quotes = [Row(1, outcome, book, price) for book in (1, 2, 3, 4)
+                for outcome, price in enumerate(self.PRICES)]  # fmt: skip
+        quotes.append(Row(1, 0, 4, 1.26, is_lay=True))
+        policy = ValuationPolicy(method="worst_case", min_edge_ev=-1.0)
+        edges = value(board_of(quotes), policy).edges
+        (lay,) = np.flatnonzero(edges.row == len(quotes) - 1)
+        winning = (edges.ev[lay] + 1) / (1 + 1 / (1.26 - 1))
+        assert winning == pytest.approx(lowest[1] + lowest[2])

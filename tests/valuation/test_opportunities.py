@@ -82,11 +82,25 @@ def test_outcomes_of_different_lines_do_not_cover_each_other() -> None:
     assert [middle.gap for middle in offers.middles] == [1.0]
 
 
-def test_backing_and_laying_one_outcome_covers_it_whatever_else_there_is() -> None:
-    (cover,) = found(back(WIN, 2.2), lay(WIN, 1.9), selections=(WIN, DRAW, LOSE)).covers
+def test_backing_and_laying_one_outcome_covers_it_where_both_quote_the_whole_line() -> None:
+    whole = [back(DRAW, 3.0), back(LOSE, 3.0), lay(DRAW, 1.3), lay(LOSE, 1.3)]
+    covers = found(back(WIN, 2.2), lay(WIN, 1.9), *whole).covers
 
+    (cover,) = (
+        cover for cover in covers if cover.bets[0].selection == WIN and len(cover.bets) == 2
+    )
     assert [bet.side for bet in cover.bets] == [Side.BACK, Side.LAY]
     assert cover.booksum == pytest.approx(1 / 2.2 + 1 / 1.9)
+
+
+def test_a_bookmaker_of_two_outcomes_covers_nothing_with_those_of_three() -> None:
+    three_way = [back(WIN, 2.6, "three"), back(DRAW, 3.3, "three"), back(LOSE, 2.9, "three")]
+    two_way = [lay(WIN, 1.95), lay(LOSE, 1.95), back(WIN, 2.9, "two"), back(LOSE, 3.6, "two")]
+
+    covers = found(*three_way, *two_way).covers
+
+    # Backed at 2.6 and laid at 1.95 it looks like 6 %, and loses half on a draw.
+    assert [[bet.bookmaker for bet in cover.bets] for cover in covers] == [["three"] * 3]
 
 
 def test_the_lowest_booksum_comes_first() -> None:
@@ -105,6 +119,80 @@ def test_a_spread_has_its_middle_between_the_two_margins() -> None:
     assert (middle.above.selection.name, middle.below.selection.name) == (HOME, AWAY)
     assert middle.gap == 2.0
     assert (round(middle.worst, 4), round(middle.best, 4)) == (-0.025, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("over", "under", "best"),
+    [
+        (45.5, 46.5, 0.95),
+        (45.0, 46.0, 0.475),  # both win at no result: 46 returns the stake on the under
+        (45.0, 45.5, 0.475),
+        (45.25, 45.75, 0.225),  # at 45 half the over is lost, and the under wins
+        (45.0, 47.0, 0.95),
+    ],
+)
+def test_what_a_middle_pays_at_best_depends_on_the_points(
+    over: float, under: float, best: float
+) -> None:
+    (middle,) = found(back(total("Over", over), 1.95), back(total("Under", under), 1.95)).middles
+    assert (round(middle.worst, 4), round(middle.best, 4)) == (-0.025, best)
+
+
+def test_two_points_without_a_result_between_them_are_no_middle() -> None:
+    assert found(back(total("Over", 45.1), 1.9), back(total("Under", 45.4), 1.9)).middles == ()
+
+
+def test_a_handicap_of_three_outcomes_has_no_middle() -> None:
+    three = [Selection(name, 1.0 if name != HOME else -1.0, -1.0) for name in (HOME, "Draw", AWAY)]
+    two = [spread(HOME, -2.5), spread(AWAY, 2.5)]
+    offers = found(*(back(each, 3.0) for each in three), *(back(each, 1.9) for each in two))
+    assert offers.middles == ()
+
+
+@pytest.mark.parametrize(("point", "worst"), [(2.5, 0.05), (2.0, 0.0), (2.25, 0.025)])
+def test_stakes_that_come_back_leave_less_of_an_arbitrage(point: float, worst: float) -> None:
+    (cover,) = found(back(total("Over", point), 2.1), back(total("Under", point), 2.1)).arbitrages
+    assert (round(cover.profit, 4), round(cover.worst, 4)) == (0.05, worst)
+
+
+POINTS = st.integers(0, 24).map(lambda quarters: quarters / 4)
+ODDS = st.floats(1.05, 5.0)
+RESULTS = range(-2, 10)
+
+
+def paid(bet: Bet, result: int) -> float:
+    """What a unit on the bet returns, by the rule for half points and half a stake on either."""
+    assert bet.selection.point is not None
+    below = bet.selection.point - (0.25 if bet.selection.point * 2 % 1 else 0)
+    above = bet.selection.point + (0.25 if bet.selection.point * 2 % 1 else 0)
+    sign = 1 if bet.selection.name == "Over" else -1
+    outcome = {1: bet.odds, 0: 1.0, -1: 0.0}
+    margins = [sign * (result - point) for point in (below, above)]
+    return sum(outcome[(margin > 0) - (margin < 0)] for margin in margins) / 2
+
+
+@given(POINTS, ODDS, POINTS, ODDS)
+def test_no_result_is_better_or_worse_than_an_opportunity_says(
+    over: float, over_odds: float, under: float, under_odds: float
+) -> None:
+    pair = [back(total("Over", over), over_odds), back(total("Under", under), under_odds)]
+    offers = found(*pair)
+    booksum = sum(1 / bet.odds for bet in pair)
+    profits = [
+        sum(paid(bet, result) / bet.odds / booksum for bet in pair) - 1 for result in RESULTS
+    ]
+    if over == under:
+        (cover,) = offers.covers
+        assert cover.worst == pytest.approx(min(profits))
+        assert cover.is_arbitrage == (max(profits) > 0)
+        assert offers.middles == ()
+    elif offers.middles:
+        (middle,) = offers.middles
+        assert over < under
+        assert middle.worst == pytest.approx(min(profits))
+        assert middle.best == pytest.approx(max(profits))
+    else:
+        assert max(profits) <= 1 / booksum - 1 + 1e-9 or over > under
 
 
 def test_the_two_sides_of_one_line_leave_no_middle() -> None:

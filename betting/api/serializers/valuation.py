@@ -79,7 +79,7 @@ class BetSerializer(serializers.Serializer[Bet]):
 
 
 class ArbitrageSerializer(serializers.Serializer[Any]):
-    """Bets of which exactly one wins, and which together pay whatever happens."""
+    """Bets of which exactly one wins, unless a result hits their point and returns stakes."""
 
     event = EventSerializer()
     market = MarketKeySerializer()
@@ -89,11 +89,14 @@ class ArbitrageSerializer(serializers.Serializer[Any]):
     )
     booksum = serializers.FloatField()
     confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
-    profit = serializers.FloatField(help_text="of the total staked")
+    profit = serializers.FloatField(help_text="where one bet wins, of the total staked")
+    worst = serializers.FloatField(
+        help_text="at the worst result: 0 where a whole point may return all stakes"
+    )
 
 
 class MiddleSerializer(serializers.Serializer[Any]):
-    """Two bets that both win when the result falls between their points."""
+    """Two bets that can both win when the result falls between their points."""
 
     event = EventSerializer()
     market = MarketKeySerializer()
@@ -101,9 +104,11 @@ class MiddleSerializer(serializers.Serializer[Any]):
     below = BetSerializer()
     gap = serializers.FloatField()
     confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
-    worst = serializers.FloatField(help_text="profit when one of them wins, of the total staked")
-    best = serializers.FloatField(help_text="profit when both win, of the total staked")
-    break_even = serializers.FloatField(help_text="chance of the middle above which it pays")
+    worst = serializers.FloatField(help_text="profit at the worst result, of the total staked")
+    best = serializers.FloatField(help_text="profit at the best result, of the total staked")
+    break_even = serializers.FloatField(
+        help_text="chance of the best result above which it pays, the worst happening otherwise"
+    )
 
 
 class ArbitragesSerializer(serializers.Serializer[Any]):

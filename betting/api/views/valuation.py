@@ -55,7 +55,7 @@ class EdgeViews(mixins.RetrieveModelMixin, RowsView):
 
 
 class ArbitragesView(ApiView):
-    """Bets that pay whatever happens, among the markets that changed last."""
+    """Bets that never lose together, among the markets that changed last."""
 
     @extend_schema(parameters=[OpportunityParameters], responses=ArbitragesSerializer)
     def get(self, request: Request) -> Response:
