@@ -51,6 +51,8 @@ class PollConfig:
             with HARDLINE_KEY_.
         allow_private_networks: whether providers may be at addresses that are not on the public
             internet; the simulator of a run may in any case.
+        max_unreadable_share: the part of an answer that may be left out because it cannot be read;
+            one of which more is unreadable fails as a whole, and counts as the provider's failure.
     """
 
     tick_seconds: float = 1.0
@@ -61,6 +63,7 @@ class PollConfig:
     stale_after_seconds: float = 120.0
     key_variables: tuple[str, ...] = ()
     allow_private_networks: bool = False
+    max_unreadable_share: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

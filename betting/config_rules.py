@@ -58,6 +58,7 @@ LIMITS: Mapping[str, Limits] = {
     "poll.jitter_fraction": (0.0, 0.5),
     "poll.slowest_interval_seconds": (0.5, _DAY_SECONDS),
     "poll.stale_after_seconds": (1.0, _DAY_SECONDS),
+    "poll.max_unreadable_share": (0.0, 1.0),
     "circuit.open_after_failures": (1, 1_000),
     "circuit.failure_rate": (0.0, 1.0),
     "circuit.slow_call_rate": (0.0, 1.0),

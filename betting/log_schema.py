@@ -88,6 +88,7 @@ class Facts(TypedDict, total=False):
     kind: str
     latency_ms_max: Milliseconds
     latency_ms_median: Milliseconds
+    left_out: Count
     letter_task: str
     letter_task_id: str
     major: Count

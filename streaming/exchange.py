@@ -16,7 +16,8 @@ from streaming import circuits
 from streaming.circuits import Admission, Now
 from streaming.core.circuit import Call, Decision
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
-from streaming.deadletters.payloads import bury_payload
+from streaming.core.snapshot import Snapshot, require_readable
+from streaming.deadletters.payloads import bury_payload, bury_samples
 from streaming.feed_circuits import FeedCircuits
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.models import PollOutcome, PollRun
@@ -55,12 +56,14 @@ class Taken:
         result: what its answer changed.
         failure: why there is no answer to speak of.
         seconds: how long the provider took.
+        following: the request for the next page, where the answer was but a page.
     """
 
     run: PollRun
     result: IngestResult
     failure: ProviderFailure | None
     seconds: float
+    following: Request | None = None
 
     @property
     def concerns_feed(self) -> bool:
@@ -179,11 +182,16 @@ def _take(
     run.duration_ms = elapsed * 1000
     if failure is None:
         run.save()
+        if run.left_out and response is not None:
+            bury_samples(run, request, response, generation)
     else:
         _fail(run, failure)
         bury_payload(run.provider_id, run.provider.key, failure, request, response, generation)
     seconds = elapsed if response is None else response.duration_ms / 1000
-    return Taken(run, result, failure, seconds)
+    following = None
+    if run.outcome == PollOutcome.PAGE and response is not None:
+        following = conversation.source.following(request, response)
+    return Taken(run, result, failure, seconds, following)
 
 
 def recorded_answer(request: Request) -> Response | None:
@@ -219,7 +227,11 @@ def _ingest(
     run.http_status, run.response_bytes = response.status, response.wire_bytes
     _note_quota(run, conversation.source.quota(response))
     snapshot = conversation.decoder.decode(request, response)
-    run.quotes_seen = snapshot.quotes_seen
+    _note_contents(run, snapshot)
+    require_readable(snapshot, config.poll.max_unreadable_share)
+    if snapshot.is_page:
+        run.outcome = PollOutcome.PAGE
+        return IngestResult()
     policy = IngestPolicy(config.movement, config.staleness, config.matching)
     try:
         result = ingest(run.provider_id, snapshot, policy, generation)
@@ -230,6 +242,22 @@ def _ingest(
     run.outcome = result.left_aside or PollOutcome.OK
     run.changes = sum(result.counts.values())
     return result
+
+
+def _note_contents(run: PollRun, snapshot: Snapshot) -> None:
+    """Put on a poll's row what its answer holds, and what could not be read of it."""
+    run.quotes_seen = snapshot.quotes_seen
+    run.left_out = sum(each.count for each in snapshot.left_out)
+    run.left_out_reasons = [
+        {
+            "reason": each.reason,
+            "count": each.count,
+            "place": one_line(each.place),
+            "message": one_line(each.message),
+        }
+        for each in snapshot.left_out
+    ]
+    run.texts_cleaned = snapshot.texts_cleaned
 
 
 def _note_quota(run: PollRun, quota: Quota) -> None:
@@ -272,4 +300,6 @@ def _tell(op: Operation, run: PollRun) -> None:
         op.add(reason=run.failure_message)
     if run.http_status is not None:
         op.add(http_status=run.http_status)
+    if run.left_out:
+        op.add(left_out=run.left_out)
     op.add(bytes=run.response_bytes, quotes=run.quotes_seen, changes=run.changes)

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from django.db import IntegrityError, transaction
 
 from betting.logs import operation
-from betting.models import ChangeKind
+from betting.models import ChangeKind, EventAlias
 from betting.sql import Bigints, fetch_all
 from streaming import resolve
 from streaming.confirmations import Hearing, confirm
@@ -152,7 +152,7 @@ def _ingest(
             "confirmed": confirmed.is_heard,
             "aged": confirmed.aged,
             "received_at": heard.hearing.received_at,
-            **_snapshot_parameters(snapshot, resolved),
+            **_snapshot_parameters(provider_id, snapshot, resolved),
             **_movement_parameters(policy.movement),
         }
         rows = fetch_all(APPLY, parameters)
@@ -189,7 +189,9 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
     return _Heard(hearing, left_aside, epoch)
 
 
-def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict[str, object]:
+def _snapshot_parameters(
+    provider_id: int, snapshot: Snapshot, resolved: resolve.Resolved
+) -> dict[str, object]:
     columns = resolved.columns
     owned = [
         (known, event)
@@ -200,7 +202,9 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
         "sport": resolved.source.sport_id,
         "is_list": snapshot.is_list,
         "is_complete": snapshot.is_complete,
-        "events": Bigints(known.id for known in resolved.events),
+        "events": Bigints(
+            [*(known.id for known in resolved.events), *_missed_events(provider_id, snapshot)]
+        ),
         "bound_events": _bound_events(snapshot, resolved.events),
         "owned_events": Bigints(known.id for known, _ in owned),
         "homes": [event.home for _, event in owned],
@@ -213,6 +217,14 @@ def _snapshot_parameters(snapshot: Snapshot, resolved: resolve.Resolved) -> dict
         "prices": columns.prices,
         "source_seconds": columns.source_seconds,
     }
+
+
+def _missed_events(provider_id: int, snapshot: Snapshot) -> list[int]:
+    """Events that are in the answer and could not be read: they have not ended."""
+    if not snapshot.missed_events:
+        return []
+    known = EventAlias.objects.filter(provider=provider_id, external_id__in=snapshot.missed_events)
+    return list(known.values_list("event_id", flat=True))
 
 
 def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:

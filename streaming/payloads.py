@@ -8,6 +8,7 @@ from betting.config import Config
 from betting.models import Clock, Provider
 from streaming import feed_circuits
 from streaming.circuits import database_now
+from streaming.core.failures import DataFailure
 from streaming.deadletters.payloads import Payload
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.base import Request, Response
@@ -17,8 +18,9 @@ from streaming.providers.registry import adapter
 def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     """Decode and ingest an answer that was kept. One that has been overtaken changes nothing.
 
-    Nor does one that is older than its provider's quotes may be: what has grown stale in the
-    meantime does not come back on the board, nor what is from before its feed failed.
+    Nor does a page without the others, or an answer that is older than its provider's quotes may
+    be: what has grown stale in the meantime does not come back on the board, nor what is from
+    before its feed failed.
 
     Raises:
         Provider.DoesNotExist: the provider was removed.
@@ -32,8 +34,12 @@ def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     policy = IngestPolicy(config.movement, config.staleness, config.matching)
     response = _response(payload, {"content-type": payload.content_type})
     snapshot = adapter(provider.adapter).decoder().decode(request, response)
+    for record in snapshot.left_out:  # the rest was ingested when it came
+        raise DataFailure(record.reason, record.message, record.place)
     age_seconds = (database_now() - payload.received_at).total_seconds()
-    if provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds:
+    if snapshot.is_page or (
+        provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds
+    ):
         return IngestResult(left_aside="superseded")
     failed_since = feed_circuits.failed_since(provider.pk, snapshot.feed)
     if failed_since is not None and payload.received_at < failed_since:

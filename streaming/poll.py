@@ -154,8 +154,15 @@ class _Round:
         """Make those of the requests whose feeds are not left out at present."""
         for request in requests:
             self.feeds.add(request.feed)
-            if not self._is_due(request):
-                continue
+            if self._is_due(request):
+                yield from self._make_pages(request)
+            if self.is_refused:
+                return
+
+    def _make_pages(self, first: Request) -> Iterator[Taken]:
+        """Make a request, and those for the pages that follow, until the circuit refuses."""
+        request: Request | None = first
+        while request is not None:
             with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
                 self.lease.reacquire()
             taken = exchange(self.conversation, request, self.config, self.now)
@@ -164,6 +171,7 @@ class _Round:
                 return
             self.taken.append(replace(taken, result=IngestResult()))
             yield taken
+            request = taken.following
 
     @property
     def has_answer(self) -> bool:

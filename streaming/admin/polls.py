@@ -24,6 +24,7 @@ class PollRunAdmin(FactAdmin):
         "took",
         "quotes_seen",
         "changes",
+        "unread",
         "failure_code",
     )
     list_filter = (
@@ -42,11 +43,17 @@ class PollRunAdmin(FactAdmin):
             PollOutcome.OK.label: "success",
             PollOutcome.FAILED.label: "danger",
             PollOutcome.REFUSED.label: "warning",
+            PollOutcome.PAGE.label: "success",
         },
     )
     def result(self, run: PollRun) -> str:
         """How it ended."""
         return run.get_outcome_display()
+
+    @admin.display(description="left out", ordering="left_out")
+    def unread(self, run: PollRun) -> str:
+        """What could not be read, by reason."""
+        return ", ".join(f"{each['count']} {each['reason']}" for each in run.left_out_reasons)
 
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: PollRun) -> str:

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec import structs
+
+from streaming.core.failures import DataFailure
 
 Side = Literal["back", "lay"]
 
@@ -55,6 +58,22 @@ class SnapshotEvent(msgspec.Struct, frozen=True):
     quotes: list[SnapshotQuote]
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """Records of an answer that could not be read, for one reason, and were left out of it.
+
+    Attributes:
+        reason: a slug, as a `DataFailure` has it.
+        place: where the first of them stands, e.g. ``$[3].bookmakers[0].markets[1].outcomes[0]``.
+        message: what is wrong with the first.
+        count: how many there are.
+    """
+
+    reason: str
+    place: str
+    message: str
+    count: int = 1
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One decoded answer.
 
@@ -73,6 +92,13 @@ class Snapshot(msgspec.Struct, frozen=True):
         stamps_confirm: the quotes' `source_at` says when the provider last looked at the
             bookmaker, so that a bookmaker whose stamps stand still is not confirmed by being
             listed. False where being listed is confirmation enough.
+        left_out: what could not be read, one entry a reason.
+        unreadable_share: the part of the answer's items that `left_out` stands for. 0 in a stream,
+            whose messages build on each other: prices that one leaves unknown are taken back.
+        missed_events: ids of the events that are in the answer and were left out: they are not
+            over.
+        texts_cleaned: texts from which control and direction characters were removed.
+        is_page: whether it is but a page of an answer: nothing follows from it before the last.
     """
 
     feed: str
@@ -84,6 +110,52 @@ class Snapshot(msgspec.Struct, frozen=True):
     bookmakers: dict[str, str]
     quotes_seen: int
     stamps_confirm: bool = False
+    left_out: tuple[LeftOut, ...] = ()
+    unreadable_share: float = 0.0
+    missed_events: tuple[str, ...] = ()
+    texts_cleaned: int = 0
+    is_page: bool = False
+
+
+def require_readable(snapshot: Snapshot, max_share: float) -> None:
+    """Refuse an answer of which too much was left out: its provider writes something else now.
+
+    Args:
+        snapshot: the decoded answer.
+        max_share: the largest part of its items that may be left out.
+
+    Raises:
+        DataFailure: more was; its code and place are those of the most frequent reason.
+    """
+    if snapshot.unreadable_share <= max_share:
+        return
+    worst = max(snapshot.left_out, key=lambda each: each.count)
+    words = f"{snapshot.unreadable_share:.0%} of the answer cannot be read: {worst.message}"
+    raise DataFailure(worst.reason, words, worst.place)
+
+
+def merged(earlier: SnapshotEvent, later: SnapshotEvent) -> SnapshotEvent:
+    """One event of two parts of an answer: the later one decides where they differ.
+
+    Prices of other teams, or of the same ones the other way round, are not taken over: their lines
+    are seen from another side.
+    """
+    if (earlier.home, earlier.away) != (later.home, later.away):
+        return later
+    quotes = {_identity(quote): quote for quote in (*earlier.quotes, *later.quotes)}
+    return structs.replace(later, quotes=list(quotes.values()))
+
+
+def _identity(quote: SnapshotQuote) -> tuple[object, ...]:
+    return (
+        quote.bookmaker,
+        quote.kind,
+        quote.period,
+        quote.participant,
+        quote.name,
+        quote.point,
+        quote.side,
+    )
 
 
 def market_key(kind: str, period: str) -> str:

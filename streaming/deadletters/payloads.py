@@ -8,17 +8,26 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from redis.exceptions import RedisError
 
 from betting.config import get_config
-from streaming.core.failures import ProviderFailure
+from streaming.buffer import first_within
+from streaming.core.failures import DataFailure, ProviderFailure
 from streaming.core.letters import MAX_BODY_CHARS, Kind, Letter
 from streaming.deadletters.burial import bury
 from streaming.deadletters.described import describe
 from streaming.deadletters.messages import body_text
 from streaming.deadletters.store import POLL_PROVIDER
+from streaming.models import PollRun
 from streaming.providers.base import Request, Response
 
 REPLAY_PAYLOAD = "streaming.replay_payload"
+
+MAX_SAMPLES = 8
+"""Reasons of one answer that are sampled."""
+
+SAMPLE_EVERY_MS = 3_600_000
+"""Between two samples of one reason and feed: a record that stays bad is in every answer."""
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +99,30 @@ def bury_payload(
     if request is not None and response is not None:
         letter = _with_answer(letter, request, response, generation)
     bury(letter)
+
+
+def bury_samples(
+    run: PollRun, request: Request, response: Response, generation: int | None
+) -> None:
+    """Bury a sample of each reason for which records were left out of an answer.
+
+    At most one an hour of each reason and feed: the rows of the polls count them.
+
+    Args:
+        run: the poll's row.
+        request: what was asked.
+        response: the answer.
+        generation: the provider's when it was asked.
+    """
+    for each in run.left_out_reasons[:MAX_SAMPLES]:
+        about = f"{run.provider_id} {request.feed} {each['reason']}"
+        try:
+            is_due = first_within(f"sample:{about}", SAMPLE_EVERY_MS)
+        except RedisError:  # one sample too many is better than none
+            is_due = True
+        if is_due:
+            fault = DataFailure(each["reason"], each["message"], each["place"])
+            bury_payload(run.provider_id, run.provider.key, fault, request, response, generation)
 
 
 def payload_of(arguments: dict[str, Any]) -> Payload:

@@ -28,6 +28,7 @@ GROUPS: Mapping[str, tuple[Judge, ...]] = MappingProxyType(
             providers.circuits,
             providers.provider_silence,
             feeds.feeds,
+            feeds.unread_records,
             providers.book_silence,
             providers.quota,
             providers.activity,

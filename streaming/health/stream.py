@@ -69,6 +69,23 @@ class ProviderFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A feed whose newest answer held records that could not be read.
+
+    Attributes:
+        provider: its provider's key.
+        feed: path and markets.
+        count: how many records were left out.
+        reasons: why.
+    """
+
+    provider: str
+    feed: str
+    count: int
+    reasons: str
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """What the newest snapshot says.
 
@@ -108,6 +125,7 @@ class StreamFacts:
         feeds: those that fail on their own.
         books_heard: bookmakers in feeds that answer.
         books_silent: those among them that nothing confirms any more, by provider.
+        unread: feeds whose newest answer held what could not be read.
         stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
         stale_seconds: how long the first of them has.
         edges_open: edges that are open and vouched for, `MAX_EDGES` at most; counted only where a
@@ -125,6 +143,7 @@ class StreamFacts:
     feeds: Sequence[FeedFacts]
     books_heard: int
     books_silent: Mapping[str, int]
+    unread: Sequence[Unread]
     stale_markets: int
     stale_seconds: float
     edges_open: int
@@ -160,6 +179,10 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         feeds=failing_feeds(moment),
         books_heard=sum(heard for _, heard, _ in books),
         books_silent={provider: silent for provider, _, silent in books if silent},
+        unread=[
+            Unread(*row)
+            for row in fetch_all(_UNREAD, {**at, "since": moment - SHORT, "limit": MAX_PROVIDERS})
+        ],
         stale_markets=stale,
         stale_seconds=max(0.0, stale_seconds),
         edges_open=_edges_open(providers),
@@ -257,6 +280,21 @@ FROM betting_feedbook b JOIN betting_feed f ON f.id = b.feed_id
 JOIN betting_provider p ON p.id = f.provider_id AND p.enabled
 WHERE f.observed_at > %(now)s::timestamptz - p.stale_after_seconds * interval '1 second'
 GROUP BY p.key
+"""
+
+# Each feed's newest answer alone: one that can be read again is well at once.
+_UNREAD = """
+SELECT p.key, newest.feed, newest.left_out, (
+    SELECT string_agg(each ->> 'reason', ', ') FROM jsonb_array_elements(newest.reasons) AS each
+)
+FROM (
+    SELECT DISTINCT ON (provider_id, feed) provider_id, feed, left_out, left_out_reasons AS reasons
+    FROM streaming_pollrun
+    WHERE started_at > %(since)s AND started_at <= %(now)s AND http_status IS NOT NULL
+    ORDER BY provider_id, feed, id DESC
+) AS newest
+JOIN betting_provider p ON p.id = newest.provider_id AND p.enabled
+WHERE newest.left_out > 0 ORDER BY newest.left_out DESC, p.key, newest.feed LIMIT %(limit)s
 """
 
 _SUPPRESSED = """

@@ -14,6 +14,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms.models import model_to_dict
 
 from betting.models import Provider
+from streaming.core.failures import one_line
 from streaming.management.feed_report import feeds, feeds_of
 from streaming.management.tables import write_table
 from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
@@ -22,7 +23,8 @@ POLLS_SHOWN = 10
 TRANSITIONS_SHOWN = 20
 _POLL_FIELDS = (
     "started_at", "feed", "outcome", "http_status", "duration_ms", "quotes_seen", "changes",
-    "quota_remaining", "failure_kind", "failure_code", "failure_message", "failure_advice",
+    "left_out", "left_out_reasons", "texts_cleaned", "quota_remaining",
+    "failure_kind", "failure_code", "failure_message", "failure_advice",
 )  # fmt: skip
 _STATE = [
     "state", "mode", "since", "failures", "recent", "step", "retry_at", "probe_until",
@@ -99,7 +101,17 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
     """One line a request, failures in full below."""
     write_table(
         out,
-        ("started", "feed", "outcome", "HTTP", "took", "quotes", "changes", "quota left"),
+        (
+            "started",
+            "feed",
+            "outcome",
+            "HTTP",
+            "took",
+            "quotes",
+            "changes",
+            "left out",
+            "quota left",
+        ),
         [
             (
                 _time(run.started_at),
@@ -109,6 +121,7 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
                 f"{run.duration_ms:,.0f} ms",
                 f"{run.quotes_seen:,}",
                 f"{run.changes:,}",
+                f"{run.left_out:,}",
                 _number(run.quota_remaining),
             )
             for run in runs
@@ -118,6 +131,11 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
         if run.failure_message:
             words = (f"{run.failure_kind} failure: {run.failure_message}", run.failure_advice)
             out.write(" ".join(filter(None, words)))
+        for each in run.left_out_reasons:
+            out.write(
+                f"{each['count']:,} left out, {each['reason']}: {each['message']}"
+                f" (at {each['place']}) in {one_line(run.feed)}"
+            )
 
 
 def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ WHERE state = 'open' AND mode <> 'forced_open' AND retry_at IS NULL
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("streaming", "0012_feed_circuits"),
+        ("streaming", "0011_feed_circuits"),
     ]
 
     operations = [

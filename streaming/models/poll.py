@@ -17,6 +17,7 @@ class PollOutcome(models.TextChoices):
     HELD = "held", "not before a complete answer"
     REPEATED = "repeated", "same request moments ago"
     REFUSED = "refused", "refused by the circuit"
+    PAGE = "page", "a page, before the last"
     FAILED = "failed", "failed"
 
 
@@ -40,6 +41,19 @@ class PollRun(models.Model):
     response_bytes = models.BigIntegerField(default=0, db_default=0)
     quotes_seen = models.IntegerField(default=0, db_default=0)
     changes = models.IntegerField(default=0, db_default=0)
+    left_out = models.IntegerField(
+        default=0, db_default=0, help_text="records of the answer that could not be read"
+    )
+    left_out_reasons = models.JSONField(
+        default=list,
+        db_default=[],
+        help_text="one object a reason: its count, and the place and message of the first record",
+    )
+    texts_cleaned = models.IntegerField(
+        default=0,
+        db_default=0,
+        help_text="texts from which control and direction characters were removed",
+    )
     quota_remaining = models.FloatField(null=True, blank=True)
     quota_cost = models.FloatField(null=True, blank=True)
 
@@ -54,11 +68,16 @@ class PollRun(models.Model):
                 condition=Q(outcome="failed") & ~Q(failure_code="")
                 | ~Q(outcome="failed") & Q(failure_code=""),
             ),
+            models.CheckConstraint(
+                name="poll_run_left_out_is_told",
+                condition=Q(left_out=0, left_out_reasons=[])
+                | Q(left_out__gt=0) & ~Q(left_out_reasons=[]),
+            ),
         ]
         indexes = [
             # a provider's latest polls
             models.Index(name="poll_run_provider", fields=["provider", "-id"]),
-            # rates over a window; retention
+            # rates over a window; each feed's newest answer, for health; retention
             models.Index(name="poll_run_started", fields=["started_at"]),
         ]
 

@@ -230,7 +230,7 @@ class Decoder(Protocol):
     """
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """The whole answer, or nothing of it.
+        """What can be read of the answer; a page of it, where others follow.
 
         Raises:
             ProviderFailure: the provider refused, or the answer does not fit. No other
@@ -261,6 +261,10 @@ class Adapter(Protocol):
 
     def decoder(self) -> Decoder:
         """What reads the answers of a conversation that begins now."""
+        ...
+
+    def following(self, request: Request, response: Response) -> Request | None:
+        """The request for the next page, after an answer that was but a page; None if none is."""
         ...
 
     def quota(self, response: Response) -> Quota:

@@ -5,6 +5,8 @@ Lengths are those of the columns that take a snapshot.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -25,6 +27,26 @@ Number = Annotated[float, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # a stamp outside is a fault, and may not fit a calendar
 
+_NUL = b"\\u0000"
+_LINE_ENDS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
+# Not among them: zero-width characters, which some scripts spell words with.
+_REMOVED = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of text
+    "\ufff9-\ufffb"  # annotations
+    "\ud800-\udfff]"  # halves of characters, which no database can hold
+)
+
+
+def cleaned(text: str) -> str:
+    r"""The text on one line, without control and direction characters.
+
+    >>> cleaned("\u202eCF livE\x1b[2J"), cleaned("Mill\r\nOtters"), cleaned("Zé\u200b FC")
+    ('CF livE[2J', 'Mill Otters', 'Zé\u200b FC')
+    """
+    words = _REMOVED.sub("", _LINE_ENDS.sub(" ", text))
+    return text if words == text else words.strip()
+
 
 def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """The body as the decoder's type.
@@ -32,9 +54,63 @@ def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     Raises:
         DataFailure: the body is not JSON, not of this shape, or no text a database can hold.
     """
-    if b"\\u0000" in body:
+    if _NUL in body:
         raise DataFailure("bad_text", "The answer holds a NUL character.", "body")
     return decoded(decoder.decode, body)
+
+
+def parse_items(
+    decoder: msgspec.json.Decoder[T], body: bytes, salvage: Callable[[object], T | None]
+) -> T:
+    """The body as the decoder's type, or what can be saved of a body that does not fit it.
+
+    Args:
+        decoder: reads the body as a whole, which is fast.
+        body: JSON.
+        salvage: makes something of the body as plain values; None where not even its outermost
+            part fits.
+
+    Raises:
+        DataFailure: the body is not JSON, or its outermost part does not fit.
+    """
+    try:
+        if _NUL not in body:
+            return decoded(decoder.decode, body)
+        failure = DataFailure("bad_text", "The answer holds a NUL character.", "body")
+    except DataFailure as fault:
+        failure = fault
+    try:
+        saved = salvage(without_nul(_loosely(body)))
+    except (ValueError, RecursionError):
+        saved = None
+    if saved is None:
+        raise failure
+    return saved
+
+
+def _loosely(body: bytes) -> object:
+    """A body as plain values, though some of its texts or numbers are none that JSON knows.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON at all.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        # NaN, half a surrogate pair, a raw control character, a byte that is not UTF-8: whatever
+        # record holds one is left out, or its text cleaned.
+        return json.loads(body.decode(errors="replace"), strict=False)
+
+
+def without_nul(value: object) -> object:
+    """A JSON value whose texts hold no NUL, which no database can store."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {name: without_nul(each) for name, each in value.items()}
+    return value
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
@@ -49,9 +125,20 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
         code, message = "wrong_schema", str(error)
     except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep
         code, message = "undecodable", str(error)
-    # msgspec's own words end in the place: "Expected `str`, got `int` - at `$[0].id`"
+    raise misfit(code, message)
+
+
+def misfit(code: str, message: str, within: str = "$") -> DataFailure:
+    """One of msgspec's errors as a failure.
+
+    Args:
+        code: the failure's code.
+        message: msgspec's own words, which end in the place: "Expected `str` - at `$[0].id`".
+        within: where what msgspec calls ``$`` stands.
+    """
     words, _, place = message.partition(" - at ")
-    raise DataFailure(code, f"{one_line(words)}.", one_line(place.strip("`")) or "$")
+    where = one_line(place.strip("`")).removeprefix("$")
+    return DataFailure(code, f"{one_line(words)}.", f"{within}{where}")
 
 
 def check_year(moment: datetime, where: str) -> None:

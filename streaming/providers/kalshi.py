@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import MappingProxyType
 
 import msgspec
@@ -21,7 +23,7 @@ from streaming.core.failures import (
     one_line,
     retry_after_seconds,
 )
-from streaming.core.snapshot import Snapshot, SnapshotEvent
+from streaming.core.snapshot import Snapshot, SnapshotEvent, merged
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,
@@ -30,7 +32,7 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
-from streaming.providers.kalshi_answer import Answer, Event, Reading, parse
+from streaming.providers.kalshi_answer import Answer, Event, Reading, next_cursor, parse
 from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE
 from streaming.providers.kalshi_tickers import (
     LEAGUES,
@@ -40,9 +42,11 @@ from streaming.providers.kalshi_tickers import (
     Series,
     series_of,
 )
+from streaming.providers.sieve import Sieve, Survivors, numbered
 
 PATH = "/events"
-PAGE_EVENTS = 200  # the most that one answer lists
+PAGE_EVENTS = 200  # the most that one page lists
+MAX_PAGES = 25  # 5,000 events; the largest series that was seen listed 2,180
 
 _REQUEST_ADVICE = "Correct the provider's settings: the service does not accept this request."
 _KEY_ADVICE = "Polling market data needs no key: check the provider's base URL."
@@ -103,44 +107,125 @@ class Kalshi:
         """Nothing: market data is public."""
         return Authorisation()
 
-    def decoder(self) -> Kalshi:
-        """Itself: every answer stands for itself."""
-        return self
+    def decoder(self) -> KalshiPages:
+        """A reader that has no page yet."""
+        return KalshiPages()
 
-    def decode(self, request: Request, response: Response) -> Snapshot:
-        """The whole answer, in decimal odds.
-
-        An answer that lists one event twice, or one of another series, does not fit.
-
-        Raises:
-            ProviderFailure: a refusal, or an answer that does not fit.
-        """
-        series = _series(request)
-        if response.status != 200:
-            raise refusal(response)
-        answer = parse(response.body)
-        reading = Reading(series)
-        if answer.cursor:
-            # A first page says neither what has gone nor what has only moved to the second: taken
-            # for an answer, it would keep the prices of what it leaves out alive.
-            words = f"The series has more open events than the {PAGE_EVENTS} of one page."
-            raise DataFailure("more_pages", words, "cursor")
-        events = _read(reading, answer)
-        return Snapshot(
-            feed=request.feed,
-            sport_key=series.league.sport,
-            # Every game has a contract on who wins it, but not always a spread or a total.
-            is_list=series.kind == "h2h",
-            is_complete=True,
-            received_at=response.received_at,
-            events=events,
-            bookmakers={BOOKMAKER: BOOKMAKER_TITLE},
-            quotes_seen=reading.quotes_seen,
-        )
+    def following(self, request: Request, response: Response) -> Request | None:
+        """The request for the next page; None after the last."""
+        cursor = next_cursor(response.body)
+        if not cursor or request.recorded is not None:
+            return None
+        return replace(request, params={**request.params, "cursor": cursor})
 
     def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
         """Nothing: requests are limited by the second, and none is counted in an answer."""
         return Quota()
+
+
+class KalshiPages:
+    """Reads answers, each of one page or several; a `Decoder`.
+
+    What a page lists is kept until the last has come: a first page says neither what has gone nor
+    what has only moved to the second. A page that fails takes those before it along.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str, _Begun] = {}  # feed → what its pages so far hold
+
+    def decode(self, request: Request, response: Response) -> Snapshot:
+        """The whole answer with its last page, in decimal odds; before that, a page of it.
+
+        What cannot be read of it is left out. Of an event that is listed twice both parts count,
+        the later one where they differ.
+
+        Raises:
+            ProviderFailure: a refusal, or an answer of which nothing can be read.
+        """
+        begun = self._begun.pop(request.feed, None)
+        series = _series(request)
+        if response.status != 200:
+            raise refusal(response)
+        wanted = request.params.get("cursor", "")
+        if not wanted:
+            begun = _Begun(Reading(series), response.received_at)
+        elif begun is None or begun.cursor != wanted:
+            raise DataFailure("lost_page", "A page comes without the one before it.", "cursor")
+        cursor = begun.take(response)
+        if not cursor:
+            return begun.snapshot(request)
+        if begun.pages >= MAX_PAGES:
+            words = f"The series has more than {MAX_PAGES} pages of {PAGE_EVENTS} open events."
+            raise DataFailure("more_pages", words, "cursor")
+        self._begun[request.feed] = begun
+        return begun.page(request)
+
+
+@dataclass(slots=True)
+class _Begun:
+    """The pages of one answer so far.
+
+    Attributes:
+        reading: what reads them.
+        received_at: when the first came: no price of the answer is newer for certain.
+        events: what they list.
+        cursor: what the next page has to be asked with.
+        pages: how many there are.
+    """
+
+    reading: Reading
+    received_at: datetime
+    events: dict[str, SnapshotEvent] = field(default_factory=dict)
+    cursor: str = ""
+    pages: int = 0
+
+    def take(self, response: Response) -> str:
+        """Add a page; what leads to the next one."""
+        answer = parse(response.body, self.reading.sieve)
+        _read(self.reading, answer, self.events)
+        self.cursor = answer.cursor or ""
+        self.pages += 1
+        return self.cursor
+
+    def snapshot(self, request: Request) -> Snapshot:
+        """The whole answer.
+
+        Raises:
+            DataFailure: nothing of it can be read.
+        """
+        sieve, series = self.reading.sieve, self.reading.series
+        if not self.events:
+            sieve.require_any()
+        return Snapshot(
+            feed=request.feed,
+            sport_key=series.league.sport,
+            # Every game has a contract on who wins it, but not always a spread or a total. A list
+            # with an event that nobody can name says of no other that it has ended.
+            is_list=series.kind == "h2h" and not sieve.has_nameless,
+            is_complete=True,
+            received_at=self.received_at,
+            events=list(self.events.values()),
+            bookmakers={BOOKMAKER: BOOKMAKER_TITLE},
+            quotes_seen=self.reading.quotes_seen,
+            left_out=sieve.left_out,
+            unreadable_share=sieve.unreadable_share,
+            missed_events=tuple(sieve.missed_events),
+            texts_cleaned=sieve.cleaned,
+        )
+
+    def page(self, request: Request) -> Snapshot:
+        """A page, of which nothing follows yet."""
+        return Snapshot(
+            feed=request.feed,
+            sport_key=self.reading.series.league.sport,
+            is_list=False,
+            is_complete=False,
+            received_at=self.received_at,
+            events=[],
+            bookmakers={},
+            quotes_seen=0,
+            is_page=True,
+        )
 
 
 def refusal(response: Response) -> ProviderFailure:
@@ -202,22 +287,31 @@ def _series(request: Request) -> Series:
     return SERIES[ticker]
 
 
-def _read(reading: Reading, answer: Answer) -> list[SnapshotEvent]:
-    read: dict[str, SnapshotEvent] = {}
-    for number, event in enumerate(answer.events):
+def _read(reading: Reading, answer: Answer, read: dict[str, SnapshotEvent]) -> None:
+    sieve = reading.sieve
+    if isinstance(answer.events, Survivors) and answer.events.lost:
+        # What its ticker says cannot be known without the rest of the event.
+        sieve.has_nameless = True
+    for number, event in numbered(answer.events):
+        place = f"$.events[{number}]"
         try:
             _check_series(event, reading.series)
             # An event whose contracts are yet to come offers nothing, and nothing says its start.
-            if event.markets:
-                _add(read, reading.event(event))
+            one = reading.event(event, place) if event.markets else None
         except DataFailure as fault:
-            raise fault.within(f"$.events[{number}]") from None
-    return list(read.values())
+            sieve.leave_out(fault.within(place), max(1, len(event.markets)))
+            sieve.miss_event(reading.id_of(event))
+            continue
+        if one is not None:
+            _add(sieve, read, one, place)
 
 
-def _add(read: dict[str, SnapshotEvent], event: SnapshotEvent) -> None:
-    if event.external_id in read:
-        raise DataFailure("repeated_event", "The event is listed twice.", "event_ticker")
+def _add(sieve: Sieve, read: dict[str, SnapshotEvent], event: SnapshotEvent, place: str) -> None:
+    known = read.get(event.external_id)
+    if known is not None:
+        words = "The event is listed twice."
+        sieve.leave_out(DataFailure("repeated_event", words, f"{place}.event_ticker"))
+        event = merged(known, event)
     read[event.external_id] = event
 
 

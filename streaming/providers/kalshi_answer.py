@@ -1,13 +1,15 @@
 """Answers of Kalshi to ``GET /events``, and what they say about prices.
 
-The types below are what an answer has to fit; fields they do not name are ignored.
+The types below are what an answer has to fit; fields they do not name are ignored. An item that
+does not fit is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -20,10 +22,9 @@ from streaming.providers.fields import (
     Moment,
     Number,
     check_year,
-    parse_json,
+    parse_items,
 )
 from streaming.providers.kalshi_contracts import (
-    DRAW,
     Contract,
     Dollars,
     Touch,
@@ -35,8 +36,10 @@ from streaming.providers.kalshi_contracts import (
     total,
 )
 from streaming.providers.kalshi_tickers import OUTRIGHTS, Series, parse_game
+from streaming.providers.outcomes import DRAW, fixed_name
+from streaming.providers.sieve import Nested, Sieve, numbered, salvage
 
-DRAWS = frozenset({"Tie", "Draw"})
+Cursor = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 GAME_TIME = timedelta(hours=3)
 """How long after the start a market's `occurrence_datetime` is: the time by which the outcome is
@@ -47,14 +50,15 @@ ticker states the start, and it put each of 53 others, of five leagues, on the t
 class Market(msgspec.Struct, gc=False):
     """One contract.
 
-    NO's prices are left unread: they are those of YES, from the other end of the same book.
+    NO's prices are left unread: they are those of YES, from the other end of the same book. A price
+    that is null is none; one that is missing is a fault, for its field may have another name now.
     """
 
     status: Description
     updated_time: Moment
     yes_sub_title: Description
-    yes_bid_dollars: Dollars
-    yes_ask_dollars: Dollars
+    yes_bid_dollars: Dollars | None
+    yes_ask_dollars: Dollars | None
     strike_type: Description = ""
     floor_strike: Number | None = None
     occurrence_datetime: Moment | None = None
@@ -74,19 +78,45 @@ class Answer(msgspec.Struct, gc=False):
     """One page of events; a cursor that is not empty leads to the next."""
 
     events: list[Event]
-    cursor: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
+    cursor: Cursor | None = None
+
+
+class _Outline(msgspec.Struct, gc=False):
+    """What a page has to be, whatever it lists."""
+
+    events: list[object]
+    cursor: Cursor | None = None
 
 
 _ANSWERS = msgspec.json.Decoder(Answer)
+_OUTLINES = msgspec.json.Decoder(_Outline)
+_NESTED: Nested = MappingProxyType({Answer: ("events", Event), Event: ("markets", Market)})
 
 
-def parse(body: bytes) -> Answer:
-    """The body as an answer.
+def parse(body: bytes, sieve: Sieve) -> Answer:
+    """The body as an answer, without the events and contracts that cannot be read.
 
     Raises:
-        DataFailure: as `parse_json` does.
+        DataFailure: the body is not JSON, or lists no events.
     """
-    return parse_json(_ANSWERS, body)
+    return parse_items(_ANSWERS, body, lambda value: _salvaged(value, sieve))
+
+
+def next_cursor(body: bytes) -> str:
+    """What leads to the page after this one; empty when it is the last, or no page."""
+    try:
+        return _OUTLINES.decode(body).cursor or ""
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _salvaged(value: object, sieve: Sieve) -> Answer | None:
+    """What can be read of an answer; None where it lists no events."""
+    try:
+        msgspec.convert(value, _Outline)
+    except msgspec.ValidationError:
+        return None
+    return salvage(value, Answer, _NESTED, sieve, "$")
 
 
 def matchup(title: str, *, is_home_first: bool) -> tuple[str, str]:
@@ -115,23 +145,29 @@ class Reading:
 
     Attributes:
         series: what the series lists.
+        sieve: collects what cannot be read.
         quotes_seen: prices read, on offer or not.
     """
 
     series: Series
+    sieve: Sieve = field(default_factory=Sieve)
     quotes_seen: int = 0
 
-    def event(self, event: Event) -> SnapshotEvent:
-        """The event with what is on offer.
+    def event(self, event: Event, place: str) -> SnapshotEvent:
+        """The event with what is on offer, as far as that can be read.
+
+        Args:
+            event: as it came.
+            place: where it stands in the answer.
 
         Raises:
-            DataFailure: something in it makes no sense; `where` is its place inside the event.
+            DataFailure: it is no event that can be bet on; `where` is its place inside the event.
         """
         league = self.series.league
         home = away = ""
-        external_id, start = event.event_ticker, None
+        external_id, start = self.sieve.text(event.event_ticker), None
         if self.series.kind != OUTRIGHTS:
-            home, away = matchup(event.title, is_home_first=league.is_home_first)
+            home, away = matchup(self.sieve.text(event.title), is_home_first=league.is_home_first)
             game = parse_game(event.event_ticker, league)
             external_id, start = game.external_id, game.start
         return SnapshotEvent(
@@ -141,8 +177,17 @@ class Reading:
             home=home,
             away=away,
             commence_time=start or self._start(event),
-            quotes=self._quotes(event, home, away),
+            quotes=self._quotes(event, home, away, place),
         )
+
+    def id_of(self, event: Event) -> str | None:
+        """The event's id; None where its ticker makes no sense."""
+        if self.series.kind == OUTRIGHTS:
+            return event.event_ticker
+        try:
+            return parse_game(event.event_ticker, self.series.league).external_id
+        except DataFailure:
+            return None
 
     def _start(self, event: Event) -> datetime:
         """When it starts, by its markets' times; a title starts when it is decided."""
@@ -154,21 +199,24 @@ class Reading:
         check_year(decided, "markets")
         return decided if self.series.kind == OUTRIGHTS else decided - GAME_TIME
 
-    def _quotes(self, event: Event, home: str, away: str) -> list[SnapshotQuote]:
+    def _quotes(self, event: Event, home: str, away: str, place: str) -> list[SnapshotQuote]:
         read: dict[tuple[str, float | None, str], SnapshotQuote] = {}
-        for m, market in enumerate(event.markets):
+        for m, market in numbered(event.markets):
             try:
                 quotes = self._offers(market, home, away)
             except DataFailure as fault:
-                raise fault.within(f"markets[{m}]") from None
+                self.sieve.leave_out(fault.within(f"{place}.markets[{m}]"))
+                continue
+            self.sieve.read += 1
             # The last of two equal keys decides, even when it takes a price off the board.
             read.update({(quote.name, quote.point, quote.side): quote for quote in quotes})
         return [quote for quote in read.values() if quote.price is not None]
 
     def _offers(self, market: Market, home: str, away: str) -> list[SnapshotQuote]:
         check_year(market.updated_time, "updated_time")
-        contract = _contract(self.series.kind, market, home, away)
-        touch = Touch.of(micro(market.yes_bid_dollars), micro(market.yes_ask_dollars))
+        name = self.sieve.text(market.yes_sub_title)
+        contract = _contract(self.series.kind, market, name, home, away)
+        touch = Touch.of(_micro(market.yes_bid_dollars), _micro(market.yes_ask_dollars))
         if market.status != "active":
             touch = Touch(None, None)
         quotes = list(offers(contract, touch, market.updated_time))
@@ -180,8 +228,11 @@ def _earliest(event: Event, time_of: Callable[[Market], datetime | None]) -> dat
     return min((at for market in event.markets if (at := time_of(market))), default=None)
 
 
-def _contract(kind: str, market: Market, home: str, away: str) -> Contract:
-    name = market.yes_sub_title
+def _micro(dollars: Dollars | None) -> int | None:
+    return None if dollars is None else micro(dollars)
+
+
+def _contract(kind: str, market: Market, name: str, home: str, away: str) -> Contract:
     if kind == OUTRIGHTS:
         if not name:
             raise DataFailure("no_name", "A contract names nobody.", "yes_sub_title")
@@ -200,8 +251,8 @@ def _contract(kind: str, market: Market, home: str, away: str) -> Contract:
 
 
 def _winner(name: str, home: str, away: str) -> str:
-    if name in DRAWS:
-        return DRAW
-    if name not in (home, away):
+    if name in (home, away):
+        return name
+    if fixed_name("h2h", name) != DRAW:
         raise DataFailure("unknown_team", "A contract names neither team.", "yes_sub_title")
-    return name
+    return DRAW

@@ -17,9 +17,9 @@ import msgspec
 
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Side, SnapshotQuote
+from streaming.providers.outcomes import OVER, UNDER
 
 BOOKMAKER, BOOKMAKER_TITLE = "kalshi", "Kalshi"
-DRAW = "Draw"
 
 Dollars = Annotated[str, msgspec.Meta(pattern=r"^[01](\.[0-9]{1,6})?\Z")]
 """A price as Kalshi writes it, e.g. ``0.7300``."""
@@ -45,13 +45,16 @@ class Touch(NamedTuple):
     ask: int | None
 
     @classmethod
-    def of(cls, bid: int, ask: int) -> Touch:
-        """The prices as stated: of a book's empty side Kalshi says 0 or 1 dollar.
+    def of(cls, bid: int | None, ask: int | None) -> Touch:
+        """The prices as stated: of a book's empty side Kalshi says 0 or 1 dollar, or none.
 
         >>> Touch.of(0, 10_000), Touch.of(990_000, MICRO)
         (Touch(bid=None, ask=10000), Touch(bid=990000, ask=None))
         """
-        return cls(bid if 0 < bid < MICRO else None, ask if 0 < ask < MICRO else None)
+        return cls(
+            bid if bid is not None and 0 < bid < MICRO else None,
+            ask if ask is not None and 0 < ask < MICRO else None,
+        )
 
     def turned(self) -> Touch:
         """The best prices of NO.
@@ -106,8 +109,8 @@ def total(strike: float) -> Contract:
     """More points are scored than the strike."""
     _check_strike(strike)
     return Contract(
-        Bet("totals", "Over", strike, strike),
-        Bet("totals", "Under", strike, strike),
+        Bet("totals", OVER, strike, strike),
+        Bet("totals", UNDER, strike, strike),
     )
 
 

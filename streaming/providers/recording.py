@@ -205,6 +205,10 @@ class Playback:
         """Nothing: a recording needs no key."""
         return Authorisation()
 
+    def following(self, request: Request, response: Response) -> Request | None:  # noqa: ARG002 - the protocol's signature
+        """None: a recording holds the pages that were asked for."""
+        return None
+
     def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
         """Nothing: a replay uses up no allowance."""
         return Quota()

@@ -7,7 +7,7 @@ props, alternate lines, periods) are asked event by event.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -23,7 +23,7 @@ from streaming.core.failures import (
     retry_after_seconds,
 )
 from streaming.core.quota import next_month
-from streaming.core.snapshot import Snapshot, SnapshotEvent
+from streaming.core.snapshot import Snapshot, SnapshotEvent, merged
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,
@@ -32,6 +32,7 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
+from streaming.providers.sieve import Sieve, items_in
 from streaming.providers.the_odds_api_answer import Event, Reading, parse
 
 _KEY_ADVICE = "Check the key that the provider's environment variable holds, and its subscription."
@@ -131,14 +132,16 @@ class TheOddsApi:
     def decode(self, request: Request, response: Response) -> Snapshot:
         """The whole answer, in decimal odds.
 
-        An answer that lists one event twice, or an event that was not asked for, does not fit.
+        What cannot be read of it, or was not asked for, is left out. Of an event that is listed
+        twice both parts count, the later one where they differ.
         An event that the service no longer knows is an answer without quotes, not a failure.
 
         Raises:
-            ProviderFailure: a refusal, or an answer that does not fit.
+            ProviderFailure: a refusal, or an answer of which nothing can be read.
         """
         scope = _scope(request)
-        reading = Reading(is_american=request.params.get("oddsFormat") == "american")
+        sieve = Sieve()
+        reading = Reading(request.params.get("oddsFormat") == "american", sieve)
         if response.status == 200:
             events = _read(reading, scope, response.body)
         else:
@@ -146,14 +149,23 @@ class TheOddsApi:
         return Snapshot(
             feed=request.feed,
             sport_key=scope.sport,
-            is_list=scope.event is None,
+            # A list with an event that nobody can name says of no other that it has ended.
+            is_list=scope.event is None and not sieve.has_nameless,
             is_complete=True,
             received_at=response.received_at,
             events=events,
             bookmakers=reading.bookmakers,
             quotes_seen=reading.quotes_seen,
             stamps_confirm=True,
+            left_out=sieve.left_out,
+            unreadable_share=sieve.unreadable_share,
+            missed_events=tuple(sieve.missed_events),
+            texts_cleaned=sieve.cleaned,
         )
+
+    def following(self, request: Request, response: Response) -> Request | None:  # noqa: ARG002 - the protocol's signature
+        """None: every answer is whole."""
+        return None
 
     def quota(self, response: Response) -> Quota:
         """Credits, as the answer's headers state them."""
@@ -188,24 +200,32 @@ def _scope(request: Request) -> _Scope:
 
 
 def _read(reading: Reading, scope: _Scope, body: bytes) -> list[SnapshotEvent]:
-    events = parse(body, is_list=scope.event is None)
+    sieve = reading.sieve
     read: dict[str, SnapshotEvent] = {}
-    for number, event in enumerate(events):
+    for place, event in parse(body, sieve, is_list=scope.event is None):
         try:
-            _check_listing(event, scope, read)
-            read[event.id] = reading.event(event)
+            _check_listing(event, scope)
+            one = reading.event(event, place)
         except DataFailure as fault:
-            raise fault.within("$" if scope.event else f"$[{number}]") from None
+            sieve.leave_out(fault.within(place), items_in(msgspec.to_builtins(event)))
+            sieve.miss_event(event.id)
+            continue
+        known = read.get(one.external_id)
+        if known is not None:
+            words = "The event is listed twice."
+            sieve.leave_out(DataFailure("repeated_event", words, f"{place}.id"))
+            one = merged(known, one)
+        read[one.external_id] = one
+    if not read:
+        sieve.require_any()
     return list(read.values())
 
 
-def _check_listing(event: Event, scope: _Scope, read: Container[str]) -> None:
+def _check_listing(event: Event, scope: _Scope) -> None:
     if event.sport_key != scope.sport:
         raise DataFailure("wrong_content", f"The event is not one of {scope.sport}.", "sport_key")
     if scope.event is not None and event.id != scope.event:
         raise DataFailure("wrong_content", "The event is not the one asked for.", "id")
-    if event.id in read:
-        raise DataFailure("repeated_event", "The event is listed twice.", "id")
 
 
 def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:

@@ -1,14 +1,17 @@
 """Answers of The Odds API, version 4, and what they say about prices.
 
 The types below are what an answer has to fit. Fields they do not name are ignored, for the
-service adds some from time to time; a field that is missing or out of bounds is a fault.
+service adds some from time to time. An item whose field is missing or out of bounds is left out.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -24,8 +27,10 @@ from streaming.providers.fields import (
     Number,
     Title,
     check_year,
-    parse_json,
+    parse_items,
 )
+from streaming.providers.outcomes import fixed_name
+from streaming.providers.sieve import Nested, Sieve, numbered, salvage, salvaged
 
 MIN_AMERICAN = 100  # American odds run from ±100 outwards
 
@@ -70,6 +75,13 @@ class Event(msgspec.Struct, gc=False):
 
 _LIST = msgspec.json.Decoder(list[Event])
 _ONE = msgspec.json.Decoder(Event)
+_NESTED: Nested = MappingProxyType(
+    {
+        Event: ("bookmakers", Bookmaker),
+        Bookmaker: ("markets", Market),
+        Market: ("outcomes", Outcome),
+    }
+)
 
 
 class MarketKey(NamedTuple):
@@ -129,13 +141,54 @@ def decimal_odds(american: float) -> float:
     return 1 + american / 100 if american > 0 else 1 + 100 / -american
 
 
-def parse(body: bytes, *, is_list: bool) -> list[Event]:
-    """The events of an answer.
+def parse(body: bytes, sieve: Sieve, *, is_list: bool) -> Iterator[tuple[str, Event]]:
+    """The events of an answer that can be read, each with its place.
 
     Raises:
-        DataFailure: the body is not JSON, not of this shape, or no text a database can hold.
+        DataFailure: the body is not JSON, or holds no list where one is due.
     """
-    return parse_json(_LIST, body) if is_list else [parse_json(_ONE, body)]
+    if not is_list:
+        event = parse_items(_ONE, body, lambda value: salvage(value, Event, _NESTED, sieve, "$"))
+        yield "$", event
+        return
+    events = parse_items(_LIST, body, lambda value: _salvaged(value, sieve))
+    for number, event in numbered(events):
+        yield f"$[{number}]", event
+
+
+def _salvaged(values: object, sieve: Sieve) -> list[Event] | None:
+    """What can be read of a list of events; None when it is none."""
+    if not isinstance(values, list):
+        return None
+    events = salvaged(values, Event, _NESTED, sieve, "$")
+    read = set(events.numbers)
+    for number, value in enumerate(values):
+        if number not in read:
+            sieve.miss_event(value.get("id") if isinstance(value, dict) else None)
+    return events
+
+
+class Teams(NamedTuple):
+    """The two sides of an event; both empty where it has none."""
+
+    home: str
+    away: str
+
+
+class Place(NamedTuple):
+    """What the prices of one market of an answer have in common.
+
+    Attributes:
+        teams: of its event.
+        bookmaker: whose prices they are.
+        source_at: the provider's stamp.
+        where: the event's place in the answer, the bookmaker's number in it, and the market's.
+    """
+
+    teams: Teams
+    bookmaker: str
+    source_at: datetime | None
+    where: tuple[str, int, int]
 
 
 @dataclass(slots=True)
@@ -144,61 +197,81 @@ class Reading:
 
     Attributes:
         is_american: prices are American odds.
+        sieve: collects what cannot be read.
         bookmakers: bookmaker key → title.
         quotes_seen: outcomes read, on offer or not.
     """
 
     is_american: bool
+    sieve: Sieve = field(default_factory=Sieve)
     bookmakers: dict[str, str] = field(default_factory=dict)
     quotes_seen: int = 0
 
-    def event(self, event: Event) -> SnapshotEvent:
-        """The event with what is on offer.
+    def event(self, event: Event, place: str) -> SnapshotEvent:
+        """The event with what is on offer, as far as that can be read.
+
+        Args:
+            event: as it came.
+            place: where it stands in the answer.
 
         Raises:
-            DataFailure: something in it makes no sense; `where` is its place inside the event.
+            DataFailure: it is no event that can be bet on; `where` is its place inside the event.
         """
         check_year(event.commence_time, "commence_time")
-        if event.home_team is not None and event.home_team == event.away_team:
+        text = self.sieve.text
+        home, away = (text(team or "") for team in (event.home_team, event.away_team))
+        if home and home == away:
             raise DataFailure("same_teams", "A team plays itself.", "away_team")
+        if (event.home_team and not home) or (event.away_team and not away):
+            raise DataFailure("no_name", "A team has a name that shows nothing.", "home_team")
         return SnapshotEvent(
-            external_id=event.id,
+            external_id=text(event.id),
             sport_key=event.sport_key,
-            sport_title=event.sport_title,
-            home=event.home_team or "",
-            away=event.away_team or "",
+            sport_title=text(event.sport_title),
+            home=home,
+            away=away,
             commence_time=event.commence_time,
-            quotes=self._quotes(event),
+            quotes=self._quotes(event, Teams(home, away), place),
         )
 
-    def _quotes(self, event: Event) -> list[SnapshotQuote]:
+    def _quotes(self, event: Event, teams: Teams, place: str) -> list[SnapshotQuote]:
         offers: _Offers = {}
-        for b, book in enumerate(event.bookmakers):
-            self.bookmakers[book.key] = book.title
-            for m, market in enumerate(book.markets):
+        for b, book in numbered(event.bookmakers):
+            key = self.sieve.text(book.key)
+            self.bookmakers[key] = self.sieve.text(book.title) or key
+            for m, market in numbered(book.markets):
                 try:
-                    self._read_market(event, book, market, offers)
+                    at = Place(teams, key, _source_at(book, market), (place, b, m))
                 except DataFailure as fault:
-                    raise fault.within(f"bookmakers[{b}].markets[{m}]") from None
+                    where = f"{place}.bookmakers[{b}].markets[{m}]"
+                    self.sieve.leave_out(fault.within(where), max(1, len(market.outcomes)))
+                else:
+                    self._read_market(at, market, offers)
         return [quote for quote in offers.values() if quote is not None]
 
-    def _read_market(self, event: Event, book: Bookmaker, market: Market, offers: _Offers) -> None:
-        key = parse_market_key(market.key)
-        source_at = market.last_update or book.last_update
-        if source_at is not None:
-            check_year(source_at, "last_update")
-        self.quotes_seen += len(market.outcomes)
-        for o, outcome in enumerate(market.outcomes):
+    def _read_market(self, at: Place, market: Market, offers: _Offers) -> None:
+        teams, bookmaker, source_at, where = at
+        text = self.sieve.text
+        key = parse_market_key(text(market.key) or market.key)
+        bad = 0
+        for o, outcome in numbered(market.outcomes):
+            name, point, description = outcome.name, outcome.point, outcome.description
+            if name not in teams:
+                name = fixed_name(key.kind, name if name.isprintable() else text(name))
             try:
                 price = self._price(outcome.price)
-                line = _line(event, key, outcome)
+                line = _line(teams, key, name, point)
             except DataFailure as fault:
-                raise fault.within(f"outcomes[{o}]") from None
-            name, point, participant = outcome.name, outcome.point, outcome.description or ""
+                bad += 1
+                self.sieve.leave_out(
+                    fault.within("{}.bookmakers[{}].markets[{}].outcomes[{}]".format(*where, o))
+                )
+                continue
+            participant = text(description) if description else ""
             # The last of two equal keys decides, even when it takes a price off the board.
-            offers[book.key, market.key, participant, name, point] = (
+            offers[bookmaker, market.key, participant, name, point] = (
                 SnapshotQuote(
-                    bookmaker=book.key,
+                    bookmaker=bookmaker,
                     kind=key.kind,
                     period=key.period,
                     participant=participant,
@@ -212,6 +285,8 @@ class Reading:
                 if price > 1
                 else None
             )
+        self.quotes_seen += len(market.outcomes)
+        self.sieve.read += len(market.outcomes) - bad
 
     def _price(self, price: float) -> float:
         """Decimal odds; 1.0 or less stands for a price that is off the board."""
@@ -228,15 +303,23 @@ _Offers = dict[tuple[str, str, str, str, float | None], SnapshotQuote | None]
 """Bookmaker, market key, participant, name, point → the quote, None when off the board."""
 
 
-def _line(event: Event, market: MarketKey, outcome: Outcome) -> float | None:
+def _source_at(book: Bookmaker, market: Market) -> datetime | None:
+    source_at = market.last_update or book.last_update
+    if source_at is not None:
+        check_year(source_at, "last_update")
+    return source_at
+
+
+def _line(teams: Teams, market: MarketKey, name: str, point: float | None) -> float | None:
     """The point as the home side, or the over, sees it."""
-    point = outcome.point
+    if not name:
+        raise DataFailure("no_name", "A price is for nothing that has a name.", "name")
     if point is None:
         if market.needs_point:
             raise DataFailure("no_point", f"A {market.kind} price has no point.", "point")
         return None
-    if not market.is_handicap or outcome.name == event.home_team:
+    if not market.is_handicap or name == teams.home:
         return point + 0.0  # −0.0 is 0.0
-    if outcome.name == event.away_team:
+    if name == teams.away:
         return 0.0 - point
     raise DataFailure("unknown_team", "A handicap names neither team.", "name")

@@ -79,7 +79,10 @@ def respond(answer: Answer, *, accepts_gzip: bool = False) -> web.Response:
 
 
 def wrong_schema(body: bytes, rng: Random) -> bytes:
-    """Valid JSON that is not what the API documents: one of four ways, at random."""
+    """Valid JSON that is not what the API documents: one of four ways, at random.
+
+    All records are written so, as after a change of the format: a single one would be left out.
+    """
     answer: Any = msgspec.json.decode(body)
     events = answer if isinstance(answer, list) else [answer]
     outcomes = [
@@ -92,9 +95,9 @@ def wrong_schema(body: bytes, rng: Random) -> bytes:
     ways: list[Callable[[], object]] = [lambda: {"data": answer}]
     if outcomes:
         ways += [
-            lambda: outcomes[0].update(price=str(outcomes[0]["price"])),
-            lambda: outcomes[-1].pop("name"),
-            lambda: events[0].pop("commence_time"),
+            lambda: [outcome.update(price=str(outcome["price"])) for outcome in outcomes],
+            lambda: [outcome.pop("name") for outcome in outcomes],
+            lambda: [event.pop("commence_time") for event in events],
         ]
     way = rng.randrange(len(ways))
     result = ways[way]()

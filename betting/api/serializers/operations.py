@@ -143,6 +143,15 @@ class FeedBookSerializer(serializers.Serializer[FeedBook]):
     )
 
 
+class LeftOutSerializer(serializers.Serializer[dict[str, object]]):
+    """Why records of an answer were left out; the first of them is the sample."""
+
+    reason = serializers.CharField()
+    count = serializers.IntegerField()
+    place = serializers.CharField(help_text="where the first stands in the answer")
+    message = serializers.CharField(help_text="what is wrong with the first")
+
+
 class PollRunSerializer(serializers.Serializer[PollRun]):
     """One request to a provider, and what came of it."""
 
@@ -160,6 +169,11 @@ class PollRunSerializer(serializers.Serializer[PollRun]):
     response_bytes = serializers.IntegerField()
     quotes_seen = serializers.IntegerField()
     changes = serializers.IntegerField()
+    left_out = serializers.IntegerField(help_text="records of the answer that could not be read")
+    left_out_reasons = LeftOutSerializer(many=True)
+    texts_cleaned = serializers.IntegerField(
+        help_text="texts from which control and direction characters were removed"
+    )
 
 
 class RecomputeRunSerializer(serializers.Serializer[RecomputeRun]):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from streaming.core.durations import spoken
-from streaming.core.health import Check, HealthPolicy, Status, Thresholds, check
+from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, Status, Thresholds, check
 from streaming.health.feeds import FeedFacts
 from streaming.health.judges.common import NAMED, counted, lenient, unknown
 from streaming.health.seen import Away, Seen
@@ -33,6 +33,21 @@ def feeds(seen: Seen, policy: HealthPolicy) -> Check:
     longest = max(_too_long(each) for each in judged)
     found = replace(found, since=seen.stream.now - timedelta(seconds=longest))
     return lenient(found, seen, policy, min(each.failing_seconds for each in judged))
+
+
+def unread_records(seen: Seen, _policy: HealthPolicy) -> Check:
+    """Judge if answers hold records that cannot be read: a warning, for the rest is taken."""
+    unit, limits = "feeds with records left out", (1.0, ALWAYS_WELL[1])
+    if isinstance(seen.stream, Away):
+        return unknown("unread_records", limits, unit, "PostgreSQL")
+    unread = seen.stream.unread
+    said = "; ".join(
+        f"{each.provider} {each.feed}: {counted(each.count, 'record was', 'records were')} left out"
+        f" ({each.reasons})"
+        for each in unread[:NAMED]
+    )
+    detail = f"{said}." if said else "Every answer is read whole."
+    return check("unread_records", len(unread), limits, unit, detail)
 
 
 def _too_long(feed: FeedFacts) -> float:

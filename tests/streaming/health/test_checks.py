@@ -92,6 +92,16 @@ def it_is_heard(watch: Watch) -> None:
     watch.provider.feeds.get().books.update(silent_since=None)
 
 
+def an_answer_is_read_in_part(watch: Watch) -> None:
+    told = [{"reason": "no_point", "count": 3, "place": "$", "message": "No point."}]
+    left_out = {"left_out": 3, "left_out_reasons": told}
+    rows.make_poll_run(watch.provider, started_at=watch.now, http_status=200, **left_out)
+
+
+def it_is_read_whole(watch: Watch) -> None:
+    rows.make_poll_run(watch.provider, started_at=watch.now, http_status=200)
+
+
 def the_credits_run_out(watch: Watch) -> None:
     watch.provider.quota_remaining, watch.provider.quota_poll_cost = 2, 4
     watch.provider.save()
@@ -169,6 +179,7 @@ def the_buffer_overflows(_watch: Watch) -> None:
         ("subscribers", "warn", a_subscriber_is_suppressed, it_is_well_again, SETTLED),
         ("stale_markets", "fail", markets_go_stale, they_are_valued, SETTLED),
         ("book_silence", "fail", a_bookmaker_falls_silent, it_is_heard, SETTLED),
+        ("unread_records", "warn", an_answer_is_read_in_part, it_is_read_whole, SETTLED),
         ("quota", "fail", the_credits_run_out, they_are_renewed, SETTLED),
         ("provider_silence", "fail", a_provider_stops_answering, it_is_disabled, SETTLED),
         ("queue_backlog", "fail", messages_pile_up, the_queues_are_emptied, SETTLED),

@@ -41,6 +41,17 @@ class WireServer:
 
         self.script = script
 
+    def answers_in_turn(self, *bodies: bytes) -> None:
+        """Each request gets the next of these bodies."""
+        left = iter(bodies)
+
+        async def script(writer: asyncio.StreamWriter) -> None:
+            body = next(left)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+
+        self.script = script
+
     def start(self) -> None:
         self._thread.start()
         self._ready.wait()

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from betting.models import Event, Feed, Provider, Quote
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot
 from streaming.models import PollOutcome
-from streaming.providers.base import ProviderSettings, Request, Response, Secret
-from streaming.providers.kalshi import ERROR_CODES, Kalshi
+from streaming.providers.base import Decoder, ProviderSettings, Request, Response, Secret
+from streaming.providers.kalshi import ERROR_CODES, MAX_PAGES, Kalshi
 from streaming.providers.recording import read
 from tests.polling import poll_now
 from tests.streaming.providers.conftest import WireServer
@@ -49,12 +50,12 @@ def event(rest: str = "27MAR011910GULOWL", series: str = "KXMLBGAME") -> dict[st
 
 
 def decoded(body: Any, asked: Request | None = None) -> Snapshot:
-    return API.decode(asked or request(), response(body))
+    return API.decoder().decode(asked or request(), response(body))
 
 
 def failure_of(answer: Response, asked: Request | None = None) -> ProviderFailure:
     with pytest.raises(ProviderFailure) as caught:
-        API.decode(asked or request(), answer)
+        API.decoder().decode(asked or request(), answer)
     return caught.value
 
 
@@ -120,10 +121,82 @@ def test_a_list_of_totals_may_leave_out_games() -> None:
     assert snapshot.sport_key == "baseball_mlb"
 
 
-def test_a_page_with_more_to_come_is_no_answer() -> None:
+def pages(*bodies: Any, decoder: Decoder | None = None) -> Snapshot:
+    """Read pages one after the other, each asked for as the one before it says."""
+    reader = decoder or API.decoder()
+    asked: Request | None = request()
+    for body in bodies:
+        assert asked is not None
+        snapshot = reader.decode(asked, response(body))
+        asked = API.following(asked, response(body))
+    return snapshot
+
+
+OTHER = event("27MAR021910SEAOWL")
+
+
+def test_the_pages_of_a_list_are_one_complete_answer() -> None:
+    first = pages({"events": [event()], "cursor": "CgYI"})
+    assert (first.is_page, first.events, first.is_complete) == (True, [], False)
+    asked = API.following(request(), response({"events": [event()], "cursor": "CgYI"}))
+    assert asked is not None
+    assert asked.url.endswith("&cursor=CgYI")
+    assert asked.feed == request().feed
+    whole = pages({"events": [event()], "cursor": "CgYI"}, {"events": [OTHER], "cursor": ""})
+    assert (whole.is_page, whole.is_complete, whole.is_list) == (False, True, True)
+    assert [e.external_id for e in whole.events] == [
+        "KXMLB-27MAR011910GULOWL",
+        "KXMLB-27MAR021910SEAOWL",
+    ]
+
+
+def test_an_answer_of_pages_is_as_old_as_the_first() -> None:
+    reader = API.decoder()
+    first = response({"events": [event()], "cursor": "a"})
+    reader.decode(request(), first)
+    asked = API.following(request(), first)
+    assert asked is not None
+    late = replace(response({"events": [OTHER]}), received_at=NOW + timedelta(seconds=9))
+    assert reader.decode(asked, late).received_at == NOW
+
+
+def test_a_page_without_the_one_before_it_is_no_answer() -> None:
+    alone = replace(request(), params={**request().params, "cursor": "CgYI"})
+    assert failure_of(response({"events": [OTHER]}), alone).code == "lost_page"
+
+
+def test_a_page_that_fails_takes_those_before_it_along() -> None:
+    reader = API.decoder()
+    first = response({"events": [event()], "cursor": "a"})
+    reader.decode(request(), first)
+    asked = API.following(request(), first)
+    assert asked is not None
+    for answer in (response(b"", 503), response({"events": [OTHER]})):
+        with pytest.raises(ProviderFailure):
+            reader.decode(asked, answer)
+
+
+def test_pages_without_end_are_refused() -> None:
+    endless = [{"events": [event()], "cursor": "same"}] * MAX_PAGES
     with pytest.raises(DataFailure) as caught:
-        decoded({"events": [event()], "cursor": "more"})
+        pages(*endless)
     assert (caught.value.code, caught.value.where) == ("more_pages", "cursor")
+
+
+def test_an_event_that_cannot_be_read_is_left_out_of_its_list() -> None:
+    odd = {**OTHER, "title": "Owls"}
+    snapshot = decoded({"events": [event(), odd]})
+    assert [e.external_id for e in snapshot.events] == ["KXMLB-27MAR011910GULOWL"]
+    assert [(each.reason, each.place) for each in snapshot.left_out] == [
+        ("bad_title", "$.events[1].title")
+    ]
+    assert snapshot.missed_events == ("KXMLB-27MAR021910SEAOWL",)
+
+
+def test_a_list_with_an_event_that_nobody_can_name_ends_no_other() -> None:
+    assert decoded({"events": [event(), OTHER]}).is_list
+    assert not decoded({"events": [event(), None]}).is_list
+    assert not decoded({"events": [event(), {**OTHER, "event_ticker": "KXMLBGAME-27"}]}).is_list
 
 
 def test_an_event_without_contracts_is_left_out() -> None:
@@ -133,7 +206,6 @@ def test_an_event_without_contracts_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("events", "code", "where"),
     [
-        ([event(), event()], "repeated_event", "$.events[1].event_ticker"),
         ([event(series="KXNBAGAME")], "wrong_content", "$.events[0].series_ticker"),
         ([{**event(), "event_ticker": "KXMLB-27"}], "bad_ticker", "$.events[0].event_ticker"),
         ([{**event(), "title": "Owls"}], "bad_title", "$.events[0].title"),
@@ -192,3 +264,30 @@ def test_a_provider_is_polled_over_http_and_its_markets_meet_in_one_event(
     game = Event.objects.get(aliases__external_id="KXMLB-27MAR011910GULOWL")
     assert set(game.markets.values_list("kind", flat=True)) == {"h2h", "spreads", "totals"}
     assert Quote.objects.filter(market__event=game).count() == 4 + 12 + 4
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+def test_all_pages_are_asked_for_and_each_has_a_row_of_its_own(server: WireServer) -> None:
+    provider = Provider.objects.create(
+        key="kalshi",
+        adapter="kalshi",
+        base_url=server.url,
+        sports=["baseball_mlb"],
+        markets=["h2h"],
+    )
+    games = json.loads(next(read(PAYLOAD)).response.body)
+    server.answers_in_turn(
+        *(
+            json.dumps({**games, **page}).encode()
+            for page in (
+                {"events": games["events"][:1], "cursor": "CgYI"},
+                {"events": games["events"][1:], "cursor": ""},
+            )
+        )
+    )
+    runs = poll_now(provider)
+    assert [run.outcome for run in runs] == [PollOutcome.PAGE, PollOutcome.OK]
+    assert "&cursor=CgYI " in server.heads[1]
+    assert Event.objects.count() == sum(bool(each["markets"]) for each in games["events"]) == 3
+    assert len({run.feed for run in runs}) == Feed.objects.count() == 1

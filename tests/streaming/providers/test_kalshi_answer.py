@@ -12,6 +12,7 @@ from streaming.core.failures import DataFailure
 from streaming.core.snapshot import SnapshotEvent
 from streaming.providers.kalshi_answer import Reading, matchup, parse
 from streaming.providers.kalshi_tickers import SERIES
+from streaming.providers.sieve import Sieve
 
 GAME = "KXMLBGAME-27MAR011910GULOWL"
 
@@ -43,15 +44,20 @@ def read(
         "title": title,
         "markets": list(markets),
     }
-    reading = Reading(SERIES[series])
-    (parsed,) = parse(json.dumps({"events": [event]}).encode()).events
-    return reading, reading.event(parsed)
+    sieve = Sieve()
+    reading = Reading(SERIES[series], sieve)
+    (parsed,) = parse(json.dumps({"events": [event]}).encode(), sieve).events
+    return reading, reading.event(parsed, "$.events[0]")
 
 
 def fault_of(ticker: str, *markets: dict[str, Any], **changes: Any) -> tuple[str, str]:
-    with pytest.raises(DataFailure) as caught:
-        read(ticker, *markets, **changes)
-    return caught.value.code, caught.value.where
+    """Why, and where, the one thing that cannot be read is left out."""
+    try:
+        reading, _ = read(ticker, *markets, **changes)
+    except DataFailure as fault:
+        return fault.code, fault.within("$.events[0]").where
+    (left_out,) = reading.sieve.left_out
+    return left_out.reason, left_out.place
 
 
 def prices(event: SnapshotEvent) -> dict[tuple[str, float | None, str], float | None]:
@@ -175,27 +181,27 @@ def test_a_title_names_the_visitor_first(title: str, home: str, away: str) -> No
 
 @pytest.mark.parametrize("title", ["", "Gulls", "Gulls vs Gulls", " vs Owls", "Gulls vs : Total"])
 def test_a_title_without_two_teams_is_refused(title: str) -> None:
-    assert fault_of(GAME, market("Owls"), title=title) == ("bad_title", "title")
+    assert fault_of(GAME, market("Owls"), title=title) == ("bad_title", "$.events[0].title")
 
 
 @pytest.mark.parametrize(
     ("ticker", "contract", "code", "where"),
     [
-        (GAME, market("Otters"), "unknown_team", "markets[0].yes_sub_title"),
+        (GAME, market("Otters"), "unknown_team", "$.events[0].markets[0].yes_sub_title"),
         (GAME, market("Owls", updated_time="1999-01-01T00:00:00Z"), "bad_time",
-         "markets[0].updated_time"),
-        ("KXMLBGAME-27MAR32GULOWL", market("Owls"), "bad_ticker", "event_ticker"),
+         "$.events[0].markets[0].updated_time"),
+        ("KXMLBGAME-27MAR32GULOWL", market("Owls"), "bad_ticker", "$.events[0].event_ticker"),
         ("KXNBAGAME-27MAR01GULOWL", market("Owls", occurrence_datetime=None), "no_start",
-         "markets"),
+         "$.events[0].markets"),
         ("KXNBAGAME-27MAR01GULOWL", market("Owls", occurrence_datetime="0001-01-01T00:00:00Z"),
-         "bad_time", "markets"),
+         "bad_time", "$.events[0].markets"),
         ("KXMLBTOTAL-27MAR011910GULOWL", market("Over 7.5", **more_than(8)), "bad_strike",
-         "markets[0].strike"),
+         "$.events[0].markets[0].strike"),
         ("KXMLBTOTAL-27MAR011910GULOWL", market("Under 7.5", strike_type="less", cap_strike=7.5),
-         "bad_strike", "markets[0].strike_type"),
+         "bad_strike", "$.events[0].markets[0].strike_type"),
         ("KXMLBSPREAD-27MAR011910GULOWL", market("Otters wins by over 1.5 runs", **more_than(1.5)),
-         "unknown_team", "markets[0].yes_sub_title"),
-        ("KXNBA-27", market(""), "no_name", "markets[0].yes_sub_title"),
+         "unknown_team", "$.events[0].markets[0].yes_sub_title"),
+        ("KXNBA-27", market(""), "no_name", "$.events[0].markets[0].yes_sub_title"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_place(
@@ -210,3 +216,34 @@ def test_a_price_that_is_not_dollars_is_refused(price: str) -> None:
         "wrong_schema",
         "$.events[0].markets[0].yes_ask_dollars",
     )
+
+
+def test_a_price_that_is_null_is_none_and_the_other_side_stays() -> None:
+    reading, event = read(GAME, market("Owls", ask=None))  # type: ignore[arg-type]
+    assert prices(event) == {("Owls", None, "lay"): 2.5}
+    assert reading.sieve.left_out == ()
+
+
+def test_a_price_under_another_name_is_a_fault_not_an_empty_book() -> None:
+    renamed = market("Owls")
+    del renamed["yes_ask_dollars"]
+    assert fault_of(GAME, renamed)[0] == "wrong_schema"
+
+
+def test_one_contract_with_a_whole_strike_takes_no_other_off_the_board() -> None:
+    ticker = "KXMLBSPREAD-27MAR011910GULOWL"
+    half = market("Owls wins by over 1.5 runs", **more_than(1.5))
+    whole = market("Owls wins by over 2 runs", **more_than(2))
+    reading, event = read(ticker, whole, half)
+    assert {quote.point for quote in event.quotes} == {-1.5, 1.5}
+    (left_out,) = reading.sieve.left_out
+    assert (left_out.reason, left_out.place) == ("bad_strike", "$.events[0].markets[0].strike")
+    assert reading.sieve.unreadable_share == 0.5
+
+
+@pytest.mark.parametrize("odd", [None, [], {"status": "active"}, market(3)])  # type: ignore[arg-type]
+def test_one_contract_of_another_shape_takes_no_other_off_the_board(odd: Any) -> None:
+    reading, event = read(GAME, odd, market("Gulls"), market("Owls"))
+    assert {quote.name for quote in event.quotes} == {"Gulls", "Owls"}
+    (left_out,) = reading.sieve.left_out
+    assert left_out.place.startswith("$.events[0].markets[0]")

@@ -140,12 +140,134 @@ def test_an_outright_has_no_teams() -> None:
     assert (read.home, read.away) == ("", "")
 
 
-def test_an_event_listed_twice_does_not_fit() -> None:
-    assert where([event("e1"), event("e2"), event("e1")]) == ("repeated_event", "$[2].id")
+def book(*names: str, price: Any = 1.9, key: str = "alder") -> dict[str, Any]:
+    outcomes = [{"name": name, "price": price} for name in names]
+    return {"key": key, "title": key, "markets": [{"key": "h2h", "outcomes": outcomes}]}
 
 
-def test_an_event_of_another_sport_does_not_fit() -> None:
-    assert where([event(), event("e2", sport_key="golf")]) == ("wrong_content", "$[1].sport_key")
+def left_out(snapshot: Snapshot) -> list[tuple[str, str, int]]:
+    return [(each.reason, each.place, each.count) for each in snapshot.left_out]
+
+
+def test_of_an_event_listed_twice_both_parts_count_and_the_later_decides() -> None:
+    first = event(bookmakers=[book("Gulls", "Owls", price=1.5), book("Gulls", key="birch")])
+    again = event(bookmakers=[book("Gulls", price=1.7)])
+    snapshot = decoded([first, event("e2"), again])
+    prices = {(q.bookmaker, q.name): q.price for q in snapshot.events[0].quotes}
+    assert prices == {("alder", "Gulls"): 1.7, ("alder", "Owls"): 1.5, ("birch", "Gulls"): 1.9}
+    assert [e.external_id for e in snapshot.events] == ["e1", "e2"]
+    assert left_out(snapshot) == [("repeated_event", "$[2].id", 1)]
+
+
+def test_of_an_event_listed_twice_with_its_sides_swapped_the_later_part_alone_counts() -> None:
+    first = event(bookmakers=[book("Gulls", key="birch")])
+    swapped = event(home_team="Owls", away_team="Gulls", bookmakers=[book("Gulls")])
+    (read,) = decoded([first, swapped]).events
+    assert (read.home, [q.bookmaker for q in read.quotes]) == ("Owls", ["alder"])
+
+
+def test_an_event_of_another_sport_is_left_out_and_is_not_over() -> None:
+    snapshot = decoded([event(), event("e2", sport_key="golf")])
+    assert [e.external_id for e in snapshot.events] == ["e1"]
+    assert left_out(snapshot) == [("wrong_content", "$[1].sport_key", 1)]
+    assert (snapshot.missed_events, snapshot.is_list) == (("e2",), True)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "place"),
+    [
+        (None, "$[1]"),
+        (7, "$[1]"),
+        (event("e2", commence_time=None), "$[1].commence_time"),
+        (event("e2", home_team=3), "$[1].home_team"),
+        (event("e2", bookmakers={}), "$[1].bookmakers"),
+    ],
+)
+def test_an_event_that_cannot_be_read_costs_itself_alone(spoilt: Any, place: str) -> None:
+    snapshot = decoded([event(bookmakers=[book("Gulls", "Owls")]), spoilt, event("e3")])
+    assert [e.external_id for e in snapshot.events] == ["e1", "e3"]
+    assert left_out(snapshot) == [("wrong_schema", place, 1)]
+    has_id = isinstance(spoilt, dict)
+    assert snapshot.missed_events == (("e2",) if has_id else ())
+    assert snapshot.is_list is has_id, "an event without an id may be any of those not listed"
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "place"),
+    [
+        (None, ""),
+        ({"key": "birch", "title": "Birch"}, ""),
+        ({"key": 1, "title": "Birch", "markets": []}, ".key"),
+        ({"key": "birch", "title": "Birch", "markets": [4]}, ".markets[0]"),
+        ({"key": "birch", "title": "B", "markets": [{"key": "h2h"}]}, ".markets[0]"),
+        (book("Gulls", price=None, key="birch"), ".markets[0].outcomes[0].price"),
+        (book("Gulls", price=-110, key="birch"), ".markets[0].outcomes[0].price"),
+    ],
+)
+def test_one_bookmaker_that_cannot_be_read_takes_no_other_off_the_board(
+    spoilt: Any, place: str
+) -> None:
+    snapshot = decoded([event(bookmakers=[book("Gulls"), spoilt, book("Owls", key="cedar")])])
+    (read,) = snapshot.events
+    assert [(q.bookmaker, q.name) for q in read.quotes] == [("alder", "Gulls"), ("cedar", "Owls")]
+    (found,) = snapshot.left_out
+    assert (found.place, found.count) == (f"$[0].bookmakers[1]{place}", 1)
+
+
+def test_places_are_those_of_the_answer_whatever_was_left_out_before_them() -> None:
+    bad = {"key": "spreads", "outcomes": [None, {"name": "Swans", "price": 2.0, "point": 1.5}]}
+    books = [None, {"key": "birch", "title": "B", "markets": [0, bad]}, book("Gulls")]
+    snapshot = decoded([None, event(bookmakers=books)])
+    assert left_out(snapshot) == [
+        ("wrong_schema", "$[0]", 4),
+        ("unknown_team", "$[1].bookmakers[1].markets[1].outcomes[1].name", 1),
+    ]
+
+
+def test_the_unreadable_share_weighs_an_event_by_its_prices() -> None:
+    sound = event(bookmakers=[book("Gulls", "Owls")])
+    lost = event("e2", commence_time=None, bookmakers=[book(*"abcdef")])
+    assert decoded([sound, lost]).unreadable_share == 6 / 8
+    assert decoded([sound]).unreadable_share == 0
+
+
+def test_an_answer_of_which_nothing_can_be_read_does_not_fit() -> None:
+    assert where([event("e2", sport_key="golf")]) == ("wrong_content", "$[0].sport_key")
+    assert where([None, None]) == ("wrong_schema", "$[0]")
+    assert where({"message": "hello"}) == ("wrong_schema", "$")
+
+
+def test_control_and_direction_characters_are_removed_from_all_names() -> None:
+    dirty = event(
+        home_team="\u001b[2J\u0007Gulls\u0000",
+        away_team="\u202eO\u200bwls",
+        bookmakers=[{**book("\u001b[2J\u0007Gulls\u0000", "Dr\r\naw"), "title": "Al\u2028der"}],
+    )
+    snapshot = decoded([dirty])
+    (read,) = snapshot.events
+    assert (read.home, read.away) == ("[2JGulls", "O\u200bwls"), "zero-width characters stay"
+    assert [q.name for q in read.quotes] == ["[2JGulls", "Dr aw"]
+    assert snapshot.bookmakers == {"alder": "Al der"}
+    assert snapshot.texts_cleaned == 5
+
+
+@pytest.mark.parametrize("name", ["Draw", "draw", "Tie", "The Draw", "THE  DRAW"])
+def test_a_draw_is_one_outcome_however_it_is_written(name: str) -> None:
+    (read,) = decoded([event(bookmakers=[book(name)])]).events
+    assert [q.name for q in read.quotes] == ["Draw"]
+
+
+def test_over_and_under_are_two_outcomes_whatever_their_case() -> None:
+    outcomes = [{"name": name, "price": 1.9, "point": 2.5} for name in ("OVER", "under")]
+    totals = {"key": "alder", "title": "A", "markets": [{"key": "totals", "outcomes": outcomes}]}
+    (read,) = decoded([event(bookmakers=[totals])]).events
+    assert [q.name for q in read.quotes] == ["Over", "Under"]
+
+
+def test_a_team_keeps_its_name_even_where_it_is_called_as_a_draw() -> None:
+    tie = event(home_team="Tie", bookmakers=[book("Tie", "Owls")])
+    (read,) = decoded([tie]).events
+    assert [q.name for q in read.quotes] == ["Tie", "Owls"]
 
 
 def test_another_event_than_the_one_asked_for_does_not_fit() -> None:

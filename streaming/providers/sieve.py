@@ -1,0 +1,168 @@
+"""Sorting what an answer lists: what can be read is kept, what cannot is left out and counted.
+
+The whole body is decoded strictly first, which is fast. Only when that fails is it taken apart and
+converted item by item, so that one bad record costs itself and not its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from streaming.core.failures import DataFailure
+from streaming.core.snapshot import LeftOut
+from streaming.providers.fields import cleaned, misfit
+
+T = TypeVar("T")
+
+Nested = Mapping[type, tuple[str, type]]
+"""Type of an item → its field that lists items, and their type."""
+
+
+class Survivors(list[T]):
+    """The items of a list that could be read.
+
+    Attributes:
+        numbers: where each stood in the list as it came.
+        lost: how many could not be read.
+    """
+
+    numbers: list[int]
+    lost: int
+
+
+def numbered(items: list[T]) -> Iterable[tuple[int, T]]:
+    """The items of a list, each with its index in the answer."""
+    return (
+        zip(items.numbers, items, strict=True) if isinstance(items, Survivors) else enumerate(items)
+    )
+
+
+@dataclass(slots=True)
+class Sieve:
+    """Collects what is left out of one answer.
+
+    Attributes:
+        read: items that could be read; an item is the smallest thing that has a price.
+        lost: items that were left out, each by itself or within something larger.
+        cleaned: texts from which characters were removed.
+        missed_events: ids of the events that were left out.
+        has_nameless: whether an event was left out whose id is not known.
+    """
+
+    read: int = 0
+    lost: int = 0
+    cleaned: int = 0
+    missed_events: list[str] = field(default_factory=list)
+    has_nameless: bool = False
+    _found: dict[str, LeftOut] = field(default_factory=dict)
+
+    def leave_out(self, fault: DataFailure, items: int = 1) -> None:
+        """Count what cannot be read; the first of each reason is kept as its sample.
+
+        Args:
+            fault: why, and where it stands in the answer.
+            items: how many items are lost with it.
+        """
+        self.lost += items
+        known = self._found.get(fault.code)
+        self._found[fault.code] = (
+            LeftOut(fault.code, fault.where, fault.message)
+            if known is None
+            else msgspec.structs.replace(known, count=known.count + 1)
+        )
+
+    def miss_event(self, external_id: object) -> None:
+        """Note that an event is in the answer, though nothing else could be read of it."""
+        if isinstance(external_id, str) and external_id:
+            self.missed_events.append(external_id)
+        else:
+            self.has_nameless = True
+
+    def text(self, text: str) -> str:
+        """The text without characters that show nothing, or something else than is there."""
+        if text.isprintable():
+            return text
+        clean = cleaned(text)
+        self.cleaned += clean != text
+        return clean
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was left out, one entry a reason."""
+        return tuple(self._found.values())
+
+    @property
+    def unreadable_share(self) -> float:
+        """The part of the answer's items that was left out."""
+        return self.lost / (self.read + self.lost) if self.lost else 0.0
+
+    def require_any(self) -> None:
+        """Refuse an answer of which nothing could be read.
+
+        Raises:
+            DataFailure: the first reason.
+        """
+        if self._found and not self.read:
+            first = self.left_out[0]
+            raise DataFailure(first.reason, first.message, first.place)
+
+
+def salvage(value: object, kind: type[T], nested: Nested, sieve: Sieve, place: str) -> T | None:
+    """What can be read of an item; None when that is nothing.
+
+    Args:
+        value: the item as plain JSON values.
+        kind: its type.
+        nested: which types list items of their own.
+        sieve: collects what is left out.
+        place: where the item stands.
+    """
+    name, inner = nested.get(kind, ("", None))
+    listed = value.get(name) if isinstance(value, dict) else None
+    shell = {**value, name: []} if isinstance(value, dict) and isinstance(listed, list) else value
+    try:
+        item = msgspec.convert(shell, kind)
+    except msgspec.ValidationError as error:
+        sieve.leave_out(misfit("wrong_schema", str(error), place), items_in(value))
+        return None
+    if inner is not None and isinstance(listed, list):
+        setattr(item, name, salvaged(listed, inner, nested, sieve, f"{place}.{name}"))
+    return item
+
+
+def salvaged(
+    values: Iterable[object], kind: type[T], nested: Nested, sieve: Sieve, place: str
+) -> Survivors[T]:
+    """The items that can be read; see `salvage`."""
+    kept: Survivors[T] = Survivors()
+    kept.numbers, kept.lost = [], 0
+    for number, value in enumerate(values):
+        item = salvage(value, kind, nested, sieve, f"{place}[{number}]")
+        if item is None:
+            kept.lost += 1
+        else:
+            kept.append(item)
+            kept.numbers.append(number)
+    return kept
+
+
+def items_in(value: object) -> int:
+    """How many objects without further objects there are in a JSON value; at least 1.
+
+    >>> items_in({"markets": [{"outcomes": [{"price": 2}, {"price": 3}]}]}), items_in(None)
+    (2, 1)
+    """
+    return max(1, sum(1 for _ in _innermost(value)))
+
+
+def _innermost(value: object) -> Iterator[Mapping[str, Any]]:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    below = [each for each in inside if isinstance(each, dict | list) and each]
+    if not below and isinstance(value, dict):
+        yield value
+    for each in below:
+        yield from _innermost(each)
