@@ -43,6 +43,7 @@ Action = Literal[
     "recompute",
     "redelivery",
     "replay",
+    "revalue",
     "send",
     "spool",
     "sweep",

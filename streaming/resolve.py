@@ -20,6 +20,7 @@ from typing import Any
 
 from django.db import transaction
 
+from betting.exchanges import terms_of
 from betting.sql import Bigints, Booleans, Floats, fetch_all
 from streaming.core.matching import MatchPolicy
 from streaming.core.participants import Spelling, sport_family
@@ -157,7 +158,13 @@ def _bookmaker_ids(caches: _Caches, titles: dict[str, str]) -> dict[str, int]:
     ids = {key: caches.bookmakers[key] for key in titles if key in caches.bookmakers}
     missing = [key for key in titles if key not in ids]
     if missing:
-        parameters = {"keys": missing, "titles": [titles[key] for key in missing]}
+        terms = [terms_of(key) for key in missing]
+        parameters = {
+            "keys": missing,
+            "titles": [titles[key] for key in missing],
+            "kinds": [kind for kind, _ in terms],
+            "commissions": [commission for _, commission in terms],
+        }
         ids.update(zip(missing, _make(_BOOKMAKERS, parameters, None), strict=True))
         caches.bookmakers.update(ids)
         _bound(caches.bookmakers, MAX_BOOKMAKERS)
@@ -293,7 +300,20 @@ made AS (
 SELECT id FROM found ORDER BY place
 """
 
-_BOOKMAKERS = _SPORTS.replace("betting_sport", "betting_bookmaker")
+_BOOKMAKERS = """
+WITH found AS MATERIALIZED (
+    SELECT COALESCE(t.id, nextval(pg_get_serial_sequence('betting_bookmaker', 'id'))) AS id,
+           t.id IS NULL AS is_new, given.*
+    FROM unnest(%(keys)s::text[], %(titles)s::text[], %(kinds)s::text[], %(commissions)s::float8[])
+        WITH ORDINALITY AS given (key, title, kind, commission, place)
+    LEFT JOIN betting_bookmaker t USING (key)
+),
+made AS (
+    INSERT INTO betting_bookmaker (id, key, title, kind, commission)
+    SELECT id, key, title, kind, commission FROM found WHERE is_new
+)
+SELECT id FROM found ORDER BY place
+"""
 
 _MARKETS = """
 WITH found AS MATERIALIZED (

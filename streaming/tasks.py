@@ -44,6 +44,7 @@ from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
 from streaming.standing import suppressed_subscribers
 from streaming.sweep import stale_markets
+from valuation import revaluation
 from valuation.tasks import send_recomputes
 
 PROBE_WAIT_SECONDS = 1.0
@@ -167,8 +168,8 @@ def coalesce_line_changes(shard: int) -> None:
 def sweep() -> None:
     """Quarantine what has become unsafe, age what has become too old, value what has waited.
 
-    Idempotent by the quotes' status, by `FeedBook.stale_markets`, and by `Market.swept_at`, which
-    claiming moves.
+    Idempotent by the quotes' status, by `FeedBook.stale_markets`, by `Revaluation.after_market`,
+    and by `Market.swept_at`, which claiming moves.
     """
     with operation("streaming", "sweep") as op:
         op.follow([new_trace_id()])
@@ -177,6 +178,7 @@ def sweep() -> None:
         send_recomputes(stale, "sweep")
         _quarantine()
         _age()
+        _revalue()
 
 
 @shared_task(name="streaming.quarantine")
@@ -205,6 +207,17 @@ def _age() -> None:
         markets = age(database_now())
         send_recomputes(markets, "major")
         op.status = "degraded"
+        op.add(markets=len(markets))
+        if not markets:
+            op.silence()
+
+
+def _revalue() -> None:
+    """Have the next markets valued that a changed commission, weight or setting touches."""
+    with operation("streaming", "revalue") as op:
+        revaluation.apply_policy(get_config().valuation)
+        markets = revaluation.step()
+        send_recomputes(markets, "sweep")
         op.add(markets=len(markets))
         if not markets:
             op.silence()

@@ -12,7 +12,14 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from betting.admin import shown
 from betting.admin.facts import FactAdmin
 from betting.admin.themed import badge
-from valuation.models import Edge, FairPrice, FairPriceState, RecomputeRun
+from valuation.models import (
+    AppliedPolicy,
+    Edge,
+    FairPrice,
+    FairPriceState,
+    RecomputeRun,
+    Revaluation,
+)
 from valuation.vouching import CLOSED, OPEN, PRICED, STALE, edges, fair_prices
 
 _EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
@@ -249,3 +256,20 @@ class RecomputeRunAdmin(FactAdmin):
     def worst(self, run: RecomputeRun) -> str:
         """The same for the market that waited longest."""
         return shown.milliseconds(run.latency_ms_max)
+
+
+@admin.register(Revaluation)
+class RevaluationAdmin(FactAdmin):
+    """Changed inputs whose markets are still being valued again."""
+
+    list_display = ("reason", "bookmaker", "requested_at", "after_market")
+    search_fields = ("reason", "=bookmaker__key")
+    list_select_related = ("bookmaker",)
+
+
+@admin.register(AppliedPolicy)
+class AppliedPolicyAdmin(FactAdmin):
+    """The valuation settings that the newest process values by."""
+
+    list_display = ("fingerprint", "applied_at")
+    search_fields = ("=fingerprint",)

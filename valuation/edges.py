@@ -45,6 +45,18 @@ def lay_as_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
     return 1 + (1 - commission) / (odds - 1)
 
 
+def net_price(price: float, side: str, commission: float | None) -> float | None:
+    """Return one price after commission; None where the commission is not known.
+
+    >>> net_price(3.6, "lay", 0.05), net_price(2.0, "back", 0.05), net_price(2.0, "back", None)
+    (3.7368421052631584, 1.95, None)
+    """
+    if commission is None:
+        return None
+    net = net_lay if side == "lay" else net_back
+    return float(net(np.array(price), np.array(commission)))
+
+
 def expected_value(probability: FloatArray, odds: FloatArray) -> FloatArray:
     """Expected profit per unit staked, p·d − 1.
 

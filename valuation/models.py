@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from betting.models import Market, Outcome, Quote
+from betting.models import Bookmaker, Market, Outcome, Quote
 
 
 class FairPriceState(models.TextChoices):
@@ -178,3 +178,46 @@ class RecomputeRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trigger}: {self.valued} of {self.markets}"
+
+
+class Revaluation(models.Model):
+    """An input of valuations that has changed: the markets it touches are valued again.
+
+    Written in the transaction that changes the input, and worked off in steps by
+    `valuation.revaluation`, each of which moves `after_market` on with the markets' versions.
+    """
+
+    bookmaker = models.ForeignKey(
+        Bookmaker,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        help_text="whose markets; empty for all",
+    )
+    reason = models.CharField(max_length=200)
+    requested_at = models.DateTimeField(db_default=Now(), editable=False)
+    after_market = models.BigIntegerField(
+        default=0, db_default=0, help_text="the last market whose version was raised"
+    )
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class AppliedPolicy(models.Model):
+    """The valuation settings that the newest process values by; one row."""
+
+    fingerprint = models.CharField(max_length=64)
+    applied_at = models.DateTimeField(help_text="when a process that had just started recorded it")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="applied_policy_is_one_row", condition=Q(pk=1)),
+        ]
+
+    def __str__(self) -> str:
+        return self.fingerprint

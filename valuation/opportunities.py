@@ -13,7 +13,7 @@ import numpy as np
 from betting.freshness import confirmed_at, is_stale
 from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
-from valuation.edges import arbitrage, lay_as_back, middles, net_back
+from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_lay
 
 MAX_MIDDLES = 50
 """Middles reported per market, cheapest first; n points on either side make up to n² pairs."""
@@ -51,8 +51,10 @@ class Bet:
         side: `Side.BACK`, or `Side.LAY` for a bet against it.
         bookmaker: the bookmaker's key.
         price: decimal odds as quoted.
-        odds: decimal odds net of commission; of a lay bet, those at which its liability backs
-            everything but the selection.
+        odds: decimal odds net of commission at which what is risked pays; of a lay bet, those at
+            which its liability backs everything but the selection.
+        net_price: the price after commission; of a lay bet, the commission-free lay price that is
+            as good.
         confirmed_at: when its provider last looked at it; None where that does not matter.
     """
 
@@ -61,7 +63,31 @@ class Bet:
     bookmaker: str
     price: float
     odds: float
+    net_price: float
     confirmed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What to put on one bet, as parts of all that a cover risks.
+
+    Attributes:
+        stake: at the quoted price; of a lay bet what the other side stakes.
+        liability: what the bet loses if it loses; of a back bet its stake.
+    """
+
+    stake: float
+    liability: float
+
+    @classmethod
+    def risking(cls, part: float, bet: Bet) -> Stake:
+        """Return the stake on a bet that risks a part of the total.
+
+        >>> lay = Bet(Selection("Draw"), Side.LAY, "exchange", 3.6, 1.3846, 3.6)
+        >>> Stake.risking(0.52, lay)
+        Stake(stake=0.2, liability=0.52)
+        """
+        return cls(part / (bet.price - 1) if bet.side == Side.LAY else part, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +96,8 @@ class Cover:
 
     Attributes:
         bets: each at the best price there is.
-        stakes: the part of the total to put on each, so that all return the same.
+        stakes: the part of the total to risk on each, so that all return the same: the stake of
+            a back bet, the liability of a lay bet.
         booksum: S = Σ 1/odds.
         profit: 1/S − 1 of the total, where one bet wins; above 0 for an arbitrage.
         worst: the lowest profit that any result leads to: below `profit` where the point is whole,
@@ -87,6 +114,14 @@ class Cover:
     def confirmed_at(self) -> datetime | None:
         """When the one of its bets that has waited longest was last confirmed."""
         return _oldest(self.bets)
+
+    @property
+    def legs(self) -> list[tuple[Bet, Stake]]:
+        """Each bet with what to put on it."""
+        return [
+            (bet, Stake.risking(part, bet))
+            for bet, part in zip(self.bets, self.stakes, strict=True)
+        ]
 
     @property
     def is_arbitrage(self) -> bool:
@@ -140,7 +175,8 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """Find the opportunities among the quotes of some markets that can be bet on now.
 
     Two statements, however many markets. Quotes are left out when they are suspended or
-    quarantined, or stale by the reader's clock: `betting.freshness`.
+    quarantined, stale by the reader's clock (`betting.freshness`), or of an exchange whose
+    commission is not known.
 
     Args:
         markets: with their events.
@@ -152,7 +188,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
         Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
         .annotate(confirmed_at=confirmed_at())
         .alias(is_stale=is_stale())
-        .filter(is_stale=False)
+        .filter(is_stale=False, bookmaker__commission__isnull=False)
         .select_related("outcome", "bookmaker")
         .order_by("id")
     )
@@ -313,16 +349,16 @@ def _odds(bets: Sequence[Bet]) -> FloatArray:
 
 
 def _bet(quote: Quote) -> Bet:
-    side = Side(quote.side)
-    to_net = net_back if side == Side.BACK else lay_as_back
-    outcome = quote.outcome
-    net = to_net(np.array(quote.price), np.array(quote.bookmaker.commission))
+    side, outcome = Side(quote.side), quote.outcome
+    terms = np.array(quote.price), np.array(quote.bookmaker.commission)
+    is_lay = side == Side.LAY
     return Bet(
         selection=Selection(outcome.name, outcome.point, outcome.line),
         side=side,
         bookmaker=quote.bookmaker.key,
         price=quote.price,
-        odds=float(net),
+        odds=float((lay_as_back if is_lay else net_back)(*terms)),
+        net_price=float((net_lay if is_lay else net_back)(*terms)),
         confirmed_at=cast("Any", quote).confirmed_at,
     )
 

@@ -27,7 +27,8 @@ class Board:
         price: decimal odds, above 1, before commission.
         weight: the bookmaker's weight in the consensus; with 0 it has none, and its edges are
             measured all the same.
-        commission: the part of net winnings the bookmaker keeps, in [0, 1).
+        commission: the part of net winnings the bookmaker keeps, in [0, 1); NaN where that is not
+            known, so that its prices inform the consensus and are no edge.
         is_stale: quotes too old to trust; they only help to say why there is no fair price.
 
     Raises:
@@ -52,7 +53,7 @@ class Board:
             ("line", ~np.isinf(self.line)),
             ("price", np.isfinite(self.price) & (self.price > 1)),
             ("weight", np.isfinite(self.weight) & (self.weight >= 0)),
-            ("commission", (self.commission >= 0) & (self.commission < 1)),
+            ("commission", ~((self.commission < 0) | (self.commission >= 1))),
         ):
             if not sound.all():
                 row = int(np.argmin(sound))

@@ -150,7 +150,7 @@ FROM (
     FROM betting_outcome WHERE id IN (SELECT outcome_id FROM quote)
 ) AS o, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(weight), '{}'),
-           COALESCE(array_agg(commission), '{}')
+           COALESCE(array_agg(COALESCE(commission, 'NaN')), '{}')
     FROM betting_bookmaker
 ) AS b, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(is_sound), '{}'),

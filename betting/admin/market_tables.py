@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from betting.admin import shown
 from betting.admin.facts import Table
 from betting.freshness import with_freshness
-from betting.models import Market, Quote
-from valuation.opportunities import Bet, Opportunities
+from betting.models import Market, Quote, Side
+from valuation.opportunities import Bet, Opportunities, Stake
 from valuation.vouching import edges
 from valuation.vouching import fair_prices as fair_prices_of_all
 
@@ -60,10 +60,7 @@ def covers(found: Opportunities) -> Table:
         ("bets", "booksum", "profit", "worst", "", "confirmed"),
         [
             (
-                "; ".join(
-                    f"{_words(bet)}, stake {shown.percent(stake)}"
-                    for bet, stake in zip(cover.bets, cover.stakes, strict=True)
-                ),
+                "; ".join(f"{_words(bet)}, {_stake(bet, stake)}" for bet, stake in cover.legs),
                 shown.percent(cover.booksum),
                 shown.signed_percent(cover.profit),
                 shown.signed_percent(cover.worst),
@@ -73,7 +70,7 @@ def covers(found: Opportunities) -> Table:
             for cover in found.covers
         ],
         numbers=frozenset({"booksum", "profit", "worst"}),
-        note="Odds net of commission; lowest booksum first. “Worst”: the profit at the result that"
+        note="Lowest booksum first, net of commission. “Worst”: the profit at the result that"
         " returns stakes, where the point is whole or a quarter. Each bookmaker quotes the whole"
         " line, so that all bets are settled alike.",
     )
@@ -140,7 +137,7 @@ def quotes(market: Market) -> Table:
     )
     return Table(
         "Quotes",
-        ("selection", "bookmaker", "side", "odds", "status", "changed", "confirmed"),
+        ("selection", "bookmaker", "side", "odds", "status", "changed", "confirmed", "no edge"),
         [
             (
                 shown.link(quote, quote.outcome),
@@ -150,6 +147,7 @@ def quotes(market: Market) -> Table:
                 shown.quote_status(quote),
                 quote.changed_at,
                 quote.confirmed_at,
+                "commission not known" if quote.bookmaker.commission is None else "",
             )
             for quote in rows[:QUOTES_SHOWN]
         ],
@@ -159,4 +157,11 @@ def quotes(market: Market) -> Table:
 
 
 def _words(bet: Bet) -> str:
-    return f"{bet.side} {bet.selection} @ {shown.odds(bet.odds)} {bet.bookmaker}"
+    """Name a bet at its quoted price, and at its net one where the two differ."""
+    net = "" if bet.net_price == bet.price else f" (net {shown.odds(bet.net_price)})"
+    return f"{bet.side} {bet.selection} @ {shown.odds(bet.price)}{net} {bet.bookmaker}"
+
+
+def _stake(bet: Bet, stake: Stake) -> str:
+    words = f"stake {shown.percent(stake.stake)}"
+    return f"{words}, liability {shown.percent(stake.liability)}" if bet.side == Side.LAY else words

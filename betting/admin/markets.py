@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
@@ -12,6 +13,7 @@ from betting.admin.facts import FactAdmin, Table, TablesMixin
 from betting.admin.themed import ThemedAdmin
 from betting.models import Bookmaker, Market, Outcome
 from valuation import opportunities
+from valuation.revaluation import change_bookmaker
 
 
 @admin.register(Bookmaker)
@@ -32,9 +34,21 @@ class BookmakerAdmin(ThemedAdmin):
         """Never: its quotes need it."""
         return False
 
+    def save_model(
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        obj: Bookmaker,
+        form: ModelForm[Bookmaker],
+        change: bool,  # noqa: ARG002, FBT001 - Django's signature
+    ) -> None:
+        """Have the bookmaker's markets valued again if that changes what they are worth."""
+        change_bookmaker(obj, {name: form.cleaned_data[name] for name in form.changed_data})
+
     @admin.display(description="commission", ordering="commission")
     def net_of(self, bookmaker: Bookmaker) -> str:
         """The part of net winnings it keeps."""
+        if bookmaker.commission is None:
+            return "not known: no edges"
         return shown.percent(bookmaker.commission)
 
 

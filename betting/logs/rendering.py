@@ -59,7 +59,7 @@ def logging_settings(config: LogConfig) -> dict[str, Any]:
             "celery.worker.strategy": {"level": quiet},
             "celery.app.trace": {"level": quiet, "filters": ["untold"]},
             # A line for each request that waits for a thread.
-            "waitress.queue": {"level": "ERROR"},
+            "waitress.queue": {"level": max(logging.ERROR, quiet)},
             # A line for each task that beat sends.
             "celery.beat": {"level": quiet},
         },

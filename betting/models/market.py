@@ -30,7 +30,12 @@ class Bookmaker(models.Model):
         default=1.0, db_default=1.0, help_text="weight in the consensus; 0 = not heard"
     )
     commission = models.FloatField(
-        default=0.0, db_default=0.0, help_text="fraction of net winnings, e.g. 0.05"
+        null=True,
+        blank=True,
+        default=0.0,
+        db_default=0.0,
+        help_text="fraction of net winnings, e.g. 0.05; empty while it is not known, so that no"
+        " edge is opened on its prices",
     )
 
     class Meta:
@@ -45,6 +50,11 @@ class Bookmaker(models.Model):
             models.CheckConstraint(
                 name="bookmaker_commission_is_a_fraction",
                 condition=Q(commission__gte=0) & Q(commission__lt=1),
+            ),
+            models.CheckConstraint(
+                name="bookmaker_only_an_exchange_keeps_an_unknown_part",
+                condition=Q(commission__isnull=False) | Q(kind=BookmakerKind.EXCHANGE),
+                violation_error_message="What a sportsbook keeps is known: enter 0 for nothing.",
             ),
         ]
 

@@ -29,6 +29,7 @@ from streaming.models import (
     WebhookSubscriber,
 )
 from tests import rows
+from valuation.models import AppliedPolicy, Revaluation
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,10 @@ def fill(size: int) -> None:
         rows.make_health_snapshot()
         rows.make_baseline_snapshot()
         rows.make_feed_book(board.feed)
+        Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
+        AppliedPolicy.objects.get_or_create(
+            pk=1, defaults={"fingerprint": "0", "applied_at": datetime.now(UTC)}
+        )
         rows.make_circuit(board.provider)
         rows.make_feed_circuit(board.provider)
         rows.make_transition(board.provider)

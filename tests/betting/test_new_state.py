@@ -21,6 +21,7 @@ COMMANDS = {
     "provider list": (0, "adapter"),
     "provider show odds_us": (1, "none has been added"),
     "circuit show odds_us": (1, "none has been added"),
+    "bookmakers list": (0, "commission"),
     "events doubtful": (0, ""),
     "subscribers list": (0, ""),
     "export edges": (0, "opened_at"),

@@ -25,12 +25,13 @@ WIN, DRAW, LOSE = Selection(HOME), Selection("Draw"), Selection(AWAY)
 
 
 def back(selection: Selection, odds: float, bookmaker: str = "ace") -> Bet:
-    return Bet(selection, Side.BACK, bookmaker, odds, odds)
+    return Bet(selection, Side.BACK, bookmaker, odds, odds, odds)
 
 
 def lay(selection: Selection, odds: float) -> Bet:
     """A lay bet by the odds of its complement."""
-    return Bet(selection, Side.LAY, "exchange", 1 + 1 / (odds - 1), odds)
+    price = 1 + 1 / (odds - 1)
+    return Bet(selection, Side.LAY, "exchange", price, odds, price)
 
 
 def found(*bets: Bet, selections: tuple[Selection, ...] = ()) -> Opportunities:
@@ -276,6 +277,33 @@ class TestLoading:
         covers = self.opportunities(board.market).covers
 
         assert [[bet.odds for bet in cover.bets] for cover in covers] == [[1.95, 1.95]] * 2
+
+    def test_an_exchange_whose_commission_is_not_known_takes_no_part(self) -> None:
+        board = rows.make_board((2.25, 1.5))
+        exchange = rows.make_bookmaker(kind="exchange", commission=None)
+        for outcome in board.outcomes:
+            rows.make_quote(outcome, board.feed, 5.0, bookmaker=exchange)
+
+        (cover,) = self.opportunities(board.market).covers
+        assert [bet.price for bet in cover.bets] == [2.25, 1.5]
+
+    def test_a_lay_is_shown_as_quoted_with_its_stake_and_liability_apart(self) -> None:
+        board = rows.make_board((4.0, 1.2))
+        exchange = rows.make_bookmaker(kind="exchange", commission=0.05)
+        for outcome in board.outcomes:
+            rows.make_quote(outcome, board.feed, 1.1, bookmaker=exchange)
+        rows.make_quote(board.outcomes[0], board.feed, 3.6, bookmaker=exchange, side=Side.LAY)
+
+        cover = next(c for c in self.opportunities(board.market).covers if len(c.bets) == 2
+                     and c.bets[1].side == Side.LAY)  # fmt: skip
+        (_, back_stake), (bet, lay_stake) = cover.legs
+        assert (bet.price, round(bet.net_price, 4)) == (3.6, 3.7368)
+        assert back_stake.stake == back_stake.liability
+        assert lay_stake.liability == pytest.approx(2.6 * lay_stake.stake)
+        # Whatever happens the same comes back: of the whole risk, at quoted prices less commission.
+        wins = back_stake.stake * 3.0 - lay_stake.liability
+        loses = lay_stake.stake * 0.95 - back_stake.stake
+        assert wins == pytest.approx(loses) == pytest.approx(cover.profit)
 
     def test_it_takes_as_many_statements_for_ten_times_the_quotes(
         self, django_assert_num_queries: Any

@@ -85,6 +85,15 @@ class PriceSerializer(QuoteKeySerializer):
     is_stale = serializers.BooleanField(
         help_text="too old to trust, whatever its status: it is in no fair price and no edge"
     )
+    no_edge = serializers.SerializerMethodField(
+        help_text="why its price is never an edge, though it is in the fair price; empty for none"
+    )
+
+    def get_no_edge(self, quote: Quote) -> str:
+        """The reason that lies in its bookmaker."""
+        if quote.bookmaker.commission is None:
+            return "the commission of the exchange is not known"
+        return ""
 
 
 class QuoteSerializer(PriceSerializer):

@@ -13,6 +13,7 @@ from betting.api.serializers.odds import (
     OutcomeKeySerializer,
 )
 from betting.models import Side
+from valuation.edges import net_price
 from valuation.models import Edge
 from valuation.opportunities import Bet, Selection
 
@@ -38,11 +39,16 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     quote = serializers.IntegerField(source="quote_id")
     bookmaker = serializers.CharField(source="quote.bookmaker.key")
     side = serializers.ChoiceField(choices=Side.choices, source="quote.side")
-    price = serializers.FloatField(help_text="decimal odds now, or when it closed")
+    price = serializers.FloatField(help_text="decimal odds as quoted, now or when it closed")
+    net_price = serializers.SerializerMethodField(
+        help_text="the price after commission; of a lay, the commission-free lay price as good"
+    )
     probability = serializers.FloatField(help_text="consensus of the other bookmakers")
     ev = serializers.FloatField(help_text="expected value per unit staked, net of commission")
     kelly = serializers.FloatField(help_text="full Kelly stake, fraction of the bankroll")
-    advised = serializers.FloatField(help_text="advised stake, fraction of the bankroll")
+    advised = serializers.FloatField(
+        help_text="advised risk, fraction of the bankroll: a back's stake, a lay's liability"
+    )
     hold = serializers.FloatField(help_text="hold of the bookmaker's line")
     books = serializers.IntegerField(help_text="other bookmakers in the consensus")
     warnings = serializers.ListField(child=serializers.CharField())
@@ -59,6 +65,10 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     )
     version = serializers.IntegerField(help_text="the market version it was last computed from")
 
+    def get_net_price(self, edge: Edge) -> float | None:
+        """By the commission of today; empty where that is not known any more."""
+        return net_price(edge.price, edge.quote.side, edge.quote.bookmaker.commission)
+
 
 class SelectionSerializer(serializers.Serializer[Selection]):
     """An outcome that can be bet on."""
@@ -74,8 +84,19 @@ class BetSerializer(serializers.Serializer[Bet]):
     side = serializers.ChoiceField(choices=Side.choices)
     bookmaker = serializers.CharField()
     price = serializers.FloatField(help_text="decimal odds as quoted")
-    odds = serializers.FloatField(help_text="decimal odds net of commission")
+    net_price = serializers.FloatField(
+        help_text="the price after commission; of a lay, the commission-free lay price as good"
+    )
     confirmed_at = serializers.DateTimeField(help_text="when it was last confirmed")
+
+
+class LegSerializer(BetSerializer):
+    """A bet with what to put on it, as parts of all that is risked."""
+
+    stake = serializers.FloatField(
+        help_text="at the quoted price; of a lay what the other side stakes"
+    )
+    liability = serializers.FloatField(help_text="what it loses if it loses; of a back its stake")
 
 
 class ArbitrageSerializer(serializers.Serializer[Any]):
@@ -83,10 +104,7 @@ class ArbitrageSerializer(serializers.Serializer[Any]):
 
     event = EventSerializer()
     market = MarketKeySerializer()
-    bets = BetSerializer(many=True)
-    stakes = serializers.ListField(
-        child=serializers.FloatField(), help_text="the part of the total to put on each bet"
-    )
+    bets = LegSerializer(many=True)
     booksum = serializers.FloatField()
     confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     profit = serializers.FloatField(help_text="where one bet wins, of the total staked")

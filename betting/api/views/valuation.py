@@ -27,7 +27,7 @@ from betting.api.serializers.valuation import (
 from betting.api.views.base import ApiView, RowsView, checked
 from betting.api.views.odds import ABOUT_MARKET, FRESHNESS
 from betting.models import EventStatus, Market
-from valuation.opportunities import Opportunities, load_all
+from valuation.opportunities import Cover, Middle, Opportunities, load_all
 from valuation.vouching import edges, fair_prices
 
 MAX_MARKETS = 200
@@ -97,8 +97,19 @@ def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str,
     return {
         "markets_examined": len(markets),
         "results": [
-            {name: getattr(one, name) for name in one.__slots__}
+            _fields(one)
             | {"market": market, "event": market.event, "confirmed_at": one.confirmed_at}
             for one, market in found[:MAX_PAGE]
         ],
     }
+
+
+def _fields(one: Cover | Middle) -> dict[str, Any]:
+    fields = {name: getattr(one, name) for name in one.__slots__}
+    if isinstance(one, Cover):
+        fields["bets"] = [
+            {name: getattr(bet, name) for name in bet.__slots__}
+            | {"stake": stake.stake, "liability": stake.liability}
+            for bet, stake in one.legs
+        ]
+    return fields

@@ -294,7 +294,7 @@ def test_an_arbitrage_is_listed_with_its_stakes(reader: APIClient) -> None:
     (found,) = answer["results"]
     assert found["market"]["id"] == board.market.pk
     assert round(found["profit"], 6) == 0.1
-    assert found["stakes"] == [0.5, 0.5]
+    assert [(bet["stake"], bet["liability"]) for bet in found["bets"]] == [(0.5, 0.5)] * 2
     assert [bet["price"] for bet in found["bets"]] == [2.2, 2.2]
 
 

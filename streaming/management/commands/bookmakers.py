@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.forms import modelform_factory
+
+from betting.environment import did_you_mean
+from betting.management.unchecked import UncheckedCommand
+from betting.models import Bookmaker
+from streaming.management.tables import write_table
+from valuation.revaluation import change_bookmaker
+
+FIELDS = ("kind", "weight", "commission")
+UNKNOWN = "unknown"
+
+
+class Command(UncheckedCommand):
+    help = "List the bookmakers and set how far the consensus listens to them, and what they keep."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions.add_parser("list", help="all bookmakers")
+        change = actions.add_parser("set", help="change one; its markets are valued again")
+        change.add_argument("key", metavar="KEY")
+        change.add_argument("--kind", help="sportsbook or exchange")
+        change.add_argument("--weight", metavar="W", help="in the consensus; 0 = not heard")
+        change.add_argument(
+            "--commission", metavar="C", help=f"part of net winnings, e.g. 0.05, or {UNKNOWN}"
+        )
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        if action == "list":
+            self._list()
+        else:
+            self._set(options)
+
+    def _list(self) -> None:
+        write_table(
+            self.stdout,
+            ("bookmaker", "title", "kind", "weight", "commission"),
+            [
+                (
+                    row.key,
+                    row.title,
+                    row.kind,
+                    f"{row.weight:g}",
+                    "unknown: no edges" if row.commission is None else f"{row.commission:g}",
+                )
+                for row in Bookmaker.objects.all()
+            ],
+        )
+
+    def _set(self, options: dict[str, Any]) -> None:
+        bookmaker = _named(options["key"])
+        given = {name: options[name] for name in FIELDS if options[name] is not None}
+        if not given:
+            raise CommandError("Give --kind, --weight or --commission.")
+        if given.get("commission") == UNKNOWN:
+            given["commission"] = ""
+        # All fields, for rules that are about two of them.
+        before = {name: getattr(bookmaker, name) for name in FIELDS}
+        form = modelform_factory(Bookmaker, fields=FIELDS)(before | given, instance=bookmaker)
+        if not form.is_valid():
+            problems = [f"{name}: {' '.join(map(str, w))}" for name, w in form.errors.items()]
+            raise CommandError("\n".join(["the bookmaker cannot be changed:", *problems]))
+        is_valued = change_bookmaker(bookmaker, {name: form.cleaned_data[name] for name in given})
+        what = "its markets are valued again" if is_valued else "nothing changed"
+        self.stdout.write(f"{bookmaker.key}: {what}")
+
+
+def _named(key: str) -> Bookmaker:
+    bookmaker = Bookmaker.objects.filter(key=key).first()
+    if bookmaker is not None:
+        return bookmaker
+    known = list(Bookmaker.objects.values_list("key", flat=True))
+    raise CommandError(f"no bookmaker {key!r}{did_you_mean(key, known)}")

@@ -1,0 +1,187 @@
+"""Every input of a valuation that changes values the markets again that it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError
+from django.test import Client
+from django.urls import reverse
+
+from betting.exchanges import COMMISSIONS
+from betting.models import Bookmaker, Market
+from streaming.tasks import sweep
+from tests import rows
+from tests.rows import Board
+from valuation import revaluation
+from valuation.models import AppliedPolicy, Edge, Revaluation
+from valuation.policy import ValuationPolicy
+from valuation.recompute import recompute
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
+
+POLICY = ValuationPolicy()
+
+
+@pytest.fixture(autouse=True)
+def _eager(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - a fixture
+    """What the sweeper sends is valued at once."""
+    monkeypatch.setattr(
+        "streaming.tasks.send_recomputes", lambda ids, trigger: recompute(ids, trigger, POLICY)
+    )
+
+
+@pytest.fixture
+def generous() -> Bookmaker:
+    """An exchange whose price is an edge."""
+    board: Board = rows.make_board(*[(1.9, 1.9)] * 3)
+    exchange = rows.make_bookmaker(key="generous", kind="exchange", commission=0.0)
+    for outcome, price in zip(board.outcomes, (2.04, 1.86), strict=True):
+        rows.make_quote(outcome, board.feed, price, bookmaker=exchange)
+    Market.objects.update(version=1)
+    recompute([board.market.pk], "sweep", POLICY)
+    assert open_edges() == 1
+    return exchange
+
+
+def open_edges() -> int:
+    return Edge.objects.filter(closed_at__isnull=True).count()
+
+
+def by_admin(bookmaker: Bookmaker) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("operator"))
+    fields = {"title": "Generous", "kind": "exchange", "weight": "1", "commission": "0.05"}
+    url = reverse("admin:betting_bookmaker_change", args=[bookmaker.pk])
+    assert client.post(url, fields).status_code == 302
+
+
+def by_command(_: Bookmaker) -> None:
+    call_command("bookmakers", "set", "generous", "--commission", "0.05", stdout=StringIO())
+
+
+@pytest.mark.parametrize("change", [by_admin, by_command])
+def test_an_edge_closes_when_its_commission_changes_and_no_price_does(
+    generous: Bookmaker, change: Callable[[Bookmaker], None]
+) -> None:
+    change(generous)
+    assert Revaluation.objects.get().bookmaker == generous
+
+    sweep()
+
+    assert open_edges() == 0
+    assert not Revaluation.objects.exists()
+
+
+def test_an_exchange_whose_commission_becomes_unknown_has_no_edge(generous: Bookmaker) -> None:
+    call_command("bookmakers", "set", "generous", "--commission", "unknown", stdout=StringIO())
+    sweep()
+    assert open_edges() == 0
+    generous.refresh_from_db()
+    assert generous.commission is None
+
+
+def test_what_is_no_input_of_a_valuation_values_nothing_again(generous: Bookmaker) -> None:
+    assert not revaluation.change_bookmaker(generous, {"title": "Kind", "weight": 1.0})
+    assert not Revaluation.objects.exists()
+    generous.refresh_from_db()
+    assert generous.title == "Kind"
+
+
+def test_a_sportsbook_keeps_a_known_part() -> None:
+    rows.make_bookmaker(key="book")
+    with pytest.raises(CommandError, match="enter 0 for nothing"):
+        call_command("bookmakers", "set", "book", "--commission", "unknown")
+    with pytest.raises(CommandError, match="did you mean book"):
+        call_command("bookmakers", "set", "bok", "--weight", "2")
+    with pytest.raises(IntegrityError):
+        Bookmaker.objects.update(commission=None)
+
+
+def test_only_the_markets_that_a_bookmaker_quotes_are_valued_again(generous: Bookmaker) -> None:
+    other = rows.make_board((1.9, 1.9)).market
+    revaluation.change_bookmaker(generous, {"weight": 3.0})
+    touched = revaluation.step()
+    assert other.pk not in touched
+    assert len(touched) == 1
+
+
+def test_markets_are_valued_again_in_steps_and_a_crash_between_two_loses_none() -> None:
+    boards = [rows.make_board((1.9, 1.9)) for _ in range(5)]
+    markets = [board.market.pk for board in boards]
+    Revaluation.objects.create(reason="a test")
+
+    first = revaluation.step(limit=2)
+    # Whoever took the first step is gone; the row says where to go on.
+    rest = [revaluation.step(limit=2) for _ in range(3)]
+
+    assert [first, *rest] == [markets[:2], markets[2:4], markets[4:], []]
+    assert set(Market.objects.values_list("version", flat=True)) == {1}
+    assert not Revaluation.objects.exists()
+
+
+def test_a_step_takes_as_many_statements_however_many_markets(
+    django_assert_num_queries: Callable[[int], object],
+) -> None:
+    for _ in range(30):
+        rows.make_board((1.9, 1.9))
+    for limit in (2, 20):
+        Revaluation.objects.create(reason="a test")
+        with django_assert_num_queries(4):  # type: ignore[attr-defined]
+            assert len(revaluation.step(limit)) == limit
+        Revaluation.objects.all().delete()
+
+
+class TestSettings:
+    """The settings that the newest process values by."""
+
+    strict = replace(POLICY, min_edge_ev=0.5)
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def later(self, minutes: int) -> datetime:
+        return self.begun + timedelta(minutes=minutes)
+
+    def test_a_restart_with_other_settings_values_everything_again(self) -> None:
+        assert not revaluation.apply_policy(POLICY, self.begun)
+        assert not revaluation.apply_policy(POLICY, self.later(1))
+        assert revaluation.apply_policy(self.strict, self.later(2))
+        assert not revaluation.apply_policy(self.strict, self.later(3))
+        assert Revaluation.objects.get().bookmaker is None
+
+    def test_an_older_process_changes_nothing_back(self) -> None:
+        revaluation.apply_policy(POLICY, self.begun)
+        revaluation.apply_policy(self.strict, self.later(2))
+        for _ in range(3):  # the old worker sweeps on, and the new one does
+            assert not revaluation.apply_policy(POLICY, self.begun)
+            assert not revaluation.apply_policy(self.strict, self.later(2))
+        assert Revaluation.objects.count() == 1
+
+    def test_there_is_one_row(self) -> None:
+        revaluation.apply_policy(POLICY, self.begun)
+        with pytest.raises(IntegrityError):
+            AppliedPolicy.objects.create(pk=2, fingerprint="x", applied_at=self.begun)
+
+    def test_an_edge_closes_by_a_setting_alone(
+        self, generous: Bookmaker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert generous.commission == 0
+        sweep()
+        AppliedPolicy.objects.update(applied_at=self.begun, fingerprint="another")
+        monkeypatch.setattr(
+            "streaming.tasks.send_recomputes",
+            lambda ids, trigger: recompute(ids, trigger, self.strict),
+        )
+        sweep()
+        assert open_edges() == 0
+
+
+def test_the_shipped_terms_are_those_of_exchanges_alone() -> None:
+    assert COMMISSIONS["kalshi"] == 0.07
+    assert COMMISSIONS["betfair_ex_uk"] == 0.05
+    assert all(c is None or 0 <= c < 0.1 for c in COMMISSIONS.values())

@@ -1,0 +1,35 @@
+"""Exchanges that arrived as sportsbooks without a commission get their kind and what they keep.
+
+Rows that a person has changed are left alone. Back again they are as feeds used to make them.
+"""
+
+from django.db import migrations
+
+from betting.exchanges import COMMISSIONS
+
+
+def tell_exchanges(apps, _editor):
+    bookmakers = apps.get_model("betting", "Bookmaker").objects
+    revaluations = apps.get_model("valuation", "Revaluation").objects
+    for row in bookmakers.filter(key__in=COMMISSIONS, kind="sportsbook", commission=0.0):
+        row.kind, row.commission = "exchange", COMMISSIONS[row.key]
+        row.save(update_fields=["kind", "commission"])
+        revaluations.create(bookmaker=row, reason=f"{row.key} is an exchange")
+
+
+def forget_exchanges(apps, _editor):
+    bookmakers = apps.get_model("betting", "Bookmaker").objects
+    for row in bookmakers.filter(key__in=COMMISSIONS, kind="exchange"):
+        if row.commission == COMMISSIONS[row.key]:
+            row.kind, row.commission = "sportsbook", 0.0
+            row.save(update_fields=["kind", "commission"])
+    bookmakers.filter(commission__isnull=True).update(commission=0.0)
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("betting", "0017_unknown_commission"),
+        ("valuation", "0008_revaluations"),
+    ]
+
+    operations = [migrations.RunPython(tell_exchanges, forget_exchanges)]

@@ -1,0 +1,130 @@
+"""Valuing again what an input other than a quote has changed: a commission, a weight, a setting.
+
+A market is valued when its version rises, and a quote's change raises it. Whatever else goes into
+a valuation raises it here. The change and the `Revaluation` that it calls for are one transaction;
+the sweeper works it off in steps, each a transaction of its own that raises some markets' versions
+and notes how far it has come. A process that dies between two steps loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import msgspec
+from django.db import transaction
+
+from betting.models import Bookmaker
+from betting.sql import fetch_all
+from valuation.models import AppliedPolicy, Revaluation
+from valuation.policy import ValuationPolicy
+
+STARTED_AT = datetime.now(UTC)
+"""When this process began, and so when it read its settings."""
+
+STEP_MARKETS = 2_000
+"""Markets whose versions one step raises."""
+
+INPUTS = ("kind", "weight", "commission")
+"""Fields of a bookmaker that a valuation depends on."""
+
+
+def change_bookmaker(bookmaker: Bookmaker, values: Mapping[str, object]) -> bool:
+    """Write fields of a bookmaker, and have its markets valued again if that changes anything.
+
+    Args:
+        bookmaker: the bookmaker; its other fields are not written.
+        values: field → new value.
+
+    Returns:
+        True if an input of valuations has changed.
+    """
+    with transaction.atomic():
+        before = Bookmaker.objects.select_for_update().get(pk=bookmaker.pk)
+        changed = [
+            name for name in INPUTS if name in values and values[name] != getattr(before, name)
+        ]
+        for name, value in values.items():
+            setattr(bookmaker, name, value)
+        bookmaker.save(update_fields=[*values])
+        if changed:
+            reason = f"{', '.join(changed)} of {bookmaker.key} changed"
+            Revaluation.objects.create(bookmaker=bookmaker, reason=reason)
+    return bool(changed)
+
+
+def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> bool:
+    """Have all markets valued again if this process values by other settings than were applied.
+
+    Of two processes with different settings, as there are while workers are restarted one by one,
+    the one that started later decides. The older one changes nothing back, however long it lives.
+
+    Args:
+        policy: this process's settings.
+        started_at: when it read them.
+
+    Returns:
+        True if they were other settings.
+    """
+    fingerprint = sha256(msgspec.json.encode(asdict(policy), order="sorted")).hexdigest()
+    if AppliedPolicy.objects.filter(pk=1, fingerprint=fingerprint).exists():
+        return False
+    with transaction.atomic():
+        applied, is_first = AppliedPolicy.objects.select_for_update().get_or_create(
+            pk=1, defaults={"fingerprint": fingerprint, "applied_at": started_at}
+        )
+        if is_first or applied.fingerprint == fingerprint or applied.applied_at >= started_at:
+            return False
+        applied.fingerprint, applied.applied_at = fingerprint, started_at
+        applied.save()
+        Revaluation.objects.create(reason="the valuation settings changed")
+    return True
+
+
+def step(limit: int = STEP_MARKETS) -> list[int]:
+    """Raise the versions of the next markets that a changed input touches.
+
+    Idempotent by `Revaluation.after_market`, which moves in the same transaction. A revaluation
+    that another sweep is at is left to it.
+
+    Returns:
+        The markets, in id order: they have to be valued. Empty where nothing is left to do.
+    """
+    with transaction.atomic():
+        row = Revaluation.objects.select_for_update(skip_locked=True).order_by("id").first()
+        if row is None:
+            return []
+        parameters = {"bookmaker": row.bookmaker_id, "after": row.after_market, "limit": limit}
+        markets = sorted(market_id for (market_id,) in fetch_all(_RAISE, parameters))
+        if len(markets) < limit:
+            row.delete()
+        else:
+            row.after_market = markets[-1]
+            row.save(update_fields=["after_market"])
+    return markets
+
+
+# Markets that have never been valued, or are not up to date, are valued anyhow; raising theirs too
+# keeps the statement free of a condition that could change meanwhile.
+_RAISE = """
+WITH next AS MATERIALIZED (
+    SELECT m.id FROM betting_market m
+    WHERE m.id > %(after)s AND EXISTS (
+        SELECT FROM betting_quote q
+        WHERE q.market_id = m.id AND q.status = 'active'
+          AND q.bookmaker_id = COALESCE(%(bookmaker)s::bigint, q.bookmaker_id)
+    )
+    ORDER BY m.id LIMIT %(limit)s
+),
+locked AS MATERIALIZED (
+    SELECT id FROM betting_market WHERE id IN (SELECT id FROM next)
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE betting_market m
+SET version = m.version + 1,
+    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
+FROM locked WHERE m.id = locked.id
+RETURNING m.id
+"""
