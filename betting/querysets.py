@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from betting.freshness import confirmed_at
 from betting.models import LineChange, ParticipantAlias, Quote
+from streaming.core.known_names import known_aliases
 
 
 def series_history(quote: Quote) -> QuerySet[LineChange]:
@@ -61,6 +62,9 @@ def confirmed_within(rows: QuerySet[Any], seconds: float, quote: str) -> QuerySe
 
 
 def participant_aliases(family: str) -> dict[str, str]:
-    """What names stand for in a family of sports: normalised name → normalised name."""
-    aliases = ParticipantAlias.objects.filter(family=family)
-    return dict(aliases.order_by().values_list("name", "canonical"))
+    """What names stand for in a family of sports: normalised name → normalised name.
+
+    What an operator has entered, over what is shipped.
+    """
+    entered = ParticipantAlias.objects.filter(family=family)
+    return {**known_aliases(family), **dict(entered.order_by().values_list("name", "canonical"))}

@@ -17,7 +17,14 @@ from betting.models import (
 )
 from betting.querysets import participant_aliases
 from streaming.core.matching import MatchPolicy
-from streaming.core.participants import Likeness, Pair, canonical_pair, likeness, sport_family
+from streaming.core.participants import (
+    Likeness,
+    Pair,
+    canonical_pair,
+    likeness,
+    shares_a_side,
+    sport_family,
+)
 from streaming.locks import lock_family
 
 
@@ -105,9 +112,9 @@ def _learn_names(doubt: DoubtfulMatch, policy: MatchPolicy) -> None:
         for event in (doubt.event, doubt.candidate)
     )
     alike = likeness(theirs, ours, policy.similar_ratio)
-    if alike is Likeness.NONE:
+    if alike is Likeness.NONE and not shares_a_side(theirs, ours):
         return  # the provider has put others in their place since: that teaches no names
-    if alike.is_swapped:
+    if alike.is_swapped or theirs.home == ours.away or theirs.away == ours.home:
         ours = Pair(ours.away, ours.home)
     for name, canonical in zip(theirs, ours, strict=True):
         if name != canonical:

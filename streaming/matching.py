@@ -20,7 +20,14 @@ from betting.logs import note
 from betting.querysets import participant_aliases
 from betting.sql import Bigints, fetch_all
 from streaming.core.matching import Contest, Doubtful, MatchPolicy, Same, Verdict, match_all
-from streaming.core.participants import VERBATIM, Pair, Spelling, canonical_pair, spelling
+from streaming.core.participants import (
+    VERBATIM,
+    Pair,
+    Spelling,
+    canonical_pair,
+    spelling,
+    sport_family,
+)
 from streaming.core.snapshot import SnapshotEvent
 from streaming.locks import lock_family
 
@@ -34,7 +41,12 @@ class Source:
 
     provider_id: int
     sport_id: int
-    family: str
+    sport_key: str
+
+    @property
+    def family(self) -> str:
+        """The sport's family."""
+        return sport_family(self.sport_key)
 
 
 @dataclass(slots=True)
@@ -105,8 +117,8 @@ def _join_or_make(
     """An entry for each event whose id is new to the provider: another's, or one of its own."""
     candidates = _candidates(source, events, policy)
     aliases = participant_aliases(source.family) if candidates else {}
-    contests = {each.id: _contest(each, aliases) for each in candidates}
-    incoming = [_contest(event, aliases) for event in events]
+    contests = {each.id: _contest(each, each.sport_key, aliases) for each in candidates}
+    incoming = [_contest(event, source.sport_key, aliases) for event in events]
     verdicts = match_all(contests, incoming, policy)
     ids = _make(source, events, verdicts)
     names = {each.id: _names(each) for each in candidates}
@@ -127,6 +139,7 @@ class _Candidate(NamedTuple):
     home: str
     away: str
     commence_time: datetime
+    sport_key: str
 
 
 def _candidates(
@@ -150,8 +163,10 @@ def _names(event: SnapshotEvent | _Candidate) -> Pair:
     return Pair(event.home, event.away)
 
 
-def _contest(event: SnapshotEvent | _Candidate, aliases: Mapping[str, str]) -> Contest:
-    return Contest(canonical_pair(_names(event), aliases), event.commence_time)
+def _contest(
+    event: SnapshotEvent | _Candidate, sport_key: str, aliases: Mapping[str, str]
+) -> Contest:
+    return Contest(canonical_pair(_names(event), aliases), event.commence_time, sport_key)
 
 
 def _make(
@@ -192,7 +207,7 @@ ORDER BY place
 """
 
 _CANDIDATES = """
-SELECT e.id, e.home, e.away, e.commence_time
+SELECT e.id, e.home, e.away, e.commence_time, s.key
 FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
 WHERE split_part(s.key, '_', 1) = %(family)s AND e.status <> 'ended'
   AND e.commence_time BETWEEN %(first)s AND %(last)s

@@ -23,7 +23,7 @@ from django.db import transaction
 from betting.exchanges import terms_of
 from betting.sql import Bigints, Booleans, Floats, fetch_all
 from streaming.core.matching import MatchPolicy
-from streaming.core.participants import Spelling, sport_family
+from streaming.core.participants import Spelling
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.locks import lock_family, lock_shared
 from streaming.matching import KnownEvent, OutcomeKey, Source, find_or_make
@@ -115,7 +115,7 @@ def _resolve(
     caches: _Caches, provider_id: int, snapshot: Snapshot, policy: MatchPolicy
 ) -> Resolved:
     sport_id = _sport_id(caches, snapshot)
-    source = Source(provider_id, sport_id, sport_family(snapshot.sport_key))
+    source = Source(provider_id, sport_id, snapshot.sport_key)
     bookmakers = _bookmaker_ids(caches, snapshot.bookmakers)
     events = _known_events(caches, source, snapshot.events, policy)
     _learn_outcomes(source.family, snapshot.events, events)
@@ -331,10 +331,12 @@ made AS (
 SELECT id FROM found ORDER BY place
 """
 
+# A line follows the sides of its event. Where a provider corrects who is at home, outcomes made
+# before keep their points and get new lines here, and their markets are valued again.
 _OUTCOMES = """
 WITH found AS MATERIALIZED (
     SELECT COALESCE(o.id, nextval(pg_get_serial_sequence('betting_outcome', 'id'))) AS id,
-           o.id IS NULL AS is_new, given.*
+           o.id IS NULL AS is_new, o.line AS known_line, given.*
     FROM unnest(
         %(markets)s::bigint[], %(names)s::text[], %(points)s::float8[], %(lines)s::float8[]
     ) WITH ORDINALITY AS given (market_id, name, point, line, place)
@@ -345,6 +347,21 @@ WITH found AS MATERIALIZED (
 made AS (
     INSERT INTO betting_outcome (id, market_id, name, point, line)
     SELECT id, market_id, name, point, line FROM found WHERE is_new
+),
+turned AS (
+    UPDATE betting_outcome o SET line = found.line
+    FROM found WHERE o.id = found.id AND NOT found.is_new AND found.known_line <> found.line
+    RETURNING o.market_id
+),
+locked AS MATERIALIZED (
+    SELECT id FROM betting_market WHERE id IN (SELECT market_id FROM turned)
+    ORDER BY id FOR NO KEY UPDATE
+),
+raised AS (
+    UPDATE betting_market m
+    SET version = m.version + 1,
+        dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
+    FROM locked WHERE m.id = locked.id
 )
 SELECT id FROM found ORDER BY place
 """

@@ -48,8 +48,9 @@ class DoubtReason(models.TextChoices):
 
     START = Reason.START.value, "the starts differ"
     SIDES = Reason.SIDES.value, "home and away are swapped"
-    NAME = Reason.NAME.value, "a name is merely similar"
+    NAME = Reason.NAME.value, "a name is merely similar, or one side alone is equal"
     SEVERAL = Reason.SEVERAL.value, "more than one fits"
+    SPORT = Reason.SPORT.value, "the competitions differ"
 
 
 class Decision(models.TextChoices):

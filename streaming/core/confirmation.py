@@ -90,11 +90,10 @@ def look(book: Book | None, looks: Looks, floor_seconds: float, policy: Stalenes
         floor_seconds: the provider's own limit.
         policy: the bounds of what may be learnt.
 
-    >>> first = look(
-    ...     None, Looks(np.array([1, 2]), np.array([0.0, 0.0]), at=1), 120, StalenessPolicy()
-    ... )
-    >>> later = Looks(np.array([1, 2]), np.array([130.0, 0.0]), at=131)
-    >>> book = look(first, later, 120, StalenessPolicy())
+    >>> book = None
+    >>> for at in (0.0, 60.0, 120.0, 180.0):  # the provider looks at the second market once
+    ...     looks = Looks(np.array([1, 2]), np.array([at, 0.0]), at=at)
+    ...     book = look(book, looks, 120, StalenessPolicy())
     >>> dict(book.lagging), sorted(book.stale)
     ({2: 0.0}, [2])
     """

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from streaming.core.participants import Likeness, Pair, likeness
+from streaming.core.competitions import may_be_one
+from streaming.core.participants import (
+    Likeness,
+    Pair,
+    is_placeholder,
+    likeness,
+    shares_a_side,
+)
 
 MAX_DOUBTS = 10
 """Events that one doubt lists, the nearest start first."""
@@ -39,18 +46,26 @@ class MatchPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Who plays, in canonical names, and when.
+    """Who plays, in canonical names, when, and in which competition.
 
     An outright, or what else has no two distinct participants, has an empty or a repeated name.
+
+    Attributes:
+        pair: the two participants.
+        start: when it begins.
+        sport_key: the sport or competition that its provider lists it under.
     """
 
     pair: Pair
     start: datetime
+    sport_key: str
 
     @property
     def is_matchable(self) -> bool:
-        """Whether it can be recognised by its participants at all."""
-        return bool(self.pair.home and self.pair.away) and self.pair.home != self.pair.away
+        """Return True if it can be recognised by its participants at all."""
+        home, away = self.pair
+        is_open = is_placeholder(home) or is_placeholder(away)
+        return bool(home and away) and home != away and not is_open
 
 
 class Reason(StrEnum):
@@ -60,6 +75,7 @@ class Reason(StrEnum):
     SIDES = "sides"
     NAME = "name"
     SEVERAL = "several"
+    SPORT = "sport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +105,11 @@ Verdict = Same | Doubtful | New
 
 
 def compare(one: Contest, other: Contest, policy: MatchPolicy) -> Reason | bool:
-    """Whether two contests are one: True, False, or the reason for doubt. Symmetric.
+    """Return whether two contests are one: True, False, or the reason for doubt. Symmetric.
 
     >>> from datetime import UTC, datetime
-    >>> noon = Contest(Pair("gulls", "otters"), datetime(2026, 3, 1, 12, tzinfo=UTC))
-    >>> late = Contest(Pair("gulls", "otters"), datetime(2026, 3, 1, 16, tzinfo=UTC))
+    >>> noon = Contest(Pair("gulls", "otters"), datetime(2026, 3, 1, 12, tzinfo=UTC), "harbour")
+    >>> late = Contest(Pair("gulls", "otters"), datetime(2026, 3, 1, 16, tzinfo=UTC), "harbour")
     >>> compare(noon, noon, MatchPolicy()), compare(noon, late, MatchPolicy())
     (True, <Reason.START: 'start'>)
     """
@@ -102,15 +118,16 @@ def compare(one: Contest, other: Contest, policy: MatchPolicy) -> Reason | bool:
     apart = abs(one.start - other.start)
     if apart > timedelta(hours=policy.doubtful_start_hours):
         return False
-    match likeness(one.pair, other.pair, policy.similar_ratio):
-        case Likeness.EQUAL:
-            return apart <= timedelta(minutes=policy.same_start_minutes) or Reason.START
-        case Likeness.SWAPPED:
-            return Reason.SIDES
-        case Likeness.SIMILAR | Likeness.SIMILAR_SWAPPED:
-            return Reason.NAME
-        case _:
-            return False
+    is_same_start = apart <= timedelta(minutes=policy.same_start_minutes)
+    found = likeness(one.pair, other.pair, policy.similar_ratio)
+    if not may_be_one(one.sport_key, other.sport_key):
+        return Reason.SPORT if found is Likeness.EQUAL and is_same_start else False
+    if found is Likeness.NONE:
+        # Nobody plays two games at once: whoever else an equal side meets then is the other.
+        return is_same_start and shares_a_side(one.pair, other.pair) and Reason.NAME
+    if found is Likeness.EQUAL:
+        return is_same_start or Reason.START
+    return Reason.SIDES if found is Likeness.SWAPPED else Reason.NAME
 
 
 def match(candidates: Mapping[int, Contest], incoming: Contest, policy: MatchPolicy) -> Verdict:

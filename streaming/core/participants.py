@@ -7,6 +7,7 @@ are merely similar when one abbreviates the other or they differ by a letter or 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,16 @@ _LETTERS = str.maketrans(
 _ACCENTS = range(0x300, 0x370)  # of Latin, Greek and Cyrillic; other scripts spell with theirs
 _INSIDE_WORDS = frozenset(".'’‘`´ʼ")  # "D.C.", "St. Mary's"
 _WORD_CATEGORIES = frozenset("LMN")  # letters, marks, digits
+#: How a name ends that is a women's team, and what all of them become.
+_WOMEN, _WOMENS = (
+    frozenset({"w", "womens", "woman", "ladies", "fem", "femenino", "feminino"}),
+    "women",
+)
+#: Who is not known yet, by normalised name.
+_PLACEHOLDER = re.compile(
+    r"tb[acd]|to be (announced|confirmed|decided|determined)|(winner|loser|runner up)( .*)?"
+    r"|[wl] ?\d+"
+)
 
 
 class Pair(NamedTuple):
@@ -66,9 +77,28 @@ def normalise(name: str) -> str:
     ('dc united', 'bodo glimt', 'saint etienne')
     >>> normalise("Brighton & Hove Albion"), normalise("FC"), normalise("?!")
     ('brighton and hove albion', 'fc', '')
+    >>> normalise("Arsenal (W)"), normalise("Arsenal Ladies")
+    ('arsenal women', 'arsenal women')
     """
     words = _letters(name).split()
-    return " ".join([word for word in words if word not in FILLERS] or words)
+    words = [word for word in words if word not in FILLERS] or words
+    if len(words) > 1 and words[-1] in _WOMEN:
+        words[-1] = _WOMENS
+    return " ".join(words)
+
+
+def is_placeholder(name: str) -> bool:
+    """Return True for a normalised name that stands for whoever will play.
+
+    >>> is_placeholder("tbd"), is_placeholder("winner of match 3"), is_placeholder("winnipeg jets")
+    (True, True, False)
+    """
+    return _PLACEHOLDER.fullmatch(name) is not None
+
+
+def shares_a_side(one: Pair, other: Pair) -> bool:
+    """Return True if one participant is in both pairs, on whichever side. Symmetric."""
+    return not {*one}.isdisjoint({*other})
 
 
 def _letters(name: str) -> str:
@@ -149,11 +179,18 @@ def _are_similar(one: Pair, other: Pair, ratio: float) -> bool:
 
 
 def abbreviates(one: str, other: str) -> bool:
-    """Whether each word of the shorter name begins a word of its own in the longer. Symmetric.
+    """Return True if one name is an abbreviation of the other. Symmetric.
+
+    Each word of the shorter begins a word of its own in the longer, or its first word is the
+    initials of those that the longer begins with.
 
     >>> abbreviates("cincinnati", "cincinnati bengals"), abbreviates("michigan st", "ohio state")
     (True, False)
+    >>> abbreviates("la clippers", "los angeles clippers"), abbreviates("qpr", "queens park rgrs")
+    (True, True)
     """
+    if _has_initials(one, other) or _has_initials(other, one):
+        return True
     shorter, longer = sorted((one.split(), other.split()), key=_size)
     left = list(longer)
     for word in sorted(shorter, key=len, reverse=True):
@@ -162,6 +199,13 @@ def abbreviates(one: str, other: str) -> bool:
             return False
         left.remove(begun)
     return bool(shorter)
+
+
+def _has_initials(short: str, long: str) -> bool:
+    """Return True if the first word of one name is the initials of the other's first words."""
+    (first, *rest), words = short.split() or [""], long.split()
+    initials = "".join(word[0] for word in words[: len(first)])
+    return len(first) > 1 and first == initials and rest == words[len(first) :]
 
 
 def _size(words: list[str]) -> tuple[int, int]:

@@ -136,6 +136,69 @@ def test_two_sports_of_one_family_share_an_event_and_two_families_do_not(
     assert sorted(map(len, map(ids_of, Event.objects.all()))) == [1, 2]
 
 
+def test_two_competitions_of_a_family_are_two_events_and_a_person_is_asked(
+    ours: Provider, theirs: Provider
+) -> None:
+    take(ours, [event(both_sides("ace"))], sport_key="basketball_ncaab")
+    take(theirs, [event(both_sides("bay"), "w1")], sport_key="basketball_wncaab")
+
+    assert Event.objects.count() == 2
+    assert DoubtfulMatch.objects.get().reason == DoubtReason.SPORT
+
+
+def alternate(bookmaker: str, home: str, away: str) -> list[SnapshotQuote]:
+    """Both sides at both signs of 3.5, with the lines as the home side sees them."""
+    prices = {(home, -3.5): 2.1, (away, 3.5): 1.75, (home, 3.5): 1.3, (away, -3.5): 3.4}
+    quotes = []
+    for (name, point), price in prices.items():
+        given = quote(bookmaker, name, price, kind="alternate_spreads", point=point)
+        line = point if name == home else -point
+        quotes.append(msgspec.structs.replace(given, line=line))
+    return quotes
+
+
+def lines() -> dict[tuple[str, float | None], float | None]:
+    rows = Outcome.objects.filter(point__isnull=False).values_list("name", "point", "line")
+    return {(name, point): line for name, point, line in rows}
+
+
+def test_lines_follow_the_sides_when_a_provider_corrects_who_is_at_home(ours: Provider) -> None:
+    take(ours, [event(alternate("ace", HOME, AWAY))])
+    (market,) = Market.objects.all()
+    assert lines()[HOME, -3.5] == -3.5
+
+    swapped = event(alternate("ace", AWAY, HOME), home=AWAY, away=HOME)
+    take(ours, [swapped], seconds=30)
+
+    (given,) = Event.objects.all()
+    assert (given.home, given.away) == (AWAY, HOME)
+    assert lines() == {(HOME, -3.5): 3.5, (AWAY, 3.5): 3.5, (HOME, 3.5): -3.5, (AWAY, -3.5): -3.5}
+    was = market.version
+    market.refresh_from_db()
+    assert market.version > was
+    assert market.dirty_at is not None
+
+    take(ours, [swapped], seconds=60)  # and again changes nothing
+    version = market.version
+    market.refresh_from_db()
+    assert market.version == version
+
+
+def test_a_worker_that_remembers_the_old_sides_makes_lines_of_the_new_ones(
+    ours: Provider, theirs: Provider
+) -> None:
+    take(ours, [event(both_sides("ace"))])
+    take(theirs, [event(both_sides("bay"), "k1")])
+    take(ours, [event(both_sides("ace", AWAY, HOME), home=AWAY, away=HOME)], seconds=30)
+
+    take(theirs, [event(alternate("bay", HOME, AWAY), "k1")], seconds=40)
+
+    # The other provider still has them the old way round: its lines are the event's all the same.
+    assert lines() == {
+        (HOME, -3.5): 3.5, (AWAY, 3.5): 3.5, (HOME, 3.5): -3.5, (AWAY, -3.5): -3.5
+    }  # fmt: skip
+
+
 def test_a_doubleheader_of_one_provider_never_merges_and_a_second_providers_pairs_by_start(
     ours: Provider, theirs: Provider
 ) -> None:

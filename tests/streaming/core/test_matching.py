@@ -27,8 +27,10 @@ POLICY = MatchPolicy()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def contest(home: str = "gulls", away: str = "otters", minutes: float = 0.0) -> Contest:
-    return Contest(Pair(home, away), NOON + timedelta(minutes=minutes))
+def contest(
+    home: str = "gulls", away: str = "otters", minutes: float = 0.0, sport: str = "harbour_a"
+) -> Contest:
+    return Contest(Pair(home, away), NOON + timedelta(minutes=minutes), sport)
 
 
 names = st.sampled_from(["gulls", "gulls united", "guls", "otters", "mill otters", ""])
@@ -51,6 +53,12 @@ def test_equal_participants_and_a_start_that_agrees_are_the_same(minutes: float)
         (contest("gulls united"), Reason.NAME),
         (contest("gulls united", minutes=180), Reason.NAME),
         (contest("otters", "gulls united"), Reason.NAME),
+        # One side equal at the same start, whatever the other is called.
+        (contest("gulls", "herons"), Reason.NAME),
+        (contest("herons", "gulls", 30), Reason.NAME),
+        # Two competitions of a family, and the same names.
+        (contest(sport="harbour_b"), Reason.SPORT),
+        (contest(sport="harbour_a_women", minutes=20), Reason.SPORT),
     ],
 )
 def test_what_nearly_agrees_is_doubtful(other: Contest, reason: Reason) -> None:
@@ -61,7 +69,10 @@ def test_what_nearly_agrees_is_doubtful(other: Contest, reason: Reason) -> None:
     "other",
     [
         contest(minutes=12 * 60 + 1),
-        contest("gulls", "herons"),
+        contest("gulls", "herons", minutes=31),
+        contest("gulls", "herons", sport="harbour_b"),
+        contest(sport="harbour_b", minutes=31),
+        contest("otters", "gulls", sport="harbour_b"),
         contest("gulls united", minutes=13 * 60),
         contest("herons", "terns"),
     ],
@@ -70,9 +81,47 @@ def test_the_rest_is_new(other: Contest) -> None:
     assert match({7: other}, contest(), POLICY) == New()
 
 
-@pytest.mark.parametrize("pair", [("", ""), ("gulls", ""), ("tbd", "tbd")])
-def test_an_outright_never_matches(pair: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "pair",
+    [("", ""), ("gulls", ""), ("tbd", "tbd"), ("tbd", "gulls"), ("winner of match 3", "gulls")],
+)
+def test_an_outright_or_one_whose_sides_are_not_known_never_matches(pair: tuple[str, str]) -> None:
     assert match({7: contest(*pair)}, contest(*pair), POLICY) == New()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("harbour", "harbour_a"),
+        ("americanfootball_nfl", "americanfootball_nfl_preseason"),
+        ("harbour_women", "harbour_women"),
+    ],
+)
+def test_a_family_alone_and_listed_pairs_may_meet(one: str, other: str) -> None:
+    assert match({7: contest(sport=one)}, contest(sport=other), POLICY) == Same(7)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("basketball_ncaab", "basketball_wncaab"),
+        ("esports_lol", "esports_csgo"),
+        ("cricket_international_t20", "cricket_t20_world_cup_womens"),
+        ("soccer", "soccer_england_womens_super_league"),
+        ("soccer", "soccer_u21_euro"),
+        ("basketball_nba", "basketball_wnba"),
+        ("tennis_doubles", "tennis"),
+    ],
+)
+def test_men_and_women_the_young_and_other_leagues_never_meet_by_name_alone(
+    one: str, other: str
+) -> None:
+    assert match({7: contest(sport=one)}, contest(sport=other), POLICY) == Doubtful(
+        {7: Reason.SPORT}
+    )
+    assert match({7: contest(sport=other)}, contest(sport=one), POLICY) == Doubtful(
+        {7: Reason.SPORT}
+    )
 
 
 def test_two_events_that_agree_are_doubtful() -> None:
