@@ -48,6 +48,8 @@ LIMITS: Mapping[str, Limits] = {
     "valuation.min_edge_ev": (-1.0, 10.0),
     "valuation.kelly_fraction": (0.0, 1.0),
     "valuation.kelly_cap": (0.0, 1.0),
+    "valuation.suspicious_ev": (0.0, 10.0),
+    "valuation.in_play_seconds": (1.0, 900.0),
     "fetch.connect_timeout_seconds": (0.01, 600.0),
     "fetch.read_timeout_seconds": (0.01, 600.0),
     "fetch.total_timeout_seconds": (0.01, 600.0),

@@ -44,7 +44,7 @@ from streaming.quarantine import quarantine_unsafe
 from streaming.retention import prune_old_rows
 from streaming.standing import suppressed_subscribers
 from streaming.sweep import stale_markets
-from valuation import revaluation
+from valuation import revaluation, starting
 from valuation.tasks import send_recomputes
 
 PROBE_WAIT_SECONDS = 1.0
@@ -169,7 +169,7 @@ def sweep() -> None:
     """Quarantine what has become unsafe, age what has become too old, value what has waited.
 
     Idempotent by the quotes' status, by `FeedBook.stale_markets`, by `Revaluation.after_market`,
-    and by `Market.swept_at`, which claiming moves.
+    by the marks on edges, and by `Market.swept_at`, which claiming moves.
     """
     with operation("streaming", "sweep") as op:
         op.follow([new_trace_id()])
@@ -179,6 +179,7 @@ def sweep() -> None:
         _quarantine()
         _age()
         _revalue()
+        send_recomputes(starting.mark(), "major")
 
 
 @shared_task(name="streaming.quarantine")

@@ -61,7 +61,7 @@ def line_major(**fields: Any) -> LineMajor:
 
 
 def edge_opened(**fields: Any) -> EdgeOpened:
-    return EdgeOpened(**{**_of_an_edge(), "advised": 0.01, **fields})
+    return EdgeOpened(**{**_of_an_edge(), "advised": 0.01, "warnings": [], **fields})
 
 
 def edge_closed(**fields: Any) -> EdgeClosed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -20,9 +21,15 @@ from valuation.models import (
     RecomputeRun,
     Revaluation,
 )
-from valuation.vouching import CLOSED, OPEN, PRICED, STALE, edges, fair_prices
+from valuation.vouching import CLOSED, LISTED, OPEN, PRICED, STALE, edges, fair_prices
 
 _EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
+_EDGE_LISTS = {
+    "in_play": ("in play", Q(is_in_play=True, is_doubtful=False)),
+    "doubtful": ("outliers and suspicious", Q(is_doubtful=True)),
+    "all": ("all", Q()),
+}
+"""The lists beside the default one: what they are called, and what is in them."""
 
 
 class PricedFilter(admin.SimpleListFilter):
@@ -129,6 +136,28 @@ class OpenFilter(admin.SimpleListFilter):
         return queryset.filter(_EDGE_STATES.get(self.value() or "", Q()))
 
 
+class ListedFilter(admin.SimpleListFilter):
+    """Edges before the start that are no mistake, unless others are asked for."""
+
+    title = "list"
+    parameter_name = "list"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """The lists beside the default one."""
+        return [(name, words) for name, (words, _) in _EDGE_LISTS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+        """The edges of that list; the default one without a choice."""
+        _, condition = _EDGE_LISTS.get(self.value() or "", ("", LISTED))
+        return queryset.filter(condition)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """The default list has a name of its own, instead of "All"."""
+        default, *others = super().choices(changelist)
+        yield {**default, "display": "before the start"}
+        yield from others
+
+
 @admin.register(Edge)
 class EdgeAdmin(FactAdmin):
     """Edges from when they opened until they closed."""
@@ -153,6 +182,7 @@ class EdgeAdmin(FactAdmin):
     )
     list_display_links = ("id", "selection")
     list_filter = (
+        ListedFilter,
         OpenFilter,
         "close_reason",
         "quote__bookmaker",

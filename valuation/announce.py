@@ -24,7 +24,9 @@ def edge_changes(result: RecomputeResult) -> list[EdgeOpened | EdgeClosed]:
     related = ("market__event__sport", "quote__outcome", "quote__bookmaker")
     edges = Edge.objects.select_related(*related).in_bulk(ids)
     opened = [
-        EdgeOpened(**_common(change, edge, now), advised=change.advised)
+        EdgeOpened(
+            **_common(change, edge, now), advised=change.advised, warnings=list(edge.warnings)
+        )
         for change in result.edges_opened
         if (edge := edges.get(change.edge_id))
     ]

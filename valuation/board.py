@@ -63,6 +63,7 @@ class Edges:
             liability.
         kelly: full Kelly stake, as a fraction of the bankroll; of a lay quote the liability.
         hold: of the bookmaker's back prices on the line.
+        is_outlier: the bookmaker's line is an outlier among those that have a weight.
     """
 
     row: IntArray
@@ -71,6 +72,7 @@ class Edges:
     ev: FloatArray
     kelly: FloatArray
     hold: FloatArray
+    is_outlier: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _reasons_outside(quotes: Quotes, in_line: BoolArray) -> IntArray:
 def _edges(
     board: Board, quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
 ) -> Edges:
-    probability, complement, books, hold = _by_others(quotes, priced, policy)
+    probability, complement, books, hold, is_outlier = _by_others(quotes, priced, policy)
     row = np.flatnonzero(books >= _min_books(policy))
     p, price, commission = probability[row], board.price[row], board.commission[row]
     # Laying an outcome is backing its complement.
@@ -198,22 +200,25 @@ def _edges(
         ev=ev[kept],
         kelly=kelly(winning, odds)[kept],
         hold=hold[row[kept]],
+        is_outlier=is_outlier[row[kept]],
     )
 
 
 def _by_others(
     quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
-) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, BoolArray]:
     """For each row of the board what the other bookmakers say.
 
     Returns:
         The probability of its outcome, that of its complement, the number of other bookmakers (0
-        where the quote's own book has no sound line), and its book's hold.
+        where the quote's own book has no sound line), its book's hold, and whether that book is an
+        outlier.
     """
     probability = np.full(quotes.row.size, np.nan)
     complement = np.full(quotes.row.size, np.nan)
     books = np.zeros(quotes.row.size, dtype=np.int64)
     hold = np.full(quotes.row.size, np.nan)
+    is_outlier = np.zeros(quotes.row.size, dtype=np.bool_)
     backs = np.flatnonzero(~np.isnan(quotes.lay))
     back, lay = quotes.row[backs], quotes.row[backs + 1]
     for lines in priced:
@@ -223,9 +228,10 @@ def _by_others(
         complement[row] = _complements(others, policy)
         books[row] = lines.consensus.other_books[lines.is_sound, np.newaxis]
         hold[row] = lines.hold[lines.is_sound, np.newaxis]
-    for column in (probability, complement, books, hold):
+        is_outlier[row] = lines.is_outlier[lines.is_sound, np.newaxis]
+    for column in (probability, complement, books, hold, is_outlier):
         column[lay] = column[back]
-    return probability, complement, books, hold
+    return probability, complement, books, hold, is_outlier
 
 
 def _complements(probabilities: FloatArray, policy: ValuationPolicy) -> FloatArray:

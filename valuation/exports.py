@@ -53,6 +53,8 @@ EDGES = Table(
         "hold": "hold",
         "books": "books",
         "warnings": "warnings",
+        "in_play": "is_in_play",
+        "doubtful": "is_doubtful",
         "peak_ev": "peak_ev",
         "opened_at": Utc("opened_at"),
         "opened_price": "opened_price",

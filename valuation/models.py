@@ -67,6 +67,10 @@ class CloseReason(models.TextChoices):
     EVENT_ENDED = "event_ended", "the event ended"
 
 
+IN_PLAY, OUTLIER, SUSPICIOUS = "in_play", "outlier", "suspicious"
+"""Warnings that keep an edge out of the default list, and a stake from being advised."""
+
+
 class Edge(models.Model):
     """A quote that pays more than its fair price asks, from when it did until it no longer does."""
 
@@ -114,6 +118,10 @@ class Edge(models.Model):
             ),
             models.CheckConstraint(
                 name="edge_peak_not_below_ev", condition=Q(peak_ev__gte=F("ev"))
+            ),
+            models.CheckConstraint(
+                name="edge_doubtful_without_advice",
+                condition=Q(advised=0) | ~Q(warnings__overlap=[OUTLIER, SUSPICIOUS]),
             ),
         ]
         indexes = [

@@ -33,6 +33,11 @@ class ValuationPolicy:
         min_edge_ev: the smallest expected value per unit staked that opens an edge.
         kelly_fraction: the part of the full Kelly stake that is advised.
         kelly_cap: the largest advised stake, as a fraction of the bankroll.
+        suspicious_ev: an edge above it is rather a mistake, of the bookmaker or of ours: it is
+            marked, out of the default list, and nothing is advised.
+        in_play_seconds: a quote confirmed longer ago than this is no edge once its event has
+            started.
+        in_play_advice: whether a stake is advised on edges of events that have started.
     """
 
     method: Method = "power"
@@ -45,3 +50,6 @@ class ValuationPolicy:
     min_edge_ev: float = 0.01
     kelly_fraction: float = 0.25
     kelly_cap: float = 0.02
+    suspicious_ev: float = 0.15
+    in_play_seconds: float = 60.0
+    in_play_advice: bool = False

@@ -25,6 +25,7 @@ class PricedLines:
         quote: indexes of their back quotes in `Quotes`, shape (b, n).
         reason: why a book has no part in the consensus, `OK` where it has, (b,).
         is_sound: whether its prices could be valued at all, (b,).
+        is_outlier: it has a weight, and is left out because it disagrees, (b,).
         hold: of its back prices, (b,).
         outcome: indexes of the lines' outcomes in `Quotes`, shape (lines, n).
         consensus: of these books on these lines.
@@ -34,6 +35,7 @@ class PricedLines:
     quote: IntArray
     reason: IntArray
     is_sound: BoolArray
+    is_outlier: BoolArray
     hold: FloatArray
     outcome: IntArray
     consensus: Consensus
@@ -65,6 +67,7 @@ def price_lines(
         quote=quote,
         reason=_reasons(in_range, is_sound, pooled.takes_part),
         is_sound=is_sound,
+        is_outlier=is_sound & ~pooled.takes_part & (quotes.book_weight[book] > 0),
         hold=hold((1 / back).sum(axis=1)),
         outcome=quotes.outcome[quote[is_new(line)]],
         consensus=pooled,

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import median
 
+import numpy as np
 from django.db import DataError, IntegrityError, transaction
 
 from betting.sql import Bigints, Floats, fetch_all
 from streaming.buffer import clear_scheduled
 from streaming.core.histogram import counts_of
-from valuation.board import REASON_TEXT, Reason, Valued, value
+from valuation.arrays import BoolArray
+from valuation.board import REASON_TEXT, Edges, Reason, Valued, value
 from valuation.edges import advised_stake
-from valuation.models import RecomputeRun
+from valuation.models import IN_PLAY, OUTLIER, SUSPICIOUS, RecomputeRun
 from valuation.policy import ValuationPolicy
 from valuation.stale import FEW, StaleMarkets, read
 
@@ -188,32 +190,69 @@ def _fair_parameters(valued: Valued) -> dict[str, object]:
 def _edge_parameters(
     stale: StaleMarkets, valued: Valued, policy: ValuationPolicy
 ) -> dict[str, object]:
-    edges, board = valued.edges, stale.board
+    board = stale.board
+    is_in_play = np.isin(board.market_id, np.fromiter(stale.in_play, np.int64))
+    is_too_old = is_in_play & (stale.age_seconds > policy.in_play_seconds)
+    edges = _without(valued.edges, is_too_old)
     markets = board.market_id[edges.row]
-    facts = zip(markets.tolist(), stale.ages[edges.row].tolist(), edges.books.tolist(), strict=True)
+    is_doubtful = edges.is_outlier | (edges.ev > policy.suspicious_ev)
+    is_advised = ~is_doubtful & (policy.in_play_advice | ~is_in_play[edges.row])
+    facts = zip(
+        is_in_play[edges.row].tolist(),
+        edges.is_outlier.tolist(),
+        edges.ev.tolist(),
+        stale.ages[edges.row].tolist(),
+        edges.books.tolist(),
+        strict=True,
+    )
     return {
-        "stale_quotes": Bigints(stale.quote_ids[board.is_stale]),
+        "stale_quotes": Bigints(stale.quote_ids[board.is_stale | is_too_old]),
         "edge_quotes": Bigints(stale.quote_ids[edges.row]),
         "edge_markets": Bigints(markets),
         "edge_prices": Floats(board.price[edges.row]),
         "edge_probabilities": Floats(edges.probability),
         "edge_evs": Floats(edges.ev),
         "edge_kellys": Floats(edges.kelly),
-        "edge_advised": Floats(advised_stake(edges.kelly, policy)),
+        "edge_advised": Floats(np.where(is_advised, advised_stake(edges.kelly, policy), 0.0)),
         "edge_holds": Floats(edges.hold),
         "edge_books": Bigints(edges.books),
         "edge_warnings": [
             ",".join(
-                _warnings(in_play=market in stale.in_play, age=age, books=books, policy=policy)
+                _warnings(
+                    in_play=in_play,
+                    is_outlier=is_outlier,
+                    ev=ev,
+                    age=age,
+                    books=books,
+                    policy=policy,
+                )
             )
-            for market, age, books in facts
+            for in_play, is_outlier, ev, age, books in facts
         ],
     }
 
 
-def _warnings(*, in_play: bool, age: float, books: int, policy: ValuationPolicy) -> Iterator[str]:
+def _without(edges: Edges, left_out: BoolArray) -> Edges:
+    """Return the edges without those of some rows of the board."""
+    kept = ~left_out[edges.row]
+    return Edges(*(getattr(edges, field.name)[kept] for field in fields(edges)))
+
+
+def _warnings(
+    *,
+    in_play: bool,
+    is_outlier: bool,
+    ev: float,
+    age: float,
+    books: int,
+    policy: ValuationPolicy,
+) -> Iterator[str]:
     if in_play:
-        yield "in_play"
+        yield IN_PLAY
+    if is_outlier:
+        yield OUTLIER
+    if ev > policy.suspicious_ev:
+        yield SUSPICIOUS
     if age > NEAR_STALE:
         yield "near_stale"
     if books <= policy.min_books:

@@ -31,9 +31,11 @@ class StaleMarkets:
         ids: the markets whose version differs from the valued one, (m,).
         versions: their versions, which the quotes belong to, (m,).
         dirty_ats: the commit of each market's oldest change not valued yet, (m,).
-        in_play: ids of markets whose event has started.
+        in_play: ids of markets whose event has started: by its status, by the time of the market's
+            last change, or, where a quote is live, by the clock.
         quote_ids: ids of the active quotes, (q,), in the order of the board's rows.
         ages: how long ago each quote was confirmed, in units of its limit, (q,).
+        age_seconds: the same in seconds, (q,).
         board: what the quotes say, (q,).
     """
 
@@ -44,6 +46,7 @@ class StaleMarkets:
     in_play: frozenset[int]
     quote_ids: IntArray
     ages: FloatArray
+    age_seconds: FloatArray
     board: Board
 
 
@@ -51,11 +54,11 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     """Read the stale ones among some markets with the quotes that value them."""
     is_prepared = len(market_ids) <= FEW
     row = fetch_columns(_READ, {"markets": Bigints(market_ids)}, is_prepared=is_prepared)
-    read_at, now, ids, versions, dirty_ats, in_play, changed_at = row[:7]
-    quote_id, market, outcome, bookmaker, feed, is_lay, price = row[7:14]
-    outcome_ids, line, bookmaker_ids, weight, commission = row[14:19]
-    feeds = Feeds(bookmaker_ids, *row[19:28])
-    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[28:])
+    read_at, now, ids, versions, dirty_ats, in_play, has_started, changed_at = row[:8]
+    quote_id, market, outcome, bookmaker, feed, is_lay, price = row[8:15]
+    outcome_ids, line, bookmaker_ids, weight, commission = row[15:20]
+    feeds = Feeds(bookmaker_ids, *row[20:29])
+    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[29:])
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -70,7 +73,9 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     at = np.where(is_recorded, changed_at[of_market], now)
     confirmed_at, limit = feeds.confirmed(of_feed, of_bookmaker)
     confirmed_at, is_declared = lagging.confirmed(of_feed, of_bookmaker, of_market, confirmed_at)
-    ages = (at - confirmed_at) / limit
+    age_seconds = at - confirmed_at
+    ages = age_seconds / limit
+    in_play |= has_started & np.isin(ids, market[~is_recorded])
     return StaleMarkets(
         read_at=read_at,
         ids=ids,
@@ -79,6 +84,7 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
         in_play=frozenset(ids[in_play].tolist()),
         quote_ids=quote_id,
         ages=ages,
+        age_seconds=age_seconds,
         board=Board(
             market_id=market,
             outcome_id=outcome,
@@ -97,7 +103,8 @@ _READ = """
 WITH market AS MATERIALIZED (
     SELECT m.id, m.version, m.dirty_at, e.status = 'ended' AS has_ended,
            COALESCE(m.changed_at, statement_timestamp()) AS changed_at,
-           e.status = 'live' OR COALESCE(m.changed_at >= e.commence_time, false) AS in_play
+           e.status = 'live' OR COALESCE(m.changed_at >= e.commence_time, false) AS in_play,
+           e.commence_time <= statement_timestamp() AS has_started
     FROM betting_market m JOIN betting_event e ON e.id = m.event_id
     WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
 ),
@@ -137,6 +144,7 @@ SELECT statement_timestamp(), extract(epoch FROM statement_timestamp())::float8,
 FROM (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(version), '{}'),
            COALESCE(array_agg(dirty_at), '{}'), COALESCE(array_agg(in_play), '{}'),
+           COALESCE(array_agg(has_started), '{}'),
            COALESCE(array_agg(extract(epoch FROM changed_at)::float8), '{}')
     FROM market
 ) AS m, (

@@ -25,11 +25,12 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Now
+from django.db.models.lookups import LessThan
 
 from betting.config import get_config
 from betting.freshness import confirmed_at, is_stale
-from betting.models import Quote, QuoteStatus, Side
-from valuation.models import Edge, FairPrice, FairPriceState
+from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
+from valuation.models import OUTLIER, SUSPICIOUS, Edge, FairPrice, FairPriceState
 
 UNVALUED_SECONDS = 30.0
 """A market that has waited this long for its valuation is not what its rows say any more."""
@@ -40,7 +41,9 @@ UNVALUED = "its quotes have changed, and nothing has valued them since"
 OPEN = Q(closed_at__isnull=True, is_stale=False)
 STALE = Q(closed_at__isnull=True, is_stale=True)
 CLOSED = Q(closed_at__isnull=False)
-"""The states of an edge, for a queryset of `edges`."""
+DOUBTFUL = [OUTLIER, SUSPICIOUS]
+LISTED = Q(is_in_play=False, is_doubtful=False)
+"""The states of an edge, and which are listed unless others are asked for; of `edges`."""
 
 PRICED = {
     FairPriceState.OK.value: Q(state=FairPriceState.OK, is_stale=False),
@@ -94,19 +97,38 @@ def edges() -> QuerySet[Any]:
     Added fields:
 
     - `confirmed_at`: when its quote was.
+    - `is_in_play`: whether its event has started.
+    - `is_doubtful`: whether it is rather a mistake: an outlier's own price, or too good.
     - `is_stale`: whether it is open and must not be taken: its quote is not active, or not
-      confirmed; too few of the other bookmakers are; or its market waits for its valuation.
+      confirmed, in play not within the policy's `in_play_seconds`; too few of the other bookmakers
+      are; or its market waits for its valuation.
     """
-    enough = max(get_config().valuation.min_books, 1)
+    policy = get_config().valuation
+    is_live = Q(quote__feed__provider__clock=Clock.WALL)
+    in_play = (
+        Q(market__event__status=EventStatus.LIVE)
+        | Q(market__changed_at__gte=F("market__event__commence_time"))
+        | is_live & Q(market__event__commence_time__lte=Now())
+    )
+    too_old = (
+        in_play
+        & is_live
+        & Q(LessThan(confirmed_at("quote__"), Now() - timedelta(seconds=policy.in_play_seconds)))
+    )
+    enough = max(policy.min_books, 1)
     others = _voices("quote__outcome").exclude(bookmaker=OuterRef("quote__bookmaker"))
     is_lost = (
         ~Q(quote__status=QuoteStatus.ACTIVE)
         | Q(is_stale("quote__"))
         | Q(_is_unvalued())
+        | too_old
         | ~Q(Exists(others.filter(is_stale=False)[enough - 1 : enough]))
     )
     annotated: QuerySet[Any] = Edge.objects.annotate(
         confirmed_at=confirmed_at("quote__"),
+        # A market that has never changed compares with nothing: it is not in play by that.
+        is_in_play=Case(When(in_play, then=True), default=False, output_field=BooleanField()),
+        is_doubtful=_boolean(Q(warnings__overlap=DOUBTFUL)),
         is_stale=_boolean(Q(closed_at__isnull=True) & is_lost),
     )
     return annotated

@@ -196,16 +196,25 @@ class EdgeParameters(PageParameters):
         max_value=_YEAR_SECONDS,
         help_text="since the quote was last confirmed, at most",
     )
-    in_play = serializers.BooleanField(required=False, help_text="whether the event has started")
+    in_play = _choice(
+        ["false", "true", "any"],
+        default="false",
+        help_text="whether the event has started; those in play are a list of their own",
+    )
+    doubtful = _choice(
+        ["false", "true", "any"],
+        default="false",
+        help_text="whether it is rather a mistake: an outlier's own price, or too good to be true",
+    )
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The edges that are asked for."""
         rows, given = super().narrow(rows), self.validated_data
         if given["state"] != "all":
             rows = rows.filter(_EDGE_STATES[given["state"]])
-        if (in_play := given.get("in_play")) is not None:
-            is_live = {"market__event__status": EventStatus.LIVE}
-            rows = rows.filter(**is_live) if in_play else rows.exclude(**is_live)
+        for name in ("in_play", "doubtful"):
+            if given[name] != "any":
+                rows = rows.filter(**{f"is_{name}": given[name] == "true"})
         if (seconds := given.get("max_age_seconds")) is not None:
             rows = confirmed_within(rows, seconds, quote="quote__")
         return rows

@@ -95,10 +95,14 @@ class EdgeOpened(_EdgeEvent, frozen=True, kw_only=True, tag="edge.opened"):
     """A quote pays more than its fair price asks.
 
     Attributes:
-        advised: the advised stake, fraction of the bankroll.
+        advised: the advised stake, fraction of the bankroll; 0 in play unless a setting asks for
+            it, and of one that is doubtful.
+        warnings: ``in_play``, ``outlier`` and ``suspicious`` are those that the default list leaves
+            out; ``near_stale`` and ``few_books``.
     """
 
     advised: float
+    warnings: list[str]
 
 
 class EdgeClosed(_EdgeEvent, frozen=True, kw_only=True, tag="edge.closed"):

@@ -57,7 +57,7 @@ def test_a_quote_is_exported_with_everything_that_identifies_it() -> None:
         "sport": event.sport.key,
         "home": "Lakers",
         "away": "Celtics",
-        "commence_time": "2026-03-02T12:00:00.000000Z",
+        "commence_time": "2126-02-05T12:00:00.000000Z",
         "market": "player_points_h1",
         "participant": "L. James",
         "outcome": "Over",

@@ -509,12 +509,12 @@ def test_what_is_well_is_a_matter_of_configuration(watch: Watch) -> None:
 
 
 @pytest.mark.usefixtures("all_workers")
-def test_a_system_that_was_never_started_is_unknown_and_not_healthy() -> None:
+def test_a_system_in_which_nothing_ever_ran_fails() -> None:
     seen = Watch(NOON, make_provider()).look()
-    assert seen.status == "unknown"
-    for name in ("beat", "activity", "provider_silence", "latency_major", "latency_batch"):
-        assert seen.checks[name]["status"] == "unknown"
-    assert seen.score < 100
+    assert seen.status == "fail"
+    for name in ("beat", "activity", "provider_silence"):
+        assert seen.checks[name]["status"] == "fail"
+    assert seen.score < 50
 
 
 # --- 7. Baselines ---

@@ -15,6 +15,7 @@ from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest import IngestPolicy, ingest
 from tests.orphans import orphans
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from valuation import starting
 from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun
 from valuation.policy import ValuationPolicy
@@ -225,17 +226,97 @@ def test_a_recording_however_old_is_valued_as_it_was_at_the_time(provider: Provi
     assert {price.state for price in FairPrice.objects.all()} == {"ok"}
 
 
+def in_an_hour(markets: list[int]) -> None:
+    """The event begins in an hour, by the clock."""
+    Event.objects.update(commence_time=timezone.now() + timedelta(hours=1), status="scheduled")
+    Market.objects.filter(pk__in=markets).update(changed_at=timezone.now())
+
+
+def elm(home: float) -> list[SnapshotQuote]:
+    return [quote("elm", HOME, home), quote("elm", AWAY, 1.7)]
+
+
+def confirm_before(seconds: float, limit_seconds: float) -> None:
+    """All bookmakers were confirmed some time ago, and are trusted for longer."""
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=limit_seconds)
+    confirmed_at = timezone.now() - timedelta(seconds=seconds)
+    FeedBook.objects.update(
+        confirmed_at=confirmed_at, expires_at=confirmed_at + timedelta(seconds=limit_seconds)
+    )
+
+
 def test_edges_carry_their_warnings(provider: Provider) -> None:
-    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=1000)
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=50)
     quotes = [*even(BOOKS[:3]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
     markets = take(provider, quotes)
-    confirmed_at = timezone.now() - timedelta(seconds=900)
-    FeedBook.objects.update(
-        confirmed_at=confirmed_at, expires_at=confirmed_at + timedelta(seconds=1000)
-    )
+    confirm_before(45, limit_seconds=50)
     Event.objects.update(status="live")
     revalue(markets)
-    assert set(Edge.objects.get().warnings) == {"in_play", "near_stale", "few_books"}
+    edge = Edge.objects.get()
+    assert set(edge.warnings) == {"in_play", "near_stale", "few_books"}
+    assert edge.advised == 0
+
+
+@pytest.mark.parametrize(
+    ("home", "away", "is_suspicious"), [(2.15, 1.75, False), (2.60, 1.55, True)]
+)
+def test_an_edge_too_good_to_be_true_is_marked_and_nothing_advised(
+    provider: Provider, home: float, away: float, is_suspicious: bool
+) -> None:
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=1000)
+    quotes = [*even(BOOKS[:4]), quote("elm", HOME, home), quote("elm", AWAY, away)]
+    markets = take(provider, quotes)
+    in_an_hour(markets)
+    confirm_before(1, limit_seconds=1000)
+    revalue(markets)
+    edge = Edge.objects.get()
+    assert ("suspicious" in edge.warnings) == is_suspicious
+    assert (edge.advised == 0) == is_suspicious
+
+
+def test_the_price_of_an_outlier_is_marked_and_nothing_advised(provider: Provider) -> None:
+    revalue(take(provider, [*even(BOOKS[:4]), quote("elm", HOME, 1.3), quote("elm", AWAY, 3.5)]))
+    edge = Edge.objects.get()
+    assert {"outlier", "suspicious"} <= set(edge.warnings)
+    assert edge.advised == 0
+    with pytest.raises(IntegrityError):
+        Edge.objects.update(advised=0.01)
+
+
+def test_a_quote_in_play_is_no_edge_when_it_was_confirmed_too_long_ago(provider: Provider) -> None:
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=1000)
+    quotes = [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)]
+    markets = take(provider, quotes)
+    in_an_hour(markets)
+    revalue(markets)
+    assert Edge.objects.filter(closed_at=None).exists()
+    confirm_before(100, limit_seconds=1000)
+    Event.objects.update(status="live")
+    Market.objects.update(version=F("version") + 1)
+    revalue(markets)
+    assert Edge.objects.get().close_reason == "stale"
+
+
+def test_an_event_that_starts_marks_its_edges_though_no_quote_changes(provider: Provider) -> None:
+    Provider.objects.update(clock=Clock.WALL, stale_after_seconds=1000)
+    markets = take(provider, [*even(BOOKS[:4]), *elm(2.10)])
+    in_an_hour(markets)
+    confirm_before(1, limit_seconds=1000)
+    revalue(markets)
+    assert Edge.objects.get(closed_at=None).warnings == []
+    assert starting.mark() == []
+
+    Event.objects.update(commence_time=timezone.now() + timedelta(seconds=-1))
+    assert starting.mark() == markets
+    revalue(markets)
+    edge = Edge.objects.get(closed_at=None)
+    assert (edge.warnings, edge.advised) == (["in_play"], 0)
+    assert starting.mark() == []
+
+    Event.objects.update(commence_time=timezone.now() + timedelta(hours=2))  # postponed
+    assert starting.mark() == markets
+    revalue(markets)
+    assert Edge.objects.get(closed_at=None).warnings == []
 
 
 def test_unknown_markets_are_ignored() -> None:

@@ -52,6 +52,13 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     hold = serializers.FloatField(help_text="hold of the bookmaker's line")
     books = serializers.IntegerField(help_text="other bookmakers in the consensus")
     warnings = serializers.ListField(child=serializers.CharField())
+    in_play = serializers.BooleanField(
+        source="is_in_play",
+        help_text="the event has started; a stake is advised only if a setting asks",
+    )
+    doubtful = serializers.BooleanField(
+        source="is_doubtful", help_text="an outlier's own price, or too good; no stake is advised"
+    )
     peak_ev = serializers.FloatField()
     opened_at = serializers.DateTimeField()
     opened_price = serializers.FloatField()
@@ -106,6 +113,7 @@ class ArbitrageSerializer(serializers.Serializer[Any]):
     market = MarketKeySerializer()
     bets = LegSerializer(many=True)
     booksum = serializers.FloatField()
+    in_play = serializers.BooleanField(help_text="the event has started")
     confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     profit = serializers.FloatField(help_text="where one bet wins, of the total staked")
     worst = serializers.FloatField(
@@ -121,6 +129,7 @@ class MiddleSerializer(serializers.Serializer[Any]):
     above = BetSerializer()
     below = BetSerializer()
     gap = serializers.FloatField()
+    in_play = serializers.BooleanField(help_text="the event has started")
     confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     worst = serializers.FloatField(help_text="profit at the worst result, of the total staked")
     best = serializers.FloatField(help_text="profit at the best result, of the total staked")

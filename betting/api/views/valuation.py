@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.request import Request
@@ -94,11 +95,17 @@ def _offers(markets: list[Market]) -> Iterator[tuple[Market, Opportunities]]:
 
 def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str, Any]:
     """The best of what was found, each with its market."""
+    now = timezone.now()
     return {
         "markets_examined": len(markets),
         "results": [
             _fields(one)
-            | {"market": market, "event": market.event, "confirmed_at": one.confirmed_at}
+            | {
+                "market": market,
+                "event": market.event,
+                "in_play": market.is_in_play(now),
+                "confirmed_at": one.confirmed_at,
+            }
             for one, market in found[:MAX_PAGE]
         ],
     }

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from betting.models import Event, EventStatus, Quote
@@ -224,7 +225,28 @@ def test_edges_in_play_are_those_of_events_that_have_started(reader: APIClient) 
 
     assert ids(reader.get(url("edges"), {"in_play": "true"})) == [edge_of(live).pk]
     assert ids(reader.get(url("edges"), {"in_play": "false"})) == [edge_of(scheduled).pk]
-    assert len(ids(reader.get(url("edges")))) == 2
+    assert ids(reader.get(url("edges"))) == [edge_of(scheduled).pk]
+    assert len(ids(reader.get(url("edges"), {"in_play": "any"}))) == 2
+
+
+def test_an_event_whose_start_has_passed_is_in_play_whatever_its_provider_says(
+    reader: APIClient,
+) -> None:
+    board = rows.make_board((2.0, 2.0), voices=3)
+    Event.objects.update(commence_time=timezone.now() - timedelta(seconds=1))
+
+    assert ids(reader.get(url("edges"))) == []
+    assert ids(reader.get(url("edges"), {"in_play": "true"})) == [edge_of(board).pk]
+
+
+def test_doubtful_edges_are_a_list_of_their_own(reader: APIClient) -> None:
+    usual, outlier, suspicious = (edge_of(rows.make_board((2.0, 2.0), voices=3)) for _ in range(3))
+    Edge.objects.filter(pk=outlier.pk).update(warnings=["outlier"], advised=0)
+    Edge.objects.filter(pk=suspicious.pk).update(warnings=["few_books", "suspicious"], advised=0)
+
+    assert ids(reader.get(url("edges"))) == [usual.pk]
+    assert set(ids(reader.get(url("edges"), {"doubtful": "true"}))) == {outlier.pk, suspicious.pk}
+    assert len(ids(reader.get(url("edges"), {"doubtful": "any"}))) == 3
 
 
 def test_a_quotes_age_is_that_of_its_bookmaker_or_else_its_feed(reader: APIClient) -> None:

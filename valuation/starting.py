@@ -1,0 +1,58 @@
+"""Valuing markets again whose event has started, or no longer has, though no quote changed.
+
+An edge says whether its event is in play. A provider's list may be late to say so, or the start may
+be moved; whoever did it, the mark on an open edge is compared with what is so.
+"""
+
+from __future__ import annotations
+
+from betting.sql import fetch_all
+from valuation.models import IN_PLAY
+
+MAX_MARKETS = 500
+"""Markets that one sweep values again for this; the next one takes the rest."""
+
+
+def mark() -> list[int]:
+    """Raise the versions of markets with an open edge whose mark is wrong.
+
+    Idempotent by the mark itself, and by the versions: a market that is to be valued anyhow is left
+    to that.
+
+    Returns:
+        The markets: they have to be valued at once.
+    """
+    parameters = {"mark": IN_PLAY, "limit": MAX_MARKETS}
+    return [market_id for (market_id,) in fetch_all(_MARK, parameters)]
+
+
+# In play as `valuation.stale` has it, or the two would never agree.
+_MARK = """
+WITH wrong AS MATERIALIZED (
+    SELECT DISTINCT e.market_id AS id
+    FROM valuation_edge e
+    JOIN betting_market m ON m.id = e.market_id
+    JOIN betting_event ev ON ev.id = m.event_id
+    WHERE e.closed_at IS NULL AND m.version = m.valued_version AND ev.status <> 'ended'
+      AND (%(mark)s = ANY (e.warnings)) IS DISTINCT FROM (
+          ev.status = 'live' OR COALESCE(m.changed_at >= ev.commence_time, false)
+          OR ev.commence_time <= statement_timestamp() AND EXISTS (
+              SELECT FROM betting_quote q
+              JOIN betting_feed f ON f.id = q.feed_id
+              JOIN betting_provider p ON p.id = f.provider_id
+              WHERE q.market_id = m.id AND q.status = 'active' AND p.clock = 'wall'
+                AND f.generation = p.generation
+          )
+      )
+    LIMIT %(limit)s
+),
+locked AS MATERIALIZED (
+    SELECT id FROM betting_market WHERE id IN (SELECT id FROM wrong)
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE betting_market m
+SET version = m.version + 1,
+    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
+FROM locked WHERE m.id = locked.id
+RETURNING m.id
+"""
