@@ -19,6 +19,7 @@ from betting.log_schema import Category, Status
 from betting.logs import context
 from betting.logs.ecs import to_ecs
 from streaming.core.letters import scrub_text
+from streaming.core.texts import escaped, escaped_json, escaped_lines
 
 MAX_TEXT_CHARS = 2_000
 MAX_EXCEPTION_CHARS = 8_000
@@ -80,7 +81,7 @@ def formatter(config: LogConfig, *, is_terminal: bool) -> ProcessorFormatter:
         is_terminal: whether people watch, for ``auto``.
     """
     is_json = config.format == "json" or (config.format == "auto" and not is_terminal)
-    last: list[Processor] = [structlog.dev.ConsoleRenderer(colors=is_terminal)]
+    last: list[Processor] = [spell_out, structlog.dev.ConsoleRenderer(colors=is_terminal)]
     if is_json:
         last = [to_ecs, to_json] if config.ecs else [to_json]
     return ProcessorFormatter(
@@ -145,6 +146,14 @@ def _cleaned(name: str, text: str) -> str:
     return scrub_text(text[: 4 * MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
 
 
+def spell_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let no text steer the terminal that it is shown on."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = escaped_lines(value) if name == "exception" else escaped(value)
+    return event
+
+
 def to_json(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> str:
     """One line of JSON; what JSON does not know is told as text."""
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    return escaped_json(msgspec.json.encode(event, enc_hook=str).decode())

@@ -14,7 +14,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms.models import model_to_dict
 
 from betting.models import Provider
-from streaming.core.failures import one_line
+from streaming.core.texts import escaped
 from streaming.management.feed_report import feeds, feeds_of
 from streaming.management.tables import write_table
 from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
@@ -130,12 +130,10 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
     for run in runs:
         if run.failure_message:
             words = (f"{run.failure_kind} failure: {run.failure_message}", run.failure_advice)
-            out.write(" ".join(filter(None, words)))
+            out.write(escaped(" ".join(filter(None, words))))
         for each in run.left_out_reasons:
-            out.write(
-                f"{each['count']:,} left out, {each['reason']}: {each['message']}"
-                f" (at {each['place']}) in {one_line(run.feed)}"
-            )
+            place = f"{each['message']} (at {each['place']}) in {run.feed}"
+            out.write(escaped(f"{each['count']:,} left out, {each['reason']}: {place}"))
 
 
 def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> None:

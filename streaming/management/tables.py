@@ -9,14 +9,16 @@ from django.core.management.base import OutputWrapper
 from rich.console import Console
 from rich.table import Table
 
+from streaming.core.texts import escaped
+
 WIDTH_OF_A_PIPE = 200
 """Columns where there is no terminal to ask: wide enough to cut nothing that matters."""
 
 
 def write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write rows under their headers, as wide as the terminal."""
+    """Write rows under their headers, as wide as the terminal; no cell steers it."""
     table = Table(*headers)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escaped, row))
     width = None if out.isatty() else WIDTH_OF_A_PIPE
     Console(file=cast("IO[str]", out), width=width, markup=False, highlight=False).print(table)

@@ -6,7 +6,6 @@ Lengths are those of the columns that take a snapshot.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -28,24 +27,6 @@ Number = Annotated[float, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # a stamp outside is a fault, and may not fit a calendar
 
 _NUL = b"\\u0000"
-_LINE_ENDS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
-# Not among them: zero-width characters, which some scripts spell words with.
-_REMOVED = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # control characters
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of text
-    "\ufff9-\ufffb"  # annotations
-    "\ud800-\udfff]"  # halves of characters, which no database can hold
-)
-
-
-def cleaned(text: str) -> str:
-    r"""The text on one line, without control and direction characters.
-
-    >>> cleaned("\u202eCF livE\x1b[2J"), cleaned("Mill\r\nOtters"), cleaned("Zé\u200b FC")
-    ('CF livE[2J', 'Mill Otters', 'Zé\u200b FC')
-    """
-    words = _REMOVED.sub("", _LINE_ENDS.sub(" ", text))
-    return text if words == text else words.strip()
 
 
 def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -14,7 +14,8 @@ import msgspec
 
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import LeftOut
-from streaming.providers.fields import cleaned, misfit
+from streaming.core.texts import cleaned
+from streaming.providers.fields import misfit
 
 T = TypeVar("T")
 

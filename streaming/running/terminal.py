@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from streaming.core.texts import escaped, escaped_lines
+
 #: Between two summary lines where they cannot replace each other.
 _LINE_SECONDS = 10.0
 
@@ -69,7 +71,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(escaped_lines(text), markup=False, highlight=False, soft_wrap=True)
 
     def done(self, responses: int) -> None:
         """Note how many answers have been replayed; shown with the next summary."""
@@ -77,7 +79,7 @@ class Terminal:
 
     def summarise(self, line: str) -> None:
         """Show the summary of this second."""
-        self._progress.update(self._task, description=line, refresh=True)
+        self._progress.update(self._task, description=escaped(line), refresh=True)
         now = time.monotonic()
         if not self._console.is_terminal and now >= self._line_due_at:
             self._line_due_at = now + _LINE_SECONDS

@@ -21,6 +21,7 @@ from betting.exports import LINE_CHANGES, QUOTES
 from betting.management.commands.export import TABLES, WRITERS
 from betting.models import ChangeKind, QuoteStatus, Side
 from streaming.core.histogram import counts_of
+from streaming.core.texts import escaped
 from tests import rows
 from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 
@@ -228,11 +229,10 @@ def test_the_tables_have_the_columns_that_are_promised() -> None:
     }  # fmt: skip
 
 
-@given(
-    st.floats(allow_nan=False, allow_infinity=False),
-    # Python's CSV writer itself leaves a lone carriage return unquoted.
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")),
-)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.from_regex(r"'{0,2}[=+@-]1.{0,3}")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), TEXTS)
 def test_numbers_and_names_read_back_equal(number: float, name: str) -> None:
     row = [("number", number), ("name", name)]
     columns, values = [key for key, _ in row], tuple(value for _, value in row)
@@ -241,8 +241,34 @@ def test_numbers_and_names_read_back_equal(number: float, name: str) -> None:
         return "".join(WRITERS[format_](columns, iter([values])))
 
     (record,) = csv.DictReader(io.StringIO(written("csv"), newline=""))
-    assert (float(record["number"]), record["name"]) == (number, name)
+    assert float(record["number"]) == number
+    assert record["name"] in {escaped(name), f"'{escaped(name)}"}
+    assert not record["name"].lstrip().startswith(("=", "+", "-", "@"))
     assert json.loads(written("jsonl")) == dict(row)
+
+
+@pytest.mark.parametrize(
+    "name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1"]
+)
+def test_a_name_that_begins_like_a_formula_is_text_in_a_spreadsheet(name: str) -> None:
+    text = "".join(WRITERS["csv"](["name", "price"], iter([(name, -1.5)])))
+    (record,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert record == {"name": f"'{escaped(name)}", "price": "-1.5"}
+
+
+def test_an_apostrophe_before_a_formula_is_told_from_the_names_own() -> None:
+    names = [("=1",), ("'=1",), ("'tis",)]
+    text = "".join(WRITERS["csv"](["name"], iter(names)))
+    assert text.splitlines() == ["name", "'=1", "''=1", "'tis"]
+
+
+@pytest.mark.parametrize("format_", WRITERS)
+def test_no_export_holds_a_character_that_steers_a_terminal(format_: str) -> None:
+    name = "\x1b[2J\x1b]0;owned\x07\u202eCF\u2028\x7f\x9b"
+    text = "".join(WRITERS[format_](["name"], iter([(name,)])))
+    assert text.replace("\n", "").isprintable()
+    if format_ == "jsonl":
+        assert json.loads(text) == {"name": name}
 
 
 @pytest.mark.django_db

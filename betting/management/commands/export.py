@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +16,13 @@ from django.core.management.base import CommandError
 from betting.environment import did_you_mean
 from betting.exports import LINE_CHANGES, QUOTES, Table
 from betting.management.unchecked import UncheckedCommand
+from streaming.core.texts import escaped, escaped_json
 from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 
 TABLES = {table.name: table for table in (QUOTES, LINE_CHANGES, FAIR_PRICES, EDGES, RECOMPUTE_RUNS)}
 ROWS_PER_WRITE = 1_000
+_FORMULA = re.compile(r"[\s']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
+"""How a formula begins, also in the wide characters that some spreadsheets take for these."""
 
 Rows = Iterator[tuple[Any, ...]]
 Lines = Iterator[str]
@@ -84,14 +88,28 @@ def _csv(columns: Sequence[str], rows: Rows) -> Lines:
 
 def _cell(value: object) -> object:
     """A value as CSV has it; the writer itself turns None into nothing and floats into repr."""
-    return ";".join(map(str, value)) if type(value) is list else value
+    if type(value) is list:
+        value = ";".join(map(str, value))
+    return _harmless(value) if isinstance(value, str) else value
+
+
+def _harmless(text: str) -> str:
+    r"""Return a text that no spreadsheet takes for a formula, and no terminal for a command.
+
+    A text that begins like a formula gets an apostrophe before it, as people type it there. One
+    that begins with apostrophes already gets one more, so that taking one off gives it back.
+
+    >>> _harmless("=1+1"), _harmless("'=1"), _harmless("-3.5"), _harmless("A = B\u202e")
+    ("'=1+1", "''=1", "'-3.5", 'A = B\\u202e')
+    """
+    return f"'{escaped(text)}" if _FORMULA.match(text) else escaped(text)
 
 
 def _jsonl(columns: Sequence[str], rows: Rows) -> Lines:
     encode = msgspec.json.Encoder().encode
     while batch := list(islice(rows, ROWS_PER_WRITE)):
         objects = (encode(dict(zip(columns, row, strict=True))) for row in batch)
-        yield "".join(f"{line.decode()}\n" for line in objects)
+        yield "".join(f"{escaped_json(line.decode())}\n" for line in objects)
 
 
 WRITERS: dict[str, Callable[[Sequence[str], Rows], Lines]] = {"csv": _csv, "jsonl": _jsonl}

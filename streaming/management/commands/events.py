@@ -12,6 +12,7 @@ from betting.config import get_config
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Decision, DoubtfulMatch, Event
 from streaming import decisions
+from streaming.core.texts import escaped
 
 MAX_NAME = 150  # as accounts have it
 
@@ -47,7 +48,7 @@ class Command(UncheckedCommand):
         for row in rows:
             self.stdout.write(f"{row['id']}  {row['provider']}: {row['why']}")
             for side in ("event", "candidate"):
-                self.stdout.write(f"      {row[f'{side}_starts']}  {row[side]}")
+                self.stdout.write(f"      {row[f'{side}_starts']}  {escaped(row[side])}")
         if not rows:
             self.stdout.write("nothing is doubtful")
 

@@ -1,0 +1,64 @@
+r"""Characters that show nothing, or something else than is there, in texts of any origin.
+
+What a provider writes loses them when it is decoded (`cleaned`). What was stored before, or comes
+from elsewhere, is shown with them spelt out (`escaped`), so that no text moves a terminal's cursor,
+sets its title or reads backwards.
+
+Zero-width characters are not among them: some scripts spell words with them.
+"""
+
+from __future__ import annotations
+
+import re
+
+_UNSEEN = (
+    "\x00-\x1f\x7f-\x9f"  # control characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of text
+    "\u2028\u2029"  # line and paragraph separators
+    "\ufff9-\ufffb"  # annotations
+    "\ud800-\udfff"  # halves of characters, which no database can hold
+)
+_ANY = re.compile(f"[{_UNSEEN}]")
+_ANY_WITHIN_LINES = re.compile(f"(?![\n\t])[{_UNSEEN}]")
+_LINE_ENDS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
+
+
+def cleaned(text: str) -> str:
+    r"""Return the text on one line, without control and direction characters.
+
+    >>> cleaned("\u202eCF livE\x1b[2J"), cleaned("Mill\r\nOtters"), cleaned("Zé\u200b FC")
+    ('CF livE[2J', 'Mill Otters', 'Zé\u200b FC')
+    """
+    words = _ANY.sub("", _LINE_ENDS.sub(" ", text))
+    return text if words == text else words.strip()
+
+
+def escaped(text: str) -> str:
+    r"""Return the text on one line, control and direction characters spelt out.
+
+    >>> escaped("\x1b[2JEvil\u202e FC\n")
+    '\\x1b[2JEvil\\u202e FC\\n'
+    """
+    return text if text.isprintable() else _ANY.sub(_spelt, text)
+
+
+def escaped_lines(text: str) -> str:
+    r"""Return the text with its lines and tabs, everything else as `escaped` has it.
+
+    >>> escaped_lines("one\n\ttwo\x07")
+    'one\n\ttwo\\x07'
+    """
+    return text if text.isprintable() else _ANY_WITHIN_LINES.sub(_spelt, text)
+
+
+def escaped_json(line: str) -> str:
+    r"""Return a line of JSON, of equal meaning, with these characters as its escapes.
+
+    >>> escaped_json('{"home":"CF\u202e"}')
+    '{"home":"CF\\u202e"}'
+    """
+    return line if line.isprintable() else _ANY.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
