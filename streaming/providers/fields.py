@@ -5,6 +5,7 @@ Lengths are those of the columns that take a snapshot.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -75,6 +76,7 @@ def _loosely(body: bytes) -> object:
     Raises:
         ValueError, RecursionError: it is no JSON at all.
     """
+    body = unmarked(body)
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
@@ -94,6 +96,32 @@ def without_nul(value: object) -> object:
     return value
 
 
+_MARKS: tuple[tuple[bytes, str], ...] = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def unmarked(body: bytes) -> bytes:
+    r"""The body in UTF-8 without a byte order mark.
+
+    >>> unmarked(b"\xef\xbb\xbf[1]"), unmarked("[1]".encode("utf-16")), unmarked(b"[1]")
+    (b'[1]', b'[1]', b'[1]')
+    """
+    if body[:1] in b"[{":  # nearly always
+        return body
+    for mark, encoding in _MARKS:
+        if body.startswith(mark):
+            text = body.removeprefix(mark)
+            if encoding == "utf-8":
+                return text
+            return text.decode(encoding, errors="replace").encode(errors="replace")
+    return body
+
+
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     """What one of msgspec's decoders makes of the body.
 
@@ -101,7 +129,7 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
         DataFailure: the body is not JSON, or not of the decoder's shape.
     """
     try:
-        return decode(body)
+        return decode(unmarked(body))
     except msgspec.ValidationError as error:
         code, message = "wrong_schema", str(error)
     except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep

@@ -18,7 +18,10 @@ from streaming.providers.base import Authorisation, Request, Response, Secret
 PRIVATE_SETTING = "HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS"
 
 MIN_REDACTED_CHARS = 16  # a shorter key may be a word that the answer rightly contains
+MAX_ENCODINGS = 2  # one by the server and one by what stands before it
 _GZIP_WBITS = 31  # zlib: the largest window, gzip framing only
+_GZIP_MAGIC = b"\x1f\x8b"
+_MAGIC_BYTES = len(_GZIP_MAGIC)
 
 
 def fetch(
@@ -90,10 +93,11 @@ class _Body:
         self.wire_bytes = 0
         self._max_bytes = max_bytes
         self._content = bytearray()
-        encoding = headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in {"identity", "", "gzip", "x-gzip"}:
-            raise DataFailure("bad_encoding", "The body's encoding is not gzip.", "headers")
-        self._gzip = zlib.decompressobj(_GZIP_WBITS) if "gzip" in encoding else None
+        # What was applied last is taken off first.
+        encodings = headers.get("Content-Encoding", "").split(",")
+        self._packed = [_Packed(each) for each in reversed(encodings) if _is_packed(each)]
+        if len(self._packed) > MAX_ENCODINGS:
+            raise DataFailure("bad_encoding", "The body is packed too many times.", "headers")
         declared = headers.get("Content-Length", "")
         if declared.isdecimal() and int(declared) > max_bytes:
             self._refuse()
@@ -102,12 +106,17 @@ class _Body:
         """Take in what arrived.
 
         Raises:
-            DataFailure: the body is too large, or not the gzip it claims to be.
+            DataFailure: the body is too large, or not packed as it claims to be.
         """
         self.wire_bytes += len(chunk)
         if self.wire_bytes > self._max_bytes:
             self._refuse()
-        self._content += chunk if self._gzip is None else self._inflate(chunk)
+        for packed in self._packed:
+            # One byte more than allowed is enough to know; a bomb unfolds no further.
+            chunk = packed.unpack(chunk, self._max_bytes + 1)
+            if len(chunk) > self._max_bytes:
+                self._refuse()
+        self._content += chunk
         if len(self._content) > self._max_bytes:
             self._refuse()
 
@@ -115,21 +124,77 @@ class _Body:
         """The whole body.
 
         Raises:
-            DataFailure: the gzip stream has no end.
+            DataFailure: what it is packed in has no end.
         """
-        if self._gzip is not None and self.wire_bytes and not self._gzip.eof:
-            raise DataFailure("bad_encoding", "The gzip stream ends too early.", "body")
+        if self.wire_bytes and any(packed.is_cut_short for packed in self._packed):
+            raise DataFailure("bad_encoding", "The packed body ends too early.", "body")
         return bytes(self._content)
-
-    def _inflate(self, chunk: bytes) -> bytes:
-        assert self._gzip is not None
-        # One byte more than allowed is enough to know; a bomb unfolds no further.
-        room = self._max_bytes - len(self._content) + 1
-        with suppress(zlib.error):
-            inflated = self._gzip.decompress(chunk, room)
-            if not self._gzip.unused_data:
-                return inflated
-        raise DataFailure("bad_encoding", "The body is not one valid gzip stream.", "body")
 
     def _refuse(self) -> None:
         raise DataFailure("too_large", f"The body exceeds {self._max_bytes:,} bytes.", "body")
+
+
+def _is_packed(encoding: str) -> bool:
+    return encoding.strip().lower() not in {"", "identity"}
+
+
+class _Packed:
+    """One content encoding of a body, read as common clients do.
+
+    A gzip body may have several members, and any bytes after the last; deflate is zlib's format,
+    as the standard has it, or the bare stream that some servers send.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding.strip().lower()
+        if self._encoding not in {"gzip", "x-gzip", "deflate"}:
+            words = "The body's encoding is neither gzip nor deflate."
+            raise DataFailure("bad_encoding", words, "headers")
+        self._stream: zlib._Decompress | None = None
+        self._waiting = b""  # too little to tell what it is
+        self._has_ended = False  # a member has, and what follows is no other
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Return True unless a whole stream has come."""
+        return not self._has_ended and (self._stream is None or not self._stream.eof)
+
+    def unpack(self, data: bytes, room: int) -> bytes:
+        """Return what the next bytes unpack to.
+
+        Raises:
+            DataFailure: they are not of their encoding, or unpack to more than `room`.
+        """
+        unpacked = bytearray()
+        data, self._waiting = self._waiting + data, b""
+        while data and not self._has_ended:
+            if self._stream is None or self._stream.eof:
+                if len(data) < _MAGIC_BYTES:
+                    self._waiting = data  # if nothing follows: a tail that is nothing
+                    break
+                self._begin(data)
+                continue
+            unpacked += self._inflate(self._stream, data, room - len(unpacked))
+            if len(unpacked) >= room:
+                break  # too much, as the caller sees
+            data = self._stream.unused_data
+        return bytes(unpacked)
+
+    def _inflate(self, stream: zlib._Decompress, data: bytes, room: int) -> bytes:
+        with suppress(zlib.error):
+            return stream.decompress(data, room)
+        words = f"The body is not the {self._encoding} it claims to be."
+        raise DataFailure("bad_encoding", words, "body")
+
+    def _begin(self, data: bytes) -> None:
+        """Begin a stream, or a further member of one; what is neither is a tail to leave alone."""
+        if self._encoding == "deflate":
+            if self._stream is not None:
+                self._has_ended = True
+                return
+            is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2]) % 31 == 0
+            self._stream = zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+        elif self._stream is None or data.startswith(_GZIP_MAGIC):
+            self._stream = zlib.decompressobj(_GZIP_WBITS)
+        else:
+            self._has_ended = True

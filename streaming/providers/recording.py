@@ -6,20 +6,21 @@
  "status": 200, "headers": {"x-requests-remaining": "19880"}, "body": []}
 ```
 
-`provider` names the adapter that decodes the body. Files may be gzipped (``.jsonl.gz``). A file
-named ``.bz2`` is one of Betfair's own instead: see `streaming.providers.betfair_file`.
+`provider` names the adapter that decodes the body. Files may be packed, whatever their names say:
+see `streaming.providers.compressed`. One of Betfair's own is told by its first line: see
+`streaming.providers.betfair_file`. Historical answers of The Odds API are the live ones that they
+were: see `streaming.providers.the_odds_api_history`.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import heapq
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BufferedIOBase
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,9 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
+from streaming.providers.compressed import SPOILT, open_file
+from streaming.providers.fields import unmarked
+from streaming.providers.the_odds_api_history import THE_ODDS_API, as_live
 
 
 class _RecordedRequest(msgspec.Struct):
@@ -57,7 +61,12 @@ class _Line(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
+class _Betfair(msgspec.Struct):
+    op: str | None = None
+
+
 _LINES = msgspec.json.Decoder(_Line)
+_BETFAIR = msgspec.json.Decoder(_Betfair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +96,26 @@ def read(path: Path) -> Iterator[Record]:
         PermanentFailure: the file cannot be opened.
         DataFailure: a line does not fit; `where` is ``<file name>:<line number>``.
     """
-    if path.suffix == ".bz2":
-        for request in betfair_file.requests(_lines(path), path.absolute().as_uri()):
+    lines = _lines(path)
+    first = next(lines, None)
+    if first is None:
+        return
+    lines = chain([first], lines)
+    if _is_betfair(path, first[1]):
+        for request in betfair_file.requests(lines, path.absolute().as_uri()):
             assert request.recorded is not None, "a recording holds the answers"
             yield Record(request.adapter, request, request.recorded)
     else:
-        for where, line in _lines(path):
+        for where, line in lines:
             yield _record(line, path, where)
+
+
+def _is_betfair(path: Path, line: bytes) -> bool:
+    """Return True for a file of Betfair's; where its first line is no JSON the name decides."""
+    try:
+        return _BETFAIR.decode(line).op is not None
+    except (ValueError, RecursionError):
+        return path.suffix == ".bz2" and ".jsonl" not in path.suffixes
 
 
 def merged(paths: Iterable[Path]) -> Iterator[Record]:
@@ -115,28 +137,27 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
             line = _next_line(lines, where)
             if not line:
                 return
+            line = unmarked(line) if number == 1 else line
             if line.strip():
                 yield where, line
 
 
 def _opened(path: Path) -> BufferedIOBase:
     try:
-        if path.suffix == ".bz2":
-            return bz2.open(path)
-        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+        return open_file(path)
     except OSError as error:
         reason = error.strerror or type(error).__name__
     raise PermanentFailure(
         "recording_unreadable",
         f"The recording {path} cannot be opened: {reason}.",
-        "Give the path of a .jsonl, .jsonl.gz or Betfair .bz2 file that the workers can read.",
+        "Give the path of a .jsonl or Betfair file, plain or packed, that the workers can read.",
     )
 
 
 def _next_line(lines: BufferedIOBase, where: str) -> bytes:
     try:
         return lines.readline()
-    except (OSError, EOFError, zlib.error) as error:
+    except SPOILT as error:
         reason = one_line(str(error))
     raise DataFailure("bad_recording", f"The recording cannot be read on: {reason}.", where)
 
@@ -169,6 +190,9 @@ def _exchange(line: _Line, path: Path) -> Record:
         recorded=response,
         method=line.request.method,
     )
+    if line.provider == THE_ODDS_API:
+        with suppress(DataFailure):  # the adapter refuses it by name
+            request, response = as_live(request, response)
     return Record(line.provider, request, response)
 
 

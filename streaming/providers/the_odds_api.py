@@ -32,8 +32,10 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
+from streaming.providers.fields import unmarked
 from streaming.providers.sieve import Sieve, items_in
 from streaming.providers.the_odds_api_answer import Event, Reading, parse
+from streaming.providers.the_odds_api_history import as_live
 
 _KEY_ADVICE = "Check the key that the provider's environment variable holds, and its subscription."
 _QUOTA_ADVICE = "Wait for the quota to be renewed, or enlarge the plan."
@@ -135,10 +137,12 @@ class TheOddsApi:
         What cannot be read of it, or was not asked for, is left out. Of an event that is listed
         twice both parts count, the later one where they differ.
         An event that the service no longer knows is an answer without quotes, not a failure.
+        A historical answer is read as the live one it was.
 
         Raises:
             ProviderFailure: a refusal, or an answer of which nothing can be read.
         """
+        request, response = as_live(request, response)
         scope = _scope(request)
         sieve = Sieve()
         reading = Reading(request.params.get("oddsFormat") == "american", sieve)
@@ -231,7 +235,7 @@ def _check_listing(event: Event, scope: _Scope) -> None:
 def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
     """No events, when the refusal says that the event is over; any other one is raised."""
     try:
-        error = _ERROR.decode(response.body)
+        error = _ERROR.decode(unmarked(response.body))
     except (ValueError, RecursionError):  # a gateway's page, say: the status has to do
         error = _Error()
     if scope.event is not None and error.error_code == EVENT_NOT_FOUND:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import json
+import lzma
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,10 +137,20 @@ def test_a_bad_line_is_named(tmp_path: Path, bad: bytes) -> None:
     assert (caught.value.code, caught.value.where) == ("bad_recording", "1.2.bz2:2")
 
 
-@pytest.mark.parametrize("spoilt", [bz2.compress(message(image()))[:-20], message(image())])
-def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path, spoilt: bytes) -> None:
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("name", ["1.2", "1.2.bz2", "1.2.json.gz"])
+def test_a_tape_is_told_by_what_it_holds(
+    tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(pack(message(image())))
+    (record,) = read(path)
+    assert record.provider == "betfair_stream"
+
+
+def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path) -> None:
     path = tmp_path / "1.2.bz2"
-    path.write_bytes(spoilt)
+    path.write_bytes(bz2.compress(message(image()))[:-20])
     with pytest.raises(DataFailure, match="cannot be read on"):
         list(read(path))
 

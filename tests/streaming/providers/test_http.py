@@ -36,6 +36,8 @@ BRIEF = FetchPolicy(
     total_timeout_seconds=0.6,
     max_body_bytes=100_000,
 )
+GZIP = gzip.compress(b'[{"home": "Gulls"}]')
+RAW = zlib.compress(b'[{"home": "Gulls"}]')[2:-4]  # deflate without zlib's frame
 SLACK_SECONDS = 1.5  # what a busy machine may add to a deadline
 
 
@@ -331,11 +333,63 @@ def test_a_body_of_exactly_the_limit_is_accepted(server: WireServer) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"not gzip", gzip.compress(b"[1, 2, 3]" * 99)[:-9], gzip.compress(b"[]") + b"tail"],
-    ids=["plain", "cut short", "with a tail"],
+    [b"not gzip", b"\x1f", gzip.compress(b"[1, 2, 3]" * 99)[:-9], gzip.compress(b"[]") + GZIP[:-1]],
+    ids=["plain", "one byte", "cut short", "second member cut short"],
 )
 def test_gzip_that_is_none_is_a_data_failure(server: WireServer, body: bytes) -> None:
     server.answers("200 OK", body, Content_Encoding="gzip")
+    assert_data_failure(failure_of(server.url), "bad_encoding")
+
+
+GULLS = b'[{"home": "Gulls"}]'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", GZIP + b"tail"),
+        ("gzip", GZIP + bytes(8)),
+        ("x-gzip", GZIP + b"\x1f"),
+        ("GZIP", gzip.compress(GULLS[:5]) + gzip.compress(GULLS[5:])),
+        ("deflate", zlib.compress(GULLS)),
+        ("deflate", zlib.compress(GULLS) + b"tail"),
+        ("deflate", RAW),
+        ("gzip, gzip", gzip.compress(GZIP)),
+        ("deflate, gzip", gzip.compress(zlib.compress(GULLS))),
+        ("identity", GULLS),
+        ("identity, gzip", GZIP),
+    ],
+)
+@pytest.mark.parametrize("bytes_a_write", [1, 10_000])
+def test_a_body_is_unpacked_as_common_clients_unpack_it(
+    server: WireServer, encoding: str, body: bytes, bytes_a_write: int
+) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(head.encode())
+        for start in range(0, len(body), bytes_a_write):
+            writer.write(body[start : start + bytes_a_write])
+            await writer.drain()
+
+    server.script = script
+    assert ask(server.url).body == GULLS
+
+
+def test_a_bomb_within_a_bomb_does_not_unfold(server: WireServer) -> None:
+    bomb = gzip.compress(gzip.compress(bytes(50_000_000)))
+    server.answers("200 OK", bomb, Content_Encoding="gzip, gzip")
+    tracemalloc.start()
+    try:
+        assert_data_failure(failure_of(server.url), "too_large")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10_000_000
+
+
+def test_a_body_packed_without_end_is_a_data_failure(server: WireServer) -> None:
+    server.answers("200 OK", GZIP, Content_Encoding=", ".join(["gzip"] * 9))
     assert_data_failure(failure_of(server.url), "bad_encoding")
 
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streaming.core.failures import DataFailure, PermanentFailure
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.providers.base import ProviderSettings, Secret
+from streaming.providers.compressed import _ZSTD_MODULES, _is_installed
 from streaming.providers.recording import merged, read
 from streaming.providers.registry import adapter
 
@@ -49,12 +53,98 @@ def test_the_body_is_kept_byte_for_byte(recording: Path) -> None:
     assert record.response.wire_bytes == len(record.response.body)
 
 
-def test_a_gzipped_recording_reads_the_same(tmp_path: Path) -> None:
-    plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
-    plain.write_bytes(line() + b"\n" + line())
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    assert [r.response for r in read(packed)] == [r.response for r in read(plain)]
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.bz2", "a.jsonl.xz", "a.jsonl", "a"])
+def test_a_recording_reads_the_same_however_it_is_packed_and_named(
+    tmp_path: Path, recording: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    recording.write_bytes(line() + b"\n" + line())
+    packed = tmp_path / name
+    packed.write_bytes(pack(line() + b"\n" + line()))
+    assert [r.response for r in read(packed)] == [r.response for r in read(recording)]
     assert len(list(read(packed))) == 2
+
+
+def test_a_recording_of_several_gzip_members_is_read_to_its_end(recording: Path) -> None:
+    recording.write_bytes(gzip.compress(line()) + gzip.compress(line()))
+    assert len(list(read(recording))) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig"])
+def test_a_mark_at_the_start_of_a_recording_is_none_of_its_content(
+    recording: Path, encoding: str
+) -> None:
+    recording.write_bytes(line().decode().encode(encoding) + line())
+    assert len(list(read(recording))) == 2
+
+
+def test_a_recording_that_nothing_installed_can_unpack_needs_a_person(recording: Path) -> None:
+    recording.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
+    if any(_is_installed(name) for name in _ZSTD_MODULES):
+        expected: type[ProviderFailure] = DataFailure
+    else:
+        expected = PermanentFailure
+    with pytest.raises(expected) as caught:
+        list(read(recording))
+    if expected is PermanentFailure:
+        assert "Zstandard" in str(caught.value)
+
+
+HISTORICAL = {"path": "/v4/historical/sports/any/odds", "params": {"date": "2026-03-01T12:00:00Z"}}
+
+
+def wrapped(data: Any, at: str = "2026-03-01T11:55:00Z") -> dict[str, Any]:
+    return {"timestamp": at, "previous_timestamp": None, "next_timestamp": None, "data": data}
+
+
+@pytest.mark.parametrize("path", ["/v4/historical/sports/any/odds", "/v4/sports/any/odds"])
+def test_a_historical_answer_is_the_live_one_of_its_timestamp(recording: Path, path: str) -> None:
+    request = {"path": path, "params": {"date": "2026-03-01T12:00:00Z", "markets": "h2h"}}
+    recording.write_bytes(line(request=request, body=wrapped([])))
+    (record,) = read(recording)
+    assert record.request.feed == "/v4/sports/any/odds?markets=h2h"
+    assert record.received_at == datetime(2026, 3, 1, 11, 55, tzinfo=UTC)
+    assert record.request.recorded == record.response
+    assert record.response.body == b"[]"
+    snapshot = adapter("the_odds_api").decoder().decode(record.request, record.response)
+    assert (snapshot.is_list, snapshot.received_at) == (True, record.received_at)
+
+
+def test_a_historical_answer_about_one_event_is_read(recording: Path) -> None:
+    event = {
+        "id": "e1",
+        "sport_key": "any",
+        "sport_title": "Any",
+        "commence_time": "2026-03-01T19:30:00Z",
+        "home_team": "Gulls",
+        "away_team": "Owls",
+        "bookmakers": [],
+    }
+    request = {"path": "/v4/historical/sports/any/events/e1/odds"}
+    recording.write_bytes(line(request=request, body=wrapped(event)))
+    (record,) = read(recording)
+    snapshot = adapter("the_odds_api").decoder().decode(record.request, record.response)
+    assert [each.external_id for each in snapshot.events] == ["e1"]
+    assert snapshot.feed == "/v4/sports/any/events/e1/odds"
+
+
+@pytest.mark.parametrize(
+    "body", [[], {"data": []}, wrapped([], "soon"), wrapped([], "0001-01-01T00:00:00Z")]
+)
+def test_a_historical_answer_without_its_wrapper_is_a_data_failure(
+    recording: Path, body: Any
+) -> None:
+    recording.write_bytes(line(request=HISTORICAL, body=body))
+    (record,) = read(recording)
+    with pytest.raises(DataFailure):
+        adapter("the_odds_api").decoder().decode(record.request, record.response)
+
+
+def test_a_refused_historical_request_stays_a_refusal(recording: Path) -> None:
+    recording.write_bytes(line(request=HISTORICAL, status=401, body={"error_code": "INVALID_KEY"}))
+    (record,) = read(recording)
+    with pytest.raises(PermanentFailure):
+        adapter("the_odds_api").decoder().decode(record.request, record.response)
 
 
 def test_reading_is_lazy(recording: Path) -> None:
@@ -86,12 +176,13 @@ def test_a_bad_line_is_named(recording: Path, bad: bytes) -> None:
     assert caught.value.where == "feed.jsonl:3"
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize(
-    "spoil", [lambda packed: packed[:-20], lambda packed: b"PK" + packed, lambda _: line()]
+    "spoil", [lambda packed: packed[:-20], lambda packed: packed[:60] + bytes(9)]
 )
-def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path, spoil: Any) -> None:
+def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path, pack: Any, spoil: Any) -> None:
     path = tmp_path / "feed.jsonl.gz"
-    path.write_bytes(spoil(gzip.compress(line() * 50)))
+    path.write_bytes(spoil(pack(line() * 50)))
     with pytest.raises(DataFailure, match="cannot be read on"):
         list(read(path))
 

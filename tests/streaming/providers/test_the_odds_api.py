@@ -341,3 +341,12 @@ def test_the_quota_is_read_from_any_answer() -> None:
     headers = {"x-requests-remaining": "481", "x-requests-used": "19.0", "x-requests-last": "no"}
     quota = API.quota(response([], 401, headers))
     assert (quota.remaining, quota.used, quota.last) == (481, 19, None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
+def test_a_mark_at_the_start_of_an_answer_is_none_of_its_content(encoding: str) -> None:
+    body = json.dumps([event(home_team="Zürich")], ensure_ascii=False).encode(encoding)
+    (read,) = API.decode(LIST, response(body)).events
+    assert read.home == "Zürich"
+    refusal = json.dumps({"error_code": "INVALID_KEY"}).encode(encoding)
+    assert failure_of(response(refusal, 401)).code == "invalid_key"

@@ -1,0 +1,66 @@
+"""Files opened by what they hold: plain, or in any of the usual compressions."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import importlib.util
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from io import BufferedIOBase
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+Open = Callable[[Path], BufferedIOBase]
+
+
+def _open_gzip(path: Path) -> BufferedIOBase:
+    return cast("BufferedIOBase", gzip.open(path))
+
+
+SPOILT: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+"""What reading on in a file may raise that is cut short or overwritten."""
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_MODULES = ("compression.zstd", "backports.zstd", "pyzstd")
+_OPENERS: Mapping[bytes, Open] = MappingProxyType(
+    {
+        b"\x1f\x8b": _open_gzip,
+        b"BZh": bz2.open,
+        b"\xfd7zXZ\x00": lzma.open,
+    }
+)
+"""How files of each compression begin."""
+
+
+def open_file(path: Path) -> BufferedIOBase:
+    """Open a file for reading, unpacked, whatever its name says.
+
+    Raises:
+        OSError: it cannot be opened, or is packed with Zstandard and no library for that is
+            installed.
+    """
+    with path.open("rb") as file:
+        start = file.read(max(map(len, (*_OPENERS, _ZSTD))))
+    if start.startswith(_ZSTD):
+        return _open_zstd(path)
+    opener = next((each for magic, each in _OPENERS.items() if start.startswith(magic)), None)
+    return path.open("rb") if opener is None else opener(path)
+
+
+def _open_zstd(path: Path) -> BufferedIOBase:
+    for name in _ZSTD_MODULES:
+        if _is_installed(name):
+            return cast("BufferedIOBase", importlib.import_module(name).open(path))
+    words = "it is packed with Zstandard, for which no library is installed: unpack it with zstd -d"
+    raise OSError(None, words)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that would hold it
+        return False

@@ -1,0 +1,68 @@
+"""Historical answers of The Odds API: a live answer of long ago, in a wrapper that dates it.
+
+https://the-odds-api.com/liveapi/guides/v4/#get-historical-odds. They are recorded and replayed;
+nothing polls them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC
+
+import msgspec
+
+from streaming.providers.base import Request, Response
+from streaming.providers.fields import Moment, check_year, decoded, unmarked
+
+THE_ODDS_API = "the_odds_api"
+"""The adapter whose answers they are."""
+
+_HISTORICAL, _LIVE = "/v4/historical/sports/", "/v4/sports/"
+_MARK = b'"timestamp"'
+
+
+class _Wrapper(msgspec.Struct):
+    """``{"timestamp", "previous_timestamp", "next_timestamp", "data"}``."""
+
+    timestamp: Moment
+    data: msgspec.Raw
+
+
+_WRAPPERS = msgspec.json.Decoder(_Wrapper)
+
+
+def as_live(request: Request, response: Response) -> tuple[Request, Response]:
+    """Return the live request and the live answer that a historical one stands for.
+
+    The live answer was received at the wrapper's `timestamp`, when it was true. Any other exchange
+    comes back as it is.
+
+    Raises:
+        DataFailure: the request is historical, and the answer has not the wrapper of one.
+    """
+    is_historical = request.path.startswith(_HISTORICAL)
+    if is_historical:
+        path = f"{_LIVE}{request.path.removeprefix(_HISTORICAL)}"
+        request = replace(request, path=path)
+    if response.status != 200 or not (is_historical or _is_wrapped(response.body)):
+        return request, response
+    wrapper = decoded(_WRAPPERS.decode, response.body)
+    check_year(wrapper.timestamp, "timestamp")
+    response = replace(
+        response, body=bytes(wrapper.data), received_at=wrapper.timestamp.astimezone(UTC)
+    )
+    return (
+        replace(request, recorded=None if request.recorded is None else response),
+        response,
+    )
+
+
+def _is_wrapped(body: bytes) -> bool:
+    """Return True for an answer to a live path, by a proxy say, that has the wrapper."""
+    if not unmarked(body).lstrip().startswith(b"{") or _MARK not in body:
+        return False
+    try:
+        _WRAPPERS.decode(unmarked(body))
+    except (ValueError, RecursionError):
+        return False
+    return True
