@@ -359,6 +359,7 @@ GULLS = b'[{"home": "Gulls"}]'
         ("identity", GULLS),
         ("identity, gzip", GZIP),
     ],
+    ids=[*map(str, range(11))],  # packed bytes hold the time: no name of a test
 )
 @pytest.mark.parametrize("bytes_a_write", [1, 10_000])
 def test_a_body_is_unpacked_as_common_clients_unpack_it(
