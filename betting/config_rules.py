@@ -72,6 +72,7 @@ LIMITS: Mapping[str, Limits] = {
     "circuit.forget_after_seconds": (0.0, _DAY_SECONDS),
     "circuit.probe_lease_seconds": (1.0, 3_600.0),
     "staleness.quantile": (0.5, 1.0),
+    "staleness.takeover_seconds": (1.0, 86_400.0),
     "staleness.cap_seconds": (1.0, 1_600.0),  # what the histogram of gaps can tell apart
     "sweep.interval_seconds": (0.1, 3_600.0),
     "sweep.dirty_after_ms": (1, 3_600_000),

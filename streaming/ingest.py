@@ -152,6 +152,8 @@ def _ingest(
             "confirmed": confirmed.is_heard,
             "aged": confirmed.aged,
             "received_at": heard.hearing.received_at,
+            "stamps_confirm": snapshot.stamps_confirm,
+            "takeover_seconds": policy.staleness.takeover_seconds,
             **_snapshot_parameters(provider_id, snapshot, resolved),
             **_movement_parameters(policy.movement),
         }

@@ -40,7 +40,10 @@ APPLY = """
 WITH incoming AS MATERIALIZED (
     SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
            NULLIF(price, 'NaN') AS price,  -- none: no longer offered
-           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at, is_confirmed
+           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at, is_confirmed,
+           -- When the provider looked, as `streaming.confirmations` takes it.
+           LEAST(CASE WHEN %(stamps_confirm)s THEN to_timestamp(NULLIF(source_seconds, 'NaN')) END,
+                 %(received_at)s) AS looked_at
     FROM unnest(
         %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
         %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[],
@@ -84,8 +87,9 @@ ended AS (
 
 -- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
 -- that is suspended or quarantined belongs to whichever feed offers it again. An active one is left
--- to its provider: two that relay one bookmaker and disagree would take it from each other at every
--- poll. What is said of a bookmaker that the answer does not confirm changes nothing.
+-- to its provider unless that one has looked at it much earlier: two that relay one bookmaker and
+-- disagree would take it from each other at every poll. What is said of a bookmaker that the answer
+-- does not confirm changes nothing.
 fresh AS MATERIALIZED (
     SELECT COALESCE(q.id, nextval(pg_get_serial_sequence('betting_quote', 'id'))) AS quote_id,
            i.*, q.price AS old_price, q.status AS old_status
@@ -96,8 +100,25 @@ fresh AS MATERIALIZED (
         q.id IS NULL
         OR q.changed_at <= %(received_at)s AND (
             q.status <> 'active'
-            OR q.price <> i.price AND q.feed_id IN (
-                SELECT id FROM betting_feed WHERE provider_id = %(provider)s
+            OR q.price <> i.price AND (
+                q.feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
+                OR i.looked_at > (
+                    SELECT COALESCE(lagging.at, known.confirmed_at, feed.observed_at)
+                        + make_interval(secs => GREATEST(
+                            %(takeover_seconds)s, 1.5 * owner.paced_interval_seconds,
+                            1.5 * guest.paced_interval_seconds
+                        ))
+                    FROM betting_feed feed
+                    JOIN betting_provider owner ON owner.id = feed.provider_id
+                    -- The times of a recording say nothing of those that pass now.
+                    JOIN betting_provider guest
+                      ON guest.id = %(provider)s AND guest.clock = owner.clock
+                    LEFT JOIN betting_feedbook known
+                      ON known.feed_id = feed.id AND known.bookmaker_id = q.bookmaker_id
+                    LEFT JOIN LATERAL unnest(known.lagging_markets, known.lagging_ats)
+                      AS lagging (market_id, at) ON lagging.market_id = q.market_id
+                    WHERE feed.id = q.feed_id
+                )
             )
         )
     )

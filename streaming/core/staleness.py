@@ -27,10 +27,13 @@ class StalenessPolicy:
     Attributes:
         quantile: the part of a bookmaker's gaps that must fit into its limit.
         cap_seconds: no limit is learnt beyond this, unless a provider's own floor is.
+        takeover_seconds: of two providers that relay one bookmaker and disagree, the one that has
+            looked this much later wins; never less than 1.5 of the longer one's intervals.
     """
 
     quantile: float = 0.99
     cap_seconds: float = 900.0
+    takeover_seconds: float = 30.0
 
 
 def with_gap(gaps: Sequence[int], seconds: float) -> list[int]:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
+from django.db import transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from betting.models import ChangeKind, Event, EventStatus, LineChange, Provider, Quote, QuoteStatus
+from betting.models import (
+    ChangeKind,
+    Clock,
+    Event,
+    EventStatus,
+    LineChange,
+    Provider,
+    Quote,
+    QuoteStatus,
+)
+from streaming import resolve
 from streaming.core.snapshot import Snapshot
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.removal import remove
@@ -177,3 +192,76 @@ def test_a_quote_that_two_providers_relay_is_the_ones_until_that_one_drops_it(
     held = Quote.objects.get()
     assert (held.price, held.feed.provider) == (1.9, guest)
     assert take(owner, relayed(1.8, 4, "o1")).counts == Counter()
+
+
+def looked_at(price: float, looked: float, received: float, external_id: str) -> Snapshot:
+    """One bookmaker's price, with the stamp of the provider's look at it."""
+    quotes = [replace(quote("ace", HOME, price), source_at=at(looked))]
+    return replace(snapshot([event(quotes, external_id)], received), stamps_confirm=True)
+
+
+def test_a_price_seen_now_wins_over_that_of_an_owner_who_looked_long_ago(
+    owner: Provider, guest: Provider
+) -> None:
+    take(owner, looked_at(2.30, 0, 200, "o1"))
+    corrected = take(guest, looked_at(1.91, 201, 201, "g1"))
+    assert corrected.counts == Counter({ChangeKind.PRICE: 1})
+    assert Quote.objects.get().feed.provider == guest
+
+    late = take(owner, looked_at(2.30, 10, 210, "o1"))
+    assert (late.counts, Quote.objects.get().price) == (Counter(), 1.91)
+
+
+def test_an_owner_whose_market_lags_is_judged_by_that_market(
+    owner: Provider, guest: Provider
+) -> None:
+    old = replace(quote("ace", HOME, 2.30), source_at=at(0))
+    new = replace(quote("ace", "Over", 1.9, kind="totals", point=200.5), source_at=at(200))
+    answer = snapshot([event([old, new], "o1")], 200)
+    take(owner, replace(answer, stamps_confirm=True))
+    take(guest, looked_at(1.91, 201, 201, "g1"))
+    assert Quote.objects.get(outcome__market__kind="h2h").price == 1.91
+
+
+def test_a_recording_never_wins_by_its_time_over_what_is_live(
+    owner: Provider, guest: Provider
+) -> None:
+    take(owner, looked_at(2.30, 0, 0, "o1"))
+    Provider.objects.filter(pk=owner.pk).update(clock=Clock.WALL)
+    assert take(guest, looked_at(1.91, 500, 500, "g1")).counts == Counter()
+
+
+@given(
+    delays=st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    intervals=st.tuples(st.integers(15, 60), st.integers(15, 60)),
+    moves=st.lists(st.integers(0, 900), max_size=4, unique=True),
+)
+@settings(max_examples=8, deadline=None)
+def test_of_two_delays_the_fresher_is_shown_and_prices_change_hands_seldom(
+    delays: tuple[int, int], intervals: tuple[int, int], moves: list[int]
+) -> None:
+    """The bookmaker moves at `moves`; each provider tells it some seconds late."""
+    with transaction.atomic():
+        resolve.forget()
+        providers = [
+            make_provider(f"p{number}", paced_interval_seconds=seconds)
+            for number, seconds in enumerate(intervals)
+        ]
+        hysteresis = max(30.0, 1.5 * max(intervals))
+        polls = sorted(
+            (second, which) for which in (0, 1) for second in range(0, 900, intervals[which])
+        )
+        hands: list[int] = []
+        looks = [0, 0]
+        for second, which in polls:
+            looks[which] = second - delays[which]
+            price = 1.5 + 0.1 * sum(move <= looks[which] for move in moves)
+            take(providers[which], looked_at(price, looks[which], second, f"e{which}"))
+            held = Quote.objects.get()
+            hands.append([each.pk for each in providers].index(held.feed.provider_id))
+            # What is passed over was not seen much later than what is shown.
+            assert price == held.price or looks[which] - looks[hands[-1]] <= hysteresis
+        changes = sum(before != after for before, after in pairwise(hands))
+        assert changes <= 1 + (900 + max(delays)) / hysteresis
+        transaction.set_rollback(True)
+    resolve.forget()
