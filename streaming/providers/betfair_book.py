@@ -22,6 +22,7 @@ from streaming.providers.betfair_message import (
     PriceSize,
     RunnerChange,
     RunnerDefinition,
+    UnsureChange,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -96,11 +97,13 @@ class Market(msgspec.Struct):
         runners: what is available, by selection id and handicap. A runner may have prices before
             it is defined.
         in_play_at: when it was first seen in play.
+        unsure: runners of whose prices a change was lost; nothing is known of them until an image.
     """
 
     definition: MarketDefinition
     runners: dict[tuple[int, float], Runner] = {}
     in_play_at: datetime | None = None
+    unsure: set[tuple[int, float]] = set()
 
     @property
     def starts_at(self) -> datetime:
@@ -124,14 +127,19 @@ class Market(msgspec.Struct):
             if runner.lay.prices:
                 yield Offer(definition, "lay", min(runner.lay.prices))
 
-    def amend(self, change: MarketChange, published_at: datetime) -> None:
-        """Take in a delta."""
+    def amend(self, change: MarketChange, published_at: datetime, *, is_image: bool) -> None:
+        """Take in a change; one of an image says all there is."""
         if change.market_definition is not None:
             self.definition = change.market_definition
         if self.definition.in_play and self.in_play_at is None:
             self.in_play_at = published_at
         for runner_change in change.rc or ():
             key = (runner_change.id, runner_change.hc)
+            if isinstance(runner_change, UnsureChange) and not is_image:
+                self.unsure.add(key)
+            if key in self.unsure:
+                self.runners.pop(key, None)
+                continue
             self.runners.setdefault(key, Runner()).amend(runner_change)
 
 
@@ -169,7 +177,7 @@ class Book:
                 is_image = message.is_image(change) or change.id not in self._markets
                 if is_image:
                     self._replace(change)
-                self._markets[change.id].amend(change, moment(message.pt))
+                self._markets[change.id].amend(change, moment(message.pt), is_image=is_image)
                 heard[change.id] = is_image or heard.get(change.id, False)
         return heard
 

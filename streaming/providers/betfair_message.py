@@ -2,7 +2,7 @@
 
 Fields that are not named are ignored: the service asks its clients to bear new ones, and traded
 volumes, last prices and starting prices (numbers, ``"NaN"`` and ``"Infinity"``) offer nothing. A
-field that is missing or out of bounds is a fault. Schema:
+field that is missing or out of bounds is a fault: see `streaming.providers.betfair_parse`. Schema:
 https://github.com/betfair/stream-api-sample-code/blob/master/ESASwaggerSchema.json
 """
 
@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from streaming.core.failures import DataFailure
-from streaming.providers.fields import Moment, Name, check_year, decoded
+from streaming.providers.fields import Moment, Name
 
 ADAPTER = "betfair_stream"
 
@@ -84,6 +83,10 @@ class RunnerChange(msgspec.Struct, gc=False):
         return sum(len(ladder) for ladder in ladders)
 
 
+class UnsureChange(RunnerChange):
+    """A change of which some prices could not be read: one of them may have gone."""
+
+
 class MarketChange(msgspec.Struct, rename="camel"):
     """What changed in one market; an image replaces all that was known of its prices."""
 
@@ -116,25 +119,3 @@ class Message(msgspec.Struct):
     def is_image(self, change: MarketChange) -> bool:
         """Whether a change in it says all there is of its market."""
         return bool(change.img) or self.ct == "SUB_IMAGE"
-
-
-_MESSAGES = msgspec.json.Decoder(Message)
-
-
-def parse(body: bytes) -> list[Message]:
-    """The messages of a body, one a line.
-
-    Raises:
-        DataFailure: the body holds no message, is not JSON, not of this shape, or no text a
-            database can hold.
-    """
-    if b"\\u0000" in body:
-        raise DataFailure("bad_text", "The message holds a NUL character.", "body")
-    messages = decoded(_MESSAGES.decode_lines, body)
-    if not messages:
-        raise DataFailure("undecodable", "The body holds no message.", "$")
-    for number, message in enumerate(messages):
-        for change in message.changes:
-            if definition := change.market_definition:
-                check_year(definition.market_time, f"$[{number}].mc.marketDefinition")
-    return messages

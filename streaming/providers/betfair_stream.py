@@ -25,8 +25,11 @@ from streaming.core.failures import (
 from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.providers.base import ProviderSettings, Request, Response
 from streaming.providers.betfair_book import Book, Market, moment
-from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition, parse
+from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition
+from streaming.providers.betfair_parse import parse
+from streaming.providers.outcomes import fixed_name
 from streaming.providers.recording import Playback, played
+from streaming.providers.sieve import Sieve
 
 BOOKMAKER, TITLE = "betfair_ex", "Betfair Exchange"
 
@@ -113,6 +116,9 @@ class BetfairDecoder:
     def decode(self, request: Request, response: Response) -> Snapshot:
         """What an answer changes.
 
+        A price or a runner of it that cannot be read is left out. Where that may be a price that
+        has gone, the runner has none until an image comes.
+
         `quotes_seen` counts the prices that it states, at any depth and in any market; or the
         quotes that a status puts up or takes back, where these are more.
 
@@ -123,8 +129,9 @@ class BetfairDecoder:
         market_id = _market_id(request)
         if response.status != 200:
             raise _refusal(response)
+        sieve = Sieve()
         try:
-            messages = parse(response.body)
+            messages = parse(response.body, sieve)
             _check_market(messages, market_id)
             heard = self._book.apply(messages)
         except DataFailure:
@@ -138,7 +145,8 @@ class BetfairDecoder:
         said = self._said.get(market_id)
         if heard.get(market_id):
             said = None
-        return self._snapshot(request, response, messages, said)
+        snapshot = self._snapshot(request, response, messages, said)
+        return structs.replace(snapshot, left_out=sieve.left_out, texts_cleaned=sieve.cleaned)
 
     def _snapshot(
         self, request: Request, response: Response, messages: list[Message], said: Said | None
@@ -229,8 +237,9 @@ def _offers(market_id: str, market: Market) -> dict[Key, float]:
     # An event has one match to bet on, but may have several markets of any other type: who wins
     # the first set, and who the second.
     participant = "" if kind == "h2h" else market.definition.name or market_id
+    sides = teams(market.definition.event_name or "")
     return {
-        Key(kind, participant, _name(offer.runner), offer.side): offer.price
+        Key(kind, participant, _name(offer.runner, kind, sides), offer.side): offer.price
         for offer in market.offers()
         if offer.price > 1
     }
@@ -241,10 +250,9 @@ def _kind(market: Market) -> str:
     return KINDS.get(market_type, market_type.lower())
 
 
-def _name(runner: RunnerDefinition) -> str:
-    if runner.name == "The Draw":
-        return "Draw"  # as other providers write it
-    return runner.name or str(runner.id)
+def _name(runner: RunnerDefinition, kind: str, sides: tuple[str, str]) -> str:
+    name = runner.name or str(runner.id)
+    return name if name in sides else fixed_name(kind, name)
 
 
 def _changes(before: Mapping[Key, float], now: Mapping[Key, float]) -> dict[Key, float | None]:

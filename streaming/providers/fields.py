@@ -36,7 +36,7 @@ def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     Raises:
         DataFailure: the body is not JSON, not of this shape, or no text a database can hold.
     """
-    if _NUL in body:
+    if not has_no_nul(body):
         raise DataFailure("bad_text", "The answer holds a NUL character.", "body")
     return decoded(decoder.decode, body)
 
@@ -56,13 +56,13 @@ def parse_items(
         DataFailure: the body is not JSON, or its outermost part does not fit.
     """
     try:
-        if _NUL not in body:
+        if has_no_nul(body):
             return decoded(decoder.decode, body)
         failure = DataFailure("bad_text", "The answer holds a NUL character.", "body")
     except DataFailure as fault:
         failure = fault
     try:
-        saved = salvage(without_nul(_loosely(body)))
+        saved = salvage(without_nul(loosely(body)))
     except (ValueError, RecursionError):
         saved = None
     if saved is None:
@@ -70,7 +70,7 @@ def parse_items(
     return saved
 
 
-def _loosely(body: bytes) -> object:
+def loosely(body: bytes) -> object:
     """A body as plain values, though some of its texts or numbers are none that JSON knows.
 
     Raises:
@@ -83,6 +83,11 @@ def _loosely(body: bytes) -> object:
         # NaN, half a surrogate pair, a raw control character, a byte that is not UTF-8: whatever
         # record holds one is left out, or its text cleaned.
         return json.loads(body.decode(errors="replace"), strict=False)
+
+
+def has_no_nul(body: bytes) -> bool:
+    """Return True unless a text of the body may hold a NUL."""
+    return _NUL not in body
 
 
 def without_nul(value: object) -> object:

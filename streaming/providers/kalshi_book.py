@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streaming.core.failures import DataFailure
 from streaming.providers.kalshi_contracts import MICRO, Touch, micro
 from streaming.providers.kalshi_frames import BookDelta, BookImage, Levels
+
+LeaveOut = Callable[[DataFailure], None]
 
 
 class Book:
@@ -20,9 +24,19 @@ class Book:
 
     __slots__ = ("_no", "_yes")
 
-    def __init__(self, image: BookImage) -> None:
-        self._yes = _ladder(image.yes_dollars_fp)
-        self._no = _ladder(image.no_dollars_fp)
+    def __init__(self, image: BookImage, leave_out: LeaveOut | None = None) -> None:
+        """Take an image in.
+
+        Args:
+            image: as it came.
+            leave_out: is told of a level that makes no sense, which is then passed over: what is
+                left of a ladder shows no better price than there is.
+
+        Raises:
+            DataFailure: a level makes no sense, and nobody is to be told.
+        """
+        self._yes = _ladder(image.yes_dollars_fp, leave_out)
+        self._no = _ladder(image.no_dollars_fp, leave_out)
 
     def add(self, delta: BookDelta) -> None:
         """Take a change in.
@@ -50,14 +64,23 @@ class Book:
         )
 
 
-def _ladder(levels: Levels) -> dict[int, int]:
+def _ladder(levels: Levels, leave_out: LeaveOut | None) -> dict[int, int]:
     ladder: dict[int, int] = {}
     for price, count in levels:
-        level, bid = _level(price), _hundredths(count)
-        if level in ladder or bid < 0:
-            raise DataFailure("bad_level", f"The bids at {price} make no sense.", "levels")
-        ladder[level] = bid
+        try:
+            _put(ladder, price, count)
+        except DataFailure as fault:
+            if leave_out is None:
+                raise
+            leave_out(fault)
     return {level: bid for level, bid in ladder.items() if bid}
+
+
+def _put(ladder: dict[int, int], price: str, count: str) -> None:
+    level, bid = _level(price), _hundredths(count)
+    if level in ladder or bid < 0:
+        raise DataFailure("bad_level", f"The bids at {price} make no sense.", "levels")
+    ladder[level] = bid
 
 
 def _level(price: str) -> int:

@@ -7,7 +7,7 @@ must not be lost, without a hole; acknowledgements are counted among them.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,7 @@ from streaming.core.failures import (
 )
 from streaming.providers.fields import Description, ExternalId, parse_json
 from streaming.providers.kalshi_contracts import Dollars
+from streaming.providers.sieve import Sieve, salvaged
 
 Serial = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=946_684_800_000, lt=4_102_444_800_000)]
@@ -29,7 +30,8 @@ Count = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,2})?\Z")]
 """Contracts as Kalshi counts them, in hundredths at the finest, e.g. ``-3.13``."""
 
 BookSide = Literal["yes", "no"]
-Levels = list[tuple[Dollars, Count]]
+Level = tuple[Dollars, Count]
+Levels = list[Level]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,7 +88,20 @@ _UNAUTHENTICATED = 9
 _PASSING = frozenset({10, 17})  # a channel error, an internal error
 _OVERFLOW = 25  # the service has dropped frames
 
-Message = Subscribed | BookImage | BookDelta | Refused
+
+class Unread(NamedTuple):
+    """A message about one contract, of which nothing else can be read.
+
+    Attributes:
+        market_ticker: the contract.
+        fault: what is wrong; its place is that in the body.
+    """
+
+    market_ticker: str
+    fault: DataFailure
+
+
+Message = Subscribed | BookImage | BookDelta | Refused | Unread
 
 
 class Frame(NamedTuple):
@@ -113,31 +128,69 @@ class _Envelope(msgspec.Struct, gc=False):
 
 
 _ENVELOPES = msgspec.json.Decoder(_Envelope | list[_Envelope])
-_MESSAGES: dict[str, msgspec.json.Decoder[Message]] = {
+_MESSAGES: dict[str, msgspec.json.Decoder[Subscribed | BookImage | BookDelta | Refused]] = {
     "subscribed": msgspec.json.Decoder(Subscribed),
     "orderbook_snapshot": msgspec.json.Decoder(BookImage),
     "orderbook_delta": msgspec.json.Decoder(BookDelta),
     "error": msgspec.json.Decoder(Refused),
 }
+_LEVEL: Any = Level  # no class, but all that msgspec converts to
+_LADDERS = ("yes_dollars_fp", "no_dollars_fp")
 
 
-def parse_frames(body: bytes) -> list[Frame]:
+class _About(msgspec.Struct, gc=False):
+    market_ticker: ExternalId
+
+
+_ABOUT = msgspec.json.Decoder(_About)
+
+
+def parse_frames(body: bytes, sieve: Sieve) -> list[Frame]:
     """The frames of a body: of one frame, or of an array of them.
 
+    Args:
+        body: as it came.
+        sieve: collects the levels of images that cannot be read. Any other message about a
+            contract that cannot be read is `Unread`.
+
     Raises:
-        DataFailure: as `parse_json` does.
+        DataFailure: as `parse_json` does, or a message cannot be read and names no contract: there
+            is no telling whose change is lost.
     """
     envelopes = parse_json(_ENVELOPES, body)
     if isinstance(envelopes, _Envelope):
-        return [_opened(envelopes, "$")]
-    return [_opened(envelope, f"$[{number}]") for number, envelope in enumerate(envelopes)]
+        return [_opened(envelopes, "$", sieve)]
+    return [_opened(envelope, f"$[{number}]", sieve) for number, envelope in enumerate(envelopes)]
 
 
-def _opened(envelope: _Envelope, place: str) -> Frame:
+def _opened(envelope: _Envelope, place: str, sieve: Sieve) -> Frame:
     decoder = _MESSAGES.get(envelope.type)
+    message: Message | None
     try:
         message = parse_json(decoder, bytes(envelope.msg)) if decoder else None
     except DataFailure as fault:
-        inside = f"msg{fault.where.removeprefix('$')}"
-        raise DataFailure(fault.code, fault.message, f"{place}.{inside}") from None
+        inside = fault.where.removeprefix("$")
+        placed = DataFailure(fault.code, fault.message, f"{place}.msg{inside}")
+        message = _salvaged(envelope, placed, f"{place}.msg", sieve)
     return Frame(place, envelope.sid, envelope.seq, message)
+
+
+def _salvaged(envelope: _Envelope, fault: DataFailure, place: str, sieve: Sieve) -> Message:
+    """What can be read of a message that does not fit as a whole."""
+    try:
+        about = _ABOUT.decode(envelope.msg)
+        image = msgspec.json.decode(envelope.msg)
+    except (ValueError, RecursionError):
+        raise fault from None
+    if envelope.type != "orderbook_snapshot":
+        return Unread(about.market_ticker, fault)
+    found = Sieve()
+    for name in _LADDERS:
+        if isinstance(image.get(name), list):
+            image[name] = salvaged(image[name], _LEVEL, {}, found, f"{place}.{name}")
+    try:
+        whole = msgspec.convert(image, BookImage)
+    except msgspec.ValidationError:
+        return Unread(about.market_ticker, fault)
+    sieve.take_over(found)
+    return whole

@@ -21,20 +21,21 @@ from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailu
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.providers.base import ProviderSettings, Request, Response
 from streaming.providers.kalshi import refusal
-from streaming.providers.kalshi_book import Book
+from streaming.providers.kalshi_book import Book, LeaveOut
 from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE, Touch, offers
 from streaming.providers.kalshi_frames import (
     BookDelta,
     BookImage,
     Frame,
-    Message,
     Refused,
     Subscribed,
+    Unread,
     parse_frames,
 )
 from streaming.providers.kalshi_listing import Listed, parse_ticker
 from streaming.providers.kalshi_tickers import EASTERN
 from streaming.providers.recording import Playback
+from streaming.providers.sieve import Sieve
 
 BOOKS_CHANNEL = "orderbook_delta"
 MAX_CONTRACTS = 20_000
@@ -62,9 +63,10 @@ class _Tracked:
 class KalshiTape:
     """Reads the frames of one connection, in their order; a `Decoder`.
 
-    A frame is worth what came before it. Where one is missing or makes no sense, a change may
-    have been lost: every book is forgotten, no price comes out until its next image, and what was
-    on offer is taken back with the next frame about the sport.
+    A frame is worth what came before it. Where one is missing, or makes no sense and names no
+    contract, a change may have been lost: every book is forgotten, no price comes out until its
+    next image, and what was on offer is taken back with the next frame about the sport. Where a
+    frame about one contract makes no sense, that contract's book alone is forgotten, at once.
     """
 
     def __init__(self) -> None:
@@ -77,13 +79,15 @@ class KalshiTape:
         """What the frames have changed since the last ones.
 
         Raises:
-            DataFailure: a frame is missing (``gap``, ``overflow``) or makes no sense.
+            DataFailure: a frame is missing (``gap``, ``overflow``), or makes no sense and names no
+                contract.
             ProviderFailure: the service refused.
         """
         if response.status != 200:
             raise refusal(response)
+        sieve = Sieve()
         try:
-            sports, trouble = self._take(parse_frames(response.body))
+            sports, trouble = self._take(parse_frames(response.body, sieve), sieve)
         except DataFailure:
             self._forget()
             raise
@@ -99,9 +103,12 @@ class KalshiTape:
             events=events,
             bookmakers={BOOKMAKER: BOOKMAKER_TITLE} if events else {},
             quotes_seen=quotes_seen,
+            left_out=sieve.left_out,
         )
 
-    def _take(self, frames: Iterable[Frame]) -> tuple[set[str], ProviderFailure | None]:
+    def _take(
+        self, frames: Iterable[Frame], sieve: Sieve
+    ) -> tuple[set[str], ProviderFailure | None]:
         """The sport the frames are about, if any, and the first trouble they tell of.
 
         All frames are taken in: after a gap, the images that mend it may be among them.
@@ -116,7 +123,7 @@ class KalshiTape:
                 self._forget(but=frame)
             trouble = trouble or fault
             try:
-                sports |= self._apply(frame.message)
+                sports |= self._apply(frame, sieve)
             except DataFailure as found:
                 raise found.within(f"{frame.place}.msg") from None
         if len(sports) > 1:
@@ -137,38 +144,62 @@ class KalshiTape:
         words = f"Frame {frame.seq} follows frame {last}."
         return DataFailure("gap", words, f"{frame.place}.seq")
 
-    def _apply(self, message: Message | None) -> set[str]:
+    def _apply(self, frame: Frame, sieve: Sieve) -> set[str]:
         """Take a message in; the sport it is about, if any."""
+        message = frame.message
         if isinstance(message, Subscribed):
             self._seqs.pop(message.sid, None)
             if message.channel == BOOKS_CHANNEL:  # images of all books are about to come
                 self._forget()
-        if not isinstance(message, BookImage | BookDelta):
+        if not isinstance(message, BookImage | BookDelta | Unread):
             return set()
-        listed = parse_ticker(message.market_ticker)
+
+        def leave_out(fault: DataFailure) -> None:
+            sieve.leave_out(fault.within(f"{frame.place}.msg"))
+
+        try:
+            listed = parse_ticker(message.market_ticker)
+        except DataFailure as fault:  # nothing can have been on offer under such a name
+            leave_out(fault)
+            return set()
         if listed is None:
             return set()
-        if isinstance(message, BookImage):
-            self._replace(message, listed)
+        if isinstance(message, Unread):
+            sieve.leave_out(message.fault)
+            self._distrust(message.market_ticker)
+        elif isinstance(message, BookImage):
+            self._replace(message, listed, leave_out)
         else:
-            self._change(message)
+            self._change(message, leave_out)
         return {listed.league.sport}
 
-    def _replace(self, image: BookImage, listed: Listed) -> None:
+    def _replace(self, image: BookImage, listed: Listed, leave_out: LeaveOut) -> None:
         ticker = image.market_ticker
         if ticker not in self._tracked and len(self._tracked) >= MAX_CONTRACTS:
             raise DataFailure("too_many", "The tape has too many contracts.", "market_ticker")
         tracked = self._tracked.setdefault(ticker, _Tracked(listed))
-        tracked.book, tracked.source_at = Book(image), None
+        tracked.book, tracked.source_at = Book(image, leave_out), None
         self._touched[ticker] = None
 
-    def _change(self, delta: BookDelta) -> None:
+    def _change(self, delta: BookDelta, leave_out: LeaveOut) -> None:
         tracked = self._tracked.get(delta.market_ticker)
         if tracked is None or tracked.book is None:
             return  # the change is in the image that is yet to come
-        tracked.book.add(delta)
+        try:
+            tracked.book.add(delta)
+        except DataFailure as fault:
+            leave_out(fault)
+            self._distrust(delta.market_ticker)
+            return
         tracked.source_at = delta.at
         self._touched[delta.market_ticker] = None
+
+    def _distrust(self, ticker: str) -> None:
+        """Trust one book no more, until its next image."""
+        tracked = self._tracked.get(ticker)
+        if tracked is not None:
+            tracked.book = None
+            self._touched[ticker] = None
 
     def _forget(self, *, but: Frame | None = None) -> None:
         """Trust no book any more; the count goes on from a frame that has been read."""

@@ -76,6 +76,19 @@ class Sieve:
             else msgspec.structs.replace(known, count=known.count + 1)
         )
 
+    def take_over(self, other: Sieve) -> None:
+        """Count what another has collected of the same answer."""
+        self.read += other.read
+        self.lost += other.lost
+        self.cleaned += other.cleaned
+        for reason, each in other._found.items():
+            known = self._found.get(reason)
+            self._found[reason] = (
+                each
+                if known is None
+                else msgspec.structs.replace(known, count=known.count + each.count)
+            )
+
     def miss_event(self, external_id: object) -> None:
         """Note that an event is in the answer, though nothing else could be read of it."""
         if isinstance(external_id, str) and external_id:

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from streaming.providers.betfair_book import Book
-from streaming.providers.betfair_message import parse
+from streaming.providers.betfair_parse import parse
+from streaming.providers.sieve import Sieve
 
 MARKET = "1.200000001"
 GULLS, OTTERS, DRAW = 101, 102, 103
@@ -56,7 +57,7 @@ def message(*changes: dict[str, Any], ms: int = 0, **fields: Any) -> bytes:
 
 def apply(book: Book, *messages: bytes) -> dict[str, bool]:
     """Take messages in, as one answer."""
-    return book.apply(parse(b"\n".join(messages)))
+    return book.apply(parse(b"\n".join(messages), Sieve()))
 
 
 def best(book: Book, market: str = MARKET) -> dict[tuple[int, str], float]:

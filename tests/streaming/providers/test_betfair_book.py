@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure
 from streaming.providers.betfair_book import Book
+from streaming.providers.betfair_parse import parse
+from streaming.providers.sieve import Sieve
 from tests.streaming.providers.betfair import (
     GULLS,
     MARKET,
@@ -141,14 +143,9 @@ def test_an_event_starts_as_announced_or_when_it_goes_in_play_if_that_is_earlier
         (message(change(market="one")), "wrong_schema"),
         (message(change({"id": "x"})), "wrong_schema"),
         (message(change({"id": 10**400})), "wrong_schema"),
-        (message(change({"id": GULLS, "atb": [["NaN", 1]]})), "wrong_schema"),
-        (message(change({"id": GULLS, "atb": [[2.0]]})), "wrong_schema"),
-        (message(change({"id": GULLS, "atb": [[2.0, -1]]})), "wrong_schema"),
-        (message(change({"id": GULLS, "batb": [[0, 2.0]]})), "wrong_schema"),
         (message(image(marketTime="2026-03-01T12:00:00")), "wrong_schema"),
         (message(image(marketTime="1899-03-01T12:00:00Z")), "bad_time"),
         (message(image(runners=None)), "wrong_schema"),
-        (message(image(eventName="Harbour\x00Gulls")), "bad_text"),
     ],
 )
 def test_what_is_malformed_is_refused_and_leaves_the_book_as_it_was(bad: bytes, code: str) -> None:
@@ -160,6 +157,59 @@ def test_what_is_malformed_is_refused_and_leaves_the_book_as_it_was(bad: bytes, 
             apply(made, *messages)
         assert caught.value.code == code
         assert made.markets == before
+
+
+ODD_LADDERS = [
+    {"atb": [["NaN", 1], [3.0, 5]]},
+    {"atb": [[4.0], [3.0, 5]]},
+    {"atb": [[4.0, -1], [3.0, 5]]},
+    {"atb": [None, [3.0, 5]]},
+    {"batb": [[0, 4.0], [1, 3.0, 5]]},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_LADDERS)
+def test_one_odd_price_of_an_image_costs_itself_alone(odd: dict[str, Any]) -> None:
+    made, sieve = Book(), Sieve()
+    spoilt = message(image({"id": OTTERS, "atb": [[5.0, 1]]}, {"id": GULLS, **odd}))
+    made.apply(parse(spoilt, sieve))
+    assert best(made) == {(OTTERS, "back"): 5.0, (GULLS, "back"): 3.0}
+    (found,) = sieve.left_out
+    assert found.place.startswith(f"$[0].mc[0].rc[1].{next(iter(odd))}[0]")
+    apply(made, message(change({"id": GULLS, "atl": [[3.2, 1]]})))
+    assert best(made)[GULLS, "lay"] == 3.2
+
+
+@pytest.mark.parametrize("odd", [*ODD_LADDERS, {"atb": 7}])
+def test_a_runner_of_whom_a_change_is_odd_has_no_price_until_an_image(odd: dict[str, Any]) -> None:
+    made, sieve = book(message(image({"id": GULLS, "atb": [[2.0, 10]]}))), Sieve()
+    spoilt = message(change({"id": GULLS, **odd}, {"id": OTTERS, "atb": [[5.0, 1]]}))
+    made.apply(parse(spoilt, sieve))
+    assert len(sieve.left_out) == 1
+    assert best(made) == {(OTTERS, "back"): 5.0}
+    apply(made, message(change({"id": GULLS, "atb": [[2.2, 1]]})))
+    assert best(made) == {(OTTERS, "back"): 5.0}, "the one that has gone may be a better one"
+    apply(made, message(image({"id": GULLS, "atb": [[2.2, 1]]})))
+    assert best(made) == {(GULLS, "back"): 2.2}
+
+
+def test_one_odd_runner_of_a_definition_takes_no_other_off_the_board() -> None:
+    runners = [{"id": "x"}, None, *definition()["runners"]]
+    made, sieve = Book(), Sieve()
+    made.apply(parse(message(image({"id": GULLS, "atb": [[2.0, 10]]}, runners=runners)), sieve))
+    assert best(made) == {(GULLS, "back"): 2.0}
+    (found,) = sieve.left_out
+    assert (found.count, found.place) == (2, "$[0].mc[0].marketDefinition.runners[0].id")
+
+
+def test_names_lose_control_and_direction_characters() -> None:
+    sieve = Sieve()
+    name = "Harbour\x00 Gulls\x1b v \u202eMill Otters"
+    (read,) = parse(message(image(eventName=name)), sieve)
+    (changed,) = read.changes
+    assert changed.market_definition is not None
+    assert changed.market_definition.event_name == "Harbour Gulls v Mill Otters"
+    assert sieve.cleaned == 1
 
 
 def test_starting_prices_that_are_no_numbers_are_no_fault() -> None:

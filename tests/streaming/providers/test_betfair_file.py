@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from streaming.core.failures import DataFailure, PermanentFailure
 from streaming.providers.betfair_book import moment
 from streaming.providers.betfair_file import CONFLATION_MS, requests
-from streaming.providers.betfair_message import parse
+from streaming.providers.betfair_parse import parse
 from streaming.providers.recording import Record, read
+from streaming.providers.sieve import Sieve
 from tests.streaming.providers.betfair import BEFORE_MS, MARKET, change, image, message
 
 OTHER = "1.200000002"
@@ -111,7 +112,7 @@ def test_no_message_is_lost_or_told_twice_and_none_comes_out_of_order(
         told = [line for record in mine for line in record.response.body.split(b"\n")]
         assert told == [line for name, line in lines if name == market]
         for record in mine:
-            assert moment(parse(record.response.body)[-1].pt) == record.received_at
+            assert moment(parse(record.response.body, Sieve())[-1].pt) == record.received_at
     times = [record.received_at for record in records]
     assert times == sorted(times)
 

@@ -182,6 +182,22 @@ def test_prices_that_are_no_plain_odds_are_counted_and_left_out(
     assert (snapshot.events, snapshot.quotes_seen) == ([], 4)
 
 
+def test_what_is_left_out_is_told_and_takes_back_its_runner_alone(decoder: Decoder) -> None:
+    read(decoder, message(image(*PRICES)))
+    snapshot = read(decoder, message(change({"id": GULLS, "atb": [["odd", 1]]})))
+    assert set(told(snapshot)) == {key for key in OFFERED if key[0] == "Harbour Gulls"}
+    assert set(told(snapshot).values()) == {None}
+    (found,) = snapshot.left_out
+    assert found.place == "$[0].mc[0].rc[0].atb[0][0]"
+
+
+@pytest.mark.parametrize("name", ["The Draw", "Draw", "TIE"])
+def test_the_draw_is_one_outcome_however_it_is_written(decoder: Decoder, name: str) -> None:
+    runners = [{"id": DRAW, "name": name, "status": "ACTIVE"}]
+    snapshot = read(decoder, message(image({"id": DRAW, "atl": [[3.5, 9]]}, runners=runners)))
+    assert list(told(snapshot)) == [("Draw", "lay")]
+
+
 def test_a_market_of_another_type_is_told_from_its_like_by_its_name(decoder: Decoder) -> None:
     snapshot = read(decoder, message(image(*PRICES, marketType="SET_WINNER", name="Set 2 Winner")))
     assert {(quote.kind, quote.participant) for quote in quotes(snapshot)} == {

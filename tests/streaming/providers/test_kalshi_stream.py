@@ -233,12 +233,60 @@ def test_what_cannot_be_read_may_have_been_a_change(tape: Tape, spoilt: bytes) -
     assert prices(after) == {("GUL", None, "lay"): None}
 
 
-def test_more_taken_than_there_was_means_that_a_change_was_missed(tape: Tape) -> None:
+def test_more_taken_than_there_was_means_that_a_change_of_that_book_was_missed(tape: Tape) -> None:
     tape.hear(tape.image(GUL, [("0.4000", "1.00")], []))
-    assert tape.refused(tape.delta(GUL, "yes", "0.4000", "-1.01")).code == "bad_delta"
-    assert prices(tape.hear(tape.delta(GUL, "yes", "0.5000", "1.00"))) == {
-        ("GUL", None, "lay"): None
+    tape.hear(tape.image(OWL, [("0.4000", "1.00")], []))
+    snapshot = tape.hear(tape.delta(GUL, "yes", "0.4000", "-1.01"))
+    assert left_out(snapshot) == [("bad_delta", "$.msg.delta_fp")]
+    assert prices(snapshot) == {("GUL", None, "lay"): None}
+    assert tape.hear(tape.delta(GUL, "yes", "0.5000", "1.00")).events == []
+    assert prices(tape.hear(tape.delta(OWL, "yes", "0.5000", "1.00"))) == {
+        ("OWL", None, "lay"): 2.0
     }
+
+
+def left_out(snapshot: Snapshot) -> list[tuple[str, str]]:
+    return [(each.reason, each.place) for each in snapshot.left_out]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [["0.9000", None], [0.9, "1.00"], ["0.9000"], None, ["1.2000", "1.00"], ["0.9000", "-1.00"]],
+)
+def test_one_odd_level_of_an_image_costs_itself_alone(tape: Tape, odd: Any) -> None:
+    snapshot = tape.hear(tape.image(GUL, [odd, ("0.4000", "1.00")], [("0.5000", "2.00")]))
+    assert prices(snapshot) == {("GUL", None, "back"): 2.0, ("GUL", None, "lay"): 2.5}
+    (found,) = snapshot.left_out
+    assert found.place.startswith("$.msg.")
+    better = tape.hear(tape.delta(GUL, "yes", "0.4500", "1.00"))
+    assert list(prices(better)) == [("GUL", None, "lay")]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"side": "maybe"}, {"price_dollars": None}, {"delta_fp": 3}, {"ts_ms": "now"}]
+)
+def test_one_odd_change_takes_back_its_contract_alone_until_the_next_image(
+    tape: Tape, odd: dict[str, Any]
+) -> None:
+    tape.hear(tape.image(GUL, [("0.4000", "1.00")], []))
+    tape.hear(tape.image(OWL, [("0.4000", "1.00")], []))
+    spoilt = tape.delta(GUL, "yes", "0.4500", "1.00")
+    spoilt["msg"].update(odd)
+    sound = tape.delta(OWL, "yes", "0.5000", "1.00")
+    snapshot = tape.hear([spoilt, sound])
+    assert prices(snapshot) == {("GUL", None, "lay"): None, ("OWL", None, "lay"): 2.0}
+    (found,) = snapshot.left_out
+    assert found.place == f"$[0].msg.{next(iter(odd))}"
+    mended = tape.hear(tape.image(GUL, [("0.2500", "1.00")], []))
+    assert prices(mended) == {("GUL", None, "lay"): 4.0}
+
+
+def test_a_contract_whose_ticker_makes_no_sense_costs_no_other(tape: Tape) -> None:
+    odd = tape.image("KXMLBGAME-27-GUL", [("0.4000", "1.00")], [])
+    sound = tape.image(OWL, [("0.4000", "1.00")], [])
+    snapshot = tape.hear([odd, sound])
+    assert prices(snapshot) == {("OWL", None, "lay"): 2.5}
+    assert left_out(snapshot) == [("bad_ticker", "$[0].msg.event_ticker")]
 
 
 def test_a_new_subscription_begins_its_own_count(tape: Tape) -> None:
@@ -302,9 +350,8 @@ def test_changes_beside_an_error_come_with_the_next_frame(tape: Tape) -> None:
     ],
 )
 def test_a_place_is_named_inside_the_array(tape: Tape, ticker: str, side: str, where: str) -> None:
-    failure = tape.refused([tape.frame("ok"), tape.delta(ticker, side, "0.5000", "1.00")])
-    assert isinstance(failure, DataFailure)
-    assert failure.where == where
+    snapshot = tape.hear([tape.frame("ok"), tape.delta(ticker, side, "0.5000", "1.00")])
+    assert [place for _, place in left_out(snapshot)] == [where]
 
 
 class Model:
@@ -352,12 +399,14 @@ def test_what_is_told_adds_up_to_the_books_that_can_be_trusted(moves: list[Any])
         frame = tape.image(*move) if len(move) == 3 else tape.delta(*move)
         try:
             snapshot = tape.hear(frame)
-        except DataFailure as failure:
+        except DataFailure:  # a hole before the frame, which is taken in all the same
             model.books.clear()
-            if failure.code == "gap":
-                model.apply(frame)
+            model.apply(frame)
             continue
-        model.apply(frame)
+        if snapshot.left_out:
+            model.books.pop(move[0])
+        else:
+            model.apply(frame)
         model.board |= prices(snapshot)
         model.board = {key: price for key, price in model.board.items() if price is not None}
         assert model.board == model.offered()
