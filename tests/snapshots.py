@@ -11,6 +11,7 @@ from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOME, AWAY = "Harbour Gulls", "Mill Otters"
 SPORT = "harbour_ball"
+NEXT_CENTURY = 36_500 * 86_400.0  # a start, in seconds, that no clock has reached
 
 
 def at(seconds: float) -> datetime:

@@ -120,22 +120,26 @@ class Desk:
         market: the market.
         quota: the credits of the key.
         unlisted: keys of bookmakers that the provider does not look at any more.
+        has_odd_price: whether one price of each event is none.
     """
 
     market: SimulatedMarket
     quota: Quota = field(default_factory=Quota)
     unlisted: frozenset[str] = frozenset()
+    has_odd_price: bool = False
 
     def answer(self, path: str, params: Mapping[str, str], now: datetime) -> Answer:
-        """What the API answers, without the bookmakers that are not listed."""
+        """What the API answers, without what is not listed, and with what cannot be read."""
         answer = OddsApi(self.market, KEY, self.quota).answer(path, params, now)
-        if answer.status != 200 or not self.unlisted:
+        if answer.status != 200 or not (self.unlisted or self.has_odd_price):
             return answer
         events = msgspec.json.decode(answer.body)
         for event in events:
             event["bookmakers"] = [
                 book for book in event["bookmakers"] if book["key"] not in self.unlisted
             ]
+            if self.has_odd_price:
+                event["bookmakers"][0]["markets"][0]["outcomes"][0]["price"] = "evens"
         return Answer(200, msgspec.json.encode(events), answer.headers)
 
 

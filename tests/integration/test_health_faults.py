@@ -59,6 +59,7 @@ PROVIDERS_AND_SUBSCRIBERS = {
     "circuits": "warn",
     "provider_silence": "fail",
     "feeds": "warn",
+    "unread_records": "warn",
     "book_silence": "warn",
     "quota": "fail",
     "subscribers": "warn",
@@ -340,6 +341,7 @@ def test_providers_and_a_subscriber_that_fail_are_seen_until_they_are_well(stack
     with told_from_fault_to_recovery(stack, PROVIDERS_AND_SUBSCRIBERS):
         stack.calm.simulator.fail(NBA, "503")
         stack.lively.desk.unlisted = UNLISTED
+        stack.lively.desk.has_odd_price = True
         lively = Provider.objects.filter(pk=stack.lively.provider.pk)
         (sports,) = lively.values_list("sports", flat=True)
         lively.update(sports=[*sports, "no_such_sport"])
@@ -349,6 +351,7 @@ def test_providers_and_a_subscriber_that_fail_are_seen_until_they_are_well(stack
 
         stack.calm.simulator.faults.clear()
         stack.lively.desk.unlisted = frozenset()
+        stack.lively.desk.has_odd_price = False
         lively.update(sports=sports)
         wait_until(lambda: has_opened(stack.metered.provider), "the refusal")
         stack.metered.desk.quota = Quota()

@@ -26,7 +26,7 @@ from streaming.core.staleness import GROWTH, StalenessPolicy
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.locks import lock_family
 from streaming.quarantine import quarantine_unsafe
-from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
+from tests.snapshots import AWAY, HOME, NEXT_CENTURY, at, event, make_provider, quote, snapshot
 from valuation.models import CloseReason, Edge, FairPrice
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute
@@ -67,7 +67,7 @@ def hear(
     is_complete: bool = True,
     generation: int | None = None,
 ) -> IngestResult:
-    plain = snapshot([event(quotes)], seconds, feed=feed, is_list=False, is_complete=is_complete)
+    plain = snapshot([event(quotes, starts=NEXT_CENTURY)], seconds, feed=feed, is_list=False, is_complete=is_complete)
     fields = {name: getattr(plain, name) for name in plain.__struct_fields__}
     answer = Snapshot(**{**fields, "stamps_confirm": True})
     return ingest(provider.pk, answer, POLICY, generation)

@@ -15,7 +15,7 @@ from streaming.core.snapshot import SnapshotEvent, SnapshotQuote
 from streaming.core.staleness import StalenessPolicy
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.quarantine import quarantine_unsafe
-from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
+from tests.snapshots import AWAY, HOME, NEXT_CENTURY, at, event, make_provider, quote, snapshot
 from valuation.models import CloseReason, Edge, FairPrice
 from valuation.opportunities import load
 from valuation.policy import ValuationPolicy
@@ -58,7 +58,10 @@ def hear(
     """An answer in which everything was just looked at, but for elm's price on the first event."""
     others = [each for book, odds in OTHERS.items() for each in prices(book, odds, 1.92, seconds)]
     stuck, moving = prices("elm", price, 1.50, stuck_at), prices("elm", 1.92, 1.92, seconds)
-    events = [event([*others, *stuck], "stuck"), event([*others, *moving], "moving")]
+    events = [
+        event([*others, *stuck], "stuck", NEXT_CENTURY),
+        event([*others, *moving], "moving", NEXT_CENTURY),
+    ]
     return take(provider, events, seconds)
 
 
