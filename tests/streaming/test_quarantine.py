@@ -67,7 +67,13 @@ def hear(
     is_complete: bool = True,
     generation: int | None = None,
 ) -> IngestResult:
-    plain = snapshot([event(quotes, starts=NEXT_CENTURY)], seconds, feed=feed, is_list=False, is_complete=is_complete)
+    plain = snapshot(
+        [event(quotes, starts=NEXT_CENTURY)],
+        seconds,
+        feed=feed,
+        is_list=False,
+        is_complete=is_complete,
+    )
     fields = {name: getattr(plain, name) for name in plain.__struct_fields__}
     answer = Snapshot(**{**fields, "stamps_confirm": True})
     return ingest(provider.pk, answer, POLICY, generation)
