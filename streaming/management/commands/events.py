@@ -63,7 +63,7 @@ class Command(UncheckedCommand):
             try:
                 decided = decide[action](pk)
             except decisions.UndecidableError as refusal:
-                refusals.append(str(refusal))
+                refusals.append(escaped(str(refusal)))
             else:
                 self.stdout.write(f"{pk}: {decided.get_decision_display()}")
         if refusals:
