@@ -31,7 +31,7 @@ from streaming.providers.fields import (
     has_no_nul,
     loosely,
     misfit,
-    unmarked,
+    unpadded,
     without_nul,
 )
 from streaming.providers.sieve import Sieve, salvaged
@@ -80,7 +80,7 @@ def _messages(body: bytes, sieve: Sieve) -> list[Message]:
     except DataFailure as failure:
         if failure.code != "wrong_schema":
             raise
-    lines = [line for line in unmarked(body).split(b"\n") if line.strip()]
+    lines = [line for line in unpadded(body).split(b"\n") if line.strip()]
     return [_message(line, f"$[{number}]", sieve) for number, line in enumerate(lines)]
 
 

@@ -7,6 +7,7 @@ import gzip
 import importlib
 import importlib.util
 import lzma
+import stat
 import zlib
 from collections.abc import Callable, Mapping
 from io import BufferedIOBase
@@ -40,9 +41,12 @@ def open_file(path: Path) -> BufferedIOBase:
     """Open a file for reading, unpacked, whatever its name says.
 
     Raises:
-        OSError: it cannot be opened, or is packed with Zstandard and no library for that is
-            installed.
+        OSError: it cannot be opened, is no regular file, or is packed with Zstandard and no
+            library for that is installed.
     """
+    # Before it is opened: a pipe that nobody writes to would wait, and a device may have no end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(None, "it is no regular file")
     with path.open("rb") as file:
         start = file.read(max(map(len, (*_OPENERS, _ZSTD))))
     if start.startswith(_ZSTD):

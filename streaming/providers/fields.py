@@ -76,7 +76,7 @@ def loosely(body: bytes) -> object:
     Raises:
         ValueError, RecursionError: it is no JSON at all.
     """
-    body = unmarked(body)
+    body = unpadded(body)
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
@@ -110,6 +110,21 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
 )
 
 
+PADDING = b"\0 \t\r\n"
+"""What may stand around JSON and is none of it: blanks, and the NULs of buffers and blocks that
+were written whole."""
+
+
+def unpadded(body: bytes) -> bytes:
+    r"""The body without a byte order mark, in UTF-8, and without what pads its end.
+
+    >>> unpadded(b"\xef\xbb\xbf[1]\n"), unpadded("[1]".encode("utf-16")), unpadded(b"[1]\0\0")
+    (b'[1]', b'[1]', b'[1]')
+    """
+    # In this order: the last character of UTF-16 may end in a NUL.
+    return unmarked(body).rstrip(PADDING)
+
+
 def unmarked(body: bytes) -> bytes:
     r"""The body in UTF-8 without a byte order mark.
 
@@ -134,7 +149,7 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
         DataFailure: the body is not JSON, or not of the decoder's shape.
     """
     try:
-        return decode(unmarked(body))
+        return decode(unpadded(body))
     except msgspec.ValidationError as error:
         code, message = "wrong_schema", str(error)
     except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested too deep

@@ -32,7 +32,7 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
-from streaming.providers.fields import unmarked
+from streaming.providers.fields import unpadded
 from streaming.providers.kalshi_answer import Answer, Event, Reading, next_cursor, parse
 from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE
 from streaming.providers.kalshi_tickers import (
@@ -232,7 +232,7 @@ class _Begun:
 def refusal(response: Response) -> ProviderFailure:
     """What an answer other than 200 stands for."""
     try:
-        body = _ERRORS.decode(unmarked(response.body))
+        body = _ERRORS.decode(unpadded(response.body))
     except (ValueError, RecursionError):  # a gateway's page, say: the status has to do
         body = _Error()
     words = body.error or body

@@ -23,7 +23,7 @@ from streaming.providers.fields import (
     Number,
     check_year,
     parse_items,
-    unmarked,
+    unpadded,
 )
 from streaming.providers.kalshi_contracts import (
     Contract,
@@ -106,7 +106,7 @@ def parse(body: bytes, sieve: Sieve) -> Answer:
 def next_cursor(body: bytes) -> str:
     """What leads to the page after this one; empty when it is the last, or no page."""
     try:
-        return _OUTLINES.decode(unmarked(body)).cursor or ""
+        return _OUTLINES.decode(unpadded(body)).cursor or ""
     except (ValueError, RecursionError):
         return ""
 

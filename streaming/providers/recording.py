@@ -42,7 +42,7 @@ from streaming.providers.base import (
     Secret,
 )
 from streaming.providers.compressed import SPOILT, open_file
-from streaming.providers.fields import unmarked
+from streaming.providers.fields import PADDING, unmarked
 from streaming.providers.the_odds_api_history import THE_ODDS_API, as_live
 
 
@@ -128,7 +128,7 @@ def merged(paths: Iterable[Path]) -> Iterator[Record]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Where each line stands, and the line; blank ones are passed over."""
+    """Where each line stands, and the line without what pads it; blank ones are passed over."""
     number = 0
     with _opened(path) as lines:
         while True:
@@ -137,8 +137,8 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
             line = _next_line(lines, where)
             if not line:
                 return
-            line = unmarked(line) if number == 1 else line
-            if line.strip():
+            line = (unmarked(line) if number == 1 else line).strip(PADDING)
+            if line:
                 yield where, line
 
 

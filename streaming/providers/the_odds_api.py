@@ -32,7 +32,7 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
-from streaming.providers.fields import unmarked
+from streaming.providers.fields import unpadded
 from streaming.providers.sieve import Sieve, items_in
 from streaming.providers.the_odds_api_answer import Event, Reading, parse
 from streaming.providers.the_odds_api_history import as_live
@@ -235,7 +235,7 @@ def _check_listing(event: Event, scope: _Scope) -> None:
 def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
     """No events, when the refusal says that the event is over; any other one is raised."""
     try:
-        error = _ERROR.decode(unmarked(response.body))
+        error = _ERROR.decode(unpadded(response.body))
     except (ValueError, RecursionError):  # a gateway's page, say: the status has to do
         error = _Error()
     if scope.event is not None and error.error_code == EVENT_NOT_FOUND:

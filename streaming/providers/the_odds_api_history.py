@@ -12,7 +12,7 @@ from datetime import UTC
 import msgspec
 
 from streaming.providers.base import Request, Response
-from streaming.providers.fields import Moment, check_year, decoded, unmarked
+from streaming.providers.fields import Moment, check_year, decoded, unpadded
 
 THE_ODDS_API = "the_odds_api"
 """The adapter whose answers they are."""
@@ -59,10 +59,11 @@ def as_live(request: Request, response: Response) -> tuple[Request, Response]:
 
 def _is_wrapped(body: bytes) -> bool:
     """Return True for an answer to a live path, by a proxy say, that has the wrapper."""
-    if not unmarked(body).lstrip().startswith(b"{") or _MARK not in body:
+    body = unpadded(body)
+    if not body.lstrip().startswith(b"{") or _MARK not in body:
         return False
     try:
-        _WRAPPERS.decode(unmarked(body))
+        _WRAPPERS.decode(body)
     except (ValueError, RecursionError):
         return False
     return True

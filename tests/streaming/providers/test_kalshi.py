@@ -150,6 +150,15 @@ def test_the_pages_of_a_list_are_one_complete_answer() -> None:
     ]
 
 
+def test_what_pads_the_end_of_a_page_does_not_lose_the_next_one() -> None:
+    first = response({"events": [event()], "cursor": "CgYI"})
+    padded = replace(first, body=first.body + b"\n\0\0")
+    assert API.decoder().decode(request(), padded).is_page
+    asked = API.following(request(), padded)
+    assert asked is not None
+    assert asked.params["cursor"] == "CgYI"
+
+
 def test_an_answer_of_pages_is_as_old_as_the_first() -> None:
     reader = API.decoder()
     first = response({"events": [event()], "cursor": "a"})

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,6 +190,27 @@ def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path, pack: Any, spoil: An
 
 def test_a_missing_recording_needs_a_person(recording: Path) -> None:
     with pytest.raises(PermanentFailure) as caught:
+        list(read(recording))
+    assert caught.value.code == "recording_unreadable"
+
+
+@pytest.mark.parametrize("pad", [b"\0" * 4096, b"\0\n", b" \r\n\t\0\0\n"])
+def test_what_pads_a_recording_is_none_of_its_content(recording: Path, pad: bytes) -> None:
+    recording.write_bytes(line().rstrip() + pad.rstrip(b"\n") + b"\n" + pad + line() + pad)
+    assert [record.response.body for record in read(recording)] == [b"[]", b"[]"]
+
+
+@pytest.mark.timeout(20)  # a reader of a pipe that nobody writes to would wait
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/null")],
+    ids=["folder", "pipe", "device"],
+)
+def test_a_recording_that_is_no_regular_file_needs_a_person(
+    recording: Path, make: Callable[[Path], None]
+) -> None:
+    make(recording)
+    with pytest.raises(PermanentFailure, match="no regular file") as caught:
         list(read(recording))
     assert caught.value.code == "recording_unreadable"
 

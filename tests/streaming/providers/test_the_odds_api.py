@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -341,6 +342,17 @@ def test_the_quota_is_read_from_any_answer() -> None:
     headers = {"x-requests-remaining": "481", "x-requests-used": "19.0", "x-requests-last": "no"}
     quota = API.quota(response([], 401, headers))
     assert (quota.remaining, quota.used, quota.last) == (481, 19, None)
+
+
+@pytest.mark.parametrize("pad", [b"\0", b"\r\n\t ", b"\n\0\0\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_what_pads_the_end_of_an_answer_is_none_of_its_content(encoding: str, pad: bytes) -> None:
+    pad = pad.decode().encode(encoding).removeprefix(codecs.BOM_UTF16)
+    body = json.dumps([event(home_team="Zürich")], ensure_ascii=False).encode(encoding)
+    (read,) = API.decode(LIST, response(body + pad)).events
+    assert read.home == "Zürich"
+    refusal = json.dumps({"error_code": "INVALID_KEY"}).encode(encoding)
+    assert failure_of(response(refusal + pad, 401)).code == "invalid_key"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
