@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from streaming.core.texts import escaped
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -96,7 +98,7 @@ def expectation(type_: Any, text: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the tail of a message that names the nearest known name, or nothing.
+    """Return the tail of a message that names the nearest known name, spelt out, or nothing.
 
     >>> did_you_mean("HARDLINE_POL_TICK", ["HARDLINE_POLL_TICK", "HARDLINE_HOME"])
     '; did you mean HARDLINE_POLL_TICK?'
@@ -104,7 +106,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     ''
     """
     nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"; did you mean {escaped(nearest[0])}?" if nearest else ""
 
 
 def variables(tree: type[DataclassInstance], prefix: str, parent: str = "") -> Iterator[Variable]:

@@ -6,7 +6,7 @@ import io
 import logging
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from rich.console import Console
 
 from betting.config import LogConfig
@@ -69,6 +69,29 @@ def test_a_dead_letter_is_shown_with_its_texts_spelt_out_line_by_line() -> None:
     assert "one\n\t" in shown
     assert_harmless(said("deadletters", "list"))
     assert_harmless(said("deadletters", "export"))
+
+
+@pytest.mark.django_db
+def test_a_refused_decision_quotes_a_providers_id_spelt_out() -> None:
+    provider = rows.make_provider()
+    event, candidate = (rows.make_event(provider) for _ in range(2))
+    event.aliases.update(external_id=f"1{EVIL}")
+    candidate.aliases.update(external_id=f"2{EVIL}")
+    doubt = DoubtfulMatch.objects.create(
+        event=event, candidate=candidate, provider=provider, reason=DoubtReason.NAME
+    )
+    with pytest.raises(CommandError) as caught:
+        said("events", "same", str(doubt.pk), "--by", "someone")
+    assert_harmless(str(caught.value))
+
+
+@pytest.mark.django_db
+def test_a_key_that_a_provider_chose_is_suggested_spelt_out() -> None:
+    rows.make_bookmaker(key="\x1b[2JEvilbook")
+    with pytest.raises(CommandError) as caught:
+        said("bookmakers", "set", "Evilbook", "--weight", "1")
+    assert "did you mean" in str(caught.value)
+    assert_harmless(str(caught.value))
 
 
 def test_a_run_says_names_spelt_out() -> None:
