@@ -509,11 +509,13 @@ def test_what_is_well_is_a_matter_of_configuration(watch: Watch) -> None:
 
 
 @pytest.mark.usefixtures("all_workers")
-def test_a_system_in_which_nothing_ever_ran_fails() -> None:
+def test_a_system_in_which_nothing_ever_ran_fails_and_measures_no_latency() -> None:
     seen = Watch(NOON, make_provider()).look()
     assert seen.status == "fail"
     for name in ("beat", "activity", "provider_silence"):
         assert seen.checks[name]["status"] == "fail"
+    for name in ("latency_major", "latency_batch"):
+        assert seen.checks[name]["output"].startswith("Not judged: ")
     assert seen.score < 50
 
 
