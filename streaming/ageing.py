@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from betting.sql import fetch_all
+from betting.versions import raising
 
 MAX_BOOKS = 500
 """Bookmakers of feeds that one sweep looks at; the next one takes the rest."""
@@ -30,8 +31,8 @@ def age(now: datetime) -> list[int]:
     return [market_id for (market_id,) in fetch_all(_AGE, {"now": now, "books": MAX_BOOKS})]
 
 
-# Bookmakers before markets, as in an ingest; markets in id order, as every writer locks them.
-_AGE = """
+# Bookmakers before markets, as in an ingest.
+_AGE = raising("""
 WITH due AS MATERIALIZED (
     SELECT id, expires_at - confirmed_at AS lasts, lagging_markets, lagging_ats, stale_markets
     FROM betting_feedbook WHERE next_stale_at < %(now)s
@@ -55,14 +56,6 @@ declared AS (
     ) AS l
     WHERE b.id = l.id
 ),
-locked AS MATERIALIZED (
-    SELECT id FROM betting_market
-    WHERE id IN (SELECT market_id FROM lagging WHERE NOT is_known AND stale_at < %(now)s)
-    ORDER BY id FOR NO KEY UPDATE
-)
-UPDATE betting_market m
-SET version = m.version + 1,
-    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
-FROM locked WHERE m.id = locked.id
-RETURNING m.id
-"""
+touched AS (
+    SELECT market_id FROM lagging WHERE NOT is_known AND stale_at < %(now)s
+)""")

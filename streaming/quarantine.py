@@ -17,6 +17,7 @@ from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
 from betting.sql import Bigints, fetch_all
+from betting.versions import raising
 from streaming.core.participants import sport_family
 from streaming.locks import lock_family
 
@@ -89,7 +90,7 @@ LEFT JOIN LATERAL (
 WHERE f.provider_id = COALESCE(%(provider)s::bigint, f.provider_id)
 """
 
-_QUARANTINE = """
+_QUARANTINE = raising("""
 WITH unsafe AS (
     UPDATE betting_quote q SET status = 'quarantined'
     FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
@@ -105,17 +106,7 @@ history AS (
         (quote_id, market_id, kind, old_price, classification, received_at)
     SELECT id, market_id, 'quarantined', price, 'major', %(now)s FROM unsafe
 ),
--- In id order, as every writer of markets locks them.
-locked AS MATERIALIZED (
-    SELECT id FROM betting_market WHERE id IN (SELECT market_id FROM unsafe)
-    ORDER BY id FOR NO KEY UPDATE
-)
-UPDATE betting_market m
-SET version = m.version + 1,
-    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
-FROM locked WHERE m.id = locked.id
-RETURNING m.id
-"""
+touched AS (SELECT market_id FROM unsafe)""")
 
 _MARK_SILENT = """
 UPDATE betting_feedbook b SET silent_since = %(now)s

@@ -22,6 +22,7 @@ from django.db import transaction
 
 from betting.exchanges import terms_of
 from betting.sql import Bigints, Booleans, Floats, fetch_all
+from betting.versions import raising
 from streaming.core.matching import MatchPolicy
 from streaming.core.participants import Spelling
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
@@ -333,7 +334,8 @@ SELECT id FROM found ORDER BY place
 
 # A line follows the sides of its event. Where a provider corrects who is at home, outcomes made
 # before keep their points and get new lines here, and their markets are valued again.
-_OUTCOMES = """
+_OUTCOMES = raising(
+    """
 WITH found AS MATERIALIZED (
     SELECT COALESCE(o.id, nextval(pg_get_serial_sequence('betting_outcome', 'id'))) AS id,
            o.id IS NULL AS is_new, o.line AS known_line, given.*
@@ -348,20 +350,10 @@ made AS (
     INSERT INTO betting_outcome (id, market_id, name, point, line)
     SELECT id, market_id, name, point, line FROM found WHERE is_new
 ),
-turned AS (
+touched AS (
     UPDATE betting_outcome o SET line = found.line
     FROM found WHERE o.id = found.id AND NOT found.is_new AND found.known_line <> found.line
     RETURNING o.market_id
-),
-locked AS MATERIALIZED (
-    SELECT id FROM betting_market WHERE id IN (SELECT market_id FROM turned)
-    ORDER BY id FOR NO KEY UPDATE
-),
-raised AS (
-    UPDATE betting_market m
-    SET version = m.version + 1,
-        dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
-    FROM locked WHERE m.id = locked.id
+)""",
+    "SELECT id FROM found ORDER BY place",
 )
-SELECT id FROM found ORDER BY place
-"""

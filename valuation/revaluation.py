@@ -18,6 +18,7 @@ from django.db import transaction
 
 from betting.models import Bookmaker
 from betting.sql import fetch_all
+from betting.versions import raising
 from valuation.models import AppliedPolicy, Revaluation
 from valuation.policy import ValuationPolicy
 
@@ -108,23 +109,13 @@ def step(limit: int = STEP_MARKETS) -> list[int]:
 
 # Markets that have never been valued, or are not up to date, are valued anyhow; raising theirs too
 # keeps the statement free of a condition that could change meanwhile.
-_RAISE = """
-WITH next AS MATERIALIZED (
-    SELECT m.id FROM betting_market m
+_RAISE = raising("""
+WITH touched AS MATERIALIZED (
+    SELECT m.id AS market_id FROM betting_market m
     WHERE m.id > %(after)s AND EXISTS (
         SELECT FROM betting_quote q
         WHERE q.market_id = m.id AND q.status = 'active'
           AND q.bookmaker_id = COALESCE(%(bookmaker)s::bigint, q.bookmaker_id)
     )
     ORDER BY m.id LIMIT %(limit)s
-),
-locked AS MATERIALIZED (
-    SELECT id FROM betting_market WHERE id IN (SELECT id FROM next)
-    ORDER BY id FOR NO KEY UPDATE
-)
-UPDATE betting_market m
-SET version = m.version + 1,
-    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
-FROM locked WHERE m.id = locked.id
-RETURNING m.id
-"""
+)""")

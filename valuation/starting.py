@@ -7,6 +7,7 @@ be moved; whoever did it, the mark on an open edge is compared with what is so.
 from __future__ import annotations
 
 from betting.sql import fetch_all
+from betting.versions import raising
 from valuation.models import IN_PLAY
 
 MAX_MARKETS = 500
@@ -27,9 +28,9 @@ def mark() -> list[int]:
 
 
 # In play as `valuation.stale` has it, or the two would never agree.
-_MARK = """
-WITH wrong AS MATERIALIZED (
-    SELECT DISTINCT e.market_id AS id
+_MARK = raising("""
+WITH touched AS MATERIALIZED (
+    SELECT DISTINCT e.market_id
     FROM valuation_edge e
     JOIN betting_market m ON m.id = e.market_id
     JOIN betting_event ev ON ev.id = m.event_id
@@ -45,14 +46,4 @@ WITH wrong AS MATERIALIZED (
           )
       )
     LIMIT %(limit)s
-),
-locked AS MATERIALIZED (
-    SELECT id FROM betting_market WHERE id IN (SELECT id FROM wrong)
-    ORDER BY id FOR NO KEY UPDATE
-)
-UPDATE betting_market m
-SET version = m.version + 1,
-    dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
-FROM locked WHERE m.id = locked.id
-RETURNING m.id
-"""
+)""")
