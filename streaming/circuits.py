@@ -19,16 +19,14 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Least
 
 from betting.config import Config
-from betting.log_schema import Status
-from betting.logs import note
 from betting.models import Provider
 from betting.sql import fetch_all
-from streaming import bus, feed_circuits
+from streaming import bus, feed_circuits, transitions
 from streaming.core import circuit as core
 from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
 from streaming.core.events import CircuitClosed, CircuitOpened
 from streaming.core.failures import one_line
-from streaming.models import Circuit, CircuitTransition
+from streaming.models import Circuit
 
 Now = Callable[[], datetime]
 """What tells the time."""
@@ -36,7 +34,6 @@ Now = Callable[[], datetime]
 _STATE_FIELDS = tuple(each.name for each in fields(core.Circuit))
 _POLICY_FIELDS = tuple(each.name for each in fields(CircuitPolicy))
 _FIELDS = ("version", *_STATE_FIELDS, *_POLICY_FIELDS)
-_MAX_CHARS = 500
 
 INGEST_SECONDS = 10.0
 """Beyond a request's own deadline, what its answer may take to be ingested."""
@@ -154,7 +151,7 @@ def order(
     Raises:
         ValueError: no reason is given.
     """
-    reason = one_line(reason, _MAX_CHARS)
+    reason = one_line(reason, transitions.MAX_CHARS)
     if not reason:
         raise ValueError("A reason has to be given.")
     _row(provider.pk)
@@ -234,7 +231,7 @@ def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datet
             return False
         if before.state != claimed.state:
             words = "Time to probe." if before.state == "open" else claimed.reason
-            _note(row, before, replace(claimed, reason=words), now)
+            transitions.record(row.provider, before, replace(claimed, reason=words), now)
     return True
 
 
@@ -251,7 +248,7 @@ def _save(
     _write(row, after)
     has_opened = after.is_refusing and not before.is_refusing
     if is_order or (before.state, before.mode) != (after.state, after.mode):
-        _note(row, before, after, now, actor)
+        transitions.record(row.provider, before, after, now, actor)
     if has_opened:
         Provider.objects.filter(pk=row.provider_id).update(generation=F("generation") + 1)
     if has_opened and after.retry_at is not None:
@@ -274,39 +271,6 @@ def _write(row: Circuit, after: core.Circuit) -> bool:
     if after == _state(row):
         return True
     values: dict[str, Any] = {name: getattr(after, name) for name in _STATE_FIELDS}
-    values |= {name: values[name][:_MAX_CHARS] for name in ("reason", "advice")}
+    values |= {name: values[name][: transitions.MAX_CHARS] for name in ("reason", "advice")}
     known = Circuit.objects.filter(pk=row.pk, version=row.version)
     return bool(known.update(**values, version=F("version") + 1))
-
-
-def _status_of(circuit: core.Circuit) -> Status:
-    if circuit.is_refusing:
-        return "degraded"
-    return "recovering" if circuit.state == "half_open" else "ok"
-
-
-def _note(
-    row: Circuit, before: core.Circuit, after: core.Circuit, now: datetime, actor: str = ""
-) -> None:
-    CircuitTransition.objects.create(
-        provider_id=row.provider_id,
-        at=now,
-        from_state=before.state,
-        to_state=after.state,
-        mode=after.mode,
-        reason=after.reason[:_MAX_CHARS],
-        advice=after.advice[:_MAX_CHARS],
-        retry_at=after.retry_at,
-        actor=actor,
-    )
-    note(
-        "circuit",
-        "transition",
-        f"circuit of {row.provider.key}: {after.state}, was {before.state}",
-        status=_status_of(after),
-        provider=row.provider.key,
-        from_state=before.state,
-        to_state=after.state,
-        reason=after.reason,
-        advice=after.advice,
-    )

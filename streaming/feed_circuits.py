@@ -20,15 +20,14 @@ from typing import Any
 from django.db import transaction
 
 from betting.config import Config
-from betting.logs import note
 from betting.models import Feed, Provider
+from streaming import transitions
 from streaming.core import circuit as core
 from streaming.core.circuit import Call, CircuitPolicy
 from streaming.core.failures import one_line
-from streaming.models import Circuit, CircuitTransition, FeedCircuit
+from streaming.models import Circuit, FeedCircuit
 
 MAX_FEED_CHARS = 2_000
-_MAX_CHARS = 500
 _STATE_FIELDS = (
     "state",
     "since",
@@ -87,7 +86,7 @@ class FeedCircuits:
             if is_off:
                 _distrust(self._provider.pk, feed)
             if after.state != before.state:
-                _note(self._provider, feed, before, after, now)
+                transitions.record(self._provider, before, after, now, feed=feed)
         self._states[feed] = after
         return is_off
 
@@ -136,7 +135,7 @@ def reset(provider: Provider, reason: str, actor: str, now: datetime, feed: str 
     Raises:
         ValueError: no reason is given.
     """
-    reason = one_line(reason, _MAX_CHARS)
+    reason = one_line(reason, transitions.MAX_CHARS)
     if not reason:
         raise ValueError("A reason has to be given.")
     rows = FeedCircuit.objects.filter(provider=provider)
@@ -149,7 +148,7 @@ def reset(provider: Provider, reason: str, actor: str, now: datetime, feed: str 
             if before.state == "closed" and not before.failures and not feed:
                 continue
             _write(row, after)
-            _note(provider, row.feed, before, after, now, actor)
+            transitions.record(provider, before, after, now, actor, feed=row.feed)
     if held:
         Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
     return len(held)
@@ -168,7 +167,7 @@ def _state(row: FeedCircuit) -> core.Circuit:
 
 def _write(row: FeedCircuit, after: core.Circuit) -> None:
     values: dict[str, Any] = {name: getattr(after, name) for name in _STATE_FIELDS}
-    values |= {name: values[name][:_MAX_CHARS] for name in ("reason", "advice")}
+    values |= {name: values[name][: transitions.MAX_CHARS] for name in ("reason", "advice")}
     FeedCircuit.objects.filter(pk=row.pk).update(**values)
 
 
@@ -177,37 +176,3 @@ def _distrust(provider_id: int, feed: str) -> None:
     generation = Provider.objects.values_list("generation", flat=True).get(pk=provider_id)
     feeds = Feed.objects.filter(provider_id=provider_id, key=feed, generation__gte=generation)
     feeds.update(generation=generation - 1)
-
-
-def _note(
-    provider: Provider,
-    feed: str,
-    before: core.Circuit,
-    after: core.Circuit,
-    now: datetime,
-    actor: str = "",
-) -> None:
-    CircuitTransition.objects.create(
-        provider=provider,
-        feed=feed,
-        at=now,
-        from_state=before.state,
-        to_state=after.state,
-        mode=after.mode,
-        reason=after.reason[:_MAX_CHARS],
-        advice=after.advice[:_MAX_CHARS],
-        retry_at=after.retry_at,
-        actor=actor,
-    )
-    note(
-        "circuit",
-        "transition",
-        f"circuit of a feed of {provider.key}: {after.state}, was {before.state}",
-        status="degraded" if after.state == "open" else "ok",
-        provider=provider.key,
-        feed=feed,
-        from_state=before.state,
-        to_state=after.state,
-        reason=after.reason,
-        advice=after.advice,
-    )

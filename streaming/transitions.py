@@ -1,0 +1,65 @@
+"""The history of circuits, a provider's own and those of its feeds: a row and a line in the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from betting.log_schema import Facts, Status
+from betting.logs import note
+from betting.models import Provider
+from streaming.core import circuit as core
+from streaming.models import CircuitTransition
+
+MAX_CHARS = 500
+"""What is kept of a reason, and of an advice."""
+
+
+def record(
+    provider: Provider,
+    before: core.Circuit,
+    after: core.Circuit,
+    now: datetime,
+    actor: str = "",
+    *,
+    feed: str = "",
+) -> None:
+    """Keep a change of a circuit and tell the log of it.
+
+    Args:
+        provider: whose circuit, or whose feed's.
+        before: the circuit until now.
+        after: what it has become.
+        now: when.
+        actor: who gave the command; empty where nobody did.
+        feed: the feed's key; empty for the provider's own circuit.
+    """
+    CircuitTransition.objects.create(
+        provider=provider,
+        feed=feed,
+        at=now,
+        from_state=before.state,
+        to_state=after.state,
+        mode=after.mode,
+        reason=after.reason[:MAX_CHARS],
+        advice=after.advice[:MAX_CHARS],
+        retry_at=after.retry_at,
+        actor=actor,
+    )
+    facts = Facts(
+        provider=provider.key,
+        from_state=before.state,
+        to_state=after.state,
+        reason=after.reason,
+        advice=after.advice,
+    )
+    if feed:
+        facts["feed"] = feed
+    whose = f"a feed of {provider.key}" if feed else provider.key
+    words = f"circuit of {whose}: {after.state}, was {before.state}"
+    note("circuit", "transition", words, status=_status_of(after), **facts)
+
+
+def _status_of(circuit: core.Circuit) -> Status:
+    if circuit.is_refusing:
+        return "degraded"
+    return "recovering" if circuit.state == "half_open" else "ok"
