@@ -20,6 +20,7 @@ from streaming.core.circuit import CircuitPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.health import HealthPolicy
+from streaming.core.key_variables import KEY_PREFIX, SIMULATOR_KEY_ENV
 from streaming.core.matching import MatchPolicy
 from streaming.core.movement import MovementPolicy
 from streaming.core.staleness import StalenessPolicy
@@ -30,8 +31,7 @@ PREFIX = "HARDLINE_"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 #: Variables with our prefix that something else than `Config` reads.
-OTHER_VARIABLES = frozenset({"HARDLINE_SIMULATOR_KEY"})
-KEY_PREFIX = "HARDLINE_KEY_"
+OTHER_VARIABLES = frozenset({SIMULATOR_KEY_ENV})
 
 
 @dataclass(frozen=True, slots=True)

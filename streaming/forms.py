@@ -13,8 +13,9 @@ from betting.config import get_config
 from betting.models import Clock, Provider
 from streaming.core.addresses import is_private_literal, web_address
 from streaming.core.failures import PermanentFailure, ProviderFailure
+from streaming.core.key_variables import key_variable_advice, may_hold_key
 from streaming.models import Circuit
-from streaming.providers.base import ProviderSettings, key_variable_advice, may_hold_key
+from streaming.providers.base import ProviderSettings
 from streaming.providers.http import PRIVATE_SETTING
 from streaming.providers.registry import PLAYERS, adapter
 

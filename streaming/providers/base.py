@@ -10,13 +10,10 @@ from typing import Literal, Protocol
 from urllib.parse import urlencode
 
 from streaming.core.failures import PermanentFailure
+from streaming.core.key_variables import key_variable_advice, may_hold_key
 from streaming.core.snapshot import Snapshot
 
 OddsFormat = Literal["decimal", "american"]
-
-KEY_PREFIX = "HARDLINE_KEY_"
-KEY_VARIABLES_SETTING = "HARDLINE_POLL_KEY_VARIABLES"
-SIMULATOR_KEY_ENV = "HARDLINE_SIMULATOR_KEY"
 
 LISTED_BY = ("markets", "series_ticker")
 """The query parameters that say, beside the path, what an answer lists."""
@@ -137,27 +134,6 @@ class Quota:
     used: int | None = None
     last: int | None = None
     resets_at: datetime | None = None
-
-
-def may_hold_key(name: str, allowed: Container[str] = ()) -> bool:
-    """Return True if an environment variable may be sent to a provider as its key.
-
-    A provider's row names the variable, and whoever may change the row must not be able to send
-    any secret of the workers to a server of their choice.
-
-    Args:
-        name: the variable.
-        allowed: those that the installation's environment allows by name.
-
-    >>> may_hold_key("HARDLINE_KEY_ODDS_API"), may_hold_key("DATABASE_URL")
-    (True, False)
-    """
-    return name.startswith(KEY_PREFIX) or name == SIMULATOR_KEY_ENV or name in allowed
-
-
-def key_variable_advice(name: str) -> str:
-    """Say how a key gets into a variable that may hold one."""
-    return f"Put the key into {KEY_PREFIX}{name}, or list {name} in {KEY_VARIABLES_SETTING}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from betting.config import CHECKOUT, Config, WebConfig
 from betting.first_run import ADMIN
 from betting.supervisor import Program
-from streaming.providers.base import SIMULATOR_KEY_ENV
+from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.running.ports import LOOPBACK
 
 #: Quiet: a banner is no line of a log.

@@ -7,7 +7,7 @@ from pathlib import Path
 from betting.config import WebConfig
 from betting.embedded import stored_secret
 from betting.models import Provider
-from streaming.providers.base import SIMULATOR_KEY_ENV
+from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.simulator.catalogue import BOOKMAKERS, SPORTS
 
 SIMULATOR = "simulator"

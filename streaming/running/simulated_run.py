@@ -10,7 +10,7 @@ from rich.console import Console
 from betting.config import Config, WebConfig
 from betting.models import Provider
 from betting.supervisor import Program
-from streaming.providers.base import SIMULATOR_KEY_ENV
+from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.running import processes, setup
 from streaming.running.interrupts import Interrupts
 from streaming.running.outages import OUTAGES
