@@ -23,7 +23,7 @@ from streaming.core.failures import (
     one_line,
     retry_after_seconds,
 )
-from streaming.core.snapshot import Snapshot, SnapshotEvent, merged
+from streaming.core.snapshot import Snapshot, SnapshotEvent
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,
@@ -43,7 +43,7 @@ from streaming.providers.kalshi_tickers import (
     Series,
     series_of,
 )
-from streaming.providers.sieve import Sieve, Survivors, numbered
+from streaming.providers.sieve import Survivors, add_event, numbered
 
 PATH = "/events"
 PAGE_EVENTS = 200  # the most that one page lists
@@ -304,16 +304,7 @@ def _read(reading: Reading, answer: Answer, read: dict[str, SnapshotEvent]) -> N
             sieve.miss_event(reading.id_of(event))
             continue
         if one is not None:
-            _add(sieve, read, one, place)
-
-
-def _add(sieve: Sieve, read: dict[str, SnapshotEvent], event: SnapshotEvent, place: str) -> None:
-    known = read.get(event.external_id)
-    if known is not None:
-        words = "The event is listed twice."
-        sieve.leave_out(DataFailure("repeated_event", words, f"{place}.event_ticker"))
-        event = merged(known, event)
-    read[event.external_id] = event
+            add_event(sieve, read, one, f"{place}.event_ticker")
 
 
 def _check_series(event: Event, series: Series) -> None:

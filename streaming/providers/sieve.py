@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from streaming.core.failures import DataFailure
-from streaming.core.snapshot import LeftOut
+from streaming.core.snapshot import LeftOut, SnapshotEvent, merged
 from streaming.core.texts import cleaned
 from streaming.providers.fields import misfit
 
@@ -69,25 +69,15 @@ class Sieve:
             items: how many items are lost with it.
         """
         self.lost += items
-        known = self._found.get(fault.code)
-        self._found[fault.code] = (
-            LeftOut(fault.code, fault.where, fault.message)
-            if known is None
-            else msgspec.structs.replace(known, count=known.count + 1)
-        )
+        self._add(LeftOut(fault.code, fault.where, fault.message))
 
     def take_over(self, other: Sieve) -> None:
         """Count what another has collected of the same answer."""
         self.read += other.read
         self.lost += other.lost
         self.cleaned += other.cleaned
-        for reason, each in other._found.items():
-            known = self._found.get(reason)
-            self._found[reason] = (
-                each
-                if known is None
-                else msgspec.structs.replace(known, count=known.count + each.count)
-            )
+        for each in other.left_out:
+            self._add(each)
 
     def miss_event(self, external_id: object) -> None:
         """Note that an event is in the answer, though nothing else could be read of it."""
@@ -114,6 +104,12 @@ class Sieve:
         """The part of the answer's items that was left out."""
         return self.lost / (self.read + self.lost) if self.lost else 0.0
 
+    def _add(self, found: LeftOut) -> None:
+        known = self._found.get(found.reason)
+        if known is not None:
+            found = msgspec.structs.replace(known, count=known.count + found.count)
+        self._found[found.reason] = found
+
     def require_any(self) -> None:
         """Refuse an answer of which nothing could be read.
 
@@ -123,6 +119,24 @@ class Sieve:
         if self._found and not self.read:
             first = self.left_out[0]
             raise DataFailure(first.reason, first.message, first.place)
+
+
+def add_event(
+    sieve: Sieve, read: dict[str, SnapshotEvent], event: SnapshotEvent, place: str
+) -> None:
+    """Add an event to what was read of an answer; of one that is listed twice both parts count.
+
+    Args:
+        sieve: is told of the repetition.
+        read: id → event, as far as the answer was read.
+        event: the next one, which decides where the two differ.
+        place: where its id stands.
+    """
+    known = read.get(event.external_id)
+    if known is not None:
+        sieve.leave_out(DataFailure("repeated_event", "The event is listed twice.", place))
+        event = merged(known, event)
+    read[event.external_id] = event
 
 
 def salvage(value: object, kind: type[T], nested: Nested, sieve: Sieve, place: str) -> T | None:

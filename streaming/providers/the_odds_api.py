@@ -23,7 +23,7 @@ from streaming.core.failures import (
     retry_after_seconds,
 )
 from streaming.core.quota import next_month
-from streaming.core.snapshot import Snapshot, SnapshotEvent, merged
+from streaming.core.snapshot import Snapshot, SnapshotEvent
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,
@@ -33,7 +33,7 @@ from streaming.providers.base import (
     Secret,
 )
 from streaming.providers.fields import unpadded
-from streaming.providers.sieve import Sieve, items_in
+from streaming.providers.sieve import Sieve, add_event, items_in
 from streaming.providers.the_odds_api_answer import Event, Reading, parse
 from streaming.providers.the_odds_api_history import as_live
 
@@ -214,12 +214,7 @@ def _read(reading: Reading, scope: _Scope, body: bytes) -> list[SnapshotEvent]:
             sieve.leave_out(fault.within(place), items_in(msgspec.to_builtins(event)))
             sieve.miss_event(event.id)
             continue
-        known = read.get(one.external_id)
-        if known is not None:
-            words = "The event is listed twice."
-            sieve.leave_out(DataFailure("repeated_event", words, f"{place}.id"))
-            one = merged(known, one)
-        read[one.external_id] = one
+        add_event(sieve, read, one, f"{place}.id")
     if not read:
         sieve.require_any()
     return list(read.values())
