@@ -6,6 +6,9 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction
 
+MAX_ERROR_CHARS = 500
+"""What is kept of the error of a replay that failed."""
+
 OPEN = (ActionOutcome.WAITING, ActionOutcome.SENT)
 
 UNHEARD_OF = (*OPEN, ActionOutcome.UNANSWERED)

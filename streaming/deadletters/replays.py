@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from betting.config import DeadLettersConfig
 from betting.logs import note
 from streaming.core.failures import one_line
-from streaming.deadletters.actions import OPEN, open_replays
+from streaming.deadletters.actions import MAX_ERROR_CHARS, OPEN, open_replays
 from streaming.deadletters.messages import REPLAY_HEADER
 from streaming.models import (
     ActionKind,
@@ -151,7 +151,7 @@ def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()
         except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
             words = f"a replay cannot be sent: letter {action.letter_id}"
             note("deadletter", "replay", words, status="failed", error=error)
-            words = one_line(f"could not be sent: {type(error).__name__}: {error}", 500)
+            words = one_line(f"could not be sent: {type(error).__name__}: {error}", MAX_ERROR_CHARS)
             _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW, words)
     return len(claimed)
 

@@ -19,14 +19,11 @@ from django.db.models.functions import Greatest, Least
 from betting.models import Provider
 from streaming.core.failures import one_line
 from streaming.core.letters import Letter, digest, fingerprint
-from streaming.deadletters.actions import UNHEARD_OF, open_replays
+from streaming.deadletters.actions import MAX_ERROR_CHARS, UNHEARD_OF, open_replays
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 POLL_PROVIDER = "streaming.poll_provider"
 """The task that polls; named here, for it stands above this module."""
-
-MAX_ERROR_CHARS = 500
-"""What is kept of the error of a replay that failed."""
 
 _LOCK = 0x4C45_5454  # an arbitrary number of our own
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.db.models import Count, Q
 
 from betting.models import Feed, Provider
-from streaming.management.tables import write_table
+from streaming.management.tables import shown_time, write_table
 from streaming.models import FeedCircuit
 
 _STATE = ("state", "since", "failures", "retry_at", "reason", "advice")
@@ -48,12 +47,12 @@ def feeds(out: OutputWrapper, listed: Iterable[dict[str, Any]]) -> None:
         [
             (
                 feed["key"],
-                _time(feed["observed_at"]),
+                shown_time(feed["observed_at"]),
                 f"{feed['silent_books']:,}",
                 "yes" if feed["is_admitted"] else "no",
                 feed["state"] or "not polled",
-                _time(feed["since"]),
-                _time(feed["retry_at"]),
+                shown_time(feed["since"]),
+                shown_time(feed["retry_at"]),
                 feed["reason"] or "",
                 feed["advice"] or "",
             )
@@ -68,7 +67,3 @@ def _heard(feed: Feed, provider: Provider) -> dict[str, Any]:
         "silent_books": feed.silent_books,  # type: ignore[attr-defined]  # annotated
         "is_admitted": feed.generation == provider.generation,
     }
-
-
-def _time(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 from django.forms.models import model_to_dict
 
 from streaming.core.texts import escaped, escaped_lines
-from streaming.management.tables import write_table
+from streaming.management.tables import shown_time, write_table
 from streaming.models import DeadLetter
 
 _FIELDS = (
@@ -41,7 +41,7 @@ def listing(out: OutputWrapper, letters: Iterable[DeadLetter]) -> None:
         [
             (
                 str(letter.pk),
-                _time(letter.last_seen),
+                shown_time(letter.last_seen),
                 letter.kind,
                 letter.status,
                 letter.last_replay,
@@ -62,7 +62,7 @@ def details(out: OutputWrapper, letter: DeadLetter) -> None:
     for name in _FIELDS:
         value = getattr(letter, name)
         if value not in {"", None}:
-            shown = _time(value) if isinstance(value, datetime) else value
+            shown = shown_time(value) if isinstance(value, datetime) else value
             out.write(f"{name.replace('_', ' '):16} {escaped_lines(str(shown))}")
     out.write(f"{'args':16} {json.dumps(letter.args)}")
     out.write(f"{'kwargs':16} {json.dumps(letter.kwargs)}")
@@ -70,7 +70,12 @@ def details(out: OutputWrapper, letter: DeadLetter) -> None:
         if text:
             out.write(f"\n{title}\n{escaped_lines(text)}")
     for action in letter.actions.order_by("id"):
-        words = (_time(action.requested_at), action.action, action.requested_by, action.outcome)
+        words = (
+            shown_time(action.requested_at),
+            action.action,
+            action.requested_by,
+            action.outcome,
+        )
         told = " · ".join(filter(None, (*words, action.reason, action.error)))
         out.write(escaped(told))
 
@@ -79,7 +84,3 @@ def as_json(letter: DeadLetter) -> str:
     """The whole letter as one line."""
     fields = {"id": letter.pk, **model_to_dict(letter), "digest": letter.digest}
     return json.dumps(fields, cls=DjangoJSONEncoder)
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

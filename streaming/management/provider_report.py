@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -16,7 +16,7 @@ from django.forms.models import model_to_dict
 from betting.models import Provider
 from streaming.core.texts import escaped
 from streaming.management.feed_report import feeds, feeds_of
-from streaming.management.tables import write_table
+from streaming.management.tables import shown_time, write_table
 from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
 
 POLLS_SHOWN = 10
@@ -75,7 +75,7 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
                 "yes" if row.enabled else "no",
                 f"{row.interval_seconds:g} s",
                 ", ".join(row.sports),
-                _time(row.polled_at),
+                shown_time(row.polled_at),
                 row.outcome or "",
                 _number(row.quota_remaining),
                 ", ".join(row.failing_feeds),
@@ -114,7 +114,7 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
         ),
         [
             (
-                _time(run.started_at),
+                shown_time(run.started_at),
                 run.feed,
                 run.failure_code or run.outcome,
                 _number(run.http_status),
@@ -167,9 +167,9 @@ def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> N
                 row.provider.key,
                 row.get_state_display(),
                 row.get_mode_display(),
-                _time(row.since),
-                _time(row.retry_at),
-                _time(row.pause_until),
+                shown_time(row.since),
+                shown_time(row.retry_at),
+                shown_time(row.pause_until),
                 _number(row.failures),
                 row.reason,
                 row.advice,
@@ -187,7 +187,7 @@ def transitions(out: OutputWrapper, provider: Provider) -> None:
         ("at", "feed", "from", "to", "mode", "why", "who"),
         [
             (
-                _time(row.at),
+                shown_time(row.at),
                 row.feed,
                 row.get_from_state_display(),
                 row.get_to_state_display(),
@@ -209,17 +209,13 @@ def _write_json(out: OutputWrapper, value: object) -> None:
     out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2))
 
 
-def _time(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
 
 def _words(value: object) -> str:
     if isinstance(value, datetime):
-        return _time(value)
+        return shown_time(value)
     if isinstance(value, list):
         return ", ".join(value)
     return "" if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import IO, cast
 
 from django.core.management.base import OutputWrapper
@@ -22,3 +23,8 @@ def write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Seque
         table.add_row(*map(escaped, row))
     width = None if out.isatty() else WIDTH_OF_A_PIPE
     Console(file=cast("IO[str]", out), width=width, markup=False, highlight=False).print(table)
+
+
+def shown_time(moment: datetime | None) -> str:
+    """A moment in UTC, to the second; empty for none."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

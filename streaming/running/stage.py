@@ -11,7 +11,7 @@ from betting.embedded.state import prepare_home
 from betting.first_run import ADMIN, Login, ensure_admin, migrate
 from betting.supervisor import Program, Supervisor, single_instance
 from streaming.running.interrupts import Interrupts
-from streaming.running.ports import LOOPBACK, require_free
+from streaming.running.ports import require_free
 from streaming.running.terminal import Terminal
 
 
@@ -77,7 +77,7 @@ def where_to_look(
         f"  Log in as  {ADMIN}, {by}",
     ]
     if with_simulator:
-        lines.append(f"  Simulator  http://{LOOPBACK}:{config.web.simulator_port}/v4/sports")
+        lines.append(f"  Simulator  {config.web.simulator_url}/v4/sports")
     return "\n".join(("Where to look, until Ctrl-C stops it all:", *lines))
 
 
