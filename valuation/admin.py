@@ -21,9 +21,8 @@ from valuation.models import (
     RecomputeRun,
     Revaluation,
 )
-from valuation.vouching import CLOSED, LISTED, OPEN, PRICED, STALE, edges, fair_prices
+from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
 
-_EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
 _EDGE_LISTS = {
     "in_play": ("in play", Q(is_in_play=True, is_doubtful=False)),
     "doubtful": ("outliers and suspicious", Q(is_doubtful=True)),
@@ -129,11 +128,11 @@ class OpenFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
         """The three there are."""
-        return [(state, state) for state in _EDGE_STATES]
+        return [(state, state) for state in EDGE_STATES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
         """The edges of that state; all of them without a choice."""
-        return queryset.filter(_EDGE_STATES.get(self.value() or "", Q()))
+        return queryset.filter(EDGE_STATES.get(self.value() or "", Q()))
 
 
 class ListedFilter(admin.SimpleListFilter):

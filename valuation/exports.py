@@ -7,7 +7,7 @@ from django.db.models import OuterRef, Subquery
 from betting.exports import Table, Utc, alias_of_provider, market_columns, quote_columns
 from betting.models import EventAlias
 from valuation.models import RecomputeRun
-from valuation.vouching import CLOSED, OPEN, PRICED, STALE, edges, fair_prices
+from valuation.vouching import EDGE_STATES, PRICED, edges, fair_prices
 
 # A fair price is of all providers; its event goes by the id it was first known by.
 _FIRST_ALIAS = Subquery(
@@ -66,7 +66,7 @@ EDGES = Table(
         "confirmed_at": Utc("confirmed_at"),
         "is_stale": "is_stale",
     },
-    statuses={"open": OPEN, "stale": STALE, "closed": CLOSED},
+    statuses=EDGE_STATES,
 )
 
 RECOMPUTE_RUNS = Table(

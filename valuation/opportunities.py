@@ -13,7 +13,7 @@ import numpy as np
 from betting.freshness import confirmed_at, is_stale
 from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
-from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_lay
+from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_price
 
 MAX_MIDDLES = 50
 """Middles reported per market, cheapest first; n points on either side make up to n² pairs."""
@@ -246,14 +246,13 @@ def _lines(selections: Iterable[Selection]) -> dict[float | None, list[Selection
 
 
 def _settled_alike(
-    bets: Iterable[Bet], lines: Mapping[float | None, Sequence[Selection]]
+    bets: Sequence[Bet], lines: Mapping[float | None, Sequence[Selection]]
 ) -> list[Bet]:
     """Return the bets of bookmakers that quote every outcome of the bet's line.
 
     The same outcome is another bet where a bookmaker lists two outcomes and others three: on a draw
     the one returns stakes, or has no such result, where the others lose.
     """
-    bets = list(bets)
     quoted: dict[tuple[str, float | None], set[Selection]] = defaultdict(set)
     for bet in bets:
         quoted[bet.bookmaker, bet.selection.line].add(bet.selection)
@@ -350,15 +349,17 @@ def _odds(bets: Sequence[Bet]) -> FloatArray:
 
 def _bet(quote: Quote) -> Bet:
     side, outcome = Side(quote.side), quote.outcome
-    terms = np.array(quote.price), np.array(quote.bookmaker.commission)
-    is_lay = side == Side.LAY
+    commission = quote.bookmaker.commission
+    net = net_price(quote.price, side, commission)
+    assert net is not None, "quotes whose commission is not known are left out"
+    as_back = lay_as_back if side == Side.LAY else net_back
     return Bet(
         selection=Selection(outcome.name, outcome.point, outcome.line),
         side=side,
         bookmaker=quote.bookmaker.key,
         price=quote.price,
-        odds=float((lay_as_back if is_lay else net_back)(*terms)),
-        net_price=float((net_lay if is_lay else net_back)(*terms)),
+        odds=float(as_back(np.array(quote.price), np.array(commission))),
+        net_price=net,
         confirmed_at=cast("Any", quote).confirmed_at,
     )
 

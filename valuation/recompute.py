@@ -9,8 +9,9 @@ database still says which markets are stale.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import compress
 from statistics import median
 
 import numpy as np
@@ -191,24 +192,21 @@ def _edge_parameters(
     stale: StaleMarkets, valued: Valued, policy: ValuationPolicy
 ) -> dict[str, object]:
     board = stale.board
-    is_in_play = np.isin(board.market_id, np.fromiter(stale.in_play, np.int64))
-    is_too_old = is_in_play & (stale.age_seconds > policy.in_play_seconds)
+    is_too_old = stale.is_in_play & (stale.age_seconds > policy.in_play_seconds)
     edges = _without(valued.edges, is_too_old)
-    markets = board.market_id[edges.row]
-    is_doubtful = edges.is_outlier | (edges.ev > policy.suspicious_ev)
-    is_advised = ~is_doubtful & (policy.in_play_advice | ~is_in_play[edges.row])
-    facts = zip(
-        is_in_play[edges.row].tolist(),
-        edges.is_outlier.tolist(),
-        edges.ev.tolist(),
-        stale.ages[edges.row].tolist(),
-        edges.books.tolist(),
-        strict=True,
-    )
+    is_in_play, is_suspicious = stale.is_in_play[edges.row], edges.ev > policy.suspicious_ev
+    is_advised = ~(edges.is_outlier | is_suspicious) & (policy.in_play_advice | ~is_in_play)
+    marks = {
+        IN_PLAY: is_in_play,
+        OUTLIER: edges.is_outlier,
+        SUSPICIOUS: is_suspicious,
+        "near_stale": stale.ages[edges.row] > NEAR_STALE,
+        "few_books": edges.books <= policy.min_books,
+    }
     return {
         "stale_quotes": Bigints(stale.quote_ids[board.is_stale | is_too_old]),
         "edge_quotes": Bigints(stale.quote_ids[edges.row]),
-        "edge_markets": Bigints(markets),
+        "edge_markets": Bigints(board.market_id[edges.row]),
         "edge_prices": Floats(board.price[edges.row]),
         "edge_probabilities": Floats(edges.probability),
         "edge_evs": Floats(edges.ev),
@@ -217,17 +215,7 @@ def _edge_parameters(
         "edge_holds": Floats(edges.hold),
         "edge_books": Bigints(edges.books),
         "edge_warnings": [
-            ",".join(
-                _warnings(
-                    in_play=in_play,
-                    is_outlier=is_outlier,
-                    ev=ev,
-                    age=age,
-                    books=books,
-                    policy=policy,
-                )
-            )
-            for in_play, is_outlier, ev, age, books in facts
+            ",".join(compress(marks, marked)) for marked in zip(*marks.values(), strict=True)
         ],
     }
 
@@ -236,27 +224,6 @@ def _without(edges: Edges, left_out: BoolArray) -> Edges:
     """Return the edges without those of some rows of the board."""
     kept = ~left_out[edges.row]
     return Edges(*(getattr(edges, field.name)[kept] for field in fields(edges)))
-
-
-def _warnings(
-    *,
-    in_play: bool,
-    is_outlier: bool,
-    ev: float,
-    age: float,
-    books: int,
-    policy: ValuationPolicy,
-) -> Iterator[str]:
-    if in_play:
-        yield IN_PLAY
-    if is_outlier:
-        yield OUTLIER
-    if ev > policy.suspicious_ev:
-        yield SUSPICIOUS
-    if age > NEAR_STALE:
-        yield "near_stale"
-    if books <= policy.min_books:
-        yield "few_books"
 
 
 # In id order, as every writer of markets locks them.

@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 
 from betting.sql import Bigints, fetch_columns
-from valuation.arrays import FloatArray, IntArray, positions
+from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 from valuation.confirmed import Feeds, Lagging
 
@@ -31,11 +31,11 @@ class StaleMarkets:
         ids: the markets whose version differs from the valued one, (m,).
         versions: their versions, which the quotes belong to, (m,).
         dirty_ats: the commit of each market's oldest change not valued yet, (m,).
-        in_play: ids of markets whose event has started: by its status, by the time of the market's
-            last change, or, where a quote is live, by the clock.
         quote_ids: ids of the active quotes, (q,), in the order of the board's rows.
         ages: how long ago each quote was confirmed, in units of its limit, (q,).
         age_seconds: the same in seconds, (q,).
+        is_in_play: whether each quote's event has started: by its status, by the time of the
+            market's last change, or, where a quote of the market is live, by the clock, (q,).
         board: what the quotes say, (q,).
     """
 
@@ -43,10 +43,10 @@ class StaleMarkets:
     ids: IntArray
     versions: IntArray
     dirty_ats: list[datetime | None]
-    in_play: frozenset[int]
     quote_ids: IntArray
     ages: FloatArray
     age_seconds: FloatArray
+    is_in_play: BoolArray
     board: Board
 
 
@@ -81,10 +81,10 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
         ids=ids,
         versions=versions,
         dirty_ats=dirty_ats,
-        in_play=frozenset(ids[in_play].tolist()),
         quote_ids=quote_id,
         ages=ages,
         age_seconds=age_seconds,
+        is_in_play=in_play[of_market],
         board=Board(
             market_id=market,
             outcome_id=outcome,

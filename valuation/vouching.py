@@ -45,6 +45,9 @@ DOUBTFUL = [OUTLIER, SUSPICIOUS]
 LISTED = Q(is_in_play=False, is_doubtful=False)
 """The states of an edge, and which are listed unless others are asked for; of `edges`."""
 
+EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
+"""What people call the states."""
+
 PRICED = {
     FairPriceState.OK.value: Q(state=FairPriceState.OK, is_stale=False),
     FairPriceState.NONE.value: Q(state=FairPriceState.NONE) | Q(is_stale=True),

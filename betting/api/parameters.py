@@ -13,7 +13,7 @@ from betting.models import EventStatus, Movement, QuoteStatus, Side
 from betting.querysets import confirmed_within
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import FairPriceState, RecomputeTrigger
-from valuation.vouching import CLOSED, OPEN, PRICED, STALE
+from valuation.vouching import EDGE_STATES, PRICED
 
 _YEAR_SECONDS = 31_536_000
 
@@ -161,9 +161,6 @@ class FairPriceParameters(PageParameters):
         return rows if state is None else rows.filter(PRICED[state])
 
 
-_EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
-
-
 class EdgeParameters(PageParameters):
     """Which edges; those that are open and confirmed unless `state` says otherwise."""
 
@@ -178,7 +175,7 @@ class EdgeParameters(PageParameters):
         "min_books": "books__gte",
     }
     state = _choice(
-        [*_EDGE_STATES, "all"],
+        [*EDGE_STATES, "all"],
         default="open",
         help_text="`stale`: open, but no longer confirmed, which `open` leaves out",
     )
@@ -211,7 +208,7 @@ class EdgeParameters(PageParameters):
         """The edges that are asked for."""
         rows, given = super().narrow(rows), self.validated_data
         if given["state"] != "all":
-            rows = rows.filter(_EDGE_STATES[given["state"]])
+            rows = rows.filter(EDGE_STATES[given["state"]])
         for name in ("in_play", "doubtful"):
             if given[name] != "any":
                 rows = rows.filter(**{f"is_{name}": given[name] == "true"})
