@@ -105,11 +105,14 @@ fresh AS MATERIALIZED (
                 OR i.looked_at > (
                     SELECT COALESCE(lagging.at, known.confirmed_at, feed.observed_at)
                         + make_interval(secs => GREATEST(
-                            %(takeover_seconds)s, 1.5 * owner.paced_interval_seconds,
+                            %(takeover_seconds)s, 1.5 * guest.interval_seconds,
                             1.5 * guest.paced_interval_seconds
                         ))
                     FROM betting_feed feed
                     JOIN betting_provider owner ON owner.id = feed.provider_id
+                    -- By the guest's interval alone: a holder that is seldom asked must not keep a
+                    -- direct feed out. Each is ahead of the other by at most the other's interval
+                    -- and their difference in delay, so not both by 1.5 of their own.
                     -- The times of a recording say nothing of those that pass now.
                     JOIN betting_provider guest
                       ON guest.id = %(provider)s AND guest.clock = owner.clock

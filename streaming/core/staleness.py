@@ -28,7 +28,7 @@ class StalenessPolicy:
         quantile: the part of a bookmaker's gaps that must fit into its limit.
         cap_seconds: no limit is learnt beyond this, unless a provider's own floor is.
         takeover_seconds: of two providers that relay one bookmaker and disagree, the one that has
-            looked this much later wins; never less than 1.5 of the longer one's intervals.
+            looked this much later wins; never less than 1.5 of its own intervals.
     """
 
     quantile: float = 0.99

@@ -231,23 +231,49 @@ def test_a_recording_never_wins_by_its_time_over_what_is_live(
     assert take(guest, looked_at(1.91, 500, 500, "g1")).counts == Counter()
 
 
+@pytest.mark.parametrize("interval", [62, 120])
+def test_two_providers_about_as_fresh_that_disagree_for_long_keep_what_they_have(
+    interval: int,
+) -> None:
+    first, second = (make_provider(key, interval_seconds=interval) for key in ("p0", "p1"))
+    moves: Counter[str] = Counter()
+    for second_polled in range(0, 1_200, interval):
+        later = second_polled + interval // 2
+        moves += take(first, looked_at(2.30, second_polled, second_polled, "e0")).counts
+        moves += take(second, looked_at(1.91, later, later, "e1")).counts
+    assert moves == Counter({ChangeKind.OPENED: 1})
+
+
+def test_a_direct_feed_takes_over_from_an_owner_that_a_quota_slows_down() -> None:
+    owner = make_provider("owner", paced_interval_seconds=600.0, stale_after_seconds=1_200.0)
+    direct = make_provider("direct", interval_seconds=5)
+    take(owner, looked_at(2.30, 0, 0, "o1"))
+    for seconds in range(5, 600, 45):
+        take(direct, looked_at(1.91, seconds, seconds, "g1"))
+        assert Quote.objects.get().price == (2.30 if seconds <= 30 else 1.91)
+
+    take(owner, looked_at(2.30, 600, 600, "o1"))
+    assert Quote.objects.get().price == 1.91
+
+
 @given(
     delays=st.tuples(st.integers(0, 300), st.integers(0, 300)),
-    intervals=st.tuples(st.integers(15, 60), st.integers(15, 60)),
+    intervals=st.tuples(st.integers(15, 120), st.integers(15, 120)),
     moves=st.lists(st.integers(0, 900), max_size=4, unique=True),
+    field=st.sampled_from(["interval_seconds", "paced_interval_seconds"]),
 )
 @settings(max_examples=8, deadline=None)
 def test_of_two_delays_the_fresher_is_shown_and_prices_change_hands_seldom(
-    delays: tuple[int, int], intervals: tuple[int, int], moves: list[int]
+    delays: tuple[int, int], intervals: tuple[int, int], moves: list[int], field: str
 ) -> None:
     """The bookmaker moves at `moves`; each provider tells it some seconds late."""
     with transaction.atomic():
         resolve.forget()
         providers = [
-            make_provider(f"p{number}", paced_interval_seconds=seconds)
+            make_provider(f"p{number}", **{"interval_seconds": 15.0, field: seconds})
             for number, seconds in enumerate(intervals)
         ]
-        hysteresis = max(30.0, 1.5 * max(intervals))
+        hysteresis = [max(30.0, 1.5 * seconds) for seconds in intervals]
         polls = sorted(
             (second, which) for which in (0, 1) for second in range(0, 900, intervals[which])
         )
@@ -260,8 +286,8 @@ def test_of_two_delays_the_fresher_is_shown_and_prices_change_hands_seldom(
             held = Quote.objects.get()
             hands.append([each.pk for each in providers].index(held.feed.provider_id))
             # What is passed over was not seen much later than what is shown.
-            assert price == held.price or looks[which] - looks[hands[-1]] <= hysteresis
+            assert price == held.price or looks[which] - looks[hands[-1]] <= hysteresis[which]
         changes = sum(before != after for before, after in pairwise(hands))
-        assert changes <= 1 + (900 + max(delays)) / hysteresis
+        assert changes <= 1 + (900 + max(delays)) / min(hysteresis)
         transaction.set_rollback(True)
     resolve.forget()
