@@ -86,7 +86,8 @@ ended AS (
 ),
 
 -- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
--- that is suspended or quarantined belongs to whichever feed offers it again. An active one is left
+-- that is quarantined belongs to whichever feed offers it again, and so does a suspended one, but
+-- for those of another provider that looked before it was suspended. An active one is left
 -- to its provider unless that one has looked at it much earlier: two that relay one bookmaker and
 -- disagree would take it from each other at every poll. What is said of a bookmaker that the answer
 -- does not confirm changes nothing.
@@ -99,8 +100,20 @@ fresh AS MATERIALIZED (
     WHERE i.price IS NOT NULL AND i.is_confirmed AND (
         q.id IS NULL
         OR q.changed_at <= %(received_at)s AND (
-            q.status <> 'active'
-            OR q.price <> i.price AND (
+            q.status = 'quarantined'
+            OR q.status = 'suspended' AND (
+                -- Who looked before it was taken off cannot know that it was. Two clocks tell
+                -- nothing of each other.
+                i.looked_at >= q.changed_at
+                OR q.feed_id NOT IN (
+                    SELECT feed.id FROM betting_feed feed
+                    JOIN betting_provider other ON other.id = feed.provider_id
+                    JOIN betting_provider guest
+                      ON guest.id = %(provider)s AND guest.clock = other.clock
+                    WHERE other.id <> guest.id
+                )
+            )
+            OR q.status = 'active' AND q.price <> i.price AND (
                 q.feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
                 OR i.looked_at > (
                     SELECT COALESCE(lagging.at, known.confirmed_at, feed.observed_at)

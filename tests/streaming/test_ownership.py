@@ -231,6 +231,25 @@ def test_a_recording_never_wins_by_its_time_over_what_is_live(
     assert take(guest, looked_at(1.91, 500, 500, "g1")).counts == Counter()
 
 
+def test_a_price_that_was_taken_off_does_not_come_back_from_an_earlier_look(
+    owner: Provider, guest: Provider
+) -> None:
+    take(guest, looked_at(1.91, 91, 91, "g1"))
+    take(guest, snapshot([event([], "g1")], 121))
+
+    late = take(owner, looked_at(2.30, 35, 125, "o1"))
+    assert (late.counts, Quote.objects.get().status) == (Counter(), QuoteStatus.SUSPENDED)
+
+    offered = take(owner, looked_at(2.30, 122, 212, "o1"))
+    assert offered.counts == Counter({ChangeKind.RESUMED: 1})
+
+
+def test_a_provider_may_bring_back_what_it_took_off_whenever_it_looked(owner: Provider) -> None:
+    take(owner, looked_at(1.91, 10, 91, "o1"))
+    take(owner, snapshot([event([], "o1")], 121))
+    assert take(owner, looked_at(1.95, 40, 151, "o1")).counts == Counter({ChangeKind.RESUMED: 1})
+
+
 @pytest.mark.parametrize("interval", [62, 120])
 def test_two_providers_about_as_fresh_that_disagree_for_long_keep_what_they_have(
     interval: int,
