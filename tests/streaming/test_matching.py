@@ -400,3 +400,22 @@ def test_workers_that_own_and_share_events_side_by_side_agree_in_the_end() -> No
     assert Event.objects.count() == 1
     assert set(active.values_list("outcome__name", flat=True)) == {HOME, AWAY}
     assert active.count() == 6
+
+
+def test_lines_that_only_another_provider_quotes_follow_a_correction_of_sides(
+    ours: Provider, theirs: Provider
+) -> None:
+    def wide(home: str, away: str) -> list[SnapshotQuote]:
+        given = [
+            quote("bay", home, 1.9, kind="alternate_spreads", point=-7.5),
+            quote("bay", away, 1.9, kind="alternate_spreads", point=7.5),
+        ]
+        return [msgspec.structs.replace(each, line=-7.5) for each in given]
+
+    take(ours, [event(alternate("ace", HOME, AWAY))])
+    take(theirs, [event(wide(HOME, AWAY), "k1")])
+    take(ours, [event(alternate("ace", AWAY, HOME), home=AWAY, away=HOME)], seconds=30)
+
+    take(theirs, [event(wide(HOME, AWAY), "k1")], seconds=40)
+
+    assert (lines()[HOME, -7.5], lines()[AWAY, 7.5]) == (7.5, 7.5)
