@@ -1,6 +1,7 @@
 """The engine: a board of quotes in, fair prices and edges out. docs/valuation.md has the rules.
 
-No loop runs over lines, bookmakers or quotes: lines of equally many outcomes are valued together.
+No loop runs over lines, bookmakers or quotes: lines of equally many outcomes are valued together,
+large fields apart from the others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from valuation.arrays import BoolArray, FloatArray, IntArray
 from valuation.edges import expected_value, kelly, lay_as_back, net_back
+from valuation.fields import price_fields
 from valuation.lines import BookLines, book_lines
 from valuation.policy import ValuationPolicy
 from valuation.pricing import PricedLines, price_lines
@@ -39,8 +41,9 @@ class FairPrices:
         market_id: the outcome's market.
         outcome_id: the outcome.
         probability: strictly between 0 and 1; NaN where there is no fair price. Those of a
-            line sum to 1 (under `worst_case` to at most 1).
-        books: bookmakers in the consensus of its line, also where they are too few.
+            line sum to 1 (under `worst_case`, and in a large field some of whose runners have no
+            fair price, to at most 1).
+        books: bookmakers in its consensus, also where they are too few.
         reason: `Reason` codes, `OK` exactly where there is a fair price.
     """
 
@@ -63,7 +66,8 @@ class Edges:
             liability.
         kelly: full Kelly stake, as a fraction of the bankroll; of a lay quote the liability.
         hold: of the bookmaker's back prices on the line.
-        is_outlier: the bookmaker's line is an outlier among those that have a weight.
+        is_outlier: the bookmaker's line, or in a large field this price of it, is an outlier among
+            those that have a weight.
     """
 
     row: IntArray
@@ -110,9 +114,10 @@ def value(board: Board, policy: ValuationPolicy) -> Valued:
     ([4], [0.0335])
     """
     quotes = arrange(board)
-    books = book_lines(quotes)
+    books = book_lines(quotes, policy.needed_books)
     sizes = np.unique(books.size[books.is_complete]).tolist()
     priced = [price_lines(quotes, books, size, policy) for size in sizes]
+    priced += price_fields(quotes, books, policy)
     return Valued(
         fair=_fair_prices(board, quotes, _line_reasons(quotes, books, priced, policy), priced),
         edges=_edges(board, quotes, priced, policy),
@@ -125,13 +130,18 @@ def _fair_prices(
     outcomes = quotes.outcome_line.size
     probability = np.full(outcomes, np.nan)
     count = np.zeros(outcomes, dtype=np.int64)
+    own_reason = np.full(outcomes, Reason.OK, dtype=np.int64)
     in_line = np.zeros(outcomes, dtype=np.bool_)
     for lines in priced:
-        probability[lines.outcome] = lines.consensus.probability
-        count[lines.outcome] = lines.consensus.books[:, np.newaxis]
+        probability[lines.outcome] = lines.probability
+        count[lines.outcome] = lines.outcome_books
+        own_reason[lines.outcome] = lines.outcome_reason
         in_line[lines.outcome] = True
-    reason = np.where(
-        in_line, line_reasons[quotes.outcome_line], _reasons_outside(quotes, in_line)
+    line_reason = line_reasons[quotes.outcome_line]
+    reason = np.select(
+        [~in_line, line_reason != Reason.OK],
+        [_reasons_outside(quotes, in_line), line_reason],
+        own_reason,
     ).astype(np.int8)
     return FairPrices(
         market_id=board.market_id[quotes.outcome_row],
@@ -155,7 +165,7 @@ def _line_reasons(
     cell = quotes.book_line[counted] * len(Reason) + left_out[counted]
     table = np.bincount(cell, minlength=lines * len(Reason)).reshape(lines, len(Reason))
     gone = table[:, Reason.TOO_FEW_BOOKS : Reason.OUTLIER + 1].cumsum(axis=1)
-    short = table.sum(axis=1, keepdims=True) - gone < _min_books(policy)
+    short = table.sum(axis=1, keepdims=True) - gone < policy.needed_books
     return np.where(short.any(axis=1), Reason.TOO_FEW_BOOKS + short.argmax(axis=1), Reason.OK)
 
 
@@ -184,8 +194,8 @@ def _reasons_outside(quotes: Quotes, in_line: BoolArray) -> IntArray:
 def _edges(
     board: Board, quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
 ) -> Edges:
-    probability, complement, books, hold, is_outlier = _by_others(quotes, priced, policy)
-    row = np.flatnonzero(books >= _min_books(policy))
+    probability, complement, books, hold, is_outlier = _by_others(quotes, priced)
+    row = np.flatnonzero(books >= policy.needed_books)
     p, price, commission = probability[row], board.price[row], board.commission[row]
     # Laying an outcome is backing its complement.
     is_lay = board.is_lay[row]
@@ -205,14 +215,14 @@ def _edges(
 
 
 def _by_others(
-    quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
+    quotes: Quotes, priced: Sequence[PricedLines]
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, BoolArray]:
     """For each row of the board what the other bookmakers say.
 
     Returns:
         The probability of its outcome, that of its complement, the number of other bookmakers (0
-        where the quote's own book has no sound line), its book's hold, and whether that book is an
-        outlier.
+        where the quote's own book has no sound line), its book's hold, and whether its price is an
+        outlier's.
     """
     probability = np.full(quotes.row.size, np.nan)
     complement = np.full(quotes.row.size, np.nan)
@@ -222,30 +232,13 @@ def _by_others(
     backs = np.flatnonzero(~np.isnan(quotes.lay))
     back, lay = quotes.row[backs], quotes.row[backs + 1]
     for lines in priced:
-        row = quotes.row[lines.quote[lines.is_sound]]
-        others = lines.consensus.others[lines.is_sound]
-        probability[row] = others
-        complement[row] = _complements(others, policy)
-        books[row] = lines.consensus.other_books[lines.is_sound, np.newaxis]
-        hold[row] = lines.hold[lines.is_sound, np.newaxis]
-        is_outlier[row] = lines.is_outlier[lines.is_sound, np.newaxis]
+        measured = lines.measured
+        row = quotes.row[measured.quote]
+        probability[row] = measured.probability
+        complement[row] = measured.complement
+        books[row] = measured.books
+        hold[row] = measured.hold
+        is_outlier[row] = measured.is_outlier
     for column in (probability, complement, books, hold, is_outlier):
         column[lay] = column[back]
     return probability, complement, books, hold, is_outlier
-
-
-def _complements(probabilities: FloatArray, policy: ValuationPolicy) -> FloatArray:
-    """Return the probability that each outcome does not happen, shape (b, n).
-
-    Where each is the lowest there is, 1 − p would be the highest of the complement: the others'
-    lowest together are what is certain of it.
-    """
-    if policy.method != "worst_case":
-        return 1 - probabilities
-    totals: FloatArray = probabilities.sum(axis=1, keepdims=True)
-    return totals - probabilities
-
-
-def _min_books(policy: ValuationPolicy) -> int:
-    """A consensus of nobody is none, whatever the policy says."""
-    return max(policy.min_books, 1)

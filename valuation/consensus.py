@@ -99,7 +99,9 @@ def pool(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> 
     >>> pool(log_odds(both), np.ones((4, 1))).round(5).tolist()
     [[0.00836], [0.99164]]
     """
-    return _probabilities((logits * weights).sum(axis=1), weights.sum(axis=0), sums_to_1=sums_to_1)
+    return pooled_probabilities(
+        (logits * weights).sum(axis=1), weights.sum(axis=0), sums_to_1=sums_to_1
+    )
 
 
 def pool_others(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> FloatArray:
@@ -116,8 +118,8 @@ def pool_others(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = Tr
     Returns:
         Probabilities, shape (n, k, lines); NaN where nobody else has weight.
     """
-    others = _sum_of_others(logits * weights), _sum_of_others(weights)
-    return _probabilities(*others, sums_to_1=sums_to_1)
+    others = sum_of_others(logits * weights), sum_of_others(weights)
+    return pooled_probabilities(*others, sums_to_1=sums_to_1)
 
 
 def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> BoolArray:
@@ -140,9 +142,16 @@ def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> 
     return voting & (distance <= limit).all(axis=0)
 
 
-def _probabilities(
+def pooled_probabilities(
     weighted_logits: FloatArray, weights: FloatArray, *, sums_to_1: bool
 ) -> FloatArray:
+    """The probabilities whose log-odds are the sums over bookmakers, divided by their weights.
+
+    Args:
+        weighted_logits: sums of log-odds times weight, outcomes first, shape (n, …).
+        weights: sums of the weights, of a shape that broadcasts; NaN follows from 0.
+        sums_to_1: as in `pool`.
+    """
     with np.errstate(invalid="ignore"):  # 0/0: no weight, no probability
         p: FloatArray = 1 / (1 + np.exp(-weighted_logits / weights))
     if not sums_to_1:
@@ -151,7 +160,7 @@ def _probabilities(
     return p / totals
 
 
-def _sum_of_others(values: FloatArray) -> FloatArray:
+def sum_of_others(values: FloatArray) -> FloatArray:
     """Sums over the bookmakers' axis (the last but one), each without its own value."""
     others = np.zeros_like(values)
     others[..., 1:, :] = values.cumsum(axis=-2)[..., :-1, :]

@@ -1,4 +1,4 @@
-"""Which bookmakers quote the whole of a line, and what the whole of it is."""
+"""Which bookmakers quote the whole of a line, what that is, and which lines are large fields."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import BoolArray, IntArray, is_new, number
+from valuation.policy import LARGE_FIELD
 from valuation.quotes import Quotes
 
 _BITS = 62  # outcomes a signed 64-bit word can hold without its sign
@@ -22,7 +23,9 @@ class BookLines:
         first: where each book begins in `quote`, (l,).
         size: how many outcomes it backs, (l,).
         book: its index in `Quotes`, (l,).
-        is_complete: whether they are exactly the outcomes of the line, (l,).
+        is_complete: whether they are exactly the outcomes of the line, (l,); False in large fields,
+            where nobody has to be.
+        in_field: which outcomes are runners of a large field, (o,).
     """
 
     quote: IntArray
@@ -30,26 +33,49 @@ class BookLines:
     size: IntArray
     book: IntArray
     is_complete: BoolArray
+    in_field: BoolArray
 
 
-def book_lines(quotes: Quotes) -> BookLines:
+def book_lines(quotes: Quotes, needed_books: int) -> BookLines:
     """Compare what each bookmaker quotes on a line with what most of them do.
 
     The outcomes of a line are the set of two or more that most bookmakers with a weight quote
     to back; of equally frequent sets the larger; of equally large ones the one without the
-    highest outcome id in which they differ.
+    highest outcome id in which they differ. Lines that are large fields are told apart.
+
+    Args:
+        quotes: the arranged board.
+        needed_books: bookmakers a consensus needs.
     """
     quote = np.flatnonzero(quotes.is_fresh & ~quotes.is_lay)
     first = np.flatnonzero(is_new(quotes.book[quote]))
     size = np.diff(first, append=quote.size)
     book = quotes.book[quote[first]]
-    is_complete = _has_commonest_set(
-        _outcome_sets(quotes, quote, first),
-        size,
-        quotes.book_line[book],
-        quotes.book_weight[book] > 0,
-    )
-    return BookLines(quote, first, size, book, is_complete)
+    line, votes = quotes.book_line[book], quotes.book_weight[book] > 0
+    is_complete = _has_commonest_set(_outcome_sets(quotes, quote, first), size, line, votes)
+    lines = int(quotes.book_line.max(initial=-1)) + 1
+    in_field = np.zeros(quotes.outcome_line.size, dtype=np.bool_)
+    if (np.bincount(quotes.outcome_line, minlength=lines) > LARGE_FIELD).any():
+        is_carried = is_complete & votes & (size <= LARGE_FIELD)
+        is_small = np.bincount(line[is_carried], minlength=lines) >= needed_books
+        in_field = _runners(quotes, quote[np.repeat(votes, size)], is_small, min(needed_books, 2))
+        is_complete &= ~_has_runners(quotes, in_field, lines)[line]
+    return BookLines(quote, first, size, book, is_complete, in_field)
+
+
+def _runners(quotes: Quotes, voting: IntArray, is_small: BoolArray, shared_by: int) -> BoolArray:
+    """Which outcomes belong to a large field, shape (o,).
+
+    A runner is an outcome that at least `shared_by` bookmakers with a weight back. A line of more
+    than ten is a large field, unless enough bookmakers carry one and the same small set.
+    """
+    in_field = np.bincount(quotes.outcome[voting], minlength=quotes.outcome_line.size) >= shared_by
+    is_large = np.bincount(quotes.outcome_line[in_field], minlength=is_small.size) > LARGE_FIELD
+    return in_field & (is_large & ~is_small)[quotes.outcome_line]
+
+
+def _has_runners(quotes: Quotes, in_field: BoolArray, lines: int) -> BoolArray:
+    return np.bincount(quotes.outcome_line[in_field], minlength=lines) > 0
 
 
 def _outcome_sets(quotes: Quotes, quote: IntArray, first: IntArray) -> list[IntArray]:

@@ -17,6 +17,13 @@ Method = Literal[
 ]
 
 
+LARGE_FIELD = 10
+"""A line of more outcomes is a large field, with rules that one odd runner does not decide."""
+
+MAX_MARGIN_FACTOR = 3.0
+"""How many times the margin of ten outcomes the largest field may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValuationPolicy:
     """How quotes become fair prices and edges.
@@ -25,7 +32,8 @@ class ValuationPolicy:
         method: de-vig method applied to each bookmaker's line.
         min_books: bookmakers a consensus needs, per line.
         min_booksum: a booksum (sum of 1/price) below it is a data fault, left out.
-        max_booksum: a booksum above it is a data fault, left out.
+        max_booksum: a booksum above it is a data fault, left out; of more than ten runners the
+            margin may be larger, up to three times as large from thirty on.
         outlier_mads: a bookmaker whose log-odds lie further from the median than this many
             median absolute deviations is left out of the consensus.
         outlier_floor: the least deviation, in log-odds, that can count as an outlier.
@@ -53,3 +61,20 @@ class ValuationPolicy:
     suspicious_ev: float = 0.15
     in_play_seconds: float = 60.0
     in_play_advice: bool = False
+
+    def max_booksum_of(self, outcomes: int) -> float:
+        """The booksum above which a large field of so many outcomes is a data fault.
+
+        The margin, `max_booksum` − 1, grows in proportion to the outcomes from ten on, up to three
+        times as much: bookmakers take their margin from each runner.
+
+        >>> [round(ValuationPolicy().max_booksum_of(n), 3) for n in (2, 10, 12, 20, 30, 150)]
+        [1.35, 1.35, 1.42, 1.7, 2.05, 2.05]
+        """
+        factor = min(max(outcomes / LARGE_FIELD, 1.0), MAX_MARGIN_FACTOR)
+        return self.max_booksum + max(self.max_booksum - 1, 0.0) * (factor - 1)
+
+    @property
+    def needed_books(self) -> int:
+        """Bookmakers a consensus needs: that of nobody is none, whatever the policy says."""
+        return max(self.min_books, 1)

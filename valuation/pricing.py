@@ -1,4 +1,4 @@
-"""The lines of equally many outcomes: each bookmaker's prices, and what follows from them."""
+"""Small lines of equally many outcomes: each bookmaker's prices, and what follows from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import BoolArray, FloatArray, IntArray, is_new
-from valuation.consensus import Consensus, consensus
+from valuation.consensus import consensus
 from valuation.devig import devig
 from valuation.edges import hold
 from valuation.lines import BookLines
@@ -17,28 +17,47 @@ from valuation.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """Back quotes, each against what the other bookmakers say; columns of shape (k,).
+
+    Attributes:
+        quote: its index in `Quotes`.
+        probability: of its outcome, by the consensus of the others.
+        complement: the probability that the outcome does not happen.
+        books: how many the others are.
+        hold: of the back prices of its bookmaker on the line.
+        is_outlier: its bookmaker has a weight and has no say in this outcome, because it disagrees.
+    """
+
+    quote: IntArray
+    probability: FloatArray
+    complement: FloatArray
+    books: IntArray
+    hold: FloatArray
+    is_outlier: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
 class PricedLines:
-    """The lines of n outcomes, and the books that quote all of them.
+    """Lines that were valued together.
 
     Attributes:
         book: the books' indexes in `Quotes`, shape (b,).
-        quote: indexes of their back quotes in `Quotes`, shape (b, n).
         reason: why a book has no part in the consensus, `OK` where it has, (b,).
-        is_sound: whether its prices could be valued at all, (b,).
-        is_outlier: it has a weight, and is left out because it disagrees, (b,).
-        hold: of its back prices, (b,).
-        outcome: indexes of the lines' outcomes in `Quotes`, shape (lines, n).
-        consensus: of these books on these lines.
+        outcome: indexes of the lines' outcomes in `Quotes`, (o,).
+        probability: of each outcome, by the consensus, (o,).
+        outcome_books: bookmakers in that, (o,).
+        outcome_reason: why an outcome has no fair price where its line has, `OK` or why, (o,).
+        measured: the quotes of the books whose prices could be valued.
     """
 
     book: IntArray
-    quote: IntArray
     reason: IntArray
-    is_sound: BoolArray
-    is_outlier: BoolArray
-    hold: FloatArray
     outcome: IntArray
-    consensus: Consensus
+    probability: FloatArray
+    outcome_books: IntArray
+    outcome_reason: IntArray
+    measured: Measured
 
 
 def price_lines(
@@ -56,22 +75,48 @@ def price_lines(
     in_range = (booksum >= policy.min_booksum) & (booksum <= policy.max_booksum)
     probabilities = devig(prices, policy.method).probabilities
     is_sound = in_range & np.all((probabilities > 0) & (probabilities < 1), axis=1)
+    weight = quotes.book_weight[book]
     pooled = consensus(
         np.where(is_sound[:, np.newaxis], probabilities, 0.5),  # any: it has no weight
-        np.where(is_sound, quotes.book_weight[book], 0),
+        np.where(is_sound, weight, 0),
         line,
         policy,
     )
+    outcome = quotes.outcome[quote[is_new(line)]].ravel()
+    others = pooled.others[is_sound]
     return PricedLines(
         book=book,
-        quote=quote,
-        reason=_reasons(in_range, is_sound, pooled.takes_part),
-        is_sound=is_sound,
-        is_outlier=is_sound & ~pooled.takes_part & (quotes.book_weight[book] > 0),
-        hold=hold((1 / back).sum(axis=1)),
-        outcome=quotes.outcome[quote[is_new(line)]],
-        consensus=pooled,
+        reason=reasons(in_range, is_sound, pooled.takes_part),
+        outcome=outcome,
+        probability=pooled.probability.ravel(),
+        outcome_books=np.repeat(pooled.books, size),
+        outcome_reason=np.full(outcome.size, Reason.OK, dtype=np.int64),
+        measured=Measured(
+            quote=quote[is_sound].ravel(),
+            probability=others.ravel(),
+            complement=complements(others, policy, axis=1).ravel(),
+            books=np.repeat(pooled.other_books[is_sound], size),
+            hold=np.repeat(hold((1 / back).sum(axis=1))[is_sound], size),
+            is_outlier=np.repeat((~pooled.takes_part & (weight > 0))[is_sound], size),
+        ),
     )
+
+
+def complements(probabilities: FloatArray, policy: ValuationPolicy, axis: int) -> FloatArray:
+    """Return the probability that each outcome does not happen, of the same shape.
+
+    Where each is the lowest there is, 1 − p would be the highest of the complement: the others'
+    lowest together are what is certain of it.
+
+    Args:
+        probabilities: of whole lines.
+        policy: says whether they are each the lowest.
+        axis: along which the outcomes of a line lie.
+    """
+    if policy.method != "worst_case":
+        return 1 - probabilities
+    totals: FloatArray = probabilities.sum(axis=axis, keepdims=True)
+    return totals - probabilities
 
 
 def consensus_prices(back: FloatArray, lay: FloatArray, max_width: float) -> FloatArray:
@@ -97,7 +142,8 @@ def consensus_prices(back: FloatArray, lay: FloatArray, max_width: float) -> Flo
     return np.where(is_close, 1 + np.sqrt((back - 1) * (lay - 1)), back)
 
 
-def _reasons(in_range: BoolArray, is_sound: BoolArray, takes_part: BoolArray) -> IntArray:
+def reasons(in_range: BoolArray, is_sound: BoolArray, takes_part: BoolArray) -> IntArray:
+    """The first rule that leaves each bookmaker out of the consensus, `OK` where none does."""
     return np.select(
         [~in_range, ~is_sound, ~takes_part],
         [Reason.BOOKSUM_OUT_OF_RANGE, Reason.NO_PROBABILITY, Reason.OUTLIER],

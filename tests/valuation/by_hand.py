@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tests.valuation.fields_by_hand import HandField, field_by_hand, runners_of
 from valuation.board import Board, Reason
 from valuation.policy import ValuationPolicy
 
@@ -71,6 +72,17 @@ def _line(line: Sequence[tuple[int, Row]], policy: ValuationPolicy) -> tuple[Fai
     backs = {(row.book, row.outcome): row.price for row in fresh if not row.is_lay}
     lays = {(row.book, row.outcome): row.price for row in fresh if row.is_lay}
     whole = _commonest_set(backs, weights)
+    runners = runners_of(backs, weights, policy)
+    if len(runners) > 10 and not _is_small(whole, backs, weights, policy):
+        field = field_by_hand(
+            backs,
+            lambda book, listed: _prices(backs, lays, book, listed, policy),
+            weights,
+            runners,
+            policy,
+            lambda prices: _devig(prices, policy.method),
+        )
+        return _field(line, field, policy)
     if whole is None:
         return {
             (market, outcome): (
@@ -105,9 +117,7 @@ def _line(line: Sequence[tuple[int, Row]], policy: ValuationPolicy) -> tuple[Fai
     taking_part = _without_outliers({book: logits[book] for book in voters}, policy)
     counts.append(len(taking_part))
 
-    reason = next(
-        (Reason(i) for i, count in enumerate(counts, 1) if count < policy.min_books), Reason.OK
-    )
+    reason = _first_short(counts, policy)
     pooled = _pool([(weights[book], logits[book]) for book in taking_part])
     fair: Fair = {}
     for outcome in outcomes:
@@ -126,17 +136,73 @@ def _line(line: Sequence[tuple[int, Row]], policy: ValuationPolicy) -> tuple[Fai
         if len(others) < policy.min_books:
             continue
         p = _pool([(weights[book], logits[book]) for book in others])[whole.index(row.outcome)]
-        net = 1 - row.commission
-        if row.is_lay:  # one unit laid risks price − 1 to win the stake less commission
-            liability = row.price - 1
-            ev = ((1 - p) * net - p * liability) / liability
-            kelly = ev / (net / liability)
-        else:
-            ev = p * (row.price - 1) * net - (1 - p)
-            kelly = ev / ((row.price - 1) * net)
-        if ev >= policy.min_edge_ev:
-            hold = 1 - 1 / sum(1 / backs[row.book, outcome] for outcome in whole)
-            edges.append(HandEdge(index, p, len(others), ev, max(kelly, 0.0), hold))
+        hold = 1 - 1 / sum(1 / backs[row.book, outcome] for outcome in whole)
+        edges += _edge(index, row, p, len(others), hold, policy)
+    return fair, edges
+
+
+def _edge(
+    index: int, row: Row, p: float, others: int, hold: float, policy: ValuationPolicy
+) -> list[HandEdge]:
+    net = 1 - row.commission
+    if row.is_lay:  # one unit laid risks price − 1 to win the stake less commission
+        liability = row.price - 1
+        ev = ((1 - p) * net - p * liability) / liability
+        kelly = ev / (net / liability)
+    else:
+        ev = p * (row.price - 1) * net - (1 - p)
+        kelly = ev / ((row.price - 1) * net)
+    return [HandEdge(index, p, others, ev, max(kelly, 0.0), hold)] * (ev >= policy.min_edge_ev)
+
+
+def _first_short(counts: Sequence[int], policy: ValuationPolicy) -> Reason:
+    short = (Reason(i) for i, count in enumerate(counts, 1) if count < policy.min_books)
+    return next(short, Reason.OK)
+
+
+def _is_small(
+    whole: Sequence[int] | None,
+    backs: dict[tuple[int, int], float],
+    weights: dict[int, float],
+    policy: ValuationPolicy,
+) -> bool:
+    """Return True if enough bookmakers carry one set of at most ten outcomes."""
+    if whole is None or len(whole) > 10:
+        return False
+    carried = sum(weight > 0 and _set_of(backs, book) == whole for book, weight in weights.items())
+    return carried >= policy.min_books
+
+
+def _field(
+    line: Sequence[tuple[int, Row]], field: HandField, policy: ValuationPolicy
+) -> tuple[Fair, list[HandEdge]]:
+    market = line[0][1].market
+    backs = [row for _, row in line if not row.is_lay and row.weight > 0]
+    counts = [len({row.book for row in backs}), len({r.book for r in backs if not r.is_stale})]
+    reason = _first_short(counts + [len(books) for books in field.ranks], policy)
+    pooled = field.pool()
+    fair: Fair = {}
+    for outcome in {row.outcome for _, row in line}:
+        is_fresh = any(row.outcome == outcome and not row.is_stale for _, row in line)
+        if outcome not in pooled:
+            fair[market, outcome] = (Reason.INCOMPLETE if is_fresh else Reason.STALE, math.nan, 0)
+            continue
+        p, books = pooled[outcome]
+        own = reason
+        if reason is Reason.OK and len(field.listing[outcome]) < policy.min_books:
+            own = Reason.INCOMPLETE
+        elif reason is Reason.OK and books < policy.min_books:
+            own = Reason.OUTLIER
+        fair[market, outcome] = (own, p if own is Reason.OK else math.nan, books)
+
+    edges = []
+    quoted = {(row.book, row.outcome) for _, row in line if not row.is_lay and not row.is_stale}
+    for index, row in line:
+        if row.is_stale or row.book not in field.sound or (row.book, row.outcome) not in quoted:
+            continue
+        p, books = field.pool(without=row.book).get(row.outcome, (math.nan, 0))
+        if books >= policy.min_books:
+            edges += _edge(index, row, p, books, field.holds[row.book], policy)
     return fair, edges
 
 
