@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.test import override_settings
 from redis import Redis
 
 from betting.config import Config, get_config
@@ -30,6 +31,14 @@ def servers() -> Iterator[Config]:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(servers: Config) -> None:
     """Start the servers before pytest-django makes its database."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """A password costs a real login a third of a second, which here proves nothing."""
+    hasher = "django.contrib.auth.hashers.MD5PasswordHasher"
+    with override_settings(PASSWORD_HASHERS=[hasher]):
+        yield
 
 
 @pytest.fixture

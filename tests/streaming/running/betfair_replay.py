@@ -17,15 +17,15 @@ from streaming.running.replay import Player, Recordings, inspect
 from tests.betfair_recordings import Best, answers, recording
 
 #: Of every so many answers, one is followed by a look at the database.
-LOOKS = 250
+LOOKS = 60
 #: The messages of so long are one answer.
-WINDOW_MS = 5_000
+WINDOW_MS = 20_000
 
 
 def assert_replay_ends_as_its_reading(config: Config, name: str) -> None:
     """Whatever is offered, at any time, is what the recording says."""
     path = recording(name)
-    # Every message, in half as many answers as by default: each is some ten statements.
+    # Every message, in fewer answers than by default: each is some ten statements.
     with patch.object(betfair_file, "CONFLATION_MS", WINDOW_MS), waiting_for_no_disk():
         recordings, player = inspect([path]), Player(config)
         play_and_compare(recordings, player, answers(path, WINDOW_MS))
