@@ -85,6 +85,8 @@ class Request:
         recorded: the answer of long ago, for a request read from a recording: to be used instead
             of asking.
         method: HTTP method.
+        follows_gap: whether a recording has lost lines between this answer and the one before it
+            to the same request; what builds on that one is then not known any more.
     """
 
     adapter: str
@@ -93,6 +95,7 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     recorded: Response | None = field(default=None, repr=False)
     method: str = "GET"
+    follows_gap: bool = False
 
     @property
     def feed(self) -> str:

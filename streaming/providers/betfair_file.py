@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Annotated
 
 import msgspec
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
 from streaming.providers.base import Request, Response
 from streaming.providers.betfair_book import moment
 from streaming.providers.betfair_message import ADAPTER, MarketId, Milliseconds
+from streaming.providers.fields import decoded
+from streaming.providers.recorded_lines import Line
+from streaming.providers.sieve import Sieve
 
 CONFLATION_MS = 1_000
 """One second, which is what Betfair sells as its middle grade of history. Of two recordings with
@@ -24,7 +27,7 @@ CONFLATION_MS = 1_000
 
 
 class _Line(msgspec.Struct):
-    op: Literal["mcm"]
+    op: Annotated[str, msgspec.Meta(pattern=r"^mcm\Z")]  # a literal's refusal quotes the line
     pt: Milliseconds
     mc: list[msgspec.Raw] | None = None
 
@@ -46,19 +49,27 @@ def path_of(market_id: str) -> str:
     return f"/markets/{market_id}"
 
 
-def requests(lines: Iterable[tuple[str, bytes]], base_url: str) -> Iterator[Request]:
+def requests(lines: Iterable[Line], base_url: str, sieve: Sieve) -> Iterator[Request]:
     """The answers of one file, one for each market and window, in the order received.
 
-    Args:
-        lines: the lines and where they stand, e.g. ``1.200000001.bz2:7``.
-        base_url: the file's address.
+    A line that cannot be read may be about any market: it ends the window, and the next answer of
+    every market so far follows a gap.
 
-    Raises:
-        DataFailure: a line does not fit; `where` is its place.
+    Args:
+        lines: the lines of the file.
+        base_url: the file's address.
+        sieve: counts the lines that can be read, and collects those that cannot.
     """
     window = _Window(base_url)
-    for where, line in lines:
-        published, parts = _read(line.strip(), where)
+    for line in lines:
+        try:
+            published, parts = _read(line)
+        except DataFailure as fault:
+            sieve.leave_out(fault)
+            yield from window.close()
+            window.note_gap()
+            continue
+        sieve.read += 1
         if not window.covers(published):
             yield from window.close()
         window.add(published, parts)
@@ -69,20 +80,23 @@ _Parts = dict[str | None, bytes]
 """A message as each of its markets hears it; None stands for every market there is."""
 
 
-def _read(line: bytes, where: str) -> tuple[int, _Parts]:
-    """When a message was published, and what it says to whom."""
+def _read(line: Line) -> tuple[int, _Parts]:
+    """When a message was published, and what it says to whom.
+
+    Raises:
+        DataFailure: the line cannot be read; its place is that of the line.
+    """
     try:
-        message = _LINES.decode(line)
+        content = line.readable()
+        message = decoded(_LINES.decode, content)
         changes = message.mc or []
-        markets = [_MARKETS.decode(change).id for change in changes]
-    except (ValueError, RecursionError) as error:
-        reason = one_line(str(error))
-    else:
-        if len(changes) > 1:
-            return message.pt, _parts(line, markets, changes)
-        # A heartbeat names none: it says of all of them that nothing has changed.
-        return message.pt, {markets[0] if markets else None: line}
-    raise DataFailure("bad_recording", f"The line is no market change message: {reason}.", where)
+        markets = [decoded(_MARKETS.decode, bytes(change)).id for change in changes]
+    except DataFailure as fault:
+        raise line.failure(fault) from None
+    if len(changes) > 1:
+        return message.pt, _parts(content, markets, changes)
+    # A heartbeat names none: it says of all of them that nothing has changed.
+    return message.pt, {markets[0] if markets else None: content}
 
 
 def _parts(line: bytes, markets: list[str], changes: list[msgspec.Raw]) -> _Parts:
@@ -106,6 +120,7 @@ class _Window:
         self._now = 0
         self._lines: dict[str, list[bytes]] = {}  # every market so far; empty when not heard
         self._received: dict[str, int] = {}
+        self._gapped: set[str] = set()
 
     def covers(self, published: int) -> bool:
         """Whether a message belongs to what was added since the last close."""
@@ -130,8 +145,16 @@ class _Window:
         self._received = {}
         self._starts = None
 
+    def note_gap(self) -> None:
+        """Note that a message was lost, after a close, which may have been about any market."""
+        self._gapped.update(self._lines)
+
     def _request(self, market: str) -> Request:
         body = b"\n".join(self._lines[market])
         received_at = moment(self._received[market])
         answer = Response(200, {}, body, received_at, duration_ms=0.0, wire_bytes=len(body))
-        return Request(ADAPTER, self._base_url, path_of(market), recorded=answer)
+        follows_gap = market in self._gapped
+        self._gapped.discard(market)
+        return Request(
+            ADAPTER, self._base_url, path_of(market), recorded=answer, follows_gap=follows_gap
+        )

@@ -117,7 +117,8 @@ class BetfairDecoder:
         """What an answer changes.
 
         A price or a runner of it that cannot be read is left out. Where that may be a price that
-        has gone, the runner has none until an image comes.
+        has gone, the runner has none until an image comes; after a gap in a recording, no runner
+        of the market has.
 
         `quotes_seen` counts the prices that it states, at any depth and in any market; or the
         quotes that a status puts up or takes back, where these are more.
@@ -129,6 +130,8 @@ class BetfairDecoder:
         market_id = _market_id(request)
         if response.status != 200:
             raise _refusal(response)
+        if request.follows_gap:
+            self._distrusted.add(market_id)
         sieve = Sieve()
         try:
             messages = parse(response.body, sieve)

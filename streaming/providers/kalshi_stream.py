@@ -85,6 +85,8 @@ class KalshiTape:
         """
         if response.status != 200:
             raise refusal(response)
+        if request.follows_gap:
+            self._forget()
         sieve = Sieve()
         try:
             sports, trouble = self._take(parse_frames(response.body, sieve), sieve)

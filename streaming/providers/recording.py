@@ -10,17 +10,21 @@
 see `streaming.providers.compressed`. One of Betfair's own is told by its first line: see
 `streaming.providers.betfair_file`. Historical answers of The Odds API are the live ones that they
 were: see `streaming.providers.the_odds_api_history`.
+
+A line that cannot be read is left out, and the others are played: see `survey`. Where answers build
+on each other, the next one to each request says that something before it was lost.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from array import array
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from io import BufferedIOBase
-from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
@@ -28,8 +32,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from streaming.core.failures import DataFailure, PermanentFailure, one_line
-from streaming.core.snapshot import Snapshot
+from streaming.core.failures import DataFailure, one_line
+from streaming.core.snapshot import LeftOut, Snapshot
+from streaming.core.time_order import out_of_order
 from streaming.providers import betfair_file
 from streaming.providers.base import (
     Adapter,
@@ -41,8 +46,9 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
-from streaming.providers.compressed import SPOILT, open_file
-from streaming.providers.fields import PADDING, unmarked
+from streaming.providers.fields import check_year, decoded
+from streaming.providers.recorded_lines import Line, lines_of
+from streaming.providers.sieve import Sieve
 from streaming.providers.the_odds_api_history import THE_ODDS_API, as_live
 
 
@@ -61,12 +67,20 @@ class _Line(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
-class _Betfair(msgspec.Struct):
+class _Kind(msgspec.Struct):
+    """What tells a message of Betfair's from a recorded answer."""
+
     op: str | None = None
+    received_at: str | None = None
 
 
 _LINES = msgspec.json.Decoder(_Line)
-_BETFAIR = msgspec.json.Decoder(_Betfair)
+_KINDS = msgspec.json.Decoder(_Kind)
+_LOG = logging.getLogger(__name__)
+
+MAX_UNREADABLE_SHARE = 0.5
+"""The part of a recording's lines that may be left out; one of which more cannot be read is
+refused as a whole, for it is likely no recording, or one of another format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,90 +103,202 @@ class Record:
         return self.response.received_at
 
 
-def read(path: Path) -> Iterator[Record]:
-    """The exchanges of one file, lazily, in the file's order.
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded file that has been read through once.
+
+    Attributes:
+        path: the file.
+        responses: answers that can be played.
+        first_at: when the earliest of them was received; None where there is none.
+        left_out: the lines that are not played, one entry a reason with the place of its first.
+        late: numbers of the lines whose time is out of order.
+        known: the adapters that lines may name; None for any.
+    """
+
+    path: Path
+    responses: int
+    first_at: datetime | None
+    left_out: tuple[LeftOut, ...]
+    late: frozenset[int]
+    known: Container[str] | None
+
+    def records(self) -> Iterator[Record]:
+        """The exchanges that can be played, lazily, in the file's order.
+
+        Raises:
+            ProviderFailure: the file has changed since.
+        """
+        return (record for _, record in _numbered(self.path, self.known, Sieve(), self.late))
+
+    def warnings(self) -> list[str]:
+        """What is left out, a sentence for each reason."""
+        return [
+            f"{each.count:,} line{'' if each.count == 1 else 's'} left out of the recording as"
+            f" {each.reason}, the first at {each.place}: {each.message}"
+            for each in self.left_out
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """The answers of one feed: the lines that they stand in, and when they were received."""
+
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    times: array[float] = field(default_factory=lambda: array("d"))
+
+
+def survey(path: Path, known: Container[str] | None = None) -> Recording:
+    """Read a file through, to learn what of it can be played.
+
+    Args:
+        path: the file.
+        known: the adapters that lines may name; None for any.
 
     Raises:
         PermanentFailure: the file cannot be opened.
-        DataFailure: a line does not fit; `where` is ``<file name>:<line number>``.
+        DataFailure: no line can be read, or more than `MAX_UNREADABLE_SHARE` cannot, or the file
+            is packed and damaged; `where` is ``<file name>:<line number>``.
     """
-    lines = _lines(path)
-    first = next(lines, None)
-    if first is None:
+    sieve, feeds = Sieve(), defaultdict[object, _Feed](_Feed)
+    for number, record in _numbered(path, known, sieve):
+        feed = feeds[record.provider, record.request.feed]
+        feed.numbers.append(number)
+        feed.times.append(record.received_at.timestamp())
+    late = _late(feeds.values())
+    for number in sorted(late):
+        words = "Its time is out of order among the answers to the same request."
+        sieve.leave_out(DataFailure("out_of_order", words, f"{path.name}:{number}"))
+        sieve.read -= 1
+    _require_readable(path, sieve)
+    times = [
+        time
+        for feed in feeds.values()
+        for number, time in zip(feed.numbers, feed.times, strict=True)
+        if number not in late
+    ]
+    first_at = datetime.fromtimestamp(min(times), UTC) if times else None
+    return Recording(path, len(times), first_at, sieve.left_out, late, known)
+
+
+def _late(feeds: Iterable[_Feed]) -> frozenset[int]:
+    """The lines that are out of order in their feed.
+
+    Only there: requests run side by side, and an answer to another one may well come later.
+    """
+    return frozenset(feed.numbers[index] for feed in feeds for index in out_of_order(feed.times))
+
+
+def _require_readable(path: Path, sieve: Sieve) -> None:
+    if not sieve.lost or (sieve.read and sieve.unreadable_share <= MAX_UNREADABLE_SHARE):
         return
-    lines = chain([first], lines)
-    if _is_betfair(path, first[1]):
-        for request in betfair_file.requests(lines, path.absolute().as_uri()):
-            assert request.recorded is not None, "a recording holds the answers"
-            yield Record(request.adapter, request, request.recorded)
-    else:
-        for where, line in lines:
-            yield _record(line, path, where)
+    first, lines = sieve.left_out[0], sieve.read + sieve.lost
+    share = f"{sieve.lost:,} of the {lines:,} lines cannot" if sieve.read else "No line can"
+    words = f"{share} be played of the recording {path.name}; the first left out is"
+    raise DataFailure("bad_recording", f"{words} {first.reason}: {first.message}", first.place)
 
 
-def _is_betfair(path: Path, line: bytes) -> bool:
-    """Return True for a file of Betfair's; where its first line is no JSON the name decides."""
-    try:
-        return _BETFAIR.decode(line).op is not None
-    except (ValueError, RecursionError):
-        return path.suffix == ".bz2" and ".jsonl" not in path.suffixes
+def read(path: Path) -> Iterator[Record]:
+    """The exchanges of one file that can be read, in the file's order.
+
+    Raises:
+        ProviderFailure: as `survey` does.
+    """
+    return survey(path).records()
 
 
-def merged(paths: Iterable[Path]) -> Iterator[Record]:
+def merged(recordings: Iterable[Recording]) -> Iterator[Record]:
     """Several recordings as one, in the order received; at equal times, in the order given.
 
     Raises:
-        ProviderFailure: as `read` does.
+        ProviderFailure: a file has changed since it was read through.
     """
-    return heapq.merge(*map(read, paths), key=attrgetter("received_at"))
+    records = (each.records() for each in recordings)
+    return heapq.merge(*records, key=attrgetter("received_at"))
 
 
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Where each line stands, and the line without what pads it; blank ones are passed over."""
-    number = 0
-    with _opened(path) as lines:
-        while True:
-            number += 1
-            where = f"{path.name}:{number}"
-            line = _next_line(lines, where)
-            if not line:
-                return
-            line = (unmarked(line) if number == 1 else line).strip(PADDING)
-            if line:
-                yield where, line
+_Numbered = Iterator[tuple[int, Record]]
+"""Records, each with the number of its line; 0 where it stands for several lines."""
 
 
-def _opened(path: Path) -> BufferedIOBase:
+def _numbered(
+    path: Path, known: Container[str] | None, sieve: Sieve, late: Container[int] = ()
+) -> _Numbered:
+    """The exchanges of a file, lazily.
+
+    Args:
+        path: the file.
+        known: the adapters that lines may name; None for any.
+        sieve: counts the lines that can be read, and collects those that cannot.
+        late: numbers of the lines that are to be left out.
+    """
+    if not _is_betfair(path):
+        yield from _answers(path, known, sieve, late)
+        return
+    for request in betfair_file.requests(lines_of(path), path.absolute().as_uri(), sieve):
+        assert request.recorded is not None, "a recording holds the answers"
+        yield 0, Record(request.adapter, request, request.recorded)
+
+
+def _is_betfair(path: Path) -> bool:
+    """Return True for a file of Betfair's, as its first line says that can be read as either kind.
+
+    Where there is none the name decides.
+    """
+    for line in lines_of(path):
+        kind = _kind(line)
+        if kind.op is not None or kind.received_at is not None:
+            return kind.op is not None
+    return path.suffix == ".bz2" and ".jsonl" not in path.suffixes
+
+
+def _kind(line: Line) -> _Kind:
     try:
-        return open_file(path)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-    raise PermanentFailure(
-        "recording_unreadable",
-        f"The recording {path} cannot be opened: {reason}.",
-        "Give the path of a .jsonl or Betfair file, plain or packed, that the workers can read.",
-    )
+        return decoded(_KINDS.decode, line.readable())
+    except DataFailure:
+        return _Kind()
 
 
-def _next_line(lines: BufferedIOBase, where: str) -> bytes:
+def _answers(
+    path: Path, known: Container[str] | None, sieve: Sieve, late: Container[int]
+) -> _Numbered:
+    heard: set[tuple[str, str]] = set()
+    gapped: set[tuple[str, str]] = set()
+    for line in lines_of(path):
+        record = _record(line, path, known, sieve)
+        if record is None or line.number in late:
+            # An answer to any request may have stood here.
+            gapped |= heard
+            continue
+        feed = record.provider, record.request.feed
+        heard.add(feed)
+        if feed in gapped:
+            gapped.discard(feed)
+            record = replace(record, request=replace(record.request, follows_gap=True))
+        yield line.number, record
+
+
+def _record(line: Line, path: Path, known: Container[str] | None, sieve: Sieve) -> Record | None:
+    """What a line holds; None, and the sieve is told, where that cannot be read."""
     try:
-        return lines.readline()
-    except SPOILT as error:
-        reason = one_line(str(error))
-    raise DataFailure("bad_recording", f"The recording cannot be read on: {reason}.", where)
+        record = _exchange(decoded(_LINES.decode, line.readable()), path)
+        if known is not None and record.provider not in known:
+            raise unknown_provider(record.provider)
+    except DataFailure as fault:
+        sieve.leave_out(line.failure(fault))
+        return None
+    sieve.read += 1
+    return record
 
 
-def _record(line: bytes, path: Path, where: str) -> Record:
-    try:
-        record = _exchange(_LINES.decode(line), path)
-    except (ValueError, OverflowError, RecursionError) as error:
-        reason = one_line(str(error))
-    else:
-        return record
-    raise DataFailure("bad_recording", f"The line is not a recorded answer: {reason}.", where)
+def unknown_provider(name: str) -> DataFailure:
+    """The failure of a line or an answer that names no adapter."""
+    words = f"No adapter is called {one_line(name)!r}."
+    return DataFailure("unknown_provider", words, "provider")
 
 
 def _exchange(line: _Line, path: Path) -> Record:
+    check_year(line.received_at, "$.received_at")
     body = bytes(line.body)
     response = Response(
         status=line.status,
@@ -215,8 +341,7 @@ class RecordedDecoder:
             ProviderFailure: as that decoder does.
         """
         if request.adapter not in self._adapters:
-            name = one_line(request.adapter)
-            raise DataFailure("unknown_provider", f"No adapter is called {name!r}.", "provider")
+            raise unknown_provider(request.adapter)
         if request.adapter not in self._decoders:
             self._decoders[request.adapter] = self._adapters[request.adapter].decoder()
         return self._decoders[request.adapter].decode(request, response)
@@ -256,22 +381,28 @@ class RecordingAdapter(Playback):
         Raises:
             ProviderFailure: as `read` does.
         """
-        return played(settings.base_url)
+        return played(settings.base_url, self._adapters)
 
     def decoder(self) -> Decoder:
         """What the recorded providers' own adapters make of the answers."""
         return RecordedDecoder(self._adapters)
 
 
-def played(base_url: str) -> Iterator[Request]:
+def played(base_url: str, known: Container[str] | None = None) -> Iterator[Request]:
     """The requests of a recording, lazily, each with the answer it got.
+
+    A warning in the log says what is left out of it.
 
     Args:
         base_url: the file's path, or its file:// URL.
+        known: the adapters that lines may name; None for any.
 
     Raises:
-        ProviderFailure: as `read` does.
+        ProviderFailure: as `survey` does.
     """
     parts = urlsplit(base_url)
     path = Path(unquote(parts.path) if parts.scheme == "file" else base_url)
-    return (record.request for record in read(path))
+    recording = survey(path, known)
+    for warning in recording.warnings():
+        _LOG.warning(warning)
+    return (record.request for record in recording.records())

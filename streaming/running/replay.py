@@ -15,8 +15,8 @@ from betting.models import Clock, Provider
 from streaming.exchange import Conversation, exchange, recorded_answer
 from streaming.feed_circuits import FeedCircuits
 from streaming.ingest import IngestResult
-from streaming.providers.recording import Record, merged, read
-from streaming.providers.registry import adapter
+from streaming.providers.recording import Record, Recording, merged, survey
+from streaming.providers.registry import ADAPTERS, adapter
 from streaming.running.outages import OUTAGES
 from streaming.tasks import send_result
 
@@ -55,12 +55,12 @@ class Recordings:
     """Recordings that have been read through once.
 
     Attributes:
-        paths: the files.
+        files: each of them.
         responses: answers in all of them, or as many of the first as are wanted.
         first_at: when the first of those was received.
     """
 
-    paths: Sequence[Path]
+    files: Sequence[Recording]
     responses: int
     first_at: datetime
 
@@ -70,28 +70,34 @@ class Recordings:
         Raises:
             ProviderFailure: a file has changed since.
         """
-        return islice(merged(self.paths), self.responses)
+        return islice(merged(self.files), self.responses)
 
     def first(self, responses: int) -> Recordings:
         """No more than so many answers of them."""
         return replace(self, responses=min(responses, self.responses))
+
+    @property
+    def lines_left_out(self) -> int:
+        """How many lines are not played."""
+        return sum(each.count for file in self.files for each in file.left_out)
+
+    def warnings(self) -> list[str]:
+        """What is left out, a sentence for each file and reason."""
+        return [warning for file in self.files for warning in file.warnings()]
 
 
 def inspect(paths: Sequence[Path]) -> Recordings:
     """Read recordings through, so that a fault in one shows before anything has started.
 
     Raises:
-        ProviderFailure: a file that cannot be read, a line that does not fit, an unknown adapter.
+        ProviderFailure: a file that cannot be read, or too little of it.
         ReplayError: there is no answer in them.
     """
-    times = []
-    for path in paths:
-        for record in read(path):
-            adapter(record.provider)
-            times.append(record.received_at)
-    if not times:
+    files = [survey(path, ADAPTERS) for path in paths]
+    starts = [file.first_at for file in files if file.first_at is not None]
+    if not starts:
         raise ReplayError("The recordings hold no answers.")
-    return Recordings(paths, len(times), min(times))
+    return Recordings(files, sum(file.responses for file in files), min(starts))
 
 
 class Player:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from msgspec import structs
 from rich.console import Console
 
 from betting.config import Config
+from betting.logs import note
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
 from streaming.running import processes
@@ -65,12 +67,16 @@ def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore)
         with supervised(stages, config, interrupts, terminal) as supervisor:
             sweeping = Chore(config.sweep.interval_seconds, sweep)
             activity = showing_activity(terminal, config)
+            for warning in replay.recordings.warnings():
+                terminal.say(f"warning: {warning}")
+                note("streaming", "replay", warning, status="degraded")
             session = Session(supervisor, interrupts, terminal, activity, sweeping, *chores)
             if not replay.until_idle:
                 terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
             stopwatch = Stopwatch.start()
             problem = _conduct(session, terminal, config, replay)
-            facts = stopwatch.facts()
+            lines_left_out = replay.recordings.lines_left_out
+            facts = structs.replace(stopwatch.facts(), lines_left_out=lines_left_out)
         return Report(facts, problem or _failed_polls(stopwatch))
 
 

@@ -48,7 +48,7 @@ class Changes(msgspec.Struct, frozen=True):
     resumed: int
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `manage.py run --json` ends with.
 
     Attributes:
@@ -61,6 +61,7 @@ class Facts(msgspec.Struct, frozen=True):
         edges_opened: edges found.
         dead_letters: polls and tasks that failed.
         seconds: how long it took.
+        lines_left_out: lines of recordings that were not played; absent where all were.
     """
 
     responses: int
@@ -72,6 +73,7 @@ class Facts(msgspec.Struct, frozen=True):
     edges_opened: int
     dead_letters: int
     seconds: float
+    lines_left_out: int = 0
 
 
 def facts(since: Mark, seconds: float) -> Facts:

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -17,6 +17,7 @@ from random import Random
 import msgspec
 from aiohttp import web
 
+from streaming.core.snapshot import LeftOut
 from streaming.simulator.faults import FaultBoard, FaultRule
 from streaming.simulator.odds_api import Source
 from streaming.simulator.query import Answer
@@ -70,12 +71,20 @@ class Simulator:
         source: what is served: a simulated market or a recording.
         faults: the faults in force.
         calls: where calls are noted.
+        left_out: lines of a recording that are not served, as `/control/stats` shows them.
     """
 
-    def __init__(self, source: Source, faults: FaultBoard, calls: CallLog) -> None:
+    def __init__(
+        self,
+        source: Source,
+        faults: FaultBoard,
+        calls: CallLog,
+        left_out: Sequence[LeftOut] = (),
+    ) -> None:
         self._source = source
         self._faults = faults
         self._calls = calls
+        self._left_out = left_out
         self._stopping = asyncio.Event()
         self._rng = Random(1)  # noqa: S311 - repeatable choices, not a secret
 
@@ -109,11 +118,11 @@ class Simulator:
         return _json({"status": "ok"})
 
     async def _stats(self, _request: web.Request) -> web.Response:
-        return _json(self._calls.summary())
+        return _json({**self._calls.summary(), "left_out": self._left_out})
 
     async def _clear_stats(self, _request: web.Request) -> web.Response:
         self._calls.clear()
-        return _json(self._calls.summary())
+        return _json({**self._calls.summary(), "left_out": self._left_out})
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
         return _json(self._faults.rules())

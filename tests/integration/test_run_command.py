@@ -5,6 +5,7 @@ They have a state directory of their own, with its own PostgreSQL and Redis.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -125,6 +126,25 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
     assert (again["recomputes"], again["edges_opened"], again["dead_letters"]) == (0, 0, 0)
     assert again["markets"] == facts["markets"]
     assert installation.export("line_changes") == history
+
+
+def test_damaged_lines_are_left_out_and_told_and_the_others_are_replayed(
+    installation: Installation, tmp_path: Path
+) -> None:
+    reading = feed_reader.read(SIMULATED)
+    lines = gzip.decompress(SIMULATED.read_bytes()).splitlines(keepends=True)
+    damaged = tmp_path / "damaged.jsonl"
+    damaged.write_bytes(b"".join([lines[0], b"broken\n", *lines[1:], lines[-1][:-40]]))
+
+    done = installation.manage("run", "--feed", damaged, "--until-idle", "--json")
+
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout.splitlines()[-1])
+    assert facts["lines_left_out"] == 2
+    assert "warning: 2 lines left out" in done.stderr
+    assert "damaged.jsonl:2" in done.stderr
+    assert_facts_are_those_of(facts, reading)
+    assert_quotes_are_those_of(installation, reading)
 
 
 @pytest.mark.parametrize("names", RUNS, ids=" ".join)

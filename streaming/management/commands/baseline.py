@@ -93,7 +93,9 @@ class Command(BaseCommand):
         self._judge(targets.compare(before, after), BEFORE_AND_AFTER)
 
     def _ab(self, options: dict[str, Any]) -> None:
-        _recordings(options)  # a fault in them shows before anything has started
+        recordings = _recordings(options)  # a fault in them shows before anything has started
+        for warning in recordings.warnings() if recordings else ():
+            self.stderr.write(f"warning: {warning}")
         found = self._trials(_arguments(options), options["rounds"])
         if options["out"]:
             _write(options["out"], {"off": found.off, "on": found.on})

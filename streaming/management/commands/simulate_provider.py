@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from streaming.core.failures import ProviderFailure
+from streaming.core.snapshot import LeftOut
 from streaming.providers import recording
 from streaming.simulator import recorder
 from streaming.simulator.faults import FaultBoard, parse_rule
@@ -66,24 +67,27 @@ class Command(BaseCommand):
         faults = FaultBoard(seed)
         for text in options["fault"]:
             faults.put(parse_rule(text))
-        simulator = Simulator(_source(seed, options), faults, CallLog())
+        source, left_out = self._source(seed, options)
+        simulator = Simulator(source, faults, CallLog(), left_out)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await serve(simulator, options["host"], options["port"], stop, self._announce)
 
+    def _source(self, seed: int, options: dict[str, Any]) -> tuple[Source, Sequence[LeftOut]]:
+        """What is served, and what is left out of it."""
+        api_key, now = _api_key(options["api_key_env"]), datetime.now(UTC)
+        if options["feed"]:
+            feed = recording.survey(options["feed"])
+            for warning in feed.warnings():
+                self.stderr.write(f"warning: {warning}")
+            return Replay(feed.records(), api_key, options["speed"], now), feed.left_out
+        market = Market(now, seed, options["sports"], MarketPolicy(speed=options["speed"]))
+        return OddsApi(market, api_key, Quota(options["quota"])), ()
+
     def _announce(self, base_url: str) -> None:
         self.stdout.write(f"The Odds API v4, simulated, on {base_url}")
         self.stdout.flush()
-
-
-def _source(seed: int, options: dict[str, Any]) -> Source:
-    api_key, now = _api_key(options["api_key_env"]), datetime.now(UTC)
-    if options["feed"]:
-        records: Iterable[recording.Record] = recording.read(options["feed"])
-        return Replay(records, api_key, options["speed"], now)
-    market = Market(now, seed, options["sports"], MarketPolicy(speed=options["speed"]))
-    return OddsApi(market, api_key, Quota(options["quota"]))
 
 
 def _api_key(name: str) -> str:

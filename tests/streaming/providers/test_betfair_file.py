@@ -16,18 +16,20 @@ from streaming.core.failures import DataFailure, PermanentFailure
 from streaming.providers.betfair_book import moment
 from streaming.providers.betfair_file import CONFLATION_MS, requests
 from streaming.providers.betfair_parse import parse
-from streaming.providers.recording import Record, read
+from streaming.providers.betfair_stream import BetfairDecoder
+from streaming.providers.recorded_lines import Line
+from streaming.providers.recording import Record, read, survey
 from streaming.providers.sieve import Sieve
-from tests.streaming.providers.betfair import BEFORE_MS, MARKET, change, image, message
+from tests.streaming.providers.betfair import BEFORE_MS, GULLS, MARKET, change, image, message
 
 OTHER = "1.200000002"
 
 
 def record_all(*lines: bytes) -> list[Record]:
-    places = ((f"x.bz2:{number}", line) for number, line in enumerate(lines, 1))
+    places = (Line(number, f"x.bz2:{number}", line) for number, line in enumerate(lines, 1))
     return [
         Record(request.adapter, request, request.recorded)
-        for request in requests(places, "file:///x.bz2")
+        for request in requests(places, "file:///x.bz2", Sieve())
         if request.recorded is not None
     ]
 
@@ -130,12 +132,45 @@ def test_no_message_is_lost_or_told_twice_and_none_comes_out_of_order(
         message(change())[:-5],
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, bad: bytes) -> None:
+def test_a_bad_line_is_left_out_and_the_next_answer_of_every_market_follows_a_gap(
+    tmp_path: Path, bad: bytes
+) -> None:
     path = tmp_path / "1.2.bz2"
-    path.write_bytes(bz2.compress(message(image()) + b"\n" + bad))
-    with pytest.raises(DataFailure) as caught:
-        list(read(path))
-    assert (caught.value.code, caught.value.where) == ("bad_recording", "1.2.bz2:2")
+    both = message(image(), change(market=OTHER))
+    after = [message(change(n=1), ms=1), message(change(market=OTHER), ms=2)]
+    later = message(change(n=2), ms=2_000)
+    path.write_bytes(bz2.compress(b"\n".join([both, bad, *after, later])))
+    found = survey(path)
+    assert [(each.place, each.count) for each in found.left_out] == [("1.2.bz2:2", 1)]
+    records = list(found.records())
+    assert len(records) == found.responses == 5
+    assert [record.request.follows_gap for record in records] == [False, False, True, True, False]
+
+
+def test_no_price_from_before_a_lost_line_stays_on_offer(tmp_path: Path) -> None:
+    path = tmp_path / "1.2.bz2"
+    back = {"id": GULLS, "atb": [[2.5, 10]]}
+    lines = [message(image(back)), b"broken", message(change(), ms=5_000)]
+    again = message(image(back), ms=9_000)
+    path.write_bytes(bz2.compress(b"\n".join([*lines, again])))
+    decoder = BetfairDecoder()
+    prices = [
+        [
+            quote.price
+            for event in decoder.decode(record.request, record.response).events
+            for quote in event.quotes
+        ]
+        for record in read(path)
+    ]
+    assert prices == [[2.5], [None], [2.5]]
+
+
+@pytest.mark.parametrize("name", ["1.2", "1.2.bz2"])
+def test_a_tape_whose_first_line_is_damaged_is_still_told(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"[]\n" + message(image()))
+    (record,) = read(path)
+    assert record.provider == "betfair_stream"
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -184,6 +185,17 @@ def test_a_hole_is_a_failure_and_no_price_comes_until_the_next_image(tape: Tape)
     assert prices(later) == {("GUL", None, "back"): None, ("GUL", None, "lay"): None}
     assert tape.hear(tape.delta(GUL, "yes", "0.4700", "1.00")).events == []
 
+    fresh = tape.hear(tape.image(GUL, [("0.2500", "1.00")], []))
+    assert prices(fresh) == {("GUL", None, "lay"): 4.0}
+
+
+def test_after_a_line_that_a_recording_lost_no_price_comes_until_the_next_image(tape: Tape) -> None:
+    tape.hear(tape.image(GUL, [("0.4000", "1.00")], []))
+    tape.frame("ok")  # lost on the way
+    body = json.dumps(tape.delta(GUL, "yes", "0.4500", "1.00")).encode()
+    answer = Response(200, {}, body, TICK, duration_ms=0.0, wire_bytes=len(body))
+    after = tape.decoder.decode(replace(REQUEST, follows_gap=True), answer)
+    assert prices(after) == {("GUL", None, "lay"): None}
     fresh = tape.hear(tape.image(GUL, [("0.2500", "1.00")], []))
     assert prices(fresh) == {("GUL", None, "lay"): 4.0}
 

@@ -73,15 +73,23 @@ def test_a_recording_that_is_not_there_is_refused(tmp_path: Path) -> None:
         inspect([tmp_path / "absent.jsonl"])
 
 
-def test_a_line_that_does_not_fit_is_refused_by_its_number(tmp_path: Path) -> None:
-    path = recording(tmp_path / "bad.jsonl", line(0), line(1, status="fine"))
-    with pytest.raises(DataFailure, match=r"bad\.jsonl:2"):
-        inspect([path])
+@pytest.mark.parametrize("bad", [{"status": "fine"}, {"provider": "the_odd_api"}])
+def test_a_line_that_does_not_fit_is_left_out_by_its_number(
+    tmp_path: Path, bad: dict[str, Any]
+) -> None:
+    path = recording(tmp_path / "bad.jsonl", line(0), line(1, **bad), line(2))
+    sound = recording(tmp_path / "sound.jsonl", line(1))
+    recordings = inspect([path, sound])
+    received = [record.received_at for record in recordings.records()]
+    assert received == [NOON + timedelta(seconds=seconds) for seconds in (0, 1, 2)]
+    assert (recordings.responses, recordings.lines_left_out) == (3, 1)
+    (warning,) = recordings.warnings()
+    assert "bad.jsonl:2" in warning
 
 
-def test_an_unknown_adapter_is_refused(tmp_path: Path) -> None:
+def test_a_recording_of_an_unknown_adapter_is_refused(tmp_path: Path) -> None:
     path = recording(tmp_path / "bad.jsonl", line(0, provider="the_odd_api"))
-    with pytest.raises(PermanentFailure, match="the_odd_api"):
+    with pytest.raises(DataFailure, match="the_odd_api"):
         inspect([path])
 
 

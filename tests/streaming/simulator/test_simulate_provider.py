@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -72,6 +73,24 @@ def test_it_serves_a_recording(tmp_path: Path) -> None:
     record(feed, 1, ("soccer_epl",))
     with served("--feed", str(feed), "--speed", "5") as (client, _):
         assert len(client.get(EPL).json()) == 4
+
+
+def test_it_serves_the_lines_of_a_recording_that_can_be_read_and_tells_of_the_others(
+    tmp_path: Path,
+) -> None:
+    whole, feed = tmp_path / "whole.jsonl.gz", tmp_path / "feed.jsonl"
+    record(whole, 2, ("soccer_epl",))
+    first, second = gzip.decompress(whole.read_bytes()).splitlines(keepends=True)
+    feed.write_bytes(first + b"broken\n" + second)
+    with served("--feed", str(feed)) as (client, process):
+        assert len(client.get(EPL).json()) == 4
+        (left_out,) = client.send("GET", "/control/stats").json()["left_out"]
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+    assert (left_out["place"], left_out["count"]) == ("feed.jsonl:2", 1)
+    (warning,) = err.splitlines()
+    assert warning.startswith("warning: 1 line left out")
+    assert "feed.jsonl:2" in warning
 
 
 def test_it_writes_a_recording(tmp_path: Path) -> None:
