@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from betting.sql import Bigints, Booleans, fetch_all
+from betting.sql import Bigints, Booleans, Floats, fetch_all
 from streaming.core.confirmation import Book, Looks, look
-from streaming.core.staleness import StalenessPolicy
+from streaming.core.staleness import StalenessPolicy, lead_seconds
 from streaming.resolve import QuoteColumns
 
 
@@ -69,11 +69,14 @@ class Confirmed:
     Attributes:
         is_heard: for each quote, whether what the answer says of its bookmaker can be trusted;
             shape (quotes,).
+        leads: for each quote, by how many seconds it must have been looked at later than another
+            provider's to replace it; shape (quotes,).
         aged: ids of the markets a bookmaker's prices of which have become too old, or are
             confirmed again: they have to be valued.
     """
 
     is_heard: Booleans
+    leads: Floats
     aged: Bigints = field(default_factory=Bigints)
 
 
@@ -83,7 +86,8 @@ def confirm(hearing: Hearing, quotes: QuoteColumns, policy: StalenessPolicy) -> 
     Runs in the ingest's transaction, under the feed's row.
     """
     if not hearing.is_judged or not quotes.bookmaker_ids:
-        return Confirmed(Booleans([True] * len(quotes.bookmaker_ids)))
+        unjudged = len(quotes.bookmaker_ids)
+        return Confirmed(Booleans([True] * unjudged), Floats([policy.takeover_seconds] * unjudged))
     known = _known(hearing.feed_id)
     books = {
         bookmaker: look(known.get(bookmaker), looks, hearing.floor_seconds, policy)
@@ -94,8 +98,11 @@ def confirm(hearing: Hearing, quotes: QuoteColumns, policy: StalenessPolicy) -> 
     is_heard = {
         key: hearing.is_recorded or book.is_confirmed(received) for key, book in books.items()
     }
+    leads = {key: lead_seconds(book.gaps, policy) for key, book in books.items()}
     return Confirmed(
-        Booleans(is_heard[bookmaker] for bookmaker in quotes.bookmaker_ids), _aged(known, books)
+        Booleans(is_heard[bookmaker] for bookmaker in quotes.bookmaker_ids),
+        Floats(leads[bookmaker] for bookmaker in quotes.bookmaker_ids),
+        _aged(known, books),
     )
 
 

@@ -150,10 +150,10 @@ def _ingest(
             "provider": provider_id,
             "feed": heard.hearing.feed_id,
             "confirmed": confirmed.is_heard,
+            "leads": confirmed.leads,
             "aged": confirmed.aged,
             "received_at": heard.hearing.received_at,
             "stamps_confirm": snapshot.stamps_confirm,
-            "takeover_seconds": policy.staleness.takeover_seconds,
             **_snapshot_parameters(provider_id, snapshot, resolved),
             **_movement_parameters(policy.movement),
         }

@@ -40,15 +40,16 @@ APPLY = """
 WITH incoming AS MATERIALIZED (
     SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
            NULLIF(price, 'NaN') AS price,  -- none: no longer offered
-           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at, is_confirmed,
+           to_timestamp(NULLIF(source_seconds, 'NaN')) AS source_at, is_confirmed, lead_seconds,
            -- When the provider looked, as `streaming.confirmations` takes it.
            LEAST(CASE WHEN %(stamps_confirm)s THEN to_timestamp(NULLIF(source_seconds, 'NaN')) END,
                  %(received_at)s) AS looked_at
     FROM unnest(
         %(outcomes)s::bigint[], %(markets)s::bigint[], %(bookmakers)s::bigint[],
         %(lays)s::boolean[], %(prices)s::float8[], %(source_seconds)s::float8[],
-        %(confirmed)s::boolean[]
-    ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds, is_confirmed)
+        %(confirmed)s::boolean[], %(leads)s::float8[]
+    ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds, is_confirmed,
+            lead_seconds)
     WHERE market_id NOT IN (
         SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
         WHERE e.id = ANY (%(bound_events)s::bigint[]) AND e.status = 'ended'
@@ -118,14 +119,13 @@ fresh AS MATERIALIZED (
                 OR i.looked_at > (
                     SELECT COALESCE(lagging.at, known.confirmed_at, feed.observed_at)
                         + make_interval(secs => GREATEST(
-                            %(takeover_seconds)s, 1.5 * guest.interval_seconds,
+                            i.lead_seconds, 1.5 * guest.interval_seconds,
                             1.5 * guest.paced_interval_seconds
                         ))
                     FROM betting_feed feed
                     JOIN betting_provider owner ON owner.id = feed.provider_id
-                    -- By the guest's interval alone: a holder that is seldom asked must not keep a
-                    -- direct feed out. Each is ahead of the other by at most the other's interval
-                    -- and their difference in delay, so not both by 1.5 of their own.
+                    -- By the guest's own times alone: a holder that is seldom asked must not keep
+                    -- a direct feed out. The interval counts until the looks have taught more.
                     -- The times of a recording say nothing of those that pass now.
                     JOIN betting_provider guest
                       ON guest.id = %(provider)s AND guest.clock = owner.clock

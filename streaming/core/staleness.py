@@ -28,7 +28,7 @@ class StalenessPolicy:
         quantile: the part of a bookmaker's gaps that must fit into its limit.
         cap_seconds: no limit is learnt beyond this, unless a provider's own floor is.
         takeover_seconds: of two providers that relay one bookmaker and disagree, the one that has
-            looked this much later wins; never less than 1.5 of its own intervals.
+            looked this much later wins; never less than 1.5 of the time between its own looks.
     """
 
     quantile: float = 0.99
@@ -70,6 +70,23 @@ def limit_seconds(gaps: Sequence[int], floor_seconds: float, policy: StalenessPo
     """
     learnt = GROWTH ** _quantile_bucket(gaps, policy.quantile)
     return max(floor_seconds, min(learnt, policy.cap_seconds))
+
+
+def lead_seconds(gaps: Sequence[int], policy: StalenessPolicy) -> float:
+    """By how much a look must be later than another provider's for its price to win.
+
+    Each of two providers is ahead of the other by at most the time between the other's looks and
+    the difference of their delays, so not both by 1.5 of the time between their own. The median:
+    what a provider that was slow for a while teaches is soon outnumbered.
+
+    Args:
+        gaps: counts by bucket, of the provider whose price would win.
+        policy: the least lead.
+
+    >>> round(lead_seconds(with_gap([], 64.0), StalenessPolicy()))
+    96
+    """
+    return max(policy.takeover_seconds, 1.5 * GROWTH ** _quantile_bucket(gaps, 0.5))
 
 
 def _quantile_bucket(gaps: Sequence[int], quantile: float) -> int:

@@ -14,6 +14,7 @@ from streaming.core.staleness import (
     GROWTH,
     MAX_COUNT,
     StalenessPolicy,
+    lead_seconds,
     limit_seconds,
     with_gap,
 )
@@ -152,3 +153,14 @@ def test_counting_changes_nothing_that_was_given(gaps: list[int], seconds: float
     given_gaps = tuple(gaps)
     with_gap(gaps, seconds)
     assert tuple(gaps) == given_gaps
+
+
+def test_the_lead_is_the_least_one_while_nothing_is_known_and_where_looks_are_frequent() -> None:
+    assert lead_seconds([], StalenessPolicy()) == 30.0
+    assert lead_seconds(learnt([5.0]), StalenessPolicy()) == 30.0
+
+
+def test_a_provider_that_was_slow_for_a_night_takes_over_as_usual_soon_after() -> None:
+    night = learnt([600.0] * 48)
+    assert lead_seconds(night, StalenessPolicy()) >= 900.0
+    assert lead_seconds(learnt([5.0] * 48, night), StalenessPolicy()) == 30.0
