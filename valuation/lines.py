@@ -56,8 +56,8 @@ def book_lines(quotes: Quotes, needed_books: int) -> BookLines:
     lines = int(quotes.book_line.max(initial=-1)) + 1
     in_field = np.zeros(quotes.outcome_line.size, dtype=np.bool_)
     if (np.bincount(quotes.outcome_line, minlength=lines) > LARGE_FIELD).any():
-        is_carried = is_complete & votes & (size <= LARGE_FIELD)
-        is_small = np.bincount(line[is_carried], minlength=lines) >= needed_books
+        carried = np.bincount(line[is_complete & votes & (size <= LARGE_FIELD)], minlength=lines)
+        is_small = 2 * carried > np.bincount(line[votes], minlength=lines)
         in_field = _runners(quotes, quote[np.repeat(votes, size)], is_small, min(needed_books, 2))
         is_complete &= ~_has_runners(quotes, in_field, lines)[line]
     return BookLines(quote, first, size, book, is_complete, in_field)
@@ -67,7 +67,7 @@ def _runners(quotes: Quotes, voting: IntArray, is_small: BoolArray, shared_by: i
     """Which outcomes belong to a large field, shape (o,).
 
     A runner is an outcome that at least `shared_by` bookmakers with a weight back. A line of more
-    than ten is a large field, unless enough bookmakers carry one and the same small set.
+    than ten is a large field, unless most bookmakers carry one and the same small set.
     """
     in_field = np.bincount(quotes.outcome[voting], minlength=quotes.outcome_line.size) >= shared_by
     is_large = np.bincount(quotes.outcome_line[in_field], minlength=is_small.size) > LARGE_FIELD

@@ -73,7 +73,7 @@ def _line(line: Sequence[tuple[int, Row]], policy: ValuationPolicy) -> tuple[Fai
     lays = {(row.book, row.outcome): row.price for row in fresh if row.is_lay}
     whole = _commonest_set(backs, weights)
     runners = runners_of(backs, weights, policy)
-    if len(runners) > 10 and not _is_small(whole, backs, weights, policy):
+    if len(runners) > 10 and not _is_small(whole, backs, weights):
         field = field_by_hand(
             backs,
             lambda book, listed: _prices(backs, lays, book, listed, policy),
@@ -164,13 +164,12 @@ def _is_small(
     whole: Sequence[int] | None,
     backs: dict[tuple[int, int], float],
     weights: dict[int, float],
-    policy: ValuationPolicy,
 ) -> bool:
-    """Return True if enough bookmakers carry one set of at most ten outcomes."""
+    """Return True if more than half of the bookmakers carry one set of at most ten outcomes."""
     if whole is None or len(whole) > 10:
         return False
-    carried = sum(weight > 0 and _set_of(backs, book) == whole for book, weight in weights.items())
-    return carried >= policy.min_books
+    sets = [_set_of(backs, book) for book, weight in weights.items() if weight > 0]
+    return 2 * sum(listed == whole for listed in sets) > sum(len(listed) > 0 for listed in sets)
 
 
 def _field(

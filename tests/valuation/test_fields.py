@@ -155,6 +155,15 @@ class TestRunnersThatAreNotListed:
         assert fair.books[4] == 5
         assert np.abs(fair.probability[:GOLFERS] / whole - 1).max() < 0.02
 
+    def test_a_name_that_two_spell_otherwise_only_lowers_the_others(self) -> None:
+        whole = valued_of(outright()).fair.probability
+        quotes = changed(changed(outright(), 2, 4, outcome=GOLFERS), 3, 4, outcome=GOLFERS)
+        valued = valued_of(quotes)
+        assert Reason(valued.fair.reason[GOLFERS]) is Reason.INCOMPLETE
+        ratios = valued.fair.probability[:GOLFERS] / whole
+        assert ratios.max() < 1  # so that no price seems worth backing that is not
+        assert ratios.min() > 1 - 2 * whole[4]  # with `power` longshots lose more than the share
+
     def test_a_bookmaker_of_another_market_altogether_has_no_part(self) -> None:
         other = [Row(1, 1000 + number, 5, 20.0) for number in range(12)]
         fair = valued_of(outright() + other).fair
@@ -299,7 +308,24 @@ class TestSmallSets:
                 getattr(together.edges, name)[mine], getattr(alone.edges, name)
             )
 
-    def test_a_small_set_that_enough_bookmakers_carry_is_no_field(self) -> None:
+    @pytest.mark.parametrize("booksum", [1.05, 1.55])
+    def test_a_few_that_list_the_same_favourites_do_not_make_a_field_small(
+        self, booksum: float
+    ) -> None:
+        """As if these were the whole field, they would have twice their chances, or no price."""
+        favourites = golfers()[:8]
+        scale = booksum / sum(favourites)
+        clones = [
+            Row(1, golfer, 10 + book, 1 / (p * scale))
+            for book in range(4)
+            for golfer, p in enumerate(favourites)
+        ]
+        field = outright(three_longshots_each())
+        alone, together = valued_of(field).fair, valued_of(field + clones).fair
+        assert together.books.tolist() == alone.books.tolist()
+        assert together.probability == pytest.approx(alone.probability, rel=1e-2)
+
+    def test_a_small_set_that_most_bookmakers_carry_is_no_field(self) -> None:
         three_way = [Row(1, n, book, d) for book in range(4) for n, d in enumerate((2.5, 3.4, 2.9))]
         twelve = [Row(1, n, book, 11.0) for book in (8, 9) for n in range(12)]
         alone, together = valued_of(three_way).fair, valued_of(three_way + twelve).fair
