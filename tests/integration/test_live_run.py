@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import signal
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -18,35 +15,25 @@ import pytest
 
 from betting.guarded_flower import MAX_FAILURES
 from streaming.running.ports import LOOPBACK
-from tests.integration.conftest import wait_until
 from tests.integration.installation import COMMAND_SECONDS, Installation
+from tests.integration.live_run import (
+    as_installed,
+    free_ports,
+    running,
+    wait_for_edges,
+    wait_for_the_start,
+)
 from tests.logs import read_logs
 
 pytestmark = pytest.mark.timeout(300)
-START_SECONDS = 120.0
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     installed = Installation(tmp_path / "home")
-    installed.environ["HARDLINE_LOG_LEVEL"] = "INFO"
-    # As an installation has it: its simulator alone may be on this machine.
-    del installed.environ["HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS"]
+    as_installed(installed)
     yield installed
     installed.remove()
-
-
-def three_free_ports() -> int:
-    """The first of three ports in a row that nothing listens on."""
-    while True:
-        with socket.create_server((LOOPBACK, 0)) as server:
-            first: int = server.getsockname()[1]
-            try:
-                for port in (first + 1, first + 2):
-                    socket.create_server((LOOPBACK, port)).close()
-            except (OSError, OverflowError):
-                continue
-        return first
 
 
 def status_of(port: int, path: str, login: str = "") -> int:
@@ -72,41 +59,16 @@ def running_in(home: str) -> list[psutil.Process]:
     return found
 
 
-@contextmanager
-def running(installation: Installation, port: int, told: Path) -> Iterator[subprocess.Popen[str]]:
-    """A live run; one that a failed test leaves behind is killed, and its processes end with it."""
-    with (
-        told.open("w") as stderr,
-        subprocess.Popen(
-            installation.command("run", "--json", "--port", str(port)),
-            env=installation.environ,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as run,
-    ):
-        try:
-            yield run
-        finally:
-            run.kill()
-
-
 def test_everything_comes_up_flows_and_ends_with_ctrl_c(
     installation: Installation, tmp_path: Path
 ) -> None:
-    home, port, told = installation.environ["HARDLINE_HOME"], three_free_ports(), tmp_path / "told"
+    home, port, told = installation.environ["HARDLINE_HOME"], free_ports(3), tmp_path / "told"
     with running(installation, port, told) as run:
-        wait_until(
-            lambda: "Ctrl-C stops" in told.read_text() or run.poll() is not None,
-            "the start",
-            START_SECONDS,
-        )
-        assert run.poll() is None, told.read_text()
+        wait_for_the_start(run, told)
         password = Path(home, "secrets", "admin-password").read_text().strip()
         assert password not in told.read_text()  # which is no terminal, but a file
 
-        open_edges = "SELECT id FROM valuation_edge WHERE closed_at IS NULL LIMIT 1"
-        wait_until(lambda: installation.ask(open_edges) != [], "edges", START_SECONDS)
+        wait_for_edges(installation)
         assert installation.export("edges")
         assert installation.export("fair_prices", "--status", "ok")
         assert status_of(port, "/admin/login/") == 200

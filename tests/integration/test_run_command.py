@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from betting import embedded
+from tests.documents import commands
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading
 from tests.integration.installation import CHECKOUT, Installation, Row
@@ -87,6 +88,13 @@ def assert_history_is_that_of(history: list[Row], reading: Reading) -> None:
     assert {kind: kinds[kind] for kind in KINDS} == reading.changes
 
 
+def figures_of_the_readme() -> Row:
+    """What the README shows for a replay of the simulated recording."""
+    (shown,) = (c.shown for c in commands(CHECKOUT / "README.md") if " run --feed " in c.text)
+    figures: Row = json.loads(shown.replace(",…}", "}"))
+    return figures
+
+
 def assert_fair_prices_are_sound(installation: Installation) -> None:
     lines: dict[tuple[Any, ...], float] = defaultdict(float)
     rows = installation.export("fair_prices")
@@ -113,6 +121,8 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
     reading = feed_reader.read(SIMULATED)
     assert all(reading.changes.values()), "the recording shows every kind of change"
     facts = installation.replay(SIMULATED)
+    published = figures_of_the_readme()
+    assert {name: facts[name] for name in published} == published
     assert_facts_are_those_of(facts, reading)
     assert_quotes_are_those_of(installation, reading)
     assert_fair_prices_are_sound(installation)
