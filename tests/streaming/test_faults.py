@@ -143,7 +143,7 @@ def recorded(path: str, **params: str) -> dict[str, Any]:
         (recorded(f"/v4/sports/{'x' * 5000}/odds"), "unstorable"),
         (recorded(f"/v4/sports/{EPL}/odds", markets="h2h," * 1000 + "x" * 5000), "unstorable"),
         (recorded("/v4/scores"), "bad_path"),
-        ({"provider": "nobody"}, "unknown_provider"),
+        ({"provider": "nobody"}, "bad_recording"),
     ],
 )
 def test_a_recorded_line_that_fits_nowhere_is_a_data_failure(
