@@ -15,6 +15,7 @@ from django.db import connection
 from betting import embedded
 from betting.config import load
 from tests.betting.embedded.clients import query
+from tests.integration.forks import ManageForks
 
 CHECKOUT = Path(__file__).parents[2]
 #: Processes take seconds to start, and many times that on a busy machine.
@@ -29,9 +30,16 @@ class Installation:
     def __init__(self, home: Path) -> None:
         self.environ = {**os.environ, "HARDLINE_HOME": str(home)}
         self.config = load(self.environ)
+        self._forks: ManageForks | None = None
 
     def command(self, *arguments: str | Path) -> list[str | Path]:
         return [sys.executable, CHECKOUT / "manage.py", *arguments]
+
+    def fork(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that ends at once, without a process that has to start first."""
+        if self._forks is None:
+            self._forks = ManageForks(self.environ)
+        return self._forks.run(words, Path(self.environ["HARDLINE_HOME"]).parent)
 
     def manage(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -50,7 +58,7 @@ class Installation:
         return facts
 
     def export(self, table: str, *options: str) -> list[Row]:
-        done = self.manage("export", table, "--format", "jsonl", *options)
+        done = self.fork("export", table, "--format", "jsonl", *options)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -66,4 +74,7 @@ class Installation:
 
     def remove(self) -> None:
         """Stop the servers, and leave nothing behind."""
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
         embedded.remove_state(self.config)

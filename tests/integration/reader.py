@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from betting.config import CHECKOUT
 from tests.documents import Command
 from tests.integration.conftest import wait_until
+from tests.integration.forks import ManageForks
 from tests.integration.installation import COMMAND_SECONDS
 
 ENDS = {
@@ -62,7 +59,7 @@ class Reader:
     directory: Path
     environ: dict[str, str]
     substitutes: Mapping[str, str]
-    forks: subprocess.Popen[str]
+    forks: ManageForks
     endless: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def substituted(self, text: str) -> str:
@@ -140,18 +137,8 @@ class Reader:
 
     def manages(self, words: list[str]) -> Answer:
         """Run a command of `manage.py` in a process of its own that need not start first."""
-        out, err = self.directory / "stdout", self.directory / "stderr"
-        request = {
-            "command": ["manage.py", *words],
-            "directory": str(self.directory),
-            "stdout": str(out),
-            "stderr": str(err),
-        }
-        assert self.forks.stdin is not None
-        assert self.forks.stdout is not None
-        self.forks.stdin.write(json.dumps(request) + "\n")
-        self.forks.stdin.flush()
-        return Answer(int(self.forks.stdout.readline()), out.read_text(), err.read_text())
+        done = self.forks.run(words, self.directory)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     def leaves(self) -> None:
         """Stop what does not end by itself."""
@@ -173,17 +160,3 @@ def is_as_shown(said: str, shown: str) -> bool:
 
 def keys(text: str) -> set[str]:
     return set(re.findall(r'"(\w+)": ?', text))
-
-
-@contextmanager
-def manage_forks(environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """The process of `manage_forks.py`."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.manage_forks"],
-        cwd=CHECKOUT,
-        env=environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as forks:
-        yield forks

@@ -30,6 +30,7 @@ from tests.documents import (
     name_of,
 )
 from tests.integration.conftest import wait_until
+from tests.integration.forks import manage_forks
 from tests.integration.installation import Installation
 from tests.integration.live_run import (
     as_installed,
@@ -38,7 +39,7 @@ from tests.integration.live_run import (
     wait_for_edges,
     wait_for_the_start,
 )
-from tests.integration.reader import ENDS, Reader, manage_forks
+from tests.integration.reader import ENDS, Reader
 from tests.receiver import running_receiver
 
 pytestmark = pytest.mark.timeout(300)

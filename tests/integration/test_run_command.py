@@ -39,6 +39,9 @@ RUNS = [
     ["mlb-series-2026-07a", "nfl-american-2025", "nba-props-2026-03", "soccer-tennis-2026-08"],
 ]
 
+#: So many answers show what is lost of a damaged recording as well as all of them do.
+FEW_LINES = 12
+
 # Processes take seconds to start, and many times that on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
@@ -77,7 +80,7 @@ def assert_quotes_are_those_of(installation: Installation, *readings: Reading) -
 
 
 def assert_no_letter_is_left(installation: Installation) -> None:
-    exported = installation.manage("deadletters", "export")
+    exported = installation.fork("deadletters", "export")
     assert (exported.returncode, exported.stdout) == (0, "")
 
 
@@ -141,9 +144,10 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
 def test_damaged_lines_are_left_out_and_told_and_the_others_are_replayed(
     installation: Installation, tmp_path: Path
 ) -> None:
-    reading = feed_reader.read(SIMULATED)
-    lines = gzip.decompress(SIMULATED.read_bytes()).splitlines(keepends=True)
-    damaged = tmp_path / "damaged.jsonl"
+    lines = gzip.decompress(SIMULATED.read_bytes()).splitlines(keepends=True)[:FEW_LINES]
+    sound, damaged = tmp_path / "sound.jsonl.gz", tmp_path / "damaged.jsonl"
+    sound.write_bytes(gzip.compress(b"".join(lines)))
+    reading = feed_reader.read(sound)
     damaged.write_bytes(b"".join([lines[0], b"broken\n", *lines[1:], lines[-1][:-40]]))
 
     done = installation.manage("run", "--feed", damaged, "--until-idle", "--json")
