@@ -34,6 +34,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Events", "event", "betting_event"),
                     _list("Markets", "storefront", "betting_market"),
                     _list("Quotes", "sell", "betting_quote"),
+                    _list("Rival quotes", "compare_arrows", "betting_rivalquote"),
                     _list("Line changes", "timeline", "betting_linechange"),
                 ],
             },

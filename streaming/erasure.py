@@ -37,6 +37,7 @@ _QUOTES = f"SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES})"  # n
 ERASED = {
     "valuation_edge": f"quote_id IN ({_QUOTES})",
     "betting_linechange": f"quote_id IN ({_QUOTES})",
+    "betting_rivalquote": f"quote_id IN ({_QUOTES})",
     "betting_quote": f"outcome_id IN ({_OUTCOMES})",
     "valuation_fairprice": f"outcome_id IN ({_OUTCOMES})",
     "betting_outcome": f"market_id IN ({_MARKETS})",

@@ -86,7 +86,7 @@ class IngestResult:
         quarantined: markets to be valued at once, because the provider's circuit has opened and
             its quotes there are off the board.
         aged: markets to be valued at once, because a price there has become too old to trust, or
-            is confirmed again; nothing else has changed in them.
+            is confirmed again, or is disputed otherwise than before; nothing else has changed.
     """
 
     left_aside: LeftAside | None = None

@@ -86,58 +86,71 @@ ended AS (
     RETURNING e.id
 ),
 
--- What the answer says that is new. Ids are drawn here, so that history can name them. A quote
--- that is quarantined belongs to whichever feed offers it again, and so does a suspended one, but
--- for those of another provider that looked before it was suspended. An active one is left
--- to its provider unless that one has looked at it much earlier: two that relay one bookmaker and
--- disagree would take it from each other at every poll. What is said of a bookmaker that the answer
--- does not confirm changes nothing.
-fresh AS MATERIALIZED (
+-- What the answer says otherwise than the quotes do, and whether that is taken: then it is new. Ids
+-- are drawn here, so that history can name them. A quote that is quarantined belongs to whichever
+-- feed offers it again, and so does a suspended one, but for those of another provider that looked
+-- before it was suspended. An active one is left to its provider unless that one has looked at it
+-- much earlier: two that relay one bookmaker and disagree would take it from each other at every
+-- poll. What is said of a bookmaker that the answer does not confirm changes nothing.
+differing AS MATERIALIZED (
     SELECT COALESCE(q.id, nextval(pg_get_serial_sequence('betting_quote', 'id'))) AS quote_id,
-           i.*, q.price AS old_price, q.status AS old_status
+           i.outcome_id, i.market_id, i.bookmaker_id, i.side, i.price, i.source_at, i.looked_at,
+           q.price AS old_price, q.status AS old_status, q.feed_id AS holder_id,
+           LEAST(q.source_at, q.changed_at) AS priced_at,
+           q.id IS NULL OR q.changed_at <= %(received_at)s AND (
+               q.status = 'quarantined'
+               OR q.status = 'suspended' AND (
+                   -- Who looked before it was taken off cannot know that it was. Two clocks tell
+                   -- nothing of each other.
+                   i.looked_at >= q.changed_at
+                   OR q.feed_id NOT IN (
+                       SELECT feed.id FROM betting_feed feed
+                       JOIN betting_provider other ON other.id = feed.provider_id
+                       JOIN betting_provider guest
+                         ON guest.id = %(provider)s AND guest.clock = other.clock
+                       WHERE other.id <> guest.id
+                   )
+               )
+               OR q.status = 'active' AND (
+                   q.feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
+                   OR i.looked_at > (
+                       SELECT COALESCE(lagging.at, known.confirmed_at, feed.observed_at)
+                           + make_interval(secs => GREATEST(
+                               i.lead_seconds, 1.5 * guest.interval_seconds,
+                               1.5 * guest.paced_interval_seconds
+                           ))
+                       FROM betting_feed feed
+                       JOIN betting_provider owner ON owner.id = feed.provider_id
+                       -- By the guest's own times alone: a holder that is seldom asked must not
+                       -- keep a direct feed out. The interval counts until the looks have taught
+                       -- more.
+                       -- The times of a recording say nothing of those that pass now.
+                       JOIN betting_provider guest
+                         ON guest.id = %(provider)s AND guest.clock = owner.clock
+                       LEFT JOIN betting_feedbook known
+                         ON known.feed_id = feed.id AND known.bookmaker_id = q.bookmaker_id
+                       LEFT JOIN LATERAL unnest(known.lagging_markets, known.lagging_ats)
+                         AS lagging (market_id, at) ON lagging.market_id = q.market_id
+                       WHERE feed.id = q.feed_id
+                   )
+               )
+           ) AS is_taken
     FROM incoming i
     LEFT JOIN betting_quote q
       ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
-    WHERE i.price IS NOT NULL AND i.is_confirmed AND (
-        q.id IS NULL
-        OR q.changed_at <= %(received_at)s AND (
-            q.status = 'quarantined'
-            OR q.status = 'suspended' AND (
-                -- Who looked before it was taken off cannot know that it was. Two clocks tell
-                -- nothing of each other.
-                i.looked_at >= q.changed_at
-                OR q.feed_id NOT IN (
-                    SELECT feed.id FROM betting_feed feed
-                    JOIN betting_provider other ON other.id = feed.provider_id
-                    JOIN betting_provider guest
-                      ON guest.id = %(provider)s AND guest.clock = other.clock
-                    WHERE other.id <> guest.id
-                )
-            )
-            OR q.status = 'active' AND q.price <> i.price AND (
-                q.feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
-                OR i.looked_at > (
-                    SELECT COALESCE(lagging.at, known.confirmed_at, feed.observed_at)
-                        + make_interval(secs => GREATEST(
-                            i.lead_seconds, 1.5 * guest.interval_seconds,
-                            1.5 * guest.paced_interval_seconds
-                        ))
-                    FROM betting_feed feed
-                    JOIN betting_provider owner ON owner.id = feed.provider_id
-                    -- By the guest's own times alone: a holder that is seldom asked must not keep
-                    -- a direct feed out. The interval counts until the looks have taught more.
-                    -- The times of a recording say nothing of those that pass now.
-                    JOIN betting_provider guest
-                      ON guest.id = %(provider)s AND guest.clock = owner.clock
-                    LEFT JOIN betting_feedbook known
-                      ON known.feed_id = feed.id AND known.bookmaker_id = q.bookmaker_id
-                    LEFT JOIN LATERAL unnest(known.lagging_markets, known.lagging_ats)
-                      AS lagging (market_id, at) ON lagging.market_id = q.market_id
-                    WHERE feed.id = q.feed_id
-                )
-            )
-        )
-    )
+    WHERE i.price IS NOT NULL AND i.is_confirmed
+      AND (q.id IS NULL OR q.status <> 'active' OR q.price <> i.price)
+),
+-- What this feed says of other providers' quotes that they are not changed to. Two clocks tell
+-- nothing of each other.
+rival AS MATERIALIZED (
+    SELECT d.quote_id, d.market_id, d.price, d.looked_at, d.priced_at
+    FROM differing d
+    JOIN betting_feed held ON held.id = d.holder_id
+    JOIN betting_provider holder ON holder.id = held.provider_id
+    JOIN betting_provider guest
+      ON guest.id = %(provider)s AND guest.id <> holder.id AND guest.clock = holder.clock
+    WHERE d.is_taken IS NOT TRUE AND d.old_status = 'active'
 ),
 -- What it no longer offers: this feed's quotes that it takes back, those that it leaves out though
 -- it is complete, and everything that anyone quotes on an event that has ended.
@@ -172,13 +185,13 @@ opened AS (
          changed_at)
     SELECT quote_id, outcome_id, market_id, bookmaker_id, side, %(feed)s, price, 'active',
            source_at, %(received_at)s
-    FROM fresh WHERE old_status IS NULL
+    FROM differing WHERE old_status IS NULL
 ),
 rewritten AS (
     UPDATE betting_quote q
-    SET feed_id = %(feed)s, price = f.price, status = 'active', source_at = f.source_at,
+    SET feed_id = %(feed)s, price = d.price, status = 'active', source_at = d.source_at,
         changed_at = %(received_at)s
-    FROM fresh f WHERE q.id = f.quote_id AND f.old_status IS NOT NULL
+    FROM differing d WHERE q.id = d.quote_id AND d.is_taken AND d.old_status IS NOT NULL
 ),
 suspended AS (
     UPDATE betting_quote q
@@ -194,7 +207,7 @@ step AS (
                 ELSE 'price' END AS kind,
            -- What comes back from quarantine has been there all the time: no point was gained.
            old_status IS NULL OR old_status = 'suspended' AS is_gain
-    FROM fresh
+    FROM differing WHERE is_taken
     UNION ALL
     SELECT quote_id, outcome_id, market_id, bookmaker_id, side, price, NULL, NULL,
            CASE WHEN has_ended THEN 'ended' ELSE 'suspended' END, false
@@ -238,6 +251,33 @@ history AS (
     FROM classified
 ),
 
+-- The prices that stand beside quotes of other providers. HEAR keeps the answers of a feed in the
+-- order of their arrival, so the last one counts. A row is written when its price changes, and when
+-- its provider has looked for the first time since the quote was priced; a price that is repeated
+-- costs no write.
+disputed AS (
+    INSERT INTO betting_rivalquote (quote_id, feed_id, market_id, price, looked_at)
+    SELECT quote_id, %(feed)s, market_id, price, looked_at FROM rival v
+    WHERE NOT EXISTS (
+        SELECT FROM betting_rivalquote r
+        WHERE r.quote_id = v.quote_id AND r.feed_id = %(feed)s AND r.price = v.price
+          AND (r.looked_at >= v.priced_at OR v.looked_at < v.priced_at)
+    )
+    ON CONFLICT (quote_id, feed_id) DO UPDATE
+    SET price = excluded.price, looked_at = excluded.looked_at
+    RETURNING market_id
+),
+settled AS (
+    DELETE FROM betting_rivalquote r
+    WHERE r.feed_id = %(feed)s AND NOT EXISTS (SELECT FROM rival v WHERE v.quote_id = r.quote_id)
+      AND (%(is_complete)s OR r.quote_id IN (
+          SELECT q.id FROM incoming i
+          JOIN betting_quote q
+            ON q.outcome_id = i.outcome_id AND q.bookmaker_id = i.bookmaker_id AND q.side = i.side
+      ))
+    RETURNING market_id
+),
+
 -- The markets.
 touched AS MATERIALIZED (
     SELECT market_id, true AS has_changed,
@@ -251,9 +291,14 @@ touched AS MATERIALIZED (
            count(*) FILTER (WHERE kind = 'ended') AS ended
     FROM classified GROUP BY market_id
     UNION ALL
-    -- Where prices have only become too old to trust, or are confirmed again.
+    -- Where prices have only become too old to trust, or are confirmed again, and where those of
+    -- others are disputed otherwise than before.
     SELECT id, false, false, NULL, 0, 0, 0, 0, 0, 0
-    FROM unnest(%(aged)s::bigint[]) AS a (id)
+    FROM (
+        SELECT unnest(%(aged)s::bigint[])
+        UNION SELECT market_id FROM disputed
+        UNION SELECT market_id FROM settled
+    ) AS a (id)
     WHERE id NOT IN (SELECT market_id FROM classified)
 ),
 -- In id order, as every writer of markets locks them.

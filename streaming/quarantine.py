@@ -28,7 +28,8 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
     """Quarantine the quotes that must not be trusted any more, all of them and only those.
 
     They are those of a feed that has not been answered completely since its provider's circuit
-    opened, and those of a bookmaker that has gone unconfirmed for longer than it ever does.
+    opened, and those of a bookmaker that has gone unconfirmed for longer than it ever does. What
+    such a feed says of others' quotes is forgotten.
 
     Args:
         now: the time that bookmakers' silence is measured at.
@@ -69,7 +70,10 @@ _UNSAFE_FEEDS = """
 WITH candidate AS (
     SELECT f.id FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
     WHERE f.generation < p.generation
-      AND EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id AND q.status = 'active')
+      AND (
+          EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id AND q.status = 'active')
+          OR EXISTS (SELECT FROM betting_rivalquote r WHERE r.feed_id = f.id)
+      )
     UNION
     -- A recording's time does not pass.
     SELECT b.feed_id FROM betting_feedbook b
@@ -81,11 +85,15 @@ SELECT f.id, COALESCE(quoted.sport_key, '')
 FROM candidate
 JOIN betting_feed f ON f.id = candidate.id
 LEFT JOIN LATERAL (
-    SELECT s.key AS sport_key FROM betting_quote q
+    SELECT s.key AS sport_key FROM (
+        SELECT market_id FROM betting_quote WHERE feed_id = f.id AND status = 'active'
+        UNION ALL
+        SELECT market_id FROM betting_rivalquote WHERE feed_id = f.id
+    ) AS q
     JOIN betting_market m ON m.id = q.market_id
     JOIN betting_event e ON e.id = m.event_id
     JOIN betting_sport s ON s.id = e.sport_id
-    WHERE q.feed_id = f.id AND q.status = 'active' LIMIT 1
+    LIMIT 1
 ) AS quoted ON true
 WHERE f.provider_id = COALESCE(%(provider)s::bigint, f.provider_id)
 """
@@ -106,7 +114,18 @@ history AS (
         (quote_id, market_id, kind, old_price, classification, received_at)
     SELECT id, market_id, 'quarantined', price, 'major', %(now)s FROM unsafe
 ),
-touched AS (SELECT market_id FROM unsafe)""")
+forgotten AS (
+    DELETE FROM betting_rivalquote r
+    USING betting_quote q, betting_feed f, betting_provider p
+    WHERE q.id = r.quote_id AND f.id = r.feed_id AND p.id = f.provider_id
+      AND f.id = ANY (%(feeds)s::bigint[])
+      AND (f.generation < p.generation OR p.clock = 'wall' AND q.bookmaker_id IN (
+          SELECT b.bookmaker_id FROM betting_feedbook b
+          WHERE b.feed_id = f.id AND b.expires_at < %(now)s
+      ))
+    RETURNING r.market_id
+),
+touched AS (SELECT market_id FROM unsafe UNION SELECT market_id FROM forgotten)""")
 
 _MARK_SILENT = """
 UPDATE betting_feedbook b SET silent_since = %(now)s

@@ -8,7 +8,17 @@ from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Now
 
-from betting.models import Event, EventAlias, Feed, LineChange, Market, Provider, Quote, Sport
+from betting.models import (
+    Event,
+    EventAlias,
+    Feed,
+    LineChange,
+    Market,
+    Provider,
+    Quote,
+    RivalQuote,
+    Sport,
+)
 from betting.sql import execute
 from streaming.core.participants import sport_family
 from streaming.erasure import erase_events
@@ -43,6 +53,7 @@ def remove(provider: Provider) -> None:
         # Leaves first and by one statement each: the rest cascades row by row.
         Edge.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()
+        _rivals(provider).delete()
         execute(_DELETE_QUOTES, {"provider": provider.pk})
         erase_events(list(_own_events(provider).values_list("pk", flat=True)))
         provider.delete()
@@ -59,10 +70,16 @@ def _quotes(provider: Provider) -> QuerySet[Quote]:
     return Quote.objects.filter(feed__provider=provider)
 
 
+def _rivals(provider: Provider) -> QuerySet[RivalQuote]:
+    """Return what it says of others' quotes, and others of its own."""
+    return RivalQuote.objects.filter(Q(feed__provider=provider) | Q(quote__feed__provider=provider))
+
+
 def _markets(provider: Provider) -> QuerySet[Market]:
-    """All that it quotes, and all of its own."""
+    """All that it quotes or disputes, and all of its own."""
     quoted = Q(pk__in=_quotes(provider).values("market"))
-    return Market.objects.filter(quoted | Q(event__in=_own_events(provider)))
+    disputed = Q(pk__in=_rivals(provider).values("market"))
+    return Market.objects.filter(quoted | disputed | Q(event__in=_own_events(provider)))
 
 
 def _own_events(provider: Provider) -> QuerySet[Event]:

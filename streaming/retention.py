@@ -135,12 +135,13 @@ SELECT e.id FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
 WHERE e.id = ANY (%(events)s::bigint[]) AND split_part(s.key, '_', 1) = %(family)s AND {_IS_PAST}
 """  # noqa: S608 - as above
 
-# `observed_at` is a recording's time as well; that a quote still refers to the feed is not. One
-# that is heard again after all is made anew.
+# `observed_at` is a recording's time as well; that a quote, or a rival of one, still refers to the
+# feed is not. One that is heard again after all is made anew.
 _LOCK_UNHEARD_FEEDS = """
 SELECT f.id FROM betting_feed f
 WHERE f.observed_at < now() - %(days)s * interval '1 day'
   AND NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
+  AND NOT EXISTS (SELECT FROM betting_rivalquote r WHERE r.feed_id = f.id)
 LIMIT %(feeds)s
 FOR UPDATE OF f SKIP LOCKED
 """
@@ -149,6 +150,7 @@ _DELETE_FEEDS = """
 WITH unheard AS (
     SELECT id FROM unnest(%(feeds)s::bigint[]) AS f (id)
     WHERE NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
+      AND NOT EXISTS (SELECT FROM betting_rivalquote r WHERE r.feed_id = f.id)
 ),
 books AS (DELETE FROM betting_feedbook b USING unheard u WHERE b.feed_id = u.id)
 DELETE FROM betting_feed f USING unheard u WHERE f.id = u.id

@@ -26,6 +26,7 @@ from betting.models import (
     Provider,
     Quote,
     QuoteStatus,
+    RivalQuote,
     Side,
     Sport,
 )
@@ -151,6 +152,14 @@ def make_quote(outcome: Outcome, feed: Feed, price: float = 2.0, **fields: Any) 
         "changed_at": NOON,
     }
     return Quote.objects.create(outcome=outcome, feed=feed, price=price, **{**values, **fields})
+
+
+def make_rival(quote: Quote, price: float, feed: Feed | None = None, **fields: Any) -> RivalQuote:
+    """What another provider, heard just now, says of the quote."""
+    values = {"market": quote.market, "looked_at": NOON}
+    return RivalQuote.objects.create(
+        quote=quote, feed=feed or make_feed(), price=price, **{**values, **fields}
+    )
 
 
 def make_change(quote: Quote, **fields: Any) -> LineChange:

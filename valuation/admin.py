@@ -25,7 +25,7 @@ from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
 
 _EDGE_LISTS = {
     "in_play": ("in play", Q(is_in_play=True, is_doubtful=False)),
-    "doubtful": ("outliers and suspicious", Q(is_doubtful=True)),
+    "doubtful": ("outliers, suspicious and contradicted", Q(is_doubtful=True)),
     "all": ("all", Q()),
 }
 """The lists beside the default one: what they are called, and what is in them."""

@@ -68,7 +68,11 @@ class CloseReason(models.TextChoices):
 
 
 IN_PLAY, OUTLIER, SUSPICIOUS = "in_play", "outlier", "suspicious"
+CONTRADICTED = "contradicted"
 """Warnings that keep an edge out of the default list, and a stake from being advised."""
+
+DOUBTFUL = [OUTLIER, SUSPICIOUS, CONTRADICTED]
+"""Those of an edge that is rather a mistake."""
 
 
 class Edge(models.Model):
@@ -121,7 +125,7 @@ class Edge(models.Model):
             ),
             models.CheckConstraint(
                 name="edge_doubtful_without_advice",
-                condition=Q(advised=0) | ~Q(warnings__overlap=[OUTLIER, SUSPICIOUS]),
+                condition=Q(advised=0) | ~Q(warnings__overlap=DOUBTFUL),
             ),
         ]
         indexes = [

@@ -20,10 +20,17 @@ from django.db import DataError, IntegrityError, transaction
 from betting.sql import Bigints, Floats, fetch_all
 from streaming.buffer import clear_scheduled
 from streaming.core.histogram import counts_of
-from valuation.arrays import BoolArray
+from valuation.arrays import BoolArray, FloatArray
 from valuation.board import REASON_TEXT, Edges, Reason, Valued, value
-from valuation.edges import advised_stake
-from valuation.models import IN_PLAY, OUTLIER, SUSPICIOUS, RecomputeRun
+from valuation.edges import advised_stake, lay_as_back, net_back
+from valuation.models import (
+    CONTRADICTED,
+    DOUBTFUL,
+    IN_PLAY,
+    OUTLIER,
+    SUSPICIOUS,
+    RecomputeRun,
+)
 from valuation.policy import ValuationPolicy
 from valuation.stale import FEW, StaleMarkets, read
 
@@ -194,15 +201,18 @@ def _edge_parameters(
     board = stale.board
     is_too_old = stale.is_in_play & (stale.age_seconds > policy.in_play_seconds)
     edges = _without(valued.edges, is_too_old)
-    is_in_play, is_suspicious = stale.is_in_play[edges.row], edges.ev > policy.suspicious_ev
-    is_advised = ~(edges.is_outlier | is_suspicious) & (policy.in_play_advice | ~is_in_play)
+    is_in_play = stale.is_in_play[edges.row]
     marks = {
         IN_PLAY: is_in_play,
         OUTLIER: edges.is_outlier,
-        SUSPICIOUS: is_suspicious,
+        SUSPICIOUS: edges.ev > policy.suspicious_ev,
+        CONTRADICTED: _contrary_ev(stale, edges) < policy.min_edge_ev,
+        "disputed": stale.is_disputed[edges.row],
         "near_stale": stale.ages[edges.row] > NEAR_STALE,
         "few_books": edges.books <= policy.min_books,
     }
+    is_doubtful = np.any([marks[mark] for mark in DOUBTFUL], axis=0)
+    is_advised = ~is_doubtful & (policy.in_play_advice | ~is_in_play)
     return {
         "stale_quotes": Bigints(stale.quote_ids[board.is_stale | is_too_old]),
         "edge_quotes": Bigints(stale.quote_ids[edges.row]),
@@ -218,6 +228,19 @@ def _edge_parameters(
             ",".join(compress(marks, marked)) for marked in zip(*marks.values(), strict=True)
         ],
     }
+
+
+def _contrary_ev(stale: StaleMarkets, edges: Edges) -> FloatArray:
+    """Return the EV of each edge at what other providers say of its price; NaN if none does."""
+    board, row = stale.board, edges.row
+    commission, is_lay = board.commission[row], board.is_lay[row]
+    odds, contrary = (
+        np.where(is_lay, lay_as_back(price, commission), net_back(price, commission))
+        for price in (board.price[row], stale.contrary[row])
+    )
+    # The probability is that of the other bookmakers: only the odds differ.
+    evs: FloatArray = (1 + edges.ev) * contrary / odds - 1
+    return evs
 
 
 def _without(edges: Edges, left_out: BoolArray) -> Edges:

@@ -36,6 +36,9 @@ class StaleMarkets:
         age_seconds: the same in seconds, (q,).
         is_in_play: whether each quote's event has started: by its status, by the time of the
             market's last change, or, where a quote of the market is live, by the clock, (q,).
+        is_disputed: whether another provider says another price of the quote, (q,).
+        contrary: the worst of those that have been looked at since the quote was priced; NaN where
+            there is none, (q,).
         board: what the quotes say, (q,).
     """
 
@@ -47,6 +50,8 @@ class StaleMarkets:
     ages: FloatArray
     age_seconds: FloatArray
     is_in_play: BoolArray
+    is_disputed: BoolArray
+    contrary: FloatArray
     board: Board
 
 
@@ -58,7 +63,8 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[8:15]
     outcome_ids, line, bookmaker_ids, weight, commission = row[15:20]
     feeds = Feeds(bookmaker_ids, *row[20:29])
-    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[29:])
+    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[29:34])
+    disputed, contrary_prices = row[34:]
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -75,6 +81,9 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     confirmed_at, is_declared = lagging.confirmed(of_feed, of_bookmaker, of_market, confirmed_at)
     age_seconds = at - confirmed_at
     ages = age_seconds / limit
+    contrary = np.full(price.shape, np.nan)
+    is_disputed = np.isin(quote_id, disputed)
+    contrary[is_disputed] = contrary_prices[positions(disputed, quote_id[is_disputed])]
     in_play |= has_started & np.isin(ids, market[~is_recorded])
     return StaleMarkets(
         read_at=read_at,
@@ -85,6 +94,8 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
         ages=ages,
         age_seconds=age_seconds,
         is_in_play=in_play[of_market],
+        is_disputed=is_disputed,
+        contrary=contrary,
         board=Board(
             market_id=market,
             outcome_id=outcome,
@@ -110,7 +121,9 @@ WITH market AS MATERIALIZED (
 ),
 quote AS MATERIALIZED (
     SELECT q.* FROM market m CROSS JOIN LATERAL (
-        SELECT id, market_id, outcome_id, bookmaker_id, feed_id, side, price FROM betting_quote
+        SELECT id, market_id, outcome_id, bookmaker_id, feed_id, side, price,
+               LEAST(source_at, changed_at) AS priced_at
+        FROM betting_quote
         WHERE market_id = m.id AND status = 'active'
         OFFSET 0 -- a fence: market by market, whatever the statistics say
     ) AS q
@@ -138,9 +151,34 @@ lagging AS MATERIALIZED (
     ) AS l
     WHERE b.feed_id IN (SELECT id FROM feed) AND l.market_id IN (SELECT id FROM market)
     GROUP BY b.feed_id, b.bookmaker_id, l.market_id
+),
+-- What other providers say otherwise of these quotes, as `betting.freshness.disputes` has it but
+-- for the clock, which is asked of recordings alone. Who looked before the quote was priced has yet
+-- to see that price, and contradicts nothing.
+rival AS MATERIALIZED (
+    SELECT q.id, COALESCE(CASE q.side
+               WHEN 'lay' THEN max(r.price) FILTER (WHERE r.looked_at >= q.priced_at)
+               ELSE min(r.price) FILTER (WHERE r.looked_at >= q.priced_at)
+           END, 'NaN') AS contrary
+    FROM quote q
+    JOIN market m ON m.id = q.market_id
+    JOIN betting_feed held ON held.id = q.feed_id
+    JOIN betting_rivalquote r ON r.quote_id = q.id AND r.price <> q.price
+    JOIN betting_feed f ON f.id = r.feed_id AND f.provider_id <> held.provider_id
+    JOIN betting_provider p ON p.id = f.provider_id AND p.generation = f.generation
+    LEFT JOIN betting_feedbook b ON b.feed_id = f.id AND b.bookmaker_id = q.bookmaker_id
+    LEFT JOIN LATERAL unnest(b.lagging_markets, b.lagging_ats)
+      AS l (market_id, at) ON l.market_id = m.id
+    WHERE m.id <> ALL (COALESCE(b.stale_markets, '{}')) AND (
+        p.clock = 'wall' OR m.changed_at <= COALESCE(
+            COALESCE(l.at, b.confirmed_at) + (b.expires_at - b.confirmed_at),
+            f.observed_at + make_interval(secs => p.stale_after_seconds)
+        )
+    )
+    GROUP BY q.id, q.side
 )
 SELECT statement_timestamp(), extract(epoch FROM statement_timestamp())::float8,
-       m.*, q.*, o.*, b.*, f.*, c.*, l.*
+       m.*, q.*, o.*, b.*, f.*, c.*, l.*, r.*
 FROM (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(version), '{}'),
            COALESCE(array_agg(dirty_at), '{}'), COALESCE(array_agg(in_play), '{}'),
@@ -177,5 +215,7 @@ FROM (
            COALESCE(array_agg(COALESCE(extract(epoch FROM at)::float8, 'NaN')), '{}'),
            COALESCE(array_agg(is_stale), '{}')
     FROM lagging
-) AS l
+) AS l, (
+    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(contrary), '{}') FROM rival
+) AS r
 """

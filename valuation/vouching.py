@@ -30,7 +30,7 @@ from django.db.models.lookups import LessThan
 from betting.config import get_config
 from betting.freshness import confirmed_at, is_stale
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
-from valuation.models import OUTLIER, SUSPICIOUS, Edge, FairPrice, FairPriceState
+from valuation.models import DOUBTFUL, Edge, FairPrice, FairPriceState
 
 UNVALUED_SECONDS = 30.0
 """A market that has waited this long for its valuation is not what its rows say any more."""
@@ -41,7 +41,6 @@ UNVALUED = "its quotes have changed, and nothing has valued them since"
 OPEN = Q(closed_at__isnull=True, is_stale=False)
 STALE = Q(closed_at__isnull=True, is_stale=True)
 CLOSED = Q(closed_at__isnull=False)
-DOUBTFUL = [OUTLIER, SUSPICIOUS]
 LISTED = Q(is_in_play=False, is_doubtful=False)
 """The states of an edge, and which are listed unless others are asked for; of `edges`."""
 
@@ -101,7 +100,8 @@ def edges() -> QuerySet[Any]:
 
     - `confirmed_at`: when its quote was.
     - `is_in_play`: whether its event has started.
-    - `is_doubtful`: whether it is rather a mistake: an outlier's own price, or too good.
+    - `is_doubtful`: whether it is rather a mistake: an outlier's own price, too good, or gone at
+      the price that another provider has of the same bookmaker.
     - `is_stale`: whether it is open and must not be taken: its quote is not active, or not
       confirmed, in play not within the policy's `in_play_seconds`; too few of the other bookmakers
       are; or its market waits for its valuation.

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from betting.admin import shown
 from betting.admin.facts import Table
-from betting.freshness import with_freshness
+from betting.freshness import with_disputes, with_freshness
 from betting.models import Market, Quote, Side
 from valuation.opportunities import Bet, Opportunities, Stake
 from valuation.vouching import edges
@@ -131,13 +131,14 @@ def fair_prices(market: Market) -> Table:
 def quotes(market: Market) -> Table:
     """Every bookmaker's prices, line by line, the best first."""
     rows: QuerySet[Any] = (
-        with_freshness(Quote.objects.filter(market=market))
+        with_disputes(with_freshness(Quote.objects.filter(market=market)))
         .select_related("outcome", "bookmaker")
         .order_by("outcome__line", "outcome__name", "side", "status", "-price")
     )
     return Table(
         "Quotes",
-        ("selection", "bookmaker", "side", "odds", "status", "changed", "confirmed", "no edge"),
+        ("selection", "bookmaker", "side", "odds", "status", "changed", "confirmed",
+         "disputed by", "no edge"),
         [
             (
                 shown.link(quote, quote.outcome),
@@ -147,13 +148,15 @@ def quotes(market: Market) -> Table:
                 shown.quote_status(quote),
                 quote.changed_at,
                 quote.confirmed_at,
+                shown.disputes(quote.disputed_by),
                 "commission not known" if quote.bookmaker.commission is None else "",
             )
             for quote in rows[:QUOTES_SHOWN]
         ],
         numbers=frozenset({"odds"}),
-        note=f"At most {QUOTES_SHOWN:,}.",
-    )
+        note=f"At most {QUOTES_SHOWN:,}. “Disputed by”: other providers that say another price of"
+        " the bookmaker's now.",
+    )  # fmt: skip
 
 
 def _words(bet: Bet) -> str:

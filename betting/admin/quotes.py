@@ -13,7 +13,7 @@ from betting.admin import shown
 from betting.admin.facts import FactAdmin, Table, TablesMixin
 from betting.admin.themed import badge
 from betting.freshness import with_freshness
-from betting.models import LineChange, Quote, QuoteStatus
+from betting.models import LineChange, Quote, QuoteStatus, RivalQuote
 from betting.querysets import series_history
 
 HISTORY_SHOWN = 200
@@ -124,6 +124,58 @@ def _history_row(change: LineChange) -> tuple[object, ...]:
         change.get_classification_display(),
         change.source_at or shown.ABSENT,
     )
+
+
+@admin.register(RivalQuote)
+class RivalQuoteAdmin(FactAdmin):
+    """What providers last said otherwise of quotes that others hold."""
+
+    list_display = ("id", "event", "market", "selection", "bookmaker", "provider", "says", "held")
+    list_filter = ("feed__provider", "quote__bookmaker", "market__event__sport")
+    search_fields = (
+        "=id",
+        "=quote__bookmaker__key",
+        "quote__outcome__name",
+        "market__event__home",
+        "market__event__away",
+    )
+    list_select_related = (
+        "market__event",
+        "quote__outcome",
+        "quote__bookmaker",
+        "quote__feed__provider",
+        "feed__provider",
+    )
+
+    @admin.display(description="event")
+    def event(self, rival: RivalQuote) -> str:
+        """The event that is bet on."""
+        return str(rival.market.event)
+
+    @admin.display(description="selection")
+    def selection(self, rival: RivalQuote) -> str:
+        """The outcome with its point, and a link to the quote."""
+        return shown.link(rival.quote, rival.quote.outcome)
+
+    @admin.display(description="bookmaker")
+    def bookmaker(self, rival: RivalQuote) -> str:
+        """Whose price it is."""
+        return rival.quote.bookmaker.key
+
+    @admin.display(description="provider")
+    def provider(self, rival: RivalQuote) -> str:
+        """The provider that says otherwise."""
+        return rival.feed.provider.key
+
+    @admin.display(description="says", ordering="price")
+    def says(self, rival: RivalQuote) -> str:
+        """Its price, and when it looked."""
+        return f"{shown.odds(rival.price)} at {rival.looked_at:%H:%M:%S}"
+
+    @admin.display(description="held")
+    def held(self, rival: RivalQuote) -> str:
+        """The price that is shown, and the provider that it is from."""
+        return f"{shown.odds(rival.quote.price)} by {rival.quote.feed.provider.key}"
 
 
 @admin.register(LineChange)

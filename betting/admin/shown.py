@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Model
@@ -64,6 +65,15 @@ def quote_status(quote: Any) -> str:
     """A quote's status, or that it is stale: active, and too old to trust."""
     is_active = quote.status == QuoteStatus.ACTIVE
     return "stale" if is_active and quote.is_stale else str(quote.get_status_display())
+
+
+def disputes(said: Iterable[Mapping[str, Any]]) -> str:
+    """What other providers say of a price: `betting.freshness.with_disputes`.
+
+    >>> disputes([{"provider": "relay", "price": 1.91}])
+    'relay @ 1.91'
+    """
+    return ", ".join(f"{each['provider']} @ {odds(each['price'])}" for each in said)
 
 
 def link(target: Model, text: object = None) -> str:

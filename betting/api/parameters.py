@@ -201,7 +201,8 @@ class EdgeParameters(PageParameters):
     doubtful = _choice(
         ["false", "true", "any"],
         default="false",
-        help_text="whether it is rather a mistake: an outlier's own price, or too good to be true",
+        help_text="whether it is rather a mistake: an outlier's own price, too good to be true, or"
+        " contradicted by another provider",
     )
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -5,7 +5,15 @@ from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
 from betting.models.matching import Decision, DoubtfulMatch, DoubtReason, ParticipantAlias
 from betting.models.provider import Clock, Feed, Provider
-from betting.models.quote import ChangeKind, LineChange, Movement, Quote, QuoteStatus, Side
+from betting.models.quote import (
+    ChangeKind,
+    LineChange,
+    Movement,
+    Quote,
+    QuoteStatus,
+    RivalQuote,
+    Side,
+)
 
 __all__ = [
     "Bookmaker",
@@ -28,6 +36,7 @@ __all__ = [
     "Provider",
     "Quote",
     "QuoteStatus",
+    "RivalQuote",
     "Side",
     "Sport",
 ]

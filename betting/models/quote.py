@@ -88,6 +88,44 @@ class Quote(models.Model):
         return f"{self.price:g}"
 
 
+class RivalQuote(models.Model):
+    """What a feed says of a quote that another provider holds, where the two prices differ.
+
+    A side fact, written by `streaming.ingest` when it changes. Whether it counts is asked of
+    `betting.freshness.disputes`: the quote may have moved on, and the feed have fallen silent.
+    """
+
+    quote = models.ForeignKey(
+        Quote, on_delete=models.CASCADE, related_name="rivals", db_index=False
+    )
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="+", db_index=False)
+    # Held true by the quote's own reference.
+    market = models.ForeignKey(
+        Market, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    price = models.FloatField(help_text="decimal odds")
+    looked_at = models.DateTimeField(
+        help_text="when its provider looked: first at this price, or first since the quote changed"
+    )
+
+    class Meta:
+        ordering = ["quote", "id"]
+        constraints = [
+            # ingest: the feed's own row; recompute, admin and API: the rivals of a quote
+            models.UniqueConstraint(name="rival_quote_unique", fields=["quote", "feed"]),
+            models.CheckConstraint(
+                name="rival_quote_price_is_decimal_odds", condition=Q(price__gt=1, price__lte=1e6)
+            ),
+        ]
+        indexes = [
+            # ingest: the rows that an answer no longer bears out; quarantine: those of a feed
+            models.Index(name="rival_quote_feed", fields=["feed"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.price:g}"
+
+
 class ChangeKind(models.TextChoices):
     """What happened to a quote."""
 

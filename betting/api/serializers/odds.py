@@ -73,6 +73,14 @@ class QuoteKeySerializer(serializers.Serializer[Quote]):
     side = serializers.ChoiceField(choices=Side.choices)
 
 
+class DisputeSerializer(serializers.Serializer[Any]):
+    """What another provider says of the bookmaker's price."""
+
+    provider = serializers.CharField()
+    price = serializers.FloatField(help_text="decimal odds")
+    confirmed_at = serializers.DateTimeField(help_text="when that provider last looked at it")
+
+
 class PriceSerializer(QuoteKeySerializer):
     """A bookmaker's current price."""
 
@@ -84,6 +92,9 @@ class PriceSerializer(QuoteKeySerializer):
     confirmed_at = serializers.DateTimeField(help_text="when the provider last looked at it")
     is_stale = serializers.BooleanField(
         help_text="too old to trust, whatever its status: it is in no fair price and no edge"
+    )
+    disputed_by = DisputeSerializer(
+        many=True, help_text="other providers that say another price of the bookmaker's now"
     )
     no_edge = serializers.SerializerMethodField(
         help_text="why its price is never an edge, though it is in the fair price; empty for none"

@@ -57,7 +57,9 @@ class EdgeSerializer(serializers.Serializer[Edge]):
         help_text="the event has started; a stake is advised only if a setting asks",
     )
     doubtful = serializers.BooleanField(
-        source="is_doubtful", help_text="an outlier's own price, or too good; no stake is advised"
+        source="is_doubtful",
+        help_text="an outlier's own price, too good, or contradicted by another provider's price of"
+        " the same bookmaker; no stake is advised",
     )
     peak_ev = serializers.FloatField()
     opened_at = serializers.DateTimeField()

@@ -27,7 +27,7 @@ from betting.api.serializers.odds import (
     QuoteSerializer,
 )
 from betting.api.views.base import RowsView, checked
-from betting.freshness import with_freshness
+from betting.freshness import with_disputes, with_freshness
 from betting.models import Event, Market, Outcome, Quote
 from betting.querysets import changes_of, series
 from valuation.vouching import fair_prices
@@ -38,6 +38,11 @@ ABOUT_MARKET = tuple(f"market__event__{fact}" for fact in _EVENT_FACTS)
 
 FRESHNESS = ("confirmed_at", "is_stale")
 """What time changes of a row, whoever writes or does not."""
+
+
+def _shown(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
+    """The quotes with what is shown of each beside its own fields."""
+    return with_disputes(with_freshness(quotes))
 
 
 class EventViews(mixins.RetrieveModelMixin, RowsView):
@@ -86,7 +91,7 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
         markets: QuerySet[Market] = super().get_queryset()
         if self.action != "retrieve":
             return markets
-        quotes = with_freshness(Quote.objects.select_related("bookmaker", "feed__provider"))
+        quotes = _shown(Quote.objects.select_related("bookmaker", "feed__provider"))
         return markets.prefetch_related(
             Prefetch("outcomes", Outcome.objects.order_by("id")),
             Prefetch("outcomes__fair_price", fair_prices()),
@@ -107,7 +112,7 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
 class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
     """Every bookmaker's current price."""
 
-    queryset = with_freshness(
+    queryset = _shown(
         Quote.objects.select_related(
             "market__event__sport", "outcome", "bookmaker", "feed__provider"
         )
@@ -120,6 +125,7 @@ class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
         "status",
         "changed_at",
         "feed_id",
+        "disputed_by",
         *FRESHNESS,
         *ABOUT_MARKET,
     )

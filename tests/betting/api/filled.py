@@ -31,6 +31,7 @@ def fill(size: int) -> None:
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_feed_book(board.feed, bookmaker=board.quotes[0].bookmaker)
+        rows.make_rival(board.quotes[0], 1.8)
         rows.make_circuit(board.provider)
         rows.make_feed_circuit(board.provider)
         rows.make_transition(board.provider)
