@@ -13,6 +13,7 @@ from django.db.models import (
     BooleanField,
     Case,
     DateTimeField,
+    Exists,
     ExpressionWrapper,
     F,
     Func,
@@ -53,6 +54,11 @@ def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
     )
     annotated: QuerySet[Quote] = quotes.annotate(disputed_by=ArraySubquery(said))
     return annotated
+
+
+def is_disputed() -> Exists:
+    """Whether another provider says otherwise of a quote now."""
+    return Exists(disputes().filter(quote=OuterRef("pk")))
 
 
 def disputes() -> QuerySet[RivalQuote]:

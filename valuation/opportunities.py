@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from betting.freshness import confirmed_at, is_stale
+from betting.freshness import confirmed_at, is_disputed, is_stale
 from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_price
@@ -56,6 +56,7 @@ class Bet:
         net_price: the price after commission; of a lay bet, the commission-free lay price that is
             as good.
         confirmed_at: when its provider last looked at it; None where that does not matter.
+        is_disputed: whether another provider says another price of it.
     """
 
     selection: Selection
@@ -65,6 +66,7 @@ class Bet:
     odds: float
     net_price: float
     confirmed_at: datetime | None = None
+    is_disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """
     quotes = (
         Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
-        .annotate(confirmed_at=confirmed_at())
+        .annotate(confirmed_at=confirmed_at(), is_disputed=is_disputed())
         .alias(is_stale=is_stale())
         .filter(is_stale=False, bookmaker__commission__isnull=False)
         .select_related("outcome", "bookmaker")
@@ -361,6 +363,7 @@ def _bet(quote: Quote) -> Bet:
         odds=float(as_back(np.array(quote.price), np.array(commission))),
         net_price=net,
         confirmed_at=cast("Any", quote).confirmed_at,
+        is_disputed=cast("Any", quote).is_disputed,
     )
 
 

@@ -160,9 +160,10 @@ def quotes(market: Market) -> Table:
 
 
 def _words(bet: Bet) -> str:
-    """Name a bet at its quoted price, and at its net one where the two differ."""
+    """Name a bet at its quoted price, its net one where they differ, and whether it is disputed."""
     net = "" if bet.net_price == bet.price else f" (net {shown.odds(bet.net_price)})"
-    return f"{bet.side} {bet.selection} @ {shown.odds(bet.price)}{net} {bet.bookmaker}"
+    disputed = " (disputed)" if bet.is_disputed else ""
+    return f"{bet.side} {bet.selection} @ {shown.odds(bet.price)}{net} {bet.bookmaker}{disputed}"
 
 
 def _stake(bet: Bet, stake: Stake) -> str:

@@ -97,6 +97,9 @@ class BetSerializer(serializers.Serializer[Bet]):
         help_text="the price after commission; of a lay, the commission-free lay price as good"
     )
     confirmed_at = serializers.DateTimeField(help_text="when it was last confirmed")
+    disputed = serializers.BooleanField(
+        source="is_disputed", help_text="another provider says another price of it now"
+    )
 
 
 class LegSerializer(BetSerializer):
