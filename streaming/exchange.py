@@ -70,6 +70,11 @@ class Taken:
         """Return True if it failed in a way that concerns its feed alone."""
         return self.failure is not None and self.failure.scope == "feed"
 
+    @property
+    def is_page(self) -> bool:
+        """Return True if the answer was but a page, so that the feed has not answered yet."""
+        return self.run.outcome == PollOutcome.PAGE
+
 
 def exchange(
     conversation: Conversation, request: Request, config: Config, now: Now
@@ -98,7 +103,8 @@ def exchange(
         circuits.release(admission)
         quarantined = _settle_feed(conversation, request, call, now)
     else:
-        if call.kind is None:
+        # Pages that come say nothing of a feed whose last page keeps failing.
+        if call.kind is None and not taken.is_page:
             conversation.feeds.record(request.feed, call, now())
         quarantined = _settle(admission, call, config, now)
     return replace(taken, result=replace(taken.result, quarantined=quarantined))

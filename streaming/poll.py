@@ -174,9 +174,13 @@ class _Round:
             request = taken.following
 
     @property
-    def has_answer(self) -> bool:
-        """Return True unless each request failed in a way that concerns its feed."""
-        return any(not taken.concerns_feed for taken in self.taken)
+    def is_unanswered(self) -> bool:
+        """Return True if feeds were asked and each failed in a way that concerns it alone.
+
+        A page is no answer: the request for the next one decides.
+        """
+        decisive = [taken for taken in self.taken if not taken.is_page]
+        return bool(decisive) and all(taken.concerns_feed for taken in decisive)
 
     def failures(self) -> Sequence[ProviderFailure]:
         """Return what the requests failed of."""
@@ -198,7 +202,7 @@ def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iter
     if this.is_refused:
         return
     feeds.forget_all_but(this.feeds)
-    if this.taken and not this.has_answer:
+    if this.is_unanswered:
         result = fail_unanswered(provider, this.failures(), config, now)
         if result.quarantined:
             yield result

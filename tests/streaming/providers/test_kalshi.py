@@ -12,7 +12,7 @@ import pytest
 from betting.models import Event, Feed, Provider, Quote
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot
-from streaming.models import PollOutcome
+from streaming.models import FeedCircuit, PollOutcome
 from streaming.providers.base import Decoder, ProviderSettings, Request, Response, Secret
 from streaming.providers.kalshi import ERROR_CODES, MAX_PAGES, Kalshi
 from streaming.providers.recording import read
@@ -300,3 +300,31 @@ def test_all_pages_are_asked_for_and_each_has_a_row_of_its_own(server: WireServe
     assert "&cursor=CgYI " in server.heads[1]
     assert Event.objects.count() == sum(bool(each["markets"]) for each in games["events"]) == 3
     assert len({run.feed for run in runs}) == Feed.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+def test_a_feed_whose_last_page_keeps_failing_is_left_out_though_its_first_ones_come(
+    server: WireServer,
+) -> None:
+    provider = Provider.objects.create(
+        key="kalshi",
+        adapter="kalshi",
+        base_url=server.url,
+        sports=["baseball_mlb"],
+        markets=["h2h"],
+    )
+    games = json.loads(next(read(PAYLOAD)).response.body)
+    whole = json.dumps({**games, "cursor": ""}).encode()
+    page = json.dumps({**games, "cursor": "CgYI"}).encode()
+    server.answers_in_turn(whole, *[page, b"[]"] * 3)
+    poll_now(provider)
+
+    for failures in (1, 2, 3):
+        assert [run.outcome for run in poll_now(provider)] == [PollOutcome.PAGE, PollOutcome.FAILED]
+        circuit = FeedCircuit.objects.get()
+        assert circuit.failures == failures
+
+    assert circuit.state == "open"
+    assert set(Quote.objects.values_list("status", flat=True)) == {"quarantined"}
+    assert poll_now(provider) == []
