@@ -90,11 +90,19 @@ class FeedCircuits:
         self._states[feed] = after
         return is_off
 
-    def forget_all_but(self, feeds: Collection[str]) -> None:
-        """Delete the circuits of feeds that the provider's polls do not ask for any more."""
-        gone = self._states.keys() - {feed[:MAX_FEED_CHARS] for feed in feeds}
+    def keep_only(self, feeds: Collection[str]) -> None:
+        """Have a circuit for each feed that the provider's polls ask for, and for no other.
+
+        A feed whose every call fails in a way that concerns the provider has nothing counted here:
+        without a row, nobody would know that it was ever asked for.
+        """
+        asked = {feed[:MAX_FEED_CHARS] for feed in feeds}
+        gone, new = self._states.keys() - asked, asked - self._states.keys()
         if gone:
             FeedCircuit.objects.filter(provider=self._provider, feed__in=gone).delete()
+        if new:
+            rows = [FeedCircuit(provider=self._provider, feed=feed) for feed in sorted(new)]
+            FeedCircuit.objects.bulk_create(rows, ignore_conflicts=True)
 
     def _after(self, before: core.Circuit, call: Call, now: datetime) -> core.Circuit:
         chance = random.random()  # noqa: S311 - spreads retries, guards nothing

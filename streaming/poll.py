@@ -201,7 +201,7 @@ def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iter
         yield taken.result
     if this.is_refused:
         return
-    feeds.forget_all_but(this.feeds)
+    feeds.keep_only(this.feeds)
     if this.is_unanswered:
         result = fail_unanswered(provider, this.failures(), config, now)
         if result.quarantined:

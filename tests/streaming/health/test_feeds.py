@@ -87,10 +87,27 @@ def test_a_feed_that_falls_silent_beside_one_that_answers_is_named_within_its_li
     assert (found.failing_seconds, found.limit_seconds) == (limit + 1, limit)
 
 
+def test_a_feed_that_has_failed_like_its_provider_from_the_first_poll_on_is_named(
+    watch: Watch, simulator: RunningSimulator
+) -> None:
+    provider = polled_provider(simulator, sports=[EPL, NBA], stale_after_seconds=60.0)
+    simulator.fail(EPL, "500")
+    list(poll(provider.pk, CONFIG, lambda: watch.now))
+    heard = Feed.objects.get(provider=provider)
+    later = FeedCircuit.objects.latest("created_at").created_at + timedelta(seconds=61)
+    Feed.objects.update(observed_at=later)
+
+    (found,) = failing_feeds(later)
+
+    assert NBA in heard.key
+    assert f"/{EPL}/" in found.feed
+    assert (found.reason, found.quarantined) == ("", 0)
+
+
 def test_a_feed_that_no_poll_asks_for_any_more_alarms_nobody(watch: Watch) -> None:
     rows.make_feed(watch.provider, observed_at=watch.now - timedelta(days=3))
     gone = failing(watch)
-    FeedCircuits(watch.provider, CONFIG).forget_all_but([])
+    FeedCircuits(watch.provider, CONFIG).keep_only([])
     assert not FeedCircuit.objects.filter(pk=gone.pk).exists()
     assert told(watch) == ("pass", "Every feed that is polled answers.")
 
