@@ -48,6 +48,8 @@ class ProviderFacts:
         circuit_since: when its circuit opened or closed; None where that is not recorded.
         quarantined: its quotes that are quarantined, `MAX_COUNTED` at most; counted only where its
             circuit has opened or its silence is above its limit, else 0.
+        polled_seconds: since its first poll that is still kept; None if it was never polled, or has
+            answered.
     """
 
     key: str
@@ -61,11 +63,17 @@ class ProviderFacts:
     is_paced: bool
     circuit_since: datetime | None
     quarantined: int
+    polled_seconds: float | None
+
+    @property
+    def unanswered_seconds(self) -> float:
+        """Since its newest answer; if there never was one, since it was first polled."""
+        return self.silence_seconds or self.polled_seconds or 0.0
 
     @property
     def is_in_trouble(self) -> bool:
         """Whether its circuit has opened, or its silence is above its limit."""
-        return self.circuit != "closed" or (self.silence_seconds or 0.0) > self.stale_after_seconds
+        return self.circuit != "closed" or self.unanswered_seconds > self.stale_after_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +272,11 @@ SELECT p.key, GREATEST(p.interval_seconds, COALESCE(p.paced_interval_seconds, 0)
                 SELECT FROM betting_quote q JOIN betting_feed f ON f.id = q.feed_id
                 WHERE f.provider_id = p.id AND q.status = 'quarantined' LIMIT %(counted)s
             ) AS held)
-            ELSE 0 END
+            ELSE 0 END,
+       CASE WHEN heard.silence IS NULL THEN (
+           SELECT extract(epoch FROM %(now)s::timestamptz - r.started_at)::float8
+           FROM streaming_pollrun r WHERE r.provider_id = p.id ORDER BY r.id LIMIT 1
+       ) END
 FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
 CROSS JOIN LATERAL (
     SELECT extract(epoch FROM %(now)s::timestamptz - max(f.observed_at))::float8 AS silence

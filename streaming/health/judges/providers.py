@@ -45,19 +45,23 @@ def provider_silence(seen: Seen, policy: HealthPolicy) -> Check:
     if isinstance(seen.stream, Away):
         return unknown("provider_silence", limits, unit, "PostgreSQL")
     stream = seen.stream
-    heard = [each for each in stream.providers if each.silence_seconds is not None]
     if not stream.providers:
         return check("provider_silence", 0.0, limits, unit, "No provider is enabled.")
-    if not heard:
+    if all(each.silence_seconds is None for each in stream.providers):
         detail = "No provider has ever answered, so there is no price."
         return lenient(never("provider_silence", limits, unit, detail), seen, policy, None)
-    worst = max(heard, key=_silence)
-    seconds, allowed = worst.silence_seconds or 0.0, worst.stale_after_seconds
+    worst = max(stream.providers, key=_silence)
+    seconds, allowed = worst.unanswered_seconds, worst.stale_after_seconds
     in_seconds = (limits[0] * allowed, limits[1] * allowed)
     bound = limit(seconds, in_seconds)
     found = check("provider_silence", _silence(worst), limits, unit, "")
     detail = f"{worst.key} has not answered for {spoken(seconds)} {bound}. "
-    if found.status is Status.PASS:
+    if worst.silence_seconds is None:
+        detail = (
+            f"{worst.key} was first polled {spoken(seconds)} ago and has never answered {bound}."
+            " It has no price."
+        )
+    elif found.status is Status.PASS:
         detail = f"Every provider answers; {worst.key} did {spoken(seconds)} ago {bound}."
     elif found.status is Status.WARN:
         detail += f"Its quotes are quarantined from {spoken(allowed)} on."
@@ -129,7 +133,7 @@ def activity(seen: Seen, policy: HealthPolicy) -> Check:
 
 
 def _silence(provider: ProviderFacts) -> float:
-    return (provider.silence_seconds or 0.0) / provider.stale_after_seconds
+    return provider.unanswered_seconds / provider.stale_after_seconds
 
 
 def _refused(provider: ProviderFacts, stream: StreamFacts) -> str:

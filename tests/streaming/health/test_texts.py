@@ -78,6 +78,23 @@ def test_a_provider_on_its_way_to_silence_says_when_its_quotes_are_taken_off(
     )
 
 
+def test_a_provider_that_never_answered_is_not_hidden_by_one_that_does(at_noon: Watch) -> None:
+    unheard = rows.make_provider()
+    begun = at_noon.now - OUTAGE
+    rows.make_poll_run(unheard, started_at=begun, outcome="failed", failure_code="timeout")
+    rows.make_poll_run(unheard, started_at=at_noon.now, outcome="failed", failure_code="timeout")
+
+    status, text, since = asked(at_noon)["provider_silence"]
+
+    limit = unheard.stale_after_seconds
+    assert status == "fail"
+    assert text == (
+        f"{unheard.key} was first polled 14 min 28 s ago and has never answered"
+        f" (limit {limit / 60:g} min). It has no price."
+    )
+    assert since == begun + timedelta(seconds=limit)
+
+
 def test_an_open_circuit_says_how_long_why_and_what_it_costs(at_noon: Watch) -> None:
     on_the_board(at_noon.provider, 2, QuoteStatus.QUARANTINED)
     begun = at_noon.now - OUTAGE
