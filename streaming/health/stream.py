@@ -294,7 +294,8 @@ WHERE f.observed_at > %(now)s::timestamptz - p.stale_after_seconds * interval '1
 GROUP BY p.key
 """
 
-# Each feed's newest answer alone: one that can be read again is well at once.
+# Each feed's newest answer alone: one that can be read again is well at once. Of an answer of
+# several pages the last one's row says what was left out of all.
 _UNREAD = """
 SELECT p.key, newest.feed, newest.left_out, (
     SELECT string_agg(each ->> 'reason', ', ') FROM jsonb_array_elements(newest.reasons) AS each
@@ -303,6 +304,7 @@ FROM (
     SELECT DISTINCT ON (provider_id, feed) provider_id, feed, left_out, left_out_reasons AS reasons
     FROM streaming_pollrun
     WHERE started_at > %(since)s AND started_at <= %(now)s AND http_status IS NOT NULL
+      AND outcome <> 'page'
     ORDER BY provider_id, feed, id DESC
 ) AS newest
 JOIN betting_provider p ON p.id = newest.provider_id AND p.enabled

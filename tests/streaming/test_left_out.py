@@ -22,6 +22,7 @@ from streaming.payloads import ingest_payload
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 from tests.polling import config_with
+from tests.rows import make_poll_run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
@@ -156,6 +157,13 @@ def test_a_feed_is_degraded_until_its_newest_answer_is_read_whole(provider: Prov
     assert look_at_stream().unread == [Unread("mine", run.feed, 1, "wrong_schema")]
     answered(provider, good())
     assert look_at_stream().unread == []
+
+
+def test_the_pages_of_the_next_answer_do_not_end_a_feeds_degradation(provider: Provider) -> None:
+    run = answered(provider, price_null())
+    degraded = look_at_stream().unread
+    make_poll_run(provider, feed=run.feed, outcome=PollOutcome.PAGE, http_status=200)
+    assert look_at_stream().unread == degraded != []
 
 
 def test_an_answer_that_is_mostly_unreadable_fails_and_three_open_its_feed_s_circuit(
