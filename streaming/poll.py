@@ -119,8 +119,13 @@ def newest_run(provider_id: int) -> int:
     return runs.values_list("pk", flat=True).first() or 0
 
 
-def require_answer(provider_id: int, newest: int) -> None:
+def require_answer(provider_id: int, newest: int, feed: str = "") -> None:
     """See to it that a provider has answered since its run `newest`, to whichever poll.
+
+    Args:
+        provider_id: the provider.
+        newest: the id of a `PollRun`.
+        feed: the feed that must have answered; empty for any.
 
     Raises:
         PollUnansweredError: it has not.
@@ -128,8 +133,11 @@ def require_answer(provider_id: int, newest: int) -> None:
     answered = PollRun.objects.filter(
         provider_id=provider_id, pk__gt=newest, outcome=PollOutcome.OK
     )
+    if feed:
+        answered = answered.filter(feed=feed)
     if not answered.exists():
-        raise PollUnansweredError("the provider was not asked, or its answer is not usable")
+        asked = f"the feed {feed}" if feed else "the provider"
+        raise PollUnansweredError(f"{asked} was not asked, or its answer is not usable")
 
 
 @dataclass

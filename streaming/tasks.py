@@ -31,6 +31,7 @@ from streaming.buffer import Flush
 from streaming.circuits import database_now, unsound_providers
 from streaming.core.coalesce import CoalescePolicy
 from streaming.deadletters import store_spooled
+from streaming.deadletters.actions import replayed_feed
 from streaming.deadletters.messages import replay_of
 from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
 from streaming.deadletters.replays import HeldBack, send_due_replays
@@ -74,17 +75,18 @@ def poll_provider(self: Any, provider_id: int) -> None:
     delivered again would only repeat it.
 
     Raises:
-        PollUnansweredError: it is a letter's replay, and the provider has not answered.
+        PollUnansweredError: it is a letter's replay, and the letter's feed has not answered, or,
+            where it is about none, the provider.
     """
-    is_replay = replay_of(vars(self.request)) is not None
-    newest = newest_run(provider_id) if is_replay else 0
+    replay = replay_of(vars(self.request))
+    newest = 0 if replay is None else newest_run(provider_id)
     with operation("streaming", "cycle", provider_id=provider_id) as op:
         op.follow([new_trace_id()])
         for result in poll(provider_id, get_config()):
             send_result(result)
             op.count(answers=1, markets=len(result.markets))
-    if is_replay:
-        require_answer(provider_id, newest)
+    if replay is not None:
+        require_answer(provider_id, newest, replayed_feed(replay))
 
 
 def send_result(result: IngestResult) -> None:

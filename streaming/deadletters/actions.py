@@ -24,6 +24,12 @@ def open_replays(letter: int | OuterRef) -> QuerySet[DeadLetterAction]:
     return DeadLetterAction.objects.filter(letter=letter, outcome__in=OPEN)
 
 
+def replayed_feed(action_id: int) -> str:
+    """Return the feed that a replay's letter is about; empty where it is about none."""
+    actions = DeadLetterAction.objects.filter(pk=action_id)
+    return actions.values_list("letter__feed", flat=True).first() or ""
+
+
 def with_last_replay(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
     """Return the letters with the end of their latest replay that has one.
 

@@ -25,10 +25,11 @@ from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterActio
 from streaming.poll import PollUnansweredError
 from streaming.simulator.running import RunningSimulator
 from tests.broker import QUEUES, Message, all_messages, messages
-from tests.polling import polled_provider
+from tests.polling import EPL, NBA, polled_provider
 from tests.rows import (
     make_circuit,
     make_dead_letter,
+    make_dead_letter_action,
     make_feed,
     make_feed_book,
     make_market,
@@ -343,6 +344,33 @@ def test_a_replayed_poll_that_brings_no_answer_is_no_success() -> None:
             tasks.poll_provider.run(provider.pk)
     finally:
         tasks.poll_provider.pop_request()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("feed", [EPL, NBA])
+def test_a_replayed_poll_is_a_success_if_its_letter_s_own_feed_answers(
+    simulator: RunningSimulator, feed: str
+) -> None:
+    simulator.fail(EPL, "wrong_schema")
+    provider = polled_provider(simulator, sports=[EPL, NBA])
+    letter = make_dead_letter(
+        task="streaming.poll_provider",
+        args=[provider.pk],
+        provider=provider.key,
+        feed=f"/v4/sports/{feed}/odds?markets=h2h,totals",
+    )
+    action = make_dead_letter_action(letter, outcome="sent")
+    tasks.poll_provider.push_request(**{REPLAY_HEADER: action.pk})
+    try:
+        if feed == NBA:
+            tasks.poll_provider.run(provider.pk)
+        else:
+            with pytest.raises(PollUnansweredError):
+                tasks.poll_provider.run(provider.pk)
+    finally:
+        tasks.poll_provider.pop_request()
+    assert PollRun.objects.filter(feed=letter.feed).count() == 1
 
 
 @pytest.mark.django_db
