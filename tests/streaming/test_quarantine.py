@@ -23,6 +23,7 @@ from betting.models import (
 )
 from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.core.staleness import GROWTH, StalenessPolicy
+from streaming.health.stream import look_at_stream
 from streaming.ingest import IngestPolicy, IngestResult, ingest
 from streaming.locks import lock_family
 from streaming.quarantine import quarantine_unsafe
@@ -256,6 +257,32 @@ def test_silence_is_noticed_once_and_again_when_it_comes_again() -> None:
     hear(provider, board("ace"), 200)
     assert [len(quarantine_unsafe(at(200 + LIMIT + n))) for n in (0, 1, 2)] == [0, 1, 0]
     assert Market.objects.get().version == 4
+
+
+def test_a_bookmaker_that_is_listed_no_more_has_nothing_to_confirm_and_alarms_nobody() -> None:
+    provider = live_provider()
+    for seconds, books in ((0, ["ace", "bay"]), (60, ["ace", "bay"]), (120, ["ace"]), (240, [])):
+        hear(provider, board(*books), seconds)
+    later = at(240 + LIMIT / 2)
+    assert quarantine_unsafe(later) == []
+    assert FeedBook.objects.exclude(silent_since=None).count() == 2
+
+    seen = look_at_stream(later)
+
+    assert (seen.books_heard, seen.books_silent) == (0, {})
+
+
+def test_a_bookmaker_whose_quotes_are_off_the_board_is_told_as_silent() -> None:
+    provider = live_provider()
+    for seconds in (0, 60, 120, 180, 240):
+        stuck, moving = board("ace", looked=0), board("bay", looked=seconds)
+        hear(provider, [*stuck, *moving], seconds)
+    later = at(240 + LIMIT / 2)
+    assert len(quarantine_unsafe(later)) == 1
+
+    seen = look_at_stream(later)
+
+    assert (seen.books_heard, seen.books_silent) == (2, {provider.key: 1})
 
 
 def test_a_recordings_time_does_not_pass() -> None:
