@@ -247,10 +247,10 @@ class EdgeAdmin(FactAdmin):
         """Expected value per unit staked."""
         return shown.signed_percent(edge.ev)
 
-    @admin.display(description="advised", ordering="advised")
-    def stake(self, edge: Edge) -> str:
-        """The advised stake, of the bankroll."""
-        return shown.percent(edge.advised)
+    @admin.display(description="advised", ordering="current_advised")
+    def stake(self, edge: Any) -> str:
+        """The stake that is advised now, of the bankroll."""
+        return shown.percent(edge.current_advised)
 
 
 @admin.register(RecomputeRun)

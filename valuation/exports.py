@@ -49,7 +49,7 @@ EDGES = Table(
         "probability": "probability",
         "ev": "ev",
         "kelly": "kelly",
-        "advised": "advised",
+        "advised": "current_advised",
         "hold": "hold",
         "books": "books",
         "warnings": "warnings",

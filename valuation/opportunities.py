@@ -14,6 +14,7 @@ from betting.freshness import confirmed_at, is_disputed, is_stale
 from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_price
+from valuation.vouching import is_in_play, is_too_old_in_play
 
 MAX_MIDDLES = 50
 """Middles reported per market, cheapest first; n points on either side make up to n² pairs."""
@@ -57,6 +58,7 @@ class Bet:
             as good.
         confirmed_at: when its provider last looked at it; None where that does not matter.
         is_disputed: whether another provider says another price of it.
+        is_in_play: whether its event has started.
     """
 
     selection: Selection
@@ -67,6 +69,7 @@ class Bet:
     net_price: float
     confirmed_at: datetime | None = None
     is_disputed: bool = False
+    is_in_play: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,11 @@ class Cover:
         return _oldest(self.bets)
 
     @property
+    def is_in_play(self) -> bool:
+        """Return True if the event has started for any of its bets."""
+        return any(bet.is_in_play for bet in self.bets)
+
+    @property
     def legs(self) -> list[tuple[Bet, Stake]]:
         """Each bet with what to put on it."""
         return [
@@ -146,6 +154,11 @@ class Middle:
     def confirmed_at(self) -> datetime | None:
         """When the one of its bets that has waited longer was last confirmed."""
         return _oldest((self.above, self.below))
+
+    @property
+    def is_in_play(self) -> bool:
+        """Return True if the event has started for either of its bets."""
+        return self.above.is_in_play or self.below.is_in_play
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +190,8 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """Find the opportunities among the quotes of some markets that can be bet on now.
 
     Two statements, however many markets. Quotes are left out when they are suspended or
-    quarantined, stale by the reader's clock (`betting.freshness`), or of an exchange whose
-    commission is not known.
+    quarantined, stale by the reader's clock (`betting.freshness`), confirmed too long ago for an
+    event that has started, or of an exchange whose commission is not known.
 
     Args:
         markets: with their events.
@@ -188,9 +201,9 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """
     quotes = (
         Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
-        .annotate(confirmed_at=confirmed_at(), is_disputed=is_disputed())
-        .alias(is_stale=is_stale())
-        .filter(is_stale=False, bookmaker__commission__isnull=False)
+        .annotate(confirmed_at=confirmed_at(), is_disputed=is_disputed(), is_in_play=is_in_play())
+        .alias(is_stale=is_stale(), is_too_old=is_too_old_in_play())
+        .filter(is_stale=False, is_too_old=False, bookmaker__commission__isnull=False)
         .select_related("outcome", "bookmaker")
         .order_by("id")
     )
@@ -364,6 +377,7 @@ def _bet(quote: Quote) -> Bet:
         net_price=net,
         confirmed_at=cast("Any", quote).confirmed_at,
         is_disputed=cast("Any", quote).is_disputed,
+        is_in_play=cast("Any", quote).is_in_play,
     )
 
 

@@ -24,13 +24,14 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 
 from betting.config import get_config
 from betting.freshness import confirmed_at, is_stale
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
-from valuation.models import DOUBTFUL, Edge, FairPrice, FairPriceState
+from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState
 
 UNVALUED_SECONDS = 30.0
 """A market that has waited this long for its valuation is not what its rows say any more."""
@@ -99,42 +100,71 @@ def edges() -> QuerySet[Any]:
     Added fields:
 
     - `confirmed_at`: when its quote was.
-    - `is_in_play`: whether its event has started.
+    - `is_in_play`: whether its event has started; of a closed one whether it had, when it was last
+      valued.
     - `is_doubtful`: whether it is rather a mistake: an outlier's own price, too good, or gone at
       the price that another provider has of the same bookmaker.
     - `is_stale`: whether it is open and must not be taken: its quote is not active, or not
       confirmed, in play not within the policy's `in_play_seconds`; too few of the other bookmakers
       are; or its market waits for its valuation.
+    - `current_advised`: as stored; of one that is stale, or in play without `in_play_advice`,
+      nothing.
     """
     policy = get_config().valuation
-    is_live = Q(quote__feed__provider__clock=Clock.WALL)
-    in_play = (
-        Q(market__event__status=EventStatus.LIVE)
-        | Q(market__changed_at__gte=F("market__event__commence_time"))
-        | is_live & Q(market__event__commence_time__lte=Now())
-    )
-    too_old = (
-        in_play
-        & is_live
-        & Q(LessThan(confirmed_at("quote__"), Now() - timedelta(seconds=policy.in_play_seconds)))
-    )
     enough = max(policy.min_books, 1)
     others = _voices("quote__outcome").exclude(bookmaker=OuterRef("quote__bookmaker"))
     is_lost = (
         ~Q(quote__status=QuoteStatus.ACTIVE)
         | Q(is_stale("quote__"))
         | Q(_is_unvalued())
-        | too_old
+        | Q(is_too_old_in_play("quote__"))
         | ~Q(Exists(others.filter(is_stale=False)[enough - 1 : enough]))
     )
     annotated: QuerySet[Any] = Edge.objects.annotate(
         confirmed_at=confirmed_at("quote__"),
-        # A market that has never changed compares with nothing: it is not in play by that.
-        is_in_play=Case(When(in_play, then=True), default=False, output_field=BooleanField()),
+        is_in_play=Case(
+            When(closed_at__isnull=False, then=_boolean(Q(warnings__contains=[IN_PLAY]))),
+            default=is_in_play("quote__"),
+        ),
         is_doubtful=_boolean(Q(warnings__overlap=DOUBTFUL)),
         is_stale=_boolean(Q(closed_at__isnull=True) & is_lost),
     )
-    return annotated
+    not_advised = STALE if policy.in_play_advice else STALE | OPEN & Q(is_in_play=True)
+    advised: QuerySet[Any] = annotated.annotate(
+        current_advised=Case(When(not_advised, then=Value(0.0)), default=F("advised"))
+    )
+    return advised
+
+
+def is_in_play(quote: str = "") -> Combinable:
+    """Whether the event of a row has started.
+
+    That is by its status, by the time of its market's last change, or, where the provider is live,
+    by the clock: as `valuation.stale` has it.
+
+    Args:
+        quote: the path to a row's quote with its dunder, or empty. The row has a market itself.
+    """
+    return _truth(
+        Q(market__event__status=EventStatus.LIVE)
+        | Q(market__changed_at__gte=F("market__event__commence_time"))
+        | _is_live(quote) & Q(market__event__commence_time__lte=Now())
+    )
+
+
+def is_too_old_in_play(quote: str = "") -> Combinable:
+    """Whether a quote was confirmed too long ago for an event that has started.
+
+    Args:
+        quote: as in `is_in_play`.
+    """
+    seconds = get_config().valuation.in_play_seconds
+    is_old = LessThan(confirmed_at(quote), Now() - timedelta(seconds=seconds))
+    return _truth(Q(is_in_play(quote)) & _is_live(quote) & Q(is_old))
+
+
+def _is_live(quote: str) -> Q:
+    return Q(**{f"{quote}feed__provider__clock": Clock.WALL})
 
 
 def _voices(outcome: str) -> QuerySet[Any]:
@@ -164,6 +194,11 @@ def _nth_confirmation(voices: QuerySet[Any], number: int) -> Subquery:
 def _is_unvalued() -> ExpressionWrapper[Q]:
     since = Now() - timedelta(seconds=UNVALUED_SECONDS)
     return _boolean(Q(market__dirty_at__isnull=False, market__dirty_at__lt=since))
+
+
+def _truth(condition: Q) -> Combinable:
+    """A condition, false where it compares with null: a market that never changed has no time."""
+    return Case(When(condition, then=True), default=False, output_field=BooleanField())
 
 
 def _boolean(condition: Q) -> ExpressionWrapper[Q]:

@@ -39,7 +39,7 @@ def open_edges(market: Market) -> Table:
                 shown.odds(edge.price),
                 shown.odds(1 / edge.probability),
                 shown.signed_percent(edge.ev),
-                shown.percent(edge.advised),
+                shown.percent(edge.current_advised),
                 edge.books,
                 edge.opened_at,
                 edge.confirmed_at,

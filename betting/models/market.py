@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import models
 from django.db.models import F, Q
 
-from betting.models.event import Event, EventStatus
+from betting.models.event import Event
 
 
 class BookmakerKind(models.TextChoices):
@@ -118,11 +116,6 @@ class Market(models.Model):
     def key(self) -> str:
         """The market's key as feeds write it, e.g. `spreads_h1`."""
         return self.kind if self.period == "full" else f"{self.kind}_{self.period}"
-
-    def is_in_play(self, now: datetime) -> bool:
-        """Return True if its event has started, by what was said of it or by the clock."""
-        start = self.event.commence_time
-        return self.event.status == EventStatus.LIVE or max(self.changed_at or start, now) >= start
 
 
 class Outcome(models.Model):

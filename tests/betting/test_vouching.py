@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
@@ -19,8 +20,9 @@ from django.test.utils import CaptureQueriesContext
 
 from betting.api.stream import EDGE_OPENED, Happening, described
 from betting.freshness import with_freshness
-from betting.models import Clock, Feed, FeedBook, Market, Provider, Quote
+from betting.models import Clock, Event, Feed, FeedBook, Market, Provider, Quote
 from tests import rows
+from valuation.admin import EdgeAdmin
 from valuation.models import Edge, FairPrice
 from valuation.vouching import OPEN, STALE, UNCONFIRMED, UNVALUED, edges, fair_prices
 
@@ -102,7 +104,7 @@ def results(reader: Client, name: str, **parameters: str) -> list[dict[str, Any]
     return found
 
 
-def exported(table: str, status: str) -> list[dict[str, str]]:
+def exported(table: str, status: str | None = None) -> list[dict[str, str]]:
     out = io.StringIO()
     call_command("export", table, status=status, stdout=out)
     return list(csv.DictReader(io.StringIO(out.getvalue())))
@@ -208,6 +210,84 @@ def test_a_page_that_has_grown_stale_is_sent_again(reader: Client) -> None:
         FeedBook.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
         assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
         FeedBook.objects.update(expires_at=datetime.now(UTC) + LIMIT)
+
+
+def begin(after: timedelta = timedelta(seconds=-1)) -> None:
+    """The event starts so long from now, and nothing is valued for it."""
+    Event.objects.update(commence_time=datetime.now(UTC) + after)
+
+
+def advised_everywhere(reader: Client) -> set[float]:
+    """What the list, the stream, the export and the admin say to stake on the one open edge."""
+    everything = results(reader, "edges", state="all", in_play="any")
+    (edge,) = (one for one in everything if not one["closed_at"])
+    ((_, streamed),) = described([Happening(rows.NOON, EDGE_OPENED, edge["id"])])
+    (row,) = (one for one in exported("edges") if not one["closed_at"])
+    page = reader.get("/admin/valuation/edge/", {"list": "all"})
+    (listed,) = (one for one in page.context["cl"].result_list if not one.closed_at)
+    shown = float(EdgeAdmin(Edge, admin.site).stake(listed).rstrip(" %")) / 100
+    return {edge["advised"], streamed["advised"], float(row["advised"]), shown}
+
+
+@pytest.mark.usefixtures("board")
+def test_nothing_is_advised_in_play_or_on_what_is_stale_though_nothing_values_it(
+    reader: Client,
+) -> None:
+    begin(after=timedelta(hours=1))
+    Edge.objects.update(advised=0.02)
+    assert advised_everywhere(reader) == {0.02}
+
+    begin()
+    assert advised_everywhere(reader) == {0}
+
+    begin(after=timedelta(hours=1))
+    age_books()
+    assert advised_everywhere(reader) == {0}
+
+
+@pytest.mark.usefixtures("board")
+def test_a_closed_edge_stays_one_of_before_the_start(reader: Client) -> None:
+    begin()
+
+    (edge,) = results(reader, "edges", state="closed")
+    assert not edge["in_play"]
+    Edge.objects.update(warnings=["in_play"])
+    assert results(reader, "edges", state="closed") == []
+    (edge,) = results(reader, "edges", state="closed", in_play="true")
+    assert edge["in_play"]
+
+
+@pytest.mark.usefixtures("board")
+def test_no_arbitrage_in_play_rests_on_a_price_of_a_minute_ago(reader: Client) -> None:
+    for age, count in ((30, 1), (90, 0)):
+        begin()
+        confirmed_at = datetime.now(UTC) - timedelta(seconds=age)
+        FeedBook.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
+        assert len(results(reader, "arbitrages")) == count
+        begin(after=timedelta(hours=1))
+        assert len(results(reader, "arbitrages")) == 1
+
+
+def test_an_arbitrage_of_a_recording_is_in_play_when_its_edges_are(reader: Client) -> None:
+    now = datetime.now(UTC)
+    board = rows.make_board((2.3, 2.3), provider=rows.make_provider(clock=Clock.RECORDED), voices=3)
+    Event.objects.update(commence_time=now - timedelta(hours=2))
+    for hours, in_play in ((3, False), (1, True)):
+        Market.objects.update(changed_at=now - timedelta(hours=hours))
+        Feed.objects.update(observed_at=now - timedelta(hours=hours))
+        assert results(reader, "edges", in_play="any")[0]["in_play"] is in_play
+        assert results(reader, "arbitrages", market=str(board.market.pk))[0]["in_play"] is in_play
+
+
+def test_an_edge_of_a_market_without_a_time_is_stale_when_its_quote_is_too_old(
+    board: rows.Board,
+) -> None:
+    begin(after=timedelta(hours=1))
+    Market.objects.update(changed_at=None)
+    confirmed_at = datetime.now(UTC) - timedelta(seconds=90)
+    FeedBook.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
+    is_stale = edges().filter(market=board.market, closed_at=None).values_list("is_stale")
+    assert list(is_stale) == [(False,)]
 
 
 @pytest.mark.usefixtures("board")

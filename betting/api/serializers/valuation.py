@@ -47,14 +47,17 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     ev = serializers.FloatField(help_text="expected value per unit staked, net of commission")
     kelly = serializers.FloatField(help_text="full Kelly stake, fraction of the bankroll")
     advised = serializers.FloatField(
-        help_text="advised risk, fraction of the bankroll: a back's stake, a lay's liability"
+        source="current_advised",
+        help_text="advised risk, fraction of the bankroll: a back's stake, a lay's liability;"
+        " 0 while it is stale",
     )
     hold = serializers.FloatField(help_text="hold of the bookmaker's line")
     books = serializers.IntegerField(help_text="other bookmakers in the consensus")
     warnings = serializers.ListField(child=serializers.CharField())
     in_play = serializers.BooleanField(
         source="is_in_play",
-        help_text="the event has started; a stake is advised only if a setting asks",
+        help_text="the event has started, or had when it closed; a stake is advised only if a"
+        " setting asks",
     )
     doubtful = serializers.BooleanField(
         source="is_doubtful",

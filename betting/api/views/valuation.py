@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.request import Request
@@ -95,7 +94,6 @@ def _offers(markets: list[Market]) -> Iterator[tuple[Market, Opportunities]]:
 
 def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str, Any]:
     """The best of what was found, each with its market."""
-    now = timezone.now()
     return {
         "markets_examined": len(markets),
         "results": [
@@ -103,7 +101,7 @@ def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str,
             | {
                 "market": market,
                 "event": market.event,
-                "in_play": market.is_in_play(now),
+                "in_play": one.is_in_play,
                 "confirmed_at": one.confirmed_at,
             }
             for one, market in found[:MAX_PAGE]
