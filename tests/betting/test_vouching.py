@@ -20,7 +20,17 @@ from django.test.utils import CaptureQueriesContext
 
 from betting.api.stream import EDGE_OPENED, Happening, described
 from betting.freshness import with_freshness
-from betting.models import Clock, Event, Feed, FeedBook, Market, Provider, Quote
+from betting.models import (
+    Bookmaker,
+    BookmakerKind,
+    Clock,
+    Event,
+    Feed,
+    FeedBook,
+    Market,
+    Provider,
+    Quote,
+)
 from tests import rows
 from valuation.admin import EdgeAdmin
 from valuation.models import Edge, FairPrice
@@ -215,6 +225,30 @@ def test_a_page_that_has_grown_stale_is_sent_again(reader: Client) -> None:
 def begin(after: timedelta = timedelta(seconds=-1)) -> None:
     """The event starts so long from now, and nothing is valued for it."""
     Event.objects.update(commence_time=datetime.now(UTC) + after)
+
+
+@pytest.mark.usefixtures("board")
+def test_a_page_is_sent_again_when_what_it_computes_has_changed(reader: Client) -> None:
+    begin(after=timedelta(hours=1))
+
+    def change_after_the_start() -> None:
+        Market.objects.update(changed_at=datetime.now(UTC) + timedelta(hours=2))
+
+    def keep_more() -> None:
+        Bookmaker.objects.update(kind=BookmakerKind.EXCHANGE, commission=0.05)
+
+    def keep_what_nobody_knows() -> None:
+        Bookmaker.objects.update(commission=None)
+
+    for address, change in (
+        ("/api/v1/edges/?in_play=any", change_after_the_start),
+        ("/api/v1/edges/?in_play=any", keep_more),
+        ("/api/v1/quotes/", keep_what_nobody_knows),
+    ):
+        tag = reader.get(address)["ETag"]
+        assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 304
+        change()
+        assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
 
 
 def advised_everywhere(reader: Client) -> set[float]:

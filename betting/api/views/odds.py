@@ -126,6 +126,7 @@ class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
         "changed_at",
         "feed_id",
         "disputed_by",
+        "bookmaker__commission",
         *FRESHNESS,
         *ABOUT_MARKET,
     )

@@ -50,7 +50,16 @@ class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     queryset = edges().select_related(*ABOUT_QUOTE)
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
-    version_fields = ("id", "version", "updated_at", *FRESHNESS, *ABOUT_MARKET)
+    version_fields = (
+        "id",
+        "version",
+        "updated_at",
+        "is_in_play",
+        "current_advised",
+        "quote__bookmaker__commission",
+        *FRESHNESS,
+        *ABOUT_MARKET,
+    )
     lookup_value_regex = "[0-9]+"
 
 
