@@ -1,8 +1,16 @@
-"""A doubt may be about two competitions in which the same names play."""
+"""A doubt may be about two competitions in which the same names play.
+
+Back again such doubts are about names, so that no decision on one is lost.
+"""
 
 from django.db import migrations, models
 
 REASONS = ["start", "sides", "name", "several", "sport"]
+
+
+def call_competitions_names(apps, _editor):
+    doubts = apps.get_model("betting", "DoubtfulMatch").objects
+    doubts.filter(reason="sport").update(reason="name")
 
 
 class Migration(migrations.Migration):
@@ -13,6 +21,7 @@ class Migration(migrations.Migration):
             model_name="doubtfulmatch",
             name="doubtful_match_reason_known",
         ),
+        migrations.RunPython(migrations.RunPython.noop, call_competitions_names),
         migrations.AlterField(
             model_name="doubtfulmatch",
             name="reason",

@@ -1,11 +1,16 @@
 """Exchanges that arrived as sportsbooks without a commission get their kind and what they keep.
 
-Rows that a person has changed are left alone. Back again they are as feeds used to make them.
+A row at sportsbook and 0 is as feeds made it; whoever wants it so has to set it once more. Any
+other one is left alone. Back again they are as feeds used to make them. What other exchanges keep,
+where that is not known, is called nearly all: the code before opens no edge on their prices either,
+and the way forward knows it again.
 """
 
 from django.db import migrations
 
 from betting.exchanges import COMMISSIONS
+
+NOT_KNOWN = 0.999999
 
 
 def tell_exchanges(apps, _editor):
@@ -15,6 +20,7 @@ def tell_exchanges(apps, _editor):
         row.kind, row.commission = "exchange", COMMISSIONS[row.key]
         row.save(update_fields=["kind", "commission"])
         revaluations.create(bookmaker=row, reason=f"{row.key} is an exchange")
+    bookmakers.filter(kind="exchange", commission=NOT_KNOWN).update(commission=None)
 
 
 def forget_exchanges(apps, _editor):
@@ -23,7 +29,7 @@ def forget_exchanges(apps, _editor):
         if row.commission == COMMISSIONS[row.key]:
             row.kind, row.commission = "sportsbook", 0.0
             row.save(update_fields=["kind", "commission"])
-    bookmakers.filter(commission__isnull=True).update(commission=0.0)
+    bookmakers.filter(commission__isnull=True).update(commission=NOT_KNOWN)
 
 
 class Migration(migrations.Migration):

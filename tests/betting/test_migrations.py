@@ -1,0 +1,75 @@
+"""Migrations that change rows, back and forth over rows that are there."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
+from django.db.migrations.state import ProjectState
+
+from betting.models import Bookmaker, BookmakerKind, Decision, DoubtfulMatch, DoubtReason
+from tests import rows
+from valuation.models import Revaluation
+
+pytestmark = pytest.mark.django_db
+
+EXCHANGES = import_module("valuation.migrations.0009_exchanges_by_key")
+
+
+def loaded(name: str) -> tuple[Migration, ProjectState]:
+    """A migration of `betting` with the state it begins from."""
+    loader = MigrationLoader(connection)
+    migration = loader.get_migration("betting", name)
+    return migration, loader.project_state(migration.dependencies)
+
+
+def test_doubts_about_competitions_go_back_as_doubts_about_names() -> None:
+    doubt = rows.make_doubt(
+        reason=DoubtReason.SPORT,
+        decision=Decision.DIFFERENT,
+        decided_by="ana",
+        decided_at=rows.NOON,
+    )
+    migration, before = loaded("0018_doubts_about_competitions")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # or no table can be altered
+
+    with connection.schema_editor() as editor:
+        migration.unapply(before.clone(), editor)
+    left = DoubtfulMatch.objects.get()
+    assert (left.pk, left.reason, left.decision) == (doubt.pk, "name", "different")
+
+    with connection.schema_editor() as editor:
+        migration.apply(before.clone(), editor)
+    rows.make_doubt(reason=DoubtReason.SPORT)
+
+
+def terms() -> dict[str, tuple[str, float | None]]:
+    found = Bookmaker.objects.values_list("key", "kind", "commission")
+    return {key: (kind, commission) for key, kind, commission in found}
+
+
+def test_exchanges_go_back_and_forth_without_a_loss() -> None:
+    exchange = BookmakerKind.EXCHANGE
+    rows.make_bookmaker(key="smarkets", kind=exchange, commission=0.02)
+    rows.make_bookmaker(key="matchbook", kind=exchange, commission=None)
+    rows.make_bookmaker(key="betdaq", kind=exchange, commission=0.01)
+    rows.make_bookmaker(key="novig", kind=exchange, commission=None)
+    rows.make_bookmaker(key="a new exchange", kind=exchange, commission=None)
+    rows.make_bookmaker(key="pinnacle")
+    before = terms()
+
+    EXCHANGES.forget_exchanges(apps, None)
+    assert terms()["smarkets"] == terms()["novig"] == ("sportsbook", 0.0)
+    unknown = terms()["a new exchange"][1]
+    assert unknown is not None
+    assert 1 + (1_000 - 1) * (1 - unknown) < 1.01  # its longest price is no edge either
+
+    EXCHANGES.tell_exchanges(apps, None)
+    assert terms() == before
+    valued_again = Revaluation.objects.values_list("bookmaker__key", flat=True)
+    assert set(valued_again) == {"smarkets", "novig"}
