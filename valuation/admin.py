@@ -79,6 +79,14 @@ class FairPriceAdmin(FactAdmin):
         "reason",
     )
     list_select_related = ("outcome", "market__event")
+    fields = (
+        ("outcome", "market"),
+        ("current_state", "why_not", "confirmed"),
+        ("fair", "odds"),
+        ("books", "method"),
+        ("version", "valued_at"),
+    )
+    readonly_fields = ("current_state", "why_not", "confirmed", "fair", "odds")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FairPrice]:  # noqa: ARG002 - Django's signature
         """Each with what may be shown of it."""
@@ -113,6 +121,16 @@ class FairPriceAdmin(FactAdmin):
         """Whether there is a fair price, and why not."""
         state = FairPriceState(price.current_state)
         return state.value, price.current_reason or state.label
+
+    @admin.display(description="state")
+    def current_state(self, price: Any) -> str:
+        """Whether there is a fair price."""
+        return str(FairPriceState(price.current_state).label)
+
+    @admin.display(description="why not")
+    def why_not(self, price: Any) -> str:
+        """The reason for none."""
+        return str(price.current_reason)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
     def confirmed(self, price: Any) -> object:
@@ -197,6 +215,17 @@ class EdgeAdmin(FactAdmin):
         "market__event__away",
     )
     list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
+    fields = (
+        ("quote", "market"),
+        ("state", "is_in_play", "confirmed"),
+        ("opened_at", "opened_price", "opened_probability"),
+        ("price", "probability", "hold", "books"),
+        ("ev", "peak_ev", "kelly", "stake"),
+        "warnings",
+        ("version", "updated_at"),
+        ("closed_at", "close_reason"),
+    )
+    readonly_fields = ("state", "is_in_play", "confirmed", "stake")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Edge]:  # noqa: ARG002 - Django's signature
         """Each with whether it still stands."""
@@ -206,6 +235,11 @@ class EdgeAdmin(FactAdmin):
     def state(self, edge: Any) -> str:
         """Whether it can be taken."""
         return "closed" if edge.closed_at else "stale" if edge.is_stale else "open"
+
+    @admin.display(description="in play", boolean=True)
+    def is_in_play(self, edge: Any) -> bool:
+        """Whether its event has started."""
+        return bool(edge.is_in_play)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
     def confirmed(self, edge: Any) -> object:

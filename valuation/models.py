@@ -48,7 +48,7 @@ class FairPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.probability:.4f}" if self.probability is not None else self.reason
+        return f"fair price of {self.outcome}"
 
     @property
     def fair_odds(self) -> float | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin import shown
 from betting.admin.facts import FactAdmin, Table, TablesMixin
 from betting.admin.themed import badge
-from betting.freshness import with_freshness
+from betting.freshness import disputes, with_disputes, with_freshness
 from betting.models import LineChange, Quote, QuoteStatus, RivalQuote
 from betting.querysets import series_history
 
@@ -54,6 +54,8 @@ class QuoteAdmin(TablesMixin, FactAdmin):
         "market__event__away",
     )
     list_select_related = ("outcome", "market__event", "bookmaker")
+    exclude = ("status",)
+    readonly_fields = ("state", "confirmed", "disputed_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Quote]:
         """Each with its age."""
@@ -93,6 +95,12 @@ class QuoteAdmin(TablesMixin, FactAdmin):
         """The last time that its provider looked at it."""
         return quote.confirmed_at
 
+    @admin.display(description="disputed by")
+    def disputed_by(self, quote: Quote) -> str:
+        """What other providers say of its price now."""
+        row: Any = with_disputes(Quote.objects.filter(pk=quote.pk)).get()
+        return shown.disputes(row.disputed_by) or shown.ABSENT
+
     def tables(self, row: Quote) -> list[Table]:
         """The history of its line, over all the points it moved through."""
         history = series_history(row)[:HISTORY_SHOWN]
@@ -130,7 +138,18 @@ def _history_row(change: LineChange) -> tuple[object, ...]:
 class RivalQuoteAdmin(FactAdmin):
     """What providers last said otherwise of quotes that others hold."""
 
-    list_display = ("id", "event", "market", "selection", "bookmaker", "provider", "says", "held")
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "provider",
+        "says",
+        "looked_at",
+        "held",
+        "counts",
+    )
     list_filter = ("feed__provider", "quote__bookmaker", "market__event__sport")
     search_fields = (
         "=id",
@@ -146,6 +165,12 @@ class RivalQuoteAdmin(FactAdmin):
         "quote__feed__provider",
         "feed__provider",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RivalQuote]:
+        """Each with whether it counts now."""
+        is_dispute = Exists(disputes().filter(pk=OuterRef("pk")))
+        rivals: QuerySet[RivalQuote] = super().get_queryset(request).annotate(counts=is_dispute)
+        return rivals
 
     @admin.display(description="event")
     def event(self, rival: RivalQuote) -> str:
@@ -169,13 +194,18 @@ class RivalQuoteAdmin(FactAdmin):
 
     @admin.display(description="says", ordering="price")
     def says(self, rival: RivalQuote) -> str:
-        """Its price, and when it looked."""
-        return f"{shown.odds(rival.price)} at {rival.looked_at:%H:%M:%S}"
+        """Its price."""
+        return shown.odds(rival.price)
 
     @admin.display(description="held")
     def held(self, rival: RivalQuote) -> str:
         """The price that is shown, and the provider that it is from."""
         return f"{shown.odds(rival.quote.price)} by {rival.quote.feed.provider.key}"
+
+    @admin.display(description="counts", boolean=True)
+    def counts(self, rival: Any) -> bool:
+        """Whether the quote is disputed for it now: its provider is still trusted and differs."""
+        return bool(rival.counts)
 
 
 @admin.register(LineChange)

@@ -135,3 +135,21 @@ def test_bets_of_arbitrages_and_middles_say_that_their_price_is_disputed(reader:
     (middle,) = api(reader, "middles")["results"]
     assert (middle["above"]["disputed"], middle["below"]["disputed"]) == (True, True)
     assert page(reader, board.market).count("(disputed)") == 3
+
+
+def test_the_list_of_what_others_say_tells_what_counts_now(
+    reader: Client, rival: RivalQuote
+) -> None:
+    def counts() -> list[bool]:
+        listed = reader.get(reverse("admin:betting_rivalquote_changelist"))
+        assert listed.status_code == 200
+        return [one.counts for one in listed.context["cl"].result_list]
+
+    own_page = reverse("admin:betting_quote_change", args=[rival.quote_id])
+    assert counts() == [True]
+    assert "relay @ 1.91" in reader.get(own_page).content.decode()
+
+    expire(rival)
+
+    assert counts() == [False]
+    assert "relay @ 1.91" not in reader.get(own_page).content.decode()

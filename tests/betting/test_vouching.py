@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from betting.api.stream import EDGE_OPENED, Happening, described
 from betting.freshness import with_freshness
@@ -220,6 +223,35 @@ def test_a_page_that_has_grown_stale_is_sent_again(reader: Client) -> None:
         FeedBook.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
         assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
         FeedBook.objects.update(expires_at=datetime.now(UTC) + LIMIT)
+
+
+def own_page(reader: Client, row: Model) -> str:
+    page = reader.get(reverse(admin_urlname(row._meta, "change"), args=[row.pk]))  # type: ignore[arg-type]
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+def test_the_own_page_of_a_row_says_what_nobody_vouches_for(
+    board: rows.Board, reader: Client
+) -> None:
+    edge, price = Edge.objects.get(closed_at=None), FairPrice.objects.all()[0]
+    Edge.objects.update(advised=0.0123)
+    FairPrice.objects.update(probability=0.4321)
+    assert "stale" not in own_page(reader, board.quotes[0])
+    assert "1.23 %" in own_page(reader, edge)
+    assert "43.21 %" in own_page(reader, price)
+
+    age_books()
+
+    assert "stale" in own_page(reader, board.quotes[0])
+    page = own_page(reader, edge)
+    assert "stale" in page
+    assert "0.0123" not in page
+    assert "1.23 %" not in page
+    page = own_page(reader, price)
+    assert UNCONFIRMED in page
+    assert "43.21 %" not in page
+    assert "0.4321" not in page
 
 
 def begin(after: timedelta = timedelta(seconds=-1)) -> None:
