@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
     Case,
     F,
@@ -23,9 +24,9 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Concat
+from django.db.models.functions import Cast, Concat
 
-from betting.freshness import with_freshness
+from betting.freshness import disputes, with_freshness
 from betting.models import EventAlias, LineChange, Quote, QuoteStatus
 
 ROWS_PER_FETCH = 5_000
@@ -114,6 +115,20 @@ def quote_columns(quote: str) -> dict[str, str | Combinable]:
     }
 
 
+_DISPUTED_BY = ArraySubquery(
+    disputes()
+    .filter(quote=OuterRef("pk"))
+    .order_by("id")
+    .values(
+        said=Concat(
+            F("feed__provider__key"),
+            Value(" @ "),
+            Cast("price", TextField()),
+            output_field=TextField(),
+        )
+    )
+)
+
 QUOTES = Table(
     name="quotes",
     rows=with_freshness(Quote.objects.order_by("id")),
@@ -132,6 +147,7 @@ QUOTES = Table(
         ),
         "confirmed_at": Utc("confirmed_at"),
         "is_stale": "is_stale",
+        "disputed_by": _DISPUTED_BY,
     },
     statuses={status.value: Q(status=status) for status in QuoteStatus},
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Case, F, OuterRef, Subquery, When
 
 from betting.exports import Table, Utc, alias_of_provider, market_columns, quote_columns
-from betting.models import EventAlias
+from betting.models import EventAlias, Side
 from valuation.models import RecomputeRun
 from valuation.vouching import EDGE_STATES, PRICED, edges, fair_prices
 
@@ -14,6 +14,14 @@ _FIRST_ALIAS = Subquery(
     EventAlias.objects.filter(event=OuterRef("market__event"))
     .order_by("id")
     .values("external_id")[:1]
+)
+
+_KEPT = F("quote__bookmaker__commission")
+
+# `valuation.edges.net_price`, by the commission of today; null where that is not known.
+_NET_PRICE = Case(
+    When(quote__side=Side.LAY, then=(F("price") - _KEPT) / (1.0 - _KEPT)),
+    default=1.0 + (F("price") - 1.0) * (1.0 - _KEPT),
 )
 
 FAIR_PRICES = Table(
@@ -46,6 +54,7 @@ EDGES = Table(
         **market_columns("market", alias_of_provider("market", "quote__feed__provider")),
         **quote_columns("quote__"),
         "price": "price",
+        "net_price": _NET_PRICE,
         "probability": "probability",
         "ev": "ev",
         "kelly": "kelly",

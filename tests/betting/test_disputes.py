@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from betting.models import Feed, FeedBook, Market, Quote, RivalQuote
+from betting.models import Bookmaker, BookmakerKind, Feed, FeedBook, Market, Quote, RivalQuote
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +135,20 @@ def test_bets_of_arbitrages_and_middles_say_that_their_price_is_disputed(reader:
     (middle,) = api(reader, "middles")["results"]
     assert (middle["above"]["disputed"], middle["below"]["disputed"]) == (True, True)
     assert page(reader, board.market).count("(disputed)") == 3
+
+
+def test_a_price_of_an_exchange_whose_commission_is_not_known_says_why_it_is_no_edge(
+    reader: Client,
+) -> None:
+    board = rows.make_board((2.3, 1.7))
+    address = f"quotes/{board.quotes[0].pk}"
+    assert api(reader, address)["no_edge"] == ""
+    assert "commission not known" not in page(reader, board.market)
+
+    Bookmaker.objects.update(kind=BookmakerKind.EXCHANGE, commission=None)
+
+    assert api(reader, address)["no_edge"] == "the commission of the exchange is not known"
+    assert "commission not known" in page(reader, board.market)
 
 
 def test_the_list_of_what_others_say_tells_what_counts_now(

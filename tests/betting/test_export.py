@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from betting import exports
 from betting.exports import LINE_CHANGES, QUOTES
 from betting.management.commands.export import TABLES, WRITERS
-from betting.models import ChangeKind, QuoteStatus, Side
+from betting.models import Bookmaker, BookmakerKind, ChangeKind, Quote, QuoteStatus, Side
 from streaming.core.histogram import counts_of
 from streaming.core.texts import escaped
 from tests import rows
+from valuation.edges import net_price
 from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 
 
@@ -74,7 +75,32 @@ def test_a_quote_is_exported_with_everything_that_identifies_it() -> None:
         "observed_at": "2026-03-01T13:00:00.000000Z",
         "confirmed_at": "2026-03-01T13:00:00.000000Z",
         "is_stale": True,
+        "disputed_by": [],
     }
+
+
+@pytest.mark.django_db
+def test_a_quote_is_exported_with_what_other_providers_say_of_it() -> None:
+    board = rows.make_board((2.3, 1.7))
+    for provider, price in (("relay", 1.91), ("radio", 2.25)):
+        feed = rows.make_feed(rows.make_provider(key=provider))
+        rows.make_rival(board.quotes[0], price, feed)
+
+    disputed, undisputed = records("quotes")
+
+    assert disputed["disputed_by"] == "relay @ 1.91;radio @ 2.25"
+    assert undisputed["disputed_by"] == ""
+    assert objects("quotes")[0]["disputed_by"] == ["relay @ 1.91", "radio @ 2.25"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("side", [Side.BACK, Side.LAY])
+def test_an_edge_is_exported_with_its_price_after_commission(side: Side) -> None:
+    quote = rows.make_board((2.3, 1.7)).quotes[0]
+    Quote.objects.filter(pk=quote.pk).update(side=side)
+    for commission in (0.05, 0.0, None):
+        Bookmaker.objects.update(kind=BookmakerKind.EXCHANGE, commission=commission)
+        assert objects("edges")[0]["net_price"] == pytest.approx(net_price(2.3, side, commission))
 
 
 @pytest.mark.django_db
