@@ -31,13 +31,13 @@ from django.db.models.lookups import LessThan
 from betting.config import get_config
 from betting.freshness import confirmed_at, is_stale
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
-from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState
+from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState, Revaluation
 
 UNVALUED_SECONDS = 30.0
 """A market that has waited this long for its valuation is not what its rows say any more."""
 
 UNCONFIRMED = "too few bookmakers are still confirmed"
-UNVALUED = "its quotes have changed, and nothing has valued them since"
+UNVALUED = "its quotes or their terms have changed, and nothing has valued them since"
 
 OPEN = Q(closed_at__isnull=True, is_stale=False)
 STALE = Q(closed_at__isnull=True, is_stale=True)
@@ -70,7 +70,7 @@ def fair_prices() -> QuerySet[Any]:
     - `current_state`, `current_reason`, `current_probability`, `current_fair_odds`: as stored; of
       a stale one, that there is none and why.
     """
-    enough = max(get_config().valuation.min_books, 1)
+    enough = get_config().valuation.needed_books
     voices = _voices("outcome")
     is_unvalued = Q(_is_unvalued())
     is_unconfirmed = ~Q(Exists(voices.filter(is_stale=False)[enough - 1 : enough]))
@@ -111,7 +111,7 @@ def edges() -> QuerySet[Any]:
       nothing.
     """
     policy = get_config().valuation
-    enough = max(policy.min_books, 1)
+    enough = policy.needed_books
     others = _voices("quote__outcome").exclude(bookmaker=OuterRef("quote__bookmaker"))
     is_lost = (
         ~Q(quote__status=QuoteStatus.ACTIVE)
@@ -192,8 +192,21 @@ def _nth_confirmation(voices: QuerySet[Any], number: int) -> Subquery:
 
 
 def _is_unvalued() -> ExpressionWrapper[Q]:
+    """Whether a row's market has waited too long for its valuation, or for a new version."""
     since = Now() - timedelta(seconds=UNVALUED_SECONDS)
-    return _boolean(Q(market__dirty_at__isnull=False, market__dirty_at__lt=since))
+    touched = Quote.objects.filter(
+        market=OuterRef(OuterRef("market")),
+        bookmaker=OuterRef("bookmaker"),
+        status=QuoteStatus.ACTIVE,
+    )
+    # Almost always there is none at all.
+    revaluations = Revaluation.objects.filter(
+        Q(bookmaker__isnull=True) | Q(Exists(touched)),
+        requested_at__lt=since,
+        after_market__lt=OuterRef("market"),
+    )
+    is_waiting = Q(market__dirty_at__isnull=False, market__dirty_at__lt=since)
+    return _boolean(is_waiting | Q(Exists(revaluations)))
 
 
 def _truth(condition: Q) -> Combinable:

@@ -36,7 +36,7 @@ from betting.models import (
 )
 from tests import rows
 from valuation.admin import EdgeAdmin
-from valuation.models import Edge, FairPrice
+from valuation.models import Edge, FairPrice, Revaluation
 from valuation.vouching import OPEN, STALE, UNCONFIRMED, UNVALUED, edges, fair_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
@@ -223,6 +223,29 @@ def test_a_page_that_has_grown_stale_is_sent_again(reader: Client) -> None:
         FeedBook.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
         assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
         FeedBook.objects.update(expires_at=datetime.now(UTC) + LIMIT)
+
+
+@pytest.mark.parametrize("is_of_all", [True, False])
+def test_a_changed_input_that_nothing_is_valued_by_makes_rows_stale(
+    board: rows.Board, is_of_all: bool
+) -> None:
+    elsewhere = rows.make_board((2.3, 2.3), provider=live(), voices=3)
+    change = Revaluation.objects.create(
+        reason="a test", bookmaker=None if is_of_all else board.quotes[0].bookmaker
+    )
+
+    def stale() -> set[int]:
+        markets = set(edges().filter(is_stale=True).values_list("market_id", flat=True))
+        assert markets == set(fair_prices().filter(is_stale=True).values_list("market", flat=True))
+        return markets
+
+    assert stale() == set()
+    Revaluation.objects.update(requested_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert stale() == {board.market.pk, *([elsewhere.market.pk] if is_of_all else [])}
+    Revaluation.objects.update(after_market=board.market.pk)
+    assert board.market.pk not in stale()
+    change.delete()
+    assert stale() == set()
 
 
 def own_page(reader: Client, row: Model) -> str:
