@@ -252,7 +252,8 @@ class Reading:
     def _read_market(self, at: Place, market: Market, offers: _Offers) -> None:
         teams, bookmaker, source_at, where = at
         text = self.sieve.text
-        key = parse_market_key(text(market.key) or market.key)
+        market_key = text(market.key) or market.key
+        key = parse_market_key(market_key)
         bad = 0
         for o, outcome in numbered(market.outcomes):
             name, point, description = outcome.name, outcome.point, outcome.description
@@ -269,7 +270,7 @@ class Reading:
                 continue
             participant = text(description) if description else ""
             # The last of two equal keys decides, even when it takes a price off the board.
-            offers[bookmaker, market.key, participant, name, point] = (
+            offers[bookmaker, market_key, participant, name, point] = (
                 SnapshotQuote(
                     bookmaker=bookmaker,
                     kind=key.kind,

@@ -160,6 +160,14 @@ def test_of_an_event_listed_twice_both_parts_count_and_the_later_decides() -> No
     assert left_out(snapshot) == [("repeated_event", "$[2].id", 1)]
 
 
+def test_market_keys_that_differ_in_what_cannot_be_seen_are_one() -> None:
+    shown, hidden = book("Gulls", price=1.5), book("Gulls", price=1.7)
+    hidden["markets"][0]["key"] += "\u200e"
+    shown["markets"] += hidden["markets"]
+    (read,) = decoded([event(bookmakers=[shown])]).events
+    assert [(q.kind, q.name, q.price) for q in read.quotes] == [("h2h", "Gulls", 1.7)]
+
+
 def test_of_an_event_listed_twice_with_its_sides_swapped_the_later_part_alone_counts() -> None:
     first = event(bookmakers=[book("Gulls", key="birch")])
     swapped = event(home_team="Owls", away_team="Gulls", bookmakers=[book("Gulls")])
