@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from betting.config import Config
 from betting.embedded.errors import EmbeddedError
+from betting.embedded.urls import parse_database_url
 
 TOTAL_SECONDS = 4.0
 """Both servers are asked at once, and an answer after this counts as none."""
@@ -57,7 +58,8 @@ class _Attempt(threading.Thread):
     def run(self) -> None:
         try:
             self._ask(self._url)
-        except (psycopg.Error, RedisError, OSError, ValueError) as error:
+        except (psycopg.Error, RedisError, OSError, ValueError, TypeError) as error:
+            # A TypeError is redis-py's for an option of the URL that it does not know.
             first, *_ = str(error).splitlines() or [type(error).__name__]
             self.problem = first
         else:
@@ -72,7 +74,19 @@ class _Attempt(threading.Thread):
 
 
 def _ask_postgres(url: str) -> None:
-    with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
+    # The parts that Django connects with. libpq reads a URL otherwise: it quotes a password with a
+    # stray per cent sign in its refusal.
+    settings = parse_database_url(url)
+    parts = {
+        "dbname": settings["NAME"],
+        "user": settings["USER"],
+        "password": settings["PASSWORD"],
+        "host": settings["HOST"],
+        "port": settings["PORT"],
+    }
+    given = {name: value for name, value in parts.items() if value}
+    options = {**given, **settings["OPTIONS"], "connect_timeout": _CONNECT_SECONDS}
+    with psycopg.connect(**options) as connection:
         connection.execute("SELECT 1")
 
 

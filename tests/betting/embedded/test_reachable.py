@@ -42,6 +42,21 @@ def test_a_server_that_refuses_is_one_sentence_without_the_password(
     assert "sekret" not in line
 
 
+def test_a_password_that_is_not_percent_encoded_is_used_as_it_is_and_not_shown(
+    config: Config,
+) -> None:
+    url = f"postgresql://ana:sek%zzret@127.0.0.1:{REFUSED}/odds"
+    with pytest.raises(EmbeddedError, match="refused") as caught:
+        require_reachable(replace(config, database_url=url))
+    assert "sek" not in str(caught.value)
+
+
+def test_an_option_that_redis_does_not_know_is_named(config: Config) -> None:
+    url = f"redis://127.0.0.1:{REFUSED}/0?timeuot=3"
+    with pytest.raises(EmbeddedError, match="timeuot"):
+        require_reachable(replace(config, redis_url=url))
+
+
 def test_servers_that_never_answer_are_both_named(config: Config, silent_port: int) -> None:
     with pytest.raises(EmbeddedError) as caught:
         require_reachable(
