@@ -52,8 +52,9 @@ def redis_server(asked_for: str | None) -> Path:
             f"There is no {' or '.join(names)} to run: install it, correct HARDLINE_REDIS_SERVER,"
             " run `make setup`, or set REDIS_URL to use another server."
         )
-    _require_version(Path(found))
-    return Path(found)
+    program = Path(found).absolute()  # a relative one would be looked for where it is started
+    _require_version(program)
+    return program
 
 
 def _bundled_valkey() -> Path | None:

@@ -60,6 +60,14 @@ def test_a_server_that_is_asked_for_is_taken_before_the_wheels(on_path: OnPath) 
     assert programs.redis_server(str(asked_for)) == asked_for
 
 
+def test_a_server_is_found_relative_to_where_the_command_was_given(
+    on_path: OnPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = on_path("redis-server", "Redis server v=8.2.1")
+    monkeypatch.chdir(tmp_path)
+    assert programs.redis_server("./redis-server") == program
+
+
 @pytest.mark.parametrize("says", ["Redis server v=6.2.14 sha=0", "Redis server v=7.0.9", "hello"])
 def test_a_server_that_is_too_old_is_refused_with_its_version(on_path: OnPath, says: str) -> None:
     on_path("redis-server", says)
