@@ -422,7 +422,12 @@ def load(environ: Mapping[str, str]) -> Config:
     names = {variable.path: variable.name for variable in known}
     unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES})
     values, problems = read(known, environ, config_rules.LIMITS)
-    values.setdefault("home", default_home(environ))
+    if "home" not in values:
+        try:
+            values["home"] = default_home(environ)
+        except RuntimeError:  # neither HOME nor an entry in /etc/passwd, as in some containers
+            homeless = "HARDLINE_HOME: this user has no home directory, so it has to be set"
+            raise ConfigError([*unknown, *problems.values(), homeless]) from None
     config = build(Config, values)
     contradictions = [
         f"{' and '.join(names[path] for path in rule.paths)}: {rule.message}"

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from betting.embedded.state import prepare_home
+from betting.embedded.state import prepare_home, usable
 
 SECRET_BYTES = 48
 
@@ -23,14 +23,18 @@ def stored_secret(home: Path, name: str, random_bytes: int = SECRET_BYTES) -> st
         home: the state directory; created if missing.
         name: the secret's file name, e.g. ``secret_key``.
         random_bytes: entropy of a new secret; its text is a third longer.
+
+    Raises:
+        EmbeddedError: it cannot be stored, or not be read.
     """
     prepare_home(home)
     folder = home / "secrets"
-    folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
-    if not path.exists():
-        _store_once(path, _generated(random_bytes))
-    return path.read_text(encoding="ascii").strip()
+    with usable(home):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists():
+            _store_once(path, _generated(random_bytes))
+        return path.read_text(encoding="ascii").strip()
 
 
 def _generated(random_bytes: int) -> str:

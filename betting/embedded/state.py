@@ -95,9 +95,20 @@ def prepare_home(home: Path) -> None:
     Raises:
         EmbeddedError: it cannot be created, is another user's, or holds files that are not ours.
     """
-    try:
+    with usable(home):
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _mark(home)
+
+
+@contextlib.contextmanager
+def usable(home: Path) -> Iterator[None]:
+    """Do something in the state directory that the system may refuse: on a read-only disk, say.
+
+    Raises:
+        EmbeddedError: it does.
+    """
+    try:
+        yield
     except OSError as error:
         raise EmbeddedError(
             f"The state directory {home} cannot be used ({error.strerror}): set HARDLINE_HOME to"
@@ -139,8 +150,13 @@ def prepare_runtime(state: State, account: Account) -> None:
 
 @contextlib.contextmanager
 def exclusive(state: State) -> Iterator[None]:
-    """Hold the home's lock, so that one process at a time starts or stops servers."""
-    descriptor = _locked(state.lock_file)
+    """Hold the home's lock, so that one process at a time starts or stops servers.
+
+    Raises:
+        EmbeddedError: the lock cannot be made.
+    """
+    with usable(state.home):
+        descriptor = _locked(state.lock_file)
     try:
         yield
     finally:

@@ -167,6 +167,18 @@ def test_every_rule_is_about_settings_that_exist() -> None:
     assert all(paths.issuperset(rule.paths) for rule in RULES)
 
 
+def test_a_user_without_a_home_directory_has_to_name_the_state_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(ConfigError, match="has to be set"):
+        load({})
+    assert load({"HARDLINE_HOME": str(tmp_path)}).home == tmp_path
+
+
 def test_the_default_home_follows_the_users_state_directory() -> None:
     usual = default_home({"HOME": "/home/ana"})
 

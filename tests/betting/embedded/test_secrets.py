@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from betting.config import Config
-from betting.embedded import secret_key, stored_secret
+from betting.embedded import EmbeddedError, prepare_home, secret_key, stored_secret
 
 
 def test_a_secret_is_generated_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -35,6 +35,14 @@ def test_a_configured_signing_key_replaces_the_stored_one(tmp_path: Path) -> Non
     assert secret_key(Config(home, secret_key="k" * 50)) == "k" * 50
     assert not home.exists()
     assert secret_key(Config(home)) == stored_secret(home, "secret_key")
+
+
+def test_a_secret_that_cannot_be_stored_is_said_with_what_to_do(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    prepare_home(home)
+    (home / "secrets").touch()  # for root, no mode is read-only
+    with pytest.raises(EmbeddedError, match="set HARDLINE_HOME"):
+        stored_secret(home, "secret_key")
 
 
 def test_a_secret_never_looks_like_an_option(

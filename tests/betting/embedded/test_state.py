@@ -11,7 +11,7 @@ from betting.config import Config, load
 from betting.embedded.account import our_account
 from betting.embedded.directories import owned_directory
 from betting.embedded.errors import EmbeddedError
-from betting.embedded.state import prepare_home, prepare_runtime, state_of
+from betting.embedded.state import exclusive, prepare_home, prepare_runtime, state_of
 
 
 def test_one_home_by_two_names_is_one_home(tmp_path: Path) -> None:
@@ -41,6 +41,14 @@ def test_a_runtime_directory_too_long_for_a_socket_is_refused(tmp_path: Path) ->
     )
     with pytest.raises(EmbeddedError, match="set HARDLINE_RUNTIME_DIR to a shorter"):
         prepare_runtime(state_of(config), our_account())
+
+
+def test_a_lock_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
+    state = state_of(Config(tmp_path / "home"))
+    prepare_home(state.home)
+    state.lock_file.mkdir()  # for root, no mode is read-only
+    with pytest.raises(EmbeddedError, match="set HARDLINE_HOME"), exclusive(state):
+        pass
 
 
 def test_a_planted_link_is_refused(tmp_path: Path) -> None:
