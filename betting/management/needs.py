@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from enum import IntEnum
 
 import django
@@ -41,11 +42,15 @@ _NEEDS = {
     "makemigrations": Need.SERVERS,
     "migrate": Need.SERVERS,
     "remove_stale_contenttypes": Need.TABLES,
+    "runserver": Need.LOGIN,
     "shell": Need.TABLES,
     "showmigrations": Need.SERVERS,
     "sqlflush": Need.SERVERS,
     "sqlmigrate": Need.SERVERS,
     "sqlsequencereset": Need.SERVERS,
+    "squashmigrations": Need.SERVERS,
+    "test": Need.SERVERS,
+    "testserver": Need.SERVERS,
 }
 
 
@@ -58,9 +63,14 @@ def need_of(arguments: list[str]) -> Need:
         return Need.NOTHING
     name, *options = arguments
     command = _command(name)
-    if command is None or not _parses(command, name, options):
+    given = None if command is None else _parsed(command, name, options)
+    if given is None:
         return Need.NOTHING
-    return Need.TABLES if isinstance(command, UncheckedCommand) else _NEEDS.get(name, Need.NOTHING)
+    if isinstance(command, UncheckedCommand):
+        return Need.TABLES
+    if name == "check" and given.databases:
+        return Need.SERVERS
+    return _NEEDS.get(name, Need.NOTHING)
 
 
 def prepare(config: Config, need: Need) -> None:
@@ -88,12 +98,12 @@ def _command(name: str) -> BaseCommand | None:
     return None if app is None else load_command_class(app, name)
 
 
-def _parses(command: BaseCommand, name: str, options: list[str]) -> bool:
+def _parsed(command: BaseCommand, name: str, options: list[str]) -> Namespace | None:
+    """Return a command's options; None where they do not exist, which Django says later."""
     try:
-        command.create_parser("manage.py", name).parse_args(options)
+        return command.create_parser("manage.py", name).parse_args(options)
     except CommandError:
-        return False
-    return True
+        return None
 
 
 def _prepare_tables(config: Config) -> None:

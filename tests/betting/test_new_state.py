@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 
 from betting.config import CHECKOUT
 from betting.embedded import database_settings, ensure_running
+from betting.management.needs import _NEEDS, Need, need_of
 from tests.betting.embedded.clients import database_url
 from tests.integration.installation import Installation
 
@@ -82,6 +84,44 @@ def assert_works(done: subprocess.CompletedProcess[str], status: int, said: str)
     assert done.returncode == status, done.stderr
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+#: Of others' commands, those that ask no database; `check` alone asks one if it is told to.
+WITHOUT_SERVERS = {
+    "check",
+    "collectstatic",
+    "compilemessages",
+    "createcachetable",  # the cache is in Redis
+    "diffsettings",
+    "findstatic",
+    "generateschema",
+    "makemessages",
+    "optimizemigration",
+    "sendtestemail",
+    "spectacular",
+    "startapp",
+    "startproject",
+}
+
+
+def test_of_each_command_of_others_it_is_known_what_it_needs() -> None:
+    ours = {"betting", "streaming", "valuation"}
+    others = {name for name, app in get_commands().items() if app not in ours}
+    assert others == (_NEEDS.keys() | WITHOUT_SERVERS) - {"migrate"}
+
+
+@pytest.mark.parametrize(
+    ("command", "need"),
+    [
+        ("runserver", Need.LOGIN),
+        ("runserver --help", Need.NOTHING),
+        ("check", Need.NOTHING),
+        ("check --database default", Need.SERVERS),
+        ("squashmigrations betting 0002", Need.SERVERS),
+    ],
+)
+def test_a_command_of_djangos_finds_what_it_needs(command: str, need: Need) -> None:
+    assert need_of(command.split()) == need
 
 
 @pytest.mark.parametrize("command", ["nonsense", "provider", "provider show"])
