@@ -35,6 +35,11 @@ def test_the_list_shows_what_matches_and_how_many_were_evicted() -> None:
     assert "1 letters; 0 were evicted" in said
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_is_a_whole_number_above_0(limit: str) -> None:
+    assert f"{limit!r} is not a whole number above 0" in refused("list", f"--limit={limit}")
+
+
 def test_a_letter_is_shown_with_its_traceback_and_its_history() -> None:
     letter = make_dead_letter(traceback="Traceback: in take")
     make_dead_letter_action(letter, reason="why not")

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import math
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from streaming.core.baseline import BaselineError, decode
 from streaming.core.failures import ProviderFailure
 from streaming.core.targets import Verdict
 from streaming.management import baseline_report as report
+from streaming.management.arguments import one_or_more, positive
 from streaming.running.ab import OFF, ON, Comparison, run_one
 from streaming.running.outages import OUTAGES
 from streaming.running.ports import PortError
@@ -127,32 +127,6 @@ class Command(BaseCommand):
         missed = [verdict.name for verdict in verdicts if verdict.is_met is False]
         if missed:
             raise CommandError(f"missed: {', '.join(missed)}")
-
-
-def positive(text: str) -> float:
-    """Read a number above 0.
-
-    >>> positive("0.5")
-    0.5
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
-def one_or_more(text: str) -> int:
-    """Read a whole number above 0.
-
-    >>> one_or_more("2")
-    2
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def _add_out(parser: ArgumentParser) -> None:

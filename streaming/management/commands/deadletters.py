@@ -16,6 +16,7 @@ from streaming.deadletters.actions import with_last_replay
 from streaming.deadletters.replays import Edited
 from streaming.deadletters.signatures import fault_of
 from streaming.management import letter_report as report
+from streaming.management.arguments import one_or_more
 from streaming.models import DeadLetter, DeadLetterEviction, LetterKind, LetterStatus
 
 #: Option → the field it filters by.
@@ -29,7 +30,9 @@ class Command(UncheckedCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         listing = actions.add_parser("list", help="the letters, the most recently seen first")
         _add_filters(listing)
-        listing.add_argument("--limit", type=int, default=50, metavar="N", help="default: 50")
+        listing.add_argument(
+            "--limit", type=one_or_more, default=50, metavar="N", help="default: 50"
+        )
         show = actions.add_parser("show", help="one letter with its traceback and its history")
         show.add_argument("id", type=int, metavar="ID")
         replay = actions.add_parser("replay", help="send the work again")

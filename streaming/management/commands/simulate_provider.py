@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from streaming.core.failures import ProviderFailure
 from streaming.core.snapshot import LeftOut
+from streaming.management.arguments import free_port, one_or_more, positive
 from streaming.providers import recording
 from streaming.simulator import recorder
 from streaming.simulator.faults import FaultBoard, parse_rule
@@ -37,16 +38,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
         add("--host", default="127.0.0.1", help="loopback address to listen on")
-        add("--port", type=int, default=8099, help="0 picks a free port")
+        add("--port", type=free_port, default=8099, help="0 picks a free port")
         add("--seed", type=int, help="makes the market repeatable; default: a random one")
         add("--sports", nargs="+", default=(), metavar="KEY", help="default: all simulated sports")
-        add("--speed", type=float, default=1.0, help="market, or recorded, seconds per second")
+        add("--speed", type=positive, default=1.0, help="market, or recorded, seconds per second")
         add("--api-key-env", default=API_KEY_ENV, metavar="NAME", help="where the valid key is")
         add("--quota", type=int, default=DEFAULT_QUOTA, help="credits of the key")
         add("--fault", action="append", default=[], metavar="SPORT=KIND[:RATE]")
         add("--feed", type=Path, metavar="FILE", help="serve this recording instead of a market")
         add("--record", type=Path, metavar="FILE", help="write a .jsonl.gz recording, do not serve")
-        add("--responses", type=int, default=28, help="answers to record")
+        add("--responses", type=one_or_more, default=28, help="answers to record")
 
     def handle(self, **options: Any) -> None:
         try:

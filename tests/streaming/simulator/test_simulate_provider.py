@@ -110,7 +110,6 @@ def test_it_writes_a_recording(tmp_path: Path) -> None:
         (("--sports", "curling"), "curling"),
         (("--api-key-env", "A_KEY_THAT_IS_NOT_SET"), "A_KEY_THAT_IS_NOT_SET"),
         (("--feed", "no such file"), "no such file"),
-        (("--speed", "0"), "speed"),
     ],
 )
 def test_what_it_cannot_do_it_says_in_one_line(
@@ -121,3 +120,16 @@ def test_what_it_cannot_do_it_says_in_one_line(
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--speed 0", "--speed nan", "--port 65536", "--port -1", "--responses 0"]
+)
+def test_a_number_that_makes_no_sense_is_refused_as_such(
+    arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option, number = arguments.split()
+    with pytest.raises(SystemExit) as ended:
+        execute_from_command_line(["manage.py", "simulate_provider", f"{option}={number}"])
+    assert ended.value.code == 2
+    assert f"argument {option}: {number!r} is not a" in capsys.readouterr().err
