@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def is_variable_name(text: str) -> bool:
 
 
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
-    """A provider that can be polled: its first request can be made from what the row says."""
+    """A provider that can be polled: its requests can be made from what the row says."""
 
     LISTS = ("sports", "markets", "event_markets", "regions", "bookmakers")
 
@@ -96,7 +97,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         elif "base_url" in data:
             self._check_url(data["base_url"])
         if not self.errors:
-            self._check_first_request(data)
+            self._check_requests(data)
         return data
 
     def _check_interval(self, data: dict[str, Any]) -> None:
@@ -130,7 +131,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
                 f"{PRIVATE_SETTING}=true if it is one of your own.",
             )
 
-    def _check_first_request(self, data: dict[str, Any]) -> None:
+    def _check_requests(self, data: dict[str, Any]) -> None:
         """Ask the adapter itself: it knows best what it needs."""
         lists: dict[str, Any] = {name: data[name] or () for name in self.LISTS}
         settings = ProviderSettings(
@@ -142,12 +143,16 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             **lists,
         )
         try:
-            first = next(iter(adapter(settings.adapter).requests(settings)), None)
+            requests = iter(adapter(settings.adapter).requests(settings))
+            # A recording's are all that it holds.
+            looked_at = list(islice(requests, 1) if settings.adapter in PLAYERS else requests)
+            for refusal in filter(None, (request.refusal for request in looked_at)):
+                raise refusal
         except ProviderFailure as failure:
             advice = failure.advice if isinstance(failure, PermanentFailure) else ""
             self.add_error(None, f"{failure} {advice}".strip())
             return
-        if first is None:
+        if not looked_at:
             self.add_error(
                 None, "A poll of this provider would ask nothing: name sports and markets."
             )

@@ -222,6 +222,8 @@ def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
     is_private_allowed = config.is_private_provider_allowed(provider.base_url)
 
     def ask(request: Request) -> Response | None:
+        if request.refusal is not None:
+            raise request.refusal
         if request.recorded is not None:
             return request.recorded
         if not buffer.first_within(f"{provider.key}:{request.url}", config.poll.dedupe_ms):

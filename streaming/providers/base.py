@@ -87,6 +87,7 @@ class Request:
         method: HTTP method.
         follows_gap: whether a recording has lost lines between this answer and the one before it
             to the same request; what builds on that one is then not known any more.
+        refusal: why it is not to be sent: the feed fails of this, and no other one does.
     """
 
     adapter: str
@@ -96,6 +97,7 @@ class Request:
     recorded: Response | None = field(default=None, repr=False)
     method: str = "GET"
     follows_gap: bool = False
+    refusal: PermanentFailure | None = field(default=None, repr=False)
 
     @property
     def feed(self) -> str:

@@ -7,7 +7,7 @@ league) with their contracts and best prices.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -90,10 +90,10 @@ class Kalshi:
     key = "kalshi"
 
     def requests(self, settings: ProviderSettings) -> Iterable[Request]:
-        """One request for each series of each sport.
+        """One request for each series of each sport; one to refuse for what Kalshi does not list.
 
         Raises:
-            PermanentFailure: a sport or market that Kalshi does not list.
+            PermanentFailure: markets are to be asked event by event.
         """
         if settings.event_markets:
             raise PermanentFailure(
@@ -101,8 +101,7 @@ class Kalshi:
                 "Kalshi has no markets that are asked event by event.",
                 f"Name them as markets; there are: {', '.join(_KINDS)}.",
             )
-        wanted = list(_wanted(settings.sports, settings.markets))
-        return (_request(settings.base_url, series) for series in wanted)
+        return _requests(settings)
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
         """Nothing: market data is public."""
@@ -247,16 +246,20 @@ def refusal(response: Response) -> ProviderFailure:
     )
 
 
-def _wanted(sports: Sequence[str], kinds: Sequence[str]) -> Iterator[Series]:
-    for sport in sports:
+def _requests(settings: ProviderSettings) -> Iterator[Request]:
+    base_url = settings.base_url
+    for sport in settings.sports:
         league = _LEAGUES.get(sport)
         if league is None:
-            raise _unsupported("sport", sport, _LEAGUES)
-        for kind in kinds:
-            offered = _KINDS if league.outrights else tuple(MARKETS)
-            if kind not in offered:
-                raise _unsupported("market", kind, offered)
-            yield from series_of(league, kind)
+            yield _refused(base_url, sport, _unsupported("sport", sport, _LEAGUES))
+            continue
+        offered = _KINDS if league.outrights else tuple(MARKETS)
+        for kind in settings.markets:
+            if kind in offered:
+                yield from (_request(base_url, series) for series in series_of(league, kind))
+            else:
+                failure = _unsupported("market", kind, offered)
+                yield _refused(base_url, f"{sport}/{kind}", failure)
 
 
 def _unsupported(what: str, name: str, known: Iterable[str]) -> PermanentFailure:
@@ -267,7 +270,13 @@ def _unsupported(what: str, name: str, known: Iterable[str]) -> PermanentFailure
         f"unsupported_{what}",
         f"Kalshi lists no {what} {one_line(name)!r}.",
         f"{advice}There are: {', '.join(known)}.",
+        scope="feed",
     )
+
+
+def _refused(base_url: str, name: str, failure: PermanentFailure) -> Request:
+    """What stands in for the request about something that there is no series of."""
+    return Request(Kalshi.key, base_url, PATH, {"series_ticker": name}, refusal=failure)
 
 
 def _request(base_url: str, series: Series) -> Request:

@@ -72,7 +72,8 @@ def test_an_exchange_without_keys_is_one_line_too() -> None:
 
 
 def test_a_sport_that_the_provider_does_not_list_is_put_right() -> None:
-    said = refused("add", "mine", "--adapter", "kalshi", "--sport", "baseball_mbl")
+    sports = ("baseball_mlb", "baseball_mbl")  # the first of them is good
+    said = refused("add", "mine", "--adapter", "kalshi", "--sport", *sports)
     assert "Did you mean 'baseball_mlb'?" in said
 
 

@@ -12,7 +12,7 @@ import pytest
 from betting.models import Event, Feed, Provider, Quote
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot
-from streaming.models import FeedCircuit, PollOutcome
+from streaming.models import Circuit, FeedCircuit, PollOutcome
 from streaming.providers.base import Decoder, ProviderSettings, Request, Response, Secret
 from streaming.providers.kalshi import ERROR_CODES, MAX_PAGES, Kalshi
 from streaming.providers.recording import read
@@ -92,17 +92,22 @@ def test_outrights_are_asked_of_the_title_and_of_the_awards() -> None:
          "Did you mean 'spreads'?"),
         (settings("americanfootball_cfl", markets=("outrights",)), "unsupported_market",
          "There are: h2h, spreads, totals."),
-        (settings("baseball_mlb", event_markets=("player_hits",)), "unsupported_market",
-         "Name them as markets"),
     ],
 )  # fmt: skip
-def test_what_kalshi_does_not_list_is_refused_before_anything_is_asked(
+def test_what_kalshi_does_not_list_is_a_feed_that_is_refused_before_it_is_asked(
     wanted: ProviderSettings, code: str, advice: str
 ) -> None:
+    (asked,) = API.requests(wanted)
+    assert asked.refusal is not None
+    assert (asked.refusal.code, asked.refusal.scope) == (code, "feed")
+    assert asked.refusal.advice.startswith(advice)
+
+
+def test_markets_that_are_asked_event_by_event_are_refused() -> None:
     with pytest.raises(PermanentFailure) as caught:
-        API.requests(wanted)
-    assert caught.value.code == code
-    assert caught.value.advice.startswith(advice)
+        API.requests(settings("baseball_mlb", event_markets=("player_hits",)))
+    assert caught.value.code == "unsupported_market"
+    assert caught.value.advice.startswith("Name them as markets")
 
 
 def test_no_key_is_sent() -> None:
@@ -273,6 +278,28 @@ def test_a_provider_is_polled_over_http_and_its_markets_meet_in_one_event(
     game = Event.objects.get(aliases__external_id="KXMLB-27MAR011910GULOWL")
     assert set(game.markets.values_list("kind", flat=True)) == {"h2h", "spreads", "totals"}
     assert Quote.objects.filter(market__event=game).count() == 4 + 12 + 4
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+def test_a_sport_that_kalshi_does_not_list_takes_no_other_with_it(server: WireServer) -> None:
+    provider = Provider.objects.create(
+        key="mine",
+        adapter="kalshi",
+        base_url=f"{server.url}/trade-api/v2",
+        sports=["baseball_mbl", "baseball_mlb"],
+        markets=["h2h"],
+    )
+    games = next(read(PAYLOAD)).response.body
+    server.answers("200 OK", games)
+
+    refused, asked = poll_now(provider)
+
+    assert (refused.outcome, refused.failure_code) == (PollOutcome.FAILED, "unsupported_sport")
+    assert refused.failure_advice.startswith("Did you mean 'baseball_mlb'?")
+    assert asked.outcome == PollOutcome.OK
+    assert len(server.heads) == 1
+    assert Circuit.objects.get(provider=provider).state == "closed"
 
 
 @pytest.mark.django_db
