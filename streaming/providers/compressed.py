@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import importlib
 import importlib.util
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from io import BufferedIOBase
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import cast
 
 Open = Callable[[Path], BufferedIOBase]
@@ -21,9 +22,6 @@ Open = Callable[[Path], BufferedIOBase]
 def _open_gzip(path: Path) -> BufferedIOBase:
     return cast("BufferedIOBase", gzip.open(path))
 
-
-SPOILT: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
-"""What reading on in a file may raise that is cut short or overwritten."""
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_MODULES = ("compression.zstd", "backports.zstd", "pyzstd")
@@ -55,12 +53,25 @@ def open_file(path: Path) -> BufferedIOBase:
     return path.open("rb") if opener is None else opener(path)
 
 
+def spoilt() -> tuple[type[Exception], ...]:
+    """What reading on in a file may raise that is cut short or overwritten."""
+    errors = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+    library = _zstd_library()
+    return errors if library is None else (*errors, library.ZstdError)
+
+
 def _open_zstd(path: Path) -> BufferedIOBase:
-    for name in _ZSTD_MODULES:
-        if _is_installed(name):
-            return cast("BufferedIOBase", importlib.import_module(name).open(path))
+    library = _zstd_library()
+    if library is not None:
+        return cast("BufferedIOBase", library.open(path))
     words = "it is packed with Zstandard, for which no library is installed: unpack it with zstd -d"
     raise OSError(None, words)
+
+
+@functools.cache
+def _zstd_library() -> ModuleType | None:
+    installed = next(filter(_is_installed, _ZSTD_MODULES), None)
+    return None if installed is None else importlib.import_module(installed)
 
 
 def _is_installed(name: str) -> bool:

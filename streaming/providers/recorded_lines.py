@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streaming.core.failures import DataFailure, PermanentFailure, one_line
-from streaming.providers.compressed import SPOILT, open_file
+from streaming.providers.compressed import open_file, spoilt
 from streaming.providers.fields import PADDING, unmarked
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -92,7 +92,7 @@ def _next_content(file: BufferedIOBase, where: str) -> bytes | DataFailure:
         line = _next_line(file)
     except EOFError:
         raise
-    except SPOILT as error:
+    except spoilt() as error:
         reason = one_line(str(error))
     else:
         if line is not None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import os
@@ -10,6 +11,7 @@ import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -18,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
-from streaming.providers import recorded_lines
+from streaming.providers import compressed, recorded_lines
 from streaming.providers.base import ProviderSettings, Secret
-from streaming.providers.compressed import _ZSTD_MODULES, _is_installed
+from streaming.providers.compressed import _zstd_library
 from streaming.providers.recording import merged, read, survey
 from streaming.providers.registry import adapter
 
@@ -89,7 +91,7 @@ def test_a_mark_at_the_start_of_a_recording_is_none_of_its_content(
 
 def test_a_recording_that_nothing_installed_can_unpack_needs_a_person(recording: Path) -> None:
     recording.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
-    if any(_is_installed(name) for name in _ZSTD_MODULES):
+    if _zstd_library() is not None:
         expected: type[ProviderFailure] = DataFailure
     else:
         expected = PermanentFailure
@@ -385,6 +387,23 @@ def test_a_spoilt_archive_is_a_data_failure(tmp_path: Path, pack: Any) -> None:
     path.write_bytes(pack(line() * 50)[:60] + bytes(9))
     with pytest.raises(DataFailure, match="cannot be read on"):
         list(read(path))
+
+
+def test_a_spoilt_zstandard_archive_is_a_data_failure_of_whichever_library_reads_it(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ZstdError(Exception):
+        """As the libraries have it: no `OSError`, no `ValueError`."""
+
+    class Spoilt(io.BytesIO):
+        def readline(self, _size: int | None = -1, /) -> bytes:
+            raise ZstdError("data corruption detected")
+
+    library = SimpleNamespace(open=lambda _: Spoilt(), ZstdError=ZstdError)
+    monkeypatch.setattr(compressed, "_zstd_library", lambda: library)
+    recording.write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(DataFailure, match="cannot be read on: data corruption detected"):
+        list(read(recording))
 
 
 def test_a_missing_recording_needs_a_person(recording: Path) -> None:
