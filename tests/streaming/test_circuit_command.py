@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +74,18 @@ def test_an_order_is_carried_out_and_kept_with_who_gave_it_when_and_why(
     assert kept.actor == f"shell:{getpass.getuser()}"
     assert row.since == kept.at
     assert before <= kept.at <= after
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])  # of Python up to 3.12, and since 3.13
+def test_a_user_without_a_name_is_kept_by_number(
+    mine: Provider, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def nameless() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    circuit("open", mine.key, *WHY)
+    assert CircuitTransition.objects.get().actor == f"shell:user {os.getuid()}"
 
 
 def test_an_order_that_changes_nothing_is_kept_as_well(mine: Provider) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from streaming import feed_circuits
 from streaming.circuits import database_now, order
 from streaming.core.circuit import Command as Order
 from streaming.management.feed_report import feeds, feeds_of
+from streaming.management.login import login_name
 from streaming.management.lookup import provider_named
 from streaming.management.provider_report import circuits, transitions
 from streaming.models import Circuit, FeedCircuit
@@ -80,4 +80,4 @@ class Command(UncheckedCommand):
 
 
 def _actor() -> str:
-    return f"shell:{getpass.getuser()}"
+    return f"shell:{login_name()}"

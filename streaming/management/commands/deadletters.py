@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import getpass
 import json
 from argparse import ArgumentParser
 from typing import Any
@@ -17,6 +16,7 @@ from streaming.deadletters.replays import Edited
 from streaming.deadletters.signatures import fault_of
 from streaming.management import letter_report as report
 from streaming.management.arguments import one_or_more
+from streaming.management.login import login_name
 from streaming.models import DeadLetter, DeadLetterEviction, LetterKind, LetterStatus
 
 #: Option → the field it filters by.
@@ -157,4 +157,4 @@ def _json(options: dict[str, Any], name: str, shape: type[list[Any] | dict[str, 
 
 
 def _whoever() -> str:
-    return f"manage.py ({getpass.getuser()})"
+    return f"manage.py ({login_name()})"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import getpass
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from betting.management.unchecked import UncheckedCommand
 from betting.models import Decision, DoubtfulMatch, Event
 from streaming import decisions
 from streaming.core.texts import escaped
+from streaming.management.login import login_name
 
 MAX_NAME = 150  # as accounts have it
 
@@ -38,7 +38,7 @@ class Command(UncheckedCommand):
         if action == "doubtful":
             self._list(as_json=options["json"])
         else:
-            self._decide(action, options["ids"], options["by"] or _login())
+            self._decide(action, options["ids"], options["by"] or login_name())
 
     def _list(self, *, as_json: bool) -> None:
         rows = list(_open_doubts())
@@ -74,13 +74,6 @@ def _person(name: str) -> str:
     if not 0 < len(name) <= MAX_NAME:
         raise ArgumentTypeError(f"has to have 1 to {MAX_NAME} characters")
     return name
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        raise CommandError("you have no login name here: name yourself with --by") from None
 
 
 def _open_doubts() -> Iterator[dict[str, Any]]:
