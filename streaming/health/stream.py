@@ -131,7 +131,7 @@ class StreamFacts:
         polled_seconds: since the newest poll; None if there never was one.
         recomputed_seconds: since the newest recompute; None if there never was one.
         feeds: those that fail on their own.
-        books_heard: bookmakers in feeds that answer, without those that a feed no longer lists.
+        books_heard: bookmakers in feeds that answer and list anything.
         books_silent: those among them that nothing confirms any more, by provider.
         unread: feeds whose newest answer held what could not be read.
         stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
@@ -285,20 +285,22 @@ CROSS JOIN LATERAL (
 WHERE p.enabled AND p.clock = 'wall' ORDER BY p.key LIMIT %(limit)s
 """
 
-# Of feeds that still answer; where nothing does, it is the provider that is silent. A bookmaker
-# that a feed no longer lists falls silent too, but there is nothing of it to confirm: the sport is
-# out of season, say. The quotes are read only where a bookmaker is silent.
+# Of feeds that still answer; where nothing does, it is the provider that is silent. A feed that
+# lists nothing, of a sport out of season say, has no bookmaker to confirm.
 _BOOKS = """
 SELECT p.key, count(*), count(*) FILTER (WHERE b.silent_since IS NOT NULL)
 FROM betting_feedbook b JOIN betting_feed f ON f.id = b.feed_id
 JOIN betting_provider p ON p.id = f.provider_id AND p.enabled
 WHERE f.observed_at > %(now)s::timestamptz - p.stale_after_seconds * interval '1 second'
-  AND (b.silent_since IS NULL OR (b.feed_id, b.bookmaker_id) IN (
-      SELECT q.feed_id, q.bookmaker_id FROM betting_quote q
-      WHERE q.status = 'quarantined' AND q.feed_id IN (
-          SELECT silent.feed_id FROM betting_feedbook silent WHERE silent.silent_since IS NOT NULL
+  AND (
+      EXISTS (
+          SELECT FROM betting_feedbook heard
+          WHERE heard.feed_id = f.id AND heard.silent_since IS NULL
       )
-  ))
+      OR EXISTS (
+          SELECT FROM betting_quote q WHERE q.feed_id = f.id AND q.status = 'quarantined'
+      )
+  )
 GROUP BY p.key
 """
 

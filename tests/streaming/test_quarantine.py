@@ -259,30 +259,31 @@ def test_silence_is_noticed_once_and_again_when_it_comes_again() -> None:
     assert Market.objects.get().version == 4
 
 
-def test_a_bookmaker_that_is_listed_no_more_has_nothing_to_confirm_and_alarms_nobody() -> None:
+def test_a_feed_that_lists_nothing_any_more_has_no_silent_bookmaker() -> None:
     provider = live_provider()
-    for seconds, books in ((0, ["ace", "bay"]), (60, ["ace", "bay"]), (120, ["ace"]), (240, [])):
-        hear(provider, board(*books), seconds)
-    later = at(240 + LIMIT / 2)
-    assert quarantine_unsafe(later) == []
+    for seconds in (0, 60):
+        hear(provider, board("ace", "bay"), seconds, feed="/out-of-season")
+    for seconds in range(0, 600, 60):
+        hear(provider, board("cap"), seconds)
+    hear(provider, [], 540, feed="/out-of-season")
+    assert quarantine_unsafe(at(550)) == []
     assert FeedBook.objects.exclude(silent_since=None).count() == 2
 
-    seen = look_at_stream(later)
+    seen = look_at_stream(at(550))
 
-    assert (seen.books_heard, seen.books_silent) == (0, {})
+    assert (seen.books_heard, seen.books_silent) == (1, {})
 
 
-def test_a_bookmaker_whose_quotes_are_off_the_board_is_told_as_silent() -> None:
+@pytest.mark.parametrize("books", [["ace"], ["ace", "bay"]])
+def test_a_bookmaker_that_nothing_confirms_is_told_as_silent(books: list[str]) -> None:
     provider = live_provider()
     for seconds in (0, 60, 120, 180, 240):
-        stuck, moving = board("ace", looked=0), board("bay", looked=seconds)
-        hear(provider, [*stuck, *moving], seconds)
-    later = at(240 + LIMIT / 2)
-    assert len(quarantine_unsafe(later)) == 1
+        hear(provider, [*board("ace", looked=0), *board(*books[1:], looked=seconds)], seconds)
+    assert len(quarantine_unsafe(at(250))) == 1
 
-    seen = look_at_stream(later)
+    seen = look_at_stream(at(250))
 
-    assert (seen.books_heard, seen.books_silent) == (2, {provider.key: 1})
+    assert (seen.books_heard, seen.books_silent) == (len(books), {provider.key: 1})
 
 
 def test_a_recordings_time_does_not_pass() -> None:

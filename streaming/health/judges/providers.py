@@ -83,7 +83,7 @@ def book_silence(seen: Seen, policy: HealthPolicy) -> Check:
     named = listed([f"{count} of {provider}" for provider, count in silent.items()])
     detail = (
         f"Nothing confirms {share:.0%} of {counted(heard, 'bookmaker')}"
-        f" (limit {crossed(share, limits):.0%}): {named}. Their quotes are quarantined."
+        f" (limit {crossed(share, limits):.0%}): {named}. Their quotes are off the board."
     )
     return check("book_silence", share, limits, unit, detail)
 

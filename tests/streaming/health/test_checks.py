@@ -84,9 +84,7 @@ def they_are_valued(_watch: Watch) -> None:
 
 def a_bookmaker_falls_silent(watch: Watch) -> None:
     feed = watch.provider.feeds.get()
-    outcome = rows.make_outcome(rows.make_market(), "Home")
-    quote = rows.make_quote(outcome, feed, status="quarantined")
-    rows.make_feed_book(feed, bookmaker=quote.bookmaker, silent_since=watch.now)
+    rows.make_feed_book(feed, silent_since=watch.now)
     rows.make_feed_book(feed)
 
 
