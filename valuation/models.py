@@ -221,7 +221,7 @@ class Revaluation(models.Model):
 
 
 class AppliedPolicy(models.Model):
-    """The valuation settings that the newest process values by; one row."""
+    """The valuation settings and code that the newest process values by; one row."""
 
     fingerprint = models.CharField(max_length=64)
     applied_at = models.DateTimeField(help_text="when a process that had just started recorded it")

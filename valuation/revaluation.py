@@ -1,4 +1,4 @@
-"""Valuing again what an input other than a quote has changed: a commission, a weight, a setting.
+"""Valuing again what an input other than a quote has changed: a commission, a setting, the code.
 
 A market is valued when its version rises, and a quote's change raises it. Whatever else goes into
 a valuation raises it here. The change and the `Revaluation` that it calls for are one transaction;
@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 from django.db import transaction
@@ -57,9 +59,12 @@ def change_bookmaker(bookmaker: Bookmaker, values: Mapping[str, object]) -> bool
 
 
 def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> bool:
-    """Have all markets valued again if this process values by other settings than were applied.
+    """Have all markets valued again if this process values otherwise than was applied.
 
-    Of two processes with different settings, as there are while workers are restarted one by one,
+    By other settings, or by other code: after an upgrade, a market whose quotes never change would
+    keep the value of the code before.
+
+    Of two processes that differ, as there are while workers are restarted one by one,
     the one that started later decides. The older one changes nothing back, however long it lives.
 
     Args:
@@ -67,9 +72,10 @@ def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> 
         started_at: when it read them.
 
     Returns:
-        True if they were other settings.
+        True if others were.
     """
-    fingerprint = sha256(msgspec.json.encode(asdict(policy), order="sorted")).hexdigest()
+    settings = msgspec.json.encode(asdict(policy), order="sorted")
+    fingerprint = sha256(_code() + settings).hexdigest()
     if AppliedPolicy.objects.filter(pk=1, fingerprint=fingerprint).exists():
         return False
     with transaction.atomic():
@@ -80,8 +86,15 @@ def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> 
             return False
         applied.fingerprint, applied.applied_at = fingerprint, started_at
         applied.save()
-        Revaluation.objects.create(reason="the valuation settings changed")
+        Revaluation.objects.create(reason="the valuation settings or their code changed")
     return True
+
+
+@cache
+def _code() -> bytes:
+    """Return a digest of this package's modules: to value once too often is safe."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256(b"".join(module.read_bytes() for module in modules)).digest()
 
 
 def step(limit: int = STEP_MARKETS) -> list[int]:

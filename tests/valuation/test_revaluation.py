@@ -154,6 +154,12 @@ class TestSettings:
         assert not revaluation.apply_policy(self.strict, self.later(3))
         assert Revaluation.objects.get().bookmaker is None
 
+    def test_an_upgrade_values_everything_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        revaluation.apply_policy(POLICY, self.begun)
+        monkeypatch.setattr(revaluation, "_code", lambda: b"of another release")
+        assert revaluation.apply_policy(POLICY, self.later(1))
+        assert not revaluation.apply_policy(POLICY, self.later(2))
+
     def test_an_older_process_changes_nothing_back(self) -> None:
         revaluation.apply_policy(POLICY, self.begun)
         revaluation.apply_policy(self.strict, self.later(2))
