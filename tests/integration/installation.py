@@ -41,6 +41,12 @@ class Installation:
             self._forks = ManageForks(self.environ)
         return self._forks.run(words, Path(self.environ["HARDLINE_HOME"]).parent)
 
+    def end_forks(self) -> None:
+        """End the process that commands were forked from."""
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
+
     def manage(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments),
@@ -74,7 +80,5 @@ class Installation:
 
     def remove(self) -> None:
         """Stop the servers, and leave nothing behind."""
-        if self._forks is not None:
-            self._forks.close()
-            self._forks = None
+        self.end_forks()
         embedded.remove_state(self.config)

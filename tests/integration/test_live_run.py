@@ -90,6 +90,7 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=COMMAND_SECONDS)
     assert run.returncode == 0, told.read_text()
+    installation.end_forks()
     assert running_in(home) == []
     services = installation.manage("services", "status").stdout.splitlines()
     assert services == ["PostgreSQL: stopped", "Redis: stopped"]
