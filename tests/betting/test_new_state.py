@@ -15,7 +15,7 @@ import pytest
 from django.core.management import get_commands
 
 from betting.config import CHECKOUT
-from betting.embedded import database_settings, ensure_running
+from betting.embedded import database_settings, ensure_running, status
 from betting.management.needs import _NEEDS, Need, need_of
 from tests.betting.embedded.clients import database_url
 from tests.integration.installation import Installation
@@ -130,8 +130,7 @@ def test_a_command_that_cannot_run_starts_nothing(installation: Installation, co
 
     assert installation.manage(*command.split()).returncode != 0
 
-    status = installation.manage("services", "status").stdout
-    assert status == "PostgreSQL: stopped\nRedis: stopped\n"
+    assert [server.is_running for server in status(installation.config)] == [False, False]
 
 
 def test_commands_that_start_together_make_the_tables_once(installation: Installation) -> None:
@@ -157,13 +156,13 @@ def test_tables_of_another_server_are_left_to_whoever_runs_it(
     elsewhere = Installation(tmp_path / "elsewhere")
     elsewhere.environ["DATABASE_URL"] = database_url(database_settings(installation.config))
     try:
-        done = elsewhere.manage("provider", "list")
+        done = elsewhere.fork("provider", "list")
         assert done.returncode == 2
         assert done.stderr == (
             "The tables of DATABASE_URL are not up to date:"
             " run `manage.py migrate`, or `manage.py run`, which does.\n"
         )
-        assert elsewhere.manage("migrate").returncode == 0
-        assert elsewhere.manage("provider", "list").returncode == 0
+        assert elsewhere.fork("migrate").returncode == 0
+        assert elsewhere.fork("provider", "list").returncode == 0
     finally:
         elsewhere.remove()

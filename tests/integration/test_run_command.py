@@ -39,9 +39,6 @@ RUNS = [
     ["mlb-series-2026-07a", "nfl-american-2025", "nba-props-2026-03", "soccer-tennis-2026-08"],
 ]
 
-#: So many answers show what is lost of a damaged recording as well as all of them do.
-FEW_LINES = 12
-
 # Processes take seconds to start, and many times that on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
@@ -119,7 +116,7 @@ def line_of(row: Row) -> tuple[Any, ...]:
 
 
 def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_once(
-    installation: Installation,
+    installation: Installation, tmp_path: Path
 ) -> None:
     reading = feed_reader.read(SIMULATED)
     assert all(reading.changes.values()), "the recording shows every kind of change"
@@ -133,32 +130,26 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
     history = installation.export("line_changes")
     assert_history_is_that_of(history, reading)
 
-    again = installation.replay(SIMULATED)
+    # The second time with damage besides, which is left out and told.
+    done = installation.manage("run", "--feed", damaged(tmp_path), "--until-idle", "--json")
 
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout.splitlines()[-1])
+    assert again["lines_left_out"] == 2
+    assert "warning: 2 lines left out" in done.stderr
+    assert "damaged.jsonl:2" in done.stderr
     assert set(again["changes"].values()) == {0}
     assert (again["recomputes"], again["edges_opened"], again["dead_letters"]) == (0, 0, 0)
     assert again["markets"] == facts["markets"]
     assert installation.export("line_changes") == history
 
 
-def test_damaged_lines_are_left_out_and_told_and_the_others_are_replayed(
-    installation: Installation, tmp_path: Path
-) -> None:
-    lines = gzip.decompress(SIMULATED.read_bytes()).splitlines(keepends=True)[:FEW_LINES]
-    sound, damaged = tmp_path / "sound.jsonl.gz", tmp_path / "damaged.jsonl"
-    sound.write_bytes(gzip.compress(b"".join(lines)))
-    reading = feed_reader.read(sound)
-    damaged.write_bytes(b"".join([lines[0], b"broken\n", *lines[1:], lines[-1][:-40]]))
-
-    done = installation.manage("run", "--feed", damaged, "--until-idle", "--json")
-
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout.splitlines()[-1])
-    assert facts["lines_left_out"] == 2
-    assert "warning: 2 lines left out" in done.stderr
-    assert "damaged.jsonl:2" in done.stderr
-    assert_facts_are_those_of(facts, reading)
-    assert_quotes_are_those_of(installation, reading)
+def damaged(directory: Path) -> Path:
+    """The simulated recording with one line that says nothing, and one cut short."""
+    lines = gzip.decompress(SIMULATED.read_bytes()).splitlines(keepends=True)
+    path = directory / "damaged.jsonl"
+    path.write_bytes(b"".join([lines[0], b"broken\n", *lines[1:], lines[-1][:-40]]))
+    return path
 
 
 @pytest.mark.parametrize("names", RUNS, ids=" ".join)

@@ -17,9 +17,9 @@ from streaming.running.replay import Player, Recordings, inspect
 from tests.betfair_recordings import Best, answers, recording
 
 #: Of every so many answers, one is followed by a look at the database.
-LOOKS = 60
+LOOKS = 20
 #: The messages of so long are one answer.
-WINDOW_MS = 20_000
+WINDOW_MS = 60_000
 
 
 def assert_replay_ends_as_its_reading(config: Config, name: str) -> None:
