@@ -21,8 +21,8 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# In the order of the files: by their number of tests, the longest would all come last.
-	@# Three for two cores: a third of the time is spent on waiting for processes and for the disk.
-	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## lint, format, types, import contracts, migrations
 	@$(PY) -m ruff check .
