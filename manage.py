@@ -15,9 +15,9 @@ try:
     from django.core.management import execute_from_command_line
 
     from betting.config import get_config
-    from betting.embedded import EmbeddedError
-    from betting.environment import ConfigError, parse_env_file
+    from betting.config.env import ConfigError, parse_env_file
     from betting.management.needs import need_of, prepare
+    from betting.runtime.embedded import EmbeddedError
 except ModuleNotFoundError as error:
     sys.exit(
         f"{error.name} is not installed here: `make setup`, then `.venv/bin/python manage.py`."

@@ -22,5 +22,5 @@ class BettingConfig(AppConfig):
         """
         config = get_config().sentry
         if config.dsn is not None:
-            import_module("betting.sentry").start(config)
+            import_module("betting.logs.sentry").start(config)
         import_module("betting.celery")

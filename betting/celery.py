@@ -13,13 +13,13 @@ from betting.logs import messages
 # A message that is no message must end as a dead letter, not end the worker. By name, for the
 # project knows the stream by its settings only.
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
-    "streaming.deadletters.transport:Transport"
+    "streaming.dead_letters.transport:Transport"
 )
 
 app = Celery(
     "hardline",
-    task_cls="streaming.deadletters.task:Task",
-    fixups=["betting.connections:fixup"],
+    task_cls="streaming.dead_letters.task:Task",
+    fixups=["betting.db.connections:fixup"],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from kombu import Exchange, Queue
 
-from betting import theme
 from betting.config import get_config
-from betting.embedded import broker_url, database_settings, redis_url, secret_key
 from betting.logs.rendering import logging_settings
+from betting.runtime.embedded import broker_url, database_settings, redis_url, secret_key
+from betting.web import theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG = get_config()
@@ -17,17 +17,17 @@ CONFIG = get_config()
 SECRET_KEY = secret_key(CONFIG)
 DEBUG = CONFIG.web.debug
 ALLOWED_HOSTS = list(CONFIG.web.allowed_hosts)
-ROOT_URLCONF = "betting.urls"
-WSGI_APPLICATION = "betting.wsgi.application"
+ROOT_URLCONF = "betting.web.urls"
+WSGI_APPLICATION = "betting.web.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
-FORMAT_MODULE_PATH = ["betting.formats"]
+FORMAT_MODULE_PATH = ["betting.web.formats"]
 
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "betting.admin_app.AdminConfig",
+    "betting.web.admin_app.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "betting",
+    "betting.web",
     "streaming",
     "valuation",
 ]
@@ -89,7 +90,7 @@ DATABASES = {
             **_DATABASE.get("OPTIONS", {}),
         },
         # One connection per thread or pool process, kept: a new PostgreSQL backend for every
-        # task would cost more than the task. `betting.connections` keeps Celery from closing it.
+        # task would cost more than the task. `betting.db.connections` keeps Celery from closing it.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -139,10 +140,10 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["betting.api.parsers.BoundedJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "betting.api.pagination.Pages",
-    "DEFAULT_SCHEMA_CLASS": "betting.api.openapi.Schema",
-    "EXCEPTION_HANDLER": "betting.api.problems.answer",
+    "DEFAULT_PARSER_CLASSES": ["betting.web.api.parsers.BoundedJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "betting.web.api.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "betting.web.api.openapi.Schema",
+    "EXCEPTION_HANDLER": "betting.web.api.problems.answer",
     "URL_FORMAT_OVERRIDE": None,
     # The address is the connection's: what a header says of it, anybody can write.
     "NUM_PROXIES": 0,
@@ -172,7 +173,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "betting.api.openapi.with_problems",
+        "betting.web.api.openapi.with_problems",
     ],
 }
 
@@ -219,7 +220,7 @@ CELERY_TASK_TIME_LIMIT = CONFIG.celery.task_hard_limit_seconds
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}
 
 # What never becomes a task ends as a dead letter: docs/adr/0010-dead-letters.md.
-CELERY_WORKER_CONSUMER = "streaming.deadletters.consumer:Consumer"
+CELERY_WORKER_CONSUMER = "streaming.dead_letters.consumer:Consumer"
 CELERY_WORKER_LOST_WAIT = 2.0  # a killed process's message goes back after this long, not 10 s
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ETA_TASK_LIMIT = 1000

@@ -25,5 +25,5 @@ class StreamingConfig(AppConfig):
 
         And find the handlers: every process that publishes has to know who wants what.
         """
-        import_module("streaming.deadletters.hooks").connect()
+        import_module("streaming.dead_letters.hooks").connect()
         autodiscover_modules("subscribers")

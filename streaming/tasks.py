@@ -24,27 +24,28 @@ from kombu.exceptions import OperationalError
 from betting.config import get_config
 from betting.logs import note, operation
 from betting.logs.context import new_trace_id, trace_ids
-from streaming import buffer, bus, delivery
-from streaming.ageing import age
-from streaming.announce import major_moves
-from streaming.buffer import Flush
-from streaming.circuits import database_now, unsound_providers
+from streaming.coalescing import buffer
+from streaming.coalescing.buffer import Flush
+from streaming.coalescing.sweep import stale_markets
 from streaming.core.coalesce import CoalescePolicy
-from streaming.deadletters import store_spooled
-from streaming.deadletters.actions import replayed_feed
-from streaming.deadletters.messages import replay_of
-from streaming.deadletters.payloads import REPLAY_PAYLOAD, payload_of
-from streaming.deadletters.replays import HeldBack, send_due_replays
-from streaming.delivery import Delivery, Fate
+from streaming.dead_letters import bury, store_spooled
+from streaming.dead_letters.actions import replayed_feed
+from streaming.dead_letters.messages import replay_of
+from streaming.dead_letters.payloads import REPLAY_PAYLOAD, payload_of
+from streaming.dead_letters.replays import HeldBack, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
-from streaming.ingest import IngestResult, MarketChange
-from streaming.payloads import ingest_payload
-from streaming.poll import claim_due_providers, newest_run, poll, require_answer
-from streaming.quarantine import quarantine_unsafe
-from streaming.retention import prune_old_rows
-from streaming.standing import suppressed_subscribers
-from streaming.sweep import stale_markets
+from streaming.ingest.ageing import age
+from streaming.ingest.ingest import IngestResult, MarketChange
+from streaming.ingest.quarantine import quarantine_unsafe
+from streaming.notifications import bus, delivery
+from streaming.notifications.delivery import Delivery, Fate
+from streaming.notifications.major_moves import major_moves
+from streaming.notifications.subscriber_health import suppressed_subscribers
+from streaming.polling.circuits import database_now, unsound_providers
+from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer
+from streaming.polling.replay_answer import ingest_payload
+from streaming.retention.prune import prune_old_rows
 from valuation import revaluation, starting
 from valuation.tasks import send_recomputes
 
@@ -140,7 +141,8 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
     another one probes its subscriber, which a probe's lease bounds.
     """
     replay = replay_of(vars(self.request))
-    fate = delivery.deliver(Delivery(subscriber, delivery_id, events, replay), get_config())
+    made = Delivery(subscriber, delivery_id, events, replay)
+    fate = delivery.deliver(made, get_config(), bury)
     if fate is Fate.WAITING:
         raise self.retry(countdown=PROBE_WAIT_SECONDS)
     if fate in {Fate.FAILED, Fate.HELD}:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from betting.config import Config
-from streaming.poll import claim_due_providers, poll
+from streaming.polling.poll import claim_due_providers, poll
 from streaming.simulator.running import RunningSimulator
 from tests.polling import EPL, NBA, config_with
 

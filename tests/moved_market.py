@@ -9,7 +9,7 @@ from redis import Redis
 from betting.models import Market
 from streaming import tasks
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import IngestPolicy, ingest
+from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.broker import work_off
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import RecomputeRun

@@ -10,7 +10,7 @@ from django.db.models import Model
 from betting.config import Config, get_config
 from betting.models import Event, Feed, LineChange, Market, Outcome, Provider, Quote
 from streaming.models import PollRun
-from streaming.poll import poll
+from streaming.polling.poll import poll
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator
 

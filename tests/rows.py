@@ -47,7 +47,7 @@ from streaming.models import (
     SubscriberRecord,
     WebhookSubscriber,
 )
-from streaming.webhooks import subscribe
+from streaming.notifications.webhooks import subscribe
 from valuation.models import CloseReason, Edge, FairPrice, FairPriceState, RecomputeRun
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

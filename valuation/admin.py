@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from betting.admin import shown
-from betting.admin.facts import FactAdmin
-from betting.admin.themed import badge
+from betting.admin_base import formatting
+from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.unfold_types import badge
 from valuation.models import (
     AppliedPolicy,
     Edge,
@@ -105,12 +105,12 @@ class FairPriceAdmin(FactAdmin):
     @admin.display(description="probability", ordering="current_probability")
     def fair(self, price: Any) -> str:
         """The consensus probability."""
-        return shown.percent(price.current_probability)
+        return formatting.percent(price.current_probability)
 
     @admin.display(description="fair odds")
     def odds(self, price: Any) -> str:
         """Decimal odds without margin."""
-        return shown.odds(price.current_fair_odds)
+        return formatting.odds(price.current_fair_odds)
 
     @badge(
         "state",
@@ -269,22 +269,22 @@ class EdgeAdmin(FactAdmin):
     @admin.display(description="odds", ordering="price")
     def odds(self, edge: Edge) -> str:
         """The price."""
-        return shown.odds(edge.price)
+        return formatting.odds(edge.price)
 
     @admin.display(description="fair odds", ordering="-probability")
     def fair_odds(self, edge: Edge) -> str:
         """Decimal odds of the other bookmakers' consensus."""
-        return shown.odds(1 / edge.probability)
+        return formatting.odds(1 / edge.probability)
 
     @admin.display(description="EV", ordering="ev")
     def expected_value(self, edge: Edge) -> str:
         """Expected value per unit staked."""
-        return shown.signed_percent(edge.ev)
+        return formatting.signed_percent(edge.ev)
 
     @admin.display(description="advised", ordering="current_advised")
     def stake(self, edge: Any) -> str:
         """The stake that is advised now, of the bankroll."""
-        return shown.percent(edge.current_advised)
+        return formatting.percent(edge.current_advised)
 
 
 @admin.register(RecomputeRun)
@@ -308,17 +308,17 @@ class RecomputeRunAdmin(FactAdmin):
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: RecomputeRun) -> str:
         """From reading to writing."""
-        return shown.milliseconds(run.duration_ms)
+        return formatting.milliseconds(run.duration_ms)
 
     @admin.display(description="median latency", ordering="latency_ms_median")
     def median(self, run: RecomputeRun) -> str:
         """From the commit of a change to that of its value."""
-        return shown.milliseconds(run.latency_ms_median)
+        return formatting.milliseconds(run.latency_ms_median)
 
     @admin.display(description="longest latency", ordering="latency_ms_max")
     def worst(self, run: RecomputeRun) -> str:
         """The same for the market that waited longest."""
-        return shown.milliseconds(run.latency_ms_max)
+        return formatting.milliseconds(run.latency_ms_max)
 
 
 @admin.register(Revaluation)

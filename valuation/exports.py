@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from django.db.models import Case, F, OuterRef, Subquery, When
 
-from betting.exports import Table, Utc, alias_of_provider, market_columns, quote_columns
+from betting.db.exports import (
+    Table,
+    Utc,
+    alias_of_provider,
+    market_columns,
+    quote_columns,
+)
 from betting.models import EventAlias, Side
 from valuation.models import RecomputeRun
 from valuation.vouching import EDGE_STATES, PRICED, edges, fair_prices

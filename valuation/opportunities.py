@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from betting.freshness import confirmed_at, is_disputed, is_stale
+from betting.db.freshness import confirmed_at, is_disputed, is_stale
 from betting.models import Market, Outcome, Quote, QuoteStatus, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_price
@@ -190,7 +190,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
     """Find the opportunities among the quotes of some markets that can be bet on now.
 
     Two statements, however many markets. Quotes are left out when they are suspended or
-    quarantined, stale by the reader's clock (`betting.freshness`), confirmed too long ago for an
+    quarantined, stale by the reader's clock (`betting.db.freshness`), confirmed too long ago for an
     event that has started, or of an exchange whose commission is not known.
 
     Args:

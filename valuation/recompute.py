@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 from django.db import DataError, IntegrityError, transaction
 
-from betting.sql import Bigints, Floats, fetch_all
-from streaming.buffer import clear_scheduled
+from betting.db.sql import Bigints, Floats, fetch_all
+from streaming.coalescing.buffer import clear_scheduled
 from streaming.core.histogram import counts_of
 from valuation.arrays import BoolArray, FloatArray
 from valuation.board import REASON_TEXT, Edges, Reason, Valued, value

@@ -18,9 +18,9 @@ from pathlib import Path
 import msgspec
 from django.db import transaction
 
+from betting.db.market_versions import raising
+from betting.db.sql import fetch_all
 from betting.models import Bookmaker
-from betting.sql import fetch_all
-from betting.versions import raising
 from valuation.models import AppliedPolicy, Revaluation
 from valuation.policy import ValuationPolicy
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import numpy as np
 
-from betting.sql import Bigints, fetch_columns
+from betting.db.sql import Bigints, fetch_columns
 from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 from valuation.confirmed import Feeds, Lagging
@@ -152,7 +152,7 @@ lagging AS MATERIALIZED (
     WHERE b.feed_id IN (SELECT id FROM feed) AND l.market_id IN (SELECT id FROM market)
     GROUP BY b.feed_id, b.bookmaker_id, l.market_id
 ),
--- What other providers say otherwise of these quotes, as `betting.freshness.disputes` has it but
+-- What other providers say otherwise of these quotes, as `betting.db.freshness.disputes` has it but
 -- for the clock, which is asked of recordings alone. Who looked before the quote was priced has yet
 -- to see that price, and contradicts nothing.
 rival AS MATERIALIZED (

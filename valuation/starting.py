@@ -6,8 +6,8 @@ be moved; whoever did it, the mark on an open edge is compared with what is so.
 
 from __future__ import annotations
 
-from betting.sql import fetch_all
-from betting.versions import raising
+from betting.db.market_versions import raising
+from betting.db.sql import fetch_all
 from valuation.models import IN_PLAY
 
 MAX_MARKETS = 500

@@ -9,7 +9,7 @@ from celery import shared_task
 
 from betting.config import get_config
 from betting.logs import Operation, operation
-from streaming import bus
+from streaming.notifications import bus
 from valuation.announce import edge_changes
 from valuation.recompute import RecomputeResult, recompute
 

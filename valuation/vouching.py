@@ -29,7 +29,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 
 from betting.config import get_config
-from betting.freshness import confirmed_at, is_stale
+from betting.db.freshness import confirmed_at, is_stale
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState, Revaluation
 

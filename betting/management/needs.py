@@ -12,9 +12,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from betting.config import Config
-from betting.embedded import EmbeddedError, ensure_running
-from betting.first_run import ensure_admin, migrate
 from betting.management.unchecked import UncheckedCommand
+from betting.runtime.embedded import EmbeddedError, ensure_running
+from betting.runtime.first_run import ensure_admin, migrate
 
 
 class Need(IntEnum):

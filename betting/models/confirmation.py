@@ -14,7 +14,7 @@ class FeedBook(models.Model):
     """One bookmaker within a feed.
 
     Confirmed means that the provider has looked at it again: its stamps moved on. Without stamps,
-    every answer that lists it confirms it. `streaming.confirmations` keeps these rows, of
+    every answer that lists it confirms it. `streaming.ingest.confirmations` keeps these rows, of
     recordings only where they have stamps.
 
     What is trusted for `expires_at − confirmed_at` from then on are the prices of all its markets

@@ -64,7 +64,7 @@ class Decision(models.TextChoices):
 class DoubtfulMatch(models.Model):
     """Two events that may be one: a provider's was left apart, a person decides.
 
-    A pair is asked about once. `streaming.decisions` writes what was decided.
+    A pair is asked about once. `streaming.ingest.match_review` writes what was decided.
     """
 
     event = models.ForeignKey(

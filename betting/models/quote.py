@@ -28,8 +28,8 @@ class QuoteStatus(models.TextChoices):
 class Quote(models.Model):
     """A bookmaker's current price for one side of one outcome.
 
-    Written by `streaming.ingest`, and only when price or status change (the last time a poll
-    confirmed it is its feed's `observed_at`), and by `streaming.quarantine`.
+    Written by `streaming.ingest.ingest`, and only when price or status change (the last time a poll
+    confirmed it is its feed's `observed_at`), and by `streaming.ingest.quarantine`.
     """
 
     outcome = models.ForeignKey(
@@ -91,8 +91,8 @@ class Quote(models.Model):
 class RivalQuote(models.Model):
     """What a feed says of a quote that another provider holds, where the two prices differ.
 
-    A side fact, written by `streaming.ingest` when it changes. Whether it counts is asked of
-    `betting.freshness.disputes`: the quote may have moved on, and the feed have fallen silent.
+    A side fact, written by `streaming.ingest.ingest` when it changes. Whether it counts is asked of
+    `betting.db.freshness.disputes`: the quote may have moved on, and the feed have fallen silent.
     """
 
     quote = models.ForeignKey(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from betting.admin.facts import FactAdmin
+from betting.admin_base.read_only import FactAdmin
 from streaming.models import BaselineSnapshot
 
 

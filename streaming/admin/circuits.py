@@ -12,14 +12,14 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from betting.admin.facts import FactAdmin, Table, TablesMixin
-from betting.admin.reasons import ask_reason
-from betting.admin.shown import link
-from betting.admin.themed import Colour, ThemedAdmin, badge
-from streaming.circuits import database_now, order
+from betting.admin_base.action_forms import ask_reason
+from betting.admin_base.formatting import link
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import Colour, ThemedAdmin, badge
 from streaming.core.circuit import Command
-from streaming.forms import CircuitForm
+from streaming.forms.provider import CircuitForm
 from streaming.models import Circuit, CircuitMode, CircuitState, CircuitTransition
+from streaming.polling.circuits import database_now, order
 from streaming.tasks import send_quarantine
 
 TRANSITIONS_SHOWN = 20

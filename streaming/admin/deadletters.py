@@ -11,13 +11,13 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from betting.admin.facts import FactAdmin, Table, TablesMixin
-from betting.admin.reasons import ask_reason, question
-from betting.admin.shown import link
-from betting.admin.themed import badge
-from streaming.deadletters import replays
-from streaming.deadletters.actions import with_last_replay
-from streaming.letter_form import ArgumentsForm
+from betting.admin_base.action_forms import ask_reason, question
+from betting.admin_base.formatting import link
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import badge
+from streaming.dead_letters import replays
+from streaming.dead_letters.actions import with_last_replay
+from streaming.forms.dead_letter import ArgumentsForm
 from streaming.models import (
     ActionOutcome,
     DeadLetter,

@@ -9,12 +9,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from betting.admin.facts import FactAdmin
-from betting.admin.reasons import ask_reason
-from betting.admin.themed import Colour, badge
-from streaming import feed_circuits
-from streaming.circuits import database_now
+from betting.admin_base.action_forms import ask_reason
+from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.unfold_types import Colour, badge
 from streaming.models import CircuitState, FeedCircuit
+from streaming.polling import feed_circuits
+from streaming.polling.circuits import database_now
 
 _COLOURS: Mapping[str, Colour] = {
     CircuitState.CLOSED.label: "success",

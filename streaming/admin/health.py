@@ -11,8 +11,8 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from betting.admin.facts import FactAdmin, Table, TablesMixin
-from betting.admin.themed import Colour, badge
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import Colour, badge
 from streaming.models import HealthSnapshot, HealthStatus
 
 COLOURS: Mapping[str, Colour] = {

@@ -11,8 +11,8 @@ from django.template.response import TemplateResponse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from betting.admin.facts import Table
-from betting.admin.shown import ABSENT
+from betting.admin_base.formatting import ABSENT
+from betting.admin_base.read_only import Table
 from betting.config import get_config
 from streaming.core.durations import spoken
 from streaming.core.health import Check, Status

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from betting.admin import shown
-from betting.admin.facts import FactAdmin
-from betting.admin.themed import badge
+from betting.admin_base import formatting
+from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.unfold_types import badge
 from streaming.models import PollOutcome, PollRun
 
 
@@ -58,4 +58,4 @@ class PollRunAdmin(FactAdmin):
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: PollRun) -> str:
         """From the request to the commit."""
-        return shown.milliseconds(run.duration_ms)
+        return formatting.milliseconds(run.duration_ms)

@@ -12,18 +12,18 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from betting.admin import shown
-from betting.admin.facts import FactAdmin, Table, TablesMixin
-from betting.admin.themed import ThemedAdmin, badge
+from betting.admin_base import formatting
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import ThemedAdmin, badge
 from betting.config import get_config
-from streaming import bus
 from streaming.core.failures import PermanentFailure
 from streaming.core.histogram import quantile_ms
-from streaming.delivery import send_test, utc_now
+from streaming.forms.webhook import WebhookForm
 from streaming.models import DeliveryOutcome, DeliveryRun, SubscriberRecord, WebhookSubscriber
-from streaming.standing import Standing, state_of
-from streaming.webhook_form import WebhookForm
-from streaming.webhooks import subscribe
+from streaming.notifications import bus
+from streaming.notifications.delivery import send_test, utc_now
+from streaming.notifications.subscriber_health import Standing, state_of
+from streaming.notifications.webhooks import subscribe
 
 DELIVERIES_SHOWN = 20
 
@@ -106,10 +106,10 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
                 ("started", "outcome", "events", "took", "failure"),
                 [
                     (
-                        shown.link(each, each.started_at),
+                        formatting.link(each, each.started_at),
                         each.get_outcome_display(),
                         each.events,
-                        shown.milliseconds(each.duration_ms),
+                        formatting.milliseconds(each.duration_ms),
                         each.failure_message,
                     )
                     for each in deliveries
@@ -146,17 +146,17 @@ class SubscriberRecordAdmin(FactAdmin):
     @admin.display(description="failing lately")
     def rate(self, row: SubscriberRecord) -> str:
         """The part of its latest deliveries that failed."""
-        return shown.percent(state_of(row).failure_rate)
+        return formatting.percent(state_of(row).failure_rate)
 
     @admin.display(description="p50")
     def median(self, row: SubscriberRecord) -> str:
         """What half of its deliveries took at most."""
-        return shown.milliseconds(quantile_ms(row.latencies, 0.5))
+        return formatting.milliseconds(quantile_ms(row.latencies, 0.5))
 
     @admin.display(description="p95")
     def slowest(self, row: SubscriberRecord) -> str:
         """What all but one in twenty took at most."""
-        return shown.milliseconds(quantile_ms(row.latencies, 0.95))
+        return formatting.milliseconds(quantile_ms(row.latencies, 0.95))
 
 
 @admin.register(DeliveryRun)
@@ -196,4 +196,4 @@ class DeliveryRunAdmin(FactAdmin):
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: DeliveryRun) -> str:
         """From the call to its end."""
-        return shown.milliseconds(run.duration_ms)
+        return formatting.milliseconds(run.duration_ms)

@@ -1,7 +1,7 @@
 """A baseline: what a window of the stream's life measured, as one document.
 
-Every figure comes from rows or from clocks; `streaming.baseline` reads them and docs/baseline.md
-describes each field.
+Every figure comes from rows or from clocks; `streaming.benchmark.capture` reads them and
+docs/baseline.md describes each field.
 """
 
 from __future__ import annotations

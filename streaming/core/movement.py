@@ -43,7 +43,7 @@ def is_major(
 ) -> bool:
     """Whether a reprice or a point move is major. Suspensions and resumptions always are.
 
-    This is the rule `streaming.ingest_sql` states in SQL; a property test holds the two together.
+    This is the rule `streaming.ingest.sql` states in SQL; a property test holds the two together.
 
     >>> policy = MovementPolicy()
     >>> is_major(policy, old_price=2.0, new_price=2.1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from betting.sql import fetch_all
+from betting.db.sql import fetch_all
 
 MAX_FEEDS = 100
 """Feeds that fail are read no further than this, those with the most quotes off the board first."""

@@ -17,9 +17,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from betting.config import Config
-from betting.embedded import redis_url
-from streaming.buffer import redis_client
-from streaming.deadletters.transport import SENT_AT
+from betting.runtime.embedded import redis_url
+from streaming.coalescing.buffer import redis_client
+from streaming.dead_letters.transport import SENT_AT
 
 _TICK = "hardline:tick"
 _DROPPED = "hardline:buffer:dropped"

@@ -8,7 +8,6 @@ from functools import partial
 from uuid import uuid4
 
 from betting.config import Config
-from streaming import bus
 from streaming.core.events import HealthChanged
 from streaming.core.health import Check, Status
 from streaming.core.health_since import has_changed, with_since
@@ -21,6 +20,7 @@ from streaming.health.servers import RedisFacts
 from streaming.health.stream import Earlier, StreamFacts, look_at_stream
 from streaming.health.totals import SETTLE_SECONDS, Done, advanced
 from streaming.models import HealthSnapshot
+from streaming.notifications import bus
 
 logger = logging.getLogger(__name__)
 

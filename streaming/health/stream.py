@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from betting.sql import fetch_all
+from betting.db.sql import fetch_all
 from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
 from streaming.health.feeds import FeedFacts, failing_feeds

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from betting.sql import fetch_all
+from betting.db.sql import fetch_all
 from streaming.core.histogram import BUCKETS
 
 SETTLE_SECONDS = 30.0

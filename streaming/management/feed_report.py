@@ -9,8 +9,8 @@ from django.core.management.base import OutputWrapper
 from django.db.models import Count, Q
 
 from betting.models import Feed, Provider
-from streaming.management.tables import shown_time, write_table
 from streaming.models import FeedCircuit
+from streaming.runner.tables import shown_time, write_table
 
 _STATE = ("state", "since", "failures", "retry_at", "reason", "advice")
 

@@ -11,8 +11,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.forms.models import model_to_dict
 
 from streaming.core.texts import escaped, escaped_lines
-from streaming.management.tables import shown_time, write_table
 from streaming.models import DeadLetter
+from streaming.runner.tables import shown_time, write_table
 
 _FIELDS = (
     "kind", "status", "discard_reason", "task", "queue", "provider", "feed", "is_complete", "count",

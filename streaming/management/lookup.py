@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from betting.environment import did_you_mean
+from betting.config.env import did_you_mean
 from betting.models import Provider
 
 

@@ -16,8 +16,8 @@ from django.forms.models import model_to_dict
 from betting.models import Provider
 from streaming.core.texts import escaped
 from streaming.management.feed_report import feeds, feeds_of
-from streaming.management.tables import shown_time, write_table
 from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
+from streaming.runner.tables import shown_time, write_table
 
 POLLS_SHOWN = 10
 TRANSITIONS_SHOWN = 20

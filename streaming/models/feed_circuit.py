@@ -14,7 +14,8 @@ class FeedCircuit(models.Model):
     """One feed that the polls of its provider ask for, and whether they leave it out at present.
 
     There is a row for every feed that polls ask for, whether it ever answered or not, and none for
-    any other: `streaming.feed_circuits` keeps them so. `streaming.core.circuit` explains the state.
+    any other: `streaming.polling.feed_circuits` keeps them so. `streaming.core.circuit` explains
+    the state.
     """
 
     provider = models.ForeignKey(

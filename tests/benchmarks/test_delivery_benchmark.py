@@ -19,11 +19,12 @@ import pytest
 from django.db import connections
 
 from betting.config import Config, get_config
-from streaming import handlers
 from streaming.core.events import Event, to_message
-from streaming.delivery import Delivery, Fate, deliver
-from streaming.handlers import subscriber
+from streaming.dead_letters import bury
 from streaming.models import DeadLetter
+from streaming.notifications import handlers
+from streaming.notifications.delivery import Delivery, Fate, deliver
+from streaming.notifications.handlers import subscriber
 from tests.events import line_major
 from tests.receiver import Receiver, running_receiver
 from tests.rows import make_webhook
@@ -63,7 +64,7 @@ def _config() -> Config:
 
 def _deliver(key: str) -> Fate:
     with closing(connections["default"]):
-        return deliver(Delivery(key, str(uuid4()), to_message([line_major()])), _config())
+        return deliver(Delivery(key, str(uuid4()), to_message([line_major()])), _config(), bury)
 
 
 def _latencies_ms(webhook: str, beside: str) -> list[float]:

@@ -12,7 +12,7 @@ from django.db import connection
 
 from betting.models import ChangeKind, Clock, Provider
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 from tests.snapshots import AWAY, HOME, START, at, make_provider

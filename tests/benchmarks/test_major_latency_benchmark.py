@@ -15,8 +15,8 @@ import pytest
 from betting.config import Config
 from betting.models import Market
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import IngestPolicy, ingest
-from streaming.running.processes import value_workers
+from streaming.ingest.ingest import IngestPolicy, ingest
+from streaming.runner.processes import value_workers
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, running, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot

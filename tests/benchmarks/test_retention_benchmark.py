@@ -10,7 +10,7 @@ from django.db import connection
 
 from betting.config import RetentionConfig
 from betting.models import Quote
-from streaming import retention
+from streaming.retention import prune
 from tests import rows
 
 EVENTS, MARKETS, BOOKS = 200, 20, 20
@@ -70,7 +70,7 @@ def test_quotes_of_past_events_deleted_per_second(benchmark: Any) -> None:
         assert Quote.objects.count() == QUOTES
 
     def run() -> int:
-        return retention.prune_old_rows(RetentionConfig())["betting_event"]
+        return prune.prune_old_rows(RetentionConfig())["betting_event"]
 
     deleted = benchmark.pedantic(run, setup=setup, rounds=3, warmup_rounds=1)
     assert deleted == EVENTS / 2

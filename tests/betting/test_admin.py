@@ -19,10 +19,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_celery_results.models import GroupResult, TaskResult
 
-from betting.admin import facts
-from betting.admin.facts import FactAdmin
-from betting.admin.quotes import HISTORY_SHOWN
+from betting.admin_base import read_only
+from betting.admin_base.read_only import FactAdmin
 from betting.models import Bookmaker, ChangeKind, ParticipantAlias, Provider, Sport
+from betting.web.admin.quotes import HISTORY_SHOWN
 from streaming.models import (
     Circuit,
     DeadLetterEviction,
@@ -282,7 +282,7 @@ def test_names_of_feeds_cannot_put_markup_on_a_page(operator: Client) -> None:
 def test_counting_stops_where_paging_does(
     operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "MAX_LISTED", 10)
+    monkeypatch.setattr(read_only, "MAX_LISTED", 10)
     for title in ("Curling", "Curling", *["Darts"] * 12):
         rows.make_sport(title=title)
 

@@ -12,13 +12,13 @@ from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
 
-from betting.admin.reasons import MAX_REASON_CHARS
+from betting.admin_base.action_forms import MAX_REASON_CHARS
 from betting.config import get_config
 from streaming import tasks
 from streaming.admin.circuits import CircuitAdmin
-from streaming.circuits import database_now, order, policy_of
 from streaming.core.circuit import CircuitPolicy
 from streaming.models import Circuit, CircuitTransition
+from streaming.polling.circuits import database_now, order, policy_of
 from tests import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quarantined")]

@@ -70,7 +70,7 @@ def test_a_provider_in_a_private_network_is_refused_unless_that_is_allowed(
 ) -> None:
     config = get_config()
     closed = replace(config, poll=replace(config.poll, allow_private_networks=False))
-    monkeypatch.setattr("streaming.forms.get_config", lambda: closed)
+    monkeypatch.setattr("streaming.forms.provider.get_config", lambda: closed)
     said = html.unescape(add_provider(operator, base_url=f"http://{host}"))
     assert "not on the public internet" in said
     assert not Provider.objects.exists()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from betting.config import Config, default_home, known_variables, load
-from betting.config_rules import LIMITS, RULES
-from betting.environment import ConfigError
+from betting.config.env import ConfigError
+from betting.config.rules import LIMITS, RULES
 
 HOME = {"HARDLINE_HOME": "/srv/hardline"}
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 
 from betting.config import CHECKOUT, known_variables, load
-from betting.config_reference import env_example, with_tables
-from betting.environment import parse_env_file
+from betting.config.env import parse_env_file
+from betting.config.reference import env_example, with_tables
 
 
 def test_the_env_example_has_every_setting_with_its_default_and_no_other() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from betting.environment import build, parse_env_file, read, variables
+from betting.config.env import build, parse_env_file, read, variables
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betting import exports
-from betting.exports import LINE_CHANGES, QUOTES
+from betting.db import exports
+from betting.db.exports import LINE_CHANGES, QUOTES
 from betting.management.commands.export import TABLES, WRITERS
 from betting.models import Bookmaker, BookmakerKind, ChangeKind, Quote, QuoteStatus, Side
 from streaming.core.histogram import counts_of

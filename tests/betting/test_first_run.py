@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 
-from betting.first_run import ADMIN, ensure_admin
+from betting.runtime.first_run import ADMIN, ensure_admin
 
 pytestmark = pytest.mark.django_db
 

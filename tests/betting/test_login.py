@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from redis.exceptions import ConnectionError as RedisAwayError
 
-from betting.admin import login
-from betting.guarded_flower import MAX_FAILURES, WINDOW_SECONDS, Gate
+from betting.web.admin import login
+from betting.web.guarded_flower import MAX_FAILURES, WINDOW_SECONDS, Gate
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from betting import embedded
 from betting.config import CHECKOUT, load
+from betting.runtime import embedded
 
 Manage = Callable[..., subprocess.CompletedProcess[str]]
 

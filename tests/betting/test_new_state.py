@@ -15,8 +15,8 @@ import pytest
 from django.core.management import get_commands
 
 from betting.config import CHECKOUT
-from betting.embedded import database_settings, ensure_running, status
 from betting.management.needs import _NEEDS, Need, need_of
+from betting.runtime.embedded import database_settings, ensure_running, status
 from tests.betting.embedded.clients import database_url
 from tests.integration.installation import Installation
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from betting.supervisor import (
+from betting.runtime.supervisor import (
     AlreadyRunningError,
     Exit,
     Program,
@@ -218,7 +218,7 @@ SUPERVISES = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(CHECKOUT)!r})
-from betting.supervisor import Program, SupervisionPolicy, Supervisor
+from betting.runtime.supervisor import Program, SupervisionPolicy, Supervisor
 sources = [{SLEEPS!r}, {IGNORES_TERM!r}, {WITH_CHILD!r}]
 here = Path.cwd()
 programs = [Program(str(n), [sys.executable, "-c", text], here) for n, text in enumerate(sources)]

@@ -21,8 +21,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from betting.api.stream import EDGE_OPENED, Happening, described
-from betting.freshness import with_freshness
+from betting.db.freshness import with_freshness
 from betting.models import (
     Bookmaker,
     BookmakerKind,
@@ -34,6 +33,7 @@ from betting.models import (
     Provider,
     Quote,
 )
+from betting.web.api.stream import EDGE_OPENED, Happening, described
 from tests import rows
 from valuation.admin import EdgeAdmin
 from valuation.models import Edge, FairPrice, Revaluation

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from betting import web_server
 from betting.config import WebConfig
-from streaming.running.ports import LOOPBACK
+from betting.web import server as web_server
+from streaming.runner.ports import LOOPBACK
 
 Answer = Callable[[str], None]
 MANY = 3 * web_server.THREADS

@@ -26,7 +26,7 @@ from streaming.providers.kalshi_answer import GAME_TIME
 from streaming.providers.kalshi_tickers import SERIES, parse_game
 from streaming.providers.recording import Record, RecordedDecoder, read
 from streaming.providers.registry import ADAPTERS
-from streaming.running.replay import Player, inspect
+from streaming.runner.replay import Player, inspect
 from tests.contract.validity import assert_valid
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "feeds" / "kalshi"

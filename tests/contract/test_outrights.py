@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import IngestPolicy, ingest
+from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import ADAPTERS
 from tests.snapshots import make_provider

@@ -12,11 +12,11 @@ from django.db import connection
 from django.db.models import F
 
 from betting.config import Config
-from betting.embedded import redis_url
 from betting.models import Market
-from betting.supervisor import Program, Supervisor
-from streaming.running.processes import value_workers
-from streaming.running.session import workers_answer
+from betting.runtime.embedded import redis_url
+from betting.runtime.supervisor import Program, Supervisor
+from streaming.runner.processes import value_workers
+from streaming.runner.session import workers_answer
 from tests.betting.embedded.clients import database_url
 
 CHECKOUT = Path(__file__).parents[2]

@@ -35,7 +35,7 @@ def main(provider_id: int, threads: int, seconds: float) -> None:
     from django.db import connection  # noqa: PLC0415 - only once Django is set up
 
     from betting.config import get_config  # noqa: PLC0415 - the same
-    from streaming.poll import poll  # noqa: PLC0415 - the same
+    from streaming.polling.poll import poll  # noqa: PLC0415 - the same
 
     config = get_config()
     config = replace(config, poll=replace(config.poll, dedupe_ms=0))
@@ -47,7 +47,7 @@ def main(provider_id: int, threads: int, seconds: float) -> None:
                 list(poll(provider_id, config))
 
     lease: Any = lambda *_: _EverybodysLease()  # noqa: E731 - a replacement, named where it is used
-    with patch("streaming.buffer.lease", lease), ThreadPoolExecutor(threads) as pool:
+    with patch("streaming.coalescing.buffer.lease", lease), ThreadPoolExecutor(threads) as pool:
         for work in [pool.submit(ask) for _ in range(threads)]:
             work.result()
 

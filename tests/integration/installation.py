@@ -12,8 +12,8 @@ from typing import Any
 from django.core.management.color import no_style
 from django.db import connection
 
-from betting import embedded
 from betting.config import load
+from betting.runtime import embedded
 from tests.betting.embedded.clients import query
 from tests.integration.forks import ManageForks
 

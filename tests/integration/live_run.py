@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from streaming.running.ports import LOOPBACK
+from streaming.runner.ports import LOOPBACK
 from tests.integration.conftest import wait_until
 from tests.integration.installation import Installation
 

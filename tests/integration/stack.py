@@ -23,13 +23,13 @@ from django.utils import timezone
 
 from betting.config import Config, load
 from betting.models import Market, Provider
-from betting.supervisor import Supervisor
+from betting.runtime.supervisor import Supervisor
 from streaming.core.health import Status
 from streaming.health.totals import SETTLE_SECONDS
 from streaming.models import HealthSnapshot
-from streaming.running.idle import backlog
-from streaming.running.processes import pollers, value_workers
-from streaming.running.session import workers_answer
+from streaming.runner.idle import backlog
+from streaming.runner.processes import pollers, value_workers
+from streaming.runner.session import workers_answer
 from streaming.simulator.market import Market as SimulatedMarket
 from streaming.simulator.odds_api import OddsApi, Quota
 from streaming.simulator.policy import MarketPolicy
@@ -277,7 +277,7 @@ def running_stack(servers: Config, receiver: Receiver, logs: Path) -> Iterator[S
         for name, value in environ.items():
             patch.setenv(name, value)
         config = load(os.environ)
-        patch.setattr("streaming.health_views.get_config", lambda: config)
+        patch.setattr("streaming.health.views.get_config", lambda: config)
         with (
             simulated("lively", EPL, LIVELY, stale_after_seconds=STALE_AFTER_SECONDS) as lively,
             simulated(

@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from betting.models import LineChange, Market, Provider
 from streaming.core.snapshot import Snapshot
-from streaming.ingest import IngestPolicy, ingest
+from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
@@ -89,7 +89,7 @@ def test_a_major_move_in_the_middle_of_a_burst_waits_for_no_window(
     wait_until(all_valued, "the first prices")
     batches = RecomputeRun.objects.filter(trigger="batch").count()
     # The minor moves' batch never flushes: only what waits for no window can be valued.
-    monkeypatch.setattr("streaming.buffer.push", lambda *_: {})
+    monkeypatch.setattr("streaming.coalescing.buffer.push", lambda *_: {})
     take(provider, answer(1))
     take(provider, answer(2, jump=True))
     jumped = Market.objects.get(event__aliases__external_id="e0")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from betting.db.sql import fetch_all
 from betting.models import Provider
-from betting.sql import fetch_all
-from streaming.ingest import IngestPolicy, ingest
+from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.models import DeadLetter
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, wait_until

@@ -20,11 +20,11 @@ from django.db import connection
 from redis import Redis
 
 from betting.config import CHECKOUT, Config
-from betting.embedded import ensure_running, status
-from betting.supervisor import Program, Supervisor
+from betting.runtime.embedded import ensure_running, status
+from betting.runtime.supervisor import Program, Supervisor
 from streaming.core.letters import Kind
-from streaming.deadletters import replays, store_spooled
-from streaming.deadletters.spool import FILE, waiting_in_redis
+from streaming.dead_letters import replays, store_spooled
+from streaming.dead_letters.spool import FILE, waiting_in_redis
 from streaming.models import (
     ActionOutcome,
     DeadLetter,
@@ -32,8 +32,8 @@ from streaming.models import (
     DeadLetterOccurrence,
     LetterStatus,
 )
-from streaming.running.outages import OUTAGES
-from streaming.running.session import workers_answer
+from streaming.runner.outages import OUTAGES
+from streaming.runner.session import workers_answer
 from tests.integration.conftest import environment_of_workers, wait_until
 
 QUEUE = "valuation"

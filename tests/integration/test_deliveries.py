@@ -13,11 +13,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from betting.config import Config, get_config
-from betting.supervisor import Supervisor
-from streaming import bus, handlers
-from streaming.deadletters import replays
+from betting.runtime.supervisor import Supervisor
+from streaming.dead_letters import replays
 from streaming.models import DeadLetter, DeadLetterAction, DeliveryRun, SubscriberRecord
-from streaming.running.processes import deliverers
+from streaming.notifications import bus, handlers
+from streaming.runner.processes import deliverers
 from tests.events import line_major
 from tests.integration.conftest import running, wait_until
 from tests.receiver import Receiver, running_receiver

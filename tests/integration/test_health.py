@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 
 from betting.config import Config
-from betting.embedded import ensure_running, status, stop
-from betting.supervisor import Supervisor
+from betting.runtime.embedded import ensure_running, status, stop
+from betting.runtime.supervisor import Supervisor
 from streaming.health import servers as health_servers
 from streaming.models import HealthSnapshot
 from streaming.tasks import check_health

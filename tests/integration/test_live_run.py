@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from betting.guarded_flower import MAX_FAILURES
-from streaming.running.ports import LOOPBACK
+from betting.web.guarded_flower import MAX_FAILURES
+from streaming.runner.ports import LOOPBACK
 from tests.integration.installation import COMMAND_SECONDS, Installation
 from tests.integration.live_run import (
     as_installed,

@@ -15,10 +15,10 @@ import pytest
 
 from betting.config import Config
 from betting.models import Provider
-from streaming.circuits import admit
 from streaming.core.circuit import Decision
 from streaming.models import Circuit, CircuitTransition
-from streaming.poll import poll
+from streaming.polling.circuits import admit
+from streaming.polling.poll import poll
 from streaming.simulator.faults import FaultRule
 from streaming.simulator.running import RunningSimulator, running_simulator
 from tests.integration.conftest import CHECKOUT, environment_of_workers, wait_until

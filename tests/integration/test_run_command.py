@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from betting import embedded
+from betting.runtime import embedded
 from tests.documents import commands
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading

@@ -13,8 +13,8 @@ from celery import current_app
 from redis import Redis
 
 from betting.config import Config
-from betting.sentry import version
-from betting.supervisor import Program
+from betting.logs.sentry import version
+from betting.runtime.supervisor import Program
 from streaming.models import DeadLetter
 from tests.integration.conftest import CHECKOUT, environment_of_workers, running, wait_until
 from tests.sentry_project import SentryProject, running_project
@@ -178,7 +178,7 @@ ASK_A_BROKEN_PAGE = """
 import os
 from io import BytesIO
 os.environ["DJANGO_SETTINGS_MODULE"] = "betting.settings"
-from betting.wsgi import application
+from betting.web.wsgi import application
 from django.conf import settings
 settings.ROOT_URLCONF = "tests.integration.broken_urls"
 secret = os.environ["TESTS_SECRET"]
@@ -208,7 +208,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "betting.settings"
 import django
 django.setup()
 import sentry_sdk
-from streaming.deadletters.reports import announced, report
+from streaming.dead_letters.reports import announced, report
 from streaming.core.letters import Kind, Letter
 report(announced(Letter(kind=Kind.EXCEPTION, id="0" * 32)))
 print(sentry_sdk.is_initialized(), "sentry_sdk.integrations.celery" in sys.modules)

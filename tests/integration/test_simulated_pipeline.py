@@ -13,7 +13,8 @@ import pytest
 from django.db.models import F
 
 from betting.models import ChangeKind, LineChange, Market, Provider
-from streaming import buffer, tasks
+from streaming import tasks
+from streaming.coalescing import buffer
 from streaming.models import PollOutcome, PollRun
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator

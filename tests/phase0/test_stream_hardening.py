@@ -29,9 +29,9 @@ from betting.config import Config, get_config, load
 from betting.logs import note, operation, operations
 from betting.logs.rendering import formatter, logging_settings
 from betting.models import LineChange, Market, Provider, Quote
-from streaming import buffer, tasks
-from streaming.baseline import Window, gather
-from streaming.circuits import database_now
+from streaming import tasks
+from streaming.benchmark.capture import Window, gather
+from streaming.coalescing import buffer
 from streaming.core.baseline import Baseline
 from streaming.core.circuit import Call, Circuit, CircuitPolicy, claim, decide, record
 from streaming.core.coalesce import CoalescePolicy
@@ -39,8 +39,8 @@ from streaming.core.events import to_message
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.core.suppression import SuppressionPolicy, suppression_seconds
 from streaming.core.targets import Spread, compare
-from streaming.deadletters.store import store
-from streaming.delivery import Delivery, Fate, deliver
+from streaming.dead_letters import bury
+from streaming.dead_letters.store import store
 from streaming.health.totals import SETTLE_SECONDS
 from streaming.models import (
     CircuitTransition,
@@ -49,6 +49,8 @@ from streaming.models import (
     DeliveryRun,
     SubscriberRecord,
 )
+from streaming.notifications.delivery import Delivery, Fate, deliver
+from streaming.polling.circuits import database_now
 from streaming.simulator.faults import FaultKind
 from streaming.simulator.running import RunningSimulator
 from tests.baselines import a_baseline
@@ -308,7 +310,7 @@ def test_a_subscriber_that_fails_three_times_is_left_alone_and_others_are_not(
     clock, config = Clock(), local_webhooks()
     broken = make_webhook(url=receiver.url)
     receiver.status = 500
-    fates = [deliver(a_delivery(broken.key), config, clock) for _ in range(4)]
+    fates = [deliver(a_delivery(broken.key), config, bury, clock) for _ in range(4)]
     assert fates == [Fate.FAILED] * 3 + [Fate.HELD]
     record_of_it = SubscriberRecord.objects.get()
     assert (record_of_it.deliveries, record_of_it.failures) == (3, 3)
@@ -316,9 +318,9 @@ def test_a_subscriber_that_fails_three_times_is_left_alone_and_others_are_not(
 
     receiver.status = 204
     well = make_webhook(url=receiver.url)
-    assert deliver(a_delivery(well.key), config, clock) is Fate.DELIVERED
+    assert deliver(a_delivery(well.key), config, bury, clock) is Fate.DELIVERED
     clock.advance(60)
-    assert deliver(a_delivery(broken.key), config, clock) is Fate.DELIVERED
+    assert deliver(a_delivery(broken.key), config, bury, clock) is Fate.DELIVERED
     assert DeliveryRun.objects.filter(subscriber=broken.key).count() == 5
 
 
@@ -327,7 +329,7 @@ def test_what_a_subscriber_missed_is_kept_for_a_replay(receiver: Receiver) -> No
     receiver.status = 500
     deliveries = [a_delivery(broken.key) for _ in range(4)]
     for delivery in deliveries:
-        deliver(delivery, local_webhooks(), Clock())
+        deliver(delivery, local_webhooks(), bury, Clock())
     kept = [tuple(args[:2]) for args in DeadLetter.objects.values_list("args", flat=True)]
     assert sorted(kept) == sorted((each.subscriber, each.id) for each in deliveries)
 

@@ -9,9 +9,10 @@ from redis import Redis
 
 from betting.config import get_config
 from betting.models import Market, Provider
-from streaming import bus, tasks
+from streaming import tasks
 from streaming.core.snapshot import SnapshotQuote
-from streaming.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.notifications import bus
 from tests.events import told
 from tests.rows import make_webhook
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
@@ -118,7 +119,7 @@ def test_without_subscribers_news_costs_the_hot_path_no_statement(
     redis: Redis, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Asked who subscribes within the last second, as a busy worker always has.
-    monkeypatch.setattr("streaming.bus.time.monotonic", lambda: 1_000.0)
+    monkeypatch.setattr("streaming.notifications.bus.time.monotonic", lambda: 1_000.0)
     bus.routes()
     first = statements_of_a_recompute(provider, 0, 1.9)  # no edge: nothing to tell
     opens = statements_of_a_recompute(provider, 1, 2.1)

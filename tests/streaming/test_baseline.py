@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from streaming.baseline import Sample, Window, fair_prices, gather, store
+from streaming.benchmark.capture import Sample, Window, fair_prices, gather, store
 from streaming.core.baseline import Baseline, Usage, decode
 from streaming.models import BaselineSnapshot, DeadLetterOccurrence
 from tests.rows import (

@@ -11,11 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from betting.config import load
+from streaming.benchmark.ab import OFF, ON, Comparison
+from streaming.benchmark.trial import Trial
 from streaming.core.baseline import decode
 from streaming.management.commands.baseline import Command, _arguments
 from streaming.models import BaselineSnapshot
-from streaming.running.ab import OFF, ON, Comparison
-from streaming.running.trial import Trial
 from tests.baselines import a_baseline
 
 

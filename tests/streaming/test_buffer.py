@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 
 from betting.logs.context import MAX_TRACES
-from streaming import buffer
-from streaming.buffer import Flush
+from streaming.coalescing import buffer
+from streaming.coalescing.buffer import Flush
 from streaming.core.coalesce import CoalescePolicy
 
 ONE_SHARD = CoalescePolicy(shards=1, batch_changes=5)

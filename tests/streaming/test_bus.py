@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
 from betting.config import Config, get_config
-from streaming import bus, handlers
 from streaming.core.events import Event, LineMajor
-from streaming.handlers import subscriber
 from streaming.models import WebhookSubscriber
+from streaming.notifications import bus, handlers
+from streaming.notifications.handlers import subscriber
 from tests.events import circuit_opened, deadletter_added, edge_opened, line_major
 from tests.logs import lines_of
 from tests.rows import make_webhook
@@ -160,7 +160,7 @@ def test_a_webhook_that_another_process_adds_is_noticed_when_the_memory_is_too_o
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("streaming.bus.time.monotonic", lambda: now)
+    monkeypatch.setattr("streaming.notifications.bus.time.monotonic", lambda: now)
     assert not bus.is_wanted("line.major")
     make_webhook()
     WebhookSubscriber.objects.update(types=["line.major"])

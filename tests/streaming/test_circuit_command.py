@@ -14,9 +14,9 @@ from django.utils.dateparse import parse_datetime
 
 from betting.models import Provider
 from streaming import tasks
-from streaming.circuits import database_now
+from streaming.ingest.quarantine import quarantine_unsafe
 from streaming.models import Circuit, CircuitTransition, FeedCircuit
-from streaming.quarantine import quarantine_unsafe
+from streaming.polling.circuits import database_now
 from tests import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quarantined")]

@@ -15,9 +15,9 @@ from django.db import IntegrityError, connection, transaction
 
 from betting.config import Config, get_config
 from betting.models import Provider
-from streaming.circuits import Admission, admit, order, record, release
 from streaming.core.circuit import Call, Command, Decision
 from streaming.models import Circuit, CircuitTransition
+from streaming.polling.circuits import Admission, admit, order, record, release
 from tests.rows import make_circuit, make_provider
 from tests.snapshots import at
 

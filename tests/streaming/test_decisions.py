@@ -24,8 +24,8 @@ from betting.models import (
 )
 from streaming.core.matching import MatchPolicy
 from streaming.core.snapshot import Snapshot, SnapshotEvent
-from streaming.decisions import UndecidableError, decide_different, decide_same
-from streaming.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.match_review import UndecidableError, decide_different, decide_same
 from tests import rows
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 

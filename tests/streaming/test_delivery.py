@@ -14,11 +14,9 @@ import pytest
 from django.db import connection
 
 from betting.config import Config, get_config
-from streaming import handlers
 from streaming.core.events import Event, to_message
 from streaming.core.suppression import Decision
-from streaming.delivery import Delivery, Fate, deliver, send_test
-from streaming.handlers import subscriber
+from streaming.dead_letters import bury
 from streaming.models import (
     DeadLetter,
     DeliveryOutcome,
@@ -26,7 +24,10 @@ from streaming.models import (
     SubscriberRecord,
     WebhookSubscriber,
 )
-from streaming.standing import admit, suppressed_subscribers
+from streaming.notifications import handlers
+from streaming.notifications.delivery import Delivery, Fate, deliver, send_test
+from streaming.notifications.handlers import subscriber
+from streaming.notifications.subscriber_health import admit, suppressed_subscribers
 from tests.clock import Clock
 from tests.events import line_major
 from tests.logs import lines_of, rendered
@@ -61,13 +62,13 @@ def a_delivery(key: str, *events: Event) -> Delivery:
 
 
 def at(webhook: WebhookSubscriber, clock: Clock) -> Fate:
-    return deliver(a_delivery(webhook.key), config(), clock)
+    return deliver(a_delivery(webhook.key), config(), bury, clock)
 
 
 def replay_all(clock: Clock) -> list[Fate]:
     """Run the work of every letter again, as its replay does."""
     return [
-        deliver(Delivery(*letter.args), config(), clock)
+        deliver(Delivery(*letter.args), config(), bury, clock)
         for letter in DeadLetter.objects.order_by("id")
     ]
 
@@ -95,7 +96,7 @@ def test_a_failure_is_recorded_classified_and_put_aside(receiver: Receiver, cloc
     receiver.status = 503
     webhook = make_webhook(url=receiver.url)
     delivery = a_delivery(webhook.key)
-    assert deliver(delivery, config(), clock) is Fate.FAILED
+    assert deliver(delivery, config(), bury, clock) is Fate.FAILED
 
     run = DeliveryRun.objects.get()
     assert (run.outcome, run.failure_kind, run.failure_code) == (FAILED, "transient", "http_503")
@@ -110,8 +111,8 @@ def test_a_failure_is_recorded_classified_and_put_aside(receiver: Receiver, cloc
 def test_a_delivery_that_has_arrived_is_not_made_again(receiver: Receiver, clock: Clock) -> None:
     webhook = make_webhook(url=receiver.url)
     delivery = a_delivery(webhook.key)
-    assert deliver(delivery, config(), clock) is Fate.DELIVERED
-    assert deliver(delivery, config(), clock) is Fate.NEEDLESS
+    assert deliver(delivery, config(), bury, clock) is Fate.DELIVERED
+    assert deliver(delivery, config(), bury, clock) is Fate.NEEDLESS
     assert len(receiver.posts) == 1
     assert SubscriberRecord.objects.get().deliveries == 1
 
@@ -156,7 +157,7 @@ def test_what_a_dead_receiver_missed_arrives_by_one_replay_and_nothing_twice(
         receiver.status = 500 if 2 <= number < 8 else 204
         event = line_major(version=number)
         published.append(str(event.id))
-        deliver(a_delivery(webhook.key, event), config(), clock)
+        deliver(a_delivery(webhook.key, event), config(), bury, clock)
         clock.advance(1)
     assert 0 < DeadLetter.objects.count() <= 8
     # One fingerprint: an operator replays all of them in one go.
@@ -254,7 +255,7 @@ def test_a_handler_is_called_with_typed_events(clock: Clock) -> None:
     heard: list[Event] = []
     subscriber("line.major", name="tell")(heard.extend)
     event = line_major()
-    assert deliver(a_delivery("handler:tell", event), config(), clock) is Fate.DELIVERED
+    assert deliver(a_delivery("handler:tell", event), config(), bury, clock) is Fate.DELIVERED
     assert heard == [event]
 
 
@@ -270,8 +271,8 @@ def test_what_a_handler_raises_is_its_own_failure_and_nobody_elses(
     subscriber(name="broken")(fail)
     subscriber(name="well")(heard.extend)
     for _ in range(5):
-        deliver(a_delivery("handler:broken"), config(), clock)
-        assert deliver(a_delivery("handler:well"), config(), clock) is Fate.DELIVERED
+        deliver(a_delivery("handler:broken"), config(), bury, clock)
+        assert deliver(a_delivery("handler:well"), config(), bury, clock) is Fate.DELIVERED
     assert len(heard) == 5
     assert {letter.args[0] for letter in DeadLetter.objects.all()} == {"handler:broken"}
     assert DeadLetter.objects.count() == 5
@@ -287,7 +288,9 @@ def test_a_handler_that_hangs_is_left_behind_at_the_deadline(clock: Clock) -> No
 
     subscriber(name="slow")(hang)
     try:
-        outcome = deliver(a_delivery("handler:slow"), config(total_timeout_seconds=0.2), clock)
+        outcome = deliver(
+            a_delivery("handler:slow"), config(total_timeout_seconds=0.2), bury, clock
+        )
     finally:
         released.set()
     assert outcome is Fate.FAILED
@@ -306,12 +309,12 @@ def test_a_handler_that_hangs_is_not_called_again_until_it_has_ended(clock: Cloc
     brief = config(total_timeout_seconds=0.2)
     try:
         for _ in range(2):
-            assert deliver(a_delivery("handler:stuck"), brief, clock) is Fate.FAILED
+            assert deliver(a_delivery("handler:stuck"), brief, bury, clock) is Fate.FAILED
         assert len(calls) == 1
     finally:
         released.set()
     calls[0].join()
-    assert deliver(a_delivery("handler:stuck"), config(), clock) is Fate.DELIVERED
+    assert deliver(a_delivery("handler:stuck"), config(), bury, clock) is Fate.DELIVERED
     assert len(calls) == 2
 
 
@@ -322,7 +325,7 @@ def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
         raise ValueError("GET https://desk.example/?token=swordfish refused")
 
     subscriber(name="leaky")(fail)
-    assert deliver(a_delivery("handler:leaky"), config(), clock) is Fate.FAILED
+    assert deliver(a_delivery("handler:leaky"), config(), bury, clock) is Fate.FAILED
     told = [
         DeliveryRun.objects.get().failure_message,
         SubscriberRecord.objects.get().last_error,
@@ -334,7 +337,7 @@ def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
 
 
 def test_what_a_handler_of_another_release_misses_is_put_aside_for_it(clock: Clock) -> None:
-    assert deliver(a_delivery("handler:newer"), config(), clock) is Fate.HELD
+    assert deliver(a_delivery("handler:newer"), config(), bury, clock) is Fate.HELD
     heard: list[Event] = []
     subscriber(name="newer")(heard.extend)
     assert replay_all(clock) == [Fate.DELIVERED]
@@ -350,7 +353,7 @@ def test_the_log_of_one_failing_subscriber_is_sampled(
     subscriber(name="broken")(fail)
     with caplog.at_level(logging.INFO):
         for _ in range(30):
-            deliver(a_delivery("handler:broken"), config(), clock)
+            deliver(a_delivery("handler:broken"), config(), bury, clock)
             clock.advance(60)
     # Its letters are silent: their number is the log's business least of all.
     said = lines_of(caplog.records)
@@ -386,7 +389,7 @@ def test_a_receiver_that_got_versions_out_of_order_can_tell(
 ) -> None:
     webhook = make_webhook(url=receiver.url)
     for version in (1, 3, 2):
-        deliver(a_delivery(webhook.key, line_major(version=version)), config(), clock)
+        deliver(a_delivery(webhook.key, line_major(version=version)), config(), bury, clock)
     newest: dict[int, int] = {}
     applied = []
     for post in receiver.posts:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from betting.freshness import disputes
+from betting.db.freshness import disputes
 from betting.models import (
     Clock,
     Event,
@@ -24,13 +24,14 @@ from betting.models import (
     QuoteStatus,
     RivalQuote,
 )
-from streaming import resolve, retention
-from streaming.ageing import age
 from streaming.core.snapshot import Snapshot, SnapshotQuote
-from streaming.erasure import erase_events
-from streaming.ingest import IngestPolicy, IngestResult, ingest
-from streaming.quarantine import quarantine_unsafe
-from streaming.removal import remove
+from streaming.ingest import resolve
+from streaming.ingest.ageing import age
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.quarantine import quarantine_unsafe
+from streaming.polling.remove_provider import remove
+from streaming.retention import prune
+from streaming.retention.delete_events import erase_events
 from tests.orphans import orphans
 from tests.snapshots import AWAY, HOME, NEXT_CENTURY, at, event, make_provider, quote, snapshot
 
@@ -307,11 +308,11 @@ def test_disputes_are_erased_with_their_event_and_keep_their_feed_until_then(
 ) -> None:
     take(owner, 2.30, 0)
     take(guest, 1.91, 1)
-    assert retention._delete_unheard_feeds(1) == 0
+    assert prune._delete_unheard_feeds(1) == 0
 
     erase_events([Event.objects.get().pk])
     assert (RivalQuote.objects.exists(), orphans()) == (False, {})
-    assert retention._delete_unheard_feeds(1) == 2
+    assert prune._delete_unheard_feeds(1) == 2
 
 
 @given(

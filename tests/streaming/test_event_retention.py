@@ -16,14 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betting.config import RetentionConfig
+from betting.db.sql import fetch_all
 from betting.models import ChangeKind, Event, Feed, FeedBook, Market, Quote
-from betting.sql import fetch_all
-from streaming import erasure, ingest, retention
 from streaming.core.snapshot import Snapshot
-from streaming.erasure import erase_events
-from streaming.ingest import IngestPolicy, IngestResult
-from streaming.locks import lock_family
-from streaming.retention import prune_old_rows
+from streaming.ingest import ingest
+from streaming.ingest.ingest import IngestPolicy, IngestResult
+from streaming.ingest.locks import lock_family
+from streaming.retention import delete_events
+from streaming.retention import prune as retention
+from streaming.retention.delete_events import erase_events
+from streaming.retention.prune import prune_old_rows
 from tests import rows, snapshots
 from tests.orphans import orphans, rows_below_events, tables_below
 from tests.snapshots import HOME
@@ -84,7 +86,7 @@ def test_a_past_event_goes_with_all_that_is_its_own() -> None:
 
 
 def test_everything_that_refers_to_an_event_is_erased_with_it() -> None:
-    assert set(erasure.ERASED) == tables_below(Event)
+    assert set(delete_events.ERASED) == tables_below(Event)
 
 
 @pytest.mark.parametrize("younger", ["started", "made", "valued"])

@@ -7,12 +7,12 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 
 from betting.models import Provider
-from streaming import bus
-from streaming.circuits import Admission, admit, order, record
 from streaming.core.circuit import Call
 from streaming.core.letters import Kind, Letter
-from streaming.deadletters import bury, store_spooled
+from streaming.dead_letters import bury, store_spooled
 from streaming.models import Circuit, DeadLetter
+from streaming.notifications import bus
+from streaming.polling.circuits import Admission, admit, order, record
 from tests.events import told
 from tests.rows import make_provider, make_webhook
 from tests.snapshots import at
@@ -110,7 +110,7 @@ def test_a_letter_that_had_waited_for_the_database_is_told_when_it_is_stored(
 ) -> None:
     make_webhook()
     with monkeypatch.context() as away:
-        away.setattr("streaming.deadletters.burial._to_database", None)
+        away.setattr("streaming.dead_letters.burial._to_database", None)
         bury(failure(1))
     assert told(redis) == []
     store_spooled(CONFIG)

@@ -11,7 +11,7 @@ import pytest
 
 from betting.models import Feed, Quote, QuoteStatus
 from streaming.models import PollOutcome, PollRun
-from streaming.poll import poll
+from streaming.polling.poll import poll
 from streaming.simulator.faults import KINDS, FaultKind, FaultRule
 from streaming.simulator.running import RunningSimulator
 from tests.polling import EPL, NBA, config_with, everything_known, polled_provider

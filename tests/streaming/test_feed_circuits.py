@@ -9,13 +9,13 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from betting.models import Feed, Provider, Quote
-from streaming import feed_circuits
-from streaming.circuits import order
 from streaming.core.circuit import Call
-from streaming.feed_circuits import FeedCircuits
+from streaming.ingest.quarantine import quarantine_unsafe
 from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
-from streaming.poll import poll
-from streaming.quarantine import quarantine_unsafe
+from streaming.polling import feed_circuits
+from streaming.polling.circuits import order
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.poll import poll
 from streaming.simulator.faults import FaultKind
 from streaming.simulator.running import RunningSimulator
 from tests.beat import CONFIG, WITHOUT_CIRCUITS, Beat

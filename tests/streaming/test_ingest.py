@@ -30,10 +30,10 @@ from betting.models import (
     QuoteStatus,
     Sport,
 )
-from streaming import resolve
 from streaming.core.movement import MovementPolicy, is_major
 from streaming.core.snapshot import Snapshot, SnapshotQuote
-from streaming.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest import resolve
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 
 pytestmark = pytest.mark.django_db

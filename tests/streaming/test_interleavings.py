@@ -30,10 +30,12 @@ from hypothesis.stateful import (
 
 from betting.config import SweepConfig, get_config
 from betting.models import Market, Quote
-from streaming import buffer, resolve, tasks
+from streaming import tasks
+from streaming.coalescing import buffer
+from streaming.coalescing.sweep import stale_markets
 from streaming.core.snapshot import Snapshot, SnapshotQuote
-from streaming.ingest import IngestPolicy, ingest
-from streaming.sweep import stale_markets
+from streaming.ingest import resolve
+from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation import tasks as valuation_tasks
 from valuation.board import Board, Valued, value

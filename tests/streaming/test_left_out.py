@@ -11,14 +11,14 @@ import pytest
 from django.test import Client
 
 from betting.models import Event, EventStatus, Provider, Quote, QuoteStatus
-from streaming.circuits import database_now
 from streaming.core.failures import DataFailure
-from streaming.deadletters.payloads import payload_of
-from streaming.exchange import Conversation, exchange
-from streaming.feed_circuits import FeedCircuits
+from streaming.dead_letters.payloads import payload_of
 from streaming.health.stream import Unread, look_at_stream
 from streaming.models import Circuit, DeadLetter, FeedCircuit, PollOutcome, PollRun
-from streaming.payloads import ingest_payload
+from streaming.polling.circuits import database_now
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.replay_answer import ingest_payload
+from streaming.polling.request import Conversation, exchange
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 from tests.polling import config_with

@@ -11,11 +11,11 @@ import pytest
 from betting.config import get_config
 from betting.logs import operations
 from betting.models import Provider
-from streaming import buffer
-from streaming.circuits import Admission, admit, order, record
+from streaming.coalescing import buffer
 from streaming.core.circuit import Call
 from streaming.core.letters import Kind, Letter
-from streaming.deadletters import bury
+from streaming.dead_letters import bury
+from streaming.polling.circuits import Admission, admit, order, record
 from streaming.simulator.running import RunningSimulator
 from streaming.tasks import coalesce_line_changes, poll_provider, sweep
 from tests.logs import lines_of

@@ -28,7 +28,7 @@ from betting.models import (
 )
 from streaming.core.matching import MatchPolicy
 from streaming.core.snapshot import SnapshotEvent, SnapshotQuote
-from streaming.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 from tests.streaming.test_ingest import statements_of
 
@@ -265,7 +265,7 @@ def test_an_outright_and_an_ended_event_are_met_by_nobody(ours: Provider, theirs
 def test_handicaps_of_a_provider_that_swaps_the_sides_pair_up_with_the_events(
     ours: Provider, theirs: Provider
 ) -> None:
-    """The two were said to be one: see `streaming.decisions`."""
+    """The two were said to be one: see `streaming.ingest.match_review`."""
     take(ours, [event(both_sides("ace"))])
     EventAlias.objects.create(event=Event.objects.get(), provider=theirs, external_id="k1")
     away_side, home_side = (

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from betting.models import Provider, Quote, QuoteStatus
-from streaming import resolve
 from streaming.core.failures import ProviderFailure
 from streaming.core.snapshot import require_readable
-from streaming.exchange import Conversation, take
-from streaming.feed_circuits import FeedCircuits
+from streaming.ingest import resolve
 from streaming.models import PollOutcome, PollRun
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.request import Conversation, take
 from streaming.providers.base import Request, Response, Secret
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter

@@ -22,11 +22,11 @@ from betting.models import (
     Quote,
     QuoteStatus,
 )
-from streaming import resolve
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy, lead_seconds, with_gap
-from streaming.ingest import IngestPolicy, IngestResult, ingest
-from streaming.removal import remove
+from streaming.ingest import resolve
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.polling.remove_provider import remove
 from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 
 pytestmark = pytest.mark.django_db

@@ -14,8 +14,8 @@ from django.forms.models import model_to_dict
 from betting.config import PollConfig
 from betting.models import Provider
 from streaming.models import PollRun
-from streaming.pacing import pace
-from streaming.poll import claim_due_providers, poll
+from streaming.polling.pacing import pace
+from streaming.polling.poll import claim_due_providers, poll
 from streaming.simulator.market import Market
 from streaming.simulator.odds_api import OddsApi
 from streaming.simulator.query import Answer

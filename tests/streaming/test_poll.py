@@ -26,9 +26,9 @@ from betting.models import (
     Provider,
     Quote,
 )
-from streaming.circuits import database_now, order
 from streaming.models import Circuit, PollOutcome, PollRun
-from streaming.poll import poll
+from streaming.polling.circuits import database_now, order
+from streaming.polling.poll import poll
 from streaming.simulator.running import RunningSimulator
 from tests.polling import EPL, KEY, NBA, config_with, poll_now, polled_provider
 from tests.rows import make_provider

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from betting.config import PollConfig
 from betting.models import Provider
-from streaming.poll import Claim, claim_due_providers
+from streaming.polling.poll import Claim, claim_due_providers
 from tests.rows import make_provider
 
 POLL = PollConfig(jitter_fraction=0.2)

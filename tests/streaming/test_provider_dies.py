@@ -14,9 +14,9 @@ from django.db.models import F
 
 from betting.config import get_config
 from betting.models import Clock, Market, Quote
-from streaming.exchange import Conversation, exchange
-from streaming.feed_circuits import FeedCircuits
 from streaming.models import PollRun
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.request import Conversation, exchange
 from streaming.providers.base import Request, Response
 from streaming.providers.recording import Record, read
 from streaming.providers.registry import adapter

@@ -24,9 +24,9 @@ from betting.models import (
 from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.core.staleness import GROWTH, StalenessPolicy
 from streaming.health.stream import look_at_stream
-from streaming.ingest import IngestPolicy, IngestResult, ingest
-from streaming.locks import lock_family
-from streaming.quarantine import quarantine_unsafe
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.locks import lock_family
+from streaming.ingest.quarantine import quarantine_unsafe
 from tests.snapshots import AWAY, HOME, NEXT_CENTURY, at, event, make_provider, quote, snapshot
 from valuation.models import CloseReason, Edge, FairPrice
 from valuation.policy import ValuationPolicy

@@ -6,9 +6,9 @@ import pytest
 from django.db.models import QuerySet
 
 from betting.models import Event, LineChange, Market, Provider, Quote
-from streaming import removal
 from streaming.models import PollRun
-from streaming.removal import holdings, remove
+from streaming.polling import remove_provider
+from streaming.polling.remove_provider import holdings, remove
 from tests import rows
 from tests.orphans import orphans
 from valuation.models import Edge, FairPrice
@@ -58,13 +58,13 @@ def test_an_edge_that_opens_until_the_markets_are_locked_goes_as_well(
 ) -> None:
     board = rows.make_board((1.9, 2.1))
     board.event.aliases.create(provider=rows.make_provider(), external_id="theirs")
-    make_stale = removal._make_stale
+    make_stale = remove_provider._make_stale
 
     def after_a_recompute(markets: QuerySet[Market]) -> None:
         rows.make_edge(board.quotes[1])
         make_stale(markets)
 
-    monkeypatch.setattr(removal, "_make_stale", after_a_recompute)
+    monkeypatch.setattr(remove_provider, "_make_stale", after_a_recompute)
     remove(board.provider)
 
     assert not Edge.objects.exists()

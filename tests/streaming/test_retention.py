@@ -15,9 +15,8 @@ from django.db.models import Model
 from django_celery_results.models import TaskResult
 
 from betting.config import RetentionConfig
+from betting.db.sql import execute
 from betting.models import Event, Feed, LineChange, Quote
-from betting.sql import execute
-from streaming import retention
 from streaming.models import (
     BaselineSnapshot,
     CircuitTransition,
@@ -27,7 +26,8 @@ from streaming.models import (
     HealthSnapshot,
     PollRun,
 )
-from streaming.retention import prune_old_rows
+from streaming.retention import prune
+from streaming.retention.prune import prune_old_rows
 from tests.rows import (
     make_baseline_snapshot,
     make_change,
@@ -74,7 +74,7 @@ DAYS = {
     "streaming_healthsnapshot": 23,
     "streaming_baselinesnapshot": 29,
     "django_admin_log": 37,
-    "django_session": retention.DAYS_OF_EXPIRED_SESSIONS,
+    "django_session": prune.DAYS_OF_EXPIRED_SESSIONS,
     "betting_event": 31,
     "betting_feed": 31,
 }
@@ -240,8 +240,8 @@ def test_no_statement_deletes_more_than_its_bound(
             deleted.append(rows)
         return rows
 
-    monkeypatch.setattr(retention, "execute", counted)
-    monkeypatch.setattr(retention, "ROWS_PER_STATEMENT", 2)
+    monkeypatch.setattr(prune, "execute", counted)
+    monkeypatch.setattr(prune, "ROWS_PER_STATEMENT", 2)
 
     assert prune_old_rows(CONFIG)[table] == 5
     assert deleted == [2, 2, 1, 0]

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from betting.db.sql import fetch_all
 from betting.models import Clock, FeedBook, Market, Provider, Quote
-from betting.sql import fetch_all
-from streaming.ageing import age
 from streaming.core.snapshot import SnapshotEvent, SnapshotQuote
 from streaming.core.staleness import StalenessPolicy
-from streaming.ingest import IngestPolicy, IngestResult, ingest
-from streaming.quarantine import quarantine_unsafe
+from streaming.ingest.ageing import age
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.quarantine import quarantine_unsafe
 from tests.snapshots import AWAY, HOME, NEXT_CENTURY, at, event, make_provider, quote, snapshot
 from valuation.models import CloseReason, Edge, FairPrice
 from valuation.opportunities import load

@@ -11,9 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from betting.config import Config, get_config
-from streaming import handlers
-from streaming.handlers import subscriber
 from streaming.models import DeliveryRun, SubscriberRecord, WebhookSubscriber
+from streaming.notifications import handlers
+from streaming.notifications.handlers import subscriber
 from tests.receiver import Receiver
 from tests.rows import make_sport, make_webhook
 
@@ -38,7 +38,7 @@ def _private_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         return trusting
 
     monkeypatch.setattr("streaming.management.commands.subscribers.get_config", configured)
-    monkeypatch.setattr("streaming.webhook_form.get_config", configured)
+    monkeypatch.setattr("streaming.forms.webhook.get_config", configured)
 
 
 def subscribers(*arguments: str) -> str:

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from betting.config import SweepConfig
 from betting.models import Market
-from streaming.sweep import stale_markets
+from streaming.coalescing.sweep import stale_markets
 from tests.rows import make_market
 
 CONFIG = SweepConfig(dirty_after_ms=2_000)

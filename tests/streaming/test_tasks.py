@@ -17,12 +17,13 @@ from redis import Redis
 from betting.celery import app
 from betting.config import Config, get_config
 from betting.models import LineChange, Market
-from streaming import buffer, tasks
-from streaming.deadletters import replays
-from streaming.deadletters.messages import REPLAY_HEADER
-from streaming.ingest import MarketChange
+from streaming import tasks
+from streaming.coalescing import buffer
+from streaming.dead_letters import replays
+from streaming.dead_letters.messages import REPLAY_HEADER
+from streaming.ingest.ingest import MarketChange
 from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterAction, PollRun
-from streaming.poll import PollUnansweredError
+from streaming.polling.poll import PollUnansweredError
 from streaming.simulator.running import RunningSimulator
 from tests.broker import QUEUES, Message, all_messages, messages
 from tests.polling import EPL, NBA, polled_provider

@@ -13,7 +13,7 @@ from betting.config import LogConfig
 from betting.logs.rendering import formatter
 from betting.models import DoubtfulMatch, DoubtReason
 from streaming.models import DeadLetter, PollOutcome
-from streaming.running.terminal import Terminal
+from streaming.runner.terminal import Terminal
 from tests import rows
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202eEvil\x9b\u2066 FC"

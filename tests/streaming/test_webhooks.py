@@ -16,7 +16,7 @@ from streaming import bounded_http
 from streaming.core.events import to_message
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
 from streaming.models import SubscriberRecord, WebhookSubscriber
-from streaming.webhooks import post, subscribe, unsubscribe
+from streaming.notifications.webhooks import post, subscribe, unsubscribe
 from tests.events import edge_opened
 from tests.receiver import Receiver
 from tests.rows import make_webhook

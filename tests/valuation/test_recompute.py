@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from betting.models import Bookmaker, Clock, Event, Feed, FeedBook, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotQuote
-from streaming.ingest import IngestPolicy, ingest
+from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.orphans import orphans
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation import starting

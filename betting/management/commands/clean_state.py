@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from betting import embedded
 from betting.config import get_config
+from betting.runtime import embedded
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from betting.config import CHECKOUT, get_config, known_variables
-from betting.config_reference import env_example, value_text, with_tables
+from betting.config.reference import env_example, value_text, with_tables
 
 
 class Command(BaseCommand):

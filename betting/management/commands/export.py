@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from django.core.management.base import CommandError
 
-from betting.environment import did_you_mean
-from betting.exports import LINE_CHANGES, QUOTES, Table
+from betting.config.env import did_you_mean
+from betting.db.exports import LINE_CHANGES, QUOTES, Table
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.texts import escaped, escaped_json
 from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from betting import embedded
 from betting.config import get_config
+from betting.runtime import embedded
 
 #: What `status` exits with when a server of ours does not run (as service managers do: LSB).
 NOT_RUNNING = 3

@@ -11,23 +11,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from betting.config import get_config
-from betting.embedded import EmbeddedError, ensure_running
-from betting.supervisor import AlreadyRunningError
-from streaming.baseline import store
-from streaming.circuits import database_now
+from betting.runtime.embedded import EmbeddedError, ensure_running
+from betting.runtime.supervisor import AlreadyRunningError
+from streaming.benchmark import report
+from streaming.benchmark.ab import OFF, ON, Comparison, run_one
+from streaming.benchmark.capture import store
+from streaming.benchmark.process_metrics import Vitals
+from streaming.benchmark.trial import SAMPLE_SECONDS, TrialError, run_trial
 from streaming.core import targets
 from streaming.core.baseline import BaselineError, decode
 from streaming.core.failures import ProviderFailure
 from streaming.core.targets import Verdict
-from streaming.management import baseline_report as report
 from streaming.management.arguments import one_or_more, positive
-from streaming.running.ab import OFF, ON, Comparison, run_one
-from streaming.running.outages import OUTAGES
-from streaming.running.ports import PortError
-from streaming.running.replay import Recordings, ReplayError, inspect
-from streaming.running.simulated_run import Simulation
-from streaming.running.trial import SAMPLE_SECONDS, TrialError, run_trial
-from streaming.running.vitals import Vitals
+from streaming.polling.circuits import database_now
+from streaming.runner.outages import OUTAGES
+from streaming.runner.ports import PortError
+from streaming.runner.replay import Recordings, ReplayError, inspect
+from streaming.runner.simulated_run import Simulation
 
 BEFORE_AND_AFTER = ("before", "after")
 OFF_AND_ON = ("hardening off", "hardening on")

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.forms import modelform_factory
 
-from betting.environment import did_you_mean
+from betting.config.env import did_you_mean
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Bookmaker
-from streaming.management.tables import write_table
+from streaming.runner.tables import write_table
 from valuation.revaluation import change_bookmaker
 
 FIELDS = ("kind", "weight", "commission")

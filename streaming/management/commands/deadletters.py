@@ -8,12 +8,12 @@ from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
-from betting.environment import did_you_mean
+from betting.config.env import did_you_mean
 from betting.management.unchecked import UncheckedCommand
-from streaming.deadletters import replays, store_spooled
-from streaming.deadletters.actions import with_last_replay
-from streaming.deadletters.replays import Edited
-from streaming.deadletters.signatures import fault_of
+from streaming.dead_letters import replays, store_spooled
+from streaming.dead_letters.actions import with_last_replay
+from streaming.dead_letters.replays import Edited
+from streaming.dead_letters.signatures import fault_of
 from streaming.management import letter_report as report
 from streaming.management.arguments import one_or_more
 from streaming.management.login import login_name

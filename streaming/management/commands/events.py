@@ -10,8 +10,8 @@ from django.core.management.base import CommandError
 from betting.config import get_config
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Decision, DoubtfulMatch, Event
-from streaming import decisions
 from streaming.core.texts import escaped
+from streaming.ingest import match_review
 from streaming.management.login import login_name
 
 MAX_NAME = 150  # as accounts have it
@@ -55,14 +55,14 @@ class Command(UncheckedCommand):
     def _decide(self, action: str, ids: list[int], by: str) -> None:
         policy = get_config().matching
         decide: dict[str, Callable[[int], DoubtfulMatch]] = {
-            "same": lambda pk: decisions.decide_same(pk, by, policy),
-            "different": lambda pk: decisions.decide_different(pk, by),
+            "same": lambda pk: match_review.decide_same(pk, by, policy),
+            "different": lambda pk: match_review.decide_different(pk, by),
         }
         refusals = []
         for pk in ids:
             try:
                 decided = decide[action](pk)
-            except decisions.UndecidableError as refusal:
+            except match_review.UndecidableError as refusal:
                 refusals.append(escaped(str(refusal)))
             else:
                 self.stdout.write(f"{pk}: {decided.get_decision_display()}")

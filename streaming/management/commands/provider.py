@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from betting.config import get_config
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Clock, Provider
-from streaming import removal
-from streaming.forms import ProviderForm
+from streaming.forms.provider import ProviderForm
 from streaming.management import provider_report as report
 from streaming.management.lookup import provider_named
 from streaming.models import PollOutcome, PollRun
-from streaming.poll import poll
+from streaming.polling import remove_provider
+from streaming.polling.poll import poll
 from streaming.providers.registry import PLAYERS
 from streaming.tasks import send_result
 
@@ -101,11 +101,11 @@ class Command(UncheckedCommand):
 
     def _remove(self, provider: Provider, options: dict[str, Any]) -> None:
         self.stdout.write(f"{provider.key} goes, and with it:")
-        for what, count in removal.holdings(provider).items():
+        for what, count in remove_provider.holdings(provider).items():
             self.stdout.write(f"  {count:,} {what}")
         if not options["yes"]:
             _confirm(provider)
-        removal.remove(provider)
+        remove_provider.remove(provider)
         self.stdout.write(f"removed {provider.key}")
 
 

@@ -11,15 +11,15 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from betting.config import Config, get_config
-from betting.embedded import EmbeddedError
-from betting.supervisor import AlreadyRunningError
+from betting.runtime.embedded import EmbeddedError
+from betting.runtime.supervisor import AlreadyRunningError
 from streaming.core.failures import ProviderFailure
-from streaming.running.live_run import run_live
-from streaming.running.ports import PortError, moved
-from streaming.running.replay import ReplayError, inspect
-from streaming.running.replay_run import Replay, run_replay
-from streaming.running.report import Report
-from streaming.running.session import RunError
+from streaming.runner.live_run import run_live
+from streaming.runner.ports import PortError, moved
+from streaming.runner.replay import ReplayError, inspect
+from streaming.runner.replay_run import Replay, run_replay
+from streaming.runner.report import Report
+from streaming.runner.session import RunError
 
 
 class Command(BaseCommand):

@@ -7,17 +7,17 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from betting.config import get_config
-from betting.environment import did_you_mean
+from betting.config.env import did_you_mean
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.events import TYPES
 from streaming.core.failures import PermanentFailure
-from streaming.delivery import send_test
-from streaming.handlers import handler_routes
-from streaming.management.tables import write_table
+from streaming.forms.webhook import WebhookForm
 from streaming.models import WebhookSubscriber
-from streaming.standing import Standing, standings
-from streaming.webhook_form import WebhookForm
-from streaming.webhooks import subscribe, unsubscribe
+from streaming.notifications.delivery import send_test
+from streaming.notifications.handlers import handler_routes
+from streaming.notifications.subscriber_health import Standing, standings
+from streaming.notifications.webhooks import subscribe, unsubscribe
+from streaming.runner.tables import write_table
 
 HEADERS = (
     "subscriber", "enabled", "state", "deliveries", "failed", "recently", "p50", "p95",

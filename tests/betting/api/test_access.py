@@ -12,9 +12,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.test import APIClient
 from rest_framework.throttling import SimpleRateThrottle
 
-from betting.api import throttles
-from betting.api.views.odds import EventViews
 from betting.config import get_config
+from betting.web.api import throttles
+from betting.web.api.views.odds import EventViews
 from streaming.models import CircuitTransition, DeadLetter, DeadLetterAction
 from tests import rows
 from tests.betting.api.conftest import client_of

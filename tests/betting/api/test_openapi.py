@@ -20,9 +20,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from betting.api import throttles
 from betting.config import CHECKOUT, get_config
-from betting.wsgi import application
+from betting.web.api import throttles
+from betting.web.wsgi import application
 from tests.betting.api.filled import fill, url
 
 pytestmark = pytest.mark.django_db

@@ -19,12 +19,12 @@ from rest_framework.authtoken.models import Token
 from rest_framework.exceptions import ValidationError
 from rest_framework.test import APIClient
 
-from betting.api import stream
-from betting.api.stream import Follower, Happening, database_time
-from betting.api.views import stream as view
-from betting.api.views.stream import Places, Start, beginning, told
 from betting.config import ApiConfig, get_config
 from betting.models import LineChange
+from betting.web.api import stream
+from betting.web.api.stream import Follower, Happening, database_time
+from betting.web.api.views import stream as view
+from betting.web.api.views.stream import Places, Start, beginning, told
 from tests import rows
 from tests.betting.api.filled import url
 from tests.betting.api.test_access import assert_problem

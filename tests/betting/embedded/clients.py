@@ -9,8 +9,8 @@ from urllib.parse import quote
 import psycopg
 from redis import Redis
 
-from betting import embedded
 from betting.config import Config
+from betting.runtime import embedded
 
 
 def query(config: Config, statement: str) -> list[tuple[object, ...]]:

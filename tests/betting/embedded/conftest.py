@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from betting import embedded
 from betting.config import Config, load
-from betting.embedded.state import State, state_of
+from betting.runtime import embedded
+from betting.runtime.embedded.state import State, state_of
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from betting import embedded
 from betting.config import Config
-from betting.embedded import programs
-from betting.embedded.account import our_account, server_account
+from betting.runtime import embedded
+from betting.runtime.embedded import programs
+from betting.runtime.embedded.account import our_account, server_account
 from tests.betting.embedded.clients import assert_kept, write
 
 ORDINARY_USER = "nobody"

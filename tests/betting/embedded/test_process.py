@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from betting.embedded.process import (
+from betting.runtime.embedded.process import (
     all_serving,
     end,
     is_alive,

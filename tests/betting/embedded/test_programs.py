@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from betting.embedded import programs
-from betting.embedded.account import run, server_account
-from betting.embedded.errors import EmbeddedError
+from betting.runtime.embedded import programs
+from betting.runtime.embedded.account import run, server_account
+from betting.runtime.embedded.errors import EmbeddedError
 
 
 def test_the_servers_account_can_run_every_program() -> None:

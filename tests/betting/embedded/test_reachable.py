@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from betting.config import Config, load
-from betting.embedded import EmbeddedError, ensure_running
-from betting.embedded.reachable import require_reachable
+from betting.runtime.embedded import EmbeddedError, ensure_running
+from betting.runtime.embedded.reachable import require_reachable
 from tests.integration.conftest import environment_of_workers
 
 REFUSED = 1  # a port that nothing listens on

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from betting.config import Config
-from betting.embedded import EmbeddedError, prepare_home, secret_key, stored_secret
+from betting.runtime.embedded import EmbeddedError, prepare_home, secret_key, stored_secret
 
 
 def test_a_secret_is_generated_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:

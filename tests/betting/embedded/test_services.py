@@ -13,17 +13,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from betting import embedded
 from betting.config import CHECKOUT, Config, load
-from betting.embedded import process
-from betting.embedded.account import server_account
-from betting.embedded.state import State
+from betting.runtime import embedded
+from betting.runtime.embedded import process
+from betting.runtime.embedded.account import server_account
+from betting.runtime.embedded.state import State
 from tests.betting.embedded.clients import assert_kept, pids, query, redis_client, write
 
 START = """
 import os
 from betting.config import load
-from betting.embedded import ensure_running
+from betting.runtime.embedded import ensure_running
 ensure_running(load(os.environ))
 """
 
@@ -222,7 +222,7 @@ def test_no_parent_folder_is_opened_to_anyone(tmp_path: Path) -> None:
 def test_a_configured_server_is_used_and_none_is_started_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("betting.embedded.services.require_reachable", lambda _: None)
+    monkeypatch.setattr("betting.runtime.embedded.services.require_reachable", lambda _: None)
     config = load(
         {
             "HARDLINE_HOME": str(tmp_path / "home"),

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from betting.config import Config, load
-from betting.embedded.account import our_account
-from betting.embedded.directories import owned_directory
-from betting.embedded.errors import EmbeddedError
-from betting.embedded.state import exclusive, prepare_home, prepare_runtime, state_of
+from betting.runtime.embedded.account import our_account
+from betting.runtime.embedded.directories import owned_directory
+from betting.runtime.embedded.errors import EmbeddedError
+from betting.runtime.embedded.state import exclusive, prepare_home, prepare_runtime, state_of
 
 
 def test_one_home_by_two_names_is_one_home(tmp_path: Path) -> None:

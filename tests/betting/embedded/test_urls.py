@@ -5,8 +5,8 @@ from pathlib import Path
 from kombu import Connection
 
 from betting.config import Config
-from betting.embedded import broker_url, database_settings, ensure_running, redis_url
-from betting.embedded.state import State
+from betting.runtime.embedded import broker_url, database_settings, ensure_running, redis_url
+from betting.runtime.embedded.state import State
 from tests.betting.embedded.clients import redis_client
 
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betting.config import LogConfig
-from betting.keeper import LONGEST_LINE_BYTES
 from betting.log_schema import FIELDS, validated
 from betting.logs import note, operation
 from betting.logs.ecs import NAMES
 from betting.logs.rendering import formatter, logging_settings
+from betting.runtime.process_wrapper import LONGEST_LINE_BYTES
 from tests.logs import Lines
 
 SECRET = "5ecre7c0ffee"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streaming.core.events import Event
-from streaming.handlers import subscriber
+from streaming.notifications.handlers import subscriber
 
 
 @subscriber("line.major")

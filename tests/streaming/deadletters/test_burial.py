@@ -16,9 +16,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from betting.config import Config, get_config
 from betting.models import Provider
-from streaming.buffer import lease
+from streaming.coalescing.buffer import lease
 from streaming.core.letters import Kind, Letter
-from streaming.deadletters import burial, bury, spool, store_spooled
+from streaming.dead_letters import burial, bury, spool, store_spooled
 from streaming.models import DeadLetter
 from tests.rows import make_provider
 

@@ -10,8 +10,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from betting.config import get_config
-from streaming.deadletters import deliveries
-from streaming.deadletters.deliveries import DeliveriesExhaustedError, begin_again, end
+from streaming.dead_letters import deliveries
+from streaming.dead_letters.deliveries import DeliveriesExhaustedError, begin_again, end
 
 LIMIT = 3
 

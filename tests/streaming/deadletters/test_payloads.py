@@ -10,8 +10,8 @@ import pytest
 from betting.models import Provider, Quote
 from streaming.core.failures import DataFailure
 from streaming.core.letters import Kind
-from streaming.deadletters.payloads import REPLAY_PAYLOAD
-from streaming.deadletters.store import POLL_PROVIDER
+from streaming.dead_letters.payloads import REPLAY_PAYLOAD
+from streaming.dead_letters.store import POLL_PROVIDER
 from streaming.models import DeadLetter, FeedCircuit, PollRun
 from streaming.providers.the_odds_api import TheOddsApi
 from streaming.simulator.running import RunningSimulator

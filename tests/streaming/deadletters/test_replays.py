@@ -17,11 +17,11 @@ from kombu.exceptions import OperationalError
 
 from betting.config import DeadLettersConfig
 from streaming.core.letters import Kind, Letter, sealed
-from streaming.deadletters import replays
-from streaming.deadletters.actions import with_last_replay
-from streaming.deadletters.messages import REPLAY_HEADER
-from streaming.deadletters.replays import Edited, HeldBack
-from streaming.deadletters.store import store
+from streaming.dead_letters import replays
+from streaming.dead_letters.actions import with_last_replay
+from streaming.dead_letters.messages import REPLAY_HEADER
+from streaming.dead_letters.replays import Edited, HeldBack
+from streaming.dead_letters.store import store
 from streaming.models import ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

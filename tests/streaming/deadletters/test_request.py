@@ -12,7 +12,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from kombu.message import Message
 
 from streaming.core.letters import Kind
-from streaming.deadletters.request import Request
+from streaming.dead_letters.request import Request
 from streaming.models import DeadLetter
 from streaming.tasks import poll_provider, sweep
 

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from streaming import tasks
-from streaming.deadletters.signatures import fault_of
+from streaming.dead_letters.signatures import fault_of
 from valuation.tasks import recompute_markets
 
 TASK = recompute_markets.name

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from streaming.core.letters import Kind, Letter, sealed
-from streaming.deadletters.store import POLL_PROVIDER, store
+from streaming.dead_letters.store import POLL_PROVIDER, store
 from streaming.models import (
     ActionKind,
     ActionOutcome,

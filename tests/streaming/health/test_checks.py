@@ -13,8 +13,8 @@ from redis import Redis
 
 from betting.config import CHECKOUT
 from betting.models import Market, Provider
-from streaming import buffer
-from streaming.buffer import redis_client
+from streaming.coalescing import buffer
+from streaming.coalescing.buffer import redis_client
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.histogram import counts_of
 from streaming.health import servers

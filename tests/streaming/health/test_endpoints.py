@@ -15,9 +15,8 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from betting.config import Config, get_config
-from streaming import health_views
 from streaming.core.histogram import BOUNDS_MS, above, counts_of
-from streaming.health import deadline, report, stream
+from streaming.health import deadline, report, stream, views
 from streaming.models import HealthSnapshot
 from tests import rows
 from tests.watch import Watch
@@ -33,7 +32,7 @@ TOKEN = "a token of some length"
 @pytest.fixture
 def config(monkeypatch: pytest.MonkeyPatch) -> Config:
     found = replace(get_config(), health_token=TOKEN)
-    monkeypatch.setattr(health_views, "get_config", lambda: found)
+    monkeypatch.setattr(views, "get_config", lambda: found)
     return found
 
 
@@ -223,7 +222,7 @@ def test_a_database_that_never_answers_costs_the_deadline_and_no_more_threads_th
 ) -> None:
     hangs = threading.Event()
     short = replace(get_config(), health=replace(get_config().health, probe_seconds=0.05))
-    monkeypatch.setattr(health_views, "get_config", lambda: short)
+    monkeypatch.setattr(views, "get_config", lambda: short)
     monkeypatch.setattr(report, "look", lambda: hangs.wait(60))
     try:
         answers = [client.get("/health/") for _ in range(deadline.MAX_WAITING + 1)]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from betting.models import Feed, Provider, Quote
-from streaming.feed_circuits import FeedCircuits
 from streaming.health.feeds import failing_feeds
 from streaming.models import FeedCircuit
-from streaming.poll import poll
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.poll import poll
 from streaming.simulator.running import RunningSimulator
 from tests import rows
 from tests.beat import CONFIG

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from kombu.exceptions import OperationalError
 
-from betting.sql import fetch_all
-from streaming import bus
+from betting.db.sql import fetch_all
 from streaming.core.events import Event, HealthChanged
 from streaming.core.histogram import counts_of
 from streaming.health.totals import Done
 from streaming.models import HealthSnapshot
-from streaming.retention import prune_old_rows
+from streaming.notifications import bus
+from streaming.retention.prune import prune_old_rows
 from streaming.tasks import check_health
 from tests import rows
 from tests.watch import Watch

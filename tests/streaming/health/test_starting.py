@@ -18,9 +18,8 @@ from redis import Redis
 
 from betting.config import get_config
 from betting.models import Feed
-from streaming import health_views
 from streaming.core.histogram import counts_of
-from streaming.health import servers, starting
+from streaming.health import servers, starting, views
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
 from streaming.models import DeadLetterOccurrence
@@ -211,7 +210,7 @@ def test_a_ratio_of_recomputes_needs_as_many_changes_as_are_set(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = replace(watch.config, health=replace(watch.config.health, min_changes=7))
-    monkeypatch.setattr(health_views, "get_config", lambda: few)
+    monkeypatch.setattr(views, "get_config", lambda: few)
 
     told = take_snapshot(few, watch.now).checks["recompute_ratio"]
 

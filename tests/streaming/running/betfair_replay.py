@@ -13,7 +13,7 @@ from betting.config import Config
 from betting.models import Event, LineChange, Quote, QuoteStatus
 from streaming.models import PollOutcome, PollRun
 from streaming.providers import betfair_file
-from streaming.running.replay import Player, Recordings, inspect
+from streaming.runner.replay import Player, Recordings, inspect
 from tests.betfair_recordings import Best, answers, recording
 
 #: Of every so many answers, one is followed by a look at the database.

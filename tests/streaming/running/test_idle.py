@@ -4,8 +4,8 @@ import pytest
 from celery import current_app
 
 from betting.config import Config
-from streaming import buffer
-from streaming.running.idle import Backlog, backlog
+from streaming.coalescing import buffer
+from streaming.runner.idle import Backlog, backlog
 from streaming.tasks import coalesce_line_changes
 from tests import rows
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from streaming.running.interrupts import SIGNALS, Interrupts
+from streaming.runner.interrupts import SIGNALS, Interrupts
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -11,9 +11,9 @@ from redis import Redis
 from rich.console import Console
 
 from betting.config import Config
-from streaming.running import session
-from streaming.running.outages import what_is_down
-from streaming.running.terminal import Terminal
+from streaming.runner import session
+from streaming.runner.outages import what_is_down
+from streaming.runner.terminal import Terminal
 from tests import rows
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from betting.config import WebConfig
-from streaming.running.ports import LOOPBACK, PortError, is_listening, moved, require_free
+from streaming.runner.ports import LOOPBACK, PortError, is_listening, moved, require_free
 
 
 @pytest.fixture

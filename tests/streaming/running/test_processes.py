@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from betting.config import Config, WebConfig, load
-from betting.supervisor import Program
-from streaming.running.processes import (
+from betting.runtime.supervisor import Program
+from streaming.runner.processes import (
     consoles,
     node_name,
     nodes,

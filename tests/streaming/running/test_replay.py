@@ -14,8 +14,8 @@ from betting.config import Config
 from betting.models import Market, Provider, Quote
 from streaming.core.failures import DataFailure, PermanentFailure
 from streaming.models import PollOutcome, PollRun
-from streaming.running.idle import backlog
-from streaming.running.replay import Pace, Player, Recordings, ReplayError, inspect
+from streaming.runner.idle import backlog
+from streaming.runner.replay import Pace, Player, Recordings, ReplayError, inspect
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -14,11 +14,11 @@ from django.db import OperationalError
 from rich.console import Console
 
 from betting.config import Config
-from betting.supervisor import Program, SupervisionPolicy, Supervisor
-from streaming.running import session as sessions
-from streaming.running.interrupts import Interrupts
-from streaming.running.session import Chore, InterruptedRunError, RunError, Session
-from streaming.running.terminal import Terminal
+from betting.runtime.supervisor import Program, SupervisionPolicy, Supervisor
+from streaming.runner import session as sessions
+from streaming.runner.interrupts import Interrupts
+from streaming.runner.session import Chore, InterruptedRunError, RunError, Session
+from streaming.runner.terminal import Terminal
 from tests import rows
 
 IMPATIENT = SupervisionPolicy(restart_seconds=0.01, max_restart_seconds=0.01, stop_seconds=5)

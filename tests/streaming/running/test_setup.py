@@ -5,7 +5,7 @@ import pytest
 from betting.config import WebConfig
 from betting.models import Provider
 from streaming.providers.registry import adapter
-from streaming.running import setup
+from streaming.runner import setup
 
 pytestmark = pytest.mark.django_db
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from betting import embedded
 from betting.config import Config, load
-from betting.embedded.state import prepare_home
-from betting.first_run import Login
-from betting.supervisor import AlreadyRunningError, Program, single_instance
-from streaming.running.interrupts import Interrupts
-from streaming.running.ports import LOOPBACK, PortError
-from streaming.running.stage import private_servers, set_up, supervised, where_to_look
-from streaming.running.terminal import Terminal
+from betting.runtime import embedded
+from betting.runtime.embedded.state import prepare_home
+from betting.runtime.first_run import Login
+from betting.runtime.supervisor import AlreadyRunningError, Program, single_instance
+from streaming.runner.interrupts import Interrupts
+from streaming.runner.ports import LOOPBACK, PortError
+from streaming.runner.stage import private_servers, set_up, supervised, where_to_look
+from streaming.runner.terminal import Terminal
 
 
 @pytest.fixture

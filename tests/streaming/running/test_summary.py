@@ -8,7 +8,7 @@ from django_celery_results.models import TaskResult
 
 from betting.models import ChangeKind
 from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome
-from streaming.running.summary import Changes, Facts, Mark, RecentActivity, facts
+from streaming.runner.summary import Changes, Facts, Mark, RecentActivity, facts
 from tests import rows
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from streaming.running import terminal as terminals
-from streaming.running.terminal import Terminal
+from streaming.runner import terminal as terminals
+from streaming.runner.terminal import Terminal
 
 
 def test_a_terminal_shows_a_bar_with_what_is_done_and_what_flows() -> None:

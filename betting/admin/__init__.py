@@ -1,5 +1,0 @@
-"""The operators' view of the domain; `streaming.admin` and `valuation.admin` add their own."""
-
-from betting.admin import accounts, events, login, markets, matching, providers, quotes, results
-
-__all__ = ["accounts", "events", "login", "markets", "matching", "providers", "quotes", "results"]

@@ -1,0 +1,80 @@
+"""Actions that need a reason, or more: a page between the list and the deed that asks for it."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from betting.admin_base.unfold_types import ThemedAdmin
+from streaming.core.failures import one_line
+
+MAX_REASON_CHARS = 300
+
+
+class ReasonForm(forms.Form):
+    """Why it is done; kept with what was done, and by whom."""
+
+    reason = forms.CharField(
+        label="Why?", max_length=MAX_REASON_CHARS, widget=UnfoldAdminTextInputWidget()
+    )
+
+    def clean_reason(self) -> str:
+        """Something that a person can read."""
+        reason = one_line(self.cleaned_data["reason"], MAX_REASON_CHARS)
+        if not reason:
+            raise forms.ValidationError("This says nothing.")
+        return reason
+
+
+def ask_reason(
+    pages: ThemedAdmin, request: HttpRequest, rows: QuerySet[Model], title: str
+) -> str | TemplateResponse:
+    """The reason that was given for an action, or the page that asks for it.
+
+    Args:
+        pages: the model's pages, whose action it is.
+        request: the action's request, sent by the list or by the page.
+        rows: the rows that were selected.
+        title: what the action does, e.g. "Force open".
+    """
+    was_asked = "reason" in request.POST
+    form = ReasonForm(request.POST if was_asked else None)
+    if was_asked and form.is_valid():
+        reason: str = form.cleaned_data["reason"]
+        return reason
+    return question(pages, request, rows, title, form)
+
+
+def question(
+    pages: ThemedAdmin,
+    request: HttpRequest,
+    rows: QuerySet[Model],
+    title: str,
+    form: forms.Form,
+) -> TemplateResponse:
+    """The page that asks for what an action needs, and sends the action again with the answer.
+
+    Args:
+        pages: the model's pages, whose action it is.
+        request: the action's request, sent by the list or by the page.
+        rows: the rows that were selected.
+        title: what the action does.
+        form: what is asked, with what was wrong about the last answer.
+    """
+    context = {
+        **admin.site.each_context(request),
+        "title": title,
+        "form": form,
+        "rows": rows,
+        "opts": pages.opts,
+        "action": request.POST["action"],
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "select_across": request.POST.get("select_across", "0"),
+    }
+    return TemplateResponse(request, "betting/question.html", context)

@@ -1,0 +1,87 @@
+"""How numbers and links look on an admin page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+
+from betting.models import QuoteStatus
+
+ABSENT = "–"
+
+
+def odds(value: float | None) -> str:
+    """Decimal odds with two decimals, or three where the third says something.
+
+    >>> odds(2.1), odds(1.909), odds(101.0), odds(None)
+    ('2.10', '1.909', '101.00', '–')
+    """
+    if value is None:
+        return ABSENT
+    return f"{value:.3f}".removesuffix("0")
+
+
+def percent(value: float | None) -> str:
+    """A fraction as a percentage.
+
+    >>> percent(0.5238), percent(None)
+    ('52.38 %', '–')
+    """
+    return ABSENT if value is None else f"{value:.2%}".replace("%", " %")
+
+
+def signed_percent(value: float | None) -> str:
+    """A fraction as a percentage with its sign.
+
+    >>> signed_percent(0.0312), signed_percent(-0.0047)
+    ('+3.12 %', '-0.47 %')
+    """
+    return ABSENT if value is None else f"{value:+.2%}".replace("%", " %")
+
+
+def point(value: float | None) -> str:
+    """A handicap or a total, signed.
+
+    >>> point(-3.5), point(47.0), point(None)
+    ('-3.5', '+47', '–')
+    """
+    return ABSENT if value is None else f"{value:+g}"
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration, to the tenth.
+
+    >>> milliseconds(12.345), milliseconds(1234.5), milliseconds(None)
+    ('12.3 ms', '1,234.5 ms', '–')
+    """
+    return ABSENT if value is None else f"{value:,.1f} ms"
+
+
+def quote_status(quote: Any) -> str:
+    """A quote's status, or that it is stale: active, and too old to trust."""
+    is_active = quote.status == QuoteStatus.ACTIVE
+    return "stale" if is_active and quote.is_stale else str(quote.get_status_display())
+
+
+def disputes(said: Iterable[Mapping[str, Any]]) -> str:
+    """What other providers say of a price: `betting.db.freshness.with_disputes`.
+
+    >>> disputes([{"provider": "relay", "price": 1.91}])
+    'relay @ 1.91'
+    """
+    return ", ".join(f"{each['provider']} @ {odds(each['price'])}" for each in said)
+
+
+def link(target: Model, text: object = None) -> str:
+    """A link to a row's own page."""
+    options = target._meta  # noqa: SLF001 - Django's documented name for a model's options
+    url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[target.pk])
+    return format_html(
+        '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>',
+        url,
+        target if text is None else text,
+    )

@@ -1,0 +1,1 @@
+"""SQL, and what every reader of the tables shares."""

@@ -1,0 +1,1 @@
+"""The private servers and the processes of a run."""

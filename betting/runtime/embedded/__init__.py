@@ -1,0 +1,33 @@
+"""Private PostgreSQL and Redis servers out of Python wheels, one pair per state directory.
+
+`DATABASE_URL` and `REDIS_URL` each replace one. See docs/adr/0003-embedded-servers.md.
+"""
+
+from __future__ import annotations
+
+from betting.config import Config
+from betting.runtime.embedded.errors import EmbeddedError
+from betting.runtime.embedded.secrets import stored_secret
+from betting.runtime.embedded.services import Status, ensure_running, remove_state, status, stop
+from betting.runtime.embedded.state import prepare_home
+from betting.runtime.embedded.urls import broker_url, database_settings, redis_url
+
+__all__ = [
+    "EmbeddedError",
+    "Status",
+    "broker_url",
+    "database_settings",
+    "ensure_running",
+    "prepare_home",
+    "redis_url",
+    "remove_state",
+    "secret_key",
+    "status",
+    "stop",
+    "stored_secret",
+]
+
+
+def secret_key(config: Config) -> str:
+    """Return Django's signing key: the configured one, or the home's own."""
+    return config.secret_key or stored_secret(config.home, "secret_key")

@@ -1,0 +1,112 @@
+"""Proof, within seconds, that the servers named by the configuration can be used."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import psycopg
+from redis import Redis
+from redis.exceptions import RedisError
+
+from betting.config import Config
+from betting.runtime.embedded.errors import EmbeddedError
+from betting.runtime.embedded.urls import parse_database_url
+
+TOTAL_SECONDS = 4.0
+"""Both servers are asked at once, and an answer after this counts as none."""
+
+_CONNECT_SECONDS = 3
+_NO_ANSWER = f"no answer within {TOTAL_SECONDS:g} s"
+
+
+def require_reachable(config: Config) -> None:
+    """Connect to each server that DATABASE_URL or REDIS_URL names.
+
+    Raises:
+        EmbeddedError: one of them cannot be used; the message names the variable, the server
+            and the reason, and holds no password.
+    """
+    attempts = []
+    if config.database_url is not None:
+        attempts.append(_Attempt("DATABASE_URL", "PostgreSQL", config.database_url, _ask_postgres))
+    if config.redis_url is not None:
+        attempts.append(_Attempt("REDIS_URL", "Redis", config.redis_url, _ask_redis))
+    deadline = time.monotonic() + TOTAL_SECONDS
+    for attempt in attempts:
+        attempt.start()
+    for attempt in attempts:
+        attempt.join(max(deadline - time.monotonic(), 0))
+    problems = [attempt.sentence() for attempt in attempts if attempt.problem]
+    if problems:
+        raise EmbeddedError("\n".join(problems))
+
+
+class _Attempt(threading.Thread):
+    """One connection in a thread: a name that never resolves hangs whatever the timeouts are."""
+
+    def __init__(self, variable: str, server: str, url: str, ask: Callable[[str], None]) -> None:
+        super().__init__(name=f"reach {server}", daemon=True)
+        self._variable = variable
+        self._server = server
+        self._url = url
+        self._ask = ask
+        self.problem = _NO_ANSWER
+
+    def run(self) -> None:
+        try:
+            self._ask(self._url)
+        except (psycopg.Error, RedisError, OSError, ValueError, TypeError) as error:
+            # A TypeError is redis-py's for an option of the URL that it does not know.
+            first, *_ = str(error).splitlines() or [type(error).__name__]
+            self.problem = first
+        else:
+            self.problem = ""
+
+    def sentence(self) -> str:
+        """The problem, for the person who set the variable."""
+        return (
+            f"{self._server} at {_place(self._url)} cannot be used: {self.problem.rstrip('.')}."
+            f" Start it, or correct {self._variable}."
+        )
+
+
+def _ask_postgres(url: str) -> None:
+    # The parts that Django connects with. libpq reads a URL otherwise: it quotes a password with a
+    # stray per cent sign in its refusal.
+    settings = parse_database_url(url)
+    parts = {
+        "dbname": settings["NAME"],
+        "user": settings["USER"],
+        "password": settings["PASSWORD"],
+        "host": settings["HOST"],
+        "port": settings["PORT"],
+    }
+    given = {name: value for name, value in parts.items() if value}
+    options = {**given, **settings["OPTIONS"], "connect_timeout": _CONNECT_SECONDS}
+    with psycopg.connect(**options) as connection:
+        connection.execute("SELECT 1")
+
+
+def _ask_redis(url: str) -> None:
+    client = Redis.from_url(
+        url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_CONNECT_SECONDS
+    )
+    try:
+        client.ping()
+    finally:
+        client.close()
+
+
+def _place(url: str) -> str:
+    """The address without the login and the options.
+
+    >>> _place("postgresql://ana:secret@db.example:5433/odds?sslmode=require")
+    'db.example:5433/odds'
+    >>> _place("unix:///run/redis.sock?db=2")
+    '/run/redis.sock'
+    """
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"

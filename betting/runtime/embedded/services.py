@@ -1,0 +1,122 @@
+"""Starts, stops and reports on the private servers, whichever the configuration asks for."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from betting.config import Config
+from betting.runtime.embedded import state as states
+from betting.runtime.embedded.account import server_account
+from betting.runtime.embedded.postgres import Postgres
+from betting.runtime.embedded.reachable import require_reachable
+from betting.runtime.embedded.redis import Redis
+from betting.runtime.embedded.state import State
+
+Service = Postgres | Redis
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One server, as it is.
+
+    Attributes:
+        name: ``PostgreSQL`` or ``Redis``.
+        is_external: another server is configured; whether it runs is not ours to say.
+        is_running: ours runs and answers.
+        pid: our server's process, if there is one.
+        address: our server's socket, or the variable that names the other server.
+    """
+
+    name: str
+    is_external: bool
+    is_running: bool
+    pid: int | None
+    address: str
+
+
+def ensure_running(config: Config) -> None:
+    """Start those of the private servers that do not answer, and reach the other ones.
+
+    Safe to call from many processes at once, and cheap when nothing is to be done: one
+    connection to each.
+
+    Raises:
+        EmbeddedError: a server cannot be started, or the one that the configuration names
+            cannot be reached.
+    """
+    require_reachable(config)
+    state = states.state_of(config)
+    services = _services(config, state)
+    if all(_is_running(service) for service in services):
+        return
+    states.prepare_home(state.home)
+    with states.exclusive(state):
+        states.prepare_runtime(state, server_account())
+        for service in services:
+            if not _is_running(service):
+                service.start()
+
+
+def stop(config: Config) -> None:
+    """Stop the private servers; what they hold stays on disk."""
+    state = states.state_of(config)
+    if state.home.is_dir():
+        with states.exclusive(state):
+            _stop_all(config, state)
+
+
+def remove_state(config: Config) -> list[Path]:
+    """Stop the private servers and delete all they keep; return the directories deleted."""
+    state = states.state_of(config)
+    if not (state.home / states.MARKER).is_file():
+        return []
+    with states.exclusive(state):
+        _stop_all(config, state)
+        return states.remove_state(state)
+
+
+def status(config: Config) -> list[Status]:
+    """Look at the servers, and change nothing."""
+    state = states.state_of(config)
+    return [
+        _status(Postgres(state), "DATABASE_URL" if config.database_url else None),
+        _status(Redis(state, config.redis_server), "REDIS_URL" if config.redis_url else None),
+    ]
+
+
+def _services(config: Config, state: State) -> list[Service]:
+    """The private servers that this configuration uses."""
+    services: list[Service] = []
+    if config.database_url is None:
+        services.append(Postgres(state))
+    if config.redis_url is None:
+        services.append(Redis(state, config.redis_server))
+    return services
+
+
+def _is_running(service: Service) -> bool:
+    """Whether the server answers, and is the one that serves this home.
+
+    A server whose home was deleted under it may still answer.
+    """
+    return service.process() is not None and service.answers()
+
+
+def _stop_all(config: Config, state: State) -> None:
+    """Stop both: a configuration that uses neither may have replaced one that did."""
+    Redis(state, config.redis_server).stop()
+    Postgres(state).stop()
+    shutil.rmtree(state.runtime, ignore_errors=True)
+
+
+def _status(service: Service, external: str | None) -> Status:
+    process = None if external else service.process()
+    return Status(
+        name=service.name,
+        is_external=external is not None,
+        is_running=process is not None and service.answers(),
+        pid=process.pid if process else None,
+        address=external or str(service.address),
+    )

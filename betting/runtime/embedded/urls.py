@@ -1,0 +1,72 @@
+"""How Django, Celery and redis-py are told which servers to use."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from betting.config import Config
+from betting.runtime.embedded.account import our_account
+from betting.runtime.embedded.postgres import DATABASE, PORT
+from betting.runtime.embedded.state import state_of
+
+ENGINE = "django.db.backends.postgresql"
+
+
+def database_settings(config: Config) -> dict[str, Any]:
+    """Return Django's ``DATABASES["default"]``: the server of DATABASE_URL, or the private one."""
+    if config.database_url is not None:
+        return parse_database_url(config.database_url)
+    return {
+        "ENGINE": ENGINE,
+        "NAME": DATABASE,
+        "USER": our_account().name,
+        "HOST": str(state_of(config).postgres_sockets),
+        "PORT": str(PORT),
+    }
+
+
+def parse_database_url(url: str) -> dict[str, Any]:
+    """Split a PostgreSQL URL into Django's settings; its query goes to the driver.
+
+    >>> settings = parse_database_url("postgresql://ana:p%40ss@db.local:6432/odds?sslmode=require")
+    >>> settings["USER"], settings["PASSWORD"], settings["HOST"], settings["PORT"]
+    ('ana', 'p@ss', 'db.local', '6432')
+    >>> settings["NAME"], settings["OPTIONS"]
+    ('odds', {'sslmode': 'require'})
+    >>> parse_database_url("postgresql://%2Fvar%2Frun%2Fpg/odds")["HOST"]
+    '/var/run/pg'
+    """
+    parts = urlsplit(url)
+    port = "" if parts.port is None else str(parts.port)
+    # Not `parts.hostname`, which lowers the case of a socket's path.
+    host = parts.netloc.rpartition("@")[2].removesuffix(f":{port}").strip("[]")
+    return {
+        "ENGINE": ENGINE,
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(host),
+        "PORT": port,
+        "OPTIONS": dict(parse_qsl(parts.query)),
+    }
+
+
+def redis_url(config: Config) -> str:
+    """Return the Redis server's URL as redis-py reads it."""
+    return config.redis_url or f"unix://{quote(str(state_of(config).redis_socket))}?db=0"
+
+
+def broker_url(config: Config) -> str:
+    """Return the same server's URL as Celery reads it.
+
+    >>> from pathlib import Path
+    >>> broker_url(Config(Path("/srv/hardline"), redis_url="unix:///run/redis.sock?db=2"))
+    'redis+socket:///run/redis.sock?virtual_host=2'
+    """
+    url = redis_url(config)
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    options = dict(parse_qsl(parts.query))
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={options.get('db', '0')}"

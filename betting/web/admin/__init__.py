@@ -1,0 +1,14 @@
+"""The operators' view of the domain; `streaming.admin` and `valuation.admin` add their own."""
+
+from betting.web.admin import (
+    accounts,
+    events,
+    login,
+    markets,
+    matching,
+    providers,
+    quotes,
+    results,
+)
+
+__all__ = ["accounts", "events", "login", "markets", "matching", "providers", "quotes", "results"]

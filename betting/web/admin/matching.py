@@ -1,0 +1,130 @@
+"""Which events of different providers are one: what operators know, and what they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Field as ModelField
+from django.db.models import QuerySet
+from django.forms import Field
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from betting.admin_base.formatting import link
+from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.unfold_types import ThemedAdmin, badge
+from betting.config import get_config
+from betting.models import Decision, DoubtfulMatch, ParticipantAlias
+from streaming.forms.participant_alias import ParticipantAliasForm, sport_families
+from streaming.ingest import match_review
+
+
+@admin.register(ParticipantAlias)
+class ParticipantAliasAdmin(ThemedAdmin):
+    """Names that stand for others when events are matched; workers follow every change."""
+
+    form = ParticipantAliasForm
+    list_display = ("name", "canonical", "family")
+    list_filter = ("family",)
+    search_fields = ("name", "canonical", "=family")
+
+    def formfield_for_dbfield(
+        self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Field | None:
+        """The family is picked."""
+        if db_field.name == "family":
+            choices = [(family, family) for family in sport_families()]
+            kwargs["widget"] = UnfoldAdminSelectWidget(choices=choices)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+@admin.register(DoubtfulMatch)
+class DoubtfulMatchAdmin(FactAdmin):
+    """Pairs of events that a person has to compare; the two actions decide."""
+
+    list_display = (
+        "id",
+        "left_apart",
+        "starts",
+        "may_be",
+        "that_starts",
+        "provider",
+        "reason",
+        "state",
+        "decided_by",
+        "decided_at",
+    )
+    list_filter = (
+        "decision",
+        "reason",
+        "provider",
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("=id", "event__home", "event__away", "candidate__home", "candidate__away")
+    list_select_related = ("event", "candidate", "provider")
+    actions = ("decide_same", "decide_different")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whoever could change one, if it were not a fact."""
+        return bool(request.user.has_perm("betting.change_doubtfulmatch"))
+
+    @admin.display(description="left apart", ordering="event__home")
+    def left_apart(self, doubt: DoubtfulMatch) -> str:
+        """The provider's event."""
+        return link(doubt.event)
+
+    @admin.display(description="starts", ordering="event__commence_time")
+    def starts(self, doubt: DoubtfulMatch) -> datetime:
+        """When it starts."""
+        return doubt.event.commence_time
+
+    @admin.display(description="may be", ordering="candidate__home")
+    def may_be(self, doubt: DoubtfulMatch) -> str:
+        """The event that was there before."""
+        return link(doubt.candidate)
+
+    @admin.display(description="starts", ordering="candidate__commence_time")
+    def that_starts(self, doubt: DoubtfulMatch) -> datetime:
+        """When that one starts."""
+        return doubt.candidate.commence_time
+
+    @badge(
+        "decision",
+        "decision",
+        {Decision.OPEN.label: "warning", Decision.SAME.label: "success"},
+    )
+    def state(self, doubt: DoubtfulMatch) -> str:
+        """What was said about it."""
+        return doubt.get_decision_display()
+
+    @admin.action(description="Same event", permissions=["decide"])
+    def decide_same(self, request: HttpRequest, doubts: QuerySet[DoubtfulMatch]) -> None:
+        """Let the one left apart go up in the other."""
+        policy = get_config().matching
+        self._decide(request, doubts, lambda pk, by: match_review.decide_same(pk, by, policy))
+
+    @admin.action(description="Different events", permissions=["decide"])
+    def decide_different(self, request: HttpRequest, doubts: QuerySet[DoubtfulMatch]) -> None:
+        """Leave them apart for good."""
+        self._decide(request, doubts, match_review.decide_different)
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        doubts: QuerySet[DoubtfulMatch],
+        decide: Callable[[int, str], DoubtfulMatch],
+    ) -> None:
+        """One after the other: what one decision settles, the next may not contradict."""
+        by = request.user.get_username()
+        for pk in doubts.order_by("pk").values_list("pk", flat=True):
+            try:
+                decided = decide(pk, by)
+            except match_review.UndecidableError as refusal:
+                self.message_user(request, f"{pk}: {refusal}.", messages.ERROR)
+            else:
+                words = decided.get_decision_display()
+                self.message_user(request, f"{pk}: {words}.", messages.SUCCESS)

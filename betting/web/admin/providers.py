@@ -1,0 +1,175 @@
+"""Providers, which operators edit, and their feeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Model, Q
+from django.db.models import Field as ModelField
+from django.forms import Field
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from betting.admin_base.formatting import link, milliseconds
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import ThemedAdmin
+from betting.models import Feed, FeedBook, Provider
+from streaming.forms.provider import ProviderForm
+from streaming.models import PollRun
+from streaming.providers.registry import ADAPTERS
+
+POLLS_SHOWN = 20
+
+
+@admin.register(Provider)
+class ProviderAdmin(TablesMixin, ThemedAdmin):
+    """The one model that operators configure the stream with.
+
+    Deleting is left to `manage.py provider remove`, which says what goes with a provider and
+    needs no page that lists all of it.
+    """
+
+    form = ProviderForm
+    list_display = (
+        "key",
+        "adapter",
+        "is_enabled",
+        "interval_seconds",
+        "next_poll_at",
+        "quota_remaining",
+        "paced_interval_seconds",
+    )
+    list_filter = ("enabled", "adapter", "clock")
+    search_fields = ("key", "base_url", "sports")
+    readonly_fields = (
+        "next_poll_at",
+        "quota_remaining",
+        "quota_used",
+        "quota_resets_at",
+        "quota_poll_cost",
+        "paced_interval_seconds",
+        "created_at",
+    )
+    fieldsets = (
+        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "enabled")}),
+        (
+            "What is asked",
+            {
+                "fields": (
+                    "sports",
+                    "markets",
+                    "event_markets",
+                    "regions",
+                    "bookmakers",
+                    "odds_format",
+                )
+            },
+        ),
+        (
+            "When",
+            {"fields": ("interval_seconds", "stale_after_seconds", "clock", "next_poll_at")},
+        ),
+        (
+            "Account",
+            {
+                "fields": (
+                    "quota_remaining",
+                    "quota_used",
+                    "quota_resets_at",
+                    "quota_poll_cost",
+                    "paced_interval_seconds",
+                    "created_at",
+                )
+            },
+        ),
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Never: see the class."""
+        return False
+
+    def formfield_for_dbfield(
+        self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Field | None:
+        """Adapters are picked; lists of keys fit on one line."""
+        if db_field.name == "adapter":
+            kwargs["widget"] = UnfoldAdminSelectWidget(choices=[(key, key) for key in ADAPTERS])
+        elif db_field.name in ProviderForm.LISTS:
+            kwargs["widget"] = UnfoldAdminTextInputWidget()
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @admin.display(description="enabled", boolean=True, ordering="enabled")
+    def is_enabled(self, provider: Provider) -> bool:
+        """Whether it is polled."""
+        return provider.enabled
+
+    def tables(self, row: Provider) -> list[Table]:
+        """Its feeds and its latest polls."""
+        is_silent = Q(books__silent_since__isnull=False)
+        feeds = row.feeds.annotate(silent_books=Count("books", filter=is_silent)).order_by("key")
+        polls = PollRun.objects.filter(provider=row).order_by("-id")[:POLLS_SHOWN]
+        return [
+            Table(
+                "Feeds",
+                ("feed", "heard", "silent bookmakers", "admitted"),
+                [
+                    (
+                        link(feed, feed.key),
+                        feed.observed_at,
+                        feed.silent_books,
+                        "yes" if feed.generation == row.generation else "no",
+                    )
+                    for feed in feeds
+                ],
+                numbers=frozenset({"silent bookmakers"}),
+            ),
+            Table(
+                "Latest polls",
+                ("started", "feed", "outcome", "quotes", "changes", "took", "failure"),
+                [
+                    (
+                        link(poll, poll.started_at),
+                        poll.feed,
+                        poll.get_outcome_display(),
+                        poll.quotes_seen,
+                        poll.changes,
+                        milliseconds(poll.duration_ms),
+                        poll.failure_message,
+                    )
+                    for poll in polls
+                ],
+                numbers=frozenset({"quotes", "changes", "took"}),
+                note=f"The newest {POLLS_SHOWN}.",
+            ),
+        ]
+
+
+@admin.register(Feed)
+class FeedAdmin(FactAdmin):
+    """Which requests have been answered, and when each was last heard."""
+
+    list_display = ("key", "provider", "observed_at", "is_admitted")
+    list_filter = ("provider",)
+    search_fields = ("key", "provider__key")
+    list_select_related = ("provider",)
+
+    @admin.display(description="admitted", boolean=True)
+    def is_admitted(self, feed: Feed) -> bool:
+        """Whether a complete answer has come since its provider's circuit last opened."""
+        return feed.generation == feed.provider.generation
+
+
+@admin.register(FeedBook)
+class FeedBookAdmin(FactAdmin):
+    """Which bookmaker was confirmed when, and until when that is trusted."""
+
+    list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since", "lagging")
+    list_filter = ("feed__provider", ("silent_since", admin.EmptyFieldListFilter))
+    search_fields = ("=bookmaker__key", "feed__key")
+    list_select_related = ("bookmaker", "feed")
+
+    @admin.display(description="markets too old / lagging")
+    def lagging(self, book: FeedBook) -> str:
+        """How many of its markets are too old to be valued, and how many lag behind the others."""
+        return f"{len(book.stale_markets)} / {len(book.lagging_markets)}"

@@ -1,0 +1,266 @@
+"""Quotes and their line history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin_base import formatting
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import badge
+from betting.db.freshness import disputes, with_disputes, with_freshness
+from betting.db.querysets import series_history
+from betting.models import LineChange, Quote, QuoteStatus, RivalQuote
+
+HISTORY_SHOWN = 200
+
+
+@admin.register(Quote)
+class QuoteAdmin(TablesMixin, FactAdmin):
+    """Current prices, each with the history of its line."""
+
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "side",
+        "decimal_odds",
+        "state",
+        "changed_at",
+        "confirmed",
+    )
+    list_display_links = ("id", "selection")
+    list_filter = (
+        "status",
+        "side",
+        "bookmaker",
+        "market__event__sport",
+        "feed__provider",
+        ("changed_at", RangeDateTimeFilter),
+    )
+    search_fields = (
+        "=id",
+        "=bookmaker__key",
+        "outcome__name",
+        "market__participant",
+        "=market__kind",
+        "market__event__home",
+        "market__event__away",
+    )
+    list_select_related = ("outcome", "market__event", "bookmaker")
+    exclude = ("status",)
+    readonly_fields = ("state", "confirmed", "disputed_by")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Quote]:
+        """Each with its age."""
+        return with_freshness(super().get_queryset(request))
+
+    @admin.display(description="event", ordering="market__event__commence_time")
+    def event(self, quote: Quote) -> str:
+        """The event that is bet on."""
+        return str(quote.market.event)
+
+    @admin.display(description="selection", ordering="outcome__name")
+    def selection(self, quote: Quote) -> str:
+        """The outcome with its point."""
+        return str(quote.outcome)
+
+    @admin.display(description="odds", ordering="price")
+    def decimal_odds(self, quote: Quote) -> str:
+        """The price."""
+        return formatting.odds(quote.price)
+
+    @badge(
+        "status",
+        "status",
+        {
+            QuoteStatus.ACTIVE.label: "success",
+            QuoteStatus.SUSPENDED.label: "warning",
+            QuoteStatus.QUARANTINED.label: "danger",
+            "stale": "danger",
+        },
+    )
+    def state(self, quote: Quote) -> str:
+        """Whether it can be bet on, and be trusted."""
+        return formatting.quote_status(quote)
+
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, quote: Any) -> object:
+        """The last time that its provider looked at it."""
+        return quote.confirmed_at
+
+    @admin.display(description="disputed by")
+    def disputed_by(self, quote: Quote) -> str:
+        """What other providers say of its price now."""
+        row: Any = with_disputes(Quote.objects.filter(pk=quote.pk)).get()
+        return formatting.disputes(row.disputed_by) or formatting.ABSENT
+
+    def tables(self, row: Quote) -> list[Table]:
+        """The history of its line, over all the points it moved through."""
+        history = series_history(row)[:HISTORY_SHOWN]
+        return [
+            Table(
+                "Line history",
+                ("received", "change", "point", "from", "to", "odds from", "odds to", "moved",
+                 "class", "provider's time"),
+                [_history_row(change) for change in history],
+                numbers=frozenset({"point", "from", "to", "odds from", "odds to", "moved"}),
+                note=(
+                    f"The newest {HISTORY_SHOWN} changes of this bookmaker's "
+                    f"{row.outcome.name!r} in this market, at any point."
+                ),
+            )
+        ]  # fmt: skip
+
+
+def _history_row(change: LineChange) -> tuple[object, ...]:
+    return (
+        formatting.link(change, change.received_at),
+        change.get_kind_display(),
+        formatting.point(change.quote.outcome.point),
+        formatting.point(change.old_point),
+        formatting.point(change.new_point),
+        formatting.odds(change.old_price),
+        formatting.odds(change.new_price),
+        formatting.percent(change.movement),
+        change.get_classification_display(),
+        change.source_at or formatting.ABSENT,
+    )
+
+
+@admin.register(RivalQuote)
+class RivalQuoteAdmin(FactAdmin):
+    """What providers last said otherwise of quotes that others hold."""
+
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "provider",
+        "says",
+        "looked_at",
+        "held",
+        "counts",
+    )
+    list_filter = ("feed__provider", "quote__bookmaker", "market__event__sport")
+    search_fields = (
+        "=id",
+        "=quote__bookmaker__key",
+        "quote__outcome__name",
+        "market__event__home",
+        "market__event__away",
+    )
+    list_select_related = (
+        "market__event",
+        "quote__outcome",
+        "quote__bookmaker",
+        "quote__feed__provider",
+        "feed__provider",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RivalQuote]:
+        """Each with whether it counts now."""
+        is_dispute = Exists(disputes().filter(pk=OuterRef("pk")))
+        rivals: QuerySet[RivalQuote] = super().get_queryset(request).annotate(counts=is_dispute)
+        return rivals
+
+    @admin.display(description="event")
+    def event(self, rival: RivalQuote) -> str:
+        """The event that is bet on."""
+        return str(rival.market.event)
+
+    @admin.display(description="selection")
+    def selection(self, rival: RivalQuote) -> str:
+        """The outcome with its point, and a link to the quote."""
+        return formatting.link(rival.quote, rival.quote.outcome)
+
+    @admin.display(description="bookmaker")
+    def bookmaker(self, rival: RivalQuote) -> str:
+        """Whose price it is."""
+        return rival.quote.bookmaker.key
+
+    @admin.display(description="provider")
+    def provider(self, rival: RivalQuote) -> str:
+        """The provider that says otherwise."""
+        return rival.feed.provider.key
+
+    @admin.display(description="says", ordering="price")
+    def says(self, rival: RivalQuote) -> str:
+        """Its price."""
+        return formatting.odds(rival.price)
+
+    @admin.display(description="held")
+    def held(self, rival: RivalQuote) -> str:
+        """The price that is shown, and the provider that it is from."""
+        return f"{formatting.odds(rival.quote.price)} by {rival.quote.feed.provider.key}"
+
+    @admin.display(description="counts", boolean=True)
+    def counts(self, rival: Any) -> bool:
+        """Whether the quote is disputed for it now: its provider is still trusted and differs."""
+        return bool(rival.counts)
+
+
+@admin.register(LineChange)
+class LineChangeAdmin(FactAdmin):
+    """Every change of every quote, newest first."""
+
+    list_display = (
+        "id",
+        "received_at",
+        "event",
+        "market",
+        "selection",
+        "bookmaker",
+        "kind",
+        "odds_before",
+        "odds_after",
+        "moved",
+        "classification",
+    )
+    list_filter = (
+        "kind",
+        "classification",
+        "quote__bookmaker",
+        ("recorded_at", RangeDateTimeFilter),
+    )
+    search_fields = ("=quote__id", "=quote__bookmaker__key", "=quote__outcome__name")
+    search_help_text = "a quote's id, a bookmaker's key, or an outcome's whole name"
+    list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
+
+    @admin.display(description="event")
+    def event(self, change: LineChange) -> str:
+        """The event that is bet on."""
+        return str(change.market.event)
+
+    @admin.display(description="selection")
+    def selection(self, change: LineChange) -> str:
+        """The outcome with its point."""
+        return str(change.quote.outcome)
+
+    @admin.display(description="bookmaker")
+    def bookmaker(self, change: LineChange) -> str:
+        """Who changed the price."""
+        return change.quote.bookmaker.key
+
+    @admin.display(description="odds before")
+    def odds_before(self, change: LineChange) -> str:
+        """The old price."""
+        return formatting.odds(change.old_price)
+
+    @admin.display(description="odds after")
+    def odds_after(self, change: LineChange) -> str:
+        """The new price."""
+        return formatting.odds(change.new_price)
+
+    @admin.display(description="moved")
+    def moved(self, change: LineChange) -> str:
+        """The relative price change."""
+        return formatting.percent(change.movement)

@@ -1,0 +1,42 @@
+"""Results of the tasks that keep one, read-only and in the admin's theme."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django_celery_results.admin import GroupResultAdmin, TaskResultAdmin
+from django_celery_results.models import GroupResult, TaskResult
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.unfold_types import badge
+
+admin.site.unregister([TaskResult, GroupResult])
+
+
+@admin.register(TaskResult)
+class TaskAdmin(FactAdmin):
+    """What became of a task: failures, and polls that an operator asked for."""
+
+    fieldsets = TaskResultAdmin.fieldsets
+    list_display = ("task_id", "task_name", "state", "worker", "date_done")
+    list_filter = ("status", "task_name", ("date_done", RangeDateTimeFilter))
+    search_fields = ("=task_id", "task_name", "task_args", "task_kwargs")
+
+    @badge(
+        "status",
+        "status",
+        {"SUCCESS": "success", "FAILURE": "danger", "RETRY": "warning", "STARTED": "info"},
+    )
+    def state(self, result: TaskResult) -> str:
+        """Celery's name of its state."""
+        return str(result.status)
+
+
+@admin.register(GroupResult)
+class TaskGroupAdmin(FactAdmin):
+    """Results of groups of tasks."""
+
+    readonly_fields = GroupResultAdmin.readonly_fields
+    list_display = ("group_id", "date_created", "date_done")
+    list_filter = (("date_done", RangeDateTimeFilter),)
+    search_fields = ("=group_id",)

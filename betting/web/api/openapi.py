@@ -1,0 +1,53 @@
+"""What the OpenAPI document says beyond what the views say themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+
+from betting.web.api.views.base import RowsView
+
+_PROBLEM = {
+    "type": "object",
+    "description": "What went wrong: RFC 9457.",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "object",
+            "description": "What is wrong with which parameter or field, if that is what it is.",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_ANSWER = {
+    "description": "Anything that went wrong, 4xx or 5xx.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+_UNCHANGED = {"description": "The client has this page: If-None-Match named its ETag."}
+
+
+class Schema(AutoSchema):
+    """Describes the parameters that a list declares."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """The declared parameters."""
+        declared = super().get_override_parameters()
+        if isinstance(self.view, RowsView) and self._is_list_view():
+            return [self.view.parameters, *declared]
+        return list(declared)
+
+
+def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add to every operation what it answers when something is wrong."""
+    result["components"]["schemas"]["Problem"] = _PROBLEM
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["default"] = _ANSWER
+            if operation["operationId"].endswith("_list"):
+                operation["responses"]["304"] = _UNCHANGED
+    return result

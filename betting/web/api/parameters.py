@@ -1,0 +1,328 @@
+"""The parameters of the lists: what they may be, and which rows they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from betting.db.querysets import confirmed_within
+from betting.models import EventStatus, Movement, QuoteStatus, Side
+from betting.web.api.pagination import MAX_PAGE
+from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
+from valuation.models import FairPriceState, RecomputeTrigger
+from valuation.vouching import EDGE_STATES, PRICED
+
+_YEAR_SECONDS = 31_536_000
+
+
+def _text(**options: Any) -> serializers.CharField:
+    return serializers.CharField(required=False, max_length=255, **options)
+
+
+def _number(**options: Any) -> serializers.IntegerField:
+    return serializers.IntegerField(required=False, **options)
+
+
+def _choice(choices: Any, **options: Any) -> serializers.ChoiceField:
+    return serializers.ChoiceField(choices=choices, required=False, **options)
+
+
+class Parameters(serializers.Serializer[Any]):
+    """The parameters of a query. One that is not declared is a mistake, and not ignored.
+
+    Attributes:
+        lookups: parameter → the lookup that it fills in.
+    """
+
+    lookups: ClassVar[Mapping[str, str]] = {}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The values by their names.
+
+        Raises:
+            ValidationError: a value is out of range, or a name is unknown.
+        """
+        unknown = sorted(set(data) - set(self.fields))
+        if unknown:
+            words = f"There is no such parameter. There are: {', '.join(self.fields)}."
+            raise serializers.ValidationError({name: [words] for name in unknown})
+        return super().to_internal_value(data)
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows that are asked for."""
+        given = self.validated_data
+        return rows.filter(
+            **{self.lookups[name]: given[name] for name in given if name in self.lookups}
+        )
+
+
+class PageParameters(Parameters):
+    """Which page of a list, and how long it is."""
+
+    cursor = _text(help_text="of an earlier page's `next` or `previous`")
+    page_size = _number(min_value=1, max_value=MAX_PAGE)
+
+
+class EventParameters(PageParameters):
+    """Which events."""
+
+    lookups = {
+        "sport": "sport__key",
+        "status": "status",
+        "starts_after": "commence_time__gte",
+        "starts_before": "commence_time__lt",
+    }
+    sport = _text(help_text="a sport's key, e.g. `basketball_nba`")
+    status = _choice(EventStatus.choices)
+    starts_after = serializers.DateTimeField(required=False)
+    starts_before = serializers.DateTimeField(required=False)
+
+
+class MarketParameters(PageParameters):
+    """Which markets."""
+
+    lookups = {
+        "sport": "event__sport__key",
+        "event": "event",
+        "kind": "kind",
+        "status": "event__status",
+    }
+    sport = _text()
+    event = _number()
+    kind = _text(help_text="`h2h`, `spreads`, `totals`, …")
+    status = _choice(EventStatus.choices, help_text="of the event")
+
+
+class QuoteParameters(PageParameters):
+    """Which quotes."""
+
+    lookups = {
+        "sport": "market__event__sport__key",
+        # By the indexes on outcomes and quotes: only active quotes have one by market.
+        "event": "outcome__market__event",
+        "market": "outcome__market",
+        "kind": "market__kind",
+        "bookmaker": "bookmaker__key",
+        "side": "side",
+        "status": "status",
+        "stale": "is_stale",
+    }
+    sport = _text()
+    event = _number()
+    market = _number()
+    kind = _text()
+    bookmaker = _text(help_text="a bookmaker's key")
+    side = _choice(Side.choices)
+    status = _choice(QuoteStatus.choices)
+    stale = serializers.BooleanField(
+        required=False, help_text="whether it is too old to trust, whatever its status"
+    )
+    max_age_seconds = _number(
+        min_value=0, max_value=_YEAR_SECONDS, help_text="since it was last confirmed, at most"
+    )
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The quotes that are asked for."""
+        rows = super().narrow(rows)
+        seconds = self.validated_data.get("max_age_seconds")
+        return rows if seconds is None else confirmed_within(rows, seconds, quote="")
+
+
+class HistoryParameters(PageParameters):
+    """Which changes of a line."""
+
+    lookups = {"movement": "classification"}
+    movement = _choice(Movement.choices)
+
+
+class FairPriceParameters(PageParameters):
+    """Which fair prices."""
+
+    lookups = {
+        "sport": "market__event__sport__key",
+        "event": "market__event",
+        "market": "market",
+        "kind": "market__kind",
+        "min_books": "books__gte",
+    }
+    sport = _text()
+    event = _number()
+    market = _number()
+    kind = _text()
+    state = _choice(FairPriceState.choices)
+    min_books = _number(min_value=0, help_text="bookmakers in the consensus, at least")
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The fair prices that are asked for."""
+        rows, state = super().narrow(rows), self.validated_data.get("state")
+        return rows if state is None else rows.filter(PRICED[state])
+
+
+class EdgeParameters(PageParameters):
+    """Which edges; those that are open and confirmed unless `state` says otherwise."""
+
+    lookups = {
+        "sport": "market__event__sport__key",
+        # By the indexes on outcomes and quotes: closed edges have none by market.
+        "event": "quote__outcome__market__event",
+        "market": "quote__outcome__market",
+        "kind": "market__kind",
+        "bookmaker": "quote__bookmaker__key",
+        "min_ev": "ev__gte",
+        "min_books": "books__gte",
+    }
+    state = _choice(
+        [*EDGE_STATES, "all"],
+        default="open",
+        help_text="`stale`: open, but no longer confirmed, which `open` leaves out",
+    )
+    sport = _text()
+    event = _number()
+    market = _number()
+    kind = _text()
+    bookmaker = _text()
+    min_ev = serializers.FloatField(
+        required=False, min_value=-1, max_value=1_000, help_text="expected value, e.g. 0.03"
+    )
+    min_books = _number(min_value=0, help_text="other bookmakers in the consensus, at least")
+    max_age_seconds = _number(
+        min_value=0,
+        max_value=_YEAR_SECONDS,
+        help_text="since the quote was last confirmed, at most",
+    )
+    in_play = _choice(
+        ["false", "true", "any"],
+        default="false",
+        help_text="whether the event has started; those in play are a list of their own",
+    )
+    doubtful = _choice(
+        ["false", "true", "any"],
+        default="false",
+        help_text="whether it is rather a mistake: an outlier's own price, too good to be true, or"
+        " contradicted by another provider",
+    )
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The edges that are asked for."""
+        rows, given = super().narrow(rows), self.validated_data
+        if given["state"] != "all":
+            rows = rows.filter(EDGE_STATES[given["state"]])
+        for name in ("in_play", "doubtful"):
+            if given[name] != "any":
+                rows = rows.filter(**{f"is_{name}": given[name] == "true"})
+        if (seconds := given.get("max_age_seconds")) is not None:
+            rows = confirmed_within(rows, seconds, quote="quote__")
+        return rows
+
+
+class OpportunityParameters(Parameters):
+    """In which markets arbitrages and middles are looked for."""
+
+    lookups = {"sport": "event__sport__key", "event": "event", "market": "pk", "kind": "kind"}
+    sport = _text()
+    event = _number()
+    market = _number()
+    kind = _text()
+
+
+class ProviderParameters(PageParameters):
+    """Which providers."""
+
+    lookups = {"adapter": "adapter", "enabled": "enabled"}
+    adapter = _text()
+    enabled = serializers.BooleanField(required=False)
+
+
+class OfProviderParameters(PageParameters):
+    """Whose rows."""
+
+    lookups = {"provider": "provider__key"}
+    provider = _text(help_text="a provider's key")
+
+
+class FeedCircuitParameters(OfProviderParameters):
+    """Which feeds."""
+
+    lookups = {**OfProviderParameters.lookups, "state": "state"}
+    state = _choice([("closed", "closed"), ("open", "open")])
+
+
+class PollRunParameters(OfProviderParameters):
+    """Which polls."""
+
+    lookups = {**OfProviderParameters.lookups, "outcome": "outcome"}
+    outcome = _choice(PollOutcome.choices)
+
+
+class FeedBookParameters(PageParameters):
+    """Which bookmakers of which feeds."""
+
+    lookups = {
+        "provider": "feed__provider__key",
+        "feed": "feed",
+        "bookmaker": "bookmaker__key",
+        "silent": "silent_since__isnull",
+    }
+    provider = _text(help_text="a provider's key")
+    feed = _number()
+    bookmaker = _text()
+    silent = serializers.BooleanField(
+        required=False, help_text="whether it has not been confirmed for too long"
+    )
+
+    def validate_silent(self, silent: bool) -> bool:  # noqa: FBT001 - the framework's signature
+        """As the lookup has it."""
+        return not silent
+
+
+class RecomputeRunParameters(PageParameters):
+    """Which recomputes."""
+
+    lookups = {"trigger": "trigger"}
+    trigger = _choice(RecomputeTrigger.choices)
+
+
+class LetterParameters(PageParameters):
+    """Which dead letters."""
+
+    lookups = {
+        "status": "status",
+        "kind": "kind",
+        "task": "task",
+        "queue": "queue",
+        "provider": "provider",
+        "fingerprint": "fingerprint",
+    }
+    status = _choice(LetterStatus.choices)
+    kind = _choice(LetterKind.choices)
+    task = _text()
+    queue = _text()
+    provider = _text()
+    fingerprint = _text(help_text="the same for letters of one cause")
+
+
+class HealthSnapshotParameters(PageParameters):
+    """Which health snapshots."""
+
+    lookups = {"status": "status", "taken_after": "taken_at__gte", "taken_before": "taken_at__lt"}
+    status = _choice(HealthStatus.choices)
+    taken_after = serializers.DateTimeField(required=False)
+    taken_before = serializers.DateTimeField(required=False)
+
+
+class BaselineParameters(PageParameters):
+    """Which baselines."""
+
+    lookups = {"captured_after": "captured_at__gte", "captured_before": "captured_at__lt"}
+    captured_after = serializers.DateTimeField(required=False)
+    captured_before = serializers.DateTimeField(required=False)
+
+
+class StreamParameters(Parameters):
+    """Which events a stream tells."""
+
+    type = _choice(["edge.opened", "edge.closed", "line.major"], help_text="all, if not given")
+    sport = _text(help_text="a sport's key")

@@ -1,0 +1,44 @@
+"""The addresses of the API's first version."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.permissions import AllowAny
+from rest_framework.routers import SimpleRouter
+
+from betting.web.api.throttles import AnonymousThrottle
+from betting.web.api.views import health, odds, operations, stream, valuation
+from betting.web.api.views.missing import Missing
+
+router = SimpleRouter()
+router.register("events", odds.EventViews)
+router.register("markets", odds.MarketViews)
+router.register("quotes", odds.QuoteViews)
+router.register("fair-prices", valuation.FairPriceViews)
+router.register("edges", valuation.EdgeViews)
+router.register("providers", operations.ProviderViews)
+router.register("circuits", operations.CircuitViews)
+router.register("circuit-transitions", operations.TransitionViews)
+router.register("feed-circuits", operations.FeedCircuitViews)
+router.register("feeds", operations.FeedViews)
+router.register("feed-books", operations.FeedBookViews)
+router.register("poll-runs", operations.PollRunViews)
+router.register("recompute-runs", operations.RecomputeRunViews)
+router.register("dead-letters", operations.LetterViews)
+router.register("health-snapshots", health.SnapshotViews)
+router.register("baselines", health.BaselineViews)
+
+# The description of the API tells nobody anything that the repository does not.
+_public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrottle]}
+
+urlpatterns = [
+    *router.urls,
+    path("arbitrages/", valuation.ArbitragesView.as_view()),
+    path("middles/", valuation.MiddlesView.as_view()),
+    path("health/", health.HealthView.as_view()),
+    path("stream/", stream.StreamView.as_view()),
+    path("schema/", SpectacularAPIView.as_view(**_public), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema", **_public), name="docs"),
+    re_path(r"", Missing.as_view()),
+]

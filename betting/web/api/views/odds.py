@@ -1,0 +1,139 @@
+"""Events, markets, quotes and the history of their lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from betting.db.freshness import with_disputes, with_freshness
+from betting.db.querysets import changes_of, series
+from betting.models import Event, Market, Outcome, Quote
+from betting.web.api.pagination import HistoryPages
+from betting.web.api.parameters import (
+    EventParameters,
+    HistoryParameters,
+    MarketParameters,
+    QuoteParameters,
+)
+from betting.web.api.serializers.odds import (
+    ABOUT_QUOTE,
+    EventSerializer,
+    LineChangeSerializer,
+    MarketBoardSerializer,
+    MarketSerializer,
+    QuoteSerializer,
+)
+from betting.web.api.views.base import RowsView, checked
+from valuation.vouching import fair_prices
+
+_EVENT_FACTS = ("home", "away", "commence_time", "status")
+ABOUT_MARKET = tuple(f"market__event__{fact}" for fact in _EVENT_FACTS)
+"""What may change of the event that a row with a market shows."""
+
+FRESHNESS = ("confirmed_at", "is_stale")
+"""What time changes of a row, whoever writes or does not."""
+
+
+def _shown(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
+    """The quotes with what is shown of each beside its own fields."""
+    return with_disputes(with_freshness(quotes))
+
+
+class EventViews(mixins.RetrieveModelMixin, RowsView):
+    """Events, the latest known first."""
+
+    queryset = Event.objects.select_related("sport")
+    serializer_class = EventSerializer
+    parameters = EventParameters
+    version_fields = ("id", *_EVENT_FACTS)
+    lookup_value_regex = "[0-9]+"
+
+
+class _HistoryView(RowsView):
+    """Rows whose quotes have a history of changes."""
+
+    def _history(self, quotes: QuerySet[Quote]) -> Response:
+        changes = checked(HistoryParameters, self.request).narrow(changes_of(quotes))
+        pages = HistoryPages()
+        changes = changes.select_related(*ABOUT_QUOTE)
+        page: Any = pages.paginate_queryset(changes, self.request, self)
+        return pages.get_paginated_response(LineChangeSerializer(page, many=True).data)
+
+
+_describes_history = extend_schema(
+    parameters=[HistoryParameters], responses=LineChangeSerializer(many=True)
+)
+
+
+class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
+    """Markets; one of them comes with its outcomes, their fair prices and current quotes."""
+
+    queryset = Market.objects.select_related("event__sport")
+    serializer_class = MarketSerializer
+    parameters = MarketParameters
+    version_fields = (
+        "id",
+        "version",
+        "valued_version",
+        "valued_at",
+        *(f"event__{fact}" for fact in _EVENT_FACTS),
+    )
+    lookup_value_regex = "[0-9]+"
+
+    def get_queryset(self) -> QuerySet[Market]:
+        """Markets, with all that is on them where one is asked for."""
+        markets: QuerySet[Market] = super().get_queryset()
+        if self.action != "retrieve":
+            return markets
+        quotes = _shown(Quote.objects.select_related("bookmaker", "feed__provider"))
+        return markets.prefetch_related(
+            Prefetch("outcomes", Outcome.objects.order_by("id")),
+            Prefetch("outcomes__fair_price", fair_prices()),
+            Prefetch("outcomes__quotes", quotes.order_by("id")),
+        )
+
+    def get_serializer_class(self) -> Any:
+        """The whole board for one market."""
+        return MarketBoardSerializer if self.action == "retrieve" else MarketSerializer
+
+    @_describes_history
+    @action(detail=True, pagination_class=HistoryPages)
+    def history(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """The changes of all the market's quotes, newest first."""
+        return self._history(Quote.objects.filter(market=self.get_object()))
+
+
+class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
+    """Every bookmaker's current price."""
+
+    queryset = _shown(
+        Quote.objects.select_related(
+            "market__event__sport", "outcome", "bookmaker", "feed__provider"
+        )
+    )
+    serializer_class = QuoteSerializer
+    parameters = QuoteParameters
+    version_fields = (
+        "id",
+        "price",
+        "status",
+        "changed_at",
+        "feed_id",
+        "disputed_by",
+        "bookmaker__commission",
+        *FRESHNESS,
+        *ABOUT_MARKET,
+    )
+    lookup_value_regex = "[0-9]+"
+
+    @_describes_history
+    @action(detail=True, pagination_class=HistoryPages)
+    def history(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """The changes of the quote's line over all its points, newest first."""
+        return self._history(series(self.get_object()))

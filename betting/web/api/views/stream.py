@@ -1,0 +1,242 @@
+"""The stream of events: `text/event-stream`, by short looks at the database."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from typing import Any, cast
+
+from django.db import DatabaseError
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.utils.encoders import JSONEncoder
+
+from betting.config import ApiConfig, get_config
+from betting.web.api.parameters import StreamParameters
+from betting.web.api.stream import PAGE, Follower, Happening, database_time, described
+from betting.web.api.views.base import ApiView, checked
+
+logger = logging.getLogger(__name__)
+
+RETRY_MS = 2_000
+"""How long a client waits before it connects again."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Busy(APIException):
+    """All streams of this process are taken, or all that one user may have."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = (
+        "No place is free: neither this server nor one user may have more streams open."
+    )
+    default_code = "busy"
+    wait = 5.0
+
+
+class EventStream(BaseRenderer):
+    """Says that the view speaks `text/event-stream`; it renders nothing."""
+
+    media_type = "text/event-stream"
+    format = "event-stream"
+
+    def render(self, data: Any, *_: Any, **__: Any) -> Any:
+        """What came, as it is."""
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a stream begins.
+
+    Attributes:
+        at: the time of the last event that the client had, or of its connection.
+        is_resumed: whether it had one, so that what its overlap holds is told once more.
+        missed_since: from when on the client has missed what is no longer told; None for nothing.
+    """
+
+    at: datetime
+    is_resumed: bool = False
+    missed_since: datetime | None = None
+
+
+class StreamView(ApiView):
+    """Edges that open and close, and major moves of lines, as they happen."""
+
+    # HEAD would be answered by a stream that nobody reads.
+    http_method_names = ["get", "options"]
+    renderer_classes = (EventStream, JSONRenderer)
+
+    @extend_schema(
+        operation_id="stream",
+        parameters=[
+            StreamParameters,
+            OpenApiParameter(
+                "Last-Event-ID", OpenApiTypes.STR, OpenApiParameter.HEADER, pattern="^[0-9]{1,18}$"
+            ),
+        ],
+        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Tell what happens from now on, or from the event on that the client had last."""
+        config = get_config().api
+        wanted = checked(StreamParameters, request).validated_data
+        start = beginning(request.headers.get("Last-Event-ID"), database_time(), config)
+        places = _places()
+        user_id = cast("int", request.user.pk)  # who is unknown does not come this far
+        if not places.take(user_id):
+            raise Busy
+        body = _Held(told(start, wanted, config), partial(places.give_back, user_id))
+        response = StreamingHttpResponse(body, content_type=EventStream.media_type)
+        response["Cache-Control"] = "private, no-store"
+        response["X-Accel-Buffering"] = "no"  # what nginx would keep back until it is enough
+        return response
+
+
+def beginning(last_id: str | None, now: datetime, config: ApiConfig) -> Start:
+    """Where a client begins, or goes on.
+
+    Args:
+        last_id: the id of the last event that it had.
+        now: the database's time.
+        config: how far back it may go.
+
+    Raises:
+        ValidationError: the id is none of ours.
+    """
+    if last_id is None:
+        return Start(now)
+    if not (last_id.isascii() and last_id.isdigit() and len(last_id) <= 18):
+        raise ValidationError({"Last-Event-ID": ["This is not an id of an earlier event."]})
+    microseconds = min(int(last_id), (now - _EPOCH) // _MICROSECOND)
+    had = _EPOCH + microseconds * _MICROSECOND
+    oldest = now - timedelta(seconds=config.stream_replay_seconds)
+    if had < oldest:
+        return Start(oldest, is_resumed=True, missed_since=had)
+    return Start(had, is_resumed=True)
+
+
+def told(
+    start: Start,
+    wanted: dict[str, Any],
+    config: ApiConfig,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], object] = time.sleep,
+) -> Generator[bytes]:
+    """The stream's text, until its time is over or the database is away.
+
+    An id never falls, though an event that came to be seen late may be older than the one before:
+    whoever resumes by it is told what the overlap before it holds.
+
+    Args:
+        start: where it begins.
+        wanted: which events: `type`, `sport`, each if there.
+        config: intervals and deadlines.
+        clock: tells seconds.
+        wait: waits for some.
+    """
+    overlap = timedelta(seconds=config.stream_overlap_seconds)
+    follower = Follower(start.at - overlap if start.is_resumed else start.at, overlap)
+    newest, ends, spoken = start.at, clock() + config.stream_max_seconds, clock()
+    # Without data it is no event, but the client remembers the id.
+    yield f"retry: {RETRY_MS}\nid: {_id(newest)}\n\n".encode()
+    if start.missed_since is not None:
+        gap = {"from": start.missed_since, "to": start.at}
+        yield _message(newest, "stream.gap", gap)
+    while clock() < ends:
+        try:
+            fresh = follower.look()
+            events = list(described(fresh))
+        except DatabaseError as error:
+            logger.warning("a stream ends, the database is away: %s", type(error).__name__)
+            return
+        for one, row in events:
+            newest = max(newest, one.at)
+            if _is_wanted(one, row, wanted):
+                spoken = clock()
+                yield _message(newest, one.kind, {"id": one.key, "at": one.at, "row": row})
+        if clock() - spoken >= config.stream_heartbeat_seconds:
+            spoken = clock()
+            yield f": waiting\nid: {_id(newest)}\n\n".encode()
+        if len(fresh) < PAGE:
+            wait(config.stream_poll_ms / 1_000)
+
+
+def _is_wanted(one: Happening, row: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    sport: str = row["event"]["sport"]
+    return bool(wanted.get("type", one.kind) == one.kind and wanted.get("sport", sport) == sport)
+
+
+def _message(newest: datetime, kind: str, data: dict[str, Any]) -> bytes:
+    text = json.dumps(data, cls=JSONEncoder, separators=(",", ":"))
+    return f"id: {_id(newest)}\nevent: {kind}\ndata: {text}\n\n".encode()
+
+
+def _id(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+class _Held(Iterator[bytes]):
+    """A stream's text, which gives its place back when the response is closed, read or not."""
+
+    def __init__(self, text: Generator[bytes], release: Callable[[], object]) -> None:
+        self._text = text
+        self._release: Callable[[], object] | None = release
+
+    def __next__(self) -> bytes:
+        return next(self._text)
+
+    def close(self) -> None:
+        """End the stream."""
+        self._text.close()
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+class Places:
+    """The places for streams in this process, of which one user has a part alone.
+
+    Args:
+        total: how many there are.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._each = max(1, total // 2)
+        self._taken: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, user_id: int) -> bool:
+        """Take a place; return False where all are taken, or all that the user may have."""
+        with self._lock:
+            if self._taken.total() >= self._total or self._taken[user_id] >= self._each:
+                return False
+            self._taken[user_id] += 1
+            return True
+
+    def give_back(self, user_id: int) -> None:
+        """Give a place back that was taken."""
+        with self._lock:
+            self._taken[user_id] -= 1
+            self._taken += Counter()  # forgets who has none
+
+
+@cache
+def _places() -> Places:
+    return Places(get_config().api.stream_connections)

@@ -1,0 +1,117 @@
+"""The web server: waitress, with what keeps slow clients from the threads and health answering.
+
+waitress reads a request in one loop and gives a thread only to one that has arrived whole, so a
+client that sends slowly holds a connection and no more. What it has not: a deadline for a whole
+request, and threads of their own for those who ask whether the server is well.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+from waitress.task import ThreadedTaskDispatcher
+
+from betting.config import WebConfig, get_config
+from betting.web.wsgi import application
+
+THREADS, PROBE_THREADS = 8, 2
+REQUEST_SECONDS = 15
+"""From the first byte of a request to its last, and between two requests of a connection."""
+
+MAX_CONNECTIONS = 500
+CLEANUP_SECONDS = 1
+_SHUTDOWN_SECONDS = 3.0
+_PROBES = ("/health/", "/metrics")
+
+
+class DeadlinedChannel(HTTPChannel):  # type: ignore[misc]  # it has no types
+    """A connection on which a request has to arrive whole in time.
+
+    The server closes what has been inactive for `REQUEST_SECONDS`; another byte of a request that
+    has begun is no activity.
+    """
+
+    last_activity: float
+
+    def handle_read(self) -> None:
+        """Receive, and note the time unless a request goes on."""
+        before, request = self.last_activity, self.request
+        super().handle_read()
+        if request is not None and self.request is request:
+            self.last_activity = before
+
+
+class TwoLanes(ThreadedTaskDispatcher):  # type: ignore[misc]  # it has no types
+    """Threads for requests, and others for those of probes, which wait for none of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._probes = ThreadedTaskDispatcher()
+
+    def start(self) -> None:
+        """Start the threads of both."""
+        self.set_thread_count(THREADS)
+        self._probes.set_thread_count(PROBE_THREADS)
+
+    def add_task(self, task: DeadlinedChannel) -> None:
+        """Queue the next request of a connection."""
+        path = getattr(task.requests[0], "path", "")
+        if path.startswith(_PROBES):
+            self._probes.add_task(task)
+        else:
+            super().add_task(task)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = _SHUTDOWN_SECONDS) -> bool:  # noqa: FBT001, FBT002 - waitress's signature
+        """End the threads; a stream would go on for minutes, and its client comes back."""
+        self._probes.shutdown(cancel_pending, timeout)
+        return bool(super().shutdown(cancel_pending, timeout))
+
+
+def make_server(config: WebConfig, wsgi: Any) -> Any:
+    """Return waitress's server, which listens; `run` serves until it is interrupted."""
+    lanes = TwoLanes()
+    connections: dict[int, Any] = {}
+    server = create_server(
+        wsgi,
+        map=connections,
+        _dispatcher=lanes,
+        host=config.host,
+        port=config.port,
+        ident="hardline",
+        connection_limit=MAX_CONNECTIONS,
+        asyncore_use_poll=True,
+        channel_timeout=REQUEST_SECONDS,
+        cleanup_interval=CLEANUP_SECONDS,
+        # Reads on while a stream is written, so that a client that is gone is noticed.
+        channel_request_lookahead=1,
+        max_request_body_size=settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1,
+        **_proxy(config),
+    )
+    for listener in connections.values():
+        listener.channel_class = DeadlinedChannel
+    lanes.start()
+    return server
+
+
+def _proxy(config: WebConfig) -> dict[str, Any]:
+    if config.trusted_proxy is None:
+        return {}
+    return {
+        "trusted_proxy": config.trusted_proxy,
+        "trusted_proxy_headers": "x-forwarded-for x-forwarded-proto x-forwarded-host",
+    }
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    make_server(get_config().web, application).run()

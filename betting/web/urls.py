@@ -1,0 +1,23 @@
+"""Where everything is on the web."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from streaming.admin import health_page
+from streaming.health import views
+
+admin.autodiscover()
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/streaming/health/", admin.site.admin_view(health_page.page), name="health_page"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("betting.web.api.urls")),
+    path("health/live", views.live, name="health_live"),
+    path("health/ready", views.ready, name="health_ready"),
+    path("health/", views.health, name="health"),
+    path("metrics", views.metrics, name="metrics"),
+]

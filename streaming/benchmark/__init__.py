@@ -1,0 +1,1 @@
+"""Measured runs: captured, compared, and one version against another."""

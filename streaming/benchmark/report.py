@@ -1,0 +1,53 @@
+"""Baselines and verdicts, to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.core.management.base import OutputWrapper
+
+from streaming.core.baseline import Baseline
+from streaming.core.figures import FIGURES
+from streaming.core.targets import Spread, Verdict, shown, spread
+from streaming.runner.tables import write_table
+
+
+def verdicts(out: OutputWrapper, judged: Iterable[Verdict], names: tuple[str, str]) -> None:
+    """Write a table of targets: the figures of both sides, and whether each is met."""
+    write_table(
+        out, ("figure", *names, "change", "wanted", "verdict"), [_verdict(each) for each in judged]
+    )
+
+
+def figures(out: OutputWrapper, sides: Mapping[str, Sequence[Baseline]]) -> None:
+    """Write a table of what is not judged: each side's median over its rounds, and the spread."""
+    rows = [
+        (each.name, *(_spread(spread(each.measure, side), each.unit) for side in sides.values()))
+        for each in FIGURES
+    ]
+    write_table(out, ("figure", *sides), rows)
+
+
+def _verdict(verdict: Verdict) -> tuple[str, ...]:
+    before, after = verdict.before, verdict.after
+    change = ""
+    if before and after and before.median:
+        change = f"{after.median / before.median - 1:+.1%}".replace("-", "−")
+    answer = {True: "met", False: "MISSED", None: "not measured"}[verdict.is_met]
+    cells = (_spread(each, verdict.unit) for each in (before, after))
+    return (verdict.name, *cells, change, verdict.wanted, answer)
+
+
+def _spread(figure: Spread | None, unit: str) -> str:
+    """A median, and its rounds where they differ.
+
+    >>> _spread(Spread(2.0, 1.0, 3.5), "ms"), _spread(Spread(2.0, 2.0, 2.0), ""), _spread(None, "")
+    ('2 ms (1 … 3.5)', '2', '–')
+    """
+    if figure is None:
+        return "–"
+    text = shown(figure.median, unit)
+    if figure.low == figure.high:
+        return text
+    low, high = (shown(end, unit).removesuffix(f" {unit}") for end in (figure.low, figure.high))
+    return f"{text} ({low} … {high})"

@@ -1,0 +1,73 @@
+"""One trial of an A/B comparison: a whole run on a state directory of its own, measured."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from rich.console import Console
+
+from betting.config import Config
+from betting.models import Provider
+from betting.runtime.first_run import migrate
+from streaming.benchmark.capture import fair_prices, store
+from streaming.benchmark.process_metrics import Vitals
+from streaming.core.baseline import Baseline
+from streaming.polling.circuits import database_now
+from streaming.runner.replay import Recordings
+from streaming.runner.replay_run import Replay, run_replay
+from streaming.runner.session import Chore
+from streaming.runner.simulated_run import Simulation, run_simulated
+from streaming.runner.stage import private_servers
+
+SAMPLE_SECONDS = 0.5
+
+
+class TrialError(Exception):
+    """A trial cannot begin, or did not come to its end; the message says why."""
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What a trial found.
+
+    Attributes:
+        baseline: what it measured.
+        fair_prices: outcome → probability at its end, of those that have one.
+        problem: why it did not come to its end; empty when it did.
+    """
+
+    baseline: Baseline
+    fair_prices: dict[str, float]
+    problem: str = ""
+
+
+def run_trial(
+    config: Config, console: Console, trial_of: Recordings | Simulation, label: str
+) -> Trial:
+    """Run, until everything is valued, and measure.
+
+    Args:
+        config: with the hardening on, or off.
+        console: where people read.
+        trial_of: recordings that are replayed as fast as can be, or a simulation.
+        label: what it was, to a person.
+
+    Raises:
+        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+        TrialError: there is something in the database, which a trial would add to.
+    """
+    with private_servers(config):
+        migrate()
+        if Provider.objects.exists():
+            raise TrialError("A trial begins with an empty database: set HARDLINE_HOME to another.")
+        vitals = Vitals(config)
+        sampling = Chore(SAMPLE_SECONDS, vitals.sample)
+        if isinstance(trial_of, Simulation):
+            report = run_simulated(config, console, trial_of, sampling)
+        else:
+            replay = Replay(trial_of, math.inf, until_idle=True)
+            report = run_replay(config, console, replay, sampling)
+        # Nothing is on its way any more: whatever is stale has been lost.
+        baseline = vitals.baseline(overdue_after_ms=0, label=label)
+        store(baseline, database_now())
+        return Trial(baseline, fair_prices(), report.problem)

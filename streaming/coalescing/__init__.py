@@ -1,0 +1,1 @@
+"""Changed markets wait for their batch; the sweeper finds those that were lost."""

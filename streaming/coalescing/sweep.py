@@ -1,0 +1,31 @@
+"""The safety net: it finds by the database what a lost message would have brought about."""
+
+from __future__ import annotations
+
+from betting.config import SweepConfig
+from betting.db.sql import fetch_all
+
+
+def stale_markets(config: SweepConfig) -> list[int]:
+    """Claim markets that have waited too long for their valuation, longest first.
+
+    A market claimed by one sweep is left to its recompute for as long again before the next
+    sweep sends it once more; markets that another sweep is claiming are skipped.
+    """
+    parameters = {"after_ms": config.dirty_after_ms, "limit": config.max_markets}
+    return [market_id for (market_id,) in fetch_all(_CLAIM_STALE, parameters)]
+
+
+_CLAIM_STALE = """
+UPDATE betting_market SET swept_at = clock_timestamp()
+WHERE id IN (
+    SELECT id FROM betting_market
+    WHERE version <> valued_version
+      AND dirty_at < clock_timestamp() - %(after_ms)s * interval '1 millisecond'
+      AND (swept_at IS NULL
+           OR swept_at < clock_timestamp() - %(after_ms)s * interval '1 millisecond')
+    ORDER BY dirty_at LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id
+"""

@@ -1,0 +1,298 @@
+"""Sending the work of dead letters again, and giving letters up.
+
+A replay is a row before it is a message: people ask for any number at once, and a task that beat
+drives sends so many a second. Neither a restart nor a lost message loses one: what is not heard of
+again becomes a new letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from celery import current_app
+from django.db import connection, transaction
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from betting.config import DeadLettersConfig
+from betting.logs import note
+from streaming.core.failures import one_line
+from streaming.dead_letters.actions import MAX_ERROR_CHARS, OPEN, open_replays
+from streaming.dead_letters.messages import REPLAY_HEADER
+from streaming.models import (
+    ActionKind,
+    ActionOutcome,
+    DeadLetter,
+    DeadLetterAction,
+    LetterKind,
+    LetterStatus,
+)
+
+_LOCK = 0x5245_504C  # an arbitrary number of our own
+_OUTAGES = (OperationalError, RedisError)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Arguments that a person gives a replay instead of the letter's own; None keeps those."""
+
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+
+
+def replayable(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """Those of the letters that can be sent again as they are."""
+    return _at_rest(letters).exclude(task="").filter(is_complete=True)
+
+
+def request_replays(letters: QuerySet[DeadLetter], by: str) -> int:
+    """Ask for the replay of all these letters that can be replayed as they are.
+
+    Idempotent: a letter that is being replayed already is left alone, whoever asks at once.
+
+    Args:
+        letters: which.
+        by: who asks.
+
+    Returns:
+        Replays that will be sent.
+    """
+    with transaction.atomic():
+        locked = _locked(replayable(letters))
+        _open(locked, by, Edited())
+    return len(locked)
+
+
+def request_replay(letter_id: int, by: str, edited: Edited) -> bool:
+    """Ask for the replay of one letter with other arguments; see `signatures.fault_of`.
+
+    Returns:
+        False when it is gone, has no task, is being replayed already, or is not complete and
+        nothing was edited.
+    """
+    is_edited = edited.args is not None or edited.kwargs is not None
+    with transaction.atomic():
+        letters = DeadLetter.objects.filter(pk=letter_id).exclude(task="")
+        if not is_edited:
+            letters = letters.filter(is_complete=True)
+        locked = _locked(_at_rest(letters))
+        _open(locked, by, edited)
+    return bool(locked)
+
+
+def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
+    """Give letters up, for a reason. Those that are being replayed are left alone.
+
+    Returns:
+        Letters discarded.
+
+    Raises:
+        ValueError: no reason is given.
+    """
+    if not reason.strip():
+        raise ValueError("a letter is discarded for a reason")
+    with transaction.atomic():
+        locked = _locked(_at_rest(letters).exclude(status=LetterStatus.DISCARDED))
+        _enter(
+            locked,
+            ActionKind.DISCARD,
+            by,
+            LetterStatus.DISCARDED,
+            reason=reason.strip()[:500],
+            ended_at=timezone.now(),
+            outcome=ActionOutcome.SUCCEEDED,
+        )
+    return len(locked)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Whose letters wait for a later turn.
+
+    Attributes:
+        providers: keys of those that may not be asked.
+        subscribers: keys of those that nothing may be delivered to.
+    """
+
+    providers: Collection[str] = ()
+    subscribers: Collection[str] = ()
+
+    def condition(self) -> Q:
+        """The actions whose letters it is about."""
+        return Q(letter__provider__in=self.providers) | Q(
+            letter__kind=LetterKind.DELIVERY, letter__args__0__in=self.subscribers
+        )
+
+
+def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()) -> int:
+    """Send the replays whose turn it is, oldest first.
+
+    Args:
+        config: how many a second, and after how long one is given up.
+        held_back: whose letters are not sent in this turn.
+
+    Returns:
+        Replays sent.
+    """
+    give_up_on_lost(config.replay_timeout_seconds)
+    for sent, action in enumerate(claimed := _claim(config.replay_per_second, held_back)):
+        try:
+            _send(action)
+        except _OUTAGES as error:
+            words = f"replays wait, the broker is away: {error}"
+            note("deadletter", "replay", words, status="degraded")
+            _put_back(claimed[sent:])
+            return sent
+        except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
+            words = f"a replay cannot be sent: letter {action.letter_id}"
+            note("deadletter", "replay", words, status="failed", error=error)
+            words = one_line(f"could not be sent: {type(error).__name__}: {error}", MAX_ERROR_CHARS)
+            _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW, words)
+    return len(claimed)
+
+
+def succeeded(action_id: int) -> None:
+    """The work of a replay is done. A letter that failed anew since it was sent stays open."""
+    action = DeadLetterAction.objects.filter(pk=action_id).first()
+    if action is None:
+        return
+    with transaction.atomic():
+        # The letter first, as everywhere, so that nobody opens a replay of it meanwhile.
+        letters = DeadLetter.objects.filter(pk=action.letter_id)
+        list(letters.select_for_update().values_list("pk"))
+        DeadLetterAction.objects.filter(pk=action_id).update(
+            outcome=ActionOutcome.SUCCEEDED, ended_at=timezone.now()
+        )
+        # Another replay, asked for when this one was thought lost, has its own end.
+        _at_rest(letters).filter(status__in=[LetterStatus.REPLAYING, LetterStatus.NEW]).update(
+            status=Case(
+                When(last_seen__gt=action.sent_at or timezone.now(), then=Value(LetterStatus.NEW)),
+                default=Value(LetterStatus.REPLAYED),
+            )
+        )
+
+
+def give_up_on_lost(timeout_seconds: float) -> int:
+    """Make letters new whose replay was lost on the way; end replays whose letter was evicted.
+
+    Returns:
+        Replays given up.
+    """
+    since = timezone.now() - timedelta(seconds=timeout_seconds)
+    is_kept = Exists(DeadLetter.objects.filter(pk=OuterRef("letter_id")))
+    lost = DeadLetterAction.objects.filter(outcome__in=OPEN).filter(Q(sent_at__lt=since) | ~is_kept)
+    return _end(list(lost.values_list("pk", flat=True)), ActionOutcome.UNANSWERED, LetterStatus.NEW)
+
+
+def _at_rest(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """Those of which no replay is open. Their status says so too, but only the entries decide."""
+    return letters.filter(~Exists(open_replays(OuterRef("pk"))))
+
+
+def _locked(letters: QuerySet[DeadLetter]) -> list[DeadLetter]:
+    """The letters, held until the transaction ends, without those that another has just taken.
+
+    A statement that waited for a lock sees the entries as they were before it; the second one sees
+    what the holder of the lock has written.
+    """
+    ids = letters.order_by("id").select_for_update().values_list("pk", flat=True)
+    held = DeadLetter.objects.filter(pk__in=list(ids))
+    return list(_at_rest(held).order_by("id").only("id", "task"))
+
+
+def _open(letters: Sequence[DeadLetter], by: str, edited: Edited) -> None:
+    _enter(
+        letters,
+        ActionKind.REPLAY,
+        by,
+        LetterStatus.REPLAYING,
+        args=edited.args,
+        kwargs=edited.kwargs,
+        outcome=ActionOutcome.WAITING,
+    )
+
+
+def _enter(
+    letters: Sequence[DeadLetter],
+    action: ActionKind,
+    by: str,
+    status: LetterStatus,
+    *,
+    reason: str = "",
+    **fields: Any,
+) -> None:
+    """Write an entry for each letter, then the letters' status. The letters are locked."""
+    DeadLetterAction.objects.bulk_create(
+        DeadLetterAction(
+            letter=letter,
+            action=action,
+            task=letter.task,
+            requested_by=by,
+            reason=reason,
+            **fields,
+        )
+        for letter in letters
+    )
+    DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(
+        status=status, discard_reason=reason
+    )
+
+
+def _claim(per_second: int, held_back: HeldBack) -> list[DeadLetterAction]:
+    """Mark as sent what this second has room for; one process at a time."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        now = timezone.now()
+        sent = DeadLetterAction.objects.filter(sent_at__gt=now - timedelta(seconds=1)).count()
+        waiting = DeadLetterAction.objects.filter(outcome=ActionOutcome.WAITING)
+        due = waiting.exclude(held_back.condition()).order_by("id").select_related("letter")
+        room = max(per_second - sent, 0)
+        claimed = list(due.defer("letter__traceback", "letter__body")[:room])
+        DeadLetterAction.objects.filter(pk__in=[action.pk for action in claimed]).update(
+            outcome=ActionOutcome.SENT, sent_at=now
+        )
+    return claimed
+
+
+def _send(action: DeadLetterAction) -> None:
+    letter = action.letter
+    # A queue that is gone is replaced by the task's own.
+    queue = letter.queue if letter.queue in current_app.amqp.queues else None
+    current_app.send_task(
+        letter.task,
+        args=letter.args if action.args is None else action.args,
+        kwargs=letter.kwargs if action.kwargs is None else action.kwargs,
+        queue=queue,
+        # Sent by name, a message asks for its result unless it says otherwise.
+        ignore_result=getattr(current_app.tasks.get(letter.task), "ignore_result", True),
+        headers={REPLAY_HEADER: action.pk},
+    )
+
+
+def _put_back(actions: Sequence[DeadLetterAction]) -> None:
+    DeadLetterAction.objects.filter(
+        pk__in=[action.pk for action in actions], outcome=ActionOutcome.SENT
+    ).update(outcome=ActionOutcome.WAITING, sent_at=None)
+
+
+def _end(
+    action_ids: Sequence[int], outcome: ActionOutcome, status: LetterStatus, error: str = ""
+) -> int:
+    """End open replays and set their letters' status."""
+    with transaction.atomic():
+        ended = DeadLetterAction.objects.filter(pk__in=action_ids, outcome__in=OPEN)
+        letters = list(ended.values_list("letter_id", flat=True))
+        held = DeadLetter.objects.filter(pk__in=letters).order_by("id")
+        list(held.select_for_update().values_list("pk"))
+        letters = list(ended.select_for_update().values_list("letter_id", flat=True))
+        ended.update(outcome=outcome, ended_at=timezone.now(), error=error)
+        DeadLetter.objects.filter(pk__in=letters, status=LetterStatus.REPLAYING).update(
+            status=status
+        )
+    return len(letters)

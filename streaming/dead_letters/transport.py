@@ -1,0 +1,136 @@
+"""kombu's Redis transport, whose worker outlives an envelope that cannot be opened.
+
+kombu takes an envelope off its queue and then decodes it. When that fails the message is gone, and
+the error ends the whole worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import msgspec
+from kombu.transport import redis
+from kombu.transport.virtual import base
+
+from betting.config import get_config
+from betting.logs import note
+from streaming.core.letters import Kind, Letter
+from streaming.dead_letters.burial import bury
+from streaming.dead_letters.described import describe
+from streaming.dead_letters.messages import body_text
+
+SENT_AT = "sent_at"
+"""The property of a message that says when it was put on its queue, in seconds since 1970."""
+
+
+class EnvelopeError(Exception):
+    """What came off a queue is no message.
+
+    Attributes:
+        content: what it is, as far as it could be read.
+    """
+
+    def __init__(self, words: str, content: object) -> None:
+        super().__init__(words)
+        self.content = content
+
+
+class _DeliveryInfo(msgspec.Struct):
+    """Where a message goes back to; kombu reads both when it takes the message in."""
+
+    exchange: str
+    routing_key: str
+
+
+class _Properties(msgspec.Struct):
+    delivery_tag: str
+    delivery_info: _DeliveryInfo
+
+
+class _Envelope(msgspec.Struct, rename="kebab"):
+    """What kombu needs of an envelope in order to take the message in, and to put it back."""
+
+    properties: _Properties
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+
+class Message(base.Message):
+    """A message, or an `EnvelopeError` instead of whatever the wrong shape would raise."""
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        size = len(payload["body"]) if _has_body(payload) else 0
+        limit = get_config().celery.max_message_bytes
+        if size > limit:
+            raise EnvelopeError(
+                f"a message of {size:,} bytes is above the {limit:,} allowed", payload
+            )
+        try:
+            msgspec.convert(payload, _Envelope)
+            super().__init__(payload, channel=channel, **kwargs)
+        except Exception as error:
+            raise EnvelopeError(f"not an envelope: {error!r}", payload) from error
+
+
+class Channel(redis.Channel):
+    """Buries what cannot be decoded, and goes on with the next.
+
+    Stamps what it sends, so that whoever looks at a queue sees how long its oldest message waits.
+    """
+
+    Message = Message
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        message["properties"].setdefault(SENT_AT, time.time())
+        super()._put(queue, message, **options)
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs leave it out
+        except UnicodeDecodeError as error:
+            _bury(error, error.object)
+        except ValueError as error:
+            # What json raises holds the text it read.
+            _bury(error, getattr(error, "doc", ""))
+        except RecursionError as error:
+            _bury(error, "(nested too deeply to be read)")
+        return True
+
+
+class Transport(redis.Transport):
+    """Registered as ``redis`` and ``rediss`` in `betting.celery`."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str | None) -> None:
+        try:
+            super()._deliver(message, queue)
+        except EnvelopeError as error:
+            _bury(error, error.content, queue or "")
+
+
+def _has_body(payload: Any) -> bool:
+    return isinstance(payload, dict) and isinstance(payload.get("body"), str)
+
+
+def _bury(error: Exception, content: object, queue: str = "") -> None:
+    told = describe(error)
+    headers = content.get("headers") if isinstance(content, dict) else None
+    named = headers if isinstance(headers, dict) else {}
+    bury(
+        Letter(
+            kind=Kind.UNDECODABLE,
+            task=str(named.get("task") or ""),
+            task_id=str(named.get("id") or ""),
+            queue=queue,
+            exception=told.exception,
+            message=told.message,
+            traceback=told.traceback,
+            body=body_text(content),
+            is_complete=False,
+        )
+    )
+    words = f"not a message: {told.message}"
+    note("deadletter", "undecodable", words, status="failed", level=logging.ERROR)

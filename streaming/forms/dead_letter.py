@@ -1,0 +1,64 @@
+"""The arguments that a person gives a replay, checked before a message with them is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from streaming.dead_letters.replays import Edited
+from streaming.dead_letters.signatures import fault_of
+from streaming.models import DeadLetter
+
+
+class _Indented(json.JSONEncoder):
+    """Arguments as a person can read them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "indent": 2})
+
+
+def _json_field(label: str) -> forms.JSONField:
+    # An empty list is a value here, which Django's own "required" takes for none.
+    return forms.JSONField(
+        label=label, required=False, encoder=_Indented, widget=UnfoldAdminTextareaWidget()
+    )
+
+
+class ArgumentsForm(forms.Form):
+    """What a letter's task is called with instead of what it failed on."""
+
+    edited_args = _json_field("Arguments, a list")
+    edited_kwargs = _json_field("Keyword arguments, an object")
+
+    def __init__(self, letter: DeadLetter, data: Any = None) -> None:
+        super().__init__(data, initial={"edited_args": letter.args, "edited_kwargs": letter.kwargs})
+        self._task = letter.task
+
+    def clean_edited_args(self) -> list[Any]:
+        """A list."""
+        args = self.cleaned_data["edited_args"]
+        if not isinstance(args, list):
+            raise forms.ValidationError("This is no list.")
+        return args
+
+    def clean_edited_kwargs(self) -> dict[str, Any]:
+        """An object."""
+        kwargs = self.cleaned_data["edited_kwargs"]
+        if not isinstance(kwargs, dict):
+            raise forms.ValidationError("This is no object.")
+        return kwargs
+
+    def clean(self) -> None:
+        """Whether the task takes them."""
+        if not self.errors and (fault := fault_of(self._task, *self._arguments())):
+            raise forms.ValidationError(fault)
+
+    def edited(self) -> Edited:
+        """The arguments, once they are valid."""
+        return Edited(*self._arguments())
+
+    def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        return self.cleaned_data["edited_args"], self.cleaned_data["edited_kwargs"]

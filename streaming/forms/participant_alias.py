@@ -1,0 +1,67 @@
+"""What makes an alias of a participant usable, wherever it is entered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from betting.config.env import did_you_mean
+from betting.db.querysets import participant_aliases
+from betting.models import ParticipantAlias, Sport
+from streaming.core.participants import canonical, normalise, sport_family
+
+
+class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    """An alias, entered as providers write the names and kept as names are compared."""
+
+    class Meta:
+        """All of it is the operator's."""
+
+        model = ParticipantAlias
+        fields = ("family", "name", "canonical")
+        help_texts = {  # noqa: RUF012 - Django's Meta takes plain dicts
+            "family": "the sports it holds for, e.g. americanfootball",
+            "name": "as the provider writes it, e.g. Cincinnati",
+            "canonical": "as the event is called, e.g. Cincinnati Bengals",
+        }
+
+    def clean_family(self) -> str:
+        """A family of known sports; one of its sports names it as well."""
+        family = sport_family(self.cleaned_data["family"].strip())
+        known = sport_families()
+        if family not in known:
+            raise ValidationError(f"No sport is of this family{did_you_mean(family, known)}.")
+        return family
+
+    def clean_name(self) -> str:
+        """The name as names are compared."""
+        return _normalised(self.cleaned_data["name"])
+
+    def clean_canonical(self) -> str:
+        """The same."""
+        return _normalised(self.cleaned_data["canonical"])
+
+    def clean(self) -> dict[str, Any]:
+        """No name stands for itself, not even through others."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.keys() >= {"family", "name", "canonical"}:
+            others = participant_aliases(data["family"])
+            others.pop(self.instance.name, None)
+            if canonical(data["canonical"], others) == data["name"]:
+                self.add_error("canonical", "To matching, this is that name already.")
+        return data
+
+
+def _normalised(text: str) -> str:
+    name = normalise(text)
+    if not name:
+        raise ValidationError("This name has no letter or digit.")
+    return name
+
+
+def sport_families() -> list[str]:
+    """The families of the sports there are."""
+    keys = Sport.objects.order_by().values_list("key", flat=True)
+    return sorted({sport_family(key) for key in keys})

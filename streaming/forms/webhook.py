@@ -1,0 +1,58 @@
+"""What makes a webhook usable: one set of rules for the admin and the command line."""
+
+from __future__ import annotations
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from betting.config import get_config
+from betting.config.env import did_you_mean
+from betting.models import Sport
+from streaming.core.addresses import is_private_literal, web_address
+from streaming.core.events import TYPES
+from streaming.models import WebhookSubscriber
+from streaming.notifications.webhooks import PRIVATE_SETTING
+
+
+class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    """A webhook that can be posted to. Its secret is made, never typed."""
+
+    LISTS = ("types", "sports")
+
+    class Meta:
+        """What an operator sets."""
+
+        model = WebhookSubscriber
+        fields = ("name", "url", "types", "sports", "min_ev", "enabled")
+
+    def clean_url(self) -> str:
+        """An address that a delivery would not refuse at once."""
+        url: str = self.cleaned_data["url"]
+        parts = web_address(url)
+        if parts is None:
+            raise ValidationError("Give an http:// or https:// address.")
+        if parts.username or parts.password or parts.fragment:
+            raise ValidationError("Give an address without a login: deliveries are signed instead.")
+        if not get_config().bus.allow_private_networks and is_private_literal(parts.hostname):
+            raise ValidationError(
+                "This address is not on the public internet. Set "
+                f"{PRIVATE_SETTING}=true if it is one of your own."
+            )
+        return url
+
+    def clean_types(self) -> list[str]:
+        """Types that exist."""
+        types: list[str] = self.cleaned_data["types"] or []
+        for each in types:
+            if each not in TYPES:
+                raise ValidationError(f"No event is a {each!r}{did_you_mean(each, TYPES)}.")
+        return types
+
+    def clean_sports(self) -> list[str]:
+        """Sports; one that no provider has brought yet may be waited for, a misspelt one not."""
+        sports: list[str] = self.cleaned_data["sports"] or []
+        known = set(Sport.objects.values_list("key", flat=True))
+        for each in sports:
+            if each not in known and (hint := did_you_mean(each, known)):
+                raise ValidationError(f"No sport is {each!r}{hint}")
+        return sports

@@ -1,0 +1,1 @@
+"""A decoded answer becomes quotes, line changes and matched events."""

@@ -1,0 +1,215 @@
+"""Which bookmakers and markets an answer confirms, and how long each may now go unconfirmed.
+
+A provider can answer well and yet pass on a price that it has stopped looking at: all of a
+bookmaker's, or those of one market while it moves on with the others. Where its stamps say when it
+looked, `streaming.core.confirmation` judges both by how long the bookmaker's stamps ever stand
+still. A bookmaker that is too old is not heard, though the answer lists it; a market that is stays
+on the board as stale, which `valuation` neither trusts nor advises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from betting.db.sql import Bigints, Booleans, Floats, fetch_all
+from streaming.core.confirmation import Book, Looks, look
+from streaming.core.staleness import StalenessPolicy, lead_seconds
+from streaming.ingest.resolve import QuoteColumns
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How a feed was heard.
+
+    Attributes:
+        feed_id: the feed.
+        stamps_confirm: see `Snapshot`.
+        is_complete: see `Snapshot`.
+        is_recorded: the provider's time is a recording's.
+        received_at: arrival of the answer, not later than the database's now.
+        previous_at: arrival of the answer before; None for the first.
+        floor_seconds: the provider's own limit.
+        continuous_seconds: the longest time between two answers that is no silence of ours.
+    """
+
+    feed_id: int
+    stamps_confirm: bool
+    is_complete: bool
+    is_recorded: bool
+    received_at: datetime
+    previous_at: datetime | None
+    floor_seconds: float
+    continuous_seconds: float
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether a bookmaker's silence was its own, and not ours or the provider's."""
+        if self.previous_at is None:
+            return False
+        return self.received_at - self.previous_at <= timedelta(seconds=self.continuous_seconds)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is anything to judge by.
+
+        Without stamps every answer confirms all that it lists, and a recording's time does not pass
+        between answers.
+        """
+        return self.stamps_confirm or not self.is_recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What an answer confirms.
+
+    Attributes:
+        is_heard: for each quote, whether what the answer says of its bookmaker can be trusted;
+            shape (quotes,).
+        leads: for each quote, by how many seconds it must have been looked at later than another
+            provider's to replace it; shape (quotes,).
+        aged: ids of the markets a bookmaker's prices of which have become too old, or are
+            confirmed again: they have to be valued.
+    """
+
+    is_heard: Booleans
+    leads: Floats
+    aged: Bigints = field(default_factory=Bigints)
+
+
+def confirm(hearing: Hearing, quotes: QuoteColumns, policy: StalenessPolicy) -> Confirmed:
+    """Record what an answer confirms, at most one row a bookmaker.
+
+    Runs in the ingest's transaction, under the feed's row.
+    """
+    if not hearing.is_judged or not quotes.bookmaker_ids:
+        unjudged = len(quotes.bookmaker_ids)
+        return Confirmed(Booleans([True] * unjudged), Floats([policy.takeover_seconds] * unjudged))
+    known = _known(hearing.feed_id)
+    books = {
+        bookmaker: look(known.get(bookmaker), looks, hearing.floor_seconds, policy)
+        for bookmaker, looks in _looks(hearing, quotes).items()
+    }
+    _write(hearing, {key: book for key, book in books.items() if book is not known.get(key)})
+    received = hearing.received_at.timestamp()
+    is_heard = {
+        key: hearing.is_recorded or book.is_confirmed(received) for key, book in books.items()
+    }
+    leads = {key: lead_seconds(book.gaps, policy) for key, book in books.items()}
+    return Confirmed(
+        Booleans(is_heard[bookmaker] for bookmaker in quotes.bookmaker_ids),
+        Floats(leads[bookmaker] for bookmaker in quotes.bookmaker_ids),
+        _aged(known, books),
+    )
+
+
+def _aged(known: Mapping[int, Book], books: Mapping[int, Book]) -> Bigints:
+    aged: set[int] = set()
+    for bookmaker, book in books.items():
+        before = known[bookmaker].stale if bookmaker in known else frozenset()
+        aged |= before ^ book.stale
+    return Bigints(sorted(aged))
+
+
+def _known(feed_id: int) -> dict[int, Book]:
+    rows = fetch_all(_KNOWN, {"feed": feed_id})
+    return {
+        bookmaker: Book(
+            confirmed_at=confirmed_at,
+            limit_seconds=limit,
+            gaps=gaps,
+            lagging=dict(zip(markets, (at.timestamp() for at in stamps), strict=True)),
+            stale=frozenset(stale),
+            is_silent=is_silent,
+        )
+        for bookmaker, confirmed_at, limit, gaps, markets, stamps, stale, is_silent in rows
+    }
+
+
+def _looks(hearing: Hearing, quotes: QuoteColumns) -> dict[int, Looks]:
+    """Bookmaker → when the provider looked at its quotes, never later than the answer itself."""
+    received = hearing.received_at.timestamp()
+    bookmakers = np.asarray(quotes.bookmaker_ids, np.int64)
+    markets = np.asarray(quotes.market_ids, np.int64)
+    stamps = np.full(bookmakers.shape, received)
+    if hearing.stamps_confirm:
+        # A quote without a stamp (NaN is not below anything) is as new as the answer.
+        np.fmin(stamps, np.asarray(quotes.source_seconds, np.float64), out=stamps)
+    order = np.argsort(bookmakers, kind="stable")
+    ids, firsts = np.unique(bookmakers[order], return_index=True)
+    return {
+        bookmaker: Looks(
+            markets=markets[rows],
+            stamps=stamps[rows],
+            at=received,
+            is_complete=hearing.is_complete,
+            is_continuous=hearing.is_continuous,
+            is_recorded=hearing.is_recorded,
+        )
+        for bookmaker, rows in zip(ids.tolist(), np.split(order, firsts[1:]), strict=True)
+    }
+
+
+def _write(hearing: Hearing, books: Mapping[int, Book]) -> None:
+    if not books:
+        return
+    parameters = {
+        "feed": hearing.feed_id,
+        "bookmakers": Bigints(books),
+        "confirmed_ats": [_moment(book.confirmed_at) for book in books.values()],
+        "expires_ats": [_moment(book.expires_at) for book in books.values()],
+        "gaps": [_array(book.gaps) for book in books.values()],
+        "lagging_markets": [_array(book.lagging) for book in books.values()],
+        "lagging_ats": [_array(map(_moment, book.lagging.values())) for book in books.values()],
+        "stale_markets": [_array(sorted(book.stale)) for book in books.values()],
+        # Nobody watches a recording's time pass.
+        "next_stale_ats": [
+            None if hearing.is_recorded or at is None else _moment(at)
+            for at in (book.next_stale_at for book in books.values())
+        ],
+    }
+    fetch_all(_WRITE, parameters)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array as PostgreSQL writes it, for rows whose arrays differ in length."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+# Locked: whoever marks a bookmaker silent, or a market stale, meanwhile waits, and then sees what
+# this answer offers.
+_KNOWN = """
+SELECT bookmaker_id, extract(epoch FROM confirmed_at)::float8,
+       extract(epoch FROM expires_at - confirmed_at)::float8, gaps,
+       lagging_markets, lagging_ats, stale_markets, silent_since IS NOT NULL
+FROM betting_feedbook WHERE feed_id = %(feed)s
+FOR NO KEY UPDATE
+"""
+
+_WRITE = """
+INSERT INTO betting_feedbook AS known
+    (feed_id, bookmaker_id, confirmed_at, expires_at, gaps, lagging_markets, lagging_ats,
+     stale_markets, next_stale_at)
+SELECT %(feed)s, bookmaker_id, confirmed_at, expires_at, gaps::int[], lagging_markets::bigint[],
+       lagging_ats::timestamptz[], stale_markets::bigint[], next_stale_at
+FROM unnest(
+    %(bookmakers)s::bigint[], %(confirmed_ats)s::timestamptz[], %(expires_ats)s::timestamptz[],
+    %(gaps)s::text[], %(lagging_markets)s::text[], %(lagging_ats)s::text[],
+    %(stale_markets)s::text[], %(next_stale_ats)s::timestamptz[]
+) AS b (bookmaker_id, confirmed_at, expires_at, gaps, lagging_markets, lagging_ats, stale_markets,
+        next_stale_at)
+ON CONFLICT (feed_id, bookmaker_id) DO UPDATE
+SET confirmed_at = excluded.confirmed_at, expires_at = excluded.expires_at, gaps = excluded.gaps,
+    lagging_markets = excluded.lagging_markets, lagging_ats = excluded.lagging_ats,
+    stale_markets = excluded.stale_markets, next_stale_at = excluded.next_stale_at,
+    silent_since = CASE WHEN excluded.confirmed_at > known.confirmed_at THEN NULL
+                        ELSE known.silent_since END
+RETURNING 1
+"""

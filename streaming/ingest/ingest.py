@@ -1,0 +1,269 @@
+"""Ingest: one snapshot in, the changes it makes out.
+
+However large the snapshot, a few statements in one transaction write it: take the lock of the
+sport's family, record that the feed was heard and what it confirms, and apply (diff, upsert,
+history, versions). What the names in it stand for is resolved before, without a statement
+when nothing is new.
+
+Most messages of a stream change nothing: of those, the second statement is the last.
+
+Idempotent: an answer ingested twice changes nothing the second time. An answer older than what
+its feed has already said, or asked for before its provider's circuit opened, is left aside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from django.db import IntegrityError, transaction
+
+from betting.db.sql import Bigints, fetch_all
+from betting.logs import operation
+from betting.models import ChangeKind, EventAlias
+from streaming.core.matching import MatchPolicy
+from streaming.core.movement import TOLERANCE, MovementPolicy
+from streaming.core.snapshot import Snapshot
+from streaming.core.staleness import StalenessPolicy
+from streaming.ingest import resolve
+from streaming.ingest.confirmations import Hearing, confirm
+from streaming.ingest.event_matching import KnownEvent
+from streaming.ingest.locks import lock_family
+from streaming.ingest.sql import APPLY, HEAR
+
+LeftAside = Literal["superseded", "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestPolicy:
+    """What an ingest judges by.
+
+    Attributes:
+        movement: what a major move is.
+        staleness: how long a bookmaker may go unconfirmed.
+        matching: when an event is that of another provider.
+    """
+
+    movement: MovementPolicy = field(default_factory=MovementPolicy)
+    staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
+    matching: MatchPolicy = field(default_factory=MatchPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketChange:
+    """What a snapshot did to one market.
+
+    Attributes:
+        market_id: the market, whose version rose by one.
+        version: the version it rose to.
+        provider_id: whose answer it was.
+        changes: line changes, at least 1.
+        is_major: whether its valuation must not wait.
+        movement: the largest relative price change among the major ones; None without any.
+    """
+
+    market_id: int
+    version: int
+    provider_id: int
+    changes: int
+    is_major: bool
+    movement: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What an ingest did.
+
+    Attributes:
+        left_aside: why nothing was written: the feed has already said something newer, or its
+            provider's circuit has opened since it was asked (``superseded``); or it is an
+            incremental answer that comes before the complete one which that calls for (``held``).
+            None when it was ingested.
+        counts: line changes by kind.
+        markets: the markets that have to be valued.
+        quarantined: markets to be valued at once, because the provider's circuit has opened and
+            its quotes there are off the board.
+        aged: markets to be valued at once, because a price there has become too old to trust, or
+            is confirmed again, or is disputed otherwise than before; nothing else has changed.
+    """
+
+    left_aside: LeftAside | None = None
+    counts: Counter[ChangeKind] = field(default_factory=Counter)
+    markets: tuple[MarketChange, ...] = ()
+    quarantined: Sequence[int] = ()
+    aged: Sequence[int] = ()
+
+
+def ingest(
+    provider_id: int,
+    snapshot: Snapshot,
+    policy: IngestPolicy,
+    generation: int | None = None,
+) -> IngestResult:
+    """Write a snapshot and return what changed. The caller enqueues, after this returns.
+
+    Args:
+        provider_id: the provider whose answer it is.
+        snapshot: a decoded answer.
+        policy: what a major move is, an unconfirmed bookmaker, the same event.
+        generation: the provider's when it was asked; None for an answer that was not asked for.
+
+    Raises:
+        django.db.Error: the database refused or is away; nothing was written.
+    """
+    with operation("streaming", "ingest", provider_id=provider_id, feed=snapshot.feed) as op:
+        try:
+            result = _ingest(provider_id, snapshot, policy, generation)
+        except IntegrityError:
+            # A row that the caches knew is gone. Once more, from the names.
+            resolve.forget()
+            result = _ingest(provider_id, snapshot, policy, generation)
+        if result.left_aside:
+            op.status = "skipped"
+            op.add(code=result.left_aside)
+        op.add(
+            changes=result.counts.total(),
+            markets=len(result.markets),
+            major=sum(market.is_major for market in result.markets),
+        )
+    return result
+
+
+def _ingest(
+    provider_id: int, snapshot: Snapshot, policy: IngestPolicy, generation: int | None
+) -> IngestResult:
+    resolved = resolve.resolve(provider_id, snapshot, policy.matching)
+    with transaction.atomic():
+        lock_family(resolved.source.family)
+        heard = _hear(provider_id, snapshot, generation)
+        if heard.left_aside:
+            return IngestResult(left_aside=heard.left_aside)
+        if not (snapshot.events or snapshot.is_complete):
+            return IngestResult()  # nothing has changed
+        if heard.names_epoch != resolved.epoch:
+            resolve.forget()
+            resolved = resolve.resolve_anew(provider_id, snapshot, policy.matching)
+        confirmed = confirm(heard.hearing, resolved.columns, policy.staleness)
+        parameters: dict[str, object] = {
+            "provider": provider_id,
+            "feed": heard.hearing.feed_id,
+            "confirmed": confirmed.is_heard,
+            "leads": confirmed.leads,
+            "aged": confirmed.aged,
+            "received_at": heard.hearing.received_at,
+            "stamps_confirm": snapshot.stamps_confirm,
+            **_snapshot_parameters(provider_id, snapshot, resolved),
+            **_movement_parameters(policy.movement),
+        }
+        rows = fetch_all(APPLY, parameters)
+    return _result(provider_id, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    hearing: Hearing
+    left_aside: LeftAside | None
+    names_epoch: int
+
+
+def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Heard:
+    """Record a feed's newest answer, unless it has to be left aside.
+
+    With it comes the epoch of names: see `resolve`.
+    """
+    parameters = {
+        "provider": provider_id,
+        "key": snapshot.feed,
+        "received_at": snapshot.received_at,
+        "is_complete": snapshot.is_complete,
+        "generation": generation,
+    }
+    rows = fetch_all(HEAR, parameters)
+    if not rows:
+        raise IntegrityError(f"There is no provider {provider_id} any more.")
+    ((feed_id, is_admitted, is_outdated, is_live, epoch, *heard),) = rows
+    hearing = Hearing(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *heard)
+    left_aside: LeftAside | None = None
+    if not is_admitted:
+        left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
+    return _Heard(hearing, left_aside, epoch)
+
+
+def _snapshot_parameters(
+    provider_id: int, snapshot: Snapshot, resolved: resolve.Resolved
+) -> dict[str, object]:
+    columns = resolved.columns
+    owned = [
+        (known, event)
+        for known, event in zip(resolved.events, snapshot.events, strict=True)
+        if known.is_owned
+    ]
+    return {
+        "sport": resolved.source.sport_id,
+        "is_list": snapshot.is_list,
+        "is_complete": snapshot.is_complete,
+        "events": Bigints(
+            [*(known.id for known in resolved.events), *_missed_events(provider_id, snapshot)]
+        ),
+        "bound_events": _bound_events(snapshot, resolved.events),
+        "owned_events": Bigints(known.id for known, _ in owned),
+        "homes": [event.home for _, event in owned],
+        "aways": [event.away for _, event in owned],
+        "commence_times": [event.commence_time for _, event in owned],
+        "outcomes": columns.outcome_ids,
+        "markets": columns.market_ids,
+        "bookmakers": columns.bookmaker_ids,
+        "lays": columns.lays,
+        "prices": columns.prices,
+        "source_seconds": columns.source_seconds,
+    }
+
+
+def _missed_events(provider_id: int, snapshot: Snapshot) -> list[int]:
+    """Events that are in the answer and could not be read: they have not ended."""
+    if not snapshot.missed_events:
+        return []
+    known = EventAlias.objects.filter(provider=provider_id, external_id__in=snapshot.missed_events)
+    return list(known.values_list("event_id", flat=True))
+
+
+def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
+    """Events that the answer cannot bring back: only their owner's list of the sport does.
+
+    An event's own request may be answered for a while after its end.
+    """
+    return Bigints(known.id for known in events if not (snapshot.is_list and known.is_owned))
+
+
+def _movement_parameters(policy: MovementPolicy) -> dict[str, object]:
+    return {
+        "major_price_move": policy.major_price_move + TOLERANCE,
+        "major_probability_move": policy.major_probability_move - TOLERANCE,
+        "major_point_move": policy.major_point_move,
+    }
+
+
+_KINDS = [
+    ChangeKind.OPENED,
+    ChangeKind.PRICE,
+    ChangeKind.POINT,
+    ChangeKind.SUSPENDED,
+    ChangeKind.RESUMED,
+    ChangeKind.ENDED,
+]
+
+
+def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
+    counts: Counter[ChangeKind] = Counter()
+    markets, aged = [], []
+    for market_id, version, is_major, movement, *by_kind in rows:
+        if not any(by_kind):
+            aged.append(market_id)
+            continue
+        counts.update(dict(zip(_KINDS, by_kind, strict=True)))
+        markets.append(
+            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, movement)
+        )
+    return IngestResult(counts=+counts, markets=tuple(markets), aged=tuple(aged))

@@ -1,0 +1,142 @@
+"""What a person decides about a doubtful match, and what follows from it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from betting.db.querysets import participant_aliases
+from betting.models import (
+    Decision,
+    DoubtfulMatch,
+    Event,
+    EventAlias,
+    EventStatus,
+    Market,
+    ParticipantAlias,
+)
+from streaming.core.matching import MatchPolicy
+from streaming.core.participants import (
+    Likeness,
+    Pair,
+    canonical_pair,
+    likeness,
+    shares_a_side,
+    sport_family,
+)
+from streaming.ingest.locks import lock_family
+
+
+class UndecidableError(Exception):
+    """The decision cannot be taken; the message says why, to a person."""
+
+
+def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
+    """The two events are one: what knew the one left apart knows the candidate from now on.
+
+    The ids of its providers move over, so that their next complete answers quote there and
+    suspend here, and it has ended. Names that differ become aliases, so that the next event of
+    the two is recognised without asking.
+
+    Args:
+        doubt_id: the `DoubtfulMatch`.
+        by: who says so.
+        policy: how names are compared.
+
+    Raises:
+        UndecidableError: it is decided already, or a provider knows both, so they are two.
+    """
+    with transaction.atomic():
+        doubt = _open(doubt_id)
+        _refuse_two_of_one_provider(doubt)
+        _learn_names(doubt, policy)
+        doubt.event.aliases.update(event=doubt.candidate)
+        Event.objects.filter(pk=doubt.event_id).update(status=EventStatus.ENDED)
+        # Nothing is on offer on an event that has ended: its edges close with the next valuation.
+        _raise_versions(doubt.event_id)
+        _decide(doubt, Decision.SAME, by)
+        _settle_others(doubt, by)
+    return doubt
+
+
+def decide_different(doubt_id: int, by: str) -> DoubtfulMatch:
+    """The two events are two. The pair is not asked about again.
+
+    Raises:
+        UndecidableError: it is decided already.
+    """
+    with transaction.atomic():
+        doubt = _open(doubt_id)
+        _decide(doubt, Decision.DIFFERENT, by)
+    return doubt
+
+
+def _open(doubt_id: int) -> DoubtfulMatch:
+    """The open doubt, under the lock of its family."""
+    doubts = DoubtfulMatch.objects.select_related("event__sport", "candidate", "provider")
+    doubt = doubts.filter(pk=doubt_id).first()
+    if doubt is None:
+        raise UndecidableError(f"there is no doubtful match {doubt_id}")
+    lock_family(sport_family(doubt.event.sport.key))
+    doubt = doubts.filter(pk=doubt_id).first()  # as it is now that nobody else decides
+    if doubt is None or doubt.decision != Decision.OPEN:
+        raise UndecidableError(f"doubtful match {doubt_id} is decided already")
+    return doubt
+
+
+def _raise_versions(event_id: int) -> None:
+    markets = Market.objects.filter(event=event_id)
+    # In id order, as every writer of markets locks them.
+    list(markets.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    markets.update(version=F("version") + 1, dirty_at=Coalesce("dirty_at", Now()))
+
+
+def _refuse_two_of_one_provider(doubt: DoubtfulMatch) -> None:
+    apart = EventAlias.objects.filter(event=doubt.event_id)
+    both = apart.filter(provider__eventalias__event=doubt.candidate_id)
+    alias = both.select_related("provider").first()
+    if alias is not None:
+        raise UndecidableError(
+            f"{alias.provider.key} knows both events (this one as {alias.external_id}), so they"
+            f" are two: they are different"
+        )
+
+
+def _learn_names(doubt: DoubtfulMatch, policy: MatchPolicy) -> None:
+    """Make an alias of each name of the event left apart that differs from the candidate's."""
+    family = sport_family(doubt.event.sport.key)
+    aliases = participant_aliases(family)
+    theirs, ours = (
+        canonical_pair(Pair(event.home, event.away), aliases)
+        for event in (doubt.event, doubt.candidate)
+    )
+    alike = likeness(theirs, ours, policy.similar_ratio)
+    if alike is Likeness.NONE and not shares_a_side(theirs, ours):
+        return  # the provider has put others in their place since: that teaches no names
+    if alike.is_swapped or theirs.home == ours.away or theirs.away == ours.home:
+        ours = Pair(ours.away, ours.home)
+    for name, canonical in zip(theirs, ours, strict=True):
+        if name != canonical:
+            ParticipantAlias.objects.update_or_create(
+                family=family, name=name, defaults={"canonical": canonical}
+            )
+
+
+def _decide(doubt: DoubtfulMatch, decision: Decision, by: str) -> None:
+    doubt.decision, doubt.decided_by, doubt.decided_at = decision, by, Now()
+    doubt.save(update_fields=["decision", "decided_by", "decided_at"])
+
+
+def _settle_others(doubt: DoubtfulMatch, by: str) -> None:
+    """What else was asked about the event that has gone up in the candidate."""
+    others = DoubtfulMatch.objects.filter(decision=Decision.OPEN)
+    others.filter(event=doubt.event_id).update(
+        decision=Decision.DIFFERENT, decided_by=by, decided_at=Now()
+    )
+    asked = DoubtfulMatch.objects.filter(candidate=doubt.candidate_id).values("event")
+    waiting = others.filter(candidate=doubt.event_id)
+    waiting.exclude(event__in=asked).exclude(event=doubt.candidate_id).update(
+        candidate=doubt.candidate_id
+    )
+    waiting.delete()

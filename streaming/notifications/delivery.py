@@ -1,0 +1,291 @@
+"""Deliveries: one message of events to one subscriber, and what is done when it does not arrive.
+
+A delivery is attempted once. One that fails, or that is held back while its subscriber is
+suppressed, becomes a dead letter; its replay is the same delivery, under the same id. One that
+comes while a probe is under way waits for it: of a replay of many, the first is the probe.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from functools import partial
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+from django.db import connections
+
+from betting.config import BusConfig, Config
+from betting.logs import Operation, operation
+from streaming.core.events import Event, SubscriberTest, from_message, to_message
+from streaming.core.failures import ProviderFailure, TransientFailure, one_line
+from streaming.core.letters import Kind, Letter, scrub_text
+from streaming.core.suppression import Decision, Outcome, SubscriberState, is_logged
+from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
+from streaming.notifications.bus import DELIVER
+from streaming.notifications.handlers import Handler, find_handler
+from streaming.notifications.subscriber_health import admit, note
+from streaming.notifications.webhooks import post
+
+RECORDING_SECONDS = 5.0
+"""Beyond a delivery's own deadline, what its outcome may take to be recorded."""
+
+_left_behind: dict[str, Future[None]] = {}
+"""By handler, the latest call that did not end in time."""
+
+Clock = Callable[[], datetime]
+PutAside = Callable[[Letter], None]
+"""Keeps a delivery that was not made, for a replay."""
+
+Carry = Callable[[datetime], None]
+"""Takes a delivery to its subscriber, now; raises a `ProviderFailure` when it does not arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message for a subscriber.
+
+    Attributes:
+        subscriber: its key.
+        id: the same whenever it is delivered again.
+        events: JSON values.
+        replay: the action by which a dead letter sends it again; None for the first time.
+    """
+
+    subscriber: str
+    id: str
+    events: list[dict[str, Any]]
+    replay: int | None = None
+
+
+class Fate(Enum):
+    """What became of a delivery.
+
+    Attributes:
+        DELIVERED: it arrived.
+        FAILED: it did not, and is put aside.
+        HELD: it was not attempted, and is put aside.
+        WAITING: it was not attempted, and should be in a moment.
+        NEEDLESS: it has arrived before, or nobody is left to deliver it to.
+    """
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    HELD = "held"
+    WAITING = "waiting"
+    NEEDLESS = "needless"
+
+
+def utc_now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+def deliver(
+    delivery: Delivery, config: Config, put_aside: PutAside, clock: Clock = utc_now
+) -> Fate:
+    """Make a delivery, or put it aside for a replay.
+
+    Args:
+        delivery: the message and its subscriber.
+        config: deadlines, and what suppresses a subscriber.
+        put_aside: given the dead letter of a delivery that was not made.
+        clock: says what time it is.
+
+    Raises:
+        msgspec.ValidationError: the events are none.
+    """
+    events = from_message(delivery.events)
+    carry = _carrier(delivery, events, config.bus)
+    if carry is None:
+        return _without_subscriber(delivery, put_aside)
+    if _has_arrived(delivery.id):
+        return Fate.NEEDLESS
+    decision = admit(delivery.subscriber, clock(), _lease_seconds(config.bus))
+    if decision is Decision.WAIT:
+        return Fate.WAITING
+    if decision is Decision.HOLD:
+        _record(delivery, clock(), DeliveryOutcome.HELD)
+        put_aside(_letter(delivery, "suppressed"))
+        return Fate.HELD
+    failure = _attempt(delivery, carry, config, clock)
+    if failure is None:
+        return Fate.DELIVERED
+    put_aside(_letter(delivery, str(failure)))
+    return Fate.FAILED
+
+
+def send_test(subscriber: str, config: Config, clock: Clock = utc_now) -> ProviderFailure | None:
+    """Deliver a test event at once, whether the subscriber is suppressed, disabled or well.
+
+    It counts like any delivery, so one that arrives ends a suppression. One that does not is not
+    put aside.
+
+    Returns:
+        Why it did not arrive.
+
+    Raises:
+        LookupError: there is no such subscriber.
+    """
+    events: list[Event] = [SubscriberTest(id=uuid4(), occurred_at=clock(), subscriber=subscriber)]
+    delivery = Delivery(subscriber, str(uuid4()), to_message(events))
+    carry = _carrier(delivery, events, config.bus, is_test=True)
+    if carry is None:
+        raise LookupError(f"no subscriber {subscriber}")
+    return _attempt(delivery, carry, config, clock)
+
+
+def _carrier(
+    delivery: Delivery, events: Sequence[Event], config: BusConfig, *, is_test: bool = False
+) -> Carry | None:
+    """How the delivery is made; None when its subscriber is gone or disabled."""
+    kind, _, name = delivery.subscriber.partition(":")
+    if kind == "webhook":
+        webhook = WebhookSubscriber.objects.filter(name=name).first()
+        if webhook is None or not (webhook.enabled or is_test):
+            return None
+        return partial(post, webhook, delivery.id, events, config)
+    handler = find_handler(delivery.subscriber)
+    if handler is None:
+        return None
+    return lambda _now: _handle(handler, events, config.total_timeout_seconds)
+
+
+def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
+    """A webhook was taken away by a person; a handler may be of another release than we are."""
+    if delivery.subscriber.startswith("webhook:"):
+        return Fate.NEEDLESS
+    put_aside(_letter(delivery, "this worker has no such handler"))
+    return Fate.HELD
+
+
+def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
+    """Call a handler in a thread that a deadline can leave behind, one at most.
+
+    Raises:
+        TransientFailure: it raised, did not end in time, or has not ended since it did not.
+    """
+    earlier = _left_behind.get(handler.route.subscriber)
+    if earlier is not None and not earlier.done():
+        raise TransientFailure("timeout", "An earlier call of the handler has not ended yet.")
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            handler.handle(events)
+        except BaseException as error:  # noqa: BLE001 - whatever a handler does is its own failure
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+        finally:
+            connections.close_all()  # this thread's own
+
+    Thread(target=run, name=handler.route.subscriber, daemon=True).start()
+    wait([ended], timeout=seconds)
+    if not ended.done():
+        _left_behind[handler.route.subscriber] = ended
+        raise TransientFailure("timeout", f"The handler did not end within {seconds:g} s.")
+    if error := ended.exception():
+        message = one_line(scrub_text(f"{type(error).__name__}: {error}"))
+        raise TransientFailure(type(error).__name__, message) from error
+
+
+def _attempt(
+    delivery: Delivery, carry: Carry, config: Config, clock: Clock
+) -> ProviderFailure | None:
+    """Try once and record what came of it."""
+    events = len(delivery.events)
+    with operation("bus", "delivery", subscriber=delivery.subscriber, events=events) as op:
+        op.add(delivery_id=delivery.id)
+        failure, state = _carry_out(delivery, carry, config, clock)
+        if failure is not None:
+            _tell_failure(op, failure, state)
+    return failure
+
+
+def _tell_failure(op: Operation, failure: ProviderFailure, state: SubscriberState) -> None:
+    """One dead subscriber must not drown everything else: its failures are sampled."""
+    op.status = "timeout" if failure.code == "timeout" else "failed"
+    op.error = failure.__cause__
+    op.add(
+        kind=failure.kind,
+        code=failure.code,
+        reason=one_line(str(failure)),
+        failures_in_a_row=state.consecutive_failures,
+    )
+    if state.suppressed_until is not None:
+        op.add(suppressed_until=state.suppressed_until.isoformat())
+    if not is_logged(state.consecutive_failures):
+        op.silence()
+
+
+def _carry_out(
+    delivery: Delivery, carry: Carry, config: Config, clock: Clock
+) -> tuple[ProviderFailure | None, SubscriberState]:
+    started_at, started = clock(), time.perf_counter()
+    failure = None
+    try:
+        carry(started_at)
+    except ProviderFailure as error:
+        failure = error
+    outcome = Outcome(
+        duration_ms=(time.perf_counter() - started) * 1000,
+        error="" if failure is None else one_line(str(failure)),
+    )
+    state = note(delivery.subscriber, config.suppression, outcome, clock())
+    _record(delivery, started_at, DeliveryOutcome.DELIVERED, outcome.duration_ms, failure)
+    return failure, state
+
+
+def _record(
+    delivery: Delivery,
+    started_at: datetime,
+    outcome: DeliveryOutcome,
+    duration_ms: float = 0.0,
+    failure: ProviderFailure | None = None,
+) -> None:
+    run = DeliveryRun(
+        delivery_id=delivery.id,
+        subscriber=delivery.subscriber,
+        started_at=started_at,
+        outcome=outcome,
+        events=len(delivery.events),
+        duration_ms=duration_ms,
+    )
+    if failure is not None:
+        run.outcome = DeliveryOutcome.FAILED
+        run.failure_kind = failure.kind
+        run.failure_code = failure.code[:64]
+        run.failure_message = one_line(str(failure))
+    # The same delivery may have arrived twice at once: it is recorded as arrived once.
+    DeliveryRun.objects.bulk_create([run], ignore_conflicts=True)
+
+
+def _letter(delivery: Delivery, reason: str) -> Letter:
+    """Return the dead letter of a delivery, whose replay makes it again.
+
+    All letters of a subscriber have one fingerprint: what differs in the message is quoted.
+    """
+    quoted = reason.replace("'", "’")
+    return Letter(
+        kind=Kind.DELIVERY,
+        task=DELIVER,
+        args=[delivery.subscriber, delivery.id, delivery.events],
+        queue="deliver",
+        replay=delivery.replay,
+        message=f"{delivery.subscriber} missed a delivery: '{quoted}'",
+    )
+
+
+def _has_arrived(delivery_id: str) -> bool:
+    arrived = DeliveryRun.objects.filter(delivery_id=delivery_id, outcome=DeliveryOutcome.DELIVERED)
+    return arrived.exists()
+
+
+def _lease_seconds(config: BusConfig) -> float:
+    return config.total_timeout_seconds + RECORDING_SECONDS

@@ -1,0 +1,1 @@
+"""One poll of a provider: admission, requests, circuits, pacing."""

@@ -1,0 +1,277 @@
+"""The circuits in the database: correct with any number of workers and beats.
+
+`streaming.core.circuit` decides; here its decisions are read and written. No transaction and no
+lock is held while a provider is being asked. The one probe of a half-open circuit is claimed by a
+conditional update, under a lease: whoever dies with it loses it when the lease ends.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Greatest, Least
+
+from betting.config import Config
+from betting.db.sql import fetch_all
+from betting.models import Provider
+from streaming.core import circuit as core
+from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
+from streaming.core.events import CircuitClosed, CircuitOpened
+from streaming.core.failures import one_line
+from streaming.models import Circuit
+from streaming.notifications import bus
+from streaming.polling import feed_circuits, transitions
+
+Now = Callable[[], datetime]
+"""What tells the time."""
+
+_STATE_FIELDS = tuple(each.name for each in fields(core.Circuit))
+_POLICY_FIELDS = tuple(each.name for each in fields(CircuitPolicy))
+_FIELDS = ("version", *_STATE_FIELDS, *_POLICY_FIELDS)
+
+INGEST_SECONDS = 10.0
+"""Beyond a request's own deadline, what its answer may take to be ingested."""
+
+
+def database_now() -> datetime:
+    """The database's time, which is the same for all workers, whatever their own clocks say."""
+    ((now,),) = fetch_all("SELECT clock_timestamp()", {})
+    moment: datetime = now
+    return moment
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The permission to make one call.
+
+    Attributes:
+        provider_id: to whom.
+        generation: the provider's at the time; an answer is worth nothing in a later one.
+        probe: the number of the probe that the call is; None for a call like any other.
+        seen: the circuit that gave it, and the policy it has.
+    """
+
+    provider_id: int
+    generation: int
+    probe: int | None = None
+    seen: tuple[core.Circuit, CircuitPolicy] | None = field(default=None, compare=False, repr=False)
+
+    def is_news(self, call: Call, now: datetime) -> bool:
+        """Whether the call may have changed the circuit. One more good call to a sound one has not.
+
+        (It would have ended a row of failures that began meanwhile; but which of two calls at the
+        same time was the later one is anybody's guess.)
+        """
+        if self.seen is None or call.kind is not None:
+            return True
+        circuit, policy = self.seen
+        return core.record(circuit, policy, call, now) != circuit
+
+
+def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decision:
+    """Ask for the permission to call a provider; a refusal says why, and until when.
+
+    The next poll of a provider that its circuit refuses is moved up to when asking again may help.
+    One that has asked for a pause alone is polled no sooner than usual.
+    """
+    row = _row(provider_id)
+    circuit, policy = _state(row), policy_of(row, config)
+    admission = Admission(provider_id, row.provider.generation, seen=(circuit, policy))
+    decision = core.decide(circuit, now)
+    if decision.verdict == "pass" or not config.circuits_enabled:
+        return admission
+    if decision.verdict == "probe":
+        claimed = core.claim(circuit, policy, now)
+        if _claim(row, circuit, claimed, now):
+            return replace(admission, probe=claimed.probe, seen=None)
+        decision = Decision("refuse", reason="Another worker has claimed the probe.")
+    if decision.until is not None and circuit.state != "closed":
+        soon = Least(F("next_poll_at"), Value(decision.until))
+        Provider.objects.filter(pk=provider_id).update(next_poll_at=soon)
+    return decision
+
+
+def record(admission: Admission, call: Call, config: Config, now: datetime) -> core.Circuit:
+    """Count a call that was admitted, and change the circuit if that is what it means.
+
+    A circuit that opens raises its provider's generation in the same transaction, so that from
+    its commit on nothing that was admitted before is trusted. The next poll is due when the
+    circuit can use one, and not before a pause is over.
+
+    Returns:
+        The circuit after the call.
+    """
+    if admission.seen is not None and not admission.is_news(call, now):
+        return admission.seen[0]
+    chance = random.random()  # noqa: S311 - spreads retries, guards nothing
+    with transaction.atomic():
+        row = _locked(admission.provider_id)
+        # Read after the lock: the row that was waited for may have come with a new generation.
+        providers = Provider.objects.filter(pk=admission.provider_id)
+        generation = providers.values_list("generation", flat=True).get()
+        before = _state(row)
+        after = core.record(
+            before,
+            policy_of(row, config),
+            call,
+            now,
+            chance=chance,
+            # What was asked before the circuit last opened says nothing about now.
+            is_acting=config.circuits_enabled and admission.generation == generation,
+        )
+        _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
+        if config.circuits_enabled:
+            _put_off_poll(row, before, after)
+    _tell(row.provider.key, before, after, now)
+    return after
+
+
+def release(admission: Admission) -> None:
+    """Give an admission back whose call was not made."""
+    if admission.probe is None:
+        return
+    with transaction.atomic():
+        row = _locked(admission.provider_id)
+        _write(row, core.release(_state(row), admission.probe))
+
+
+def order(
+    provider: Provider, command: Command, reason: str, actor: str, now: datetime
+) -> core.Circuit:
+    """Carry out an operator's command and keep who gave it and why.
+
+    One that lets calls pass begins anew with the provider's feeds too.
+
+    Raises:
+        ValueError: no reason is given.
+    """
+    reason = one_line(reason, transitions.MAX_CHARS)
+    if not reason:
+        raise ValueError("A reason has to be given.")
+    _row(provider.pk)
+    with transaction.atomic():
+        row = _locked(provider.pk)
+        before = _state(row)
+        after = core.order(before, command, reason, now)
+        _save(row, after, now, actor=actor, is_order=True)
+    _tell(provider.key, before, after, now)
+    if command in {"close", "reset", "disable"}:
+        feed_circuits.reset(provider, reason, actor, now)
+        Provider.objects.filter(pk=provider.pk).update(next_poll_at=now)
+    return after
+
+
+def unsound_providers(config: Config) -> frozenset[str]:
+    """Keys of the providers whose circuit has opened and not closed again."""
+    if not config.circuits_enabled:
+        return frozenset()
+    opened = Q(mode="forced_open") | Q(mode="automatic") & ~Q(state="closed")
+    rows = Circuit.objects.filter(opened)
+    return frozenset(rows.values_list("provider__key", flat=True))
+
+
+def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
+    """The policy of one circuit: the configured one, where its row does not say otherwise."""
+    own = {name: getattr(row, name) for name in _POLICY_FIELDS}
+    own["backoff_seconds"] = row.backoff_seconds and tuple(row.backoff_seconds)
+    policy = replace(config.circuit, **{k: v for k, v in own.items() if v is not None})
+    # No lease ends while its probe may still be under way.
+    longest = config.fetch.total_timeout_seconds + INGEST_SECONDS
+    return replace(policy, probe_lease_seconds=max(policy.probe_lease_seconds, longest))
+
+
+def _tell(provider: str, before: core.Circuit, after: core.Circuit, now: datetime) -> None:
+    """Tell of an outage's beginning and of its end, and of none of the probes in between."""
+    if before.is_sound == after.is_sound:
+        return
+    if after.is_sound:
+        bus.tell(CircuitClosed(id=uuid4(), occurred_at=now, provider=provider, reason=after.reason))
+    else:
+        bus.tell(
+            CircuitOpened(
+                id=uuid4(),
+                occurred_at=now,
+                provider=provider,
+                reason=after.reason,
+                retry_at=after.retry_at,
+            )
+        )
+
+
+def _row(provider_id: int) -> Circuit:
+    row = _rows().filter(provider_id=provider_id).first()
+    return row or _rows().get_or_create(provider_id=provider_id)[0]
+
+
+def _locked(provider_id: int) -> Circuit:
+    """The circuit as it is now, held until the transaction ends; a few statements, never a call."""
+    rows = _rows().select_for_update(of=("self",), no_key=True)
+    return rows.get(provider_id=provider_id)
+
+
+def _rows() -> QuerySet[Circuit]:
+    rows = Circuit.objects.select_related("provider")
+    return rows.only(*_FIELDS, "provider__key", "provider__generation")
+
+
+def _state(row: Circuit) -> core.Circuit:
+    return core.Circuit(**{name: getattr(row, name) for name in _STATE_FIELDS})
+
+
+def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datetime) -> bool:
+    """Write a claimed probe, unless the circuit has changed since it was read."""
+    with transaction.atomic():
+        if not _write(row, claimed):
+            return False
+        if before.state != claimed.state:
+            words = "Time to probe." if before.state == "open" else claimed.reason
+            transitions.record(row.provider, before, replace(claimed, reason=words), now)
+    return True
+
+
+def _save(
+    row: Circuit,
+    after: core.Circuit,
+    now: datetime,
+    actor: str = "",
+    *,
+    is_order: bool = False,
+    dedupe: timedelta = timedelta(0),
+) -> None:
+    before = _state(row)
+    _write(row, after)
+    has_opened = after.is_refusing and not before.is_refusing
+    if is_order or (before.state, before.mode) != (after.state, after.mode):
+        transitions.record(row.provider, before, after, now, actor)
+    if has_opened:
+        Provider.objects.filter(pk=row.provider_id).update(generation=F("generation") + 1)
+    if has_opened and after.retry_at is not None:
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=after.retry_at)
+    elif after.state == "half_open" and after.successes > before.successes:
+        # As soon as the same request may be made again.
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now + dedupe)
+
+
+def _put_off_poll(row: Circuit, before: core.Circuit, after: core.Circuit) -> None:
+    """Poll no sooner than a provider has just asked for, rather than be refused all the while."""
+    is_news = after.pause_until is not None and after.pause_until != before.pause_until
+    if is_news and after.is_automatic:
+        late = Greatest(F("next_poll_at"), Value(after.pause_until))
+        Provider.objects.filter(pk=row.provider_id).update(next_poll_at=late)
+
+
+def _write(row: Circuit, after: core.Circuit) -> bool:
+    """Write a circuit over the version that was read; False when somebody else has."""
+    if after == _state(row):
+        return True
+    values: dict[str, Any] = {name: getattr(after, name) for name in _STATE_FIELDS}
+    values |= {name: values[name][: transitions.MAX_CHARS] for name in ("reason", "advice")}
+    known = Circuit.objects.filter(pk=row.pk, version=row.version)
+    return bool(known.update(**values, version=F("version") + 1))

@@ -1,0 +1,291 @@
+"""Polling: claim the providers that are due, and put a poll's requests to each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
+
+from betting.config import Config, PollConfig
+from betting.db.sql import fetch_all
+from betting.models import Event, EventStatus, Provider
+from streaming.coalescing import buffer
+from streaming.core.failures import ProviderFailure
+from streaming.ingest.ingest import IngestResult
+from streaming.models import PollOutcome, PollRun
+from streaming.polling.circuits import INGEST_SECONDS, Now, database_now
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.pacing import pace
+from streaming.polling.request import (
+    Ask,
+    Conversation,
+    Taken,
+    exchange,
+    fail_before_asking,
+    fail_unanswered,
+)
+from streaming.providers.base import (
+    Adapter,
+    OddsFormat,
+    ProviderSettings,
+    Request,
+    Response,
+    Secret,
+)
+from streaming.providers.http import fetch
+from streaming.providers.registry import adapter
+
+LONGEST_EVENT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A provider whose poll is due.
+
+    Attributes:
+        provider_id: whom to poll.
+        wait_seconds: how long it is until then; at most a tick.
+        expires_seconds: how long the order to poll it is worth anything.
+    """
+
+    provider_id: int
+    wait_seconds: float
+    expires_seconds: float
+
+
+def claim_due_providers(config: PollConfig, now: datetime | None = None) -> list[Claim]:
+    """Claim every provider that is due before the next tick, by moving its next poll on.
+
+    Providers that another tick is claiming at the moment are skipped.
+
+    Args:
+        config: the tick, and the jitter of every interval.
+        now: the time; None for the database's.
+    """
+    parameters = {
+        "now": now,
+        "tick": config.tick_seconds,
+        "jitter": config.jitter_fraction,
+    }
+    return [
+        Claim(provider_id, wait, wait + max(interval, 1.0))
+        for provider_id, wait, interval in fetch_all(_CLAIM_DUE, parameters)
+    ]
+
+
+def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[IngestResult]:
+    """Make a provider's requests, one after the other, each ending in a `PollRun` row.
+
+    One poll of a provider at a time: one that comes while another is under way does nothing. When
+    the provider's circuit refuses a request, the rest of the poll is not made either. A feed that
+    fails on its own is left out until its next try, and every other feed is asked: see
+    `streaming.polling.feed_circuits`. A poll in which no feed answers is a failure of the provider.
+
+    Args:
+        provider_id: the provider; one that is gone or disabled is not asked.
+        config: deadlines, dedupe window and policies.
+        now: what tells the time.
+
+    Yields:
+        What each answer changed, once that is committed.
+    """
+    provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
+    lease = buffer.lease(f"poll:{provider_id}", config.fetch.total_timeout_seconds + INGEST_SECONDS)
+    # Nobody waits here: a provider that hangs keeps one thread busy, not all of them.
+    if provider is None or not lease.acquire():
+        return
+    try:
+        yield from _converse(provider, lease, config, now)
+    except ProviderFailure as failure:
+        yield fail_before_asking(provider, failure, config, now)
+    finally:
+        with suppress(LockNotOwnedError):
+            lease.release()
+
+
+class PollUnansweredError(Exception):
+    """A poll that had to be made brought no answer: refused, repeated, failed, or under way."""
+
+
+def newest_run(provider_id: int) -> int:
+    """The id of a provider's newest `PollRun`; 0 when there is none."""
+    runs = PollRun.objects.filter(provider_id=provider_id).order_by("-id")
+    return runs.values_list("pk", flat=True).first() or 0
+
+
+def require_answer(provider_id: int, newest: int, feed: str = "") -> None:
+    """See to it that a provider has answered since its run `newest`, to whichever poll.
+
+    Args:
+        provider_id: the provider.
+        newest: the id of a `PollRun`.
+        feed: the feed that must have answered; empty for any.
+
+    Raises:
+        PollUnansweredError: it has not.
+    """
+    answered = PollRun.objects.filter(
+        provider_id=provider_id, pk__gt=newest, outcome=PollOutcome.OK
+    )
+    if feed:
+        answered = answered.filter(feed=feed)
+    if not answered.exists():
+        asked = f"the feed {feed}" if feed else "the provider"
+        raise PollUnansweredError(f"{asked} was not asked, or its answer is not usable")
+
+
+@dataclass
+class _Round:
+    """One poll's requests, as far as they have been made.
+
+    Attributes:
+        feeds: those that the provider's requests are about, whether asked or left out.
+        taken: what came of each request that was made.
+        is_refused: whether the provider's circuit ended it.
+    """
+
+    conversation: Conversation
+    lease: Lock
+    config: Config
+    now: Now
+    feeds: set[str] = field(default_factory=set)
+    taken: list[Taken] = field(default_factory=list)
+    is_refused: bool = False
+
+    def make(self, requests: Iterable[Request]) -> Iterator[Taken]:
+        """Make those of the requests whose feeds are not left out at present."""
+        for request in requests:
+            self.feeds.add(request.feed)
+            if self._is_due(request):
+                yield from self._make_pages(request)
+            if self.is_refused:
+                return
+
+    def _make_pages(self, first: Request) -> Iterator[Taken]:
+        """Make a request, and those for the pages that follow, until the circuit refuses."""
+        request: Request | None = first
+        while request is not None:
+            with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
+                self.lease.reacquire()
+            taken = exchange(self.conversation, request, self.config, self.now)
+            if taken is None:
+                self.is_refused = True
+                return
+            self.taken.append(replace(taken, result=IngestResult()))
+            yield taken
+            request = taken.following
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Return True if feeds were asked and each failed in a way that concerns it alone.
+
+        A page is no answer: the request for the next one decides.
+        """
+        decisive = [taken for taken in self.taken if not taken.is_page]
+        return bool(decisive) and all(taken.concerns_feed for taken in decisive)
+
+    def failures(self) -> Sequence[ProviderFailure]:
+        """Return what the requests failed of."""
+        return [taken.failure for taken in self.taken if taken.failure is not None]
+
+    def _is_due(self, request: Request) -> bool:
+        # A recorded answer is there, whatever came of others: nobody is spared by leaving it out.
+        is_recorded = request.recorded is not None
+        return is_recorded or self.conversation.feeds.may_ask(request.feed, self.now())
+
+
+def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iterator[IngestResult]:
+    source, settings = adapter(provider.adapter), _settings(provider)
+    feeds = FeedCircuits(provider, config)
+    ask = _asker(provider, source, config)
+    this = _Round(Conversation(provider, source, source.decoder(), ask, feeds), lease, config, now)
+    for taken in this.make(source.requests(settings)):
+        yield taken.result
+    if this.is_refused:
+        return
+    feeds.keep_only(this.feeds)
+    if this.is_unanswered:
+        result = fail_unanswered(provider, this.failures(), config, now)
+        if result.quarantined:
+            yield result
+    pace(provider.pk, [taken.run for taken in this.taken], config.poll, now())
+
+
+def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
+    secret = Secret.from_environment(provider.api_key_env, config.poll.key_variables)
+    is_private_allowed = config.is_private_provider_allowed(provider.base_url)
+
+    def ask(request: Request) -> Response | None:
+        if request.refusal is not None:
+            raise request.refusal
+        if request.recorded is not None:
+            return request.recorded
+        if not buffer.first_within(f"{provider.key}:{request.url}", config.poll.dedupe_ms):
+            return None
+        return fetch(
+            request,
+            source.authorise(request, secret),
+            config.fetch,
+            is_private_allowed=is_private_allowed,
+        )
+
+    return ask
+
+
+def _settings(provider: Provider) -> ProviderSettings:
+    return ProviderSettings(
+        key=provider.key,
+        adapter=provider.adapter,
+        base_url=provider.base_url,
+        sports=provider.sports,
+        markets=provider.markets,
+        event_markets=provider.event_markets,
+        regions=provider.regions,
+        bookmakers=provider.bookmakers,
+        odds_format=cast("OddsFormat", provider.odds_format),
+        api_key_env=provider.api_key_env,
+        open_events=_open_events(provider) if provider.event_markets else {},
+    )
+
+
+def _open_events(provider: Provider) -> Mapping[str, Sequence[str]]:
+    """Sport key → the provider's ids of its events that have not ended, soonest first.
+
+    One that began a day ago is over, whether or not its owner's list has said so.
+    """
+    by_sport: dict[str, list[str]] = defaultdict(list)
+    rows = (
+        Event.objects.exclude(status=EventStatus.ENDED)
+        .filter(commence_time__gt=datetime.now(UTC) - LONGEST_EVENT)
+        .filter(aliases__provider=provider, sport__key__in=provider.sports)
+        .order_by("commence_time", "id")
+        .values_list("sport__key", "aliases__external_id")
+    )
+    for sport, external_id in rows:
+        by_sport[sport].append(external_id)
+    return by_sport
+
+
+_CLAIM_DUE = """
+WITH due AS MATERIALIZED (
+    SELECT id, GREATEST(next_poll_at, moment.now) AS due_at, moment.now,
+           GREATEST(interval_seconds, COALESCE(paced_interval_seconds, 0)) AS interval_seconds
+    FROM betting_provider,
+         (SELECT COALESCE(%(now)s::timestamptz, clock_timestamp()) AS now) AS moment
+    WHERE enabled AND (
+        next_poll_at IS NULL OR next_poll_at < moment.now + %(tick)s * interval '1 second'
+    )
+    FOR NO KEY UPDATE OF betting_provider SKIP LOCKED
+)
+UPDATE betting_provider p
+SET next_poll_at = due.due_at
+    + due.interval_seconds * (1 + %(jitter)s * (2 * random() - 1)) * interval '1 second'
+FROM due WHERE p.id = due.id
+RETURNING p.id, extract(epoch FROM due.due_at - due.now)::float8, due.interval_seconds
+"""

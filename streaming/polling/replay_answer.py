@@ -1,0 +1,59 @@
+"""Reading a provider's answer once more, after what it broke on was mended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from betting.config import Config
+from betting.models import Clock, Provider
+from streaming.core.failures import DataFailure
+from streaming.dead_letters.payloads import Payload
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.polling import feed_circuits
+from streaming.polling.circuits import database_now
+from streaming.providers.base import Request, Response
+from streaming.providers.registry import adapter
+
+
+def ingest_payload(payload: Payload, config: Config) -> IngestResult:
+    """Decode and ingest an answer that was kept. One that has been overtaken changes nothing.
+
+    Nor does a page without the others, or an answer that is older than its provider's quotes may
+    be: what has grown stale in the meantime does not come back on the board, nor what is from
+    before its feed failed.
+
+    Raises:
+        Provider.DoesNotExist: the provider was removed.
+        ProviderFailure: the answer still does not fit.
+        django.db.DataError: the database still cannot hold a value.
+    """
+    provider = Provider.objects.get(key=payload.provider)
+    request = Request(
+        payload.adapter or provider.adapter, provider.base_url, payload.path, payload.params
+    )
+    policy = IngestPolicy(config.movement, config.staleness, config.matching)
+    response = _response(payload, {"content-type": payload.content_type})
+    snapshot = adapter(provider.adapter).decoder().decode(request, response)
+    for record in snapshot.left_out:  # the rest was ingested when it came
+        raise DataFailure(record.reason, record.message, record.place)
+    age_seconds = (database_now() - payload.received_at).total_seconds()
+    if snapshot.is_page or (
+        provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds
+    ):
+        return IngestResult(left_aside="superseded")
+    failed_since = feed_circuits.failed_since(provider.pk, snapshot.feed)
+    if failed_since is not None and payload.received_at < failed_since:
+        return IngestResult(left_aside="superseded")
+    return ingest(provider.pk, snapshot, policy, payload.generation)
+
+
+def _response(payload: Payload, headers: Mapping[str, str]) -> Response:
+    body = payload.body
+    return Response(
+        status=payload.status,
+        headers=headers,
+        body=body,
+        received_at=payload.received_at,
+        duration_ms=0.0,
+        wire_bytes=len(body),
+    )

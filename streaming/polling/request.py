@@ -1,0 +1,311 @@
+"""One request to a provider: under its circuit, with its answer ingested, and a row about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from django.db import DataError
+
+from betting.config import Config
+from betting.logs import Operation, operation
+from betting.models import Provider
+from streaming.core.circuit import Call, Decision
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
+from streaming.core.snapshot import Snapshot, require_readable
+from streaming.dead_letters.payloads import bury_payload, bury_samples
+from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
+from streaming.ingest.quarantine import quarantine_unsafe
+from streaming.models import PollOutcome, PollRun
+from streaming.polling import circuits
+from streaming.polling.circuits import Admission, Now
+from streaming.polling.feed_circuits import FeedCircuits
+from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
+
+Ask = Callable[[Request], Response | None]
+"""Puts a request to a provider; None when the same request ran moments ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One poll, or one replay, of a provider.
+
+    Attributes:
+        provider: whom it is with.
+        source: the adapter that speaks its protocol.
+        decoder: what reads its answers, in their order.
+        ask: how a request is put to it.
+        feeds: the circuits of its feeds.
+    """
+
+    provider: Provider
+    source: Adapter
+    decoder: Decoder
+    ask: Ask
+    feeds: FeedCircuits
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of one request.
+
+    Attributes:
+        run: the row about it.
+        result: what its answer changed.
+        failure: why there is no answer to speak of.
+        seconds: how long the provider took.
+        following: the request for the next page, where the answer was but a page.
+    """
+
+    run: PollRun
+    result: IngestResult
+    failure: ProviderFailure | None
+    seconds: float
+    following: Request | None = None
+
+    @property
+    def concerns_feed(self) -> bool:
+        """Return True if it failed in a way that concerns its feed alone."""
+        return self.failure is not None and self.failure.scope == "feed"
+
+    @property
+    def is_page(self) -> bool:
+        """Return True if the answer was but a page, so that the feed has not answered yet."""
+        return self.run.outcome == PollOutcome.PAGE
+
+
+def exchange(
+    conversation: Conversation, request: Request, config: Config, now: Now
+) -> Taken | None:
+    """Make one request, if the provider's circuit lets it pass, and ingest the answer.
+
+    Returns:
+        What came of it, with the markets that a circuit which opens takes off the board, the
+        provider's or the feed's; None when the provider's refuses.
+    """
+    provider = conversation.provider
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision):
+        _refuse(PollRun(provider=provider, feed=request.feed[:2000]), admission)
+        return None
+    taken = take(conversation, request, config, admission.generation)
+    if taken.run.outcome == PollOutcome.REPEATED:
+        circuits.release(admission)
+        return taken
+    call = Call.of(taken.failure, taken.seconds, admission.probe)
+    if request.recorded is not None:
+        # Playing an answer asks nobody, so there is nobody to leave alone.
+        call = replace(call, retry_after_seconds=0.0)
+    if taken.concerns_feed:
+        # The provider answered: what that is worth, its other feeds say.
+        circuits.release(admission)
+        quarantined = _settle_feed(conversation, request, call, now)
+    else:
+        # Pages that come say nothing of a feed whose last page keeps failing.
+        if call.kind is None and not taken.is_page:
+            conversation.feeds.record(request.feed, call, now())
+        quarantined = _settle(admission, call, config, now)
+    return replace(taken, result=replace(taken.result, quarantined=quarantined))
+
+
+def fail_unanswered(
+    provider: Provider, failures: Sequence[ProviderFailure], config: Config, now: Now
+) -> IngestResult:
+    """Record that no feed of a provider answers: then it is the provider that fails.
+
+    Of several failures the one that may be over the soonest counts.
+    """
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision):
+        return IngestResult()
+    call = Call.of(min(failures, key=_gravity), 0.0, admission.probe)
+    call = replace(call, reason=f"no feed answers: {call.reason}")
+    return IngestResult(quarantined=_settle(admission, call, config, now))
+
+
+def _gravity(failure: ProviderFailure) -> int:
+    if not isinstance(failure, PermanentFailure):
+        return 0
+    return 2 if failure.needs_person else 1
+
+
+def fail_before_asking(
+    provider: Provider, failure: ProviderFailure, config: Config, now: Now
+) -> IngestResult:
+    """Record that not even a request could be made: no key, an unknown adapter, no recording."""
+    run = PollRun(provider=provider, duration_ms=0.0)
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision):
+        _refuse(run, admission)
+        return IngestResult()
+    with operation("provider", "poll", provider=provider.key) as op:
+        _fail(run, failure)
+        _tell(op, run)
+    call = Call.of(failure, 0.0, admission.probe)
+    return IngestResult(quarantined=_settle(admission, call, config, now))
+
+
+def take(
+    conversation: Conversation, request: Request, config: Config, generation: int | None = None
+) -> Taken:
+    """Make one request and ingest the answer.
+
+    Whatever the provider does, one `PollRun` row and one log line say it. An outage of our own
+    servers is the task's failure instead.
+
+    Args:
+        conversation: with whom.
+        request: what is asked.
+        config: deadlines and policies.
+        generation: the provider's, as the circuit said it; None where no circuit was asked.
+    """
+    provider = conversation.provider
+    with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
+        taken = _take(conversation, request, config, generation)
+        _tell(op, taken.run)
+    return taken
+
+
+def _take(
+    conversation: Conversation, request: Request, config: Config, generation: int | None
+) -> Taken:
+    started = time.perf_counter()
+    run = PollRun(
+        provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
+    )
+    result, failure, response = IngestResult(), None, None
+    try:
+        response = conversation.ask(request)
+        if response is None:
+            run.outcome = PollOutcome.REPEATED
+        else:
+            result = _ingest(run, conversation, request, response, config, generation)
+    except ProviderFailure as caught:
+        failure = caught
+    elapsed = time.perf_counter() - started
+    run.duration_ms = elapsed * 1000
+    if failure is None:
+        run.save()
+        if run.left_out and response is not None:
+            bury_samples(run, request, response, generation)
+    else:
+        _fail(run, failure)
+        bury_payload(run.provider_id, run.provider.key, failure, request, response, generation)
+    seconds = elapsed if response is None else response.duration_ms / 1000
+    following = None
+    if run.outcome == PollOutcome.PAGE and response is not None:
+        following = conversation.source.following(request, response)
+    return Taken(run, result, failure, seconds, following)
+
+
+def recorded_answer(request: Request) -> Response | None:
+    """Asks nobody: the answer that a recorded request got at the time."""
+    return request.recorded
+
+
+def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Sequence[int]:
+    """Count a call; take the provider's prices off the board when its circuit has opened."""
+    circuit = circuits.record(admission, call, config, now())
+    if circuit.state != "open":
+        return ()
+    return quarantine_unsafe(now(), admission.provider_id)
+
+
+def _settle_feed(
+    conversation: Conversation, request: Request, call: Call, now: Now
+) -> Sequence[int]:
+    """Count a call about a feed; take its prices off the board when its circuit has opened."""
+    if not conversation.feeds.record(request.feed, call, now()):
+        return ()
+    return quarantine_unsafe(now(), conversation.provider.pk)
+
+
+def _ingest(
+    run: PollRun,
+    conversation: Conversation,
+    request: Request,
+    response: Response,
+    config: Config,
+    generation: int | None,
+) -> IngestResult:
+    run.http_status, run.response_bytes = response.status, response.wire_bytes
+    _note_quota(run, conversation.source.quota(response))
+    snapshot = conversation.decoder.decode(request, response)
+    _note_contents(run, snapshot)
+    require_readable(snapshot, config.poll.max_unreadable_share)
+    if snapshot.is_page:
+        run.outcome = PollOutcome.PAGE
+        return IngestResult()
+    policy = IngestPolicy(config.movement, config.staleness, config.matching)
+    try:
+        result = ingest(run.provider_id, snapshot, policy, generation)
+    except DataError:
+        result = None
+    if result is None:
+        raise DataFailure("unstorable", "The database cannot hold a value.", one_line(run.feed))
+    run.outcome = result.left_aside or PollOutcome.OK
+    run.changes = sum(result.counts.values())
+    return result
+
+
+def _note_contents(run: PollRun, snapshot: Snapshot) -> None:
+    """Put on a poll's row what its answer holds, and what could not be read of it."""
+    run.quotes_seen = snapshot.quotes_seen
+    run.left_out = sum(each.count for each in snapshot.left_out)
+    run.left_out_reasons = [
+        {
+            "reason": each.reason,
+            "count": each.count,
+            "place": one_line(each.place),
+            "message": one_line(each.message),
+        }
+        for each in snapshot.left_out
+    ]
+    run.texts_cleaned = snapshot.texts_cleaned
+
+
+def _note_quota(run: PollRun, quota: Quota) -> None:
+    run.quota_remaining, run.quota_cost = quota.remaining, quota.last
+    if quota.remaining is not None or quota.used is not None:
+        Provider.objects.filter(pk=run.provider_id).update(
+            quota_remaining=quota.remaining,
+            quota_used=quota.used,
+            quota_resets_at=quota.resets_at,
+        )
+
+
+def _refuse(run: PollRun, decision: Decision) -> None:
+    run.outcome, run.duration_ms = PollOutcome.REFUSED, 0.0
+    run.failure_message = decision.reason[:500]
+    run.save()
+    with operation("provider", "poll", provider=run.provider.key, feed=run.feed) as op:
+        _tell(op, run)
+
+
+def _fail(run: PollRun, failure: ProviderFailure) -> None:
+    run.outcome = PollOutcome.FAILED
+    run.failure_kind = failure.kind
+    run.failure_code = failure.code[:64]
+    run.failure_message = str(failure)[:500]
+    if isinstance(failure, PermanentFailure):
+        run.failure_advice = failure.remedy[:500]
+    run.save()
+
+
+def _tell(op: Operation, run: PollRun) -> None:
+    """What the log says of a poll is what its row says."""
+    if run.outcome == PollOutcome.FAILED:
+        op.status = "timeout" if run.failure_code == "timeout" else "failed"
+        op.add(kind=run.failure_kind, code=run.failure_code, advice=run.failure_advice)
+    elif run.outcome != PollOutcome.OK:
+        op.status = "skipped"
+        op.add(code=run.outcome)
+    if run.failure_message:
+        op.add(reason=run.failure_message)
+    if run.http_status is not None:
+        op.add(http_status=run.http_status)
+    if run.left_out:
+        op.add(left_out=run.left_out)
+    op.add(bytes=run.response_bytes, quotes=run.quotes_seen, changes=run.changes)

@@ -1,0 +1,49 @@
+"""Erasing events with all that is theirs: markets, outcomes, quotes, their history and value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from betting.db.sql import Bigints, execute, fetch_all
+
+
+def erase_events(event_ids: Sequence[int]) -> None:
+    """Delete events and whatever refers to them, leaves first, by one statement for each table.
+
+    Django would fetch every row to delete it. Runs in the caller's transaction, which holds the
+    lock of the events' family, so that nobody adds to them. Workers that remember the events are
+    told by the trigger on their aliases; these go late, because every other writer of names waits
+    from there on.
+    """
+    if not event_ids:
+        return
+    parameters = {"events": Bigints(event_ids)}
+    fetch_all(_LOCK, parameters)
+    for table, condition in ERASED.items():
+        execute(f"DELETE FROM {table} WHERE {condition}", parameters)  # noqa: S608 - names from below
+
+
+# In id order, as every writer of markets locks them: a recompute may be at work on some.
+_LOCK = """
+SELECT id FROM betting_market WHERE event_id = ANY (%(events)s::bigint[])
+ORDER BY id FOR UPDATE
+"""
+
+_MARKETS = "SELECT id FROM betting_market WHERE event_id = ANY (%(events)s::bigint[])"
+_OUTCOMES = f"SELECT id FROM betting_outcome WHERE market_id IN ({_MARKETS})"  # noqa: S608 - as above
+_QUOTES = f"SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES})"  # noqa: S608 - as above
+
+#: What goes, in this order: table → which of its rows.
+ERASED = {
+    "valuation_edge": f"quote_id IN ({_QUOTES})",
+    "betting_linechange": f"quote_id IN ({_QUOTES})",
+    "betting_rivalquote": f"quote_id IN ({_QUOTES})",
+    "betting_quote": f"outcome_id IN ({_OUTCOMES})",
+    "valuation_fairprice": f"outcome_id IN ({_OUTCOMES})",
+    "betting_outcome": f"market_id IN ({_MARKETS})",
+    "betting_market": "event_id = ANY (%(events)s::bigint[])",
+    "betting_doubtfulmatch": "event_id = ANY (%(events)s::bigint[])"
+    " OR candidate_id = ANY (%(events)s::bigint[])",
+    "betting_eventalias": "event_id = ANY (%(events)s::bigint[])",
+    "betting_event": "id = ANY (%(events)s::bigint[])",
+}

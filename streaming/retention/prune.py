@@ -1,0 +1,157 @@
+"""What is past its retention goes: old rows, past events, unheard feeds, in bounded steps."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
+
+from betting.config import RetentionConfig
+from betting.db.sql import Bigints, execute, fetch_all
+from streaming.core.participants import sport_family
+from streaming.ingest.locks import lock_family
+from streaming.retention.delete_events import erase_events
+
+ROWS_PER_STATEMENT = 10_000
+EVENTS_PER_RUN = 10_000
+#: Answers about the family wait for as long as these take.
+EVENTS_PER_TRANSACTION = 10
+FEEDS_PER_RUN = 1_000
+DAYS_OF_EXPIRED_SESSIONS = 1
+
+logger = logging.getLogger(__name__)
+
+
+def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
+    """Delete what is past its retention.
+
+    Returns:
+        Rows deleted, by table; of an event and a feed, without the rows that went with it.
+    """
+    deleted = {
+        table: _prune(table, column, days)
+        for table, column, days in (
+            ("streaming_pollrun", "started_at", config.poll_run_days),
+            ("streaming_circuittransition", "recorded_at", config.circuit_transition_days),
+            ("streaming_deliveryrun", "started_at", config.delivery_run_days),
+            ("valuation_recomputerun", "finished_at", config.recompute_run_days),
+            ("betting_linechange", "recorded_at", config.line_change_days),
+            ("valuation_edge", "closed_at", config.closed_edge_days),
+            ("django_celery_results_taskresult", "date_done", config.task_result_days),
+            (
+                "streaming_deadletteroccurrence",
+                "seen_at",
+                config.dead_letter_occurrence_days,
+            ),
+            ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
+            ("streaming_healthsnapshot", "taken_at", config.health_snapshot_days),
+            ("streaming_baselinesnapshot", "captured_at", config.baseline_snapshot_days),
+            ("django_admin_log", "action_time", config.admin_log_days),
+            ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
+        )
+    }
+    # In this order: an event's history is most of what it has, and a feed goes without quotes.
+    deleted["betting_event"] = _delete_past_events(config.event_days)
+    deleted["betting_feed"] = _delete_unheard_feeds(config.event_days)
+    return deleted
+
+
+def _prune(table: str, column: str, days: int) -> int:
+    statement = f"""
+        DELETE FROM {table} WHERE ctid IN (
+            SELECT ctid FROM {table}
+            WHERE {column} < now() - %(days)s * interval '1 day' LIMIT %(rows)s
+        )
+    """  # noqa: S608 - names from the table above, never from outside
+    deleted = 0
+    while rows := execute(statement, {"days": days, "rows": ROWS_PER_STATEMENT}):
+        deleted += rows
+    return deleted
+
+
+def _delete_past_events(days: int) -> int:
+    by_family: dict[str, list[int]] = defaultdict(list)
+    for event_id, sport_key in fetch_all(_PAST_EVENTS, {"days": days, "events": EVENTS_PER_RUN}):
+        by_family[sport_family(sport_key)].append(event_id)
+    return sum(_delete_of_family(family, events, days) for family, events in by_family.items())
+
+
+def _delete_of_family(family: str, event_ids: Sequence[int], days: int) -> int:
+    deleted = 0
+    try:
+        for start in range(0, len(event_ids), EVENTS_PER_TRANSACTION):
+            batch = event_ids[start : start + EVENTS_PER_TRANSACTION]
+            deleted += _delete_if_past(family, batch, days)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        # Whoever holds this family up holds up no other. The next run tries again.
+        logger.warning("past events of %s wait for their deletion: %s", family, error)
+    return deleted
+
+
+def _delete_if_past(family: str, event_ids: Sequence[int], days: int) -> int:
+    parameters = {"events": Bigints(event_ids), "family": family, "days": days}
+    with transaction.atomic():
+        lock_family(family)
+        # As they are now that no answer can change them.
+        past = [event_id for (event_id,) in fetch_all(_STILL_PAST, parameters)]
+        erase_events(past)
+    return len(past)
+
+
+def _delete_unheard_feeds(days: int) -> int:
+    with transaction.atomic():
+        # Every ingest holds its feed's row while it writes quotes. What one did that was waited
+        # for, only a statement that begins after it sees; so they are locked, then looked at.
+        locked = fetch_all(_LOCK_UNHEARD_FEEDS, {"days": days, "feeds": FEEDS_PER_RUN})
+        return execute(_DELETE_FEEDS, {"feeds": Bigints(feed_id for (feed_id,) in locked)})
+
+
+# A recording is replayed with its own old times: `commence_time` says nothing of when the rows
+# were made. `created_at` and `valued_at` are the database's. What waits for its valuation stays.
+_IS_PAST = """
+    e.commence_time < now() - %(days)s * interval '1 day'
+    AND e.created_at < now() - %(days)s * interval '1 day'
+    AND NOT EXISTS (
+        SELECT FROM betting_market m
+        WHERE m.event_id = e.id
+          AND (m.version <> m.valued_version
+               OR m.valued_at >= now() - %(days)s * interval '1 day')
+    )
+"""
+
+_PAST_EVENTS = f"""
+SELECT e.id, s.key FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
+WHERE {_IS_PAST}
+ORDER BY e.commence_time, e.id LIMIT %(events)s
+"""  # noqa: S608 - the condition above
+
+_STILL_PAST = f"""
+SELECT e.id FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
+WHERE e.id = ANY (%(events)s::bigint[]) AND split_part(s.key, '_', 1) = %(family)s AND {_IS_PAST}
+"""  # noqa: S608 - as above
+
+# `observed_at` is a recording's time as well; that a quote, or a rival of one, still refers to the
+# feed is not. One that is heard again after all is made anew.
+_LOCK_UNHEARD_FEEDS = """
+SELECT f.id FROM betting_feed f
+WHERE f.observed_at < now() - %(days)s * interval '1 day'
+  AND NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
+  AND NOT EXISTS (SELECT FROM betting_rivalquote r WHERE r.feed_id = f.id)
+LIMIT %(feeds)s
+FOR UPDATE OF f SKIP LOCKED
+"""
+
+_DELETE_FEEDS = """
+WITH unheard AS (
+    SELECT id FROM unnest(%(feeds)s::bigint[]) AS f (id)
+    WHERE NOT EXISTS (SELECT FROM betting_quote q WHERE q.feed_id = f.id)
+      AND NOT EXISTS (SELECT FROM betting_rivalquote r WHERE r.feed_id = f.id)
+),
+books AS (DELETE FROM betting_feedbook b USING unheard u WHERE b.feed_id = u.id)
+DELETE FROM betting_feed f USING unheard u WHERE f.id = u.id
+"""

@@ -1,0 +1,72 @@
+"""Whether everything that came in is valued, and nothing is on its way any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from celery import current_app
+from django.db.models import F
+from redis import Redis
+
+from betting.models import Market
+from streaming.coalescing.buffer import pending_markets
+from streaming.core.coalesce import CoalescePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is left to do.
+
+    Attributes:
+        stale_markets: markets whose valuation is older than their quotes.
+        buffered_markets: markets that wait for their batch.
+        queued_messages: messages in Celery's queues.
+        unacknowledged_messages: messages that a worker holds: being worked on, or in countdown.
+    """
+
+    stale_markets: int
+    buffered_markets: int
+    queued_messages: int
+    unacknowledged_messages: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left."""
+        return self == Backlog(0, 0, 0, 0)
+
+    def __str__(self) -> str:
+        """For people.
+
+        >>> str(Backlog(3, 2, 1, 0))
+        '3 markets stale, 2 buffered, 1 messages queued, 0 unacknowledged'
+        """
+        return (
+            f"{self.stale_markets} markets stale, {self.buffered_markets} buffered,"
+            f" {self.queued_messages} messages queued,"
+            f" {self.unacknowledged_messages} unacknowledged"
+        )
+
+
+def backlog(policy: CoalescePolicy) -> Backlog:
+    """Look at the database, the buffer and the queues.
+
+    Raises:
+        django.db.Error, redis.RedisError, kombu.exceptions.OperationalError: one is away.
+    """
+    queued, unacknowledged = _messages()
+    return Backlog(
+        stale_markets=Market.objects.exclude(version=F("valued_version")).count(),
+        buffered_markets=pending_markets(policy),
+        queued_messages=queued,
+        unacknowledged_messages=unacknowledged,
+    )
+
+
+def _messages() -> tuple[int, int]:
+    with current_app.connection_for_read() as connection:
+        # A channel of kombu's Redis transport, of which the type stubs do not know.
+        channel: Any = connection.default_channel
+        redis: Redis = channel.client
+        lengths = [redis.llen(queue.name) for queue in current_app.conf.task_queues]
+        return sum(lengths), redis.hlen(channel.unacked_key)

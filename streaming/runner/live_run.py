@@ -1,0 +1,73 @@
+"""A live run: providers are polled, the simulated one among them, until somebody stops it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from rich.console import Console
+
+from betting.config import Config
+from betting.runtime.first_run import Login
+from betting.runtime.supervisor import Program
+from streaming.runner import processes, setup
+from streaming.runner.interrupts import Interrupts
+from streaming.runner.ports import LOOPBACK, is_listening
+from streaming.runner.report import Report, Stopwatch
+from streaming.runner.session import InterruptedRunError, Session, showing_activity
+from streaming.runner.stage import set_up, supervised, where_to_look
+from streaming.runner.terminal import Terminal
+
+
+def run_live(config: Config, console: Console, *, with_simulator: bool) -> Report:
+    """Run until interrupted.
+
+    Args:
+        config: the configuration.
+        console: where people read.
+        with_simulator: whether the simulated provider runs and is polled.
+
+    Raises:
+        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+        RunError: a console did not come up.
+    """
+    listeners = [(config.web.host, config.web.port), (config.web.host, config.web.flower_port)]
+    if with_simulator:
+        listeners.append((LOOPBACK, config.web.simulator_port))
+    with (
+        Interrupts() as interrupts,
+        set_up(config, listeners) as login,
+        Terminal(console) as terminal,
+    ):
+        setup.disable_simulator()
+        stopwatch = Stopwatch.start()
+        stages = _stages(config, login, with_simulator=with_simulator)
+        with supervised(stages, config, interrupts, terminal) as supervisor:
+            session = Session(supervisor, interrupts, terminal, showing_activity(terminal, config))
+            with suppress(InterruptedRunError):
+                session.wait_until(
+                    lambda: all(is_listening(*at) for at in listeners),
+                    "The web server, Flower or the simulator",
+                )
+                if with_simulator:
+                    setup.enable_simulator(config.web)
+                terminal.say(
+                    where_to_look(
+                        config,
+                        login,
+                        is_terminal=terminal.is_terminal,
+                        with_simulator=with_simulator,
+                    )
+                )
+                session.wait_for_ever()
+        terminal.say("Stopped. The next run goes on from here.")
+        return Report(stopwatch.facts())
+
+
+def _stages(config: Config, login: Login, *, with_simulator: bool) -> list[list[Program]]:
+    key = setup.simulator_key(config.home)
+    return [
+        # Ended last, so that the polls under way get their answers.
+        [processes.simulator(config.web, key)] if with_simulator else [],
+        [*processes.value_workers(config), *processes.pollers(config, key)],
+        processes.consoles(config.web, login.password),
+    ]

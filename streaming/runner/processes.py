@@ -1,0 +1,115 @@
+"""The table of processes; README and docs/architecture.md say what each is for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+from betting.config import CHECKOUT, Config, WebConfig
+from betting.runtime.first_run import ADMIN
+from betting.runtime.supervisor import Program
+from streaming.core.key_variables import SIMULATOR_KEY_ENV
+from streaming.runner.ports import LOOPBACK
+
+#: Quiet: a banner is no line of a log.
+_CELERY_OPTIONS = ("--quiet", "-A", "betting.celery")
+_CELERY = (sys.executable, "-m", "celery", *_CELERY_OPTIONS)
+
+#: Tasks that Flower remembers.
+_FLOWER_TASKS = 10_000
+
+
+def value_workers(config: Config) -> list[Program]:
+    """The workers that turn changed markets into fair prices and edges."""
+    processes = str(config.celery.value_processes)
+    return [
+        _worker(config, "worker-value", "coalesce,valuation", "--concurrency", processes),
+        _worker(config, "worker-major", "major", "--concurrency", "1"),
+    ]
+
+
+def pollers(config: Config, simulator_key: str) -> list[Program]:
+    """What asks the providers and tells the subscribers, and the beat that says when."""
+    environ = {SIMULATOR_KEY_ENV: simulator_key, **_simulator_port(config.web)}
+    return [
+        _io_worker(config, "worker-io", "poll", **environ),
+        *deliverers(config),
+        _program("beat", *_CELERY, "beat", "--loglevel", config.log.level),
+    ]
+
+
+def deliverers(config: Config) -> list[Program]:
+    """What takes events to their subscribers: apart, so that a slow one delays no poll."""
+    return [_io_worker(config, "worker-deliver", "deliver")]
+
+
+def simulator(web: WebConfig, simulator_key: str, *options: str) -> Program:
+    """The simulated provider, with further options of its command."""
+    port = str(web.simulator_port)
+    command = (sys.executable, str(CHECKOUT / "manage.py"), "simulate_provider")
+    environ = {SIMULATOR_KEY_ENV: simulator_key}
+    return _program("simulator", *command, "--host", LOOPBACK, "--port", port, *options, **environ)
+
+
+def consoles(web: WebConfig, admin_password: str) -> list[Program]:
+    """What people look at: the web server, and Flower behind the same login."""
+    return [
+        _program(
+            "web", sys.executable, "-m", "betting.web.server",
+            HARDLINE_WEB_HOST=web.host, HARDLINE_WEB_PORT=str(web.port),
+            **_simulator_port(web),
+        ),
+        _program(
+            "flower", sys.executable, "-m", "betting.web.guarded_flower", *_CELERY_OPTIONS,
+            "flower",
+            f"--address={web.host}", f"--port={web.flower_port}", f"--max_tasks={_FLOWER_TASKS}",
+            FLOWER_BASIC_AUTH=f"{ADMIN}:{admin_password}",
+        ),
+    ]  # fmt: skip
+
+
+def _simulator_port(web: WebConfig) -> dict[str, str]:
+    """What lets a process accept the simulator as a provider, though it is on this machine."""
+    return {"HARDLINE_WEB_SIMULATOR_PORT": str(web.simulator_port)}
+
+
+def nodes(config: Config) -> list[str]:
+    """The names of `value_workers` on the broker."""
+    return [node_name(name, config.home) for name in ("worker-value", "worker-major")]
+
+
+def node_name(name: str, home: Path) -> str:
+    """A worker's name on the broker, which other checkouts and hosts may share.
+
+    >>> node_name("worker-io", Path("/srv/hardline")).startswith("worker-io.e71d938c@")
+    True
+    """
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
+    return f"{name}.{digest}@{socket.gethostname()}"
+
+
+def _io_worker(config: Config, name: str, queues: str, **environ: str) -> Program:
+    threads = ("--pool", "threads", "--concurrency", str(config.celery.io_threads))
+    return _worker(config, name, queues, *threads, **environ)
+
+
+def _worker(config: Config, name: str, queues: str, *options: str, **environ: str) -> Program:
+    return _program(
+        name, *_CELERY, "worker", "--hostname", node_name(name, config.home), "--queues", queues,
+        "--loglevel", config.log.level,
+        # Gossip leaves queues behind that fill a Redis; mingling delays the start by a second.
+        # Neither is used. Heartbeats are: Flower sees by them which workers live.
+        "--without-gossip", "--without-mingle", *options, **environ,
+    )  # fmt: skip
+
+
+def _program(name: str, *command: str, **environ: str) -> Program:
+    settings = {
+        "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
+        # The checks read every page of the web server; `make check` and the tests run them.
+        "CELERY_SKIP_CHECKS": "1",
+    }
+    return Program(name, command, CHECKOUT, {**settings, **environ})

@@ -1,0 +1,113 @@
+"""A run that replays recordings instead of polling, through the same workers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from msgspec import structs
+from rich.console import Console
+
+from betting.config import Config
+from betting.logs import note
+from streaming.core.failures import ProviderFailure
+from streaming.models import PollOutcome, PollRun
+from streaming.runner import processes
+from streaming.runner.interrupts import Interrupts
+from streaming.runner.outages import OUTAGES
+from streaming.runner.replay import Pace, Player, Recordings, ReplayError
+from streaming.runner.report import Report, Stopwatch
+from streaming.runner.session import (
+    Chore,
+    InterruptedRunError,
+    RunError,
+    Session,
+    showing_activity,
+    workers_answer,
+)
+from streaming.runner.stage import set_up, supervised, where_to_look
+from streaming.runner.terminal import Terminal
+from streaming.tasks import sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is replayed, and how.
+
+    Attributes:
+        recordings: the answers.
+        speed: recorded seconds per second; infinite for as fast as can be.
+        until_idle: end when everything is valued, rather than when interrupted.
+    """
+
+    recordings: Recordings
+    speed: float
+    until_idle: bool
+
+
+def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore) -> Report:
+    """Replay, and see to it that everything gets valued; do the chores meanwhile.
+
+    Nothing is polled meanwhile: there is no beat, and this process sweeps in its stead. The
+    consoles run when the replay is there to be watched.
+
+    Raises:
+        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+    """
+    web = config.web
+    ports = [] if replay.until_idle else [(web.host, web.port), (web.host, web.flower_port)]
+    with (
+        Interrupts() as interrupts,
+        set_up(config, ports) as login,
+        Terminal(console, replay.recordings.responses) as terminal,
+    ):
+        consoles = [] if replay.until_idle else processes.consoles(web, login.password)
+        workers = [*processes.value_workers(config), *processes.deliverers(config)]
+        stages = [workers, consoles]
+        with supervised(stages, config, interrupts, terminal) as supervisor:
+            sweeping = Chore(config.sweep.interval_seconds, sweep)
+            activity = showing_activity(terminal, config)
+            for warning in replay.recordings.warnings():
+                terminal.say(f"warning: {warning}")
+                note("streaming", "replay", warning, status="degraded")
+            session = Session(supervisor, interrupts, terminal, activity, sweeping, *chores)
+            if not replay.until_idle:
+                terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
+            stopwatch = Stopwatch.start()
+            problem = _conduct(session, terminal, config, replay)
+            lines_left_out = replay.recordings.lines_left_out
+            facts = structs.replace(stopwatch.facts(), lines_left_out=lines_left_out)
+        return Report(facts, problem or _failed_polls(stopwatch))
+
+
+def _conduct(session: Session, terminal: Terminal, config: Config, replay: Replay) -> str:
+    """Replay, then wait; return why that did not come to its end, if so."""
+    try:
+        session.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
+        _play(session, terminal, config, replay)
+        if replay.until_idle:
+            session.wait_until_idle(config.coalesce)
+        else:
+            session.wait_for_ever()
+    except InterruptedRunError:
+        return "Interrupted." if replay.until_idle else ""
+    except (RunError, ReplayError, ProviderFailure, *OUTAGES) as error:
+        return str(error)
+    return ""
+
+
+def _play(session: Session, terminal: Terminal, config: Config, replay: Replay) -> None:
+    player = Player(config)
+    pace = Pace(replay.speed, replay.recordings.first_at, time.monotonic())
+    for number, record in enumerate(replay.recordings.records(), start=1):
+        session.wait(pace.wait_seconds(record.received_at, time.monotonic()))
+        player.play(record)
+        terminal.done(number)
+
+
+def _failed_polls(stopwatch: Stopwatch) -> str:
+    failed = PollRun.objects.filter(id__gt=stopwatch.since.poll, outcome=PollOutcome.FAILED)
+    first = failed.order_by("id").first()
+    if first is None:
+        return ""
+    return f"{failed.count()} answers were not ingested; the first: {first.failure_message}"

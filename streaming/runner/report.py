@@ -1,0 +1,44 @@
+"""How a run ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from streaming.runner.summary import Facts, Mark, facts
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended.
+
+    Attributes:
+        facts: what happened in it.
+        problem: why it did not end as was asked; empty when it did.
+    """
+
+    facts: Facts
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """A moment, in time and in the tables.
+
+    Attributes:
+        since: the newest rows then.
+        started_at: on the monotonic clock.
+    """
+
+    since: Mark
+    started_at: float
+
+    @classmethod
+    def start(cls) -> Stopwatch:
+        """Now."""
+        return cls(Mark.now(), time.monotonic())
+
+    def facts(self) -> Facts:
+        """What has happened since."""
+        seconds = time.monotonic() - self.started_at
+        return facts(self.since, seconds)

@@ -1,0 +1,94 @@
+"""What is around every run: one at a time, its servers, its tables, its processes' end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from betting.config import Config
+from betting.runtime.embedded import ensure_running, status, stop
+from betting.runtime.embedded.state import prepare_home
+from betting.runtime.first_run import ADMIN, Login, ensure_admin, migrate
+from betting.runtime.supervisor import Program, Supervisor, single_instance
+from streaming.runner.interrupts import Interrupts
+from streaming.runner.ports import require_free
+from streaming.runner.terminal import Terminal
+
+
+@contextmanager
+def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
+    """Hold the checkout's one place for a run, with servers, tables and a login.
+
+    Args:
+        config: the configuration.
+        ports: host and port of everything that will listen.
+
+    Raises:
+        AlreadyRunningError: this checkout has a run already.
+        PortError: a port is not free.
+        EmbeddedError: a private server does not start.
+    """
+    prepare_home(config.home)
+    with single_instance(config.home / "run.lock"):
+        for host, port in ports:
+            require_free(host, port)
+        with private_servers(config):
+            migrate()
+            yield ensure_admin(config.home)
+
+
+@contextmanager
+def supervised(
+    stages: Sequence[Sequence[Program]], config: Config, interrupts: Interrupts, terminal: Terminal
+) -> Iterator[Supervisor]:
+    """Run processes while the block runs; a second Ctrl-C at its end hurries it."""
+    logs = config.home / "logs"
+    names = ", ".join(program.name for stage in stages for program in stage)
+    terminal.say(f"Starting {names}; logs in {logs}")
+    supervisor = Supervisor(stages, logs)
+    try:
+        supervisor.start()
+        yield supervisor
+    finally:
+        terminal.say("Stopping the processes")
+        killed = supervisor.stop(lambda: interrupts.is_hurried)
+        if killed:
+            terminal.say(f"Killed, as they did not stop: {', '.join(killed)}")
+
+
+def where_to_look(
+    config: Config, login: Login, *, is_terminal: bool, with_simulator: bool = False
+) -> str:
+    """The addresses, and how to log in.
+
+    A new password is shown on a terminal alone: what is written elsewhere is kept, and read by
+    others.
+    """
+    host = config.web.host
+    if login.is_new and is_terminal:
+        by = f"password {login.password}"
+    elif login.is_new or login.is_current:
+        by = f"its password is in {login.file}"
+    else:
+        by = f"by the password that it was given; Flower's is in {login.file}"
+    lines = [
+        f"  Admin      http://{host}:{config.web.port}/admin/",
+        f"  Flower     http://{host}:{config.web.flower_port}/",
+        f"  Log in as  {ADMIN}, {by}",
+    ]
+    if with_simulator:
+        lines.append(f"  Simulator  {config.web.simulator_url}/v4/sports")
+    return "\n".join(("Where to look, until Ctrl-C stops it all:", *lines))
+
+
+@contextmanager
+def private_servers(config: Config) -> Iterator[None]:
+    """Have the private servers run; stop them at the end unless they ran before."""
+    private = [server for server in status(config) if not server.is_external]
+    are_ours = bool(private) and not any(server.is_running for server in private)
+    ensure_running(config)
+    try:
+        yield
+    finally:
+        if are_ours:
+            stop(config)
