@@ -22,6 +22,7 @@ from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
 from betting.config import get_config
+from betting.db.clock import database_now
 from betting.logs import note, operation
 from betting.logs.context import new_trace_id, trace_ids
 from streaming.coalescing import buffer
@@ -42,7 +43,7 @@ from streaming.notifications import bus, delivery
 from streaming.notifications.delivery import Delivery, Fate
 from streaming.notifications.major_moves import major_moves
 from streaming.notifications.subscriber_health import suppressed_subscribers
-from streaming.polling.circuits import database_now, unsound_providers
+from streaming.polling.circuits import unsound_providers
 from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer
 from streaming.polling.replay_answer import ingest_payload
 from streaming.retention.prune import prune_old_rows

@@ -9,8 +9,8 @@ from django.test import override_settings
 from redis import Redis
 
 from betting.config import Config, get_config
+from betting.db.redis import redis_client
 from betting.runtime.embedded import ensure_running, remove_state
-from streaming.coalescing.buffer import redis_client
 from streaming.health import starting
 from streaming.ingest import resolve
 from streaming.notifications import bus

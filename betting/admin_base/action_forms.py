@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from betting.admin_base.unfold_types import ThemedAdmin
-from streaming.core.failures import one_line
+from streaming.core.texts import one_line
 
 MAX_REASON_CHARS = 300
 

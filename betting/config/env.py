@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import re
 import typing
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from streaming.core.texts import escaped
+from streaming.core.texts import did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -95,18 +94,6 @@ def expectation(type_: Any, text: str) -> str:
         return f"one of {', '.join(choices)}{did_you_mean(text, choices)}"
     names = {int: "a whole number", float: "a number", bool: "true or false"}
     return names.get(type_, f"a valid {getattr(type_, '__name__', type_)}")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the tail of a message that names the nearest known name, spelt out, or nothing.
-
-    >>> did_you_mean("HARDLINE_POL_TICK", ["HARDLINE_POLL_TICK", "HARDLINE_HOME"])
-    '; did you mean HARDLINE_POLL_TICK?'
-    >>> did_you_mean("zebra", ["HARDLINE_HOME"])
-    ''
-    """
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {escaped(nearest[0])}?" if nearest else ""
 
 
 def variables(tree: type[DataclassInstance], prefix: str, parent: str = "") -> Iterator[Variable]:

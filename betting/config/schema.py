@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from betting.config import rules
-from betting.config.env import ConfigError, Variable, build, did_you_mean, read, variables
+from betting.config.env import ConfigError, Variable, build, read, variables
 from streaming.core.circuit import CircuitPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
@@ -25,6 +25,7 @@ from streaming.core.matching import MatchPolicy
 from streaming.core.movement import MovementPolicy
 from streaming.core.staleness import StalenessPolicy
 from streaming.core.suppression import SuppressionPolicy
+from streaming.core.texts import did_you_mean
 from valuation.policy import ValuationPolicy
 
 PREFIX = "HARDLINE_"

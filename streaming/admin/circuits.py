@@ -16,10 +16,11 @@ from betting.admin_base.action_forms import ask_reason
 from betting.admin_base.formatting import link
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import Colour, ThemedAdmin, badge
+from betting.db.clock import database_now
 from streaming.core.circuit import Command
 from streaming.forms.provider import CircuitForm
 from streaming.models import Circuit, CircuitMode, CircuitState, CircuitTransition
-from streaming.polling.circuits import database_now, order
+from streaming.polling.circuits import order
 from streaming.tasks import send_quarantine
 
 TRANSITIONS_SHOWN = 20

@@ -12,9 +12,9 @@ from django.template.response import TemplateResponse
 from betting.admin_base.action_forms import ask_reason
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import Colour, badge
+from betting.db.clock import database_now
 from streaming.models import CircuitState, FeedCircuit
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import database_now
 
 _COLOURS: Mapping[str, Colour] = {
     CircuitState.CLOSED.label: "success",

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 
 from betting.config import Config
+from betting.db.clock import database_now
 from betting.runtime import embedded
 from streaming.benchmark.capture import Sample, Window, gather
 from streaming.core.baseline import Baseline, Usage
-from streaming.polling.circuits import database_now
 from streaming.runner.idle import backlog
 
 _KEEPER = "process_wrapper.py"

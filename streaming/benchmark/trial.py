@@ -8,12 +8,12 @@ import msgspec
 from rich.console import Console
 
 from betting.config import Config
+from betting.db.clock import database_now
 from betting.models import Provider
 from betting.runtime.first_run import migrate
 from streaming.benchmark.capture import fair_prices, store
 from streaming.benchmark.process_metrics import Vitals
 from streaming.core.baseline import Baseline
-from streaming.polling.circuits import database_now
 from streaming.runner.replay import Recordings
 from streaming.runner.replay_run import Replay, run_replay
 from streaming.runner.session import Chore

@@ -21,13 +21,10 @@ from enum import Enum
 from functools import cache
 from typing import cast
 
-from redis import Redis
 from redis.commands.core import Script
-from redis.lock import Lock
 
-from betting.config import get_config
+from betting.db.redis import redis_client
 from betting.logs.context import MAX_TRACES
-from betting.runtime.embedded import redis_url
 from streaming.core.coalesce import CoalescePolicy
 
 _SCHEDULED = "hardline:scheduled:"
@@ -101,14 +98,6 @@ class Batch:
     changes: int
     markets: int
     trace_ids: tuple[str, ...] = ()
-
-
-@cache
-def redis_client() -> Redis:
-    """This process's Redis connection pool; every wait on it has a deadline."""
-    config = get_config()
-    seconds = config.celery.socket_timeout_seconds
-    return Redis.from_url(redis_url(config), socket_timeout=seconds, socket_connect_timeout=seconds)
 
 
 @cache
@@ -199,12 +188,3 @@ def first_within(key: str, window_ms: int) -> bool:
     if window_ms == 0:
         return True
     return bool(redis_client().set(f"hardline:asked:{key}", "1", nx=True, px=window_ms))
-
-
-def lease(name: str, seconds: float) -> Lock:
-    """A right that one process at a time can acquire, without waiting for it.
-
-    It ends by itself when its holder dies, or does not reacquire it in time.
-    """
-    lock: Lock = redis_client().lock(f"hardline:lease:{name}", timeout=seconds, blocking=False)
-    return lock

@@ -20,6 +20,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
+from streaming.core.texts import one_line
+
 FailureKind = Literal["transient", "permanent", "data"]
 Scope = Literal["provider", "feed"]
 """Whom a failure concerns."""
@@ -226,16 +228,6 @@ def classify_status(
         return TransientFailure(slug, message, retry_after_seconds)
     scope = verdict.scope if known else "feed"
     return PermanentFailure(slug, message, verdict.advice, scope=scope, needs_person=bool(known))
-
-
-def one_line(text: str, max_chars: int = MAX_DETAIL_CHARS) -> str:
-    r"""The text on one line, without control characters, cut to a length.
-
-    >>> one_line("  Markets not\n\x00 supported ")
-    'Markets not supported'
-    """
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:max_chars]
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

@@ -9,7 +9,9 @@ Zero-width characters are not among them: some scripts spell words with them.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f"  # control characters
@@ -21,6 +23,10 @@ _UNSEEN = (
 _ANY = re.compile(f"[{_UNSEEN}]")
 _ANY_WITHIN_LINES = re.compile(f"(?![\n\t])[{_UNSEEN}]")
 _LINE_ENDS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
+
+
+MAX_LINE_CHARS = 200
+"""What `one_line` keeps unless it is told otherwise."""
 
 
 def cleaned(text: str) -> str:
@@ -62,3 +68,25 @@ def escaped_json(line: str) -> str:
 
 def _spelt(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
+
+
+def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
+    r"""The text on one line, without control characters, cut to a length.
+
+    >>> one_line("  Markets not\n\x00 supported ")
+    'Markets not supported'
+    """
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:max_chars]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the tail of a message that names the nearest known name, spelt out, or nothing.
+
+    >>> did_you_mean("HARDLINE_POL_TICK", ["HARDLINE_POLL_TICK", "HARDLINE_HOME"])
+    '; did you mean HARDLINE_POLL_TICK?'
+    >>> did_you_mean("zebra", ["HARDLINE_HOME"])
+    ''
+    """
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {escaped(nearest[0])}?" if nearest else ""

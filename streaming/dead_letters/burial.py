@@ -13,11 +13,11 @@ from django.db import DataError, IntegrityError, connection
 from redis.exceptions import LockNotOwnedError
 
 from betting.config import Config, get_config
+from betting.db.redis import make_lease
 from betting.logs import note
-from streaming.coalescing.buffer import lease
 from streaming.core.events import DeadletterAdded
-from streaming.core.failures import one_line
 from streaming.core.letters import Kind, Letter, sealed
+from streaming.core.texts import one_line
 from streaming.dead_letters import spool
 from streaming.dead_letters.described import describe
 from streaming.dead_letters.reports import announced, report
@@ -56,7 +56,7 @@ def store_spooled(config: Config) -> int:
     Raises:
         django.db.Error, redis.RedisError: a server is still, or again, away.
     """
-    drain = lease("store-spooled-letters", DRAIN_SECONDS)
+    drain = make_lease("store-spooled-letters", DRAIN_SECONDS)
     if not drain.acquire():
         return 0
 

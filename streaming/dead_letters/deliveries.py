@@ -11,8 +11,8 @@ from __future__ import annotations
 from redis.exceptions import RedisError
 
 from betting.config import get_config
+from betting.db.redis import redis_client
 from betting.logs import note
-from streaming.coalescing.buffer import redis_client
 
 KEPT_SECONDS = 86_400
 

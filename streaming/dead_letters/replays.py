@@ -16,12 +16,12 @@ from celery import current_app
 from django.db import connection, transaction
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from betting.config import DeadLettersConfig
+from betting.db.advisory_locks import REPLAYS
+from betting.db.outages import BROKER_OUTAGES
 from betting.logs import note
-from streaming.core.failures import one_line
+from streaming.core.texts import one_line
 from streaming.dead_letters.actions import MAX_ERROR_CHARS, OPEN, open_replays
 from streaming.dead_letters.messages import REPLAY_HEADER
 from streaming.models import (
@@ -32,9 +32,6 @@ from streaming.models import (
     LetterKind,
     LetterStatus,
 )
-
-_LOCK = 0x5245_504C  # an arbitrary number of our own
-_OUTAGES = (OperationalError, RedisError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()
     for sent, action in enumerate(claimed := _claim(config.replay_per_second, held_back)):
         try:
             _send(action)
-        except _OUTAGES as error:
+        except BROKER_OUTAGES as error:
             words = f"replays wait, the broker is away: {error}"
             note("deadletter", "replay", words, status="degraded")
             _put_back(claimed[sent:])
@@ -247,7 +244,7 @@ def _claim(per_second: int, held_back: HeldBack) -> list[DeadLetterAction]:
     """Mark as sent what this second has room for; one process at a time."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REPLAYS])
         now = timezone.now()
         sent = DeadLetterAction.objects.filter(sent_at__gt=now - timedelta(seconds=1)).count()
         waiting = DeadLetterAction.objects.filter(outcome=ActionOutcome.WAITING)

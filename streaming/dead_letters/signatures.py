@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import msgspec
 from celery import current_app
 
-from betting.config.env import did_you_mean
+from streaming.core.texts import did_you_mean
 
 
 def fault_of(task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 import msgspec
 
+from betting.db.redis import redis_client
 from betting.runtime.embedded import prepare_home
-from streaming.coalescing.buffer import redis_client
 from streaming.core.letters import Letter
 
 KEY = "hardline:letters"

@@ -16,16 +16,15 @@ from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django.db.models.functions import Greatest, Least
 
+from betting.db.advisory_locks import LETTERS
 from betting.models import Provider
-from streaming.core.failures import one_line
 from streaming.core.letters import Letter, digest, fingerprint
+from streaming.core.texts import one_line
 from streaming.dead_letters.actions import MAX_ERROR_CHARS, UNHEARD_OF, open_replays
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 POLL_PROVIDER = "streaming.poll_provider"
 """The task that polls; named here, for it stands above this module."""
-
-_LOCK = 0x4C45_5454  # an arbitrary number of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def store(letter: Letter, max_rows: int) -> Stored | None:
         django.db.Error: PostgreSQL is away, or cannot hold a value.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LETTERS])
         cursor.execute(_OCCUR, [UUID(letter.id), letter.kind.value])
         if not cursor.rowcount:
             return None

@@ -7,10 +7,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from betting.config.env import did_you_mean
 from betting.db.querysets import participant_aliases
 from betting.models import ParticipantAlias, Sport
 from streaming.core.participants import canonical, normalise, sport_family
+from streaming.core.texts import did_you_mean
 
 
 class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time

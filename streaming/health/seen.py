@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import django.db
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
+from betting.db.outages import BROKER_OUTAGES
 from streaming.health.deadline import DeadlineError
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import LONG, SHORT, Earlier, StreamFacts, done_within, look_at_stream
@@ -17,8 +16,8 @@ from streaming.health.totals import Done
 
 T = TypeVar("T")
 
-#: What is raised while PostgreSQL, Redis or the broker is away.
-OUTAGES = (django.db.Error, RedisError, OperationalError, DeadlineError)
+#: What is raised while a server is away, hangs, or has not the tables.
+OUTAGES = (django.db.Error, *BROKER_OUTAGES, DeadlineError)
 
 
 @dataclass(frozen=True, slots=True)

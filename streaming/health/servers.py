@@ -17,8 +17,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from betting.config import Config
+from betting.db.redis import redis_client
 from betting.runtime.embedded import redis_url
-from streaming.coalescing.buffer import redis_client
 from streaming.dead_letters.transport import SENT_AT
 
 _TICK = "hardline:tick"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 
+from betting.db.advisory_locks import FAMILIES
 from betting.db.sql import fetch_all
 
-_CLASS = 0x48415244  # spells HARD: our own class of advisory locks
 _SHARED = 0
 
 
@@ -42,5 +42,5 @@ def lock_number(family: str) -> int:
 
 def _lock(number: int) -> None:
     fetch_all(
-        "SELECT pg_advisory_xact_lock(%(class)s, %(number)s)", {"class": _CLASS, "number": number}
+        "SELECT pg_advisory_xact_lock(%(class)s, %(number)s)", {"class": FAMILIES, "number": number}
     )

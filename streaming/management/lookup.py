@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from betting.config.env import did_you_mean
 from betting.models import Provider
+from streaming.core.texts import did_you_mean
 
 
 def provider_named(key: str) -> Provider:

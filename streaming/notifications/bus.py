@@ -21,11 +21,11 @@ from django.db import transaction
 from redis.exceptions import RedisError
 
 from betting.config import get_config
+from betting.db.redis import redis_client
 from betting.logs import operation
-from streaming.coalescing.buffer import redis_client
 from streaming.core.events import DeadletterAdded, Event, to_message
-from streaming.core.failures import one_line
 from streaming.core.routing import Filter, Route, batches
+from streaming.core.texts import one_line
 from streaming.models import WebhookSubscriber
 from streaming.notifications.handlers import handler_routes
 

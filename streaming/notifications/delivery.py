@@ -23,9 +23,10 @@ from django.db import connections
 from betting.config import BusConfig, Config
 from betting.logs import Operation, operation
 from streaming.core.events import Event, SubscriberTest, from_message, to_message
-from streaming.core.failures import ProviderFailure, TransientFailure, one_line
+from streaming.core.failures import ProviderFailure, TransientFailure
 from streaming.core.letters import Kind, Letter, scrub_text
 from streaming.core.suppression import Decision, Outcome, SubscriberState, is_logged
+from streaming.core.texts import one_line
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.notifications.bus import DELIVER
 from streaming.notifications.handlers import Handler, find_handler

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from betting.config.env import did_you_mean
 from streaming.core.events import TYPES, Event
 from streaming.core.routing import Filter, Route
+from streaming.core.texts import did_you_mean
 
 Handle = Callable[[Sequence[Event]], None]
 

@@ -19,12 +19,11 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Least
 
 from betting.config import Config
-from betting.db.sql import fetch_all
 from betting.models import Provider
 from streaming.core import circuit as core
 from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
 from streaming.core.events import CircuitClosed, CircuitOpened
-from streaming.core.failures import one_line
+from streaming.core.texts import one_line
 from streaming.models import Circuit
 from streaming.notifications import bus
 from streaming.polling import feed_circuits, transitions
@@ -38,13 +37,6 @@ _FIELDS = ("version", *_STATE_FIELDS, *_POLICY_FIELDS)
 
 INGEST_SECONDS = 10.0
 """Beyond a request's own deadline, what its answer may take to be ingested."""
-
-
-def database_now() -> datetime:
-    """The database's time, which is the same for all workers, whatever their own clocks say."""
-    ((now,),) = fetch_all("SELECT clock_timestamp()", {})
-    moment: datetime = now
-    return moment
 
 
 @dataclass(frozen=True, slots=True)

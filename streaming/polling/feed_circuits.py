@@ -23,7 +23,7 @@ from betting.config import Config
 from betting.models import Feed, Provider
 from streaming.core import circuit as core
 from streaming.core.circuit import Call, CircuitPolicy
-from streaming.core.failures import one_line
+from streaming.core.texts import one_line
 from streaming.models import Circuit, FeedCircuit
 from streaming.polling import transitions
 

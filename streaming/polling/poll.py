@@ -13,13 +13,15 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
 from betting.config import Config, PollConfig
+from betting.db.clock import database_now
+from betting.db.redis import make_lease
 from betting.db.sql import fetch_all
 from betting.models import Event, EventStatus, Provider
 from streaming.coalescing import buffer
 from streaming.core.failures import ProviderFailure
 from streaming.ingest.ingest import IngestResult
 from streaming.models import PollOutcome, PollRun
-from streaming.polling.circuits import INGEST_SECONDS, Now, database_now
+from streaming.polling.circuits import INGEST_SECONDS, Now
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.pacing import pace
 from streaming.polling.request import (
@@ -96,7 +98,7 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
         What each answer changed, once that is committed.
     """
     provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
-    lease = buffer.lease(f"poll:{provider_id}", config.fetch.total_timeout_seconds + INGEST_SECONDS)
+    lease = make_lease(f"poll:{provider_id}", config.fetch.total_timeout_seconds + INGEST_SECONDS)
     # Nobody waits here: a provider that hangs keeps one thread busy, not all of them.
     if provider is None or not lease.acquire():
         return

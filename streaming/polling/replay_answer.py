@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from betting.config import Config
+from betting.db.clock import database_now
 from betting.models import Clock, Provider
 from streaming.core.failures import DataFailure
 from streaming.dead_letters.payloads import Payload
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import database_now
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 

@@ -13,8 +13,9 @@ from betting.config import Config
 from betting.logs import Operation, operation
 from betting.models import Provider
 from streaming.core.circuit import Call, Decision
-from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, one_line
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot, require_readable
+from streaming.core.texts import one_line
 from streaming.dead_letters.payloads import bury_payload, bury_samples
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.ingest.quarantine import quarantine_unsafe

@@ -19,10 +19,10 @@ from streaming.core.failures import (
     DataFailure,
     ProviderFailure,
     classify_status,
-    one_line,
     retry_after_seconds,
 )
 from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
+from streaming.core.texts import one_line
 from streaming.providers.base import ProviderSettings, Request, Response
 from streaming.providers.betfair_book import Book, Market, moment
 from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition

@@ -13,7 +13,8 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
+from streaming.core.texts import one_line
 
 T = TypeVar("T")
 

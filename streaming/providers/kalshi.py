@@ -20,10 +20,10 @@ from streaming.core.failures import (
     ProviderFailure,
     Verdict,
     classify_status,
-    one_line,
     retry_after_seconds,
 )
 from streaming.core.snapshot import Snapshot, SnapshotEvent
+from streaming.core.texts import one_line
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,

@@ -14,8 +14,9 @@ from typing import Annotated
 
 import msgspec
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
 from streaming.core.snapshot import SnapshotEvent, SnapshotQuote
+from streaming.core.texts import one_line
 from streaming.providers.fields import (
     Description,
     ExternalId,

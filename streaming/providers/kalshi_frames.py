@@ -11,13 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from streaming.core.failures import (
-    DataFailure,
-    PermanentFailure,
-    ProviderFailure,
-    TransientFailure,
-    one_line,
-)
+from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.texts import one_line
 from streaming.providers.fields import Description, ExternalId, parse_json
 from streaming.providers.kalshi_contracts import Dollars
 from streaming.providers.sieve import Sieve, salvaged

@@ -8,7 +8,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
+from streaming.core.texts import one_line
 from streaming.providers.kalshi_contracts import Contract, moneyline, spread, total
 from streaming.providers.kalshi_tickers import OUTRIGHTS, SERIES, GameTicker, League, parse_game
 from streaming.providers.outcomes import DRAW

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
+from streaming.core.texts import one_line
 
 EASTERN = ZoneInfo("America/New_York")
 """The clock of the dates and times in tickers."""

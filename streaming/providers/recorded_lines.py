@@ -7,7 +7,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple
 
-from streaming.core.failures import DataFailure, PermanentFailure, one_line
+from streaming.core.failures import DataFailure, PermanentFailure
+from streaming.core.texts import one_line
 from streaming.providers.compressed import open_file, spoilt
 from streaming.providers.fields import PADDING, unmarked
 

@@ -32,8 +32,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from streaming.core.failures import DataFailure, one_line
+from streaming.core.failures import DataFailure
 from streaming.core.snapshot import LeftOut, Snapshot
+from streaming.core.texts import one_line
 from streaming.core.time_order import out_of_order
 from streaming.providers import betfair_file
 from streaming.providers.base import (

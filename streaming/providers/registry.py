@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from streaming.core.failures import PermanentFailure, one_line
+from streaming.core.failures import PermanentFailure
+from streaming.core.texts import one_line
 from streaming.providers.base import Adapter
 from streaming.providers.betfair_stream import BetfairStream
 from streaming.providers.kalshi import Kalshi

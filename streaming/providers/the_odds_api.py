@@ -19,11 +19,11 @@ from streaming.core.failures import (
     PermanentFailure,
     Verdict,
     classify_status,
-    one_line,
     retry_after_seconds,
 )
 from streaming.core.quota import next_month
 from streaming.core.snapshot import Snapshot, SnapshotEvent
+from streaming.core.texts import one_line
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streaming.core.american import from_american
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Side, SnapshotEvent, SnapshotQuote
 from streaming.providers.fields import (
@@ -130,15 +131,6 @@ def parse_market_key(key: str) -> MarketKey:
         is_handicap=is_handicap,
         needs_point=is_handicap or "totals" in kind,
     )
-
-
-def decimal_odds(american: float) -> float:
-    """American odds as decimal odds: the stake comes back as well.
-
-    >>> decimal_odds(135), decimal_odds(-175)
-    (2.35, 1.5714285714285714)
-    """
-    return 1 + american / 100 if american > 0 else 1 + 100 / -american
 
 
 def parse(body: bytes, sieve: Sieve, *, is_list: bool) -> Iterator[tuple[str, Event]]:
@@ -294,7 +286,7 @@ class Reading:
         if self.is_american:
             if abs(price) < MIN_AMERICAN:
                 raise DataFailure("bad_price", f"{price:g} is not American odds.", "price")
-            return decimal_odds(price)
+            return from_american(price)
         if price <= -MIN_AMERICAN:
             raise DataFailure("bad_price", f"{price:g} looks like American odds.", "price")
         return price

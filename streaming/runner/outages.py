@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import django.db
 from django.db.models import Q
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from betting.config import Config
-from streaming.core.failures import one_line
+from streaming.core.texts import one_line
 from streaming.health.servers import look_at_redis
 from streaming.models import Circuit, CircuitMode, CircuitState
-
-OUTAGES = (django.db.OperationalError, django.db.InterfaceError, OperationalError, RedisError)
-"""What is raised while PostgreSQL or Redis is away."""
 
 _REFUSES = Q(mode=CircuitMode.FORCED_OPEN) | Q(mode=CircuitMode.AUTOMATIC) & ~Q(
     state=CircuitState.CLOSED

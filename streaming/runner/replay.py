@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from betting.config import Config
+from betting.db.outages import OUTAGES
 from betting.logs import note, operation
 from betting.logs.context import new_trace_id
 from betting.models import Clock, Provider
@@ -17,7 +18,6 @@ from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.request import Conversation, exchange, recorded_answer
 from streaming.providers.recording import Record, Recording, merged, survey
 from streaming.providers.registry import ADAPTERS, adapter
-from streaming.runner.outages import OUTAGES
 from streaming.tasks import send_result
 
 

@@ -9,12 +9,12 @@ from msgspec import structs
 from rich.console import Console
 
 from betting.config import Config
+from betting.db.outages import OUTAGES
 from betting.logs import note
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
 from streaming.runner import processes
 from streaming.runner.interrupts import Interrupts
-from streaming.runner.outages import OUTAGES
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError
 from streaming.runner.report import Report, Stopwatch
 from streaming.runner.session import (

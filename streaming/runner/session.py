@@ -12,11 +12,12 @@ from celery import current_app
 from django.db import close_old_connections
 
 from betting.config import Config
+from betting.db.outages import OUTAGES
 from betting.runtime.supervisor import Supervisor
 from streaming.core.coalesce import CoalescePolicy
 from streaming.runner.idle import Backlog, backlog
 from streaming.runner.interrupts import Interrupts
-from streaming.runner.outages import OUTAGES, sentence, what_is_down
+from streaming.runner.outages import sentence, what_is_down
 from streaming.runner.summary import Mark, RecentActivity
 from streaming.runner.terminal import Terminal
 

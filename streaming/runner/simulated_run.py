@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from betting.config import Config, WebConfig
+from betting.db.outages import OUTAGES
 from betting.models import Provider
 from betting.runtime.supervisor import Program
 from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.runner import processes, setup
 from streaming.runner.interrupts import Interrupts
-from streaming.runner.outages import OUTAGES
 from streaming.runner.ports import LOOPBACK, is_listening
 from streaming.runner.report import Report, Stopwatch
 from streaming.runner.session import (

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from streaming.core.american import to_american
 from streaming.simulator.catalogue import FEATURED_MARKETS
 from streaming.simulator.event import Desk, SimulatedEvent
 from streaming.simulator.market import Board, Market
-from streaming.simulator.prices import to_american
 from streaming.simulator.query import (
     EVENT_NOT_FOUND,
     NOT_FOUND,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
+from streaming.core.american import from_american, unrounded_american
 from streaming.simulator.catalogue import Bookmaker, Ladder
 
 # (price, or American odds without sign, below which; tick) of each ladder.
@@ -15,24 +16,6 @@ _TICKS: dict[Ladder, tuple[tuple[float, float], ...]] = {
         (30.0, 1.0), (50.0, 2.0), (100.0, 5.0), (1000.0, 10.0),
     ),
 }  # fmt: skip
-
-
-def to_american(price: float) -> int:
-    """Decimal odds above 1 as American odds.
-
-    >>> to_american(2.5), to_american(1.91), to_american(2.0)
-    (150, -110, 100)
-    """
-    return round(_american(price))
-
-
-def from_american(odds: float) -> float:
-    """American odds as decimal odds.
-
-    >>> from_american(150), round(from_american(-110), 4)
-    (2.5, 1.9091)
-    """
-    return 1.0 + (odds / 100.0 if odds > 0 else 100.0 / -odds)
 
 
 def with_margin(probabilities: tuple[float, ...], overround: float, skew: float) -> list[float]:
@@ -58,7 +41,7 @@ def shown_price(implied: float, book: Bookmaker) -> float:
     """
     price = 1.0 / min(implied, 0.99)
     if book.ladder == "american":
-        odds = _american(price)
+        odds = unrounded_american(price)
         tick = _tick(abs(odds), "american")
         snapped = from_american(round(odds / tick) * tick)
     elif book.is_exchange:
@@ -80,10 +63,6 @@ def lay_price(implied: float, back: float) -> float:
     tick = _tick(asked, "exchange")
     # The small term keeps a price that is on the ladder from falling to the tick below.
     return round((floor(asked / tick + 1e-9) + 1) * tick, 2)
-
-
-def _american(price: float) -> float:
-    return (price - 1.0) * 100.0 if price >= 2.0 else -100.0 / (price - 1.0)
 
 
 def _tick(value: float, ladder: Ladder) -> float:

@@ -14,11 +14,12 @@ from django.urls import reverse
 
 from betting.admin_base.action_forms import MAX_REASON_CHARS
 from betting.config import get_config
+from betting.db.clock import database_now
 from streaming import tasks
 from streaming.admin.circuits import CircuitAdmin
 from streaming.core.circuit import CircuitPolicy
 from streaming.models import Circuit, CircuitTransition
-from streaming.polling.circuits import database_now, order, policy_of
+from streaming.polling.circuits import order, policy_of
 from tests import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quarantined")]

@@ -47,7 +47,7 @@ def main(provider_id: int, threads: int, seconds: float) -> None:
                 list(poll(provider_id, config))
 
     lease: Any = lambda *_: _EverybodysLease()  # noqa: E731 - a replacement, named where it is used
-    with patch("streaming.coalescing.buffer.lease", lease), ThreadPoolExecutor(threads) as pool:
+    with patch("streaming.polling.poll.make_lease", lease), ThreadPoolExecutor(threads) as pool:
         for work in [pool.submit(ask) for _ in range(threads)]:
             work.result()
 

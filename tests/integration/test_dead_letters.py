@@ -20,6 +20,7 @@ from django.db import connection
 from redis import Redis
 
 from betting.config import CHECKOUT, Config
+from betting.db.outages import OUTAGES
 from betting.runtime.embedded import ensure_running, status
 from betting.runtime.supervisor import Program, Supervisor
 from streaming.core.letters import Kind
@@ -32,7 +33,6 @@ from streaming.models import (
     DeadLetterOccurrence,
     LetterStatus,
 )
-from streaming.runner.outages import OUTAGES
 from streaming.runner.session import workers_answer
 from tests.integration.conftest import environment_of_workers, wait_until
 

@@ -25,12 +25,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.plugin import DjangoDbBlocker
 
 from betting.config import Config
+from betting.db.redis import redis_client
 from betting.db.sql import execute, fetch_all
 from betting.models import Provider
 from betting.runtime.embedded import ensure_running
 from streaming import tasks
 from streaming.coalescing import buffer
-from streaming.coalescing.buffer import redis_client
 from streaming.core.histogram import BOUNDS_MS, counts_of
 from streaming.health.checks import CHECKS
 from streaming.health.snapshots import take_snapshot

@@ -10,14 +10,14 @@ from itertools import count
 import pytest
 
 from betting.config import Config
+from betting.db.outages import OUTAGES
+from betting.db.redis import redis_client
 from betting.models import Market, Provider
 from betting.runtime.embedded import ensure_running, status
 from betting.runtime.supervisor import Supervisor
-from streaming.coalescing.buffer import redis_client
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.runner.idle import backlog
-from streaming.runner.outages import OUTAGES
 from streaming.tasks import send_changes, sweep
 from tests.integration.conftest import all_valued, wait_until
 from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 from django.db.models import F
 
+from betting.db.redis import redis_client
 from betting.models import ChangeKind, LineChange, Market, Provider
 from streaming import tasks
-from streaming.coalescing import buffer
 from streaming.models import PollOutcome, PollRun
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator
@@ -129,7 +129,7 @@ def test_whatever_messages_are_lost_the_sweeper_makes_whole(providers: list[Prov
         poll_all(providers, broker)
         broker.messages = [each for each in broker.messages if dice.random() < 0.5]
         if polls % 3 == 0:
-            buffer.redis_client().flushdb()
+            redis_client().flushdb()
         deliver_all(broker)
     while stale() == 0:
         poll_all(providers, broker)

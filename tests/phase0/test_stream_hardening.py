@@ -26,6 +26,7 @@ import pytest
 from redis import Redis
 
 from betting.config import Config, get_config, load
+from betting.db.clock import database_now
 from betting.logs import note, operation, operations
 from betting.logs.rendering import formatter, logging_settings
 from betting.models import LineChange, Market, Provider, Quote
@@ -50,7 +51,6 @@ from streaming.models import (
     SubscriberRecord,
 )
 from streaming.notifications.delivery import Delivery, Fate, deliver
-from streaming.polling.circuits import database_now
 from streaming.simulator.faults import FaultKind
 from streaming.simulator.running import RunningSimulator
 from tests.baselines import a_baseline

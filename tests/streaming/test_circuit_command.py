@@ -12,11 +12,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils.dateparse import parse_datetime
 
+from betting.db.clock import database_now
 from betting.models import Provider
 from streaming import tasks
 from streaming.ingest.quarantine import quarantine_unsafe
 from streaming.models import Circuit, CircuitTransition, FeedCircuit
-from streaming.polling.circuits import database_now
 from tests import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quarantined")]

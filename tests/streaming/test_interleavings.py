@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 )
 
 from betting.config import SweepConfig, get_config
+from betting.db.redis import redis_client
 from betting.models import Market, Quote
 from streaming import tasks
 from streaming.coalescing import buffer
@@ -147,7 +148,7 @@ class Pipeline(RuleBasedStateMachine):
             (book, kind, side): 1.9 for book in BOOKS for kind, _ in KINDS for side in (0, 1)
         }
         self.absent: set[str] = set()
-        buffer.redis_client().flushdb()
+        redis_client().flushdb()
         self._ingest(is_sent=True)
 
     def _quotes(self) -> Iterator[SnapshotQuote]:
@@ -232,7 +233,7 @@ class Pipeline(RuleBasedStateMachine):
     @rule()
     def redis_is_flushed(self) -> None:
         """Buffers and markers are gone."""
-        buffer.redis_client().flushdb()
+        redis_client().flushdb()
 
     @rule()
     def the_sweeper_passes(self) -> None:

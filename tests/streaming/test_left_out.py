@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from betting.db.clock import database_now
 from betting.models import Event, EventStatus, Provider, Quote, QuoteStatus
 from streaming.core.failures import DataFailure
 from streaming.dead_letters.payloads import payload_of
 from streaming.health.stream import Unread, look_at_stream
 from streaming.models import Circuit, DeadLetter, FeedCircuit, PollOutcome, PollRun
-from streaming.polling.circuits import database_now
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.replay_answer import ingest_payload
 from streaming.polling.request import Conversation, exchange

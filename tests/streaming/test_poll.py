@@ -15,6 +15,7 @@ import pytest
 from redis import Redis
 
 from betting.config import PollConfig
+from betting.db.clock import database_now
 from betting.models import (
     ChangeKind,
     Clock,
@@ -27,7 +28,7 @@ from betting.models import (
     Quote,
 )
 from streaming.models import Circuit, PollOutcome, PollRun
-from streaming.polling.circuits import database_now, order
+from streaming.polling.circuits import order
 from streaming.polling.poll import poll
 from streaming.simulator.running import RunningSimulator
 from tests.polling import EPL, KEY, NBA, config_with, poll_now, polled_provider

@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 from django.core.management.base import CommandError
 
-from betting.config.env import did_you_mean
 from betting.db.exports import LINE_CHANGES, QUOTES, Table
 from betting.management.unchecked import UncheckedCommand
-from streaming.core.texts import escaped, escaped_json
+from streaming.core.texts import did_you_mean, escaped, escaped_json
 from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 
 TABLES = {table.name: table for table in (QUOTES, LINE_CHANGES, FAIR_PRICES, EDGES, RECOMPUTE_RUNS)}

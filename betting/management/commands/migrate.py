@@ -9,7 +9,8 @@ from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-_LOCK = 0x48415244_4D494752  # spells HARDMIGR: an advisory lock of its own
+from betting.db.advisory_locks import MIGRATIONS
+
 _POLL_SECONDS = 0.1
 
 
@@ -30,11 +31,11 @@ def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """
     with connection.cursor() as cursor:
         while True:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATIONS])
             if cursor.fetchone() == (True,):
                 break
             time.sleep(_POLL_SECONDS)
         try:
             yield
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATIONS])

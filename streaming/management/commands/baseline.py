@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from betting.config import get_config
+from betting.db.clock import database_now
+from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError, ensure_running
 from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark import report
@@ -23,8 +25,6 @@ from streaming.core.baseline import BaselineError, decode
 from streaming.core.failures import ProviderFailure
 from streaming.core.targets import Verdict
 from streaming.management.arguments import one_or_more, positive
-from streaming.polling.circuits import database_now
-from streaming.runner.outages import OUTAGES
 from streaming.runner.ports import PortError
 from streaming.runner.replay import Recordings, ReplayError, inspect
 from streaming.runner.simulated_run import Simulation

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.forms import modelform_factory
 
-from betting.config.env import did_you_mean
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Bookmaker
+from streaming.core.texts import did_you_mean
 from streaming.runner.tables import write_table
 from valuation.revaluation import change_bookmaker
 

@@ -5,17 +5,18 @@ from typing import Any, cast
 
 from django.core.management.base import CommandError
 
-from betting.config.env import did_you_mean
+from betting.db.clock import database_now
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Provider
 from streaming.core.circuit import Command as Order
+from streaming.core.texts import did_you_mean
 from streaming.management.feed_report import feeds, feeds_of
 from streaming.management.login import login_name
 from streaming.management.lookup import provider_named
 from streaming.management.provider_report import circuits, transitions
 from streaming.models import Circuit, FeedCircuit
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import database_now, order
+from streaming.polling.circuits import order
 from streaming.tasks import send_quarantine
 
 

@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
-from betting.config.env import did_you_mean
 from betting.management.unchecked import UncheckedCommand
+from streaming.core.texts import did_you_mean
 from streaming.dead_letters import replays, store_spooled
 from streaming.dead_letters.actions import with_last_replay
 from streaming.dead_letters.replays import Edited

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from betting.config import get_config
-from betting.config.env import did_you_mean
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.events import TYPES
 from streaming.core.failures import PermanentFailure
+from streaming.core.texts import did_you_mean
 from streaming.forms.webhook import WebhookForm
 from streaming.models import WebhookSubscriber
 from streaming.notifications.delivery import send_test

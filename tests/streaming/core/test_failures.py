@@ -16,9 +16,9 @@ from streaming.core.failures import (
     TransientFailure,
     Verdict,
     classify_status,
-    one_line,
     retry_after_seconds,
 )
+from streaming.core.texts import one_line
 
 NOW = datetime(2026, 3, 1, 18, tzinfo=UTC)
 VERDICTS = {

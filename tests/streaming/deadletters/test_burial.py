@@ -15,8 +15,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from betting.config import Config, get_config
+from betting.db.redis import make_lease
 from betting.models import Provider
-from streaming.coalescing.buffer import lease
 from streaming.core.letters import Kind, Letter
 from streaming.dead_letters import burial, bury, spool, store_spooled
 from streaming.models import DeadLetter
@@ -176,7 +176,7 @@ def test_one_drains_at_a_time_and_the_next_takes_what_it_left(config: Config, aw
     away.postgres()
     bury(letter(1))
     away.nothing()
-    other = lease("store-spooled-letters", 60.0)
+    other = make_lease("store-spooled-letters", 60.0)
     assert other.acquire()
     assert store_spooled(config) == 0
     other.release()

@@ -12,9 +12,9 @@ import pytest
 from redis import Redis
 
 from betting.config import CHECKOUT
+from betting.db.redis import redis_client
 from betting.models import Market, Provider
 from streaming.coalescing import buffer
-from streaming.coalescing.buffer import redis_client
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.histogram import counts_of
 from streaming.health import servers

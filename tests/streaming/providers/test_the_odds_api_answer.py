@@ -8,15 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming.core.american import from_american
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import SnapshotQuote, market_key
 from streaming.providers.sieve import Sieve
-from streaming.providers.the_odds_api_answer import (
-    Reading,
-    decimal_odds,
-    parse,
-    parse_market_key,
-)
+from streaming.providers.the_odds_api_answer import Reading, parse, parse_market_key
 
 KINDS = ["h2h", "h2h_3_way", "spreads", "alternate_totals", "team_totals", "player_points", "btts"]
 PERIODS = ["full", "h1", "h2", "q4", "p3", "s1", "1st_1_innings", "1st_5_innings"]
@@ -92,7 +88,7 @@ def test_a_key_is_never_all_suffix(key: str) -> None:
 
 @given(st.integers(100, 1_000_000), st.booleans())
 def test_american_odds_state_what_a_hundred_wins(odds: int, is_favourite: bool) -> None:
-    price = decimal_odds(-odds if is_favourite else odds)
+    price = from_american(-odds if is_favourite else odds)
     assert price > 1
     won = 100 / (price - 1) if is_favourite else 100 * (price - 1)
     assert won == pytest.approx(odds)

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from streaming.core.american import from_american
 from streaming.simulator.market import Market
 from streaming.simulator.odds_api import OddsApi, Quota
 from streaming.simulator.policy import MarketPolicy
-from streaming.simulator.prices import from_american
 from streaming.simulator.query import Answer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,14 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming.core.american import from_american, to_american
 from streaming.simulator.catalogue import BOOKMAKERS
-from streaming.simulator.prices import (
-    from_american,
-    lay_price,
-    shown_price,
-    to_american,
-    with_margin,
-)
+from streaming.simulator.prices import lay_price, shown_price, with_margin
 
 implied = st.floats(0.01, 0.99)
 books = st.sampled_from(BOOKMAKERS)

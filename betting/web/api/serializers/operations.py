@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from betting.models import Clock, Feed, FeedBook, Provider
-from streaming.core.failures import one_line
+from streaming.core.texts import one_line
 from streaming.models import (
     ActionKind,
     ActionOutcome,

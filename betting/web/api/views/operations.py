@@ -12,6 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from betting.db.clock import database_now
 from betting.models import Feed, FeedBook, Provider
 from betting.web.api.parameters import (
     FeedBookParameters,
@@ -51,7 +52,7 @@ from streaming.models import (
     PollRun,
 )
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import database_now, order
+from streaming.polling.circuits import order
 from streaming.tasks import send_quarantine
 from valuation.models import RecomputeRun
 
