@@ -14,7 +14,7 @@ from betting.runtime.embedded import ensure_running, remove_state
 from streaming.health import starting
 from streaming.ingest import resolve
 from streaming.notifications import bus
-from tests.betting.embedded.clients import query
+from tests.betting.runtime.embedded.clients import query
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ from streaming.models import DeadLetter
 from streaming.notifications import handlers
 from streaming.notifications.delivery import Delivery, Fate, deliver
 from streaming.notifications.handlers import subscriber
-from tests.events import line_major
-from tests.receiver import Receiver, running_receiver
-from tests.rows import make_webhook
+from tests.support.events import line_major
+from tests.support.receiver import Receiver, running_receiver
+from tests.support.rows import make_webhook
 
 MESSAGES = 200
 INTERVAL_SECONDS = 0.03

@@ -14,7 +14,7 @@ from django.test import Client
 
 from betting.config import get_config
 from streaming.health.snapshots import take_snapshot
-from tests import rows
+from tests.support import rows
 
 RUNS = 500_000
 SNAPSHOTS = 17_280

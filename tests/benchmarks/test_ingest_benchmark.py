@@ -15,7 +15,7 @@ from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
-from tests.snapshots import AWAY, HOME, START, at, make_provider
+from tests.support.snapshots import AWAY, HOME, START, at, make_provider
 
 EVENTS, BOOKS = 120, 30
 MARKETS = ("h2h", "spreads", "totals")

@@ -19,7 +19,7 @@ from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.runner.processes import value_workers
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, running, wait_until
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import RecomputeRun
 
 MARKETS = 200

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streaming.ingest.ingest import IngestPolicy, ingest
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute
 

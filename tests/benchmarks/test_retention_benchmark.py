@@ -11,7 +11,7 @@ from django.db import connection
 from betting.config import RetentionConfig
 from betting.models import Quote
 from streaming.retention import prune
-from tests import rows
+from tests.support import rows
 
 EVENTS, MARKETS, BOOKS = 200, 20, 20
 QUOTES = EVENTS * MARKETS * 2 * BOOKS

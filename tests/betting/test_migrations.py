@@ -12,7 +12,7 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
 from betting.models import Bookmaker, BookmakerKind, Decision, DoubtfulMatch, DoubtReason
-from tests import rows
+from tests.support import rows
 from valuation.models import Revaluation
 
 pytestmark = pytest.mark.django_db

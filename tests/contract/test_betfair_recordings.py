@@ -9,8 +9,16 @@ from streaming.providers.base import Request, Response
 from streaming.providers.betfair_book import moment
 from streaming.providers.recording import read
 from streaming.providers.registry import ADAPTERS
-from tests.betfair_recordings import MATCH, RACE, Best, Reading, answers, messages, recording
 from tests.contract.validity import assert_valid
+from tests.support.betfair_recordings import (
+    MATCH,
+    RACE,
+    Best,
+    Reading,
+    answers,
+    messages,
+    recording,
+)
 
 #: Messages, answers, and complete answers among them.
 FIGURES = {MATCH: (11_357, 5_017, 1), RACE: (18_793, 5_336, 7)}

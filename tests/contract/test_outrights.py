@@ -14,7 +14,7 @@ from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import ADAPTERS
-from tests.snapshots import make_provider
+from tests.support.snapshots import make_provider
 from tests.valuation.test_fields import outright, three_longshots_each
 from valuation.models import Edge, FairPrice
 from valuation.policy import ValuationPolicy

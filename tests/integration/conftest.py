@@ -17,7 +17,7 @@ from betting.runtime.embedded import redis_url
 from betting.runtime.supervisor import Program, Supervisor
 from streaming.runner.processes import value_workers
 from streaming.runner.session import workers_answer
-from tests.betting.embedded.clients import database_url
+from tests.betting.runtime.embedded.clients import database_url
 
 CHECKOUT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from betting.models import Provider
 from streaming.models import LetterKind
-from tests.rows import make_dead_letter, make_doubt, make_event, make_provider, make_sport
+from tests.support.rows import (
+    make_dead_letter,
+    make_doubt,
+    make_event,
+    make_provider,
+    make_sport,
+)
 
 
 def _provider() -> Provider:

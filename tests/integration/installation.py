@@ -14,7 +14,7 @@ from django.db import connection
 
 from betting.config import load
 from betting.runtime import embedded
-from tests.betting.embedded.clients import query
+from tests.betting.runtime.embedded.clients import query
 from tests.integration.forks import ManageForks
 
 CHECKOUT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.documents import Command
 from tests.integration.conftest import wait_until
 from tests.integration.forks import ManageForks
 from tests.integration.installation import COMMAND_SECONDS
+from tests.support.documents import Command
 
 ENDS = {
     # One run at a time: test_live_run.py and test_run_command.py have them to their end.

@@ -37,9 +37,9 @@ from streaming.simulator.query import Answer
 from streaming.simulator.running import RunningSimulator, running_simulator
 from streaming.tasks import check_health
 from tests.integration.conftest import environment_of_workers, nodes_of, wait_until
-from tests.polling import EPL, KEY, KEY_ENV, NBA, STILL, polled_provider
-from tests.receiver import Receiver
-from tests.rows import make_webhook
+from tests.support.polling import EPL, KEY, KEY_ENV, NBA, STILL, polled_provider
+from tests.support.receiver import Receiver
+from tests.support.rows import make_webhook
 
 TOKEN = "a token of some length"
 

@@ -12,8 +12,8 @@ from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, wait_until
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
-from tests.streaming.test_interleavings import assert_valued_from_the_final_quotes
+from tests.streaming.coalescing.test_interleavings import assert_valued_from_the_final_quotes
+from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import FairPrice, RecomputeRun
 
 MARKETS = 200

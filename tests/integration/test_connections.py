@@ -10,7 +10,7 @@ from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.models import DeadLetter
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, wait_until
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valuers")]
 

@@ -18,10 +18,10 @@ from streaming.dead_letters import replays
 from streaming.models import DeadLetter, DeadLetterAction, DeliveryRun, SubscriberRecord
 from streaming.notifications import bus, handlers
 from streaming.runner.processes import deliverers
-from tests.events import line_major
 from tests.integration.conftest import running, wait_until
-from tests.receiver import Receiver, running_receiver
-from tests.rows import make_webhook
+from tests.support.events import line_major
+from tests.support.receiver import Receiver, running_receiver
+from tests.support.rows import make_webhook
 
 BATCHES = 6
 

@@ -19,16 +19,6 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
 
 from betting.config import CHECKOUT, load
-from tests.documents import (
-    DOCUMENTS,
-    OTHERS,
-    PROMPT,
-    SCRIPT,
-    TRANSCRIPT,
-    blocks,
-    commands,
-    name_of,
-)
 from tests.integration.conftest import wait_until
 from tests.integration.forks import manage_forks
 from tests.integration.installation import Installation
@@ -40,7 +30,17 @@ from tests.integration.live_run import (
     wait_for_the_start,
 )
 from tests.integration.reader import ENDS, Reader
-from tests.receiver import running_receiver
+from tests.support.documents import (
+    DOCUMENTS,
+    OTHERS,
+    PROMPT,
+    SCRIPT,
+    TRANSCRIPT,
+    blocks,
+    commands,
+    name_of,
+)
+from tests.support.receiver import running_receiver
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -36,7 +36,6 @@ from streaming.health.checks import CHECKS
 from streaming.health.snapshots import take_snapshot
 from streaming.models import Circuit, HealthSnapshot, PollRun
 from streaming.simulator.odds_api import Quota
-from tests import rows
 from tests.integration.conftest import wait_until
 from tests.integration.stack import (
     LATE_BATCH_MS,
@@ -52,8 +51,9 @@ from tests.integration.stack import (
     stale_for,
 )
 from tests.integration.test_dead_letters import kill
-from tests.polling import NBA
-from tests.receiver import running_receiver
+from tests.support import rows
+from tests.support.polling import NBA
+from tests.support.receiver import running_receiver
 from valuation.models import RecomputeRun
 
 PROVIDERS_AND_SUBSCRIBERS = {

@@ -23,7 +23,7 @@ from tests.integration.live_run import (
     wait_for_edges,
     wait_for_the_start,
 )
-from tests.logs import read_logs
+from tests.support.logs import read_logs
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,7 +9,7 @@ import pytest
 
 from betting.log_schema import Line
 from tests.integration.installation import CHECKOUT, Installation
-from tests.logs import assert_is_line, read_logs
+from tests.support.logs import assert_is_line, read_logs
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
 

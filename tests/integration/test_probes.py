@@ -22,7 +22,7 @@ from streaming.polling.poll import poll
 from streaming.simulator.faults import FaultRule
 from streaming.simulator.running import RunningSimulator, running_simulator
 from tests.integration.conftest import CHECKOUT, environment_of_workers, wait_until
-from tests.polling import EPL, KEY, KEY_ENV, STILL, config_with, polled_provider
+from tests.support.polling import EPL, KEY, KEY_ENV, STILL, config_with, polled_provider
 
 PROCESSES, THREADS, SECONDS = 4, 8, 4.0
 PROBE_SECONDS = 0.15

@@ -20,8 +20,8 @@ from streaming.ingest.ingest import IngestPolicy, ingest
 from streaming.runner.idle import backlog
 from streaming.tasks import send_changes, sweep
 from tests.integration.conftest import all_valued, wait_until
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
-from tests.streaming.test_interleavings import assert_valued_from_the_final_quotes
+from tests.streaming.coalescing.test_interleavings import assert_valued_from_the_final_quotes
+from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import RecomputeRun
 
 MARKETS = 20

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from betting.runtime import embedded
-from tests.documents import commands
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading
 from tests.integration.installation import CHECKOUT, Installation, Row
+from tests.support.documents import commands
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
 FEEDS = CHECKOUT.parent / "shared" / "feeds"

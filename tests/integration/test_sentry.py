@@ -17,7 +17,7 @@ from betting.logs.sentry import version
 from betting.runtime.supervisor import Program
 from streaming.models import DeadLetter
 from tests.integration.conftest import CHECKOUT, environment_of_workers, running, wait_until
-from tests.sentry_project import SentryProject, running_project
+from tests.support.sentry_project import SentryProject, running_project
 
 QUEUE = "valuation"
 SECRET = "5ecre7c0ffee5ecre7c0ffee"

@@ -18,12 +18,12 @@ from streaming import tasks
 from streaming.models import PollOutcome, PollRun
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator
-from tests.polling import EPL, KEY, KEY_ENV, NBA, config_with, polled_provider
-from tests.streaming.test_interleavings import (
+from tests.streaming.coalescing.test_interleavings import (
     Broker,
     assert_valued_from_the_final_quotes,
     sweep_until_valued,
 )
+from tests.support.polling import EPL, KEY, KEY_ENV, NBA, config_with, polled_provider
 from valuation import tasks as valuation_tasks
 from valuation.models import Edge, FairPrice, RecomputeRun
 

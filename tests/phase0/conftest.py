@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.logs import lines
 from tests.streaming.conftest import _simulator, receiver, simulator
-from tests.watch import all_workers, watch
+from tests.support.logs import lines
+from tests.support.watch import all_workers, watch
 
 __all__ = ["_simulator", "all_workers", "lines", "receiver", "simulator", "watch"]

@@ -53,19 +53,19 @@ from streaming.models import (
 from streaming.notifications.delivery import Delivery, Fate, deliver
 from streaming.simulator.faults import FaultKind
 from streaming.simulator.running import RunningSimulator
-from tests.baselines import a_baseline
-from tests.beat import CONFIG, WITHOUT_CIRCUITS, Beat, gaps
-from tests.broker import QUEUES, Message, messages, work_off
-from tests.clock import Clock
-from tests.events import line_major
-from tests.logs import Lines, assert_is_line
-from tests.moved_market import MovedMarket, sweep
-from tests.polling import EPL, KEY, poll_now, polled_provider
-from tests.receiver import Receiver
-from tests.rows import NOON, make_poll_run, make_provider, make_webhook
-from tests.snapshots import HOME
-from tests.streaming.test_interleavings import assert_valued_from_the_final_quotes
-from tests.watch import Watch
+from tests.streaming.coalescing.test_interleavings import assert_valued_from_the_final_quotes
+from tests.support.baselines import a_baseline
+from tests.support.beat import CONFIG, WITHOUT_CIRCUITS, Beat, gaps
+from tests.support.broker import QUEUES, Message, messages, work_off
+from tests.support.clock import Clock
+from tests.support.events import line_major
+from tests.support.logs import Lines, assert_is_line
+from tests.support.moved_market import MovedMarket, sweep
+from tests.support.polling import EPL, KEY, poll_now, polled_provider
+from tests.support.receiver import Receiver
+from tests.support.rows import NOON, make_poll_run, make_provider, make_webhook
+from tests.support.snapshots import HOME
+from tests.support.watch import Watch
 from valuation.tasks import recompute_markets
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from streaming.simulator.running import RunningSimulator, running_simulator
-from tests.polling import EPL, KEY, KEY_ENV, NBA, STILL
-from tests.receiver import Receiver, running_receiver
+from tests.support.polling import EPL, KEY, KEY_ENV, NBA, STILL
+from tests.support.receiver import Receiver, running_receiver
 
 
 @pytest.fixture(scope="session")

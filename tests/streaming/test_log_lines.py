@@ -18,10 +18,10 @@ from streaming.dead_letters import bury
 from streaming.polling.circuits import Admission, admit, order, record
 from streaming.simulator.running import RunningSimulator
 from streaming.tasks import coalesce_line_changes, poll_provider, sweep
-from tests.logs import lines_of
-from tests.polling import EPL, polled_provider
-from tests.rows import make_provider
-from tests.snapshots import at
+from tests.support.logs import lines_of
+from tests.support.polling import EPL, polled_provider
+from tests.support.rows import make_provider
+from tests.support.snapshots import at
 from valuation.tasks import recompute_markets
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]

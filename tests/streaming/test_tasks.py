@@ -25,9 +25,9 @@ from streaming.ingest.ingest import MarketChange
 from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterAction, PollRun
 from streaming.polling.poll import PollUnansweredError
 from streaming.simulator.running import RunningSimulator
-from tests.broker import QUEUES, Message, all_messages, messages
-from tests.polling import EPL, NBA, polled_provider
-from tests.rows import (
+from tests.support.broker import QUEUES, Message, all_messages, messages
+from tests.support.polling import EPL, NBA, polled_provider
+from tests.support.rows import (
     make_circuit,
     make_dead_letter,
     make_dead_letter_action,

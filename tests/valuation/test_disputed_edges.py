@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from betting.models import Bookmaker, Feed, Market, Provider
 from streaming.core.snapshot import Side, SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
-from tests import rows
-from tests.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
+from tests.support import rows
+from tests.support.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 from valuation.models import Edge
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute

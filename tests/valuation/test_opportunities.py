@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betting.models import Clock, Market, QuoteStatus, Side
-from tests import rows
+from tests.support import rows
 from valuation.opportunities import (
     MAX_MIDDLES,
     Bet,

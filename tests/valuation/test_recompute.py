@@ -13,8 +13,8 @@ from django.utils import timezone
 from betting.models import Bookmaker, Clock, Event, Feed, FeedBook, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
-from tests.orphans import orphans
-from tests.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
+from tests.support.orphans import orphans
+from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation import starting
 from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun

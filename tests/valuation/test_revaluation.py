@@ -17,8 +17,8 @@ from django.urls import reverse
 from betting.exchanges import COMMISSIONS
 from betting.models import Bookmaker, Market
 from streaming.tasks import sweep
-from tests import rows
-from tests.rows import Board
+from tests.support import rows
+from tests.support.rows import Board
 from valuation import revaluation
 from valuation.models import AppliedPolicy, Edge, Revaluation
 from valuation.policy import ValuationPolicy

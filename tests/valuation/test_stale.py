@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from betting.models import Clock, Feed, Market, Provider, Quote
-from tests import rows
+from tests.support import rows
 from valuation.stale import StaleMarkets, read
 
 pytestmark = pytest.mark.django_db

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.logs import lines
+from tests.support.logs import lines
 
 __all__ = ["lines"]

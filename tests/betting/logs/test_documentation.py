@@ -7,7 +7,7 @@ import re
 from betting.config import CHECKOUT
 from betting.log_schema import ACTIONS, FIELDS, Facts
 from streaming.core.letters import is_secret
-from tests.logs import documented_facts
+from tests.support.logs import documented_facts
 
 
 def test_every_field_is_documented_and_no_other() -> None:

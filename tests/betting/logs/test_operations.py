@@ -7,7 +7,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from betting.log_schema import validated
 from betting.logs import context, note, operation, operations
-from tests.logs import Lines
+from tests.support.logs import Lines
 
 TRACE, OTHER = "a" * 32, "b" * 32
 

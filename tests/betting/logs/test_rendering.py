@@ -15,7 +15,7 @@ from betting.logs import note, operation
 from betting.logs.ecs import NAMES
 from betting.logs.rendering import formatter, logging_settings
 from betting.runtime.process_wrapper import LONGEST_LINE_BYTES
-from tests.logs import Lines
+from tests.support.logs import Lines
 
 SECRET = "5ecre7c0ffee"
 JSON = formatter(LogConfig(format="json"), is_terminal=False)

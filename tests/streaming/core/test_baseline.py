@@ -15,7 +15,7 @@ from streaming.core.baseline import (
     distribution,
     process_figures,
 )
-from tests.baselines import a_baseline
+from tests.support.baselines import a_baseline
 
 values = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
 

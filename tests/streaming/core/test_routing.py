@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streaming.core.events import Event, from_message, to_message, type_of
 from streaming.core.routing import Filter, Route, batches
-from tests.events import (
+from tests.support.events import (
     circuit_closed,
     circuit_opened,
     deadletter_added,

@@ -18,7 +18,7 @@ from streaming.core.targets import (
     judge_fair_prices,
     recomputes_per_change,
 )
-from tests.baselines import a_baseline
+from tests.support.baselines import a_baseline
 
 CALLS, RECOMPUTES, LATENCY, LETTERS, UNVALUED = (target.name for target in TARGETS)
 Fields = dict[str, Any]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.watch import all_workers, watch
+from tests.support.watch import all_workers, watch
 
 __all__ = ["all_workers", "watch"]

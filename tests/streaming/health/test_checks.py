@@ -21,8 +21,8 @@ from streaming.health import servers
 from streaming.health.checks import CHECKS
 from streaming.models import DeadLetterOccurrence, SubscriberRecord
 from streaming.tasks import coalesce_line_changes
-from tests import rows
-from tests.watch import Watch
+from tests.support import rows
+from tests.support.watch import Watch
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,8 @@ from betting.config import Config, get_config
 from streaming.core.histogram import BOUNDS_MS, above, counts_of
 from streaming.health import deadline, report, stream, views
 from streaming.models import HealthSnapshot
-from tests import rows
-from tests.watch import Watch
+from tests.support import rows
+from tests.support.watch import Watch
 from valuation.models import RecomputeRun
 
 # The endpoints ask on a connection of their own, which sees what is committed.

@@ -13,10 +13,10 @@ from streaming.models import FeedCircuit
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.poll import poll
 from streaming.simulator.running import RunningSimulator
-from tests import rows
-from tests.beat import CONFIG
-from tests.polling import EPL, NBA, polled_provider
-from tests.watch import Watch
+from tests.support import rows
+from tests.support.beat import CONFIG
+from tests.support.polling import EPL, NBA, polled_provider
+from tests.support.watch import Watch
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from streaming.models import HealthSnapshot
 from streaming.notifications import bus
 from streaming.retention.prune import prune_old_rows
 from streaming.tasks import check_health
-from tests import rows
-from tests.watch import Watch
+from tests.support import rows
+from tests.support.watch import Watch
 
 pytestmark = pytest.mark.django_db
 

@@ -23,8 +23,8 @@ from streaming.health import servers, starting, views
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
 from streaming.models import DeadLetterOccurrence
-from tests import rows
-from tests.watch import Watch
+from tests.support import rows
+from tests.support.watch import Watch
 
 # The endpoints ask on a connection of their own, which sees what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,8 +15,8 @@ from streaming.health import servers, stream
 from streaming.health.checks import CHECKS, worst_group
 from streaming.health.report import Report, report
 from streaming.models import HealthSnapshot
-from tests import rows
-from tests.watch import Watch
+from tests.support import rows
+from tests.support.watch import Watch
 
 # What is asked now is asked on a connection of its own, which sees what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)

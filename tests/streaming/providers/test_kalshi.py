@@ -16,8 +16,8 @@ from streaming.models import Circuit, FeedCircuit, PollOutcome
 from streaming.providers.base import Decoder, ProviderSettings, Request, Response, Secret
 from streaming.providers.kalshi import ERROR_CODES, MAX_PAGES, Kalshi
 from streaming.providers.recording import read
-from tests.polling import poll_now
 from tests.streaming.providers.conftest import WireServer
+from tests.support.polling import poll_now
 
 API = Kalshi()
 PAYLOAD = Path(__file__).parents[2] / "contract" / "payloads" / "kalshi" / "events.jsonl"

@@ -1,0 +1,69 @@
+"""How well the whole is and was, and what was measured, over the API."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from rest_framework.test import APIClient
+
+from streaming.health.checks import CHECKS
+from streaming.models import HealthSnapshot
+from streaming.tasks import check_health
+from tests.betting.web.api.filled import url
+from tests.betting.web.api.test_lists import ids
+from tests.support import rows
+
+# What is asked now is asked on a connection of its own, which sees what is committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_every_check_is_judged_now(reader: APIClient) -> None:
+    provider = rows.make_provider()
+    rows.make_circuit(provider, mode="forced_open", reason="They move house.")
+
+    told = reader.get(url("health")).json()
+
+    assert [check["name"] for check in told["checks"]] == [judge.__name__ for judge in CHECKS]
+    (circuits,) = (check for check in told["checks"] if check["name"] == "circuits")
+    assert circuits["status"] == "fail"
+    assert circuits["detail"] == (
+        f"The circuit of {provider.key} is open: They move house."
+        " 0 quotes are quarantined, 0 edges are open."
+    )
+    assert circuits["runbook"] == "docs/runbook.md#circuits"
+    assert told["status"] == "fail"
+    assert f"circuits: {circuits['detail']}" in told["notes"]
+    assert 0 <= told["score"] < 50
+
+
+def test_a_snapshot_comes_with_the_checks_that_were_stored(reader: APIClient) -> None:
+    check_health()
+    snapshot = HealthSnapshot.objects.get()
+
+    told = reader.get(f"{url('health-snapshots')}{snapshot.pk}/").json()
+
+    assert (told["status"], told["score"]) == (snapshot.status, snapshot.score)
+    stored = {name: check["status"] for name, check in snapshot.checks.items()}
+    assert {check["name"]: check["status"] for check in told["checks"]} == stored
+    assert "checks" not in reader.get(url("health-snapshots")).json()["results"][0]
+
+
+def test_snapshots_are_narrowed_down_by_status_and_time(reader: APIClient) -> None:
+    early = rows.make_health_snapshot(status="fail", score=40)
+    late = rows.make_health_snapshot(taken_at=rows.NOON + timedelta(hours=1))
+
+    later = {"taken_after": (rows.NOON + timedelta(minutes=1)).isoformat()}
+    assert ids(reader.get(url("health-snapshots"), later)) == [late.pk]
+    assert ids(reader.get(url("health-snapshots"), {"status": "fail"})) == [early.pk]
+
+
+def test_a_baseline_comes_with_its_figures(reader: APIClient) -> None:
+    snapshot = rows.make_baseline_snapshot(baseline={"markets": 12})
+
+    (listed,) = reader.get(url("baselines")).json()["results"]
+    told = reader.get(f"{url('baselines')}{snapshot.pk}/").json()
+
+    assert (listed["label"], listed["seconds"]) == ("a quiet evening", 60.0)
+    assert "baseline" not in listed
+    assert told == {**listed, "baseline": {"markets": 12}}

@@ -1,0 +1,372 @@
+"""The stream: everything once, in spite of late commits, and again from where a client was."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+from rest_framework.authtoken.models import Token
+from rest_framework.exceptions import ValidationError
+from rest_framework.test import APIClient
+
+from betting.config import ApiConfig, get_config
+from betting.models import LineChange
+from betting.web.api import stream
+from betting.web.api.stream import Follower, Happening, database_time
+from betting.web.api.views import stream as view
+from betting.web.api.views.stream import Places, Start, beginning, told
+from tests.betting.web.api.filled import url
+from tests.betting.web.api.test_access import assert_problem
+from tests.support import rows
+from valuation.models import Edge
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OVERLAP = timedelta(seconds=30)
+POLICY = ApiConfig(stream_poll_ms=100, stream_heartbeat_seconds=1.0, stream_max_seconds=3.0)
+
+
+@dataclass
+class Clock:
+    """Time passes only while somebody waits; then something may happen."""
+
+    seconds: float = 0.0
+    meanwhile: Callable[[float], object] = lambda _seconds: None
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def wait(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.meanwhile(self.seconds)
+
+
+@dataclass(frozen=True)
+class Message:
+    id: int
+    kind: str
+    data: dict[str, Any]
+
+
+def parse(text: str) -> list[Message]:
+    """The events of a stream's text, as a browser reads them."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(
+            line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")
+        )
+        if "data" in fields:
+            found.append(Message(int(fields["id"]), fields["event"], json.loads(fields["data"])))
+    return found
+
+
+def follow(start: Start, clock: Clock | None = None, **wanted: str) -> list[Message]:
+    clock = clock or Clock()
+    return parse(b"".join(told(start, wanted, POLICY, clock, clock.wait)).decode())
+
+
+def opened(at: datetime) -> Edge:
+    quote = rows.make_quote(rows.make_outcome(rows.make_market(), "Over"), rows.make_feed())
+    return rows.make_edge(quote, opened_at=at)
+
+
+def moved(at: datetime, classification: str = "major") -> LineChange:
+    quote = rows.make_quote(rows.make_outcome(rows.make_market(), "Over"), rows.make_feed())
+    return rows.make_change(quote, classification=classification, recorded_at=at)
+
+
+def keys(happenings: list[Happening]) -> list[str]:
+    return [one.key for one in happenings]
+
+
+@pytest.mark.django_db
+def test_what_happens_is_told_once_in_its_order() -> None:
+    now = database_time()
+    move = moved(now + timedelta(seconds=1))
+    edge = opened(now)
+    follower = Follower(now, OVERLAP)
+
+    first = follower.look()
+    moved(now + timedelta(seconds=2), classification="minor")
+    Edge.objects.filter(pk=edge.pk).update(
+        closed_at=now + timedelta(seconds=3), close_reason="gone"
+    )
+
+    assert keys(first) == [f"edge.opened:{edge.pk}", f"line.major:{move.pk}"]
+    assert keys(follower.look()) == [f"edge.closed:{edge.pk}"]
+    assert follower.look() == []
+
+
+@pytest.mark.django_db
+def test_a_row_that_comes_to_be_seen_after_newer_ones_is_not_lost() -> None:
+    now = database_time()
+    follower = Follower(now - OVERLAP, OVERLAP)
+    newer = opened(now)
+    assert keys(follower.look()) == [f"edge.opened:{newer.pk}"]
+
+    late = opened(now - timedelta(seconds=20))
+
+    assert keys(follower.look()) == [f"edge.opened:{late.pk}"]
+    assert follower.look() == []
+
+
+@pytest.mark.django_db
+def test_more_than_a_page_within_the_overlap_is_told_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "PAGE", 2)
+    now = database_time()
+    moves = [moved(now) for _ in range(7)]
+    follower = Follower(now, OVERLAP)
+
+    pages = [keys(follower.look()) for _ in range(5)]
+
+    assert [len(page) for page in pages] == [2, 2, 2, 1, 0]
+    assert [key for page in pages for key in page] == [f"line.major:{move.pk}" for move in moves]
+
+
+@pytest.mark.django_db
+def test_an_event_says_what_its_row_says() -> None:
+    now = database_time()
+    edge, move = opened(now), moved(now)
+
+    edge_event, move_event = follow(Start(now))
+
+    assert (edge_event.kind, edge_event.data["id"]) == ("edge.opened", f"edge.opened:{edge.pk}")
+    assert edge_event.data["row"]["price"] == edge.price
+    assert (move_event.kind, move_event.data["row"]["id"]) == ("line.major", move.pk)
+
+
+@pytest.mark.django_db
+def test_only_what_is_wanted_is_told() -> None:
+    now = database_time()
+    edge = opened(now)
+    opened(now)
+    moved(now)
+
+    (event,) = follow(Start(now), type="edge.opened", sport=edge.market.event.sport.key)
+
+    assert event.data["row"]["id"] == edge.pk
+
+
+@pytest.mark.django_db
+def test_a_stream_begins_with_an_id_lives_audibly_and_ends_in_time() -> None:
+    clock = Clock()
+
+    text = b"".join(told(Start(database_time()), {}, POLICY, clock, clock.wait)).decode()
+
+    assert text.startswith("retry: 2000\nid: ")
+    assert text.count(": waiting") == 2
+    assert parse(text) == []
+    assert POLICY.stream_max_seconds <= clock.seconds < POLICY.stream_max_seconds + 0.2
+
+
+@pytest.mark.django_db
+def test_ids_never_fall_when_an_older_row_comes_late() -> None:
+    now = database_time()
+    opened(now)
+
+    def late_once(_seconds: float) -> None:
+        if Edge.objects.count() == 1:
+            opened(now - timedelta(seconds=10))
+
+    clock = Clock(meanwhile=late_once)
+
+    events = follow(Start(now, is_resumed=True), clock)
+
+    assert len(events) == 2
+    assert events[0].id == events[1].id
+    assert events[1].data["at"] < events[0].data["at"]
+
+
+@pytest.mark.django_db
+def test_whoever_resumes_misses_nothing_whichever_event_was_the_last() -> None:
+    now = database_time()
+    for second in range(5):
+        opened(now + timedelta(seconds=second))
+    everything = follow(Start(now))
+
+    for index, last in enumerate(everything):
+        start = beginning(str(last.id), now + timedelta(seconds=9), POLICY)
+        again = {event.data["id"] for event in follow(start)}
+        assert {event.data["id"] for event in everything[index + 1 :]} <= again
+
+
+@pytest.mark.django_db
+def test_whoever_was_away_too_long_is_told_of_the_gap() -> None:
+    now = database_time()
+    had = now - timedelta(days=2)
+    start = beginning(str(int(had.timestamp() * 1e6)), now, POLICY)
+
+    (gap,) = follow(start)
+
+    assert gap.kind == "stream.gap"
+    assert datetime.fromisoformat(gap.data["to"]) == now - timedelta(hours=1)
+
+
+def test_a_client_from_the_future_begins_now() -> None:
+    assert beginning("9" * 18, NOW, POLICY) == Start(NOW, is_resumed=True)
+
+
+@pytest.mark.parametrize("last_id", ["", "x", "-1", "1.5", "²", "9" * 19])
+def test_an_id_that_is_none_is_refused(last_id: str) -> None:
+    with pytest.raises(ValidationError):
+        beginning(last_id, NOW, POLICY)
+
+
+@pytest.mark.django_db
+def test_a_stream_ends_when_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_self: Follower) -> list[Happening]:
+        raise DatabaseError("the server closed the connection")
+
+    monkeypatch.setattr(Follower, "look", away)
+
+    assert follow(Start(NOW)) == []
+
+
+# --- Over HTTP ---
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One place for a stream, which looks often."""
+    api = replace(get_config().api, stream_connections=1, stream_poll_ms=10)
+    config = replace(get_config(), api=api)
+    monkeypatch.setattr(view, "get_config", lambda: config)
+    view._places.cache_clear()
+    yield
+    view._places.cache_clear()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("brief")
+def test_there_is_room_for_so_many_streams_and_the_next_one_is_told_when_to_come(
+    reader: APIClient,
+) -> None:
+    assert view._places().take(0)
+
+    refused = reader.get(url("stream"), HTTP_ACCEPT="text/event-stream")
+
+    assert_problem(refused, 503)
+    assert refused["Retry-After"] == "5"
+
+
+def test_one_user_has_half_of_the_places_and_leaves_the_rest_to_others() -> None:
+    places = Places(4)
+    ana, ben, cyd = 1, 2, 3
+
+    assert [places.take(ana) for _ in range(3)] == [True, True, False]
+    assert [places.take(ben) for _ in range(2)] == [True, True]
+    assert not places.take(cyd)
+    places.give_back(ana)
+    assert places.take(cyd)
+
+
+def test_a_stream_that_nobody_read_gives_its_place_back_too_and_once() -> None:
+    released: list[bool] = []
+    held = view._Held(told(Start(NOW), {}, POLICY), lambda: released.append(True))
+
+    held.close()
+    held.close()
+
+    assert released == [True]
+
+
+@pytest.mark.django_db
+def test_a_stream_refuses_what_it_does_not_know(reader: APIClient) -> None:
+    assert_problem(reader.get(url("stream"), {"type": "edge"}), 400)
+    assert_problem(reader.get(url("stream"), HTTP_LAST_EVENT_ID="yesterday"), 400)
+    assert reader.head(url("stream")).status_code == 405
+
+
+@contextmanager
+def connected(server: Any, token: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+    address = urlsplit(server.url)
+    client = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    try:
+        client.request("GET", url("stream"), headers={"Authorization": f"Token {token}", **headers})
+        response = client.getresponse()
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/event-stream"
+        with response:  # which holds the socket
+            yield response
+    finally:
+        client.close()
+
+
+def next_event(response: http.client.HTTPResponse) -> Message:
+    """The next event that has data."""
+    block = b""
+    while True:
+        line = response.readline()
+        assert line, "the stream has ended"
+        block += line
+        if line == b"\n":
+            if events := parse(block.decode()):
+                return events[0]
+            block = b""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("brief")
+def test_a_client_over_a_socket_resumes_where_it_was_cut_off(live_server: Any) -> None:
+    token = Token.objects.create(user=User.objects.create_user("ana")).key
+    with connected(live_server, token) as response:
+        assert response.readline() == b"retry: 2000\n"
+        seen = opened(database_time())
+        last = next_event(response)
+    assert last.data["id"] == f"edge.opened:{seen.pk}"
+    missed = moved(database_time())
+
+    wait_for_a_place()
+    with connected(live_server, token, **{"Last-Event-ID": str(last.id)}) as response:
+        told_again, told_now = next_event(response), next_event(response)
+
+    assert told_again == last
+    assert told_now.data["id"] == f"line.major:{missed.pk}"
+    wait_for_a_place()
+
+
+def wait_for_a_place() -> None:
+    """The server notices that a client is gone when it next writes; the test makes it."""
+    places = view._places()
+    while not places.take(0):
+        opened(database_time())
+    places.give_back(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_commits_late_is_told_late_and_not_lost() -> None:
+    began, may_commit, committed = (threading.Event() for _ in range(3))
+    quote = rows.make_quote(rows.make_outcome(rows.make_market(), "Over"), rows.make_feed())
+
+    def write_slowly() -> None:
+        with transaction.atomic():
+            rows.make_edge(quote, opened_at=database_time())
+            began.set()
+            may_commit.wait(timeout=30)
+        connection.close()
+        committed.set()
+
+    follower = Follower(database_time(), OVERLAP)
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    assert began.wait(timeout=30)
+    newer = opened(database_time())
+    before = follower.look()
+    may_commit.set()
+    assert committed.wait(timeout=30)
+    writer.join()
+
+    late = Edge.objects.get(quote=quote)
+    assert keys(before) == [f"edge.opened:{newer.pk}"]
+    assert keys(follower.look()) == [f"edge.opened:{late.pk}"]

@@ -1,0 +1,1 @@
+"""What tests share: rows, clocks, receivers, recordings and readings of logs."""
