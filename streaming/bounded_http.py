@@ -23,7 +23,7 @@ from streaming.core.addresses import is_public
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
 
-USER_AGENT = "hardline/0.1.0"
+USER_AGENT = "hardline/0.2.0"
 
 T = TypeVar("T")
 AddressInfo = tuple[int, int, int, str, tuple[str | int, ...]]
