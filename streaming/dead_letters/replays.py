@@ -21,6 +21,7 @@ from betting.config import DeadLettersConfig
 from betting.db.advisory_locks import REPLAYS
 from betting.db.outages import BROKER_OUTAGES
 from betting.logs import note
+from streaming.core.letters import scrub_text
 from streaming.core.texts import one_line
 from streaming.dead_letters.actions import MAX_ERROR_CHARS, OPEN, open_replays
 from streaming.dead_letters.messages import REPLAY_HEADER
@@ -148,7 +149,8 @@ def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()
         except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
             words = f"a replay cannot be sent: letter {action.letter_id}"
             note("deadletter", "replay", words, status="failed", error=error)
-            words = one_line(f"could not be sent: {type(error).__name__}: {error}", MAX_ERROR_CHARS)
+            reason = scrub_text(f"{type(error).__name__}: {error}")
+            words = one_line(f"could not be sent: {reason}", MAX_ERROR_CHARS)
             _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW, words)
     return len(claimed)
 

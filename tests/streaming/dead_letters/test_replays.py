@@ -218,6 +218,23 @@ def test_replays_wait_while_the_broker_is_away(sent: Sent, monkeypatch: pytest.M
     assert replays.send_due_replays(CONFIG) == len(sent) == 2
 
 
+def test_why_a_replay_cannot_be_sent_is_said_without_its_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bury()
+    replays.request_replays(DeadLetter.objects.all(), "ana")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("https://a.example/odds?apiKey=5ecret is no queue")
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    replays.send_due_replays(CONFIG)
+
+    (error,) = DeadLetterAction.objects.values_list("error", flat=True)
+    assert error.startswith("could not be sent: ValueError: https://a.example/odds?apiKey=")
+    assert "5ecret" not in error
+
+
 @pytest.mark.usefixtures("sent")
 def test_a_replay_that_succeeds_closes_its_letter() -> None:
     letter = bury()
