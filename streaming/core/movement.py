@@ -1,4 +1,9 @@
-"""How far a line moved, and whether that is a major move."""
+"""The rule of what a major move is: its thresholds, and the condition that the ingest asks.
+
+The rule acts in the database, on all changes of an answer at once, so it is stated in SQL, and here
+alone. A second account of it stands in tests/streaming/ingest/test_ingest.py, and a property test
+holds the two together.
+"""
 
 from __future__ import annotations
 
@@ -20,44 +25,26 @@ class MovementPolicy:
     major_point_move: float = 1.0
 
 
-TOLERANCE = 1e-9
-"""So that a move of exactly a threshold is one, whatever the last bit of a quotient says."""
+IS_MAJOR = """
+    kind IN ('suspended', 'resumed')
+    OR abs(new_point - old_point) >= %(major_point_move)s
+    OR abs(new_price - old_price) / old_price > %(major_price_move)s
+    OR abs(1 / new_price - 1 / old_price) >= %(major_probability_move)s
+"""
+"""The condition, on a change's `kind` and its old and new prices and points; NULL counts as no."""
+
+_TOLERANCE = 1e-9
+"""A move of exactly a threshold is one, whatever the last bit of a quotient says."""
 
 
-def price_movement(old_price: float, new_price: float) -> float:
-    """The relative price change, |new − old| / old.
+def parameters(policy: MovementPolicy) -> dict[str, object]:
+    """Return the parameters of `IS_MAJOR`.
 
-    >>> price_movement(2.0, 2.1).__round__(6)
-    0.05
+    >>> sorted(parameters(MovementPolicy()))
+    ['major_point_move', 'major_price_move', 'major_probability_move']
     """
-    return abs(new_price - old_price) / old_price
-
-
-def is_major(
-    policy: MovementPolicy,
-    *,
-    old_price: float,
-    new_price: float,
-    old_point: float | None = None,
-    new_point: float | None = None,
-) -> bool:
-    """Whether a reprice or a point move is major. Suspensions and resumptions always are.
-
-    This is the rule `streaming.ingest.sql` states in SQL; a property test holds the two together.
-
-    >>> policy = MovementPolicy()
-    >>> is_major(policy, old_price=2.0, new_price=2.1)
-    False
-    >>> is_major(policy, old_price=2.0, new_price=2.12)
-    True
-    >>> is_major(policy, old_price=1.2, new_price=1.25)  # 4.2 %, but 3.3 points of probability
-    True
-    >>> is_major(policy, old_price=1.9, new_price=1.9, old_point=-3.5, new_point=-4.5)
-    True
-    """
-    point_move = 0.0 if old_point is None or new_point is None else abs(new_point - old_point)
-    return (
-        point_move >= policy.major_point_move
-        or price_movement(old_price, new_price) > policy.major_price_move + TOLERANCE
-        or abs(1 / new_price - 1 / old_price) >= policy.major_probability_move - TOLERANCE
-    )
+    return {
+        "major_price_move": policy.major_price_move + _TOLERANCE,
+        "major_probability_move": policy.major_probability_move - _TOLERANCE,
+        "major_point_move": policy.major_point_move,
+    }

@@ -24,7 +24,8 @@ from betting.db.sql import Bigints, fetch_all
 from betting.logs import operation
 from betting.models import ChangeKind, EventAlias
 from streaming.core.matching import MatchPolicy
-from streaming.core.movement import TOLERANCE, MovementPolicy
+from streaming.core.movement import MovementPolicy
+from streaming.core.movement import parameters as movement_parameters
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy
 from streaming.ingest import resolve
@@ -155,7 +156,7 @@ def _ingest(
             "received_at": heard.hearing.received_at,
             "stamps_confirm": snapshot.stamps_confirm,
             **_snapshot_parameters(provider_id, snapshot, resolved),
-            **_movement_parameters(policy.movement),
+            **movement_parameters(policy.movement),
         }
         rows = fetch_all(APPLY, parameters)
     return _result(provider_id, rows)
@@ -235,14 +236,6 @@ def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
     An event's own request may be answered for a while after its end.
     """
     return Bigints(known.id for known in events if not (snapshot.is_list and known.is_owned))
-
-
-def _movement_parameters(policy: MovementPolicy) -> dict[str, object]:
-    return {
-        "major_price_move": policy.major_price_move + TOLERANCE,
-        "major_probability_move": policy.major_probability_move - TOLERANCE,
-        "major_point_move": policy.major_point_move,
-    }
 
 
 _KINDS = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from streaming.core.movement import IS_MAJOR
+
 # A complete answer admits its feed to the provider's generation. An incremental one only adds to
 # what a complete one has said in this generation.
 HEAR = """
@@ -36,7 +38,7 @@ SELECT COALESCE(heard.id, before.id, 0),
 FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
 """
 
-APPLY = """
+APPLY = f"""
 WITH incoming AS MATERIALIZED (
     SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
            NULLIF(price, 'NaN') AS price,  -- none: no longer offered
@@ -234,11 +236,7 @@ change AS (
 classified AS MATERIALIZED (
     SELECT quote_id, market_id, kind, old_price, new_price, old_point, new_point, source_at,
            abs(new_price - old_price) / old_price AS movement,
-           CASE WHEN kind IN ('suspended', 'resumed')
-                  OR abs(new_point - old_point) >= %(major_point_move)s
-                  OR abs(new_price - old_price) / old_price > %(major_price_move)s
-                  OR abs(1 / new_price - 1 / old_price) >= %(major_probability_move)s
-                THEN 'major' ELSE 'minor' END AS classification
+           CASE WHEN {IS_MAJOR} THEN 'major' ELSE 'minor' END AS classification
     FROM change
 ),
 history AS (
@@ -313,4 +311,4 @@ SET version = m.version + 1,
 FROM locked t WHERE m.id = t.market_id
 RETURNING m.id, m.version, t.is_major, t.movement,
           t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
-"""
+"""  # noqa: S608 - a constant of ours
