@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Hardline's command line: `python manage.py help` lists the commands.
 
-Any command works without a prior step: the private servers are started, and their tables made, when
-they are needed.
+Any command works without a prior step: it starts the private servers and creates their tables if
+it needs them.
 """
 
 from __future__ import annotations

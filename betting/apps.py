@@ -16,9 +16,9 @@ class BettingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Load the Celery app once the settings are there; have errors sent before it works.
+        """Start sending errors to Sentry if a DSN is set, then load the Celery app.
 
-        Where they are not, what Sentry would patch for it is not so much as looked at.
+        Without a DSN the module is not imported, and Sentry patches nothing.
         """
         config = get_config().sentry
         if config.dsn is not None:

@@ -1,6 +1,6 @@
 """The Celery app: queues, routes and the settings that keep messages from being lost.
 
-Every setting that is not Celery's default answers a measured fault: docs/adr/0004-celery.md.
+Each setting that differs from Celery's default fixes a measured fault: docs/adr/0004-celery.md.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from betting.logs import messages
 
-# A message that is no message must end as a dead letter, not end the worker. By name, for the
-# project knows the stream by its settings only.
+# An undecodable message must become a dead letter, not end the worker. Imported by name, as the
+# project refers to the stream in its settings only.
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
     "streaming.dead_letters.transport:Transport"
 )

@@ -1,8 +1,8 @@
-"""Which bookmaker keys are exchanges, and the part of net winnings that each keeps.
+"""The bookmaker keys that are exchanges, and the part of net winnings that each keeps.
 
-What a bookmaker's row is made with when a feed first names it; an operator's word in the admin or
-by `manage.py bookmakers set` overrules it. An exchange of which no single rate is published has
-None: its prices inform the consensus, and open no edge until somebody says what it keeps.
+A bookmaker's row is created with these values when a feed first names it; an operator overrules
+them in the admin or with `manage.py bookmakers set`. An exchange that publishes no single rate has
+None: its prices count in the consensus, and open no edge until an operator sets its commission.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ COMMISSIONS: Mapping[str, float | None] = MappingProxyType(
         "smarkets": 0.02,
         "matchbook": 0.02,
         "betdaq": 0.02,
-        # Kalshi takes 0.07·p·(1 − p) of a contract of 1 at the price p, won or lost. Who pays
-        # p + fee for 1 has net odds of 1/(p + fee), so the winnings of a contract at 1/p shrink to
-        # (1 − 0.07·p)/(1 + 0.07·(1 − p)) of themselves: by 6.5 % at p → 0, 7.0 % at p → 1. The most
-        # is taken. kalshi.com, "Fee schedule", July 2025.
+        # Kalshi takes 0.07·p·(1 − p) of a contract of 1 at the price p, won or lost. A buyer pays
+        # p + fee for 1, which is net odds of 1/(p + fee), so the winnings of a contract at 1/p
+        # shrink by the factor (1 − 0.07·p)/(1 + 0.07·(1 − p)): by 6.5 % at p → 0 and 7.0 % at
+        # p → 1. The larger is used. kalshi.com, "Fee schedule", July 2025.
         "kalshi": 0.07,
-        # Rates that differ by market, by side, or by account.
+        # Exchanges whose rates differ by market, by side, or by account.
         "betdex": None,
         "betopenly": None,
         "novig": None,
@@ -44,7 +44,7 @@ COMMISSIONS: Mapping[str, float | None] = MappingProxyType(
 
 
 def terms_of(key: str) -> tuple[str, float | None]:
-    """Return the kind of a bookmaker and its commission, as far as its key tells.
+    """Return the kind of a bookmaker and its commission, by its key.
 
     >>> terms_of("smarkets"), terms_of("novig"), terms_of("pinnacle")
     (('exchange', 0.02), ('exchange', None), ('sportsbook', 0.0))

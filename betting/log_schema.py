@@ -1,7 +1,7 @@
-"""What a log line may hold. docs/logging.md is the same for people; a test holds the two together.
+"""The fields of a log line. docs/logging.md describes them; a test compares the two.
 
-`Facts` types the keyword arguments of `operation` and `note`, so a misspelt or mistyped field does
-not get past mypy; `Line` is what a reader of the logs can rely on.
+`Facts` types the keyword arguments of `operation` and `note`, so that mypy finds a misspelt or
+mistyped field; `Line` is what a reader of the logs can rely on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Category = Literal[
     "web",
     "system",
 ]
-"""The part of Hardline that speaks; ``web`` and ``system`` are also the libraries'."""
+"""The part of Hardline that logs; libraries log as ``web`` or ``system``."""
 
 Action = Literal[
     "age",
@@ -50,12 +50,12 @@ Action = Literal[
     "transition",
     "undecodable",
 ]
-"""What was done; docs/logging.md says which facts go with each."""
+"""The action; docs/logging.md lists the facts of each."""
 
 ACTIONS: frozenset[str] = frozenset(get_args(Action))
 
 Status = Literal["ok", "skipped", "failed", "timeout", "degraded", "recovering"]
-"""What came of it. ``degraded`` and ``recovering`` are on the way down, and up again."""
+"""The outcome. ``degraded`` means getting worse, ``recovering`` getting better."""
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -65,10 +65,10 @@ Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Facts(TypedDict, total=False):
-    """What an action may say beside its status; every field is optional.
+    """The fields of an action beside its status; every field is optional.
 
-    A new fact is a line here and one in docs/logging.md. Its name must be none that
-    `streaming.core.letters.is_secret` would blank.
+    A new fact needs a line here and one in docs/logging.md. Its name must not be one that
+    `streaming.core.letters.is_secret` blanks.
     """
 
     advice: str
@@ -136,7 +136,7 @@ FIELDS: tuple[str, ...] = tuple(Line.__annotations__)
 
 
 def validated(line: Mapping[str, Any]) -> Line:
-    """The line, if it is one.
+    """Return the line as a `Line`.
 
     Raises:
         msgspec.ValidationError: a field is missing, unknown or of another type.

@@ -80,7 +80,7 @@ DATABASES = {
         "OPTIONS": {
             # Every wait has a deadline: a lock held too long is an error and a retry, not a hang.
             "connect_timeout": 5,
-            # A server that no longer answers is noticed; libpq ignores these on a Unix socket.
+            # These detect a server that no longer answers; libpq ignores them on a Unix socket.
             "tcp_user_timeout": 10_000,
             "keepalives_idle": 5,
             "keepalives_interval": 2,
@@ -89,7 +89,7 @@ DATABASES = {
             " -c idle_in_transaction_session_timeout=30s",
             **_DATABASE.get("OPTIONS", {}),
         },
-        # One connection per thread or pool process, kept: a new PostgreSQL backend for every
+        # One connection per thread or pool process is kept: a new PostgreSQL backend for every
         # task would cost more than the task. `betting.db.connections` keeps Celery from closing it.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
@@ -106,15 +106,15 @@ CACHES = {
         },
     }
 }
-# Off the loopback, everything goes over TLS unless HARDLINE_WEB_HTTPS=false says that nothing does.
+# Off the loopback, TLS is required unless HARDLINE_WEB_HTTPS=false.
 _IS_HTTPS = CONFIG.web.is_https
 SESSION_COOKIE_SECURE = _IS_HTTPS
 CSRF_COOKIE_SECURE = _IS_HTTPS
 SECURE_SSL_REDIRECT = _IS_HTTPS
-# Probes and scrapers ask from inside, past whatever ends TLS.
+# Probes and scrapers connect from inside, without the proxy that terminates TLS.
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 30 * 86_400 if _IS_HTTPS else 0
-# Whether all of a domain speaks TLS is for the domain's owner to say, not for one of its hosts.
+# HSTS for subdomains and preloading are the decision of the domain's owner, not of one host.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -134,7 +134,7 @@ UNFOLD = theme.UNFOLD
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        # First, so that who is unknown is asked for a token (401).
+        # First, so that the answer to an anonymous request is 401 and asks for a token.
         "rest_framework.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
@@ -145,7 +145,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "betting.web.api.openapi.Schema",
     "EXCEPTION_HANDLER": "betting.web.api.problems.answer",
     "URL_FORMAT_OVERRIDE": None,
-    # The address is the connection's: what a header says of it, anybody can write.
+    # Use the connection's address: anybody can write a header.
     "NUM_PROXIES": 0,
     "NON_FIELD_ERRORS_KEY": "request",
 }
@@ -158,7 +158,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    # Fields of one name, but of different choices.
+    # Fields of the same name with different choices.
     "ENUM_NAME_OVERRIDES": {
         "EventStatus": "betting.models.EventStatus",
         "QuoteStatus": "betting.models.QuoteStatus",
@@ -183,7 +183,7 @@ LOGGING = logging_settings(CONFIG.log)
 
 CELERY_BROKER_URL = broker_url(CONFIG)
 CELERY_RESULT_BACKEND = "django-db"
-CELERY_RESULT_EXPIRES = None  # `streaming.prune` keeps to the retention
+CELERY_RESULT_EXPIRES = None  # `streaming.prune` deletes them
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
@@ -210,8 +210,8 @@ CELERY_TASK_ROUTES = {
     "valuation.recompute_markets": {"queue": "valuation"},
 }
 CELERY_TASK_IGNORE_RESULT = True
-# A failure is a dead letter. The result backend is written before the hooks run, and must not
-# keep them from it.
+# A failure is stored as a dead letter by a hook. The result backend is written before the hooks
+# run: an error of it must not keep them from running.
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = not CONFIG.dead_letters_enabled
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -219,9 +219,9 @@ CELERY_TASK_SOFT_TIME_LIMIT = CONFIG.celery.task_soft_limit_seconds
 CELERY_TASK_TIME_LIMIT = CONFIG.celery.task_hard_limit_seconds
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}
 
-# What never becomes a task ends as a dead letter: docs/adr/0010-dead-letters.md.
+# A message that cannot be run as a task becomes a dead letter: docs/adr/0010-dead-letters.md.
 CELERY_WORKER_CONSUMER = "streaming.dead_letters.consumer:Consumer"
-CELERY_WORKER_LOST_WAIT = 2.0  # a killed process's message goes back after this long, not 10 s
+CELERY_WORKER_LOST_WAIT = 2.0  # seconds until a killed process's message is requeued (default 10)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ETA_TASK_LIMIT = 1000
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
@@ -233,10 +233,10 @@ CELERY_EVENT_QUEUE_EXPIRES = 60
 CELERY_EVENT_QUEUE_TTL = 5
 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A broker that is full refuses: its workers wait for room, instead of ending one after the other.
+# A full broker refuses messages: let workers wait for room instead of exiting.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # The same for every worker of a broker: the shortest one wins.
+    # All workers of a broker need the same value: the shortest one applies.
     "visibility_timeout": CONFIG.celery.visibility_timeout_seconds,
     "unacked_restore_interval": 1,
     "unacked_restore_throttle": 1,
@@ -245,13 +245,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 10,
 }
 
-# Static entries only: which provider is due is a question to the database, not to beat.
+# Static entries only: the database, not beat, knows which provider is due.
 CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.home / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "streaming.tick",
         "schedule": CONFIG.poll.tick_seconds,
-        # A backlog of ticks says nothing that the newest does not.
+        # The newest tick replaces all earlier ones: expire a backlog.
         "options": {"expires": CONFIG.poll.tick_seconds * 2},
     },
     "sweep": {

@@ -1,1 +1,1 @@
-"""What the admin pages of all apps are made of."""
+"""The parts that the admin pages of all apps share."""

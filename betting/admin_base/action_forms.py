@@ -1,4 +1,4 @@
-"""Actions that need a reason, or more: a page between the list and the deed that asks for it."""
+"""Actions that need a reason or more: a page between the list and the action asks for it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_REASON_CHARS = 300
 
 
 class ReasonForm(forms.Form):
-    """Why it is done; kept with what was done, and by whom."""
+    """The reason of an action, which is stored with the action and its user."""
 
     reason = forms.CharField(
         label="Why?", max_length=MAX_REASON_CHARS, widget=UnfoldAdminTextInputWidget()
     )
 
     def clean_reason(self) -> str:
-        """Something that a person can read."""
+        """Return the reason as one line that has visible text."""
         reason = one_line(self.cleaned_data["reason"], MAX_REASON_CHARS)
         if not reason:
             raise forms.ValidationError("This says nothing.")
@@ -34,7 +34,7 @@ class ReasonForm(forms.Form):
 def ask_reason(
     pages: ThemedAdmin, request: HttpRequest, rows: QuerySet[Model], title: str
 ) -> str | TemplateResponse:
-    """The reason that was given for an action, or the page that asks for it.
+    """Return the reason that was given for an action, or the page that asks for it.
 
     Args:
         pages: the model's pages, whose action it is.
@@ -57,14 +57,14 @@ def question(
     title: str,
     form: forms.Form,
 ) -> TemplateResponse:
-    """The page that asks for what an action needs, and sends the action again with the answer.
+    """Return the page that asks for an action's input and sends the action again with it.
 
     Args:
         pages: the model's pages, whose action it is.
         request: the action's request, sent by the list or by the page.
         rows: the rows that were selected.
         title: what the action does.
-        form: what is asked, with what was wrong about the last answer.
+        form: the questions, with the errors of the last answer.
     """
     context = {
         **admin.site.each_context(request),

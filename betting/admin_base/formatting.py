@@ -1,4 +1,4 @@
-"""How numbers and links look on an admin page."""
+"""Formats of numbers and links on an admin page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABSENT = "–"
 
 
 def odds(value: float | None) -> str:
-    """Decimal odds with two decimals, or three where the third says something.
+    """Return decimal odds with two decimals, or three if the third is not 0.
 
     >>> odds(2.1), odds(1.909), odds(101.0), odds(None)
     ('2.10', '1.909', '101.00', '–')
@@ -26,7 +26,7 @@ def odds(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A fraction as a percentage.
+    """Return a fraction as a percentage.
 
     >>> percent(0.5238), percent(None)
     ('52.38 %', '–')
@@ -35,7 +35,7 @@ def percent(value: float | None) -> str:
 
 
 def signed_percent(value: float | None) -> str:
-    """A fraction as a percentage with its sign.
+    """Return a fraction as a percentage with its sign.
 
     >>> signed_percent(0.0312), signed_percent(-0.0047)
     ('+3.12 %', '-0.47 %')
@@ -44,7 +44,7 @@ def signed_percent(value: float | None) -> str:
 
 
 def point(value: float | None) -> str:
-    """A handicap or a total, signed.
+    """Return a handicap or a total, signed.
 
     >>> point(-3.5), point(47.0), point(None)
     ('-3.5', '+47', '–')
@@ -53,7 +53,7 @@ def point(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """A duration, to the tenth.
+    """Return a duration in milliseconds, to a tenth.
 
     >>> milliseconds(12.345), milliseconds(1234.5), milliseconds(None)
     ('12.3 ms', '1,234.5 ms', '–')
@@ -62,13 +62,13 @@ def milliseconds(value: float | None) -> str:
 
 
 def quote_status(quote: Any) -> str:
-    """A quote's status, or that it is stale: active, and too old to trust."""
+    """Return a quote's status, or "stale" if it is active and too old to trust."""
     is_active = quote.status == QuoteStatus.ACTIVE
     return "stale" if is_active and quote.is_stale else str(quote.get_status_display())
 
 
 def disputes(said: Iterable[Mapping[str, Any]]) -> str:
-    """What other providers say of a price: `betting.db.freshness.with_disputes`.
+    """Return what other providers say of a price, from `betting.db.freshness.with_disputes`.
 
     >>> disputes([{"provider": "relay", "price": 1.91}])
     'relay @ 1.91'
@@ -77,7 +77,7 @@ def disputes(said: Iterable[Mapping[str, Any]]) -> str:
 
 
 def link(target: Model, text: object = None) -> str:
-    """A link to a row's own page."""
+    """Return a link to a row's own page."""
     options = target._meta  # noqa: SLF001 - Django's documented name for a model's options
     url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[target.pk])
     return format_html(

@@ -1,4 +1,4 @@
-"""What all pages of facts share: nobody edits them, and no page reads a whole table."""
+"""The base of read-only pages, on which no request reads a whole table."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from django.utils.functional import cached_property
 from betting.admin_base.unfold_types import ThemedAdmin
 
 MAX_LISTED = 10_000
-"""Rows that a list pages through. Beyond it, a filter is quicker than another hundred pages."""
+"""The most rows that a list pages through. To find a later one, filter the list."""
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # no generic at run time
-    """Counts and pages no further than `MAX_LISTED` rows.
+    """A paginator that counts and pages no further than `MAX_LISTED` rows.
 
-    PostgreSQL counts a table by reading it, and reaches page n by reading all pages before: on a
-    table that only grows both have to stop somewhere.
+    PostgreSQL counts a table by reading it, and reaches page n by reading all pages before it: on
+    a table that only grows both need a limit.
     """
 
     template_name = "betting/pagination.html"
 
     @cached_property
     def has_more(self) -> bool:
-        """Whether there are rows that no page shows."""
+        """Return True if there are rows that no page shows."""
         return self._rows > MAX_LISTED
 
     @cached_property
     def count(self) -> int:
-        """The rows there are, at most `MAX_LISTED`."""
+        """Return the number of rows, at most `MAX_LISTED`."""
         return min(self._rows, MAX_LISTED)
 
     @cached_property
@@ -51,7 +51,7 @@ class Table:
         headers: column titles; those in `numbers` are aligned to the right.
         rows: cells, each row as long as the headers.
         numbers: titles of the columns that hold numbers.
-        note: what the table leaves out.
+        note: a sentence on what the table leaves out.
     """
 
     title: str
@@ -62,47 +62,47 @@ class Table:
 
     @property
     def columns(self) -> list[tuple[str, bool]]:
-        """Each column's title, and whether it holds numbers."""
+        """The columns' titles, each with True if it holds numbers."""
         return [(header, header in self.numbers) for header in self.headers]
 
     @property
     def cells(self) -> list[list[tuple[object, bool]]]:
-        """The rows, each cell with whether it is a number."""
+        """The rows; each cell with True if its column holds numbers."""
         are_numbers = [header in self.numbers for header in self.headers]
         return [list(zip(row, are_numbers, strict=True)) for row in self.rows]
 
 
 class TablesMixin:
-    """Shows tables of what belongs to a row on the row's page."""
+    """A mixin that shows tables of related rows on a row's page."""
 
     change_form_outer_after_template = "betting/tables.html"
 
     def tables(self, row: Any) -> list[Table]:
-        """The row's tables, in their order."""
+        """Return the row's tables, in their order."""
         raise NotImplementedError
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Django's hook between the form and its page."""
+        """Add the row's tables to the page."""
         row = kwargs.get("obj")
         context["tables"] = [] if row is None else self.tables(row)
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc, no-any-return]
 
 
 class ReadOnlyMixin:
-    """Takes every way to write away: what happened is not up for editing."""
+    """A mixin that refuses to add, change or delete rows."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never."""
+        """Return False."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never."""
+        """Return False."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never."""
+        """Return False."""
         return False
 
 

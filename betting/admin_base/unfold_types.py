@@ -1,4 +1,4 @@
-"""The parts of the admin's theme that are used here. Unfold ships no types; this adds them."""
+"""The used parts of the admin's theme, with types, which Unfold does not ship."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
     class ThemedAdmin(ModelAdmin[Any]):
-        """A model's pages."""
+        """The admin pages of a model, in the theme."""
 else:
     from unfold.admin import ModelAdmin as ThemedAdmin
 
@@ -24,7 +24,7 @@ Column = TypeVar("Column", bound=Callable[..., object])
 def badge(
     description: str, ordering: str, colours: Mapping[str, Colour]
 ) -> Callable[[Column], Column]:
-    """Shows a list's column as a badge.
+    """Decorate a list's column to be shown as a badge.
 
     Args:
         description: the column's title.

@@ -1,4 +1,4 @@
-"""Reads a tree of frozen dataclasses from environment variables; reports all problems at once."""
+"""A tree of frozen dataclasses, read from environment variables with all problems at once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Variable:
         """Convert the variable's text.
 
         Raises:
-            ValueError: the text is not of the type, or out of the limits.
+            ValueError: the text does not have the type, or the value is out of the limits.
         """
         if self.type in {Path, Path | None}:
             return Path(text)
@@ -82,7 +82,7 @@ def convert(raw: object, type_: Any) -> Any:
 
 
 def expectation(type_: Any, text: str) -> str:
-    """Say what a type accepts, with the nearest choice where it is a choice.
+    """Describe what a type accepts; for a choice, also the choice nearest to the text.
 
     >>> expectation(int, "many")
     'a whole number'
@@ -97,7 +97,7 @@ def expectation(type_: Any, text: str) -> str:
 
 
 def variables(tree: type[DataclassInstance], prefix: str, parent: str = "") -> Iterator[Variable]:
-    """Walk a tree of dataclasses: a field that is one is a section, any other is a variable.
+    """Yield the variables of a tree: a field that is a dataclass is a section of the tree.
 
     A field's metadata may hold ``env`` (a name other than the derived one) and ``is_secret``.
     """
@@ -124,7 +124,7 @@ def read(
     """Parse the variables that are set; an empty one counts as not set.
 
     Returns:
-        The values by path, and the problems by path. A path is in one of them at most.
+        The values by path, and the problems by path. No path is in both.
     """
     values: Values = {}
     problems: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Writes the configuration's reference: ``.env.example`` and the table in the documentation."""
+"""The configuration's reference: ``.env.example`` and the tables in the documentation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def env_example() -> str:
 
 
 def markdown_tables() -> str:
-    """Return the documentation's tables, one a section."""
+    """Return the documentation's tables, one for each section."""
     tables = []
     for section, described, variables in _sections():
         title = f"### `{section}`: {described}" if section else "### Servers and state"
@@ -48,7 +48,7 @@ def markdown_tables() -> str:
 
 
 def with_tables(document: str) -> str:
-    """Return the document with its tables, between their two markers, as they should be."""
+    """Return the document with the current tables between their two markers."""
     before, rest = document.split(TABLE_START)
     _, after = rest.split(TABLE_END)
     return f"{before}{TABLE_START}\n\n{markdown_tables()}\n\n{TABLE_END}{after}"

@@ -1,4 +1,4 @@
-"""What makes a configuration usable: the limits of each number, and the rules between fields."""
+"""The conditions of a usable configuration: limits of numbers, and rules between fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from betting.config import Config
 
 _DAY_SECONDS = 86_400.0
-#: What a market's id takes of a message at most: 19 digits and a separator, in base64.
+#: The most that a market's id takes of a message: 19 digits and a separator, in base64.
 _MESSAGE_BYTES_PER_MARKET = 30
 _PORT: Limits = (1, 65_535)
 _DAYS: Limits = (1, 36_500)
@@ -73,7 +73,7 @@ LIMITS: Mapping[str, Limits] = {
     "circuit.probe_lease_seconds": (1.0, 3_600.0),
     "staleness.quantile": (0.5, 1.0),
     "staleness.takeover_seconds": (1.0, 86_400.0),
-    "staleness.cap_seconds": (1.0, 1_600.0),  # what the histogram of gaps can tell apart
+    "staleness.cap_seconds": (1.0, 1_600.0),  # the range of the histogram of gaps
     "sweep.interval_seconds": (0.1, 3_600.0),
     "sweep.dirty_after_ms": (1, 3_600_000),
     "sweep.max_markets": (1, 1_000_000),
@@ -138,12 +138,12 @@ LIMITS: Mapping[str, Limits] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must hold between fields.
+    """A condition between fields.
 
     Attributes:
-        paths: the fields it is about; it is not judged when one of them is invalid by itself.
-        message: what is wrong when it does not hold; states no value.
-        holds: whether it holds.
+        paths: the fields it is about; it is skipped if one of them is invalid by itself.
+        message: the error if it does not hold; it contains no value.
+        holds: returns True if it holds for a configuration.
     """
 
     paths: tuple[str, ...]
@@ -152,13 +152,13 @@ class Rule:
 
 
 def _below(first: str, second: str, reason: str = "") -> Rule:
-    """One field is below another; the reason is for where it is not plain."""
+    """Require one field to be below another; give a reason if it is not obvious."""
     words = "the first must be below the second"
     return _compared(first, second, lt, f"{reason}, so {words}" if reason else words)
 
 
 def _not_above(first: str, second: str) -> Rule:
-    """One field is not above another."""
+    """Require one field not to be above another."""
     return _compared(first, second, le, "the first must not be above the second")
 
 

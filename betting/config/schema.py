@@ -31,17 +31,18 @@ from valuation.policy import ValuationPolicy
 PREFIX = "HARDLINE_"
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-#: Variables with our prefix that something else than `Config` reads.
+#: Variables with our prefix that are not read by `Config`.
 OTHER_VARIABLES = frozenset({SIMULATOR_KEY_ENV})
 
 
 @dataclass(frozen=True, slots=True)
 class PollConfig:
-    """When providers are polled.
+    """The times at which providers are polled.
 
     Attributes:
         tick_seconds: how often beat looks for providers that are due.
-        dedupe_ms: a request that ran less than this ago is not repeated; 0 = every request is made.
+        dedupe_ms: a request is not repeated if it ran less than this ago; 0 = every request is
+            made.
         interval_seconds: between two polls of a provider that sets no interval of its own.
         jitter_fraction: each interval varies by up to this part of it, either way.
         slowest_interval_seconds: a provider whose credits run low is slowed down to no more than
@@ -53,7 +54,8 @@ class PollConfig:
         allow_private_networks: whether providers may be at addresses that are not on the public
             internet; the simulator of a run may in any case.
         max_unreadable_share: the part of an answer that may be left out because it cannot be read;
-            one of which more is unreadable fails as a whole, and counts as the provider's failure.
+            if more of it is unreadable, the whole answer fails and counts as the provider's
+            failure.
     """
 
     tick_seconds: float = 1.0
@@ -69,12 +71,12 @@ class PollConfig:
 
 @dataclass(frozen=True, slots=True)
 class SweepConfig:
-    """The sweeper, which values what lost messages left behind.
+    """The sweeper, which values markets whose messages were lost.
 
     Attributes:
         interval_seconds: between two sweeps.
-        dirty_after_ms: a market that waits for its valuation longer than this is swept.
-        max_markets: markets that one sweep schedules, at most.
+        dirty_after_ms: a market is swept if it waits longer than this for its valuation.
+        max_markets: the most markets that one sweep schedules.
     """
 
     interval_seconds: float = 1.0
@@ -87,10 +89,10 @@ class BusConfig:
     """The event bus and its deliveries.
 
     Attributes:
-        route_cache_ms: how long a process may go on without a subscriber that was added or changed.
-        message_events: events in one delivery, at most; all of them fit into one dead letter.
-        max_waiting: deliveries that wait in their queue, at most; those beyond are dropped, counted
-            and logged.
+        route_cache_ms: how long a process may not yet see a subscriber that was added or changed.
+        message_events: the most events in one delivery; all of them fit into one dead letter.
+        max_waiting: the most deliveries that wait in their queue; more are dropped, counted and
+            logged.
         connect_timeout_seconds: name lookup, TCP connection and TLS handshake of a webhook.
         total_timeout_seconds: a whole delivery, to a webhook or by a handler.
         allow_private_networks: whether webhooks may lead to addresses that are not on the public
@@ -107,15 +109,15 @@ class BusConfig:
 
 @dataclass(frozen=True, slots=True)
 class CeleryConfig:
-    """Workers and their time limits; every process on one broker must agree on them.
+    """Workers and their time limits; all processes on one broker need the same values.
 
     Attributes:
         visibility_timeout_seconds: a message not acknowledged for this long is delivered again.
         socket_timeout_seconds: the longest wait for an answer of Redis.
-        task_soft_limit_seconds: a task is told to end after this long.
+        task_soft_limit_seconds: a task is asked to end after this long.
         task_hard_limit_seconds: a task's process is killed after this long.
-        io_threads: polls that run side by side, and deliveries that do.
-        value_processes: processes that coalesce and value, major moves aside.
+        io_threads: the number of polls that run in parallel, and of deliveries.
+        value_processes: the number of processes that coalesce and value, except major moves.
         max_message_bytes: a message larger than this is not run.
     """
 
@@ -133,16 +135,16 @@ class DeadLettersConfig:
     """Work that failed for good; `dead_letters_enabled` switches it off.
 
     Attributes:
-        max_rows: letters that are kept; the least recently seen goes first.
-        max_deliveries: a message that so often came to no end, because its worker died over it, is
-            not run again.
+        max_rows: the most letters that are kept; the least recently seen is deleted first.
+        max_deliveries: a message is not run again after its worker died this often while running
+            it.
         max_payload_bytes: an answer of a provider that could not be read is kept for replay if it
             is no larger than this, deflated and in base64.
-        spool_letters: letters that wait in Redis while PostgreSQL is away, at most.
-        spool_bytes: size of the file in which letters wait while both are away, at most.
-        store_seconds: between two looks for letters that wait.
-        replay_per_second: replays that are sent in a second, at most.
-        replay_timeout_seconds: a replay not heard of for this long has been lost.
+        spool_letters: the most letters that wait in Redis while PostgreSQL is away.
+        spool_bytes: the largest size of the file in which letters wait while both are away.
+        store_seconds: the interval between two looks for letters that wait.
+        replay_per_second: the most replays that are sent in a second.
+        replay_timeout_seconds: a replay counts as lost if its outcome is unknown after this long.
     """
 
     max_rows: int = 1_000
@@ -157,24 +159,24 @@ class DeadLettersConfig:
 
 @dataclass(frozen=True, slots=True)
 class RetentionConfig:
-    """How long rows that only grow are kept.
+    """The retention of rows in tables that only grow.
 
     Attributes:
         poll_run_days: one row a poll.
         circuit_transition_days: one row a change of a circuit.
-        delivery_run_days: one row a delivery; within this time none that arrived is made again.
+        delivery_run_days: one row a delivery; one that arrived is not repeated within this time.
         recompute_run_days: one row a batch of recomputes.
         line_change_days: the line history.
         closed_edge_days: edges, counted from when they closed.
-        event_days: events with their markets, quotes and fair prices, counted from their start,
-            from when they were first met and from when anything of them was last valued; feeds
-            without quotes, from when they were last heard.
+        event_days: events with their markets, quotes and fair prices, counted from the latest of
+            their start, their first appearance and their last valuation; feeds without quotes,
+            counted from their last answer.
         task_result_days: results of tasks that keep one.
         health_snapshot_days: one row every `interval_seconds` of health.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
-        dead_letter_action_days: what was done about dead letters.
+        dead_letter_action_days: the actions on dead letters.
         baseline_snapshot_days: captured baselines.
-        admin_log_days: what was changed in the admin, and by whom.
+        admin_log_days: changes made in the admin, and by whom.
     """
 
     poll_run_days: int = 7
@@ -194,14 +196,14 @@ class RetentionConfig:
 
 @dataclass(frozen=True, slots=True)
 class LogConfig:
-    """What is logged, and how it looks.
+    """The level and format of logs.
 
     Attributes:
         level: the least severe level that is logged.
         format: json, console, or auto: console on a terminal and json elsewhere.
-        ecs: whether json has the names of the Elastic Common Schema.
-        sample: actions of which every n-th line alone is logged, as action=n; one that failed
-            always is.
+        ecs: whether json uses the names of the Elastic Common Schema.
+        sample: actions of which only every n-th line is logged, as action=n; failures are always
+            logged.
     """
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
@@ -210,7 +212,7 @@ class LogConfig:
     sample: tuple[str, ...] = ("debounce_skip=10", "sweep=60")
 
     def sampling(self) -> dict[str, int]:
-        """Action → n.
+        """Return the sampled actions, each with its n.
 
         >>> LogConfig(sample=("ingest=10",)).sampling()
         {'ingest': 10}
@@ -221,12 +223,12 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True)
 class SentryConfig:
-    """Where errors are sent; without a DSN, nowhere.
+    """The Sentry project that errors are sent to; without a DSN, none are sent.
 
     Attributes:
         dsn: the address that Sentry gives a project, with its key.
-        environment: what this installation is called there.
-        release: what is running; by default the version of this checkout.
+        environment: the name of this installation in Sentry.
+        release: the release that runs; by default the version of this checkout.
         traces_sample_rate: the part of requests and tasks whose timings are sent as well.
     """
 
@@ -238,7 +240,7 @@ class SentryConfig:
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Where the HTTP servers listen.
+    """The addresses of the HTTP servers.
 
     Attributes:
         host: the address that the web server, Flower and the simulator bind.
@@ -246,11 +248,11 @@ class WebConfig:
         flower_port: Flower's port.
         simulator_port: the simulated provider's port.
         allowed_hosts: host names the web server answers to, comma-separated.
-        debug: Django's debug pages; never where others can reach them.
-        https: whether browsers reach the web server over TLS alone, which a proxy in front ends; by
-            default they do unless it listens on the loopback.
-        trusted_proxy: the address of that proxy, whose X-Forwarded-For, -Proto and -Host are
-            believed; by default nobody's are.
+        debug: whether Django's debug pages are shown; never enable it where others can reach them.
+        https: whether browsers reach the web server over TLS alone, which a proxy in front of it
+            terminates; by default true unless it listens on the loopback.
+        trusted_proxy: the address of that proxy, whose X-Forwarded-For, -Proto and -Host headers
+            are trusted; by default none are.
     """
 
     host: str = "127.0.0.1"
@@ -264,7 +266,7 @@ class WebConfig:
 
     @property
     def is_https(self) -> bool:
-        """Return True if a browser may only come over TLS.
+        """Return True if browsers must connect over TLS.
 
         >>> WebConfig().is_https, WebConfig(host="0.0.0.0").is_https
         (False, True)
@@ -286,14 +288,14 @@ class ApiConfig:
         user_per_minute: requests that one user may make in a minute.
         anonymous_per_minute: requests without valid credentials that one address may make in a
             minute.
-        stream_connections: streams that one web process serves at a time, and of which one user may
-            have half; each takes a thread.
-        stream_poll_ms: between two looks for events.
-        stream_heartbeat_seconds: a stream that is silent for so long says that it lives.
-        stream_max_seconds: a stream is ended after this long; its client goes on with the next.
-        stream_overlap_seconds: a row may be seen so long after the time written on it, because
-            its transaction was still under way.
-        stream_replay_seconds: a client that was away for longer misses what was before.
+        stream_connections: the most streams that one web process serves at a time, half of which
+            one user may have; each takes a thread.
+        stream_poll_ms: the interval between two looks for events.
+        stream_heartbeat_seconds: a stream sends a heartbeat after this long without an event.
+        stream_max_seconds: a stream is ended after this long; its client connects again.
+        stream_overlap_seconds: how long after the time written on it a row may become visible,
+            because its transaction had not been committed.
+        stream_replay_seconds: a client that was away for longer than this misses older events.
     """
 
     user_per_minute: int = 600
@@ -311,10 +313,10 @@ class Config:
     """The whole configuration.
 
     Attributes:
-        home: where this checkout keeps its state, an absolute path; by default a directory of its
-            own under the user's state directory.
-        runtime_dir: where the private servers' sockets go, an absolute and short path; by default
-            /run as root and /tmp otherwise.
+        home: the directory of this checkout's state, an absolute path; by default a directory of
+            its own under the user's state directory.
+        runtime_dir: the directory of the private servers' sockets, an absolute and short path; by
+            default /run as root and /tmp otherwise.
         secret_key: Django's signing key; by default generated once and kept in the home.
         database_url: a PostgreSQL server to use, ``postgresql://user:password@host:port/name``;
             by default a private one is started.
@@ -323,25 +325,25 @@ class Config:
         redis_server: the program that serves as the private Redis, a path or a name on PATH, such
             as valkey-server; version 7.2 or newer. By default it is a Valkey that is installed with
             Hardline.
-        health_token: whoever bears it sees the details of /health/, and /metrics asks for it; by
+        health_token: the token that shows the details of /health/ and that /metrics requires; by
             default details are for staff and /metrics is open.
         dead_letters_enabled: whether work that failed for good is kept.
-        movement: what a major move is.
-        matching: when events of different providers are one.
+        movement: the changes that count as major moves.
+        matching: when events of different providers are the same event.
         coalesce: micro-batching and debounce.
-        valuation: how quotes become fair prices and edges.
+        valuation: how fair prices and edges are computed from quotes.
         fetch: deadlines and bounds of a poll's HTTP request.
         poll: when providers are polled.
-        circuits_enabled: whether circuits refuse calls; they count them in any case.
+        circuits_enabled: whether circuits refuse calls; they count failures in any case.
         circuit: when a provider's circuit opens and closes, unless its row says otherwise.
         staleness: how long a bookmaker may go unconfirmed.
         sweep: the sweeper.
         bus: the event bus and its deliveries.
-        suppression: when a failing subscriber is left alone.
+        suppression: when deliveries to a failing subscriber pause.
         celery: workers and their time limits.
         dead_letters: work that failed for good.
         retention: how long rows are kept.
-        health: what is healthy; each pair is a warning's and a failure's threshold.
+        health: the limits of health checks; each pair is a warning's and a failure's threshold.
         log: what is logged, and how.
         sentry: where errors are sent.
         web: where the HTTP servers listen.
@@ -382,18 +384,18 @@ class Config:
     api: ApiConfig = field(default_factory=ApiConfig)
 
     def is_private_provider_allowed(self, base_url: str) -> bool:
-        """Return True if a provider there may be at an address that is not public."""
+        """Return True if a provider at this URL may have an address that is not public."""
         is_simulator = base_url.rstrip("/") == self.web.simulator_url
         return self.poll.allow_private_networks or is_simulator
 
 
 def known_variables() -> list[Variable]:
-    """Every variable of the tree, in its order."""
+    """Return every variable of the tree, in its order."""
     return list(variables(Config, PREFIX))
 
 
 def default_home(environ: Mapping[str, str]) -> Path:
-    """The state directory of this checkout: no two checkouts share one.
+    """Return the state directory of this checkout: no two checkouts share one.
 
     >>> default_home({"XDG_STATE_HOME": "/var/state"}).parent
     PosixPath('/var/state/hardline')
@@ -408,8 +410,8 @@ def load(environ: Mapping[str, str]) -> Config:
     """Read the configuration.
 
     Raises:
-        ConfigError: with every problem there is: an unknown variable with our prefix, a value of
-            the wrong type or out of range, values that contradict each other.
+        ConfigError: there are problems, all of which it lists: an unknown variable with our prefix,
+            a value of the wrong type or out of range, values that contradict each other.
 
     >>> load({"HARDLINE_COALESCE_BATCH_CHANGES": "80"}).coalesce.batch_changes
     80
@@ -451,5 +453,5 @@ def _unknown_variables(environ: Mapping[str, str], names: set[str]) -> list[str]
 
 @functools.cache
 def get_config() -> Config:
-    """The configuration of this process, read from its environment on the first call."""
+    """Return the configuration of this process, read from its environment on the first call."""
     return load(os.environ)

@@ -1,1 +1,1 @@
-"""SQL, and what every reader of the tables shares."""
+"""SQL and queries that all readers of the tables share."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 FAMILIES = 0x48415244
-"""The class, spelling HARD, of the locks on what belongs to a family of sports."""
+"""The class of the locks on a family of sports' rows; it spells HARD."""
 
 MIGRATIONS = 0x48415244_4D494752
-"""Held by whoever migrates; it spells HARDMIGR."""
+"""Held while migrations run; it spells HARDMIGR."""
 
 REPLAYS = 0x5245_504C
-"""Held by whoever sends replays of dead letters; it spells REPL."""
+"""Held while replays of dead letters are sent; it spells REPL."""
 
 LETTERS = 0x4C45_5454
-"""Held by whoever stores a dead letter; it spells LETT."""
+"""Held while a dead letter is stored; it spells LETT."""

@@ -8,7 +8,7 @@ from betting.db.sql import fetch_all
 
 
 def database_now() -> datetime:
-    """The database's time, which is the same for all workers, whatever their own clocks say."""
+    """Return the database's time, which is the same for all workers even if their clocks differ."""
     ((now,),) = fetch_all("SELECT clock_timestamp()", {})
     moment: datetime = now
     return moment

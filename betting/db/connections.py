@@ -1,7 +1,7 @@
-"""Database connections in Celery's workers: kept from one task to the next, as Django keeps them.
+"""Database connections of Celery's workers, kept from one task to the next as Django keeps them.
 
-Celery's own fixup closes them before and after every task, whatever `CONN_MAX_AGE` says. A new
-PostgreSQL backend, whose caches are empty, took half of the time that a major move had.
+Celery's own fixup ignores `CONN_MAX_AGE` and closes them before and after every task. A new
+PostgreSQL backend, whose caches are empty, took half of the time allowed for a major move.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from django.db import close_old_connections
 
 
 def fixup(app: Celery) -> Any:
-    """What Celery does for Django, but for the connections."""
+    """Install Celery's fixup for Django, except that it keeps connections."""
     return _Fixup(app).install()
 
 
 class _WorkerFixup(DjangoWorkerFixup):  # type: ignore[misc]  # its stubs leave it out
-    """Does around a task what Django does around a request."""
+    """A fixup that treats connections around a task as Django does around a request."""
 
     def close_database(self, **_: Any) -> None:
-        """Give up connections that have failed; others are looked at when they are used."""
+        """Close connections that have failed; others are checked when they are next used."""
         close_old_connections()
 
 
@@ -31,7 +31,7 @@ class _Fixup(DjangoFixup):
 
     @property
     def worker_fixup(self) -> Any:
-        """The part that workers have."""
+        """The part of the fixup that workers use."""
         if self._worker_fixup is None:
             self._worker_fixup = _WorkerFixup(self.app)
         return self._worker_fixup

@@ -1,7 +1,7 @@
 """Quotes and line history as flat tables.
 
-Every table of a market's has the same first columns: `event_id` is Hardline's own, to join tables
-by; `event` is the provider's.
+All tables with a market have the same first columns: `event_id` is Hardline's id, by which tables
+can be joined; `event` is the provider's id.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Table:
     """A table that can be exported.
 
     Attributes:
-        name: what it is called on the command line.
-        rows: everything there is, in its order.
+        name: its name on the command line.
+        rows: all rows, in their order.
         columns: column name → the expression, or field path, of its value.
         statuses: status → the condition a row has to meet.
     """
@@ -49,10 +49,10 @@ class Table:
     statuses: Mapping[str, Q] = field(default_factory=dict)
 
     def fetch(self, status: str | None) -> Iterator[tuple[Any, ...]]:
-        """The rows, lazily and in constant memory.
+        """Yield the rows lazily, in constant memory.
 
-        Outside a transaction the cursor is declared WITH HOLD: the server sets the result aside,
-        and however slowly it is then read no transaction stays open to hold back vacuum.
+        Outside a transaction the cursor is declared WITH HOLD: the server stores the result, so
+        that a slow reader keeps no transaction open, which would hold back vacuum.
 
         Args:
             status: a key of `statuses`; None for all rows.
@@ -64,7 +64,7 @@ class Table:
 class Utc(Func):
     """A time as text, e.g. ``2026-03-01T12:00:00.250000Z``.
 
-    Written by the server: reading a million times into Python takes longer than all the rest.
+    The server formats it: reading a million times into Python takes longer than all the rest.
     """
 
     template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
@@ -72,7 +72,7 @@ class Utc(Func):
 
 
 def market_columns(market: str, event_alias: Combinable) -> dict[str, str | Combinable]:
-    """The first columns of every table of a market's.
+    """Return the first columns of every table with a market.
 
     Args:
         market: the path to the row's market.
@@ -92,19 +92,19 @@ def market_columns(market: str, event_alias: Combinable) -> dict[str, str | Comb
 
 
 def market_key(market: str) -> Combinable:
-    """`Market.key` in SQL."""
+    """Return the SQL expression of `Market.key`."""
     kind, period = F(f"{market}__kind"), f"{market}__period"
     return Case(When(**{period: "full"}, then=kind), default=Concat(kind, Value("_"), F(period)))
 
 
 def alias_of_provider(market: str, provider: str) -> Combinable:
-    """The id by which a provider knows a market's event; both are paths."""
+    """Return the provider's id of the market's event; `market` and `provider` are paths."""
     known = EventAlias.objects.filter(event=OuterRef(f"{market}__event"))
     return Subquery(known.filter(provider=OuterRef(provider)).values("external_id"))
 
 
 def quote_columns(quote: str) -> dict[str, str | Combinable]:
-    """Which quote a row is about; `quote` is the path to it with its dunder, or empty."""
+    """Return the columns that identify a quote; `quote` is the path to it with `__`, or empty."""
     return {
         "outcome": f"{quote}outcome__name",
         "point": f"{quote}outcome__point",
@@ -139,8 +139,8 @@ QUOTES = Table(
         "status": "status",
         "source_at": Utc("source_at"),
         "changed_at": Utc("changed_at"),
-        # An active quote is confirmed by every answer of its feed; any other one was last heard
-        # of when it stopped being active.
+        # Every answer of its feed confirms an active quote; any other quote was last observed when
+        # it stopped being active.
         "observed_at": Case(
             When(status=QuoteStatus.ACTIVE, then=Utc("feed__observed_at")),
             default=Utc("changed_at"),

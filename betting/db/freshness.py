@@ -1,7 +1,8 @@
-"""When a quote was last confirmed, and whether it can still be trusted, as of the reader's moment.
+"""The freshness of quotes at the time of reading: their last confirmation, and if it is too old.
 
-Whoever shows prices asks this, and not only what a writer has left: when nobody quarantines or
-values any more, prices grow old all the same. One expression for all, by the database's clock.
+Code that shows prices uses these expressions and not only the status that a writer stored: prices
+also become too old while no worker quarantines or values them. All readers share the same
+expression, by the database's clock.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from betting.models import Clock, FeedBook, Quote, QuoteStatus, RivalQuote
 
 
 def with_freshness(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
-    """The quotes with `confirmed_at` and `is_stale`."""
+    """Return the quotes with `confirmed_at` and `is_stale`."""
     annotated: QuerySet[Quote] = quotes.annotate(confirmed_at=confirmed_at(), is_stale=is_stale())
     return annotated
 
 
 def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
-    """The quotes with `disputed_by`: what other providers say otherwise of each, oldest row first.
+    """Return the quotes with `disputed_by`: the different prices of other providers, oldest first.
 
-    A list of ``{"provider": key, "price": decimal odds, "confirmed_at": ISO 8601}``.
+    It is a list of ``{"provider": key, "price": decimal odds, "confirmed_at": ISO 8601}``.
     """
     said = (
         disputes()
@@ -57,14 +58,14 @@ def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
 
 
 def is_disputed() -> Exists:
-    """Whether another provider says otherwise of a quote now."""
+    """Return the condition that another provider says a different price of a quote now."""
     return Exists(disputes().filter(quote=OuterRef("pk")))
 
 
 def disputes() -> QuerySet[RivalQuote]:
-    """The prices of active quotes that another provider says otherwise now, with `confirmed_at`.
+    """Return the rivals that dispute an active quote's price now, with `confirmed_at`.
 
-    A rival whose feed is not to be trusted any more, whatever a writer has left, does not count.
+    A rival whose feed can no longer be trusted at the time of reading does not count.
     """
     found: QuerySet[RivalQuote] = (
         RivalQuote.objects.annotate(confirmed_at=confirmed_at(bookmaker="quote__bookmaker"))
@@ -77,10 +78,10 @@ def disputes() -> QuerySet[RivalQuote]:
 
 
 def confirmed_at(quote: str = "", bookmaker: str = "") -> Combinable:
-    """When the provider last looked at a quote: at its market, its bookmaker, or its feed.
+    """Return when the provider last looked at a quote: at its market, its bookmaker or its feed.
 
     Args:
-        quote: the path to a row's quote with its dunder, or empty.
+        quote: the path to a row's quote with `__`, or empty.
         bookmaker: the path to the bookmaker, where the quote itself has none.
     """
     book = _book(quote, bookmaker)
@@ -90,14 +91,14 @@ def confirmed_at(quote: str = "", bookmaker: str = "") -> Combinable:
 
 
 def is_stale(quote: str = "", bookmaker: str = "") -> ExpressionWrapper[Q]:
-    """Whether a quote must not be trusted any more, whatever its status says.
+    """Return the condition that a quote must not be trusted any more, independent of its status.
 
-    That is one that has not been confirmed for its bookmaker's limit, that has been declared too
-    old, or that was admitted before its provider's circuit opened. A recording's time does not
-    pass: its quotes are as old as they were when their market last changed.
+    Such a quote was not confirmed within its bookmaker's limit, was declared too old, or was
+    admitted before its provider's circuit opened. A recording's clock passes with its answers
+    alone: its quotes are as old as they were when their market last changed.
 
     Args:
-        quote: the path to a row's quote with its dunder, or empty.
+        quote: the path to a row's quote with `__`, or empty.
         bookmaker: the path to the bookmaker, where the quote itself has none.
     """
     provider = f"{quote}feed__provider"
@@ -116,7 +117,7 @@ def is_stale(quote: str = "", bookmaker: str = "") -> ExpressionWrapper[Q]:
 
 
 def _trusted_until(quote: str, bookmaker: str) -> Combinable:
-    """When a quote becomes too old; long ago for one that has been declared so."""
+    """Return when a quote becomes too old: -infinity for one that was declared too old."""
     by_book = Case(
         When(
             _IsOneOf(OuterRef(f"{quote}market"), F("stale_markets")),
@@ -134,20 +135,20 @@ def _trusted_until(quote: str, bookmaker: str) -> Combinable:
 
 
 def _book(quote: str, bookmaker: str) -> QuerySet[FeedBook]:
-    """What is known of the bookmaker within the feed that a quote belongs to."""
+    """Return the row of a quote's bookmaker within its feed."""
     return FeedBook.objects.filter(
         feed=OuterRef(f"{quote}feed"), bookmaker=OuterRef(bookmaker or f"{quote}bookmaker")
     ).order_by()
 
 
 def _looked_at(quote: str) -> Combinable:
-    """The time of the quote's market where that lags behind, the bookmaker's own else."""
+    """Return the time of the quote's market if that lags behind, else the bookmaker's."""
     place = Func(F("lagging_markets"), OuterRef(f"{quote}market"), function="array_position")
     return Coalesce(_Element(F("lagging_ats"), place), F("confirmed_at"))
 
 
 class _Element(Func):
-    """An element of an array, null where there is none: ``array[position]``."""
+    """An element of an array, null if there is none: ``array[position]``."""
 
     template = "(%(expressions)s])"
     arg_joiner = "["
@@ -155,7 +156,7 @@ class _Element(Func):
 
 
 class _IsOneOf(Func):
-    """Whether a value is in an array: ``value = ANY (array)``."""
+    """The condition that a value is in an array: ``value = ANY (array)``."""
 
     template = "(%(expressions)s))"
     arg_joiner = " = ANY ("

@@ -1,4 +1,4 @@
-"""Raising the versions of markets, which has them valued again: one ending for every statement."""
+"""The SQL that raises markets' versions, which has them valued again: shared by all statements."""
 
 from __future__ import annotations
 

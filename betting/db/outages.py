@@ -1,4 +1,4 @@
-"""What is raised while PostgreSQL, Redis or the broker is away."""
+"""The exceptions that are raised while PostgreSQL, Redis or the broker is away."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 BROKER_OUTAGES = (OperationalError, RedisError)
-"""While the broker or Redis is away."""
+"""The exceptions while the broker or Redis is away."""
 
 OUTAGES = (django.db.OperationalError, django.db.InterfaceError, *BROKER_OUTAGES)
-"""While any of the servers is away."""
+"""The exceptions while any of the servers is away."""

@@ -1,4 +1,4 @@
-"""Questions to the domain that more than one caller asks."""
+"""Queries of the domain that have more than one caller."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from streaming.core.known_names import known_aliases
 
 
 def series_history(quote: Quote) -> QuerySet[LineChange]:
-    """The changes of a quote's line, newest first, over all the points it moved through.
+    """Return the changes of a quote's line over all its points, newest first.
 
     Another point is another quote, so a line that moves from −3.5 to −4 and back is followed by
     its market, bookmaker, side and outcome name.
     """
-    # Ordered by arrival first: by id alone PostgreSQL may prefer to read the whole table
-    # backwards to reading this line's changes by their quotes.
+    # Order by arrival first: by id alone, PostgreSQL may read the whole table backwards instead of
+    # reading this line's changes by their quotes.
     return (
         LineChange.objects.filter(quote__in=series(quote))
         .select_related("quote__outcome")
@@ -29,7 +29,7 @@ def series_history(quote: Quote) -> QuerySet[LineChange]:
 
 
 def series(quote: Quote) -> QuerySet[Quote]:
-    """A quote at all the points that its line has moved through."""
+    """Return the quotes of a quote's line: one at each point that it has moved through."""
     return Quote.objects.filter(
         market_id=quote.market_id,
         bookmaker_id=quote.bookmaker_id,
@@ -39,20 +39,20 @@ def series(quote: Quote) -> QuerySet[Quote]:
 
 
 def changes_of(quotes: QuerySet[Quote]) -> QuerySet[LineChange]:
-    """The changes of some quotes, with `arrival`, which pages are made by.
+    """Return the changes of some quotes with `arrival`, by which pages are ordered.
 
-    An expression, not the id itself: by that PostgreSQL may prefer to read the whole table
-    backwards to reading these changes by their quotes.
+    It is an expression, not the id itself: ordered by id, PostgreSQL may read the whole table
+    backwards instead of reading these changes by their quotes.
     """
     return LineChange.objects.filter(quote__in=quotes).annotate(arrival=F("id") + 0)
 
 
 def confirmed_within(rows: QuerySet[Any], seconds: float, quote: str) -> QuerySet[Any]:
-    """The rows whose quote has been confirmed lately.
+    """Return the rows whose quote was confirmed within the last `seconds`.
 
     Args:
-        rows: which.
-        seconds: since then, by the database's clock.
+        rows: the rows to filter.
+        seconds: the longest time since the confirmation, by the database's clock.
         quote: the path to a row's quote with its dunder, or empty.
     """
     lately: QuerySet[Any] = rows.alias(confirmed=confirmed_at(quote)).filter(
@@ -62,9 +62,9 @@ def confirmed_within(rows: QuerySet[Any], seconds: float, quote: str) -> QuerySe
 
 
 def participant_aliases(family: str) -> dict[str, str]:
-    """What names stand for in a family of sports: normalised name → normalised name.
+    """Return the aliases of a family of sports: normalised name → canonical normalised name.
 
-    What an operator has entered, over what is shipped.
+    Aliases that an operator has entered override the shipped ones.
     """
     entered = ParticipantAlias.objects.filter(family=family)
     return {**known_aliases(family), **dict(entered.order_by().values_list("name", "canonical"))}

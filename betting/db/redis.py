@@ -13,16 +13,16 @@ from betting.runtime.embedded import redis_url
 
 @cache
 def redis_client() -> Redis:
-    """This process's Redis connection pool; every wait on it has a deadline."""
+    """Return this process's Redis connection pool; every wait on it has a deadline."""
     config = get_config()
     seconds = config.celery.socket_timeout_seconds
     return Redis.from_url(redis_url(config), socket_timeout=seconds, socket_connect_timeout=seconds)
 
 
 def make_lease(name: str, seconds: float) -> Lock:
-    """A right that one process at a time can acquire, without waiting for it.
+    """Return a lease that one process at a time can acquire; acquiring it does not wait.
 
-    It ends by itself when its holder dies, or does not reacquire it in time.
+    It expires if its holder dies or does not reacquire it in time.
     """
     lock: Lock = redis_client().lock(f"hardline:lease:{name}", timeout=seconds, blocking=False)
     return lock

@@ -22,19 +22,19 @@ from psycopg.pq import Format
 
 
 class Bigints(list[int]):
-    """Values sent as `bigint[]`; also made from a NumPy column."""
+    """Values sent as `bigint[]`, from a list or a NumPy column."""
 
 
 class Floats(list[float]):
-    """Values sent as `float8[]`, NaN as NaN; also made from a NumPy column."""
+    """Values sent as `float8[]`, NaN as NaN, from a list or a NumPy column."""
 
 
 class Booleans(list[bool]):
-    """Values sent as `boolean[]`; also made from a NumPy column."""
+    """Values sent as `boolean[]`, from a list or a NumPy column."""
 
 
 class _ColumnDumper(Dumper):
-    """Writes a column in PostgreSQL's binary array format, all elements at once.
+    """A dumper of a column in PostgreSQL's binary array format, all elements at once.
 
     Source: `array_recv` in PostgreSQL's utils/adt/arrayfuncs.c.
     """
@@ -44,7 +44,7 @@ class _ColumnDumper(Dumper):
     element: str
 
     def dump(self, obj: Any) -> bytes:
-        """The header (dimensions, nulls, element type, length, lower bound), then each element."""
+        """Return a header (dimensions, nulls, element type, length, lower bound) and elements."""
         values = np.asarray(obj, dtype=self.element)
         cells = np.empty(len(values), dtype=[("size", ">i4"), ("value", self.element)])
         cells["size"] = values.itemsize
@@ -85,14 +85,14 @@ psycopg.adapters.register_dumper(Booleans, _BooleansDumper)
 
 
 class _ColumnLoader(Loader):
-    """Reads an array of PostgreSQL's binary format, without nulls, as a NumPy column."""
+    """A loader of an array in PostgreSQL's binary format, without nulls, as a NumPy column."""
 
     format = Format.BINARY
     oid: int
     element: str
 
     def load(self, data: Buffer) -> npt.NDArray[Any]:
-        """All elements at once; see `_ColumnDumper`."""
+        """Return all elements at once; see `_ColumnDumper`."""
         cells = np.dtype([("size", ">i4"), ("value", self.element)])
         (dimensions,) = struct.unpack_from("!i", data)
         offset = _HEADER_BYTES if dimensions else len(data)
@@ -120,17 +120,17 @@ _HEADER_BYTES = 20
 
 @contextmanager
 def server_cursor(*, is_prepared: bool = False) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
-    """A psycopg cursor on Django's own connection and transaction, raising Django's errors.
+    """Yield a psycopg cursor on Django's connection and transaction; it raises Django's errors.
 
     Args:
         is_prepared: whether what it executes may be prepared.
     """
-    # As Django's own cursors do: one that was lost while nobody used it is made anew.
+    # As Django's own cursors do, replace a connection that was lost while it was idle.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
-    # For as long as it is used: psycopg would else remember the text of whatever is executed on
-    # the connection, Django's statements with all their values.
+    # Set only while the cursor is used: psycopg would otherwise cache the text of every statement
+    # on the connection, including Django's with all their values.
     raw.prepare_threshold = 0 if is_prepared else None
     try:
         with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
@@ -147,8 +147,8 @@ def fetch_all(
     Args:
         statement: with named parameters.
         parameters: their values.
-        is_prepared: whether it is prepared. After five runs its plan may be kept, which expects
-            arrays of some ten elements, however long they are.
+        is_prepared: whether it is prepared. After five runs PostgreSQL may keep one plan, which
+            assumes arrays of about ten elements, even if they are longer.
     """
     with server_cursor(is_prepared=is_prepared) as cursor:
         cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)
@@ -165,7 +165,7 @@ def execute(statement: str, parameters: Mapping[str, object]) -> int:
 def fetch_columns(
     statement: str, parameters: Mapping[str, object], *, is_prepared: bool = False
 ) -> tuple[Any, ...]:
-    """Run one statement that returns one row and return that, its number arrays as columns.
+    """Run one statement that returns one row; return that row, its number arrays as columns.
 
     The arrays of bigint, float8 and boolean hold no nulls. The arguments are those of `fetch_all`.
     """

@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line. docs/logging.md says what is in it.
+"""Structured logs: one JSON object a line. docs/logging.md describes them.
 
-`operation` and `note` are the only ways in which Hardline's own code logs.
+Hardline's own code logs with `operation` and `note` only.
 """
 
 from __future__ import annotations

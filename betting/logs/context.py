@@ -1,7 +1,7 @@
-"""What a thread is at: the Celery task, and the traces that the work belongs to.
+"""The logging context of a thread: its Celery task and the traces that its work belongs to.
 
-A trace begins with a poll, a replayed answer or a sweep, and follows what that changes to the last
-message sent because of it. Work on many changes at once belongs to many traces.
+A trace begins with a poll, a replayed answer or a sweep, and follows the changes that it makes up
+to the last message sent because of them. Work on many changes at once belongs to many traces.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 MAX_TRACES = 16
-"""Traces that a line, a message or a shard of the buffer carries; the newest are kept."""
+"""The most traces that a line, a message or a shard of the buffer carries: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is bound to every line.
+    """The fields that are bound to every line of a thread.
 
     Attributes:
-        trace_ids: newest first; empty where nothing is followed.
-        task: the Celery task's name; empty outside one.
-        task_id: its id.
-        queue: the queue it came by.
+        trace_ids: newest first; empty if the work belongs to no trace.
+        task: the Celery task's name; empty outside a task.
+        task_id: the task's id.
+        queue: the queue that the task came from.
     """
 
     trace_ids: tuple[str, ...] = ()
@@ -36,30 +36,30 @@ _current: ContextVar[Context] = ContextVar("hardline_log_context", default=Conte
 
 
 def current() -> Context:
-    """What this thread is at."""
+    """Return this thread's context."""
     return _current.get()
 
 
 def bind(context: Context) -> Token[Context]:
-    """Replace what this thread is at; `unbind` undoes it."""
+    """Replace this thread's context; `unbind` undoes it."""
     return _current.set(context)
 
 
 def unbind(token: Token[Context]) -> None:
-    """What it was at before."""
+    """Restore the context from before `bind`."""
     _current.reset(token)
 
 
 def follow(trace_ids: Iterable[str]) -> None:
-    """Go on in these traces, newest first."""
+    """Continue in these traces, newest first."""
     _current.set(replace(_current.get(), trace_ids=tuple(trace_ids)[:MAX_TRACES]))
 
 
 def new_trace_id() -> str:
-    """An id for a trace that begins; of the form that OpenTelemetry and Sentry use as well."""
+    """Return an id for a new trace, in the form that OpenTelemetry and Sentry use."""
     return uuid4().hex
 
 
 def trace_ids() -> tuple[str, ...]:
-    """The traces that this thread is in, newest first."""
+    """Return the traces that this thread is in, newest first."""
     return _current.get().trace_ids

@@ -1,4 +1,4 @@
-"""The same line under the names of the Elastic Common Schema, for those who search logs there."""
+"""Log lines under the names of the Elastic Common Schema, for searching them there."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NAMES: Mapping[str, str] = {
     "http_status": "http.response.status_code",
     "bytes": "http.response.body.bytes",
 }
-"""Our name → theirs. The duration has a unit of its own; the rest goes below ``hardline.``."""
+"""Our name → ECS's name. ECS's duration is in nanoseconds; other fields go below ``hardline.``."""
 
 _OUTCOMES = {"ok": "success", "recovering": "success", "failed": "failure", "timeout": "failure"}
 
 
 def to_ecs(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Rename a line's fields. What ECS has no name for, the exact status included, is kept.
+    """Rename a line's fields. Those without a name in ECS, such as the exact status, are kept.
 
     >>> line = to_ecs(None, "", {"status": "timeout", "duration_ms": 1.5, "markets": 3})
     >>> line["event.outcome"], line["event.duration"], line["hardline.markets"]

@@ -1,6 +1,6 @@
-"""Celery's side: traces travel in the messages' headers, and lines know their task.
+"""Logging in Celery: traces travel in messages' headers, and lines name their task.
 
-The one place where messages are marked when they are sent and read when they are run.
+Only this module writes the header when a message is sent and reads it when its task runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRACE_ID = re.compile("[0-9a-f]{32}")
 
 
 def connect() -> None:
-    """Listen, once however often this is called."""
+    """Connect the handlers of Celery's signals; repeated calls have no effect."""
     before_task_publish.connect(_mark, dispatch_uid="betting.logs")
     task_prerun.connect(_begin, dispatch_uid="betting.logs")
     task_postrun.connect(_end, dispatch_uid="betting.logs")
@@ -40,15 +40,15 @@ def connect() -> None:
 
 
 class UntoldFailures(logging.Filter):
-    """Drops Celery's line about a task's exception that an operation has told already."""
+    """A filter of Celery's line about a task's exception that an operation has logged already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether there is anything new in a line."""
+        """Return False if the record's exception has been logged already."""
         return not (record.exc_info and is_told(record.exc_info[1]))
 
 
 def traces_of(headers: object) -> tuple[str, ...]:
-    """The traces in a message's header; anything else than trace ids is left out.
+    """Return the traces in a message's header; leave out all that is not a trace id.
 
     >>> traces_of(["0123456789abcdef0123456789abcdef", "x", 7])
     ('0123456789abcdef0123456789abcdef',)
@@ -82,15 +82,15 @@ def _begin(*, task_id: str, task: Any, **_: Any) -> None:
 
 
 def _end(**_: Any) -> None:
-    """The thread is used again, for other tasks."""
+    """Clear the context: the thread is used again for other tasks."""
     context.bind(Context())
 
 
 def _set_up(**_: Any) -> None:
-    """A worker warns of things before it has Django set up."""
+    """Configure logging before the worker sets up Django, as it may log warnings earlier."""
     logging.config.dictConfig(logging_settings(get_config().log))
     logging.captureWarnings(capture=True)
 
 
 def _leave_logging_alone(**_: Any) -> None:
-    """That somebody listens is what keeps Celery from setting up handlers of its own."""
+    """Keep Celery from setting up its own handlers, which it does if nothing is connected."""

@@ -1,4 +1,4 @@
-"""How Hardline logs: an operation takes time and leaves one line, a note is a moment.
+"""Operations, which log one line when they end, and notes, which log at once.
 
 >>> with operation("streaming", "ingest", provider="simulated") as op:
 ...     op.add(markets=3, changes=40)
@@ -36,14 +36,14 @@ _TOLD = "_hardline_is_logged"
 
 
 class Operation:
-    """Something that takes time; as a context manager it leaves one line at its end.
+    """Timed work; as a context manager it logs one line at its end.
 
-    An exception that leaves the block makes it ``failed``, or ``timeout`` where time ran out. The
-    innermost operation tells it with its traceback; those around it name it only.
+    An exception that leaves the block sets the status to ``failed``, or to ``timeout`` if time ran
+    out. The innermost operation logs its traceback; those around it log its name and message only.
 
     Attributes:
-        status: what came of it; ``ok`` unless it is set.
-        error: an exception that the block has dealt with; its traceback is logged.
+        status: the outcome; ``ok`` unless it is set.
+        error: an exception that the block has handled; its traceback is logged.
     """
 
     __slots__ = (
@@ -77,11 +77,11 @@ class Operation:
             self._facts[name] = self._facts.get(name, 0) + number
 
     def follow(self, trace_ids: Iterable[str]) -> None:
-        """From here on to the operation's end, work and its messages belong to these traces."""
+        """Assign work and messages, from here to the operation's end, to these traces."""
         context.follow(trace_ids)
 
     def silence(self) -> None:
-        """Leave no line, unless it raises: there is nothing to tell, or it is told elsewhere."""
+        """Log no line unless it raises: nothing happened, or it is logged elsewhere."""
         self._is_silent = True
 
     def __enter__(self) -> Self:
@@ -109,12 +109,12 @@ class Operation:
 
 
 def operation(category: Category, action: Action, **facts: Unpack[Facts]) -> Operation:
-    """What a ``with`` statement runs under; it begins there.
+    """Return an operation for a ``with`` statement, whose start is its start.
 
     Args:
-        category: who speaks.
-        action: what is done.
-        **facts: what is known before; `Operation.add` has the rest.
+        category: the part of Hardline that logs.
+        action: the action.
+        **facts: the facts that are known before; `Operation.add` adds others.
     """
     return Operation(category, action, facts)
 
@@ -132,13 +132,13 @@ def note(
     """Log something that takes no time.
 
     Args:
-        category: who speaks.
-        action: what happened.
-        words: the same for people.
-        status: what it means.
-        level: how severe it is, where that follows neither from the status nor from an error.
-        error: its traceback is logged, unless an operation has done so.
-        **facts: what else there is to say.
+        category: the part of Hardline that logs.
+        action: the action.
+        words: the message for people.
+        status: the outcome.
+        level: the severity, if it follows neither from the status nor from an error.
+        error: an exception, whose traceback is logged unless an operation has logged it.
+        **facts: other fields of the line.
     """
     if level is None and error is not None:
         level = logging.ERROR
@@ -146,7 +146,7 @@ def note(
 
 
 def is_told(error: BaseException | None) -> bool:
-    """Whether a line holds this exception's traceback already."""
+    """Return True if this exception's traceback has been logged already."""
     return getattr(error, _TOLD, False)
 
 
@@ -162,7 +162,7 @@ def _log(
     error: BaseException | None,
     level: int | None,
 ) -> None:
-    """Emit one line, if its level is wanted and its turn has come."""
+    """Log one line, if its level is enabled and sampling selects it."""
     level = level or _LEVELS[status]
     logger = _logger(category)
     if not logger.isEnabledFor(level):
@@ -181,17 +181,17 @@ def _log(
 
 
 def _described(error: BaseException) -> dict[str, Any]:
-    """An exception's traceback the first time, its name and words after that."""
+    """Return an exception's traceback the first time, then its name and message."""
     if is_told(error):
         return {"exception": f"{type(error).__name__}: {error}"}
-    # One with slots alone is told once more.
+    # An exception without `__dict__` cannot be marked: its traceback is logged again.
     getattr(error, "__dict__", {})[_TOLD] = True
     return {"exc_info": error}
 
 
 @cache
 def _logger(category: Category) -> BoundLogger:
-    """The standard library's ``hardline.<category>``, for levels to be set by, as structlog's."""
+    """Return structlog's wrapper of ``hardline.<category>``, by which levels can be set."""
     logger: BoundLogger = structlog.wrap_logger(
         logging.getLogger(f"hardline.{category}"),
         processors=[ProcessorFormatter.wrap_for_formatter],

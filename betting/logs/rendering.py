@@ -1,4 +1,4 @@
-"""From records, Hardline's own and the libraries', to lines: every one takes the same way."""
+"""The rendering of log records, Hardline's own and the libraries', to lines."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ from streaming.core.texts import escaped, escaped_json, escaped_lines
 
 MAX_TEXT_CHARS = 2_000
 MAX_EXCEPTION_CHARS = 8_000
-"""Of a traceback, its end. With it a line stays within the 64 KiB that logs are copied in."""
+"""The characters that are kept of a traceback's end.
 
-#: Written by us, out of a fixed vocabulary: what nobody can have put a secret into.
+With them a line stays within the 64 KiB pieces in which logs are copied.
+"""
+
+#: Fields that are written by us from a fixed vocabulary, so that they cannot hold a secret.
 _TRUSTED = frozenset(
     {"timestamp", "level", "category", "action", "status", "logger", "task", "queue", "trace_id"}
 )
@@ -40,7 +43,7 @@ _WEB_LOGGERS = (
 
 
 def logging_settings(config: LogConfig) -> dict[str, Any]:
-    """The standard library's logging, as `logging.config.dictConfig` and Django take it."""
+    """Return the settings for `logging.config.dictConfig` and Django's ``LOGGING``."""
     out = stream()
     quiet = max(logging.WARNING, logging.getLevelNamesMapping()[config.level])
     return {
@@ -53,10 +56,10 @@ def logging_settings(config: LogConfig) -> dict[str, Any]:
         },
         "root": {"handlers": ["out"], "level": config.level},
         "loggers": {
-            # Django's own would write beside ours.
+            # Without this, Django's handlers would write each line again.
             "django": {"handlers": [], "level": "NOTSET", "propagate": True},
             "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
-            # A line for each task that was received, and that succeeded: operations say more.
+            # A line for each task that was received or succeeded: operations log more of it.
             "celery.worker.strategy": {"level": quiet},
             "celery.app.trace": {"level": quiet, "filters": ["untold"]},
             # A line for each request that waits for a thread.
@@ -68,17 +71,17 @@ def logging_settings(config: LogConfig) -> dict[str, Any]:
 
 
 def stream() -> TextIO:
-    """Standard output; of a command standard error, for its standard output is its answer."""
+    """Return standard output, or standard error for a command, whose output is its result."""
     is_command = Path(sys.argv[0]).name == "manage.py"
     return sys.stderr if is_command else sys.stdout
 
 
 def formatter(config: LogConfig, *, is_terminal: bool) -> ProcessorFormatter:
-    """What turns a record into its line.
+    """Return the formatter that renders a record as a line.
 
     Args:
-        config: the format, and whether names are Elastic Common Schema's.
-        is_terminal: whether people watch, for ``auto``.
+        config: the format, and whether names are those of the Elastic Common Schema.
+        is_terminal: whether the output is a terminal, for ``auto``.
     """
     is_json = config.format == "json" or (config.format == "auto" and not is_terminal)
     last: list[Processor] = [spell_out, structlog.dev.ConsoleRenderer(colors=is_terminal)]
@@ -108,7 +111,7 @@ def classify(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 
 def complete(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add what every line has, and what the thread is at, in the order that people read."""
+    """Add every line's fields and the thread's context, in the order that people read."""
     record: logging.LogRecord = event["_record"]
     now = context.current()
     moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -132,7 +135,7 @@ def complete(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 
 def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Take secrets out of every text, by the rule that dead letters keep, and bound its length."""
+    """Remove secrets from every text, by the same rule as dead letters, and limit its length."""
     for name, value in event.items():
         if isinstance(value, str) and name not in _TRUSTED:
             event[name] = _cleaned(name, value)
@@ -140,14 +143,14 @@ def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _cleaned(name: str, text: str) -> str:
-    """Cut roughly before the rule is applied, for its cost, and exactly after it."""
+    """Remove secrets from a text that is first cut roughly, to save time, and then exactly."""
     if name == "exception":
         return scrub_text(text[-4 * MAX_EXCEPTION_CHARS :])[-MAX_EXCEPTION_CHARS:]
     return scrub_text(text[: 4 * MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
 
 
 def spell_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Let no text steer the terminal that it is shown on."""
+    """Escape characters in texts that would control the terminal."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = escaped_lines(value) if name == "exception" else escaped(value)
@@ -155,5 +158,5 @@ def spell_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 
 def to_json(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> str:
-    """One line of JSON; what JSON does not know is told as text."""
+    """Return one line of JSON; values of types that JSON lacks become texts."""
     return escaped_json(msgspec.json.encode(event, enc_hook=str).decode())

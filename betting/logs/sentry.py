@@ -1,10 +1,10 @@
-"""Sends errors to Sentry, where a DSN leads to one: those of the web server, workers and beat.
+"""Reports of errors to Sentry, if a DSN is set: those of the web server, workers and beat.
 
-A task that fails is told by its dead letter (`streaming.dead_letters.reports`), which knows of
-every end a task can come to. What Sentry's integration for Celery captures by itself is dropped,
-so that one failure is one event. The integration is there for the beat entries that it watches.
+The dead letter of a failed task reports it (`streaming.dead_letters.reports`), as it covers every
+way in which a task can fail. Errors that Sentry's integration for Celery captures are dropped, so
+that one failure is one event. The integration is used to monitor the beat entries only.
 
-Nothing here waits for Sentry. Events go out by a thread of the SDK's own, out of a bounded queue.
+Nothing here waits for Sentry. A thread of the SDK sends events from a bounded queue.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from streaming.core.letters import scrub_told
 Told = TypeVar("Told")
 
 SHUTDOWN_SECONDS = 2.0
-"""How long a process that ends waits for its last events to go out, at most."""
+"""The longest time that a process waits at its end for its last events to be sent."""
 
 
 def start(config: SentryConfig) -> None:
-    """Have the errors of this process sent; without a DSN, do nothing.
+    """Start sending the errors of this process; without a DSN, do nothing.
 
     Integrations are listed one by one. Those that would record addresses and command lines, with
     the keys in them (HTTP clients, subprocesses, arguments of the process), are not among them.
@@ -50,12 +50,12 @@ def start(config: SentryConfig) -> None:
         auto_enabling_integrations=False,
         integrations=[
             AtexitIntegration(callback=_say_nothing),
-            # Traces would cost every message; only beat's carry what its monitors go by.
+            # Traces would add headers to every message; only beat's need them, for its monitors.
             CeleryIntegration(propagate_traces=False, monitor_beat_tasks=True),
             DedupeIntegration(),
             DjangoIntegration(signals_spans=False),
             ExcepthookIntegration(),
-            # Lines are what led to an event, and none themselves: what is wrong is raised as well.
+            # Log lines are breadcrumbs, not events: every error they report is raised as well.
             LoggingIntegration(level=logging.INFO, event_level=None),
             ThreadingIntegration(propagate_scope=False),
         ],
@@ -63,7 +63,7 @@ def start(config: SentryConfig) -> None:
         include_local_variables=False,
         max_request_body_size="never",
         auto_session_tracking=False,
-        # Breadcrumbs are scrubbed with the event that takes them along: most never go anywhere.
+        # Breadcrumbs are scrubbed with their event, as most are never sent.
         before_send=_before_send,
         before_send_transaction=_scrubbed,
         shutdown_timeout=SHUTDOWN_SECONDS,
@@ -72,7 +72,7 @@ def start(config: SentryConfig) -> None:
 
 
 def version() -> str:
-    """This checkout's release, as Sentry names one.
+    """Return this checkout's release, in Sentry's form.
 
     >>> version().partition("@")[0]
     'hardline'
@@ -82,7 +82,7 @@ def version() -> str:
 
 
 def _send_monitors_along(**_: Any) -> None:
-    """In beat: let a message carry its monitor, so that its worker can say how it ended."""
+    """Let beat's messages carry their monitor, so that the worker can report the outcome."""
     integration = sentry_sdk.get_client().get_integration(CeleryIntegration)
     assert integration is not None
     integration.propagate_traces = True
@@ -93,7 +93,7 @@ def _before_send(event: Event, hint: Hint) -> Event | None:
 
 
 def _is_of_a_task(event: Event) -> bool:
-    """Whether the integration for Celery captured it: the task's letter says it as well."""
+    """Return True if the Celery integration captured it; the task's letter reports it too."""
     exceptions = event.get("exception", {}).get("values", [])
     return any((one.get("mechanism") or {}).get("type") == "celery" for one in exceptions)
 
@@ -103,4 +103,4 @@ def _scrubbed(told: Told, _hint: dict[str, Any]) -> Told:
 
 
 def _say_nothing(_pending: int, _seconds: float) -> None:
-    """The SDK would write to stderr that events are still pending."""
+    """Write nothing, where the SDK would report pending events on stderr."""

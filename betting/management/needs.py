@@ -1,4 +1,4 @@
-"""What a command needs before it runs, and how that comes about."""
+"""The needs of a command before it runs, and the code that prepares them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from betting.runtime.first_run import ensure_admin, migrate
 
 
 class Need(IntEnum):
-    """What must be there; each one includes those before it."""
+    """A level of what must be ready; each includes those before it."""
 
     NOTHING = 0
     SERVERS = 1
@@ -27,8 +27,8 @@ class Need(IntEnum):
     """The administrator that the first run creates."""
 
 
-#: Commands of Django and of other packages. Hardline's own that are not `UncheckedCommand` see to
-#: the servers themselves, or use none.
+#: Commands of Django and of other packages. Hardline's own commands that are not an
+#: `UncheckedCommand` start the servers themselves, or use none.
 _NEEDS = {
     "changepassword": Need.LOGIN,
     "clearsessions": Need.TABLES,
@@ -57,7 +57,7 @@ _NEEDS = {
 def need_of(arguments: list[str]) -> Need:
     """Return what a command line needs, given without the program's name.
 
-    One that cannot run, because its command or its options do not exist, needs nothing.
+    If the command or one of its options does not exist, it needs nothing.
     """
     if not arguments or not {"-h", "--help", "--version"}.isdisjoint(arguments):
         return Need.NOTHING
@@ -76,8 +76,8 @@ def need_of(arguments: list[str]) -> Need:
 def prepare(config: Config, need: Need) -> None:
     """Start the private servers, migrate their database and create the administrator, if needed.
 
-    A database named by DATABASE_URL is another installation's as well: nothing is migrated there
-    by the way.
+    A database named by DATABASE_URL may be shared with other installations: if its tables are not
+    up to date, this raises instead of migrating them.
 
     Raises:
         EmbeddedError: a server cannot be started or reached, or DATABASE_URL's tables are not
@@ -92,14 +92,14 @@ def prepare(config: Config, need: Need) -> None:
 
 
 def _command(name: str) -> BaseCommand | None:
-    """Return the command of that name; None where there is none, which Django says later."""
+    """Return the command of that name, or None: Django reports an unknown command later."""
     django.setup()
     app = get_commands().get(name)
     return None if app is None else load_command_class(app, name)
 
 
 def _parsed(command: BaseCommand, name: str, options: list[str]) -> Namespace | None:
-    """Return a command's options; None where they do not exist, which Django says later."""
+    """Return a command's options, or None: Django reports unknown options later."""
     try:
         return command.create_parser("manage.py", name).parse_args(options)
     except CommandError:

@@ -1,4 +1,4 @@
-"""Commands that start at once."""
+"""Commands that start without Django's system checks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from django.core.management.base import BaseCommand
 
 
 class UncheckedCommand(BaseCommand):
-    """A command without the system checks, which read every page of the web server."""
+    """A command without the system checks, which import every page of the web server."""
 
     requires_system_checks = ()

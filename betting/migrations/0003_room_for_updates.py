@@ -1,4 +1,4 @@
-"""Leave room in the pages of the rows that are updated in place all the time.
+"""Leave room in the pages of tables whose rows are updated often.
 
 A price or version that changes is then rewritten on its own page, without touching any index
 that does not hold the changed column.

@@ -1,4 +1,4 @@
-"""Quotes are quarantined, by generations of their provider."""
+"""Add the quarantine of quotes, by generations of their provider."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""Each bookmaker's silence is noticed by itself, no longer a whole feed's alone."""
+"""Track the silence of each bookmaker of a feed, not only of the whole feed."""
 
 import django.contrib.postgres.fields
 import django.db.models.deletion

@@ -1,4 +1,4 @@
-"""What a provider's allowance is, and how its polls are slowed down for it."""
+"""Add a provider's allowance, and the interval to which its polls are slowed down for it."""
 
 from django.db import migrations, models
 

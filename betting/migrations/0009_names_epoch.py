@@ -1,8 +1,8 @@
-"""A number that rises with every change that makes remembered names wrong.
+"""Add a number that rises with every change that makes cached names wrong.
 
-Workers remember which event a provider's id stands for and how that event writes its names. They
-read this number in a statement that every ingest makes anyway, and forget when it has risen. A
-row, not a sequence: it must not be seen to rise before the change itself is seen.
+Workers cache which event a provider's id stands for and how that event writes its names. They read
+this number in a statement that every ingest makes anyway, and clear the cache when it has risen.
+It is a row, not a sequence: it must not become visible before the change itself.
 """
 
 from django.db import migrations

@@ -1,4 +1,4 @@
-"""A market can go without reading all quotes: their reference repeats that of their outcome."""
+"""Drop the check of quotes' market: it repeats that of their outcome, and deletes read all quotes."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""A feed can go without reading all quotes. Built beside the workers, for as long as it takes."""
+"""Index quotes by feed, so that deleting a feed does not read all quotes. Built concurrently."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models

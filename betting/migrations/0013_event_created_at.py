@@ -1,4 +1,4 @@
-"""When an event was first met. Those that there are already count from now."""
+"""Add the time at which an event was created; existing events get the time of the migration."""
 
 import django.db.models.functions.datetime
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""Each market of a bookmaker ages by itself, no longer with all the others alone."""
+"""Let each market of a bookmaker age by itself, not only with all the others."""
 
 import django.contrib.postgres.fields
 from django.db import migrations, models

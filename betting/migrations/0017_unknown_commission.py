@@ -1,4 +1,4 @@
-"""What an exchange keeps may be unknown; of a sportsbook it is 0 unless somebody says otherwise."""
+"""Let an exchange's commission be unknown; a sportsbook's is 0 unless an operator sets it."""
 
 from django.db import migrations, models
 

@@ -1,6 +1,6 @@
-"""A doubt may be about two competitions in which the same names play.
+"""Let a doubt be about two competitions in which the same names play.
 
-Back again such doubts are about names, so that no decision on one is lost.
+Reversed, such doubts become doubts about names, so that no decision on one is lost.
 """
 
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""What a feed says of another provider's quotes is kept beside them."""
+"""Add the prices that a feed says of another provider's quotes."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""When each bookmaker was last confirmed, which decides how long its prices are trusted."""
+"""The last confirmation of each bookmaker, which decides how long its prices are trusted."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from betting.models.provider import Feed
 class FeedBook(models.Model):
     """One bookmaker within a feed.
 
-    Confirmed means that the provider has looked at it again: its stamps moved on. Without stamps,
-    every answer that lists it confirms it. `streaming.ingest.confirmations` keeps these rows, of
-    recordings only where they have stamps.
+    The provider confirms a bookmaker when it looks at it again, which moves its stamps on. Without
+    stamps, every answer that lists it confirms it. `streaming.ingest.confirmations` keeps these
+    rows; for recordings, only if they have stamps.
 
-    What is trusted for `expires_at − confirmed_at` from then on are the prices of all its markets
-    but those in `lagging_markets`: each of these for as long from its own time in `lagging_ats`.
-    Markets that are gone may be among them.
+    The prices of all its markets are trusted for `expires_at − confirmed_at` after `confirmed_at`,
+    except those of `lagging_markets`: each of these is trusted for as long after its own time in
+    `lagging_ats`. Deleted markets may still be listed there.
     """
 
     feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="books", db_index=False)

@@ -1,4 +1,4 @@
-"""What is bet on: sports and their events, and the ids providers know them by."""
+"""Sports, their events, and the providers' ids of events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Sport(models.Model):
 
 
 class EventStatus(models.TextChoices):
-    """Where an event is in its life."""
+    """The stage of an event's life."""
 
     SCHEDULED = "scheduled", "scheduled"
     LIVE = "live", "in play"
@@ -31,7 +31,7 @@ class EventStatus(models.TextChoices):
 
 
 class Event(models.Model):
-    """One contest. Its start may move; it stays the same event."""
+    """A fixture or a field of runners. If its start moves, it stays the same event."""
 
     sport = models.ForeignKey(Sport, on_delete=models.PROTECT, db_index=False)
     home = models.CharField(max_length=200)
@@ -70,10 +70,10 @@ class Event(models.Model):
 
 
 class EventAlias(models.Model):
-    """The id one provider knows an event by.
+    """One provider's id of an event.
 
-    Ids of different providers may meet in one event; two ids of one provider never do
-    (doubleheaders: same teams, same day).
+    An event may have ids of different providers, but never two ids of one provider: those are two
+    events (doubleheaders: same teams, same day).
     """
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="aliases")

@@ -1,4 +1,4 @@
-"""What is priced: bookmakers, markets and their outcomes."""
+"""Bookmakers, and the markets and outcomes that they price."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from betting.models.event import Event
 
 
 class BookmakerKind(models.TextChoices):
-    """How a bookmaker makes its prices."""
+    """The kind of a bookmaker: how it makes its prices."""
 
     SPORTSBOOK = "sportsbook", "sportsbook"
     EXCHANGE = "exchange", "exchange"
 
 
 class Bookmaker(models.Model):
-    """Someone who offers prices, and how far a consensus listens to them."""
+    """A sportsbook or exchange that offers prices, and its weight in the consensus."""
 
     key = models.CharField(unique=True, max_length=64)
     title = models.CharField(max_length=128)
@@ -63,7 +63,7 @@ class Bookmaker(models.Model):
 
 
 class Market(models.Model):
-    """One series of an event: a kind of bet, a period, and whom it is about.
+    """One question about an event: a kind of bet, a period and a participant.
 
     `version` rises in the transaction that changes its quotes; `valued_version` is the version
     that its fair prices and edges were computed from. They differ while the market is stale.

@@ -1,4 +1,4 @@
-"""What people say about which events of different providers are one."""
+"""Operators' decisions on which events of different providers are the same."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from betting.models.provider import Provider
 from streaming.core.matching import Reason
 
 NAME_LENGTH = 400
-"""Normalised names may be longer than the names they come from."""
+"""The length of normalised names, which may exceed that of the original names."""
 
 
 class ParticipantAlias(models.Model):
     """A name that stands for another wherever events of a sport's family are matched.
 
-    Both are kept as `streaming.core.participants.normalise` makes them. The canonical name may
-    stand for yet another; a trigger tells running workers of every change.
+    Both are stored as `streaming.core.participants.normalise` returns them. The canonical name may
+    stand for yet another; a trigger informs running workers of every change.
     """
 
     family = models.CharField(max_length=64, help_text="the sport's key up to its first underscore")
@@ -44,7 +44,7 @@ class ParticipantAlias(models.Model):
 
 
 class DoubtReason(models.TextChoices):
-    """What keeps two events from being one without asking; see `Reason`."""
+    """The reason why two events are not matched without a decision; see `Reason`."""
 
     START = Reason.START.value, "the starts differ"
     SIDES = Reason.SIDES.value, "home and away are swapped"
@@ -54,7 +54,7 @@ class DoubtReason(models.TextChoices):
 
 
 class Decision(models.TextChoices):
-    """What a person said about a doubtful match."""
+    """An operator's decision about a doubtful match."""
 
     OPEN = "open", "open"
     SAME = "same", "same event"
@@ -62,9 +62,9 @@ class Decision(models.TextChoices):
 
 
 class DoubtfulMatch(models.Model):
-    """Two events that may be one: a provider's was left apart, a person decides.
+    """Two events that may be the same: the provider's is kept apart until an operator decides.
 
-    A pair is asked about once. `streaming.ingest.match_review` writes what was decided.
+    Each pair is asked about once. `streaming.ingest.match_review` writes the decision.
     """
 
     event = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Who sends odds, how they are asked, and when each of their feeds was last heard."""
+"""Providers, how they are polled, and when each of their feeds was last answered."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.db.models.functions import Now
 
 
 class Clock(models.TextChoices):
-    """Whose time says that a provider's quotes are old."""
+    """The clock by which a provider's quotes age."""
 
     WALL = "wall", "now"
     RECORDED = "recorded", "the recording's own"
 
 
 class Provider(models.Model):
-    """One source of odds and the requests that a poll of it makes.
+    """A source of odds, and the requests that a poll of it makes.
 
     The API key is not here: `api_key_env` names the environment variable that holds it.
     """

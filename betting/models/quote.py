@@ -1,4 +1,4 @@
-"""Prices: what each bookmaker offers now, and every change that led there."""
+"""Prices: each bookmaker's current quotes, and the history of their changes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from betting.models.provider import Feed
 
 
 class Side(models.TextChoices):
-    """Which side of the bet the price is for."""
+    """The side of the bet that the price is for."""
 
     BACK = "back", "back"
     LAY = "lay", "lay"
 
 
 class QuoteStatus(models.TextChoices):
-    """Whether a quote can be bet on."""
+    """The state of a quote: whether it can be bet on."""
 
     ACTIVE = "active", "active"
     SUSPENDED = "suspended", "suspended"
@@ -28,16 +28,17 @@ class QuoteStatus(models.TextChoices):
 class Quote(models.Model):
     """A bookmaker's current price for one side of one outcome.
 
-    Written by `streaming.ingest.ingest`, and only when price or status change (the last time a poll
-    confirmed it is its feed's `observed_at`), and by `streaming.ingest.quarantine`.
+    `streaming.ingest.ingest` writes it, and only when its price or status changes (the time of the
+    last poll that confirmed it is its feed's `observed_at`), and so does
+    `streaming.ingest.quarantine`.
     """
 
     outcome = models.ForeignKey(
         Outcome, on_delete=models.CASCADE, related_name="quotes", db_index=False
     )
-    # The outcome's market once more: valuation and suspension read quotes by market. Held true by
-    # the outcome's own reference: a check of this one would read all quotes for each market that
-    # goes.
+    # Repeats the outcome's market: valuation and suspension read quotes by market. The outcome's
+    # own reference keeps it valid: a constraint on this one would read all quotes for each market
+    # that is deleted.
     market = models.ForeignKey(
         Market,
         on_delete=models.CASCADE,
@@ -62,7 +63,7 @@ class Quote(models.Model):
             models.UniqueConstraint(
                 name="quote_key_unique", fields=["outcome", "bookmaker", "side"]
             ),
-            # PostgreSQL holds NaN above every number, infinity included.
+            # PostgreSQL orders NaN above every number, infinity included.
             models.CheckConstraint(
                 name="quote_price_is_decimal_odds", condition=Q(price__gt=1, price__lte=1e6)
             ),
@@ -76,7 +77,7 @@ class Quote(models.Model):
             models.Index(
                 name="quote_feed_listed", fields=["feed"], condition=~Q(status="suspended")
             ),
-            # retention and removal: whether any quote refers to a feed, which its deletion asks too
+            # retention and removal: whether a quote refers to a feed, also checked by its deletion
             models.Index(name="quote_feed", fields=["feed"]),
             # recompute: the quotes that value a market
             models.Index(
@@ -89,17 +90,17 @@ class Quote(models.Model):
 
 
 class RivalQuote(models.Model):
-    """What a feed says of a quote that another provider holds, where the two prices differ.
+    """The different price that a feed says of a quote that another provider holds.
 
-    A side fact, written by `streaming.ingest.ingest` when it changes. Whether it counts is asked of
-    `betting.db.freshness.disputes`: the quote may have moved on, and the feed have fallen silent.
+    `streaming.ingest.ingest` writes it when it changes. `betting.db.freshness.disputes` decides
+    whether it counts: the quote may have moved since, and the feed may have fallen silent.
     """
 
     quote = models.ForeignKey(
         Quote, on_delete=models.CASCADE, related_name="rivals", db_index=False
     )
     feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="+", db_index=False)
-    # Held true by the quote's own reference.
+    # The quote's own reference keeps it valid.
     market = models.ForeignKey(
         Market, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
     )
@@ -118,7 +119,7 @@ class RivalQuote(models.Model):
             ),
         ]
         indexes = [
-            # ingest: the rows that an answer no longer bears out; quarantine: those of a feed
+            # ingest: the rows that an answer no longer supports; quarantine: those of a feed
             models.Index(name="rival_quote_feed", fields=["feed"]),
         ]
 
@@ -127,7 +128,7 @@ class RivalQuote(models.Model):
 
 
 class ChangeKind(models.TextChoices):
-    """What happened to a quote."""
+    """The kind of change of a quote."""
 
     OPENED = "opened", "opened"
     PRICE = "price", "price moved"
@@ -139,7 +140,7 @@ class ChangeKind(models.TextChoices):
 
 
 class Movement(models.TextChoices):
-    """How urgent a change is: a major one is valued without waiting for others."""
+    """The urgency of a change: a major one is valued without waiting for others."""
 
     MINOR = "minor", "minor"
     MAJOR = "major", "major"
@@ -154,7 +155,7 @@ class LineChange(models.Model):
     quote = models.ForeignKey(
         Quote, on_delete=models.CASCADE, related_name="changes", db_index=False
     )
-    # Held true by the quote's own reference; a second check per row would slow every ingest.
+    # The quote's own reference keeps it valid; a second check per row would slow every ingest.
     market = models.ForeignKey(
         Market, on_delete=models.CASCADE, db_index=False, db_constraint=False
     )
@@ -201,7 +202,7 @@ class LineChange(models.Model):
             models.Index(name="line_change_quote", fields=["quote", "id"]),
             # retention and rates over a window, without the cost of a second tree per insert
             models.Index(name="line_change_recorded", fields=["recorded_at"]),
-            # API stream: major moves from a moment on
+            # API stream: major moves since a time
             models.Index(
                 name="line_change_major",
                 fields=["recorded_at", "id"],

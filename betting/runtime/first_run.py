@@ -1,4 +1,4 @@
-"""What a first run leaves behind: the tables, and the administrator."""
+"""The setup that a first run makes: the tables and the administrator."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Login:
     """The administrator that the first run creates.
 
     Attributes:
-        password: as generated; whoever changes it in the admin leaves Flower's as it was.
-        file: where it is kept.
+        password: as generated; changing it in the admin does not change Flower's.
+        file: where the password is kept.
         is_new: whether this run created the user.
-        is_current: whether it is the user's; not so where it was changed, or the user is of another
-            installation on the same database.
+        is_current: whether the user logs in with this password; False if it was changed, or if the
+            user was created by another installation on the same database.
     """
 
     password: str = field(repr=False)
@@ -50,7 +50,7 @@ def ensure_admin(home: Path) -> Login:
         try:
             with transaction.atomic():
                 users.create_superuser(username=ADMIN, password=password)
-        except IntegrityError:  # another process was first
+        except IntegrityError:  # another process created it first
             known = users.get(username=ADMIN)
         else:
             return Login(password, file, is_new=True)

@@ -1,13 +1,13 @@
-"""Keeps one process: the small parent that the supervisor gives to each.
+"""The small parent process through which the supervisor runs each program.
 
-Run as ``python keeper.py LOG MAX_BYTES GRACE_SECONDS COMMAND…``. It writes the command's output
-to a log of bounded size, passes SIGTERM on to it, and exits with its status. When its standard
-input ends, the supervisor is gone, however it went (``kill -9`` included): it then asks the
-command to end, and after the grace kills the whole process group, itself included.
+Run as ``python process_wrapper.py LOG MAX_BYTES GRACE_SECONDS COMMAND…``. It writes the command's
+output to a log of bounded size, passes SIGTERM on to it, and exits with its status. When its
+standard input ends, the supervisor has died (``kill -9`` included): it then asks the command to
+end, and after the grace period kills the whole process group, itself included.
 
-A pipe rather than PR_SET_PDEATHSIG: that one is Linux's alone, is tied to the thread that started
-the child, and does not reach the child's own children. Standard library only, and no packages on
-its path: it starts in 30 ms and stays small.
+It watches a pipe rather than use PR_SET_PDEATHSIG, which exists on Linux alone, is tied to the
+thread that started the child, and does not reach the child's own children. It uses the standard
+library only, with no packages on its path: it starts in 30 ms and stays small.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BoundedLog:
     """A log of at most two files, the older one with ``.1`` after its name.
 
     Args:
-        path: the newer file; appended to.
+        path: the newer file, to which lines are appended.
         max_bytes: the size at which it becomes the older one.
     """
 
@@ -46,17 +46,17 @@ class BoundedLog:
         self._file.write(line)
 
     def copy(self, output: IO[bytes]) -> None:
-        """Append everything that comes, until the other end is closed."""
+        """Append each line of the output until the writer closes it."""
         for line in iter(lambda: output.readline(LONGEST_LINE_BYTES), b""):
             try:
                 self.write(line)
             except OSError:
-                # A full disk costs log lines; a pipe that nobody reads would stop the process.
+                # A full disk loses log lines. If nobody read the pipe, the process would block.
                 continue
 
 
 class Keeper:
-    """One command and its group.
+    """One command and its process group.
 
     Args:
         command: the program and its arguments.
@@ -73,7 +73,7 @@ class Keeper:
         self._child = subprocess.Popen(  # noqa: S603 - the supervisor's own command
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        if self._is_stopping:  # SIGTERM came while the child was being made
+        if self._is_stopping:  # SIGTERM came while the child was being started
             self._child.terminate()
         assert self._child.stdout is not None
         self._copier = threading.Thread(
@@ -85,12 +85,12 @@ class Keeper:
     def wait(self) -> int:
         """Wait for the command's end; return its status as a shell would.
 
-        Without a supervisor this does not return: what the command left behind is ended too, and
-        this process with it.
+        If the supervisor has died this does not return: it kills the whole process group, which
+        includes this process and what the command left behind.
         """
         assert self._child is not None
         status = self._child.wait()
-        # For the last lines; what a left-behind process may yet write is not waited for.
+        # Wait for the last lines, but not for what a left-behind process may yet write.
         self._copier.join(timeout=1.0)
         if self._is_alone.is_set():
             os.killpg(0, signal.SIGKILL)
@@ -102,18 +102,18 @@ class Keeper:
             self._child.terminate()
 
     def _watch_supervisor(self) -> None:
-        # The descriptor itself: a thread inside `sys.stdin` would abort the interpreter's exit.
+        # Read the descriptor itself: a thread inside `sys.stdin` would abort the exit.
         while os.read(0, 1):
             pass
         self._is_alone.set()
         self._stop()
-        # Long enough for `wait` to be first, unless the command does not end.
+        # Gives `wait` the time to return first, unless the command does not end.
         threading.Event().wait(self._grace_seconds)
         os.killpg(0, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Keep the command that the arguments name; return its status."""
+    """Run the command that the arguments name; return its status."""
     log_path, max_bytes, grace_seconds, *command = arguments
     log = BoundedLog(Path(log_path), int(max_bytes))
     try:

@@ -1,10 +1,10 @@
-"""Runs a set of programs together: starts them, restarts one that exits, stops them all.
+"""A supervisor of programs: it starts them, restarts one that exits, and stops them all.
 
 Each program runs under a keeper (`betting.runtime.process_wrapper`) in a session of its own. So a
 Ctrl-C on the terminal reaches the supervisor alone, a program is ended together with everything it
-started, and nothing outlives the supervisor, however it dies.
+started, and no program outlives the supervisor, even if that is killed.
 
-No threads: the owner calls `tend` every second or so.
+The supervisor has no threads: its owner calls `tend` about every second.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AlreadyRunningError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run.
+    """A program to run.
 
     Attributes:
         name: unique among the programs; names the log.
@@ -50,13 +50,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class SupervisionPolicy:
-    """How patient the supervisor is.
+    """The supervisor's waits and limits.
 
     Attributes:
         restart_seconds: the wait before a program that exited is started again.
         max_restart_seconds: that wait doubles with each exit in a row, up to this.
         steady_seconds: a program that ran for this long starts from the first wait again.
-        stop_seconds: from asking a stage to end to killing what is left of it.
+        stop_seconds: the time from asking a stage to end to killing what is left of it.
         log_bytes: the size of a log; there is one older file of that size too.
     """
 
@@ -67,7 +67,7 @@ class SupervisionPolicy:
     log_bytes: int = 5_000_000
 
     def wait_seconds(self, exits_in_a_row: int) -> float:
-        """The wait before the next start.
+        """Return the wait before the next start, in seconds.
 
         >>> [SupervisionPolicy().wait_seconds(exits) for exits in (1, 2, 3, 4, 5, 6, 2000)]
         [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
@@ -83,8 +83,8 @@ class Exit:
     Attributes:
         name: the program.
         status: its exit status; 128 + the signal's number when a signal ended it.
-        in_a_row: exits of this program since it last ran steadily, this one included.
-        wait_seconds: until it is started again.
+        in_a_row: exits of this program since it last ran for `steady_seconds`, this one included.
+        wait_seconds: the time until it is started again.
         log: where it wrote its output.
     """
 
@@ -96,11 +96,11 @@ class Exit:
 
 
 class Supervisor:
-    """Keeps programs running.
+    """The supervisor: it keeps programs running.
 
     Args:
-        stages: programs that are started, and stopped, together. Stages are started in order
-            and stopped in reverse order, each once the one before has ended.
+        stages: groups of programs that are started and stopped together. Stages are started in
+            order and stopped in reverse order, each once the one before it has ended.
         logs: the directory of the programs' logs; created if missing.
         policy: waits and bounds.
     """
@@ -121,7 +121,7 @@ class Supervisor:
             kept.start()
 
     def tend(self) -> list[Exit]:
-        """Notice exits, and start again what is due. Returns at once."""
+        """Return the programs that exited, and restart those that are due; do not block."""
         now = time.monotonic()
         return [end for kept in self._kept() if (end := kept.tend(now)) is not None]
 
@@ -129,7 +129,7 @@ class Supervisor:
         """Stop every program.
 
         Args:
-            is_hurried: asked while waiting; True kills at once whatever still runs.
+            is_hurried: called while waiting; True kills at once what still runs.
 
         Returns:
             The programs that had to be killed.
@@ -177,7 +177,7 @@ class _Kept:
 
     @property
     def is_running(self) -> bool:
-        # Looks without reaping: until that is done no other process can have the id, so that
+        # Look without reaping: until the process is reaped no other one can have its id, so that
         # `end` kills the right group.
         return (
             self._keeper is not None
@@ -214,7 +214,7 @@ class _Kept:
 
     def terminate(self) -> None:
         if self._keeper is not None:
-            # Not `Popen.terminate`, which reaps one that has ended.
+            # Not `Popen.terminate`, which reaps a process that has ended.
             os.kill(self._keeper.pid, signal.SIGTERM)
 
     def end(self) -> int:
@@ -222,7 +222,7 @@ class _Kept:
         if self._keeper is None:
             return 0
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Permission: what macOS says of a group in which only the dead are left.
+            # macOS raises PermissionError for a group in which only zombies are left.
             os.killpg(self._keeper.pid, signal.SIGKILL)
         status = self._keeper.wait()
         assert self._keeper.stdin is not None
@@ -233,7 +233,7 @@ class _Kept:
 
 @contextlib.contextmanager
 def single_instance(lock: Path) -> Iterator[None]:
-    """Hold a lock file while the block runs; the kernel releases it, however we die.
+    """Hold a lock file while the block runs; the kernel releases it whenever we die.
 
     Raises:
         AlreadyRunningError: another process holds it.

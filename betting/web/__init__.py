@@ -1,1 +1,1 @@
-"""What people and programs read: the admin, the API, the board's URLs and the web server."""
+"""The web server and what it serves: the admin, the API and the board's URLs."""

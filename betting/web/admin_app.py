@@ -1,7 +1,7 @@
-"""Django's admin, without the import of every page by every process that merely has settings.
+"""Django's admin app, which imports its pages only where they are needed.
 
-The pages need the API's framework, the adapters and the maths. `betting.web.urls` asks for them,
-and so does what checks them. A command or a worker starts in half the time.
+The pages import the API's framework, the adapters and the maths. Only `betting.web.urls` and the
+system checks import them, so a command or a worker starts in half the time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from django.core import checks
 
 
 class AdminConfig(SimpleAdminConfig):
-    """The admin app; its pages come later."""
+    """The admin app, which does not import its pages at startup."""
 
     def ready(self) -> None:
-        """Have the pages checked, as Django's own configuration does."""
+        """Register the checks of the admin, as Django's own configuration does."""
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_pages, checks.Tags.admin)
 

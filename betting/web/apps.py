@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class WebConfig(AppConfig):
-    """No models; an app, so that its admin pages and templates are found."""
+    """The web app. It has no models; as an app its admin pages and templates are found."""
 
     name = "betting.web"
     label = "betting_web"

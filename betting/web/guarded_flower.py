@@ -1,7 +1,7 @@
-"""Flower behind its login: every page asks for it, and nobody guesses at it without end.
+"""Flower behind its login, which every page requires and which limits failed attempts.
 
-Flower leaves `/metrics` and `/healthcheck` open, and checks as many passwords a second as it is
-given. Run as `python -m betting.web.guarded_flower`, with the arguments of `celery`.
+Flower itself leaves `/metrics` and `/healthcheck` open, and does not limit failed logins. Run as
+`python -m betting.web.guarded_flower`, with the arguments of `celery`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from tornado.routing import URLSpec
 from tornado.web import HTTPError
 
 WINDOW_SECONDS, MAX_FAILURES = 300.0, 20
-"""Logins of one address that may fail within a window."""
+"""The most logins of one address that may fail within a window."""
 
 
 class Gate:
-    """Counts failed logins by address, and turns away whoever has too many.
+    """The counter of failed logins by address, which closes to an address with too many.
 
     Args:
-        clock: tells seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Gate:
         self._ends_at = clock() + WINDOW_SECONDS
 
     def is_closed(self, address: str) -> bool:
-        """Return True if no login from there is tried at the moment."""
+        """Return True if logins from this address are refused at the moment."""
         if self._clock() >= self._ends_at:
             self._failures.clear()
             self._ends_at = self._clock() + WINDOW_SECONDS
@@ -50,13 +50,13 @@ _gate = Gate()
 
 
 class LoginRequired(BaseHandler):  # type: ignore[misc]  # it has no types
-    """Mixed into each of Flower's pages, before the page's own class."""
+    """A mixin of each of Flower's pages, placed before the page's own class."""
 
     def prepare(self) -> Any:
-        """Ask for the login before anything else is done.
+        """Check the login before anything else is done.
 
         Raises:
-            HTTPError: 401 without a login that is right, 429 after too many that were not.
+            HTTPError: 401 without a valid login, 429 after too many failures.
         """
         address = self.request.remote_ip
         if _gate.is_closed(address):

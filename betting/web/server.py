@@ -1,8 +1,8 @@
-"""The web server: waitress, with what keeps slow clients from the threads and health answering.
+"""The web server: waitress, with a deadline for each request and separate threads for probes.
 
-waitress reads a request in one loop and gives a thread only to one that has arrived whole, so a
-client that sends slowly holds a connection and no more. What it has not: a deadline for a whole
-request, and threads of their own for those who ask whether the server is well.
+waitress reads requests in one loop and gives a thread only to one that has arrived whole, so a
+client that sends slowly occupies a connection and no thread. This module adds what waitress lacks:
+a deadline for a whole request, and threads reserved for health probes and metrics.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from betting.web.wsgi import application
 
 THREADS, PROBE_THREADS = 8, 2
 REQUEST_SECONDS = 15
-"""From the first byte of a request to its last, and between two requests of a connection."""
+"""The limit from a request's first byte to its last, and between requests of a connection."""
 
 MAX_CONNECTIONS = 500
 CLEANUP_SECONDS = 1
@@ -30,16 +30,16 @@ _PROBES = ("/health/", "/metrics")
 
 
 class DeadlinedChannel(HTTPChannel):  # type: ignore[misc]  # it has no types
-    """A connection on which a request has to arrive whole in time.
+    """A connection on which a request has to arrive whole within a deadline.
 
-    The server closes what has been inactive for `REQUEST_SECONDS`; another byte of a request that
-    has begun is no activity.
+    The server closes connections that were inactive for `REQUEST_SECONDS`. Further bytes of a
+    request that has begun do not count as activity.
     """
 
     last_activity: float
 
     def handle_read(self) -> None:
-        """Receive, and note the time unless a request goes on."""
+        """Receive bytes; keep the earlier time of activity while a request continues."""
         before, request = self.last_activity, self.request
         super().handle_read()
         if request is not None and self.request is request:
@@ -47,14 +47,14 @@ class DeadlinedChannel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
 
 class TwoLanes(ThreadedTaskDispatcher):  # type: ignore[misc]  # it has no types
-    """Threads for requests, and others for those of probes, which wait for none of the first."""
+    """A dispatcher with separate threads for probes, which never wait for other requests."""
 
     def __init__(self) -> None:
         super().__init__()
         self._probes = ThreadedTaskDispatcher()
 
     def start(self) -> None:
-        """Start the threads of both."""
+        """Start the threads for requests and for probes."""
         self.set_thread_count(THREADS)
         self._probes.set_thread_count(PROBE_THREADS)
 
@@ -67,13 +67,13 @@ class TwoLanes(ThreadedTaskDispatcher):  # type: ignore[misc]  # it has no types
             super().add_task(task)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = _SHUTDOWN_SECONDS) -> bool:  # noqa: FBT001, FBT002 - waitress's signature
-        """End the threads; a stream would go on for minutes, and its client comes back."""
+        """End the threads without waiting for streams: they last minutes, and clients reconnect."""
         self._probes.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))
 
 
 def make_server(config: WebConfig, wsgi: Any) -> Any:
-    """Return waitress's server, which listens; `run` serves until it is interrupted."""
+    """Return waitress's server, already listening; its `run` serves until it is interrupted."""
     lanes = TwoLanes()
     connections: dict[int, Any] = {}
     server = create_server(
@@ -87,7 +87,7 @@ def make_server(config: WebConfig, wsgi: Any) -> Any:
         asyncore_use_poll=True,
         channel_timeout=REQUEST_SECONDS,
         cleanup_interval=CLEANUP_SECONDS,
-        # Reads on while a stream is written, so that a client that is gone is noticed.
+        # Read on while a stream is written, to notice a client that has disconnected.
         channel_request_lookahead=1,
         max_request_body_size=settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1,
         **_proxy(config),

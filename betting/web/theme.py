@@ -1,4 +1,4 @@
-"""How the admin looks and what its sidebar lists. Imported by the settings: no models here."""
+"""The admin's look and its sidebar. The settings import this module: it uses no models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.urls import reverse_lazy
 
 
 def _list(title: str, icon: str, model: str) -> dict[str, Any]:
-    """A sidebar entry; `model` is spelled ``app_model``, as in the admin's URL names."""
+    """Return a sidebar entry; `model` is spelled ``app_model``, as in the admin's URL names."""
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
 
 

@@ -1,4 +1,4 @@
-"""Where everything is on the web."""
+"""The URLs of the web server."""
 
 from __future__ import annotations
 

@@ -11,5 +11,5 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betting.settings")
 
 application = get_wsgi_application()
-# Before the first request, which would otherwise wait for the import.
+# Import the pages now: the first request would otherwise wait for that.
 import_module(settings.ROOT_URLCONF)

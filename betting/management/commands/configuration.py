@@ -1,4 +1,4 @@
-"""``manage.py configuration``: what is configured, and the reference of all that can be."""
+"""``manage.py configuration``: the current configuration, and the reference of all variables."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
 TABLES = {table.name: table for table in (QUOTES, LINE_CHANGES, FAIR_PRICES, EDGES, RECOMPUTE_RUNS)}
 ROWS_PER_WRITE = 1_000
 _FORMULA = re.compile(r"[\s']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
-"""How a formula begins, also in the wide characters that some spreadsheets take for these."""
+"""The beginning of a formula, also in the wide characters that some spreadsheets accept."""
 
 Rows = Iterator[tuple[Any, ...]]
 Lines = Iterator[str]
@@ -68,7 +68,7 @@ def _check_status(table: Table, status: str | None) -> None:
 
 
 def _let_go_of_stdout() -> None:
-    """The reader, such as `head`, has seen enough: say nothing, at exit neither."""
+    """Send the rest to /dev/null: the reader, such as `head`, is gone, and exit must not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -86,7 +86,7 @@ def _csv(columns: Sequence[str], rows: Rows) -> Lines:
 
 
 def _cell(value: object) -> object:
-    """A value as CSV has it; the writer itself turns None into nothing and floats into repr."""
+    """Return a value for the CSV writer, which writes None as nothing and a float by its repr."""
     if type(value) is list:
         value = ";".join(map(str, value))
     return _harmless(value) if isinstance(value, str) else value
@@ -95,8 +95,9 @@ def _cell(value: object) -> object:
 def _harmless(text: str) -> str:
     r"""Return a text that no spreadsheet takes for a formula, and no terminal for a command.
 
-    A text that begins like a formula gets an apostrophe before it, as people type it there. One
-    that begins with apostrophes already gets one more, so that taking one off gives it back.
+    A text that begins like a formula gets an apostrophe before it, as a user of a spreadsheet
+    types it. One that already has apostrophes there gets one more, so that removing one always
+    gives the original text.
 
     >>> _harmless("=1+1"), _harmless("'=1"), _harmless("-3.5"), _harmless("A = B\u202e")
     ("'=1+1", "''=1", "'-3.5", 'A = B\\u202e')

@@ -15,7 +15,7 @@ _POLL_SECONDS = 0.1
 
 
 class Command(migrate.Command):
-    """Django's own takes no lock: two at once create the same table, and one of them fails."""
+    """Django's `migrate` under a lock: without it two at once create one table, and one fails."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         with _alone(connections[options["database"]]):
@@ -24,10 +24,10 @@ class Command(migrate.Command):
 
 @contextmanager
 def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Hold the lock, on whichever machine the others are.
+    """Hold the database's lock, which also excludes migrations on other machines.
 
-    A statement that waits for it would be a transaction that CREATE INDEX CONCURRENTLY, which some
-    migrations use, waits for in turn. So the lock is asked for again and again.
+    The lock is polled: a statement that waits for it would be in a transaction, for which CREATE
+    INDEX CONCURRENTLY, which some migrations use, waits in turn.
     """
     with connection.cursor() as cursor:
         while True:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from betting.config import get_config
 from betting.runtime import embedded
 
-#: What `status` exits with when a server of ours does not run (as service managers do: LSB).
+#: The exit status of `status` if a server of ours does not run, as defined by the LSB.
 NOT_RUNNING = 3
 
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
 
 def describe(server: embedded.Status) -> str:
-    """Say in one line how a server is."""
+    """Describe a server's state in one line."""
     if server.is_external:
         return f"{server.name}: not ours, set by {server.address}"
     if server.is_running:

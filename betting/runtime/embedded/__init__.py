@@ -1,6 +1,6 @@
-"""Private PostgreSQL and Redis servers out of Python wheels, one pair per state directory.
+"""Private PostgreSQL and Redis servers from Python wheels, one pair per state directory.
 
-`DATABASE_URL` and `REDIS_URL` each replace one. See docs/adr/0003-embedded-servers.md.
+`DATABASE_URL` and `REDIS_URL` each replace one of them. See docs/adr/0003-embedded-servers.md.
 """
 
 from __future__ import annotations

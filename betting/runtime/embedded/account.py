@@ -1,4 +1,4 @@
-"""The system accounts: who we are, and who PostgreSQL runs as."""
+"""The system accounts: that of this process, and the one that PostgreSQL runs as."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Account:
 
 
 def our_account() -> Account:
-    """The account of this process.
+    """Return the account of this process.
 
     Raises:
         EmbeddedError: its user id has no name, which PostgreSQL does not accept.
@@ -43,15 +43,15 @@ def our_account() -> Account:
 
 
 def server_account() -> Account:
-    """The account that PostgreSQL runs as: our own, or as root a system account made for it.
+    """Return the account that PostgreSQL runs as: ours, or a system account if we are root.
 
     Raises:
         EmbeddedError: the account is missing and cannot be created.
     """
     if os.geteuid() != 0:
         return our_account()
-    # `useradd` rewrites the files that accounts are read from: an account read while another
-    # process creates it may be gone, or another one, a moment later.
+    # `useradd` rewrites the files that accounts are read from: an account that is read while
+    # another process creates it may be gone, or be another one, a moment later.
     with system_lock():
         if not _account_exists(SERVER_ACCOUNT):
             _create_server_account()
@@ -70,7 +70,7 @@ def _create_server_account() -> None:
         raise EmbeddedError(f"{advice} (There is no useradd here.)")
     options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
     done = run([useradd, *options, SERVER_ACCOUNT])
-    # Somebody else may have been first: what counts is that the account is there.
+    # Another process may have created it first: what counts is that the account exists.
     if done.returncode != 0 and not _account_exists(SERVER_ACCOUNT):
         raise EmbeddedError(f"{advice} (useradd says: {done.stderr.strip()})")
 
@@ -84,8 +84,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, as another account when one is given, away from our terminal.
 
-    The command starts in ``/``, with a private umask and an environment of its own: ours may name
-    a server (``PGPORT``, ``PGDATA``) or a locale that is none of its business.
+    The command starts in ``/``, with a private umask and a minimal environment: ours may name
+    another server (``PGPORT``, ``PGDATA``) or another locale.
 
     Raises:
         EmbeddedError: it cannot be started, or does not end in time.

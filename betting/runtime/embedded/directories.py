@@ -1,4 +1,4 @@
-"""Directories that several accounts pass through, and only their owner may have made."""
+"""Directories that several accounts pass through, each made by its owner alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SYSTEM_STATE = Path("/var/lib/hardline")
 
 
 def owned_directory(path: Path, uid: int, gid: int, mode: int = 0o700) -> None:
-    """Create a directory of the given owner and mode, or verify that the one there is such.
+    """Create a directory of the given owner and mode, or verify the existing one.
 
     Raises:
-        EmbeddedError: there is something else, such as another user's directory or a symbolic
+        EmbeddedError: something else is there, such as another user's directory or a symbolic
             link planted where our sockets would go; or it cannot be created.
     """
     try:

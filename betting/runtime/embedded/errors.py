@@ -1,4 +1,4 @@
-"""What goes wrong with the private servers, said to the person who can mend it."""
+"""The error of the private servers, worded for the person who can fix it."""
 
 from __future__ import annotations
 

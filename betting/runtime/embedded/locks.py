@@ -1,4 +1,4 @@
-"""Locks between processes, which the kernel releases when their holder dies, however it dies."""
+"""Locks between processes, which the kernel releases whenever their holder dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from betting.runtime.embedded.errors import EmbeddedError
 
 @contextlib.contextmanager
 def system_lock() -> Iterator[None]:
-    """Hold the machine's lock, under which root's installations create what they share."""
+    """Hold the machine-wide lock under which root's installations create what they share."""
     owned_directory(SYSTEM_STATE, os.geteuid(), os.getegid(), 0o755)
     path = SYSTEM_STATE / "system.lock"
     try:

@@ -47,9 +47,9 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """PostgreSQL 18 out of its wheel, on a Unix socket alone.
+    """PostgreSQL 18 from its wheel, listening on a Unix socket alone.
 
-    Whoever connects must be the user that created it: the system says who that is (``peer``
+    Only the user that created it can connect: the operating system identifies the user (``peer``
     authentication), and the role has that user's name.
     """
 
@@ -66,19 +66,19 @@ class Postgres:
         return self.state.postgres_sockets / f".s.PGSQL.{PORT}"
 
     def process(self) -> psutil.Process | None:
-        """The server's main process, if it runs."""
+        """Return the server's main process, or None if it does not run."""
         pid = process.pid_in_file(self._pid_file)
         return process.serving(pid, "postgres", self.state.postgres_data)
 
     def answers(self) -> bool:
-        """Whether our database can be used right now."""
+        """Return True if our database accepts connections now."""
         return self._accepts(DATABASE)
 
     def start(self) -> None:
-        """Start the server unless it runs, and create what is missing. The lock must be held.
+        """Start the server unless it runs, and create what is missing. The caller holds the lock.
 
         Raises:
-            EmbeddedError: with the server's own words.
+            EmbeddedError: it did not start; the message quotes the server.
         """
         account = server_account()
         prepare_database(self.state, account)
@@ -93,7 +93,7 @@ class Postgres:
         self._create_database()
 
     def stop(self) -> None:
-        """Stop the server if it runs: sessions are ended, nothing that was committed is lost."""
+        """Stop the server if it runs: sessions end, and no committed data is lost."""
         if self.process() is not None:
             command = ["stop", "--mode=fast", "--wait", f"--timeout={STOP_SECONDS}"]
             self._pg_ctl(server_account(), command)
@@ -108,11 +108,11 @@ class Postgres:
         return self.state.postgres_data / "PG_VERSION"
 
     def _processes(self) -> list[psutil.Process]:
-        """The main process and its children, orphaned ones included."""
+        """Return the main process and its children, orphaned ones included."""
         return process.all_serving("postgres", self.state.postgres_data)
 
     def _initialise(self, account: Account) -> None:
-        """Create the cluster beside its place, so that a half-made one is never mistaken for it."""
+        """Create the cluster in a draft directory, then move it: no half-made one is ever used."""
         draft = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.state.database))
         shutil.chown(draft, account.uid, account.gid)
         done = run(
@@ -123,7 +123,7 @@ class Postgres:
                 "--auth-local=peer",
                 "--auth-host=reject",
                 "--encoding=UTF8",
-                # The same order of text on every machine, whatever its locales.
+                # Text sorts the same on every machine, independent of its locales.
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
@@ -143,9 +143,9 @@ class Postgres:
             )
 
     def _socket_works(self) -> bool:
-        """Whether a running server can be reached, which takes a while if it is recovering.
+        """Return True if a running server can be reached; wait for one that is recovering.
 
-        One that is on its way down is waited for no longer than it lives.
+        The wait ends early if the server's process ends.
         """
         return (
             self.address.is_socket()
@@ -156,11 +156,11 @@ class Postgres:
         )
 
     def _clear_leftovers(self) -> None:
-        """Remove what a killed server, or a killed start, left.
+        """Remove what a killed server or an interrupted start left behind.
 
-        PostgreSQL itself believes a lock file if any process of its account has that id by now.
-        Its guard against children that outlived their parent goes with the file, hence `end`;
-        and a server whose directory was deleted under it would write into the next one there.
+        PostgreSQL trusts a lock file if any process of its account now has the id in it. The file
+        is also its guard against children that outlived their parent, so `end` kills those first.
+        A server whose directory was deleted while it ran would write into the next one there.
         """
         process.end(self._processes(), patience_seconds=ORPHANS_SECONDS)
         for path in (self._pid_file, self.address, Path(f"{self.address}.lock")):

@@ -1,4 +1,4 @@
-"""Tells our servers' processes from others that happen to have the same id."""
+"""Our servers' processes, told apart from others that happen to have the same id."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def pid_in_file(path: Path) -> int | None:
 
 
 def serving(pid: int | None, program: str, directory: Path) -> psutil.Process | None:
-    """Return the process if it is that program, at work in that directory.
+    """Return the process if it is that program and works in that directory, else None.
 
-    A pid file survives an unclean end, and its id is soon another process's.
+    A pid file survives a crash, and another process may soon have its id.
     """
     if pid is None or not psutil.pid_exists(pid):
         return None
@@ -34,14 +34,14 @@ def serving(pid: int | None, program: str, directory: Path) -> psutil.Process | 
 
 
 def all_serving(program: str, directory: Path) -> list[psutil.Process]:
-    """Return every process of that program at work in that directory."""
+    """Return every process of that program that works in that directory."""
     return [
         process for process in psutil.process_iter() if _is_serving(process, program, directory)
     ]
 
 
 def end(processes: Sequence[psutil.Process], patience_seconds: float) -> None:
-    """Ask processes to end, and kill those that have not when the patience is over."""
+    """Ask processes to end, and kill those that have not after `patience_seconds`."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -53,7 +53,7 @@ def end(processes: Sequence[psutil.Process], patience_seconds: float) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether the process runs; one that merely waits for its parent's notice does not."""
+    """Return True if the process runs; a zombie does not."""
     try:
         return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -78,4 +78,4 @@ def _is_serving(process: psutil.Process, program: str, directory: Path) -> bool:
             and Path(process.cwd()) == directory.resolve()
         )
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False  # what we may not look at is not ours
+        return False  # a process that we may not inspect is not ours

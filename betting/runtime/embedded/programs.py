@@ -1,4 +1,4 @@
-"""Finds the servers' programs in their wheels, where PostgreSQL's account can run them."""
+"""The servers' programs from their wheels, placed where PostgreSQL's account can run them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def redis_server(asked_for: str | None) -> Path:
     """Return the program that serves Redis's protocol: the wheel's Valkey unless another is named.
 
     Args:
-        asked_for: a path, or a name to be looked for on PATH; None for the wheel's, or where the
-            wheel has none for this system, whichever of `REDIS_NAMES` is on PATH.
+        asked_for: a path, or a name to look for on PATH; None for the wheel's program or, if the
+            wheel has none for this system, for the first of `REDIS_NAMES` on PATH.
 
     Raises:
         EmbeddedError: there is none, or it is older than `OLDEST_REDIS`.
@@ -52,7 +52,7 @@ def redis_server(asked_for: str | None) -> Path:
             f"There is no {' or '.join(names)} to run: install it, correct HARDLINE_REDIS_SERVER,"
             " run `make setup`, or set REDIS_URL to use another server."
         )
-    program = Path(found).absolute()  # a relative one would be looked for where it is started
+    program = Path(found).absolute()  # it is started in another directory
     _require_version(program)
     return program
 
@@ -78,8 +78,8 @@ def _require_version(program: Path) -> None:
 def postgres_programs() -> Path:
     """Return the directory of ``initdb``, ``pg_ctl`` and ``postgres``.
 
-    As root it is in a copy of the wheel's files: the wheel may be in a directory closed to the
-    account that PostgreSQL runs as, and opening that directory is not ours to do.
+    For root, it is in a copy of the wheel's files: the wheel may be in a directory that is closed
+    to the account that PostgreSQL runs as, and we do not change that directory's permissions.
 
     Raises:
         EmbeddedError: the wheel is not installed, or holds no PostgreSQL for this system.
@@ -107,14 +107,14 @@ def wheel_folder(package: str) -> Path:
 
 
 def _shared_copy(wheel: Path) -> Path:
-    """Copy PostgreSQL's files once per build, to where any account can run them."""
+    """Copy PostgreSQL's files, once per build, to where any account can run them."""
     copy = SYSTEM_STATE / f"postgresql-{_build()}"
     if copy.is_dir():
         return copy
     with system_lock():
         if copy.is_dir():
             return copy
-        for left_behind in SYSTEM_STATE.glob(f"{copy.name}.*"):  # by a process that was killed
+        for left_behind in SYSTEM_STATE.glob(f"{copy.name}.*"):  # left by a process that was killed
             shutil.rmtree(left_behind, ignore_errors=True)
         draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=SYSTEM_STATE))
         try:
@@ -130,14 +130,14 @@ def _shared_copy(wheel: Path) -> Path:
 
 @functools.cache
 def _build() -> str:
-    """Name the wheel's version and its files' hashes."""
+    """Return a name made of the wheel's version and its files' hashes."""
     wheel = importlib.metadata.distribution(POSTGRES_WHEEL)
     record = wheel.read_text("RECORD") or ""
     return f"{wheel.version}-{hashlib.sha256(record.encode()).hexdigest()[:8]}"
 
 
 def _make_readable(root: Path) -> None:
-    """Let every account read a tree of ours, and run what its owner can run."""
+    """Let every account read a directory tree of ours, and run what its owner can run."""
     for path in (root, *root.rglob("*")):
         if not path.is_symlink():
             is_program = path.is_dir() or path.stat().st_mode & 0o100

@@ -1,4 +1,4 @@
-"""Proof, within seconds, that the servers named by the configuration can be used."""
+"""The check, within seconds, that the servers named by the configuration can be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from betting.runtime.embedded.errors import EmbeddedError
 from betting.runtime.embedded.urls import parse_database_url
 
 TOTAL_SECONDS = 4.0
-"""Both servers are asked at once, and an answer after this counts as none."""
+"""The time limit for both servers, which are asked at once."""
 
 _CONNECT_SECONDS = 3
 _NO_ANSWER = f"no answer within {TOTAL_SECONDS:g} s"
@@ -45,7 +45,7 @@ def require_reachable(config: Config) -> None:
 
 
 class _Attempt(threading.Thread):
-    """One connection in a thread: a name that never resolves hangs whatever the timeouts are."""
+    """One connection attempt in a thread: the timeouts do not cover a name lookup that hangs."""
 
     def __init__(self, variable: str, server: str, url: str, ask: Callable[[str], None]) -> None:
         super().__init__(name=f"reach {server}", daemon=True)
@@ -59,14 +59,14 @@ class _Attempt(threading.Thread):
         try:
             self._ask(self._url)
         except (psycopg.Error, RedisError, OSError, ValueError, TypeError) as error:
-            # A TypeError is redis-py's for an option of the URL that it does not know.
+            # redis-py raises TypeError for an option of the URL that it does not know.
             first, *_ = str(error).splitlines() or [type(error).__name__]
             self.problem = first
         else:
             self.problem = ""
 
     def sentence(self) -> str:
-        """The problem, for the person who set the variable."""
+        """Describe the problem to the person who set the variable."""
         return (
             f"{self._server} at {_place(self._url)} cannot be used: {self.problem.rstrip('.')}."
             f" Start it, or correct {self._variable}."
@@ -74,8 +74,8 @@ class _Attempt(threading.Thread):
 
 
 def _ask_postgres(url: str) -> None:
-    # The parts that Django connects with. libpq reads a URL otherwise: it quotes a password with a
-    # stray per cent sign in its refusal.
+    # Connect with the parts, as Django does: given a URL, libpq quotes a password that holds a
+    # stray per cent sign in its error message.
     settings = parse_database_url(url)
     parts = {
         "dbname": settings["NAME"],
@@ -101,7 +101,7 @@ def _ask_redis(url: str) -> None:
 
 
 def _place(url: str) -> str:
-    """The address without the login and the options.
+    """Return the URL's address without the login and the options.
 
     >>> _place("postgresql://ana:secret@db.example:5433/odds?sslmode=require")
     'db.example:5433/odds'

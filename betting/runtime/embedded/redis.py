@@ -27,7 +27,7 @@ SETTINGS = {
     "appendfsync": "everysec",
     "save": "",  # the append-only file is enough
     "maxmemory": "512mb",
-    # A full broker must refuse a message, which is noticed, and never drop one, which is not.
+    # A full broker must refuse a message, which is noticed, and not drop one, which is not.
     "maxmemory-policy": "noeviction",
     "loglevel": "warning",
 }
@@ -35,7 +35,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """A Valkey out of its wheel, or the server that is configured, on a Unix socket alone.
+    """Valkey from its wheel, or the configured server, listening on a Unix socket alone.
 
     Attributes:
         state: where it keeps its data.
@@ -56,13 +56,13 @@ class Redis:
         return self.state.redis_socket
 
     def process(self) -> psutil.Process | None:
-        """The server's process, if it runs."""
+        """Return the server's process, or None if it does not run."""
         pid = process.pid_in_file(self._pid_file)
         candidates = (process.serving(pid, name, self.state.redis_data) for name in self._names)
         return next(filter(None, candidates), None)
 
     def answers(self) -> bool:
-        """Whether it can be used right now; it cannot while it loads its file."""
+        """Return True if the server answers now; it does not while it loads its file."""
         if not self.address.is_socket():
             return False
         client = Client(unix_socket_path=str(self.address), socket_timeout=CONNECT_SECONDS)
@@ -74,7 +74,7 @@ class Redis:
             client.close()
 
     def start(self) -> None:
-        """Start the server unless it runs. The lock must be held.
+        """Start the server unless it runs. The caller holds the lock.
 
         Raises:
             EmbeddedError: it does not answer; the message names its log.
@@ -83,18 +83,19 @@ class Redis:
         if self.process() is not None and not self._socket_works():
             self.stop()
         if self.process() is None:
-            # A server killed before it wrote its pid file would write to the same data.
+            # A server whose start was interrupted before it wrote its pid file may still run, and
+            # would write to the same data.
             self._end_all()
             self._launch()
 
     def stop(self) -> None:
-        """Stop the server if it runs; it writes what it holds to disk first."""
+        """Stop the server if it runs; it writes its data to disk first."""
         self._end_all()
         self._pid_file.unlink(missing_ok=True)
 
     @property
     def _names(self) -> set[str]:
-        """The names that its process may have: another program may have started it."""
+        """The names that its process may have: it may be of an earlier configured program."""
         configured = {Path(self.program).name} if self.program else set()
         return {*REDIS_NAMES, *configured}
 
@@ -117,7 +118,7 @@ class Redis:
         )
 
     def _socket_works(self) -> bool:
-        """Whether a running server can be reached; one on its way down, only while it lives."""
+        """Return True if a running server can be reached; stop waiting if its process ends."""
         return (
             self.address.is_socket()
             and process.wait_until(lambda: self.answers() or self.process() is None, START_SECONDS)

@@ -16,8 +16,8 @@ SECRET_BYTES = 48
 def stored_secret(home: Path, name: str, random_bytes: int = SECRET_BYTES) -> str:
     """Return the home's secret of this name, generated on the first call.
 
-    Of several processes that ask for it first, all get the same. The file is readable by its
-    owner alone and never seen half-written.
+    If several processes make the first call at once, all get the same secret. The file is readable
+    by its owner alone and is never seen half-written.
 
     Args:
         home: the state directory; created if missing.
@@ -25,7 +25,7 @@ def stored_secret(home: Path, name: str, random_bytes: int = SECRET_BYTES) -> st
         random_bytes: entropy of a new secret; its text is a third longer.
 
     Raises:
-        EmbeddedError: it cannot be stored, or not be read.
+        EmbeddedError: it cannot be stored or read.
     """
     prepare_home(home)
     folder = home / "secrets"
@@ -38,14 +38,14 @@ def stored_secret(home: Path, name: str, random_bytes: int = SECRET_BYTES) -> st
 
 
 def _generated(random_bytes: int) -> str:
-    """Return a text that no command takes for an option."""
+    """Return a random text that no command takes for an option."""
     while (text := secrets.token_urlsafe(random_bytes)).startswith("-"):
         pass
     return text
 
 
 def _store_once(path: Path, secret: str) -> None:
-    """Write the file, unless another process was first."""
+    """Write the file, unless another process wrote it first."""
     # mkstemp creates with mode 0600; a hard link appears whole or not at all.
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     try:

@@ -1,4 +1,4 @@
-"""Starts, stops and reports on the private servers, whichever the configuration asks for."""
+"""Start, stop and status of the private servers that the configuration asks for."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Service = Postgres | Redis
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One server, as it is.
+    """The state of one server.
 
     Attributes:
         name: ``PostgreSQL`` or ``Redis``.
-        is_external: another server is configured; whether it runs is not ours to say.
-        is_running: ours runs and answers.
+        is_external: an external server is configured; whether it runs is not checked.
+        is_running: our server runs and answers.
         pid: our server's process, if there is one.
         address: our server's socket, or the variable that names the other server.
     """
@@ -37,10 +37,10 @@ class Status:
 
 
 def ensure_running(config: Config) -> None:
-    """Start those of the private servers that do not answer, and reach the other ones.
+    """Start the private servers that do not answer, and check that external ones can be reached.
 
-    Safe to call from many processes at once, and cheap when nothing is to be done: one
-    connection to each.
+    Safe to call from many processes at once, and cheap if nothing has to be done: one
+    connection to each server.
 
     Raises:
         EmbeddedError: a server cannot be started, or the one that the configuration names
@@ -60,7 +60,7 @@ def ensure_running(config: Config) -> None:
 
 
 def stop(config: Config) -> None:
-    """Stop the private servers; what they hold stays on disk."""
+    """Stop the private servers; their data stays on disk."""
     state = states.state_of(config)
     if state.home.is_dir():
         with states.exclusive(state):
@@ -68,7 +68,7 @@ def stop(config: Config) -> None:
 
 
 def remove_state(config: Config) -> list[Path]:
-    """Stop the private servers and delete all they keep; return the directories deleted."""
+    """Stop the private servers and delete their data; return the deleted directories."""
     state = states.state_of(config)
     if not (state.home / states.MARKER).is_file():
         return []
@@ -78,7 +78,7 @@ def remove_state(config: Config) -> list[Path]:
 
 
 def status(config: Config) -> list[Status]:
-    """Look at the servers, and change nothing."""
+    """Return the state of each server, without changing anything."""
     state = states.state_of(config)
     return [
         _status(Postgres(state), "DATABASE_URL" if config.database_url else None),
@@ -87,7 +87,7 @@ def status(config: Config) -> list[Status]:
 
 
 def _services(config: Config, state: State) -> list[Service]:
-    """The private servers that this configuration uses."""
+    """Return the private servers that this configuration uses."""
     services: list[Service] = []
     if config.database_url is None:
         services.append(Postgres(state))
@@ -97,15 +97,15 @@ def _services(config: Config, state: State) -> list[Service]:
 
 
 def _is_running(service: Service) -> bool:
-    """Whether the server answers, and is the one that serves this home.
+    """Return True if the server answers and is the one that serves this home.
 
-    A server whose home was deleted under it may still answer.
+    A server whose home was deleted while it ran may still answer.
     """
     return service.process() is not None and service.answers()
 
 
 def _stop_all(config: Config, state: State) -> None:
-    """Stop both: a configuration that uses neither may have replaced one that did."""
+    """Stop both servers: an earlier configuration may have started one that is unused now."""
     Redis(state, config.redis_server).stop()
     Postgres(state).stop()
     shutil.rmtree(state.runtime, ignore_errors=True)

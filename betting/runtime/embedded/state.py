@@ -1,7 +1,7 @@
-"""Where the private servers keep their data and their sockets.
+"""The directories of the private servers' data and sockets.
 
 `state_of` computes the paths and creates nothing; the functions that create or remove say so. A
-directory is used only if it is ours, and removed only if it bears our marker.
+directory is used only if it is ours, and removed only if it holds our marker file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class State:
 
     Attributes:
         home: the state directory.
-        database: what PostgreSQL's account owns: its data and its log.
+        database: the directory of PostgreSQL's account, with its data and its log.
         runtime: the parent of the sockets, short enough for them.
     """
 
@@ -43,7 +43,7 @@ class State:
 
     @property
     def lock_file(self) -> Path:
-        """Held while servers are started or stopped."""
+        """The lock file that is held while servers are started or stopped."""
         return self.home / "services.lock"
 
     @property
@@ -73,9 +73,9 @@ class State:
 
 
 def state_of(config: Config) -> State:
-    """Compute the directories of a configuration, for the user that runs this process."""
+    """Return the directories of a configuration, for the user that runs this process."""
     uid = os.geteuid()
-    home = config.home.resolve()  # one home by two names is one home
+    home = config.home.resolve()  # one directory by two names is one home
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     if config.runtime_dir is not None:
         runtime = config.runtime_dir / f"hardline-{digest}"
@@ -90,7 +90,7 @@ def state_of(config: Config) -> State:
 
 
 def prepare_home(home: Path) -> None:
-    """Create the state directory, private to us, unless it is there.
+    """Create the state directory, readable by us alone, unless it exists.
 
     Raises:
         EmbeddedError: it cannot be created, is another user's, or holds files that are not ours.
@@ -102,10 +102,10 @@ def prepare_home(home: Path) -> None:
 
 @contextlib.contextmanager
 def usable(home: Path) -> Iterator[None]:
-    """Do something in the state directory that the system may refuse: on a read-only disk, say.
+    """Run the block; raise an EmbeddedError if the system refuses to use the state directory.
 
     Raises:
-        EmbeddedError: it does.
+        EmbeddedError: the block raised an OSError, on a read-only disk for example.
     """
     try:
         yield
@@ -119,8 +119,8 @@ def usable(home: Path) -> Iterator[None]:
 def prepare_database(state: State, account: Account) -> None:
     """Create PostgreSQL's part of the state, readable by its account alone.
 
-    No directory that exists already is opened to anyone: where the account cannot get in, this
-    fails.
+    It does not widen the permissions of a directory that exists: if the account cannot pass
+    through one, it raises.
     """
     if state.database != state.home:
         owned_directory(SYSTEM_STATE, os.geteuid(), os.getegid(), 0o755)
@@ -141,7 +141,7 @@ def prepare_runtime(state: State, account: Account) -> None:
             f"The socket path {longest} has {_bytes(longest)} bytes, more than the system's"
             f" {SOCKET_PATH_BYTES}: set HARDLINE_RUNTIME_DIR to a shorter directory."
         )
-    # PostgreSQL's account passes through the first directory to its own.
+    # PostgreSQL's account has to pass through the first directory to reach its own.
     mode = 0o700 if account.uid == os.geteuid() else 0o711
     owned_directory(state.runtime, os.geteuid(), os.getegid(), mode)
     owned_directory(state.redis_socket.parent, os.geteuid(), os.getegid())
@@ -153,7 +153,7 @@ def exclusive(state: State) -> Iterator[None]:
     """Hold the home's lock, so that one process at a time starts or stops servers.
 
     Raises:
-        EmbeddedError: the lock cannot be made.
+        EmbeddedError: the lock file cannot be created.
     """
     with usable(state.home):
         descriptor = _locked(state.lock_file)
@@ -164,9 +164,9 @@ def exclusive(state: State) -> Iterator[None]:
 
 
 def remove_state(state: State) -> list[Path]:
-    """Delete the state directories that bear our marker; return them.
+    """Delete the state directories that hold our marker file; return them.
 
-    The servers must be stopped, and the lock be held.
+    The servers must be stopped, and the caller holds the lock.
     """
     marked = [path for path in (state.database, state.home) if (path / MARKER).is_file()]
     removed = list(dict.fromkeys(marked))
@@ -178,7 +178,7 @@ def remove_state(state: State) -> list[Path]:
 def _delete(directory: Path) -> None:
     """Delete a marked directory, the marker last, so that an interrupted deletion can be repeated.
 
-    The directory itself stays, empty, where it is not ours to remove: a mounted volume, say.
+    The directory itself stays, empty, if we may not remove it: a mounted volume, for example.
     """
     for path in sorted(directory.iterdir(), key=lambda path: path.name == MARKER):
         if path.is_dir() and not path.is_symlink():
@@ -190,11 +190,11 @@ def _delete(directory: Path) -> None:
 
 
 def _locked(path: Path) -> int:
-    """Open and lock a file. The kernel releases it when its holder dies, however it dies."""
+    """Open and lock a file. The kernel releases the lock whenever its holder dies."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # While we waited the state may have been removed, and the file we hold with it.
+        # The state may have been removed while we waited, and with it the file that we locked.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
@@ -203,10 +203,10 @@ def _locked(path: Path) -> int:
 
 
 def _mark(directory: Path) -> None:
-    """Put our marker into a directory of ours.
+    """Write our marker file into a directory of ours.
 
     Raises:
-        EmbeddedError: the directory is another user's, or in use for something else.
+        EmbeddedError: the directory is another user's, or holds files that are not ours.
     """
     if directory.stat().st_uid != os.geteuid():
         raise EmbeddedError(f"{directory} belongs to another user; set HARDLINE_HOME to your own.")

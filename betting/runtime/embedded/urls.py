@@ -1,4 +1,4 @@
-"""How Django, Celery and redis-py are told which servers to use."""
+"""The servers' addresses, in the forms that Django, Celery and redis-py take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operators' view of the domain; `streaming.admin` and `valuation.admin` add their own."""
+"""The admin pages of the domain; `streaming.admin` and `valuation.admin` add their own."""
 
 from betting.web.admin import (
     accounts,

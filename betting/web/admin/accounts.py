@@ -1,4 +1,4 @@
-"""Who may log in: Django's users and groups in the admin's theme."""
+"""The accounts that may log in: Django's users and groups in the admin's theme."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from betting.admin_base.unfold_types import ThemedAdmin
 
-# Its pages would show every user's token to whoever may see the list.
+# Its pages would show every user's token to anyone who may see the list.
 admin.site.unregister([User, Group, TokenProxy])
 
 

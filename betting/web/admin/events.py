@@ -1,4 +1,4 @@
-"""Sports, events and the ids that providers know them by."""
+"""Sports, events and the providers' ids of events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EventAdmin(TablesMixin, FactAdmin):
     list_select_related = ("sport",)
 
     def tables(self, row: Event) -> list[Table]:
-        """Its markets, and what providers call it."""
+        """Return its markets, and the providers' ids of it."""
         markets = row.markets.order_by("kind", "period", "participant")[:MARKETS_SHOWN]
         aliases = row.aliases.select_related("provider").order_by("provider__key")
         return [
@@ -63,7 +63,7 @@ class EventAdmin(TablesMixin, FactAdmin):
 
 @admin.register(EventAlias)
 class EventAliasAdmin(FactAdmin):
-    """The ids that providers know events by."""
+    """The providers' ids of events."""
 
     list_display = ("external_id", "provider", "event")
     list_filter = ("provider",)

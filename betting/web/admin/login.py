@@ -1,4 +1,4 @@
-"""The login page's form, which is not guessed at without end."""
+"""The login page's form, which limits failed attempts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 300
 PER_ADDRESS, PER_NAME = 20, 5
-"""Failed logins in a window: of one address, and of one address for one name.
+"""The most failed logins in a window: of one address, and of one address for one name.
 
-Not of a name alone: whoever knows the name could keep its owner out.
+There is no limit for a name alone: anyone who knows the name could lock its owner out.
 """
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]  # it has no types
-    """A name and a password, tried no more once too many from the same address were wrong."""
+    """A name and a password, refused untried after too many failures from the same address."""
 
     def clean(self) -> dict[str, Any]:
         """Authenticate.
 
         Raises:
-            ValidationError: name and password are wrong, or not even tried.
+            ValidationError: name and password are wrong, or too many attempts have failed.
         """
         limits = self._limits()
         if any(_failures(key) >= limit for key, limit in limits.items()):
@@ -66,7 +66,7 @@ def _count(key: str) -> None:
     try:
         cache.add(key, 0, timeout=WINDOW_SECONDS)
         cache.incr(key)
-    except (RedisError, ValueError) as error:  # it expired between the two
+    except (RedisError, ValueError) as error:  # the counter expired between the two calls
         logger.warning("a failed login is not counted: %s", type(error).__name__)
 
 

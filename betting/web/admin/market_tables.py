@@ -18,7 +18,7 @@ QUOTES_SHOWN = 1_000
 
 
 def open_edges(market: Market) -> Table:
-    """Quotes that pay more than they should, best first."""
+    """Return the quotes that pay more than their fair price, best first."""
     rows = (
         edges()
         .filter(market=market, closed_at__isnull=True)
@@ -54,7 +54,7 @@ def open_edges(market: Market) -> Table:
 
 
 def covers(found: Opportunities) -> Table:
-    """What it costs to back every outcome at its best price; below 100 % it pays."""
+    """Return the cost of backing every outcome at its best price; below 100 % it is a profit."""
     return Table(
         "Best prices by line",
         ("bets", "booksum", "profit", "worst", "", "confirmed"),
@@ -77,7 +77,7 @@ def covers(found: Opportunities) -> Table:
 
 
 def middles(found: Opportunities) -> Table:
-    """Pairs of bets that can both win."""
+    """Return the pairs of bets that can both win."""
     return Table(
         "Middles",
         ("above", "below", "gap", "worst", "best", "pays from", "confirmed"),
@@ -100,7 +100,7 @@ def middles(found: Opportunities) -> Table:
 
 
 def fair_prices(market: Market) -> Table:
-    """The consensus, line by line."""
+    """Return the consensus, line by line."""
     prices: QuerySet[Any] = (
         fair_prices_of_all()
         .filter(market=market)
@@ -129,7 +129,7 @@ def fair_prices(market: Market) -> Table:
 
 
 def quotes(market: Market) -> Table:
-    """Every bookmaker's prices, line by line, the best first."""
+    """Return every bookmaker's prices, line by line, the best first."""
     rows: QuerySet[Any] = (
         with_disputes(with_freshness(Quote.objects.filter(market=market)))
         .select_related("outcome", "bookmaker")
@@ -160,7 +160,7 @@ def quotes(market: Market) -> Table:
 
 
 def _words(bet: Bet) -> str:
-    """Name a bet at its quoted price, its net one where they differ, and whether it is disputed."""
+    """Return a bet with its price, its net price if that differs, and whether it is disputed."""
     net = "" if bet.net_price == bet.price else f" (net {formatting.odds(bet.net_price)})"
     disputed = " (disputed)" if bet.is_disputed else ""
     return (

@@ -19,7 +19,7 @@ from valuation.revaluation import change_bookmaker
 
 @admin.register(Bookmaker)
 class BookmakerAdmin(ThemedAdmin):
-    """Bookmakers come from feeds; how far the consensus listens to them is the operator's."""
+    """Bookmakers, which feeds create; an operator sets their weight in the consensus."""
 
     list_display = ("key", "title", "kind", "weight", "net_of")
     list_filter = ("kind",)
@@ -28,11 +28,11 @@ class BookmakerAdmin(ThemedAdmin):
     readonly_fields = ("key",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Never: a feed that names one makes it."""
+        """Return False: a feed that names a bookmaker creates it."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never: its quotes need it."""
+        """Return False: its quotes refer to it."""
         return False
 
     def save_model(
@@ -42,12 +42,12 @@ class BookmakerAdmin(ThemedAdmin):
         form: ModelForm[Bookmaker],
         change: bool,  # noqa: ARG002, FBT001 - Django's signature
     ) -> None:
-        """Have the bookmaker's markets valued again if that changes what they are worth."""
+        """Save the bookmaker, and have its markets valued again if the change affects them."""
         change_bookmaker(obj, {name: form.cleaned_data[name] for name in form.changed_data})
 
     @admin.display(description="commission", ordering="commission")
     def net_of(self, bookmaker: Bookmaker) -> str:
-        """The part of net winnings it keeps."""
+        """Return the part of net winnings that it keeps."""
         if bookmaker.commission is None:
             return "not known: no edges"
         return formatting.percent(bookmaker.commission)
@@ -80,16 +80,16 @@ class MarketAdmin(TablesMixin, FactAdmin):
 
     @admin.display(description="market", ordering="kind")
     def market(self, market: Market) -> str:
-        """Its key, as feeds write it."""
+        """Return the market's key, as feeds write it."""
         return market.key
 
     @admin.display(description="up to date", boolean=True)
     def is_valued(self, market: Market) -> bool:
-        """Whether its newest quotes have been valued."""
+        """Return True if its newest quotes have been valued."""
         return market.version == market.valued_version
 
     def tables(self, row: Market) -> list[Table]:
-        """All there is to know of a market on one page."""
+        """Return the market's edges, opportunities, fair prices and quotes."""
         found = opportunities.load(row)
         return [
             market_tables.open_edges(row),
@@ -112,5 +112,5 @@ class OutcomeAdmin(FactAdmin):
 
     @admin.display(description="event")
     def event(self, outcome: Outcome) -> str:
-        """The event that is bet on."""
+        """Return the event that is bet on."""
         return str(outcome.market.event)

@@ -1,4 +1,4 @@
-"""Which events of different providers are one: what operators know, and what they are asked."""
+"""Event matching across providers: the aliases that operators enter, and their decisions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from streaming.ingest import match_review
 
 @admin.register(ParticipantAlias)
 class ParticipantAliasAdmin(ThemedAdmin):
-    """Names that stand for others when events are matched; workers follow every change."""
+    """Names that stand for others when events are matched; workers see every change."""
 
     form = ParticipantAliasForm
     list_display = ("name", "canonical", "family")
@@ -35,7 +35,7 @@ class ParticipantAliasAdmin(ThemedAdmin):
     def formfield_for_dbfield(
         self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Field | None:
-        """The family is picked."""
+        """Offer a choice of the families."""
         if db_field.name == "family":
             choices = [(family, family) for family in sport_families()]
             kwargs["widget"] = UnfoldAdminSelectWidget(choices=choices)
@@ -69,27 +69,27 @@ class DoubtfulMatchAdmin(FactAdmin):
     actions = ("decide_same", "decide_different")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Whoever could change one, if it were not a fact."""
+        """Return True if the user has the permission to change doubtful matches."""
         return bool(request.user.has_perm("betting.change_doubtfulmatch"))
 
     @admin.display(description="left apart", ordering="event__home")
     def left_apart(self, doubt: DoubtfulMatch) -> str:
-        """The provider's event."""
+        """Return the provider's event, which was left apart."""
         return link(doubt.event)
 
     @admin.display(description="starts", ordering="event__commence_time")
     def starts(self, doubt: DoubtfulMatch) -> datetime:
-        """When it starts."""
+        """Return the start of the provider's event."""
         return doubt.event.commence_time
 
     @admin.display(description="may be", ordering="candidate__home")
     def may_be(self, doubt: DoubtfulMatch) -> str:
-        """The event that was there before."""
+        """Return the earlier event that it may be."""
         return link(doubt.candidate)
 
     @admin.display(description="starts", ordering="candidate__commence_time")
     def that_starts(self, doubt: DoubtfulMatch) -> datetime:
-        """When that one starts."""
+        """Return the start of the earlier event."""
         return doubt.candidate.commence_time
 
     @badge(
@@ -98,18 +98,18 @@ class DoubtfulMatchAdmin(FactAdmin):
         {Decision.OPEN.label: "warning", Decision.SAME.label: "success"},
     )
     def state(self, doubt: DoubtfulMatch) -> str:
-        """What was said about it."""
+        """Return the decision about it."""
         return doubt.get_decision_display()
 
     @admin.action(description="Same event", permissions=["decide"])
     def decide_same(self, request: HttpRequest, doubts: QuerySet[DoubtfulMatch]) -> None:
-        """Let the one left apart go up in the other."""
+        """Merge each provider's event into the earlier one."""
         policy = get_config().matching
         self._decide(request, doubts, lambda pk, by: match_review.decide_same(pk, by, policy))
 
     @admin.action(description="Different events", permissions=["decide"])
     def decide_different(self, request: HttpRequest, doubts: QuerySet[DoubtfulMatch]) -> None:
-        """Leave them apart for good."""
+        """Keep the events of each pair apart for good."""
         self._decide(request, doubts, match_review.decide_different)
 
     def _decide(
@@ -118,7 +118,7 @@ class DoubtfulMatchAdmin(FactAdmin):
         doubts: QuerySet[DoubtfulMatch],
         decide: Callable[[int, str], DoubtfulMatch],
     ) -> None:
-        """One after the other: what one decision settles, the next may not contradict."""
+        """Decide the pairs one by one: a decision may rule out a later one."""
         by = request.user.get_username()
         for pk in doubts.order_by("pk").values_list("pk", flat=True):
             try:

@@ -24,9 +24,9 @@ POLLS_SHOWN = 20
 
 @admin.register(Provider)
 class ProviderAdmin(TablesMixin, ThemedAdmin):
-    """The one model that operators configure the stream with.
+    """Providers: the model by which operators configure the stream.
 
-    Deleting is left to `manage.py provider remove`, which says what goes with a provider and
+    `manage.py provider remove` deletes one: it says what is deleted along with a provider, and
     needs no page that lists all of it.
     """
 
@@ -86,13 +86,13 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never: see the class."""
+        """Return False: see the class."""
         return False
 
     def formfield_for_dbfield(
         self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Field | None:
-        """Adapters are picked; lists of keys fit on one line."""
+        """Offer a choice of adapters; show lists of keys on one line."""
         if db_field.name == "adapter":
             kwargs["widget"] = UnfoldAdminSelectWidget(choices=[(key, key) for key in ADAPTERS])
         elif db_field.name in ProviderForm.LISTS:
@@ -101,11 +101,11 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
 
     @admin.display(description="enabled", boolean=True, ordering="enabled")
     def is_enabled(self, provider: Provider) -> bool:
-        """Whether it is polled."""
+        """Return True if it is polled."""
         return provider.enabled
 
     def tables(self, row: Provider) -> list[Table]:
-        """Its feeds and its latest polls."""
+        """Return its feeds and its latest polls."""
         is_silent = Q(books__silent_since__isnull=False)
         feeds = row.feeds.annotate(silent_books=Count("books", filter=is_silent)).order_by("key")
         polls = PollRun.objects.filter(provider=row).order_by("-id")[:POLLS_SHOWN]
@@ -147,7 +147,7 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
 
 @admin.register(Feed)
 class FeedAdmin(FactAdmin):
-    """Which requests have been answered, and when each was last heard."""
+    """The requests that have been answered, and when each was last answered."""
 
     list_display = ("key", "provider", "observed_at", "is_admitted")
     list_filter = ("provider",)
@@ -156,13 +156,13 @@ class FeedAdmin(FactAdmin):
 
     @admin.display(description="admitted", boolean=True)
     def is_admitted(self, feed: Feed) -> bool:
-        """Whether a complete answer has come since its provider's circuit last opened."""
+        """Return True if a complete answer has come since its provider's circuit last opened."""
         return feed.generation == feed.provider.generation
 
 
 @admin.register(FeedBook)
 class FeedBookAdmin(FactAdmin):
-    """Which bookmaker was confirmed when, and until when that is trusted."""
+    """The confirmation of each bookmaker of a feed, and until when it is trusted."""
 
     list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since", "lagging")
     list_filter = ("feed__provider", ("silent_since", admin.EmptyFieldListFilter))
@@ -171,5 +171,5 @@ class FeedBookAdmin(FactAdmin):
 
     @admin.display(description="markets too old / lagging")
     def lagging(self, book: FeedBook) -> str:
-        """How many of its markets are too old to be valued, and how many lag behind the others."""
+        """Return the numbers of its markets that are too old to be valued and that lag behind."""
         return f"{len(book.stale_markets)} / {len(book.lagging_markets)}"

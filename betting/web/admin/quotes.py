@@ -58,22 +58,22 @@ class QuoteAdmin(TablesMixin, FactAdmin):
     readonly_fields = ("state", "confirmed", "disputed_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Quote]:
-        """Each with its age."""
+        """Return the quotes with their freshness."""
         return with_freshness(super().get_queryset(request))
 
     @admin.display(description="event", ordering="market__event__commence_time")
     def event(self, quote: Quote) -> str:
-        """The event that is bet on."""
+        """Return the event that is bet on."""
         return str(quote.market.event)
 
     @admin.display(description="selection", ordering="outcome__name")
     def selection(self, quote: Quote) -> str:
-        """The outcome with its point."""
+        """Return the outcome with its point."""
         return str(quote.outcome)
 
     @admin.display(description="odds", ordering="price")
     def decimal_odds(self, quote: Quote) -> str:
-        """The price."""
+        """Return the price."""
         return formatting.odds(quote.price)
 
     @badge(
@@ -87,22 +87,22 @@ class QuoteAdmin(TablesMixin, FactAdmin):
         },
     )
     def state(self, quote: Quote) -> str:
-        """Whether it can be bet on, and be trusted."""
+        """Return the quote's status, or that it is stale."""
         return formatting.quote_status(quote)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
     def confirmed(self, quote: Any) -> object:
-        """The last time that its provider looked at it."""
+        """Return the last time that its provider looked at it."""
         return quote.confirmed_at
 
     @admin.display(description="disputed by")
     def disputed_by(self, quote: Quote) -> str:
-        """What other providers say of its price now."""
+        """Return the different prices that other providers say now."""
         row: Any = with_disputes(Quote.objects.filter(pk=quote.pk)).get()
         return formatting.disputes(row.disputed_by) or formatting.ABSENT
 
     def tables(self, row: Quote) -> list[Table]:
-        """The history of its line, over all the points it moved through."""
+        """Return the history of its line, over all the points it moved through."""
         history = series_history(row)[:HISTORY_SHOWN]
         return [
             Table(
@@ -136,7 +136,7 @@ def _history_row(change: LineChange) -> tuple[object, ...]:
 
 @admin.register(RivalQuote)
 class RivalQuoteAdmin(FactAdmin):
-    """What providers last said otherwise of quotes that others hold."""
+    """Different prices that providers last said of quotes that other providers hold."""
 
     list_display = (
         "id",
@@ -167,44 +167,44 @@ class RivalQuoteAdmin(FactAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RivalQuote]:
-        """Each with whether it counts now."""
+        """Return the rivals, each with whether it counts now."""
         is_dispute = Exists(disputes().filter(pk=OuterRef("pk")))
         rivals: QuerySet[RivalQuote] = super().get_queryset(request).annotate(counts=is_dispute)
         return rivals
 
     @admin.display(description="event")
     def event(self, rival: RivalQuote) -> str:
-        """The event that is bet on."""
+        """Return the event that is bet on."""
         return str(rival.market.event)
 
     @admin.display(description="selection")
     def selection(self, rival: RivalQuote) -> str:
-        """The outcome with its point, and a link to the quote."""
+        """Return the outcome with its point, linked to the quote."""
         return formatting.link(rival.quote, rival.quote.outcome)
 
     @admin.display(description="bookmaker")
     def bookmaker(self, rival: RivalQuote) -> str:
-        """Whose price it is."""
+        """Return the bookmaker whose price it is."""
         return rival.quote.bookmaker.key
 
     @admin.display(description="provider")
     def provider(self, rival: RivalQuote) -> str:
-        """The provider that says otherwise."""
+        """Return the provider that says another price."""
         return rival.feed.provider.key
 
     @admin.display(description="says", ordering="price")
     def says(self, rival: RivalQuote) -> str:
-        """Its price."""
+        """Return the price that it says."""
         return formatting.odds(rival.price)
 
     @admin.display(description="held")
     def held(self, rival: RivalQuote) -> str:
-        """The price that is shown, and the provider that it is from."""
+        """Return the price that is shown, and the provider that it is from."""
         return f"{formatting.odds(rival.quote.price)} by {rival.quote.feed.provider.key}"
 
     @admin.display(description="counts", boolean=True)
     def counts(self, rival: Any) -> bool:
-        """Whether the quote is disputed for it now: its provider is still trusted and differs."""
+        """Return True if it disputes the quote now: its feed is trusted and its price differs."""
         return bool(rival.counts)
 
 
@@ -237,30 +237,30 @@ class LineChangeAdmin(FactAdmin):
 
     @admin.display(description="event")
     def event(self, change: LineChange) -> str:
-        """The event that is bet on."""
+        """Return the event that is bet on."""
         return str(change.market.event)
 
     @admin.display(description="selection")
     def selection(self, change: LineChange) -> str:
-        """The outcome with its point."""
+        """Return the outcome with its point."""
         return str(change.quote.outcome)
 
     @admin.display(description="bookmaker")
     def bookmaker(self, change: LineChange) -> str:
-        """Who changed the price."""
+        """Return the bookmaker that changed the price."""
         return change.quote.bookmaker.key
 
     @admin.display(description="odds before")
     def odds_before(self, change: LineChange) -> str:
-        """The old price."""
+        """Return the old price."""
         return formatting.odds(change.old_price)
 
     @admin.display(description="odds after")
     def odds_after(self, change: LineChange) -> str:
-        """The new price."""
+        """Return the new price."""
         return formatting.odds(change.new_price)
 
     @admin.display(description="moved")
     def moved(self, change: LineChange) -> str:
-        """The relative price change."""
+        """Return the relative price change."""
         return formatting.percent(change.movement)

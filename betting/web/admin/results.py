@@ -15,7 +15,7 @@ admin.site.unregister([TaskResult, GroupResult])
 
 @admin.register(TaskResult)
 class TaskAdmin(FactAdmin):
-    """What became of a task: failures, and polls that an operator asked for."""
+    """Results of tasks: failures, and polls that an operator asked for."""
 
     fieldsets = TaskResultAdmin.fieldsets
     list_display = ("task_id", "task_name", "state", "worker", "date_done")
@@ -28,7 +28,7 @@ class TaskAdmin(FactAdmin):
         {"SUCCESS": "success", "FAILURE": "danger", "RETRY": "warning", "STARTED": "info"},
     )
     def state(self, result: TaskResult) -> str:
-        """Celery's name of its state."""
+        """Return Celery's name of its state."""
         return str(result.status)
 
 

@@ -1,1 +1,1 @@
-"""The REST API, version 1: docs/api.md says how it is used, ADR 16 why it is so."""
+"""The REST API, version 1: docs/api.md describes its use, ADR 16 gives the reasons."""

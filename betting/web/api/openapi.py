@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what the views say themselves."""
+"""Additions to the OpenAPI document that the views do not declare themselves."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _UNCHANGED = {"description": "The client has this page: If-None-Match named its 
 
 
 class Schema(AutoSchema):
-    """Describes the parameters that a list declares."""
+    """The schema of a view, with the parameters that a list declares."""
 
     def get_override_parameters(self) -> list[Any]:
-        """The declared parameters."""
+        """Return the framework's parameters, and before them the list's own."""
         declared = super().get_override_parameters()
         if isinstance(self.view, RowsView) and self._is_list_view():
             return [self.view.parameters, *declared]
@@ -43,7 +43,7 @@ class Schema(AutoSchema):
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to every operation what it answers when something is wrong."""
+    """Add the problem document to every operation, and 304 to every list."""
     result["components"]["schemas"]["Problem"] = _PROBLEM
     for operations in result["paths"].values():
         for operation in operations.values():

@@ -20,16 +20,16 @@ class Pages(CursorPagination):
     ordering = "-id"
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """The cursor that was sent.
+        """Return the cursor of the request, or None if it has none.
 
         Raises:
-            ValidationError: it is none of ours.
+            ValidationError: the cursor was not made by this API.
         """
         encoded = request.query_params.get(self.cursor_query_param)
         if encoded is None:
             return None
         try:
-            # Bytes that are no ASCII, and positions that are no number, pass the framework.
+            # The framework accepts bytes that are not ASCII and positions that are not numbers.
             cursor: Cursor | None = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
                 int(cursor.position)
@@ -38,12 +38,12 @@ class Pages(CursorPagination):
         return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """As the framework's, with the links required."""
+        """Return the framework's schema with the links required."""
         described = super().get_paginated_response_schema(schema)
         return {**described, "required": ["next", "previous", "results"]}
 
 
 class HistoryPages(Pages):
-    """The same over `betting.db.querysets.by_arrival`."""
+    """Pages by `arrival`, newest first: see `betting.db.querysets.changes_of`."""
 
     ordering = "-arrival"

@@ -1,4 +1,4 @@
-"""The parameters of the lists: what they may be, and which rows they leave."""
+"""The lists' parameters: their valid values and the rows that they select."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def _choice(choices: Any, **options: Any) -> serializers.ChoiceField:
 
 
 class Parameters(serializers.Serializer[Any]):
-    """The parameters of a query. One that is not declared is a mistake, and not ignored.
+    """The parameters of a query. One that is not declared is an error, and not ignored.
 
     Attributes:
-        lookups: parameter → the lookup that it fills in.
+        lookups: parameter → the Django lookup that it is the value of.
     """
 
     lookups: ClassVar[Mapping[str, str]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
-        """The values by their names.
+        """Return the validated values by name.
 
         Raises:
             ValidationError: a value is out of range, or a name is unknown.
@@ -52,7 +52,7 @@ class Parameters(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows that are asked for."""
+        """Return the rows that the parameters select."""
         given = self.validated_data
         return rows.filter(
             **{self.lookups[name]: given[name] for name in given if name in self.lookups}
@@ -60,14 +60,14 @@ class Parameters(serializers.Serializer[Any]):
 
 
 class PageParameters(Parameters):
-    """Which page of a list, and how long it is."""
+    """The page of a list, and its length."""
 
     cursor = _text(help_text="of an earlier page's `next` or `previous`")
     page_size = _number(min_value=1, max_value=MAX_PAGE)
 
 
 class EventParameters(PageParameters):
-    """Which events."""
+    """The filters of events."""
 
     lookups = {
         "sport": "sport__key",
@@ -82,7 +82,7 @@ class EventParameters(PageParameters):
 
 
 class MarketParameters(PageParameters):
-    """Which markets."""
+    """The filters of markets."""
 
     lookups = {
         "sport": "event__sport__key",
@@ -97,11 +97,11 @@ class MarketParameters(PageParameters):
 
 
 class QuoteParameters(PageParameters):
-    """Which quotes."""
+    """The filters of quotes."""
 
     lookups = {
         "sport": "market__event__sport__key",
-        # By the indexes on outcomes and quotes: only active quotes have one by market.
+        # Use the indexes on outcomes and quotes: only active quotes have an index by market.
         "event": "outcome__market__event",
         "market": "outcome__market",
         "kind": "market__kind",
@@ -125,21 +125,21 @@ class QuoteParameters(PageParameters):
     )
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The quotes that are asked for."""
+        """Return the quotes that the parameters select."""
         rows = super().narrow(rows)
         seconds = self.validated_data.get("max_age_seconds")
         return rows if seconds is None else confirmed_within(rows, seconds, quote="")
 
 
 class HistoryParameters(PageParameters):
-    """Which changes of a line."""
+    """The filters of a line's changes."""
 
     lookups = {"movement": "classification"}
     movement = _choice(Movement.choices)
 
 
 class FairPriceParameters(PageParameters):
-    """Which fair prices."""
+    """The filters of fair prices."""
 
     lookups = {
         "sport": "market__event__sport__key",
@@ -156,17 +156,17 @@ class FairPriceParameters(PageParameters):
     min_books = _number(min_value=0, help_text="bookmakers in the consensus, at least")
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The fair prices that are asked for."""
+        """Return the fair prices that the parameters select."""
         rows, state = super().narrow(rows), self.validated_data.get("state")
         return rows if state is None else rows.filter(PRICED[state])
 
 
 class EdgeParameters(PageParameters):
-    """Which edges; those that are open and confirmed unless `state` says otherwise."""
+    """The filters of edges; by default `state` selects those that are open and confirmed."""
 
     lookups = {
         "sport": "market__event__sport__key",
-        # By the indexes on outcomes and quotes: closed edges have none by market.
+        # Use the indexes on outcomes and quotes: closed edges have no index by market.
         "event": "quote__outcome__market__event",
         "market": "quote__outcome__market",
         "kind": "market__kind",
@@ -206,7 +206,7 @@ class EdgeParameters(PageParameters):
     )
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The edges that are asked for."""
+        """Return the edges that the parameters select."""
         rows, given = super().narrow(rows), self.validated_data
         if given["state"] != "all":
             rows = rows.filter(EDGE_STATES[given["state"]])
@@ -219,7 +219,7 @@ class EdgeParameters(PageParameters):
 
 
 class OpportunityParameters(Parameters):
-    """In which markets arbitrages and middles are looked for."""
+    """The filters of the markets that are searched for arbitrages and middles."""
 
     lookups = {"sport": "event__sport__key", "event": "event", "market": "pk", "kind": "kind"}
     sport = _text()
@@ -229,7 +229,7 @@ class OpportunityParameters(Parameters):
 
 
 class ProviderParameters(PageParameters):
-    """Which providers."""
+    """The filters of providers."""
 
     lookups = {"adapter": "adapter", "enabled": "enabled"}
     adapter = _text()
@@ -237,28 +237,28 @@ class ProviderParameters(PageParameters):
 
 
 class OfProviderParameters(PageParameters):
-    """Whose rows."""
+    """The filter of rows by provider."""
 
     lookups = {"provider": "provider__key"}
     provider = _text(help_text="a provider's key")
 
 
 class FeedCircuitParameters(OfProviderParameters):
-    """Which feeds."""
+    """The filters of feeds' circuits."""
 
     lookups = {**OfProviderParameters.lookups, "state": "state"}
     state = _choice([("closed", "closed"), ("open", "open")])
 
 
 class PollRunParameters(OfProviderParameters):
-    """Which polls."""
+    """The filters of polls."""
 
     lookups = {**OfProviderParameters.lookups, "outcome": "outcome"}
     outcome = _choice(PollOutcome.choices)
 
 
 class FeedBookParameters(PageParameters):
-    """Which bookmakers of which feeds."""
+    """The filters of feeds' bookmakers."""
 
     lookups = {
         "provider": "feed__provider__key",
@@ -274,19 +274,19 @@ class FeedBookParameters(PageParameters):
     )
 
     def validate_silent(self, silent: bool) -> bool:  # noqa: FBT001 - the framework's signature
-        """As the lookup has it."""
+        """Return the value of the `isnull` lookup."""
         return not silent
 
 
 class RecomputeRunParameters(PageParameters):
-    """Which recomputes."""
+    """The filters of recomputes."""
 
     lookups = {"trigger": "trigger"}
     trigger = _choice(RecomputeTrigger.choices)
 
 
 class LetterParameters(PageParameters):
-    """Which dead letters."""
+    """The filters of dead letters."""
 
     lookups = {
         "status": "status",
@@ -305,7 +305,7 @@ class LetterParameters(PageParameters):
 
 
 class HealthSnapshotParameters(PageParameters):
-    """Which health snapshots."""
+    """The filters of health snapshots."""
 
     lookups = {"status": "status", "taken_after": "taken_at__gte", "taken_before": "taken_at__lt"}
     status = _choice(HealthStatus.choices)
@@ -314,7 +314,7 @@ class HealthSnapshotParameters(PageParameters):
 
 
 class BaselineParameters(PageParameters):
-    """Which baselines."""
+    """The filters of baselines."""
 
     lookups = {"captured_after": "captured_at__gte", "captured_before": "captured_at__lt"}
     captured_after = serializers.DateTimeField(required=False)
@@ -322,7 +322,7 @@ class BaselineParameters(PageParameters):
 
 
 class StreamParameters(Parameters):
-    """Which events a stream tells."""
+    """The filters of a stream's events."""
 
     type = _choice(["edge.opened", "edge.closed", "line.major"], help_text="all, if not given")
     sport = _text(help_text="a sport's key")

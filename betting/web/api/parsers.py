@@ -1,4 +1,4 @@
-"""Bodies of requests, within bounds."""
+"""The parser of request bodies, within limits of size and nesting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from betting.web.api.problems import TooLarge
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON that is neither too long to be read nor nested too deep to be understood."""
+    """A JSON parser that refuses bodies that are too long or nested too deep."""
 
     def parse(
         self,
@@ -24,7 +24,7 @@ class BoundedJSONParser(JSONParser):
         """Return the decoded body.
 
         Raises:
-            TooLarge: it is longer than Django accepts of any form.
+            TooLarge: it is longer than Django accepts of a form.
             ParseError: it is not JSON, or nested deeper than Python can follow.
         """
         request = (parser_context or {})["request"]

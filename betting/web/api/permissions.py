@@ -1,4 +1,4 @@
-"""Reading and operating are two things: any user reads, staff with the permission operate."""
+"""Permissions: any user may read, staff with a model's permission may operate."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rest_framework.views import APIView
 
 
 class Operator(BasePermission):
-    """Allows what is safe, and the rest to staff who may change the model, as in the admin."""
+    """Safe methods for all users, others for staff who may change the model, as in the admin."""
 
     permission = ""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - the framework's signature
-        """Whether the request may be made."""
+        """Return True if the user may make the request."""
         if request.method in SAFE_METHODS:
             return True
         user = request.user
@@ -21,12 +21,12 @@ class Operator(BasePermission):
 
 
 class CircuitOperator(Operator):
-    """May overrule circuits."""
+    """The permission to overrule circuits."""
 
     permission = "streaming.change_circuit"
 
 
 class LetterOperator(Operator):
-    """May replay and discard dead letters."""
+    """The permission to replay and discard dead letters."""
 
     permission = "streaming.change_deadletter"

@@ -1,4 +1,4 @@
-"""Every error as a problem document (RFC 9457), whatever went wrong."""
+"""Errors as problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Conflict(APIException):
-    """What was asked for does not go with the state that the resource is in."""
+    """The error of a request that conflicts with the resource's state."""
 
     status_code = status.HTTP_409_CONFLICT
     default_detail = "The resource is in a state that does not allow this."
@@ -35,7 +35,7 @@ class Conflict(APIException):
 
 
 class TooLarge(APIException):
-    """The body is longer than any request of the API."""
+    """The error of a body that is longer than the API accepts."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body is too large."
@@ -45,10 +45,10 @@ class TooLarge(APIException):
 def answer(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """Turn an exception of a view into a problem document.
 
-    What nobody foresaw is logged and told to the client as a 500 without a word of what it was.
+    An unexpected exception is logged; the client gets a 500 without any detail of it.
 
     Args:
-        error: what was raised.
+        error: the exception that was raised.
         context: Django REST framework's: the view and its request.
     """
     set_rollback()
@@ -98,7 +98,7 @@ def _problem(error: APIException) -> HttpResponse:
 
 
 def _by_field(details: Any) -> dict[str, list[str]]:
-    """What is wrong, by where: nested fields by their path.
+    """Return the messages by field; a nested field is named by its path.
 
     >>> _by_field(
     ...     {

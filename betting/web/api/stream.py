@@ -1,11 +1,11 @@
-"""What happened, from the rows that say so: a source that can be followed and resumed.
+"""The source of the API's stream, read from the database: it can be followed and resumed.
 
-An event is a row: an edge that opened or closed, or a major move of a line. Rows are read by the
-time that is written on them. Transactions do not commit in the order of those times, so that a row
-may come to be seen after rows that are newer: each look goes back over an overlap that is longer
-than a transaction can take, and what has been told is left out by its key. Nothing is lost, and
-within one connection nothing is told twice. A client that resumes is told once more what
-happened in the overlap before the last event it had; keys are stable, so that it can tell.
+An event of the stream is a row: an edge that opened or closed, or a major move of a line. Rows are
+read by the time written on them. Transactions do not commit in the order of those times, so a row
+may become visible after newer rows. Each look therefore goes back over an overlap that is longer
+than a transaction can take, and skips by its key what has been sent. Nothing is lost, and nothing
+is sent twice within one connection. A client that resumes is sent again what happened in the
+overlap before the last event that it received; keys are stable, so it can recognise repetitions.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from betting.web.api.serializers.valuation import EdgeSerializer
 from valuation.vouching import edges
 
 PAGE = 500
-"""Events that are told at once."""
+"""The most events that one look returns."""
 
 EDGE_OPENED, EDGE_CLOSED, LINE_MAJOR = "edge.opened", "edge.closed", "line.major"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Happening:
-    """That something happened.
+    """An event of the stream.
 
     Attributes:
         at: the time written on its row.
-        kind: one of the three.
-        row_id: of an edge, or of a line change.
+        kind: `EDGE_OPENED`, `EDGE_CLOSED` or `LINE_MAJOR`.
+        row_id: the id of the edge or line change.
     """
 
     at: datetime
@@ -45,17 +45,17 @@ class Happening:
 
     @property
     def key(self) -> str:
-        """The event's name, the same whenever it is told."""
+        """The event's key, the same each time that it is sent."""
         return f"{self.kind}:{self.row_id}"
 
 
 @dataclass(slots=True)
 class Follower:
-    """Reads what happens, once each.
+    """A reader that returns each event once.
 
     Attributes:
-        since: from when on rows are looked at again.
-        overlap: how much later than its time a row may come to be seen.
+        since: the time from which the next look reads rows.
+        overlap: how much later than its time a row may become visible.
     """
 
     since: datetime
@@ -63,11 +63,11 @@ class Follower:
     _told: set[Happening] = field(default_factory=set)
 
     def look(self) -> list[Happening]:
-        """What has not been told yet, oldest first, at most `PAGE`."""
-        # Those told before may all come first: there is room for a page beyond them.
+        """Return the events that it has not returned yet, oldest first, at most `PAGE`."""
+        # All of those returned before may come first: read a full page beyond them.
         now, found = _happenings(self.since, PAGE + len(self._told))
         fresh = [one for one in found if one not in self._told][:PAGE]
-        # A full page may leave newer ones out: what is settled ends with it.
+        # A full page may leave out newer events: the next look starts from its last one.
         settled = fresh[-1].at if len(fresh) == PAGE else now
         self.since = max(self.since, settled - self.overlap)
         self._told = {one for one in (*self._told, *fresh) if one.at >= self.since}
@@ -75,7 +75,7 @@ class Follower:
 
 
 def described(happenings: Iterable[Happening]) -> Iterator[tuple[Happening, dict[str, Any]]]:
-    """Each with what its row says now, in two statements; a row that is gone is left out."""
+    """Yield each event with its row as it is now, in two statements; skip deleted rows."""
     happenings = list(happenings)
     changed = _by_id(edges(), EdgeSerializer, (one for one in happenings if one.kind != LINE_MAJOR))
     moves = _by_id(
@@ -90,7 +90,7 @@ def described(happenings: Iterable[Happening]) -> Iterator[tuple[Happening, dict
 
 
 def database_time() -> datetime:
-    """The time by which rows are stamped."""
+    """Return the database's time, by whose clock rows are stamped."""
     ((now,),) = fetch_all("SELECT statement_timestamp()", {})
     moment: datetime = now
     return moment
@@ -105,7 +105,7 @@ def _by_id(
 
 
 def _happenings(since: datetime, limit: int) -> tuple[datetime, list[Happening]]:
-    """The database's time, and what happened from a moment on."""
+    """Return the database's time, and the events since a time."""
     (row,) = fetch_all(_HAPPENED, {"since": since, "limit": limit})
     now, ats, kinds, ids = row
     return now, [Happening(*one) for one in zip(ats, kinds, ids, strict=True)]

@@ -1,4 +1,4 @@
-"""How many requests one may make."""
+"""Limits of requests by user and by address."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ logger = logging.getLogger(__name__)
 
 
 class _RedisThrottle(SimpleRateThrottle):
-    """Counts in Redis, and counts nothing while Redis is away: reads need PostgreSQL alone."""
+    """A throttle that counts in Redis, and allows all requests while Redis is away.
+
+    The API's reads need PostgreSQL alone.
+    """
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """Whether the request is within its rate."""
+        """Return True if the request is within its rate."""
         try:
             return super().allow_request(request, view)
         except RedisError as error:
@@ -32,25 +35,25 @@ class UserThrottle(_RedisThrottle):
     scope = "user"
 
     def get_rate(self) -> str:
-        """As configured."""
+        """Return the configured rate."""
         return f"{get_config().api.user_per_minute}/min"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:  # noqa: ARG002 - the framework's signature
-        """Who asks; nobody is counted by the other throttle."""
+        """Return the user's key; None without a user, as `AnonymousThrottle` counts those."""
         if request.user.pk is None:
             return None
         return self.cache_format % {"scope": self.scope, "ident": request.user.pk}
 
 
 class AnonymousThrottle(_RedisThrottle):
-    """Requests without valid credentials from one address, so that tokens are not guessed at."""
+    """Requests without valid credentials from one address, so that tokens cannot be guessed."""
 
     scope = "anonymous"
 
     def get_rate(self) -> str:
-        """As configured."""
+        """Return the configured rate."""
         return f"{get_config().api.anonymous_per_minute}/min"
 
     def get_cache_key(self, request: Request, view: APIView) -> str:  # noqa: ARG002 - the framework's signature
-        """From where it is asked."""
+        """Return the key of the client's address."""
         return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}

@@ -1,4 +1,4 @@
-"""The addresses of the API's first version."""
+"""The URLs of the API, version 1."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router.register("dead-letters", operations.LetterViews)
 router.register("health-snapshots", health.SnapshotViews)
 router.register("baselines", health.BaselineViews)
 
-# The description of the API tells nobody anything that the repository does not.
+# Public: the description of the API holds nothing that the repository does not.
 _public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrottle]}
 
 urlpatterns = [

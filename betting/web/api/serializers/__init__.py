@@ -1,1 +1,1 @@
-"""How rows are told to clients. Numbers are as `docs/valuation.md` defines them."""
+"""The rows' JSON for clients. `docs/valuation.md` defines the numbers."""

@@ -1,4 +1,4 @@
-"""How well the whole is and was, and what was measured."""
+"""The health now and before, and captured baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streaming.models import BaselineSnapshot, HealthSnapshot, HealthStatus
 
 
 class CheckSerializer(serializers.Serializer[Any]):
-    """One thing that was looked at: `streaming.health.report.described`, with its name."""
+    """One check, as `streaming.health.report.described` has it, with its name."""
 
     name = serializers.CharField()
     status = serializers.ChoiceField(choices=HealthStatus.choices)
@@ -37,12 +37,12 @@ class CheckSerializer(serializers.Serializer[Any]):
     runbook = serializers.SerializerMethodField(help_text="where it says what to do")
 
     def get_runbook(self, told: Mapping[str, Any]) -> str:
-        """The check's section."""
+        """Return the check's section of the runbook."""
         return runbook(told["name"])
 
 
 class HealthSerializer(serializers.Serializer[Any]):
-    """The state of the whole."""
+    """The health of the whole system."""
 
     status = serializers.ChoiceField(choices=HealthStatus.choices, help_text="the worst of all")
     score = serializers.IntegerField(
@@ -58,12 +58,12 @@ class HealthSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(CheckSerializer(many=True))
     def get_checks(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """All checks, in their order."""
+        """Return all checks, in their order."""
         return _checks({name: check for name, (check,) in told["checks"].items()})
 
 
 class HealthSnapshotSerializer(serializers.Serializer[HealthSnapshot]):
-    """How the whole was at one moment."""
+    """The health of the whole system at one moment."""
 
     id = serializers.IntegerField()
     taken_at = serializers.DateTimeField()
@@ -72,13 +72,13 @@ class HealthSnapshotSerializer(serializers.Serializer[HealthSnapshot]):
 
 
 class WholeHealthSnapshotSerializer(HealthSnapshotSerializer):
-    """The same with all checks."""
+    """A health snapshot with all checks."""
 
     checks = serializers.SerializerMethodField()
 
     @extend_schema_field(CheckSerializer(many=True))
     def get_checks(self, snapshot: HealthSnapshot) -> list[dict[str, Any]]:
-        """All checks, in their order."""
+        """Return all checks, in their order."""
         return _checks(snapshot.checks)
 
 
@@ -86,7 +86,7 @@ class BaselineSerializer(serializers.Serializer[BaselineSnapshot]):
     """A measured window of the stream's life."""
 
     id = serializers.IntegerField()
-    # The framework takes declared fields out of the class, where `Field` has one of this name.
+    # The framework removes declared fields from the class; `Field` has an attribute of this name.
     label = serializers.CharField()  # type: ignore[assignment]
     captured_at = serializers.DateTimeField(help_text="its end")
     seconds = serializers.FloatField(help_text="its length")
@@ -94,7 +94,7 @@ class BaselineSerializer(serializers.Serializer[BaselineSnapshot]):
 
 
 class WholeBaselineSerializer(BaselineSerializer):
-    """The same with all figures."""
+    """A baseline with all figures."""
 
     baseline = serializers.JSONField(help_text="the document that docs/baseline.md describes")
 

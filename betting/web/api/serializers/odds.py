@@ -21,11 +21,11 @@ from betting.models import (
 from valuation.models import FairPriceState
 
 ABOUT_QUOTE = ("market__event__sport", "quote__outcome", "quote__bookmaker")
-"""What is read along with rows about a quote, so that none is read one by one."""
+"""The relations selected with rows about a quote, so that none is queried one by one."""
 
 
 class EventSerializer(serializers.Serializer[Event]):
-    """A contest."""
+    """An event: a fixture or a field of runners."""
 
     id = serializers.IntegerField()
     sport = serializers.CharField(source="sport.key")
@@ -36,7 +36,7 @@ class EventSerializer(serializers.Serializer[Event]):
 
 
 class MarketKeySerializer(serializers.Serializer[Market]):
-    """Which market a row is about."""
+    """The market that a row is about."""
 
     id = serializers.IntegerField()
     key = serializers.CharField(help_text="as feeds write it, e.g. `spreads_h1`")
@@ -66,7 +66,7 @@ class OutcomeKeySerializer(serializers.Serializer[Outcome]):
 
 
 class QuoteKeySerializer(serializers.Serializer[Quote]):
-    """Whose price for what."""
+    """The bookmaker and side of a quote."""
 
     id = serializers.IntegerField()
     bookmaker = serializers.CharField(source="bookmaker.key")
@@ -74,7 +74,7 @@ class QuoteKeySerializer(serializers.Serializer[Quote]):
 
 
 class DisputeSerializer(serializers.Serializer[Any]):
-    """What another provider says of the bookmaker's price."""
+    """The price that another provider says of the same quote."""
 
     provider = serializers.CharField()
     price = serializers.FloatField(help_text="decimal odds")
@@ -101,14 +101,14 @@ class PriceSerializer(QuoteKeySerializer):
     )
 
     def get_no_edge(self, quote: Quote) -> str:
-        """The reason that lies in its bookmaker."""
+        """Return the reason that lies in its bookmaker, or an empty text."""
         if quote.bookmaker.commission is None:
             return "the commission of the exchange is not known"
         return ""
 
 
 class QuoteSerializer(PriceSerializer):
-    """The same with what it is for."""
+    """A bookmaker's current price, with its event, market and outcome."""
 
     event = EventSerializer(source="market.event")
     market = MarketKeySerializer()
@@ -116,7 +116,7 @@ class QuoteSerializer(PriceSerializer):
 
 
 class FairSerializer(serializers.Serializer[Any]):
-    """What an outcome is worth, or why that is not known."""
+    """The fair price of an outcome, or why there is none."""
 
     state = serializers.ChoiceField(choices=FairPriceState.choices, source="current_state")
     reason = serializers.CharField(
@@ -138,14 +138,14 @@ class FairSerializer(serializers.Serializer[Any]):
 
 
 class OutcomeSerializer(OutcomeKeySerializer):
-    """An outcome with what it is worth and what is offered for it."""
+    """An outcome with its fair price and its quotes."""
 
     fair_price = FairSerializer(allow_null=True, help_text="null before it is first valued")
     quotes = PriceSerializer(many=True)
 
 
 class MarketBoardSerializer(MarketSerializer):
-    """A market with everything on it."""
+    """A market with its outcomes, their fair prices and quotes."""
 
     outcomes = OutcomeSerializer(many=True)
 

@@ -30,7 +30,7 @@ MAX_REASON_CHARS = 300
 
 
 class CircuitStateSerializer(serializers.Serializer[Circuit]):
-    """Whether a provider is asked, and why not."""
+    """The state of a circuit: whether the provider is polled, and if not why."""
 
     state = serializers.ChoiceField(choices=CircuitState.choices)
     mode = serializers.ChoiceField(choices=CircuitMode.choices)
@@ -49,14 +49,14 @@ class CircuitStateSerializer(serializers.Serializer[Circuit]):
 
 
 class CircuitSerializer(CircuitStateSerializer):
-    """The same with the provider."""
+    """A circuit's state with its provider."""
 
     id = serializers.IntegerField()
     provider = serializers.CharField(source="provider.key")
 
 
 class FeedCircuitSerializer(serializers.Serializer[FeedCircuit]):
-    """A feed that polls ask for, and whether they leave it out at present."""
+    """The circuit of a feed: open while polls leave the feed out."""
 
     id = serializers.IntegerField()
     provider = serializers.CharField(source="provider.key")
@@ -88,7 +88,7 @@ class TransitionSerializer(serializers.Serializer[CircuitTransition]):
 
 
 class ProviderSerializer(serializers.Serializer[Provider]):
-    """A source of odds. Of its API key the name of the variable that holds it, and nothing more."""
+    """A provider. Of its API key, only the name of the variable that holds it is shown."""
 
     id = serializers.IntegerField()
     key = serializers.CharField()
@@ -122,7 +122,7 @@ class FeedSerializer(serializers.Serializer[Feed]):
 
 
 class FeedBookSerializer(serializers.Serializer[FeedBook]):
-    """A bookmaker within a feed, and until when it is trusted."""
+    """A bookmaker within a feed, and until when its prices are trusted."""
 
     id = serializers.IntegerField()
     provider = serializers.CharField(source="feed.provider.key")
@@ -144,7 +144,7 @@ class FeedBookSerializer(serializers.Serializer[FeedBook]):
 
 
 class LeftOutSerializer(serializers.Serializer[dict[str, object]]):
-    """Why records of an answer were left out; the first of them is the sample."""
+    """The records of an answer that were left out for one reason, with the first as a sample."""
 
     reason = serializers.CharField()
     count = serializers.IntegerField()
@@ -153,7 +153,7 @@ class LeftOutSerializer(serializers.Serializer[dict[str, object]]):
 
 
 class PollRunSerializer(serializers.Serializer[PollRun]):
-    """One request to a provider, and what came of it."""
+    """One request to a provider, and its outcome."""
 
     id = serializers.IntegerField()
     provider = serializers.CharField(source="provider.key")
@@ -192,7 +192,7 @@ class RecomputeRunSerializer(serializers.Serializer[RecomputeRun]):
 
 
 class LetterSerializer(serializers.Serializer[DeadLetter]):
-    """Work that failed for good."""
+    """A dead letter: work that failed for good."""
 
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=LetterKind.choices)
@@ -217,7 +217,7 @@ class LetterSerializer(serializers.Serializer[DeadLetter]):
 
 
 class LetterActionSerializer(serializers.Serializer[DeadLetterAction]):
-    """What was done about a letter, and what came of it."""
+    """An action on a dead letter, and its outcome."""
 
     id = serializers.IntegerField()
     action = serializers.ChoiceField(choices=ActionKind.choices)
@@ -231,7 +231,7 @@ class LetterActionSerializer(serializers.Serializer[DeadLetterAction]):
 
 
 class WholeLetterSerializer(LetterSerializer):
-    """A letter with all that is known of it."""
+    """A dead letter with its arguments, traceback and latest actions."""
 
     args = serializers.JSONField()
     kwargs = serializers.JSONField()
@@ -244,12 +244,12 @@ class WholeLetterSerializer(LetterSerializer):
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
-    """Why it is done; kept with what was done, and by whom."""
+    """The reason of an action, which is stored with the action and its user."""
 
     reason = serializers.CharField(max_length=MAX_REASON_CHARS)
 
     def validate_reason(self, reason: str) -> str:
-        """Something that a person can read."""
+        """Return the reason as one line that has visible text."""
         words = one_line(reason, MAX_REASON_CHARS)
         if not words:
             raise serializers.ValidationError("This says nothing.")
@@ -257,7 +257,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
 
 
 class ResetSerializer(ReasonSerializer):
-    """Why a circuit begins anew, and whose."""
+    """The reason of a reset, and the feed whose circuit alone is reset."""
 
     feed = serializers.CharField(
         required=False,

@@ -30,7 +30,7 @@ class FairPriceSerializer(FairSerializer):
 
 
 class EdgeSerializer(serializers.Serializer[Edge]):
-    """A quote that pays more than its fair price asks."""
+    """A quote that pays more than its fair price."""
 
     id = serializers.IntegerField()
     event = EventSerializer(source="market.event")
@@ -78,7 +78,7 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     version = serializers.IntegerField(help_text="the market version it was last computed from")
 
     def get_net_price(self, edge: Edge) -> float | None:
-        """By the commission of today; empty where that is not known any more."""
+        """Return the price net of the current commission, or None if that is not known any more."""
         return net_price(edge.price, edge.quote.side, edge.quote.bookmaker.commission)
 
 
@@ -106,7 +106,7 @@ class BetSerializer(serializers.Serializer[Bet]):
 
 
 class LegSerializer(BetSerializer):
-    """A bet with what to put on it, as parts of all that is risked."""
+    """A bet with its stake, as a part of the total that is risked."""
 
     stake = serializers.FloatField(
         help_text="at the quoted price; of a lay what the other side stakes"
@@ -147,14 +147,14 @@ class MiddleSerializer(serializers.Serializer[Any]):
 
 
 class ArbitragesSerializer(serializers.Serializer[Any]):
-    """The arbitrages there are now, best first."""
+    """The current arbitrages, best first."""
 
     markets_examined = serializers.IntegerField()
     results = ArbitrageSerializer(many=True)
 
 
 class MiddlesSerializer(serializers.Serializer[Any]):
-    """The middles there are now, cheapest first."""
+    """The current middles, cheapest first."""
 
     markets_examined = serializers.IntegerField()
     results = MiddleSerializer(many=True)

@@ -1,1 +1,1 @@
-"""What each address answers."""
+"""The API's views."""

@@ -1,4 +1,4 @@
-"""What all views have in common: who is counted, what is cached, and lists that cost little."""
+"""The base of all views: throttling, cache headers and inexpensive lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ApiView(APIView):
     throttle_classes = (UserThrottle,)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Count who is turned away, and say so to who comes too often."""
+        """Count failed authentication by address; answer 429 if an address fails too often."""
         if isinstance(exc, (NotAuthenticated, AuthenticationFailed)):
             throttle = AnonymousThrottle()
             if not throttle.allow_request(self.request, self):
@@ -38,37 +38,38 @@ class ApiView(APIView):
     def finalize_response(
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> Any:
-        """Let no shared cache keep what a user was told, nor any cache serve it unasked."""
-        # The framework takes Django's own responses too; its stubs do not say so.
+        """Forbid shared caches to keep the response, and any cache to serve it unchecked."""
+        # The framework accepts Django's own responses too; its stubs do not say so.
         finalized = super().finalize_response(request, cast("Response", response), *args, **kwargs)
         finalized.setdefault("Cache-Control", "private, no-cache")
         return finalized
 
 
 def checked(parameters: type[Parameters], request: Request) -> Parameters:
-    """The query's parameters.
+    """Return the query's parameters, validated.
 
     Raises:
         ValidationError: they are not valid.
     """
-    # A plain mapping: of an HTML form, an absent checkbox would count as not ticked.
+    # Pass a plain mapping: in a QueryDict, which an HTML form sends, an absent boolean would
+    # count as false.
     given = parameters(data=request.query_params.dict())
     given.is_valid(raise_exception=True)
     return given
 
 
 class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
-    """A list of rows, in pages, narrowed down by declared parameters.
+    """A list of rows, in pages, filtered by declared parameters.
 
-    A client that has a page already is told so (304) by one short statement, before a row is
-    read in full: the page's version is what `version_fields` say of its rows.
+    A client that already has a page gets 304 after one short statement, before any row is read in
+    full: the page's ETag is a hash of the `version_fields` of its rows.
 
     Attributes:
-        parameters: what the list is narrowed down by.
-        version_fields: what changes whenever a row of the list shows something new; none for a
-            list that answers in full every time.
-        whole_serializer_class: for one row that is named, if that shows more than a list's rows.
-        large_fields: what a list's rows do without, and are not read with.
+        parameters: the serializer of the filters.
+        version_fields: fields of which one changes whenever a row of the list shows something
+            new; empty for a list that answers in full every time.
+        whole_serializer_class: the serializer of a single row, if that shows more than a list's.
+        large_fields: fields that a list's rows do not show and that are not read for a list.
     """
 
     parameters: ClassVar[type[Parameters]] = PageParameters
@@ -77,26 +78,27 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
     large_fields: ClassVar[Sequence[str]] = ()
 
     def get_queryset(self) -> QuerySet[Any]:
-        """The rows, without the large fields in a list."""
+        """Return the rows, in a list without the large fields."""
         rows = super().get_queryset()
         return rows if self.detail else rows.defer(*self.large_fields)
 
     def get_serializer_class(self) -> Any:
-        """What a row in a list shows, or all of it where one is asked for."""
+        """Return the serializer of a list's rows, or of a single row."""
         is_whole = self.detail and self.whole_serializer_class is not None
         return self.whole_serializer_class if is_whole else self.serializer_class
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows that the parameters leave; one row that is named is not narrowed down."""
+        """Filter a list by its parameters; do not filter a single row."""
         if self.detail:
             return queryset
         return checked(self.parameters, self.request).narrow(queryset)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A page, or that it is the one that the client has."""
+        """Return a page, or 304 if the client has it already."""
         if not self.version_fields:
             return super().list(request, *args, **kwargs)
-        # Read before the page: one that changes in between is sent again, never held back.
+        # Computed before the page is read: a row that changes in between makes the client's next
+        # request send the page again, and no change is held back.
         etag = self._version(request)
         if etag in parse_etags(request.headers.get("If-None-Match", "")):
             return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})

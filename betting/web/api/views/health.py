@@ -1,4 +1,4 @@
-"""How well the whole is and was, and what was measured."""
+"""The health now and before, and captured baselines."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from streaming.models import BaselineSnapshot, HealthSnapshot
 
 
 class HealthView(ApiView):
-    """How well the whole is."""
+    """The current health of the whole system."""
 
     @extend_schema(responses=HealthSerializer)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Every check, judged now; 200 whatever they say."""
+        """Run every check now; answer 200 even if checks fail."""
         return Response(HealthSerializer(details(report(get_config()))).data)
 
 
 class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
-    """How the whole was every few seconds, newest first; one of them comes with its checks."""
+    """Health snapshots, newest first; a single one comes with its checks."""
 
     queryset = HealthSnapshot.objects.defer("totals", "workers")
     serializer_class = HealthSnapshotSerializer
@@ -42,7 +42,7 @@ class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
 
 
 class BaselineViews(mixins.RetrieveModelMixin, RowsView):
-    """What was measured, newest first; one of them comes with its figures."""
+    """Captured baselines, newest first; a single one comes with its figures."""
 
     queryset = BaselineSnapshot.objects.all()
     serializer_class = BaselineSerializer

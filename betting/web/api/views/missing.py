@@ -1,4 +1,4 @@
-"""What is under the API's path and is no resource."""
+"""The view of paths under the API's that are no resource."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from betting.web.api.views.base import ApiView
 
 
 class Missing(ApiView):
-    """A problem document like every other error, where Django would answer with a page."""
+    """A view that answers with a problem document, where Django would answer with a page."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002 - the framework's signature
-        """Refuse every method: there is nothing here, for anybody."""
+        """Answer 404 to every method and every user."""
         raise NotFound

@@ -34,19 +34,19 @@ from valuation.vouching import fair_prices
 
 _EVENT_FACTS = ("home", "away", "commence_time", "status")
 ABOUT_MARKET = tuple(f"market__event__{fact}" for fact in _EVENT_FACTS)
-"""What may change of the event that a row with a market shows."""
+"""The fields of a market's event that may change in a row that shows the event."""
 
 FRESHNESS = ("confirmed_at", "is_stale")
-"""What time changes of a row, whoever writes or does not."""
+"""The fields that change as time passes, without a write to the row."""
 
 
 def _shown(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
-    """The quotes with what is shown of each beside its own fields."""
+    """Return the quotes with their freshness and disputes."""
     return with_disputes(with_freshness(quotes))
 
 
 class EventViews(mixins.RetrieveModelMixin, RowsView):
-    """Events, the latest known first."""
+    """Events, the latest created first."""
 
     queryset = Event.objects.select_related("sport")
     serializer_class = EventSerializer
@@ -87,7 +87,7 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
     lookup_value_regex = "[0-9]+"
 
     def get_queryset(self) -> QuerySet[Market]:
-        """Markets, with all that is on them where one is asked for."""
+        """Return the markets; a single one comes with its outcomes, fair prices and quotes."""
         markets: QuerySet[Market] = super().get_queryset()
         if self.action != "retrieve":
             return markets
@@ -99,13 +99,13 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
         )
 
     def get_serializer_class(self) -> Any:
-        """The whole board for one market."""
+        """Return the serializer of a market's board, or of a list's rows."""
         return MarketBoardSerializer if self.action == "retrieve" else MarketSerializer
 
     @_describes_history
     @action(detail=True, pagination_class=HistoryPages)
     def history(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """The changes of all the market's quotes, newest first."""
+        """List the changes of all the market's quotes, newest first."""
         return self._history(Quote.objects.filter(market=self.get_object()))
 
 
@@ -135,5 +135,5 @@ class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
     @_describes_history
     @action(detail=True, pagination_class=HistoryPages)
     def history(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """The changes of the quote's line over all its points, newest first."""
+        """List the changes of the quote's line over all its points, newest first."""
         return self._history(series(self.get_object()))

@@ -1,4 +1,4 @@
-"""Providers and their circuits, polls, recomputes and dead letters; and how they are operated."""
+"""Providers and their circuits, polls, recomputes and dead letters, and commands on them."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ from streaming.tasks import send_quarantine
 from valuation.models import RecomputeRun
 
 ACTIONS_SHOWN = 20
-"""What was done about a letter, latest first, at most."""
+"""The most actions that are shown of a letter, latest first."""
 
 
 class ProviderViews(mixins.RetrieveModelMixin, RowsView):
-    """The sources of odds, each with its circuit."""
+    """Providers, each with its circuit."""
 
     queryset = Provider.objects.select_related("circuit")
     serializer_class = ProviderSerializer
@@ -71,7 +71,7 @@ class ProviderViews(mixins.RetrieveModelMixin, RowsView):
 
 
 class CircuitViews(mixins.RetrieveModelMixin, RowsView):
-    """What stands between each provider and its polls, and how it is overruled."""
+    """Circuits, each between a provider and its polls, and the commands that overrule them."""
 
     queryset = Circuit.objects.select_related("provider")
     serializer_class = CircuitSerializer
@@ -90,13 +90,13 @@ class CircuitViews(mixins.RetrieveModelMixin, RowsView):
     @extend_schema(request=ReasonSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
     def close(self, request: Request, provider: str) -> Response:
-        """Let every call pass, whatever comes of it."""
+        """Let every call pass, even if calls fail."""
         return self._order(request, provider, "close")
 
     @extend_schema(request=ResetSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
     def reset(self, request: Request, provider: str) -> Response:
-        """Begin anew: closed, and decided by the calls; with a feed, that feed's circuit alone."""
+        """Close the circuit and let its calls decide again; with a feed, only that feed's."""
         given = ResetSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         feed = given.validated_data.get("feed")
@@ -110,11 +110,11 @@ class CircuitViews(mixins.RetrieveModelMixin, RowsView):
     @extend_schema(request=ReasonSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, provider: str) -> Response:
-        """Let every call pass, and only count."""
+        """Let every call pass, and only count failures."""
         return self._order(request, provider, "disable")
 
     def _order(self, request: Request, key: str, command: Command) -> Response:
-        """Carry out a command; a provider that was never polled gets its circuit by it."""
+        """Carry out a command; it creates the circuit of a provider that was never polled."""
         reason = _reason(request)
         provider = get_object_or_404(Provider, key=key)
         order(provider, command, reason, request.user.get_username(), database_now())
@@ -132,7 +132,7 @@ class TransitionViews(RowsView):
 
 
 class FeedCircuitViews(RowsView):
-    """The feeds that polls ask for, whether they ever answered, and which are left out."""
+    """The circuits of feeds that polls ask for, answered yet or not; open ones are left out."""
 
     queryset = FeedCircuit.objects.select_related("provider")
     serializer_class = FeedCircuitSerializer
@@ -148,7 +148,7 @@ class FeedViews(RowsView):
 
 
 class FeedBookViews(RowsView):
-    """When each bookmaker of a feed was last confirmed."""
+    """The bookmakers of feeds, and when each was last confirmed."""
 
     queryset = FeedBook.objects.select_related("feed__provider", "bookmaker")
     serializer_class = FeedBookSerializer
@@ -172,7 +172,7 @@ class RecomputeRunViews(RowsView):
 
 
 class LetterViews(mixins.RetrieveModelMixin, RowsView):
-    """Work that failed for good; one letter comes with its arguments and what was done about it."""
+    """Dead letters; a single one comes with its arguments and its latest actions."""
 
     queryset = DeadLetter.objects.all()
     serializer_class = LetterSerializer
@@ -183,7 +183,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
     lookup_value_regex = "[0-9]+"
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
-        """Letters, one that is named with its latest actions."""
+        """Return the letters; a single one comes with its latest actions."""
         letters = with_last_replay(super().get_queryset())
         if not self.detail:
             return letters
@@ -196,7 +196,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
     )
     @action(detail=True, methods=["post"])
     def replay(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Have the work done again, when its turn comes; 409 where that cannot be."""
+        """Queue the work to be done again; 409 if it cannot be."""
         letter = cast("DeadLetter", self.get_object())
         letters = DeadLetter.objects.filter(pk=letter.pk)
         if not replays.request_replays(letters, request.user.get_username()):
@@ -209,7 +209,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
     @extend_schema(request=ReasonSerializer, responses=WholeLetterSerializer)
     @action(detail=True, methods=["post"])
     def discard(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Give the work up; 409 where it is being replayed, or was given up before."""
+        """Discard the letter; 409 if it is being replayed or has been discarded."""
         reason = _reason(request)
         letter = cast("DeadLetter", self.get_object())
         letters = DeadLetter.objects.filter(pk=letter.pk)
@@ -222,10 +222,10 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
 
 
 def _reason(request: Request) -> str:
-    """The reason that was given.
+    """Return the reason that the request gives.
 
     Raises:
-        ValidationError: none was.
+        ValidationError: it gives none.
     """
     given = ReasonSerializer(data=request.data)
     given.is_valid(raise_exception=True)

@@ -1,4 +1,4 @@
-"""The stream of events: `text/event-stream`, by short looks at the database."""
+"""The stream of notifications: `text/event-stream`, from repeated short queries."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from betting.web.api.views.base import ApiView, checked
 logger = logging.getLogger(__name__)
 
 RETRY_MS = 2_000
-"""How long a client waits before it connects again."""
+"""The time that a client waits before it connects again."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Busy(APIException):
-    """All streams of this process are taken, or all that one user may have."""
+    """The error that all streams of this process, or all that one user may have, are taken."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = (
@@ -49,24 +49,25 @@ class Busy(APIException):
 
 
 class EventStream(BaseRenderer):
-    """Says that the view speaks `text/event-stream`; it renders nothing."""
+    """A renderer that declares the media type `text/event-stream`; it renders nothing."""
 
     media_type = "text/event-stream"
     format = "event-stream"
 
     def render(self, data: Any, *_: Any, **__: Any) -> Any:
-        """What came, as it is."""
+        """Return the data unchanged."""
         return data
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a stream begins.
+    """The point from which a stream sends notifications.
 
     Attributes:
-        at: the time of the last event that the client had, or of its connection.
-        is_resumed: whether it had one, so that what its overlap holds is told once more.
-        missed_since: from when on the client has missed what is no longer told; None for nothing.
+        at: the time of the last notification that the client had, or of its connection.
+        is_resumed: whether it had one, so that those in the overlap before it are sent again.
+        missed_since: the start of the time whose notifications are too old to be sent; None if the
+            client missed none.
     """
 
     at: datetime
@@ -77,7 +78,7 @@ class Start:
 class StreamView(ApiView):
     """Edges that open and close, and major moves of lines, as they happen."""
 
-    # HEAD would be answered by a stream that nobody reads.
+    # A HEAD request would open a stream that nobody reads.
     http_method_names = ["get", "options"]
     renderer_classes = (EventStream, JSONRenderer)
 
@@ -92,31 +93,31 @@ class StreamView(ApiView):
         responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Tell what happens from now on, or from the event on that the client had last."""
+        """Stream what happens from now on, or after the event that the client received last."""
         config = get_config().api
         wanted = checked(StreamParameters, request).validated_data
         start = beginning(request.headers.get("Last-Event-ID"), database_time(), config)
         places = _places()
-        user_id = cast("int", request.user.pk)  # who is unknown does not come this far
+        user_id = cast("int", request.user.pk)  # permissions have refused anonymous users
         if not places.take(user_id):
             raise Busy
         body = _Held(told(start, wanted, config), partial(places.give_back, user_id))
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
-        response["X-Accel-Buffering"] = "no"  # what nginx would keep back until it is enough
+        response["X-Accel-Buffering"] = "no"  # keeps nginx from buffering the stream
         return response
 
 
 def beginning(last_id: str | None, now: datetime, config: ApiConfig) -> Start:
-    """Where a client begins, or goes on.
+    """Return the point from which a client's stream starts or resumes.
 
     Args:
-        last_id: the id of the last event that it had.
+        last_id: the id of the last event that the client received; None for a new stream.
         now: the database's time.
-        config: how far back it may go.
+        config: limits how far back the stream may go.
 
     Raises:
-        ValidationError: the id is none of ours.
+        ValidationError: the id was not made by this API.
     """
     if last_id is None:
         return Start(now)
@@ -137,22 +138,22 @@ def told(
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] = time.sleep,
 ) -> Generator[bytes]:
-    """The stream's text, until its time is over or the database is away.
+    """Yield the stream's text until its time is over or the database is away.
 
-    An id never falls, though an event that came to be seen late may be older than the one before:
-    whoever resumes by it is told what the overlap before it holds.
+    Ids never decrease, though an event that became visible late may be older than the one before
+    it: a client that resumes after an id is sent the events in the overlap before it again.
 
     Args:
-        start: where it begins.
-        wanted: which events: `type`, `sport`, each if there.
+        start: the point from which the stream starts.
+        wanted: the filters `type` and `sport`, each optional.
         config: intervals and deadlines.
-        clock: tells seconds.
-        wait: waits for some.
+        clock: returns the time in seconds.
+        wait: waits for a number of seconds.
     """
     overlap = timedelta(seconds=config.stream_overlap_seconds)
     follower = Follower(start.at - overlap if start.is_resumed else start.at, overlap)
     newest, ends, spoken = start.at, clock() + config.stream_max_seconds, clock()
-    # Without data it is no event, but the client remembers the id.
+    # A message without data is no event for the client, but the client remembers its id.
     yield f"retry: {RETRY_MS}\nid: {_id(newest)}\n\n".encode()
     if start.missed_since is not None:
         gap = {"from": start.missed_since, "to": start.at}
@@ -187,12 +188,12 @@ def _message(newest: datetime, kind: str, data: dict[str, Any]) -> bytes:
 
 
 def _id(moment: datetime) -> int:
-    """Microseconds since 1970."""
+    """Return the microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 class _Held(Iterator[bytes]):
-    """A stream's text, which gives its place back when the response is closed, read or not."""
+    """A stream's text, which gives its place back when the response is closed, even if unread."""
 
     def __init__(self, text: Generator[bytes], release: Callable[[], object]) -> None:
         self._text = text
@@ -210,10 +211,10 @@ class _Held(Iterator[bytes]):
 
 
 class Places:
-    """The places for streams in this process, of which one user has a part alone.
+    """The places for streams in this process, of which one user may take half.
 
     Args:
-        total: how many there are.
+        total: the number of places.
     """
 
     def __init__(self, total: int) -> None:
@@ -223,7 +224,7 @@ class Places:
         self._lock = threading.Lock()
 
     def take(self, user_id: int) -> bool:
-        """Take a place; return False where all are taken, or all that the user may have."""
+        """Take a place; return False if all are taken, or all that the user may have."""
         with self._lock:
             if self._taken.total() >= self._total or self._taken[user_id] >= self._each:
                 return False
@@ -234,7 +235,7 @@ class Places:
         """Give a place back that was taken."""
         with self._lock:
             self._taken[user_id] -= 1
-            self._taken += Counter()  # forgets who has none
+            self._taken += Counter()  # drops users without a place
 
 
 @cache

@@ -31,7 +31,7 @@ from valuation.opportunities import Cover, Middle, Opportunities, load_all
 from valuation.vouching import edges, fair_prices
 
 MAX_MARKETS = 200
-"""Markets that are looked through for one answer: those that changed last."""
+"""The most markets that are examined for one answer: those that changed last."""
 
 
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
@@ -68,7 +68,7 @@ class ArbitragesView(ApiView):
 
     @extend_schema(parameters=[OpportunityParameters], responses=ArbitragesSerializer)
     def get(self, request: Request) -> Response:
-        """The arbitrages there are now, best first."""
+        """List the current arbitrages, best first."""
         markets = _markets(checked(OpportunityParameters, request))
         found = [(one, market) for market, offer in _offers(markets) for one in offer.arbitrages]
         found.sort(key=lambda pair: pair[0].profit, reverse=True)
@@ -80,7 +80,7 @@ class MiddlesView(ApiView):
 
     @extend_schema(parameters=[OpportunityParameters], responses=MiddlesSerializer)
     def get(self, request: Request) -> Response:
-        """The middles there are now, cheapest first."""
+        """List the current middles, cheapest first."""
         markets = _markets(checked(OpportunityParameters, request))
         found = [(one, market) for market, offer in _offers(markets) for one in offer.middles]
         found.sort(key=lambda pair: pair[0].break_even)
@@ -102,7 +102,7 @@ def _offers(markets: list[Market]) -> Iterator[tuple[Market, Opportunities]]:
 
 
 def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str, Any]:
-    """The best of what was found, each with its market."""
+    """Return the first `MAX_PAGE` of the opportunities, each with its market."""
     return {
         "markets_examined": len(markets),
         "results": [

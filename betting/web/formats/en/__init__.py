@@ -1,1 +1,1 @@
-"""Formats of the one language that the pages are in."""
+"""Formats for English, the only language of the pages."""

@@ -1,4 +1,4 @@
-"""Times are written the way feeds and logs write them, to the second and sortable."""
+"""Formats of times as feeds and logs write them: to the second and sortable."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"
 SHORT_DATETIME_FORMAT = "Y-m-d H:i:s"
