@@ -10,7 +10,7 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class StreamingConfig(AppConfig):
-    """Providers in, line changes out.
+    """The streaming app: answers of providers in, line changes out.
 
     Attributes:
         started: when this process began, by its monotonic clock.
@@ -21,9 +21,10 @@ class StreamingConfig(AppConfig):
     started: float = time.monotonic()
 
     def ready(self) -> None:
-        """Listen to what Celery tells about failures, once the settings are there.
+        """Connect to Celery's failure signals and load the modules that register handlers.
 
-        And find the handlers: every process that publishes has to know who wants what.
+        This waits until the settings are loaded. Every process that publishes notifications must
+        know the handlers and what they subscribe to.
         """
         import_module("streaming.dead_letters.hooks").connect()
         autodiscover_modules("subscribers")

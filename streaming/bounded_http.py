@@ -1,4 +1,4 @@
-"""One HTTP exchange with somebody else's server, inside bounds that hold whatever it does.
+"""One HTTP exchange with an external server, within bounds that no server can exceed.
 
 Each exchange has an event loop, a connection and a name lookup of its own. That costs about a
 millisecond of CPU and a TLS handshake, and buys isolation: no server can make another wait.
@@ -44,16 +44,16 @@ _NETWORK_CODES: tuple[tuple[type[Exception], str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is sent, and how failures speak of it.
+    """A request, and how the messages of its failures describe it.
 
     Attributes:
         method: HTTP method.
         url: the address, which may hold a secret.
-        shown: what messages say instead of the address, e.g. ``GET /odds``.
-        advice: what to do about an address that is none.
+        shown: what messages show instead of the address, e.g. ``GET /odds``.
+        advice: what to do if the address is not valid.
         params: further query parameters.
         headers: further headers.
-        body: what is sent.
+        body: the request's body.
         private_setting: the setting that would allow an address that is not on the public
             internet; without one, any address is allowed.
     """
@@ -71,12 +71,12 @@ class Call:
 def exchange(
     call: Call, policy: FetchPolicy, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
 ) -> T:
-    """Send, and read the answer; redirects are not followed.
+    """Send a request and read its answer; redirects are not followed.
 
     Args:
-        call: what is sent.
+        call: the request.
         policy: the bounds; the call returns or raises within its total deadline.
-        read: makes something of the answer, whose body it reads as far as it likes.
+        read: turns the answer into the result, and reads as much of the body as it needs.
 
     Raises:
         TransientFailure: ``timeout``, ``dns``, ``connect``, ``tls``, ``reset``, ``truncated``,
@@ -117,7 +117,7 @@ async def _attempt(
 
 
 class _OnlyAttemptError(Exception):
-    """What the one attempt ended in.
+    """The error that ended the only attempt.
 
     Attributes:
         error: the client's own error.
@@ -131,9 +131,9 @@ class _OnlyAttemptError(Exception):
 async def _once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep the client from asking again by itself when a connection is lost.
+    """Keep the client from retrying by itself when a connection is lost.
 
-    It would ask a failing server twice as often as anybody knows of.
+    It would ask a failing server twice as often as our polls and circuits know of.
     """
     try:
         return await handler(request)
@@ -172,21 +172,21 @@ def _session(policy: FetchPolicy, *, is_public_only: bool) -> aiohttp.ClientSess
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         middlewares=(_once,),
-        auto_decompress=False,  # whoever reads the body does it, within a bound
+        auto_decompress=False,  # the reader of the body does it, within a bound
     )
 
 
 class _NotPublicError(OSError):
-    """An address that is refused; always in the same words, so that several stay one error."""
+    """A refused address; its text is always the same, so that several count as one error."""
 
     def __init__(self) -> None:
         super().__init__("not a public address")
 
 
 def _public_socket(address: AddressInfo) -> socket.socket:
-    """A socket for an address that is about to be connected to, literal or looked up.
+    """Return a socket for an address, literal or looked up, that is about to be connected to.
 
-    The last moment at which one can be refused: no second lookup can change it any more.
+    This is the last moment at which an address can be refused: no later lookup can change it.
 
     Raises:
         _NotPublicError: the address is not on the public internet.
@@ -198,7 +198,7 @@ def _public_socket(address: AddressInfo) -> socket.socket:
 
 
 class _Resolver(AbstractResolver):
-    """Looks a name up in a daemon thread that a deadline can leave behind.
+    """A resolver that looks names up in daemon threads, which a deadline can leave behind.
 
     `getaddrinfo` cannot be cancelled. In the loop's own executor a lookup that hangs would be
     joined when the loop closes, and so outlast every deadline.
@@ -207,7 +207,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The host's addresses.
+        """Return the host's addresses.
 
         Raises:
             OSError: the name does not resolve.
@@ -225,14 +225,14 @@ class _Resolver(AbstractResolver):
 
         def look_up() -> None:
             found = _addresses(host, port, family)
-            with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop has closed: nothing waits for it
                 loop.call_soon_threadsafe(settle, found)
 
         threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
         return await answer
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the resolver holds no resources."""
 
 
 def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult] | OSError:

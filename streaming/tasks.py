@@ -1,14 +1,14 @@
-"""The data's way, task by task.
+"""Every Celery task of the stream, and how data flows between them.
 
-    tick ─▶ poll_provider ─▶ ingest ─┬─ major ───────────────────────────▶ recompute_markets
-                                     └─ the rest ─▶ buffer ─▶ coalesce ──▶ recompute_markets
-    sweep ─▶ whatever of that was lost ──────────────────────────────────▶ recompute_markets
+    tick ─▶ poll_provider ─▶ ingest ─┬─ major moves ─────────────────────────▶ recompute_markets
+                                     └─ other changes ─▶ buffer ─▶ coalesce ─▶ recompute_markets
+    sweep ─▶ markets whose message was lost ─────────────────────────────────▶ recompute_markets
 
-    major moves, edges that opened or closed ─▶ bus ─▶ deliver, once for each subscriber
-    check_health ─▶ snapshot of the whole, now and then ─▶ bus, when it has changed
+    major moves, edges that opened or closed ─▶ bus ─▶ deliver, one message per subscriber
+    check_health ─▶ health snapshot ─▶ bus, if a check's status has changed
 
-A task parses its arguments, calls one service and enqueues what that returned. Any message here
-may be lost, late, delivered twice or out of order: the markets' versions say what is left to do.
+A task parses its arguments, calls one service and enqueues what that returned. Any message may be
+lost, late, delivered twice or out of order: the versions of the markets say what is left to do.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from valuation import revaluation, starting
 from valuation.tasks import send_recomputes
 
 PROBE_WAIT_SECONDS = 1.0
-"""How long a delivery waits for the probe that another one is."""
+"""The wait of a delivery while another one probes the same subscriber."""
 
 
 @shared_task(name="streaming.tick")
@@ -67,18 +67,18 @@ def tick() -> None:
     record_tick()
 
 
-# `self: Any` here and below: the hints are read at run time, when celery's `Task` is no generic.
+# `self: Any` here and below: hints are read at run time, when celery's `Task` is not generic.
 @shared_task(name="streaming.poll_provider", bind=True, acks_late=False)
 def poll_provider(self: Any, provider_id: int) -> None:
-    """Ask a provider for its odds and send on what changed.
+    """Poll a provider and send on what its answers changed.
 
     Idempotent by the feed's `observed_at` and the quotes themselves: an answer ingested twice
-    changes nothing. Acknowledged early: a poll that is lost is made again by the next tick, one
+    changes nothing. Acknowledged early: the next tick replaces a poll that is lost, and a poll
     delivered again would only repeat it.
 
     Raises:
-        PollUnansweredError: it is a letter's replay, and the letter's feed has not answered, or,
-            where it is about none, the provider.
+        PollUnansweredError: the task replays a dead letter, and the letter's feed has not answered;
+            where the letter names no feed, the provider has not.
     """
     replay = replay_of(vars(self.request))
     newest = 0 if replay is None else newest_run(provider_id)
@@ -92,15 +92,15 @@ def poll_provider(self: Any, provider_id: int) -> None:
 
 
 def send_result(result: IngestResult) -> None:
-    """Send on what came of an answer: what cannot be trusted any more first, then what moved."""
+    """Enqueue an answer's recomputes: quarantined and aged markets first, then changed ones."""
     send_recomputes(sorted({*result.quarantined, *result.aged}), "major")
     send_changes(result.markets)
 
 
 def send_changes(changes: Iterable[MarketChange]) -> None:
-    """Send on what an ingest committed: major moves at once, the rest by way of the buffer.
+    """Send on what an ingest committed: major moves at once, other changes by way of the buffer.
 
-    Whoever wants to know of the major moves is told last: nobody's news delays a valuation.
+    Subscribers to major moves are notified last, so that publishing never delays a valuation.
     """
     changes = list(changes)
     policy = get_config().coalesce
@@ -126,7 +126,7 @@ def _send_coalesced(changes: Iterable[MarketChange], policy: CoalescePolicy) -> 
 
 
 def _send_each(changes: Iterable[MarketChange]) -> None:
-    """A message for every single change: what coalescing is measured against."""
+    """Send one message for each single change: the baseline that coalescing is measured by."""
     for change in changes:
         trigger = "major" if change.is_major else "batch"
         for _ in range(max(change.changes, 1)):
@@ -135,11 +135,12 @@ def _send_each(changes: Iterable[MarketChange]) -> None:
 
 @shared_task(name="streaming.deliver", bind=True, max_retries=None)
 def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str, Any]]) -> None:
-    """Take events to one subscriber, or put them aside for a replay.
+    """Deliver notifications to one subscriber, or store them as a dead letter for a replay.
 
-    Idempotent by `delivery_id`: a delivery that a `DeliveryRun` says has arrived is not made again.
-    One that is cut off before that is, and the receiver tells by the id. It comes again while
-    another one probes its subscriber, which a probe's lease bounds.
+    Idempotent by `delivery_id`: a delivery that a `DeliveryRun` records as arrived is not made
+    again. One that is cut off before it is recorded is repeated, and the receiver recognises it by
+    the id. While another delivery probes the subscriber, the task is retried; the probe's lease
+    bounds that.
     """
     replay = replay_of(vars(self.request))
     made = Delivery(subscriber, delivery_id, events, replay)
@@ -147,15 +148,15 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
     if fate is Fate.WAITING:
         raise self.retry(countdown=PROBE_WAIT_SECONDS)
     if fate in {Fate.FAILED, Fate.HELD}:
-        raise Ignore  # it has its letter: neither a success to tell a replay of, nor a second one
+        raise Ignore  # its letter is stored: signal neither a replay's success nor a new failure
 
 
 @shared_task(name="streaming.coalesce_line_changes")
 def coalesce_line_changes(shard: int) -> None:
     """Turn a shard's waiting changes into recomputes, one message for many markets.
 
-    Idempotent by the drain, which empties the shard in one step: a second delivery finds
-    nothing. What a crash takes with it stays stale in the database and is swept.
+    Idempotent by the drain, which empties the shard in one step: a second delivery finds nothing.
+    Markets that a crash loses stay stale in the database, where the sweep finds them.
     """
     policy = get_config().coalesce
     with operation("streaming", "batch_flush", shard=shard) as op:
@@ -171,7 +172,7 @@ def coalesce_line_changes(shard: int) -> None:
 
 @shared_task(name="streaming.sweep")
 def sweep() -> None:
-    """Quarantine what has become unsafe, age what has become too old, value what has waited.
+    """Quarantine unsafe quotes, age those past their limit, and have stale markets valued.
 
     Idempotent by the quotes' status, by `FeedBook.stale_markets`, by `Revaluation.after_market`,
     by the marks on edges, and by `Market.swept_at`, which claiming moves.
@@ -191,13 +192,13 @@ def sweep() -> None:
 def quarantine(provider_id: int) -> None:
     """Take a provider's prices off the board, after an operator has opened its circuit.
 
-    Idempotent by `Provider.generation` and the quotes' status. One that is lost is swept.
+    Idempotent by `Provider.generation` and the quotes' status. The sweep replaces one that is lost.
     """
     _quarantine(provider_id)
 
 
 def _quarantine(provider_id: int | None = None) -> None:
-    """Quarantine what is unsafe, of one provider or of all, and have it valued."""
+    """Quarantine what is unsafe, of one provider or of all, and have its markets valued."""
     with operation("streaming", "quarantine") as op:
         markets = quarantine_unsafe(database_now(), provider_id)
         send_recomputes(markets, "major")
@@ -208,7 +209,7 @@ def _quarantine(provider_id: int | None = None) -> None:
 
 
 def _age() -> None:
-    """Declare prices stale that nobody has looked at for too long, and have them valued without."""
+    """Declare prices stale that were not confirmed within their limit; have them revalued."""
     with operation("streaming", "age") as op:
         markets = age(database_now())
         send_recomputes(markets, "major")
@@ -219,7 +220,7 @@ def _age() -> None:
 
 
 def _revalue() -> None:
-    """Have the next markets valued that a changed commission, weight or setting touches."""
+    """Enqueue the next markets that a changed commission, weight or setting affects."""
     with operation("streaming", "revalue") as op:
         revaluation.apply_policy(get_config().valuation)
         markets = revaluation.step()
@@ -230,17 +231,17 @@ def _revalue() -> None:
 
 
 def send_quarantine(provider_id: int) -> None:
-    """Have a provider's prices taken off the board now; should the message be lost, soon."""
+    """Enqueue the quarantine of a provider's prices; if the broker is away, the sweep does it."""
     with suppress(OperationalError):
         quarantine.delay(provider_id)
 
 
 @shared_task(name="streaming.check_health", acks_late=False)
 def check_health() -> None:
-    """Look at everything, keep what was seen, and tell of what has changed.
+    """Check the health of the whole, store a snapshot, and notify if a check's status has changed.
 
-    Idempotent: two at once go on from the same snapshot and count nothing twice. Acknowledged
-    early: one that is lost is made good by the next.
+    Idempotent: two at once start from the same snapshot and count nothing twice. Acknowledged
+    early: the next one replaces one that is lost.
     """
     take_snapshot(get_config())
 
@@ -249,9 +250,9 @@ def check_health() -> None:
 def prune() -> None:
     """Delete rows past their retention, in bounded steps.
 
-    Idempotent: gone is gone. Acknowledged early, for a long one would be delivered again while it
-    runs; one that is lost is made good by the next. It runs beside the polls, in a thread, where
-    no time limit cuts it short and no valuation waits for it.
+    Idempotent: a deleted row stays deleted. Acknowledged early, because a long run would be
+    delivered again while it runs; the next one replaces one that is lost. It runs in a thread
+    beside the polls, where no time limit cuts it short and no valuation waits for it.
     """
     with operation("streaming", "prune") as op:
         deleted = prune_old_rows(get_config().retention)
@@ -260,22 +261,22 @@ def prune() -> None:
 
 @shared_task(name="streaming.store_spooled_letters", acks_late=False)
 def store_spooled_letters() -> None:
-    """Store the dead letters that waited for the database.
+    """Store the dead letters that were spooled while the database was away.
 
-    Idempotent by the letters' ids: one that is stored twice is stored once. Acknowledged early, as
-    `prune` is: many letters take a while.
+    Idempotent by the letters' ids: a letter stored twice is one row. Acknowledged early, as `prune`
+    is: many letters take a while.
     """
     store_spooled(get_config())
 
 
 @shared_task(name="streaming.send_replays", acks_late=False)
 def send_replays() -> None:
-    """Send the replays that people asked for, so many a second.
+    """Send the replays that were requested, at a limited rate per second.
 
-    Those of a provider whose circuit has not closed wait until it has, and deliveries while their
+    Replays about a provider wait until its circuit has closed, and those of deliveries while their
     subscriber is suppressed.
 
-    Idempotent by the actions' outcome, which claiming moves. Acknowledged early: the next one
+    Idempotent by the actions' outcome, which claiming changes. Acknowledged early: the next one
     sends what is left.
     """
     config = get_config()
@@ -296,7 +297,7 @@ def replay_payload(  # noqa: PLR0913 - the fields of a `Payload`, so that edited
     adapter: str = "",
     generation: int | None = None,
 ) -> None:
-    """Read an answer of a provider again that could not be read when it came.
+    """Decode and ingest a kept answer that could not be read when it came.
 
     The arguments are those of a `Payload`, as JSON values.
 

@@ -1,4 +1,4 @@
-"""What the stream did, for operators."""
+"""Admin pages that show operators what the stream did."""
 
 from streaming.admin import (
     baselines,

@@ -1,4 +1,4 @@
-"""Captured baselines."""
+"""Admin of captured baselines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streaming.models import BaselineSnapshot
 
 @admin.register(BaselineSnapshot)
 class BaselineSnapshotAdmin(FactAdmin):
-    """One row for every baseline that was captured, newest first."""
+    """One row for each captured baseline, newest first."""
 
     list_display = ("captured_at", "label", "seconds", "schema")
     search_fields = ("label",)

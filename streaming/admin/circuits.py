@@ -1,4 +1,4 @@
-"""Circuits: what stands between each provider and its polls, and how an operator overrules it."""
+"""Admin of circuits: their state, policy and history, and the actions that override them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MODES: Mapping[str, Colour] = {
 
 @admin.register(Circuit)
 class CircuitAdmin(TablesMixin, ThemedAdmin):
-    """One circuit a provider. Its policy is edited here; only the actions change its state."""
+    """One circuit per provider. Its policy is edited here; only the actions change its state."""
 
     form = CircuitForm
     list_display = (
@@ -99,26 +99,26 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Never: a provider gets its circuit by being polled."""
+        """Return False: a provider gets its circuit by being polled."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never: it goes with its provider."""
+        """Return False: a circuit is deleted with its provider."""
         return False
 
     def save_model(self, request: HttpRequest, obj: Circuit, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]  # noqa: ARG002, FBT001 - Django's signature
-        """Write what was edited and nothing else: the calls change the rest meanwhile."""
+        """Write the edited fields alone: polls change the others meanwhile."""
         edited = {name: form.cleaned_data[name] for name in form.changed_data}
         Circuit.objects.filter(pk=obj.pk).update(**edited, version=F("version") + 1)
 
     @badge("state", "state", _COLOURS)
     def shown_state(self, circuit: Circuit) -> str:
-        """Whether calls pass."""
+        """Return the circuit's state, which says whether calls pass."""
         return circuit.get_state_display()
 
     @badge("mode", "mode", _MODES)
     def shown_mode(self, circuit: Circuit) -> str:
-        """Who decides."""
+        """Return the circuit's mode, which says who decides."""
         return circuit.get_mode_display()
 
     @admin.action(description="Force open: no more calls …", permissions=["change"])
@@ -132,17 +132,17 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
     def force_closed(
         self, request: HttpRequest, circuits: QuerySet[Circuit]
     ) -> TemplateResponse | None:
-        """Let every call pass, whatever comes of it."""
+        """Let every call pass, even if calls fail."""
         return self._order(request, circuits, "close", "Force closed")
 
     @admin.action(description="Disable: only count …", permissions=["change"])
     def disable(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
-        """Let every call pass, and only count."""
+        """Let every call pass, and only count the calls."""
         return self._order(request, circuits, "disable", "Disable")
 
     @admin.action(description="Reset: closed and automatic …", permissions=["change"])
     def reset(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
-        """Begin anew."""
+        """Close the circuits, make them automatic and forget what they have counted."""
         return self._order(request, circuits, "reset", "Reset")
 
     def _order(
@@ -159,7 +159,7 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         return None
 
     def tables(self, row: Circuit) -> list[Table]:
-        """Its latest transitions."""
+        """Return the circuit's latest transitions."""
         transitions = CircuitTransition.objects.filter(provider_id=row.provider_id)
         return [
             Table(
@@ -186,7 +186,7 @@ def _cells(transition: CircuitTransition) -> tuple[Any, ...]:
 
 @admin.register(CircuitTransition)
 class CircuitTransitionAdmin(FactAdmin):
-    """Every change of every circuit, newest first."""
+    """One row for each change of a circuit, newest first."""
 
     list_display = (
         "at",
@@ -205,5 +205,5 @@ class CircuitTransitionAdmin(FactAdmin):
 
     @badge("to", "to_state", _COLOURS)
     def shown_state(self, transition: CircuitTransition) -> str:
-        """What it became."""
+        """Return the state that the circuit changed to."""
         return transition.get_to_state_display()

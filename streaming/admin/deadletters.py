@@ -1,4 +1,4 @@
-"""Dead letters: looked at, replayed, discarded."""
+"""Admin of dead letters: inspecting, replaying and discarding them."""
 
 from __future__ import annotations
 
@@ -83,19 +83,19 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
     readonly_fields = ("arguments", "trace", "content", "replay_end")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """The list needs none of the large columns, and how the latest replay ended."""
+        """Add how the latest replay ended; leave the large columns out of the list."""
         rows = with_last_replay(super().get_queryset(request))
         match = request.resolver_match
         is_list = match is not None and str(match.url_name).endswith("_changelist")
         return rows.defer("args", "kwargs", "traceback", "body") if is_list else rows
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change a letter may decide what becomes of it."""
+        """Return True for users who may change letters: they may also replay or discard them."""
         return request.user.has_perm("streaming.change_deadletter")
 
     @admin.action(description="Replay", permissions=["decide"])
     def replay(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
-        """Send the work again, at the rate that is set."""
+        """Request a replay of each letter, sent at the configured rate."""
         chosen = letters.count()
         asked = replays.request_replays(_plain(letters), request.user.get_username())
         left = chosen - asked
@@ -111,7 +111,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
     def replay_edited(
         self, request: HttpRequest, letters: QuerySet[DeadLetter]
     ) -> TemplateResponse | None:
-        """Send the work of one letter again, with arguments that a person gives it."""
+        """Request a replay of one letter with arguments that a person enters."""
         title = "Replay with these"
         chosen = list(_plain(letters)[:2])
         if len(chosen) != 1:
@@ -132,7 +132,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
     def discard(
         self, request: HttpRequest, letters: QuerySet[DeadLetter]
     ) -> TemplateResponse | None:
-        """Give the work up."""
+        """Discard the letters: their work is given up."""
         reason = ask_reason(self, request, letters, "Discard")
         if isinstance(reason, TemplateResponse):
             return reason
@@ -142,7 +142,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
 
     @admin.display(description="work", ordering="task")
     def what(self, letter: DeadLetter) -> str:
-        """The task, or that there was none."""
+        """Return the letter's task, or that there is none."""
         return letter.task or "(no task)"
 
     @badge(
@@ -155,36 +155,36 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         },
     )
     def state(self, letter: DeadLetter) -> str:
-        """Where it stands."""
+        """Return the letter's status."""
         return letter.get_status_display()
 
     @admin.display(description="last replay")
     def replay_end(self, letter: DeadLetter) -> str:
-        """How its latest replay ended, when and what of."""
+        """Return how the latest replay ended, when, and with which error."""
         return letter.last_replay
 
     @admin.display(description="message")
     def words(self, letter: DeadLetter) -> str:
-        """The beginning of what the exception said."""
+        """Return the beginning of the exception's message."""
         return letter.message[:100]
 
     @admin.display(description="arguments")
     def arguments(self, letter: DeadLetter) -> str:
-        """What the task is called with."""
+        """Return the arguments of the task."""
         return json.dumps({"args": letter.args, "kwargs": letter.kwargs}, indent=2)
 
     @admin.display(description="traceback")
     def trace(self, letter: DeadLetter) -> str:
-        """As it was told."""
+        """Return the traceback as it was recorded."""
         return letter.traceback
 
     @admin.display(description="body")
     def content(self, letter: DeadLetter) -> str:
-        """What came, where it could not be read."""
+        """Return the message's body, if the message could not be read."""
         return letter.body
 
     def tables(self, row: DeadLetter) -> list[Table]:
-        """What was done about it."""
+        """Return the actions on the letter."""
         actions = row.actions.order_by("-id")[:ACTIONS_SHOWN]
         return [
             Table(
@@ -208,7 +208,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
 
 @admin.register(DeadLetterAction)
 class DeadLetterActionAdmin(FactAdmin):
-    """Who did what about which letter, and what came of it. An entry outlives its letter."""
+    """One row for each action on a letter: by whom, with what outcome. It outlives its letter."""
 
     list_display = (
         "requested_at",
@@ -242,13 +242,13 @@ class DeadLetterActionAdmin(FactAdmin):
         },
     )
     def result(self, action: DeadLetterAction) -> str:
-        """What came of it."""
+        """Return the action's outcome."""
         return action.get_outcome_display()
 
 
 @admin.register(DeadLetterOccurrence)
 class DeadLetterOccurrenceAdmin(FactAdmin):
-    """Every failure that was counted, for as long as it must not be counted again."""
+    """One row for each counted failure, kept for as long as it must not be counted again."""
 
     list_display = ("seen_at", "kind", "end")
     list_filter = ("kind", ("seen_at", RangeDateTimeFilter))
@@ -257,7 +257,7 @@ class DeadLetterOccurrenceAdmin(FactAdmin):
 
 @admin.register(DeadLetterEviction)
 class DeadLetterEvictionAdmin(FactAdmin):
-    """Letters that were pushed out because there were too many, by day."""
+    """Letters that were evicted because there were too many, by day."""
 
     ordering = ("-day",)
     list_display = ("day", "letters")
@@ -265,6 +265,6 @@ class DeadLetterEvictionAdmin(FactAdmin):
 
 
 def _plain(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-    """The same letters without the list's joins and order, which a row lock does not go with."""
+    """Return the same letters without the list's joins and order, which row locks do not allow."""
     ids: Any = letters.order_by().values("pk")
     return DeadLetter.objects.filter(pk__in=ids)

@@ -1,4 +1,4 @@
-"""The circuit of each feed, and how an operator has one asked again at once."""
+"""Admin of the circuits of feeds, and the action that has a feed polled again at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLOURS: Mapping[str, Colour] = {
 
 @admin.register(FeedCircuit)
 class FeedCircuitAdmin(FactAdmin):
-    """Every feed that polls ask for, those that fail first."""
+    """Every feed that polls ask for, failing ones first."""
 
     ordering = ("-state", "-failures", "feed")
     list_display = (
@@ -43,19 +43,19 @@ class FeedCircuitAdmin(FactAdmin):
     actions = ("reset",)
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Return True for those who may overrule circuits."""
+        """Return True for users who may override circuits."""
         return request.user.has_perm("streaming.change_circuit")
 
     @badge("state", "state", _COLOURS)
     def shown_state(self, circuit: FeedCircuit) -> str:
-        """Whether polls ask for it."""
+        """Return the circuit's state, which says whether polls ask for the feed."""
         return circuit.get_state_display()
 
     @admin.action(description="Reset: ask again at once …", permissions=["decide"])
     def reset(
         self, request: HttpRequest, circuits: QuerySet[FeedCircuit]
     ) -> TemplateResponse | None:
-        """Begin anew with each."""
+        """Close the circuits and forget what they have counted."""
         reason = ask_reason(self, request, circuits, "Reset")
         if isinstance(reason, TemplateResponse):
             return reason

@@ -1,4 +1,4 @@
-"""How the whole was."""
+"""Admin of health snapshots."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class HealthSnapshotAdmin(TablesMixin, FactAdmin):
 
     @badge("status", "status", COLOURS)
     def shown_status(self, row: HealthSnapshot) -> str:
-        """How well the whole was."""
+        """Return the status of the whole."""
         return row.status
 
     @admin.display(description="not well")
     def wrong(self, row: HealthSnapshot) -> str:
-        """The checks that did not pass."""
+        """Return the names of the checks that did not pass."""
         return ", ".join(name for name, told in row.checks.items() if told["status"] != "pass")
 
     def tables(self, row: HealthSnapshot) -> list[Table]:
-        """Every check as it was."""
+        """Return every check as it was at the time."""
         checks = [
             (name, told["status"], told["output"], _since(told))
             for name, told in row.checks.items()

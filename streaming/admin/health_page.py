@@ -1,4 +1,4 @@
-"""The admin's page on the state of the whole, as it is now."""
+"""The admin's page on the health of the whole, as it is now."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WORDS = {
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """How the whole is, what is wrong and what to do; for whom, is `admin_view`'s to say."""
+    """Render the status, what is wrong and what to do. `admin_view` checks the permission."""
     config = get_config()
     told = report(config)
     context = {
@@ -106,7 +106,7 @@ def _queues(facts: RedisFacts, told: Report, trusted: float) -> Table:
 
 
 def _workers(seen: Seen, queue: str, trusted: float) -> object:
-    """The workers of a queue; what they were when nobody has asked them lately."""
+    """Return the number of a queue's workers; the last one known if they were not asked lately."""
     if seen.workers is None or seen.workers_seconds is None or queue not in seen.workers:
         return "not known"
     count = seen.workers[queue]
@@ -129,12 +129,12 @@ def _number(value: float | None) -> str:
 
 
 def ago(seconds: float | None) -> str:
-    """How long ago something was; that it never was."""
+    """Return how long ago something was, in words; "never" for None."""
     return "never" if seconds is None else f"{spoken(seconds)} ago"
 
 
 def since(check: Check) -> str:
-    """Since when a check has its status, as far as that is recorded."""
+    """Return since when a check has had its status, as far as that is recorded."""
     if check.since is None:
         return NOT_RECORDED
     return f"{_moment(check.since)}{' or earlier' if check.may_be_earlier else ''}"
@@ -145,7 +145,7 @@ def _moment(at: datetime) -> str:
 
 
 def _beside(request: HttpRequest, port: int) -> str:
-    """The address of another server on the host that was asked."""
+    """Return the address of another server on the host of the request."""
     host, colon, digits = request.get_host().rpartition(":")
     name = host if colon and digits.isdecimal() else request.get_host()
     return f"http://{name}:{port}/"

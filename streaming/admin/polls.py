@@ -1,4 +1,4 @@
-"""Polls."""
+"""Admin of polls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streaming.models import PollOutcome, PollRun
 
 @admin.register(PollRun)
 class PollRunAdmin(FactAdmin):
-    """One row for every poll, newest first."""
+    """One row for each request of a poll, newest first."""
 
     list_display = (
         "started_at",
@@ -47,15 +47,15 @@ class PollRunAdmin(FactAdmin):
         },
     )
     def result(self, run: PollRun) -> str:
-        """How it ended."""
+        """Return the poll's outcome."""
         return run.get_outcome_display()
 
     @admin.display(description="left out", ordering="left_out")
     def unread(self, run: PollRun) -> str:
-        """What could not be read, by reason."""
+        """Return the number of records that could not be read, by reason."""
         return ", ".join(f"{each['count']} {each['reason']}" for each in run.left_out_reasons)
 
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: PollRun) -> str:
-        """From the request to the commit."""
+        """Return the time from the request to the commit."""
         return formatting.milliseconds(run.duration_ms)

@@ -1,4 +1,4 @@
-"""Subscribers: webhooks that operators edit, how each subscriber stands, and every delivery."""
+"""Admin of subscribers: webhooks, the record of each subscriber, and every delivery."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
         request: HttpRequest,  # noqa: ARG002 - Django's signature
         obj: Model | None = None,
     ) -> tuple[str, ...]:
-        """The name is what its record and its dead letters know it by."""
+        """Return the name as read-only once it exists: its record and dead letters refer to it."""
         return ("created_at",) if obj is None else ("name", "created_at")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Never: see the class."""
+        """Return False: only the command deletes a webhook."""
         return False
 
     def formfield_for_dbfield(
         self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Field | None:
-        """Lists of keys fit on one line."""
+        """Show lists of keys as one line of text."""
         if db_field.name in WebhookForm.LISTS:
             kwargs["widget"] = UnfoldAdminTextInputWidget()
         return super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -66,7 +66,7 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
         form: ModelForm[WebhookSubscriber],
         change: bool,  # noqa: FBT001 - Django's signature
     ) -> None:
-        """A new webhook gets its secret, which is shown this once."""
+        """Save a webhook; a new one gets its secret, which is shown this once."""
         if change:
             super().save_model(request, obj, form, change)
             bus.forget_routes()
@@ -76,7 +76,7 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
 
     @admin.action(description="Send a test event", permissions=["change"])
     def send_test_event(self, request: HttpRequest, queryset: QuerySet[WebhookSubscriber]) -> None:
-        """Post a test event to each, now."""
+        """Post a test event to each webhook now."""
         for webhook in queryset:
             failure = send_test(webhook.key, get_config())
             if failure is None:
@@ -87,11 +87,11 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
 
     @admin.display(description="enabled", boolean=True, ordering="enabled")
     def is_enabled(self, webhook: WebhookSubscriber) -> bool:
-        """Whether events are posted to it."""
+        """Return True if events are posted to the webhook."""
         return webhook.enabled
 
     def tables(self, row: WebhookSubscriber) -> list[Table]:
-        """How it stands, and its latest deliveries."""
+        """Return the webhook's statistics and its latest deliveries."""
         records = SubscriberRecord.objects.filter(subscriber=row.key)
         standings = [Standing(row.key, row.enabled, state_of(each), utc_now()) for each in records]
         deliveries = DeliveryRun.objects.filter(subscriber=row.key)[:DELIVERIES_SHOWN]
@@ -122,7 +122,7 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
 
 @admin.register(SubscriberRecord)
 class SubscriberRecordAdmin(FactAdmin):
-    """How every subscriber has done so far, handlers among them."""
+    """The record of every subscriber so far, handlers included."""
 
     list_display = (
         "subscriber",
@@ -140,28 +140,28 @@ class SubscriberRecordAdmin(FactAdmin):
 
     @badge("state", "suppressed_until", {"well": "success", "failing": "warning"})
     def state(self, row: SubscriberRecord) -> str:
-        """Whether it is well, and if not, what happens next."""
+        """Return whether the subscriber is well, and if not, what happens next."""
         return Standing(row.subscriber, is_enabled=True, state=state_of(row), now=utc_now()).words
 
     @admin.display(description="failing lately")
     def rate(self, row: SubscriberRecord) -> str:
-        """The part of its latest deliveries that failed."""
+        """Return the part of the latest deliveries that failed."""
         return formatting.percent(state_of(row).failure_rate)
 
     @admin.display(description="p50")
     def median(self, row: SubscriberRecord) -> str:
-        """What half of its deliveries took at most."""
+        """Return the median duration of the deliveries."""
         return formatting.milliseconds(quantile_ms(row.latencies, 0.5))
 
     @admin.display(description="p95")
     def slowest(self, row: SubscriberRecord) -> str:
-        """What all but one in twenty took at most."""
+        """Return the 95th percentile of the deliveries' durations."""
         return formatting.milliseconds(quantile_ms(row.latencies, 0.95))
 
 
 @admin.register(DeliveryRun)
 class DeliveryRunAdmin(FactAdmin):
-    """One row for every delivery, newest first."""
+    """One row for each delivery, newest first."""
 
     list_display = (
         "started_at",
@@ -190,10 +190,10 @@ class DeliveryRunAdmin(FactAdmin):
         },
     )
     def result(self, run: DeliveryRun) -> str:
-        """How it ended."""
+        """Return the delivery's outcome."""
         return run.get_outcome_display()
 
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: DeliveryRun) -> str:
-        """From the call to its end."""
+        """Return the time from the call to its end."""
         return formatting.milliseconds(run.duration_ms)

@@ -1,1 +1,1 @@
-"""Changed markets wait for their batch; the sweeper finds those that were lost."""
+"""Coalescing: changed markets wait for their batch, and a sweep finds those that were lost."""

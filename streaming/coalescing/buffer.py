@@ -85,13 +85,14 @@ class Flush(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a drain took out of a shard.
+    """The changes that a drain took out of a shard.
 
     Attributes:
         market_ids: markets to recompute; those with a recompute on its way are left out.
         changes: changes since the last drain.
-        markets: markets they were of.
-        trace_ids: the log traces that they belong to, newest first, the newest alone of many.
+        markets: how many markets they belong to.
+        trace_ids: the log traces that the changes belong to, newest first; of many, only the newest
+            are kept.
     """
 
     market_ids: list[int]
@@ -148,7 +149,7 @@ def push(
 
 
 def _buffer_ttl_ms(policy: CoalescePolicy) -> int:
-    """How long hints wait for a flush whose message was lost, before the sweeper's turn."""
+    """Return how long hints wait for a flush whose message was lost, until the sweep's turn."""
     return max(2_000, 8 * policy.batch_ms)
 
 
@@ -174,17 +175,20 @@ def clear_scheduled(market_ids: Iterable[int]) -> None:
 
 
 def pending_markets(policy: CoalescePolicy) -> int:
-    """Markets that wait in any shard."""
+    """Return the number of markets that wait in all shards."""
     return sum(redis_client().hlen(_keys(shard)[0]) for shard in range(policy.shards))
 
 
 def dropped_hints() -> int:
-    """Hints that found their shard full, since Redis was set up."""
+    """Return the number of hints that found their shard full, since Redis was set up."""
     return int(cast("bytes | None", redis_client().get(_keys(0)[3])) or 0)
 
 
 def first_within(key: str, window_ms: int) -> bool:
-    """Whether nobody asked for `key` within the window; asking claims it. A window of 0 is none."""
+    """Return True if nobody has claimed `key` within the window; asking claims it.
+
+    A window of 0 claims nothing: the result is always True.
+    """
     if window_ms == 0:
         return True
     return bool(redis_client().set(f"hardline:asked:{key}", "1", nx=True, px=window_ms))

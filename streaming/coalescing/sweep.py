@@ -1,4 +1,4 @@
-"""The safety net: it finds by the database what a lost message would have brought about."""
+"""The safety net: it finds stale markets in the database whose message was lost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from betting.db.sql import fetch_all
 def stale_markets(config: SweepConfig) -> list[int]:
     """Claim markets that have waited too long for their valuation, longest first.
 
-    A market claimed by one sweep is left to its recompute for as long again before the next
-    sweep sends it once more; markets that another sweep is claiming are skipped.
+    The next sweep leaves a claimed market to its recompute for as long again, and then sends it
+    once more; markets that another sweep is claiming are skipped.
     """
     parameters = {"after_ms": config.dirty_after_ms, "limit": config.max_markets}
     return [market_id for (market_id,) in fetch_all(_CLAIM_STALE, parameters)]

@@ -1,1 +1,1 @@
-"""What people enter, checked in one place for the admin and the command line."""
+"""Forms that check what people enter, one for the admin and the command line alike."""

@@ -1,4 +1,4 @@
-"""The arguments that a person gives a replay, checked before a message with them is sent."""
+"""The form for a replay's edited arguments, which checks them before a message is sent."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from streaming.models import DeadLetter
 
 
 class _Indented(json.JSONEncoder):
-    """Arguments as a person can read them."""
+    """A JSON encoder that indents arguments for people to read."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "indent": 2})
 
 
 def _json_field(label: str) -> forms.JSONField:
-    # An empty list is a value here, which Django's own "required" takes for none.
+    # An empty list is a valid value here; Django's own "required" would reject it.
     return forms.JSONField(
         label=label, required=False, encoder=_Indented, widget=UnfoldAdminTextareaWidget()
     )
 
 
 class ArgumentsForm(forms.Form):
-    """What a letter's task is called with instead of what it failed on."""
+    """The arguments that a letter's task is replayed with, instead of those it failed on."""
 
     edited_args = _json_field("Arguments, a list")
     edited_kwargs = _json_field("Keyword arguments, an object")
@@ -38,26 +38,26 @@ class ArgumentsForm(forms.Form):
         self._task = letter.task
 
     def clean_edited_args(self) -> list[Any]:
-        """A list."""
+        """Require a list."""
         args = self.cleaned_data["edited_args"]
         if not isinstance(args, list):
             raise forms.ValidationError("This is no list.")
         return args
 
     def clean_edited_kwargs(self) -> dict[str, Any]:
-        """An object."""
+        """Require an object."""
         kwargs = self.cleaned_data["edited_kwargs"]
         if not isinstance(kwargs, dict):
             raise forms.ValidationError("This is no object.")
         return kwargs
 
     def clean(self) -> None:
-        """Whether the task takes them."""
+        """Reject arguments that the task does not take."""
         if not self.errors and (fault := fault_of(self._task, *self._arguments())):
             raise forms.ValidationError(fault)
 
     def edited(self) -> Edited:
-        """The arguments, once they are valid."""
+        """Return the arguments of a valid form."""
         return Edited(*self._arguments())
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:

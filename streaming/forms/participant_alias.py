@@ -1,4 +1,4 @@
-"""What makes an alias of a participant usable, wherever it is entered."""
+"""The form for an alias of a participant, for the admin and the command line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from streaming.core.texts import did_you_mean
 
 
 class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
-    """An alias, entered as providers write the names and kept as names are compared."""
+    """An alias, entered in the provider's spelling and stored as names are compared."""
 
     class Meta:
-        """All of it is the operator's."""
+        """All fields are the operator's."""
 
         model = ParticipantAlias
         fields = ("family", "name", "canonical")
@@ -28,7 +28,7 @@ class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no gen
         }
 
     def clean_family(self) -> str:
-        """A family of known sports; one of its sports names it as well."""
+        """Require a family of known sports; the key of one of its sports is accepted for it."""
         family = sport_family(self.cleaned_data["family"].strip())
         known = sport_families()
         if family not in known:
@@ -36,15 +36,15 @@ class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no gen
         return family
 
     def clean_name(self) -> str:
-        """The name as names are compared."""
+        """Normalise the name, as names are compared."""
         return _normalised(self.cleaned_data["name"])
 
     def clean_canonical(self) -> str:
-        """The same."""
+        """Normalise the canonical name, as names are compared."""
         return _normalised(self.cleaned_data["canonical"])
 
     def clean(self) -> dict[str, Any]:
-        """No name stands for itself, not even through others."""
+        """Reject an alias that leads back to its own name, directly or through others."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if data.keys() >= {"family", "name", "canonical"}:
             others = participant_aliases(data["family"])
@@ -62,6 +62,6 @@ def _normalised(text: str) -> str:
 
 
 def sport_families() -> list[str]:
-    """The families of the sports there are."""
+    """Return the families of the sports in the database, sorted."""
     keys = Sport.objects.order_by().values_list("key", flat=True)
     return sorted({sport_family(key) for key in keys})

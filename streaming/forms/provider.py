@@ -1,4 +1,4 @@
-"""What makes a provider row usable: one set of rules for the admin and the command line."""
+"""The forms for a provider and its circuit: one set of rules for the admin and the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_PLAIN_WORD = 20
 
 
 def is_variable_name(text: str) -> bool:
-    """Whether text names an environment variable, and does not look like a key itself.
+    """Return True if the text names an environment variable and does not look like a key itself.
 
     >>> is_variable_name("THE_ODDS_API_KEY"), is_variable_name("4f8e0c1ab2")
     (True, False)
@@ -39,12 +39,12 @@ def is_variable_name(text: str) -> bool:
 
 
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
-    """A provider that can be polled: its requests can be made from what the row says."""
+    """A provider that can be polled: its row holds all that its requests need."""
 
     LISTS = ("sports", "markets", "event_markets", "regions", "bookmakers")
 
     class Meta:
-        """What an operator sets; the rest is written by polls."""
+        """The fields that an operator sets; polls write the others."""
 
         model = Provider
         fields = (
@@ -65,7 +65,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         )
 
     def clean_adapter(self) -> str:
-        """A registered adapter, or the nearest one's name."""
+        """Require a registered adapter; the error names the nearest one."""
         key: str = self.cleaned_data["adapter"]
         try:
             adapter(key)
@@ -74,7 +74,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         return key
 
     def clean_api_key_env(self) -> str:
-        """A variable's name. What looks like the key itself is refused, and not repeated."""
+        """Require a variable's name; what looks like the key itself is refused and not repeated."""
         name: str = self.cleaned_data["api_key_env"]
         if name and not is_variable_name(name):
             raise ValidationError(
@@ -89,7 +89,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         return name
 
     def clean(self) -> dict[str, Any]:
-        """The rules between fields."""
+        """Check the rules that involve several fields."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         self._check_interval(data)
         if data.get("adapter") in PLAYERS and "base_url" in data:
@@ -132,7 +132,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             )
 
     def _check_requests(self, data: dict[str, Any]) -> None:
-        """Ask the adapter itself: it knows best what it needs."""
+        """Have the adapter make its requests, which shows whether it has all that it needs."""
         lists: dict[str, Any] = {name: data[name] or () for name in self.LISTS}
         settings = ProviderSettings(
             key=data["key"],
@@ -144,7 +144,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         )
         try:
             requests = iter(adapter(settings.adapter).requests(settings))
-            # A recording's are all that it holds.
+            # A recording's requests are all that it holds: the first is enough.
             looked_at = list(islice(requests, 1) if settings.adapter in PLAYERS else requests)
             for refusal in filter(None, (request.refusal for request in looked_at)):
                 raise refusal
@@ -159,19 +159,19 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
 
 
 class CircuitForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
-    """A circuit's own policy: what is left empty is as configured."""
+    """A circuit's own policy: an empty field stands for the configured value."""
 
     class Meta:
-        """The fields are the page's."""
+        """The admin chooses the fields."""
 
         model = Circuit
         exclude: tuple[str, ...] = ()
 
     def clean_backoff_seconds(self) -> list[float] | None:
-        """An empty list of waits is none."""
+        """Return None for an empty list of waits."""
         return self.cleaned_data["backoff_seconds"] or None
 
 
 def _absolute(path: str) -> str:
-    """A recording's path as the workers find it, wherever they were started."""
+    """Return a recording's path as the workers find it from any working directory."""
     return path if path.startswith("file:") else str(Path(path).absolute())

@@ -1,4 +1,4 @@
-"""What makes a webhook usable: one set of rules for the admin and the command line."""
+"""The form for a webhook: one set of rules for the admin and the command line."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from streaming.notifications.webhooks import PRIVATE_SETTING
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
-    """A webhook that can be posted to. Its secret is made, never typed."""
+    """A webhook that can be posted to. Its secret is generated, never entered."""
 
     LISTS = ("types", "sports")
 
     class Meta:
-        """What an operator sets."""
+        """The fields that an operator sets."""
 
         model = WebhookSubscriber
         fields = ("name", "url", "types", "sports", "min_ev", "enabled")
 
     def clean_url(self) -> str:
-        """An address that a delivery would not refuse at once."""
+        """Require an address that a delivery would not refuse at once."""
         url: str = self.cleaned_data["url"]
         parts = web_address(url)
         if parts is None:
@@ -41,7 +41,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
         return url
 
     def clean_types(self) -> list[str]:
-        """Types that exist."""
+        """Require types that exist."""
         types: list[str] = self.cleaned_data["types"] or []
         for each in types:
             if each not in TYPES:
@@ -49,7 +49,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
         return types
 
     def clean_sports(self) -> list[str]:
-        """Sports; one that no provider has brought yet may be waited for, a misspelt one not."""
+        """Accept known sports and ones that no provider has listed yet, but no misspelt ones."""
         sports: list[str] = self.cleaned_data["sports"] or []
         known = set(Sport.objects.values_list("key", flat=True))
         for each in sports:

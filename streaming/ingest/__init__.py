@@ -1,1 +1,1 @@
-"""A decoded answer becomes quotes, line changes and matched events."""
+"""The ingest: a decoded answer becomes quotes, line changes and matched events."""

@@ -1,9 +1,9 @@
-"""Declaring prices stale that their provider has stopped looking at, while nothing else happens.
+"""Declaring prices stale that their provider no longer confirms, between two answers.
 
-An ingest judges what its answer lists (`streaming.ingest.confirmations`). Between two answers time
-passes too: each bookmaker's row says when the next of its markets becomes too old, and the sweeper
-declares that it has. Valuation asks these rows alone, never the clock, so that what it leaves out
-is valued again when it comes back.
+An ingest judges the prices that its answer lists (`streaming.ingest.confirmations`). Between two
+answers time passes too: each bookmaker's row says when the next of its markets becomes too old, and
+the sweeper then declares it stale. Valuation reads these rows alone, never the clock, so that a
+market it leaves out is valued again when its price is confirmed.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from betting.db.market_versions import raising
 from betting.db.sql import fetch_all
 
 MAX_BOOKS = 500
-"""Bookmakers of feeds that one sweep looks at; the next one takes the rest."""
+"""Bookmakers of feeds that one sweep looks at; the next sweep takes the rest."""
 
 
 def age(now: datetime) -> list[int]:
     """Declare the prices stale that have become too old.
 
-    Idempotent by `FeedBook.stale_markets`. A bookmaker that an ingest holds is left to it.
+    Idempotent by `FeedBook.stale_markets`. A bookmaker whose row an ingest has locked is left to
+    it.
 
     Args:
         now: the time that age is measured at.
 
     Returns:
-        The markets this reaches, their versions raised: they have to be valued at once.
+        The affected markets, their versions raised: they have to be valued at once.
     """
     return [market_id for (market_id,) in fetch_all(_AGE, {"now": now, "books": MAX_BOOKS})]
 
 
-# Bookmakers before markets, as in an ingest.
+# Lock bookmakers before markets, as an ingest does.
 _AGE = raising("""
 WITH due AS MATERIALIZED (
     SELECT id, expires_at - confirmed_at AS lasts, lagging_markets, lagging_ats, stale_markets

@@ -1,10 +1,10 @@
 """Which bookmakers and markets an answer confirms, and how long each may now go unconfirmed.
 
-A provider can answer well and yet pass on a price that it has stopped looking at: all of a
-bookmaker's, or those of one market while it moves on with the others. Where its stamps say when it
-looked, `streaming.core.confirmation` judges both by how long the bookmaker's stamps ever stand
-still. A bookmaker that is too old is not heard, though the answer lists it; a market that is stays
-on the board as stale, which `valuation` neither trusts nor advises.
+A provider can answer well and yet repeat a price that it no longer updates: all prices of a
+bookmaker, or those of one market while the bookmaker's others are updated. Where its stamps say
+when it looked, `streaming.core.confirmation` judges both by how long the bookmaker's stamps stand
+still at most. The prices of a bookmaker that is too old are ignored, though the answer lists them;
+a market that is too old stays on the board as stale, which `valuation` neither trusts nor advises.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from streaming.ingest.resolve import QuoteColumns
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """How a feed was heard.
+    """An answer of a feed: when it arrived, and by what its confirmations are judged.
 
     Attributes:
         feed_id: the feed.
         stamps_confirm: see `Snapshot`.
         is_complete: see `Snapshot`.
-        is_recorded: the provider's time is a recording's.
+        is_recorded: the provider's time is that of a recording.
         received_at: arrival of the answer, not later than the database's now.
         previous_at: arrival of the answer before; None for the first.
-        floor_seconds: the provider's own limit.
-        continuous_seconds: the longest time between two answers that is no silence of ours.
+        floor_seconds: the limit that is set for the provider.
+        continuous_seconds: the longest time between two answers that counts as uninterrupted
+            polling.
     """
 
     feed_id: int
@@ -47,14 +48,14 @@ class Hearing:
 
     @property
     def is_continuous(self) -> bool:
-        """Whether a bookmaker's silence was its own, and not ours or the provider's."""
+        """True if polling was uninterrupted, so that a bookmaker's silence was its own."""
         if self.previous_at is None:
             return False
         return self.received_at - self.previous_at <= timedelta(seconds=self.continuous_seconds)
 
     @property
     def is_judged(self) -> bool:
-        """Whether there is anything to judge by.
+        """True if there is a time to judge confirmations by.
 
         Without stamps every answer confirms all that it lists, and a recording's time does not pass
         between answers.
@@ -64,15 +65,15 @@ class Hearing:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What an answer confirms.
+    """The quotes and markets that an answer confirms.
 
     Attributes:
         is_heard: for each quote, whether what the answer says of its bookmaker can be trusted;
             shape (quotes,).
-        leads: for each quote, by how many seconds it must have been looked at later than another
-            provider's to replace it; shape (quotes,).
-        aged: ids of the markets a bookmaker's prices of which have become too old, or are
-            confirmed again: they have to be valued.
+        leads: for each quote, by how many seconds the provider must have looked at it later than
+            another provider did, to replace the other's price; shape (quotes,).
+        aged: ids of the markets where a bookmaker's prices have become too old, or are confirmed
+            again: they have to be valued.
     """
 
     is_heard: Booleans
@@ -81,9 +82,9 @@ class Confirmed:
 
 
 def confirm(hearing: Hearing, quotes: QuoteColumns, policy: StalenessPolicy) -> Confirmed:
-    """Record what an answer confirms, at most one row a bookmaker.
+    """Record what an answer confirms, writing at most one row per bookmaker.
 
-    Runs in the ingest's transaction, under the feed's row.
+    Runs in the ingest's transaction, while the feed's row is locked.
     """
     if not hearing.is_judged or not quotes.bookmaker_ids:
         unjudged = len(quotes.bookmaker_ids)
@@ -130,13 +131,14 @@ def _known(feed_id: int) -> dict[int, Book]:
 
 
 def _looks(hearing: Hearing, quotes: QuoteColumns) -> dict[int, Looks]:
-    """Bookmaker → when the provider looked at its quotes, never later than the answer itself."""
+    """Return, by bookmaker, when the provider looked at each quote: not later than it answered."""
     received = hearing.received_at.timestamp()
     bookmakers = np.asarray(quotes.bookmaker_ids, np.int64)
     markets = np.asarray(quotes.market_ids, np.int64)
     stamps = np.full(bookmakers.shape, received)
     if hearing.stamps_confirm:
-        # A quote without a stamp (NaN is not below anything) is as new as the answer.
+        # A quote without a stamp (NaN is not below anything) counts as looked at when the answer
+        # came.
         np.fmin(stamps, np.asarray(quotes.source_seconds, np.float64), out=stamps)
     order = np.argsort(bookmakers, kind="stable")
     ids, firsts = np.unique(bookmakers[order], return_index=True)
@@ -165,7 +167,7 @@ def _write(hearing: Hearing, books: Mapping[int, Book]) -> None:
         "lagging_markets": [_array(book.lagging) for book in books.values()],
         "lagging_ats": [_array(map(_moment, book.lagging.values())) for book in books.values()],
         "stale_markets": [_array(sorted(book.stale)) for book in books.values()],
-        # Nobody watches a recording's time pass.
+        # A recording's time does not pass between answers, so nothing becomes stale then.
         "next_stale_ats": [
             None if hearing.is_recorded or at is None else _moment(at)
             for at in (book.next_stale_at for book in books.values())
@@ -179,12 +181,12 @@ def _moment(seconds: float) -> datetime:
 
 
 def _array(values: Iterable[object]) -> str:
-    """An array as PostgreSQL writes it, for rows whose arrays differ in length."""
+    """Return an array as PostgreSQL writes it, for rows whose arrays differ in length."""
     return f"{{{','.join(map(str, values))}}}"
 
 
-# Locked: whoever marks a bookmaker silent, or a market stale, meanwhile waits, and then sees what
-# this answer offers.
+# The rows are locked: a sweep that marks a bookmaker silent, or a market stale, waits, and then
+# sees what this answer offers.
 _KNOWN = """
 SELECT bookmaker_id, extract(epoch FROM confirmed_at)::float8,
        extract(epoch FROM expires_at - confirmed_at)::float8, gaps,

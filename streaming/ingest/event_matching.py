@@ -1,10 +1,10 @@
-"""From a provider's event ids to events: those it knows, those only others know, and new ones.
+"""Matching a provider's event ids to events: those it knows, those only others know, and new ones.
 
-An id that is met for the first time is looked for among the open events of the sport's family that
-this provider does not know by another id: it joins the one it agrees with, or makes one of its
-own, with a `DoubtfulMatch` for each that it nearly agrees with. The rules are in
-`streaming.core.matching`. A statement or two however many ids are new, under the family's lock, so
-that of two providers that meet a game at once the second finds the first's event.
+A new id is compared with the open events of the sport's family that this provider does not know by
+another id. It joins the event that it agrees with, or makes an event of its own, with a
+`DoubtfulMatch` for each that it nearly agrees with. The rules are in `streaming.core.matching`. All
+new ids together take one or two statements, under the family's lock: of two providers that list a
+game at the same time, the second finds the event of the first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OutcomeKey = tuple[str, str, str, str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whose ids they are, and the sport they were listed under."""
+    """The provider that the ids belong to, and the sport that it lists them under."""
 
     provider_id: int
     sport_id: int
@@ -45,7 +45,7 @@ class Source:
 
     @property
     def family(self) -> str:
-        """The sport's family."""
+        """The family that the sport belongs to."""
         return sport_family(self.sport_key)
 
 
@@ -55,10 +55,10 @@ class KnownEvent:
 
     Attributes:
         id: the event.
-        is_owned: of all its providers this one has known it the longest: its answers say what the
-            event is called, when it starts and when it has ended.
-        spelling: how the event writes this provider's names; None when these are no longer the
-            same two participants, which leaves this provider's quotes out.
+        is_owned: whether this provider has known the event the longest: its answers then say what
+            the event is called, when it starts and when it has ended.
+        spelling: how the event writes this provider's names; None if these now name other
+            participants, and this provider's quotes are left out.
         outcomes: key in the provider's words → (market id, outcome id).
     """
 
@@ -71,7 +71,7 @@ class KnownEvent:
 def find_or_make(
     source: Source, events: Sequence[SnapshotEvent], policy: MatchPolicy
 ) -> list[KnownEvent]:
-    """The events of a provider's ids, in order; those that nobody knows are made."""
+    """Return the events of a provider's ids, in order; make those that no provider knows."""
     with transaction.atomic():
         lock_family(source.family)
         found = _find(source, events)
@@ -81,7 +81,7 @@ def find_or_make(
 
 
 def _find(source: Source, events: Sequence[SnapshotEvent]) -> list[KnownEvent | None]:
-    """The events whose ids are known, None for the others."""
+    """Return the events of the ids, in order; None for each id that is not known."""
     external_ids = [event.external_id for event in events]
     rows = fetch_all(_FIND, {"provider": source.provider_id, "external_ids": external_ids})
     has_guest = any(is_owned is False for *_, is_owned in rows)
@@ -114,7 +114,7 @@ def _tell_misfit(source: Source, event: SnapshotEvent, known: str) -> None:
 def _join_or_make(
     source: Source, events: Sequence[SnapshotEvent], policy: MatchPolicy
 ) -> list[KnownEvent]:
-    """An entry for each event whose id is new to the provider: another's, or one of its own."""
+    """Return an entry for each event that is new to the provider: another's, or one of its own."""
     candidates = _candidates(source, events, policy)
     aliases = participant_aliases(source.family) if candidates else {}
     contests = {each.id: _contest(each, each.sport_key, aliases) for each in candidates}
@@ -145,7 +145,7 @@ class _Candidate(NamedTuple):
 def _candidates(
     source: Source, events: Sequence[SnapshotEvent], policy: MatchPolicy
 ) -> list[_Candidate]:
-    """Open events of the family that the provider does not know, as far as any could match."""
+    """Return the family's open events that the provider does not know and that could match."""
     starts = [event.commence_time for event in events if event.home and event.away]
     if not starts:
         return []
@@ -172,7 +172,7 @@ def _contest(
 def _make(
     source: Source, events: Sequence[SnapshotEvent], verdicts: Sequence[Verdict]
 ) -> list[int]:
-    """Write what was found; the ids of the events, in order."""
+    """Write the matches and the new events; return the ids of the events, in order."""
     doubts = [
         (place, candidate, reason)
         for place, verdict in enumerate(verdicts, 1)
@@ -194,7 +194,7 @@ def _make(
     return [event_id for (event_id,) in fetch_all(_MAKE, parameters)]
 
 
-# The statements are given external ids, none of them twice, and answer in their order.
+# The statements take distinct external ids and return one row for each, in the same order.
 
 _FIND = """
 SELECT e.id, e.home, e.away,

@@ -1,14 +1,14 @@
 """Ingest: one snapshot in, the changes it makes out.
 
 However large the snapshot, a few statements in one transaction write it: take the lock of the
-sport's family, record that the feed was heard and what it confirms, and apply (diff, upsert,
-history, versions). What the names in it stand for is resolved before, without a statement
-when nothing is new.
+sport's family, record the feed's answer and what it confirms, and apply the snapshot (diff, upsert,
+history, versions). Before that the names in it are resolved to ids, without a statement when
+nothing is new.
 
-Most messages of a stream change nothing: of those, the second statement is the last.
+Most messages of a stream change nothing: for those, the second statement is the last.
 
-Idempotent: an answer ingested twice changes nothing the second time. An answer older than what
-its feed has already said, or asked for before its provider's circuit opened, is left aside.
+Idempotent: an answer ingested twice changes nothing the second time. An answer is left aside if its
+feed has already given a newer one, or if it was requested before its provider's circuit opened.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ LeftAside = Literal["superseded", "held"]
 
 @dataclass(frozen=True, slots=True)
 class IngestPolicy:
-    """What an ingest judges by.
+    """The rules that an ingest judges by.
 
     Attributes:
         movement: what a major move is.
         staleness: how long a bookmaker may go unconfirmed.
-        matching: when an event is that of another provider.
+        matching: when two providers' events are the same.
     """
 
     movement: MovementPolicy = field(default_factory=MovementPolicy)
@@ -54,12 +54,12 @@ class IngestPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MarketChange:
-    """What a snapshot did to one market.
+    """The change that a snapshot made to one market.
 
     Attributes:
         market_id: the market, whose version rose by one.
         version: the version it rose to.
-        provider_id: whose answer it was.
+        provider_id: the provider whose answer it was.
         changes: line changes, at least 1.
         is_major: whether its valuation must not wait.
         movement: the largest relative price change among the major ones; None without any.
@@ -75,19 +75,19 @@ class MarketChange:
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What an ingest did.
+    """The result of an ingest.
 
     Attributes:
-        left_aside: why nothing was written: the feed has already said something newer, or its
-            provider's circuit has opened since it was asked (``superseded``); or it is an
-            incremental answer that comes before the complete one which that calls for (``held``).
-            None when it was ingested.
+        left_aside: why nothing was written; None when the answer was ingested. ``superseded``: the
+            feed has already given a newer answer, or its provider's circuit has opened since the
+            request. ``held``: it is an incremental answer, and the complete one that must come
+            first is missing.
         counts: line changes by kind.
         markets: the markets that have to be valued.
         quarantined: markets to be valued at once, because the provider's circuit has opened and
             its quotes there are off the board.
-        aged: markets to be valued at once, because a price there has become too old to trust, or
-            is confirmed again, or is disputed otherwise than before; nothing else has changed.
+        aged: markets to be valued at once, because a price there has become too old to trust, or is
+            confirmed again, or the prices that dispute it have changed; nothing else has changed.
     """
 
     left_aside: LeftAside | None = None
@@ -106,10 +106,11 @@ def ingest(
     """Write a snapshot and return what changed. The caller enqueues, after this returns.
 
     Args:
-        provider_id: the provider whose answer it is.
+        provider_id: the provider that gave the answer.
         snapshot: a decoded answer.
-        policy: what a major move is, an unconfirmed bookmaker, the same event.
-        generation: the provider's when it was asked; None for an answer that was not asked for.
+        policy: the rules for major moves, unconfirmed bookmakers and equal events.
+        generation: the provider's generation at the request; None for an answer that was not
+            requested.
 
     Raises:
         django.db.Error: the database refused or is away; nothing was written.
@@ -118,7 +119,7 @@ def ingest(
         try:
             result = _ingest(provider_id, snapshot, policy, generation)
         except IntegrityError:
-            # A row that the caches knew is gone. Once more, from the names.
+            # A row that the caches knew is gone: resolve the names once more, from the database.
             resolve.forget()
             result = _ingest(provider_id, snapshot, policy, generation)
         if result.left_aside:
@@ -172,7 +173,7 @@ class _Heard:
 def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Heard:
     """Record a feed's newest answer, unless it has to be left aside.
 
-    With it comes the epoch of names: see `resolve`.
+    The result holds the epoch of names too: see `resolve`.
     """
     parameters = {
         "provider": provider_id,
@@ -223,7 +224,7 @@ def _snapshot_parameters(
 
 
 def _missed_events(provider_id: int, snapshot: Snapshot) -> list[int]:
-    """Events that are in the answer and could not be read: they have not ended."""
+    """Return the events in the answer that could not be read: they have not ended."""
     if not snapshot.missed_events:
         return []
     known = EventAlias.objects.filter(provider=provider_id, external_id__in=snapshot.missed_events)
@@ -231,7 +232,7 @@ def _missed_events(provider_id: int, snapshot: Snapshot) -> list[int]:
 
 
 def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
-    """Events that the answer cannot bring back: only their owner's list of the sport does.
+    """Return the events that the answer cannot reopen: only their owner's list of the sport can.
 
     An event's own request may be answered for a while after its end.
     """

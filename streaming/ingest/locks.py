@@ -1,4 +1,4 @@
-"""Who writes what when: one writer at a time for all that belongs to a family of sports."""
+"""Locks that let one transaction at a time write what belongs to a family of sports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SHARED = 0
 
 
 def lock_family(family: str) -> None:
-    """Wait for, then hold until the transaction ends, the right to write what belongs to a family.
+    """Lock a family of sports until the transaction ends.
 
-    Answers about one family are ingested one after the other: two feeds that share an event, be
-    it under two of its sports, can neither deadlock nor diff against a state that the other is
-    about to change. The wait is bounded by the connection's `lock_timeout`. Who takes several
-    takes them in the order of `lock_number`.
+    Answers about one family are ingested one after the other: two feeds that share an event, even
+    under two of its sports, can neither deadlock nor diff against a state that the other is about
+    to change. The wait is bounded by the connection's `lock_timeout`. A transaction that takes
+    several locks takes them in the order of `lock_number`.
 
     Args:
         family: see `streaming.core.participants.sport_family`.
@@ -25,12 +25,12 @@ def lock_family(family: str) -> None:
 
 
 def lock_shared() -> None:
-    """The same for what belongs to no sport: sports themselves, bookmakers."""
+    """Lock what belongs to no sport, sports themselves and bookmakers, in the same way."""
     _lock(_SHARED)
 
 
 def lock_number(family: str) -> int:
-    """The family's number among our advisory locks, a signed 32-bit integer.
+    """Return the family's number among our advisory locks, a signed 32-bit integer.
 
     Two families may have one number: they then wait for each other, and nothing else.
 

@@ -1,4 +1,4 @@
-"""What a person decides about a doubtful match, and what follows from it."""
+"""Applying a person's decision about a doubtful match."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ from streaming.ingest.locks import lock_family
 
 
 class UndecidableError(Exception):
-    """The decision cannot be taken; the message says why, to a person."""
+    """A decision that cannot be taken; the message tells the user why."""
 
 
 def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
-    """The two events are one: what knew the one left apart knows the candidate from now on.
+    """Merge the doubtful event into its candidate: a person says that they are one.
 
-    The ids of its providers move over, so that their next complete answers quote there and
-    suspend here, and it has ended. Names that differ become aliases, so that the next event of
-    the two is recognised without asking.
+    The event's aliases move to the candidate, so that the next complete answers of its providers
+    quote on the candidate and suspend their quotes on the event, which is marked as ended. Names
+    that differ become aliases of participants, so that the next event of the two is recognised
+    without asking.
 
     Args:
         doubt_id: the `DoubtfulMatch`.
-        by: who says so.
+        by: the user who decides.
         policy: how names are compared.
 
     Raises:
@@ -53,7 +54,7 @@ def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
         _learn_names(doubt, policy)
         doubt.event.aliases.update(event=doubt.candidate)
         Event.objects.filter(pk=doubt.event_id).update(status=EventStatus.ENDED)
-        # Nothing is on offer on an event that has ended: its edges close with the next valuation.
+        # Nothing is on offer on an ended event: its edges close with the next valuation.
         _raise_versions(doubt.event_id)
         _decide(doubt, Decision.SAME, by)
         _settle_others(doubt, by)
@@ -61,7 +62,7 @@ def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
 
 
 def decide_different(doubt_id: int, by: str) -> DoubtfulMatch:
-    """The two events are two. The pair is not asked about again.
+    """Record that the two events differ. The pair is not asked about again.
 
     Raises:
         UndecidableError: it is decided already.
@@ -73,13 +74,13 @@ def decide_different(doubt_id: int, by: str) -> DoubtfulMatch:
 
 
 def _open(doubt_id: int) -> DoubtfulMatch:
-    """The open doubt, under the lock of its family."""
+    """Return the open doubt, holding the lock of its family."""
     doubts = DoubtfulMatch.objects.select_related("event__sport", "candidate", "provider")
     doubt = doubts.filter(pk=doubt_id).first()
     if doubt is None:
         raise UndecidableError(f"there is no doubtful match {doubt_id}")
     lock_family(sport_family(doubt.event.sport.key))
-    doubt = doubts.filter(pk=doubt_id).first()  # as it is now that nobody else decides
+    doubt = doubts.filter(pk=doubt_id).first()  # again under the lock: it may be decided meanwhile
     if doubt is None or doubt.decision != Decision.OPEN:
         raise UndecidableError(f"doubtful match {doubt_id} is decided already")
     return doubt
@@ -104,7 +105,7 @@ def _refuse_two_of_one_provider(doubt: DoubtfulMatch) -> None:
 
 
 def _learn_names(doubt: DoubtfulMatch, policy: MatchPolicy) -> None:
-    """Make an alias of each name of the event left apart that differs from the candidate's."""
+    """Make an alias of each name of the merged event that differs from the candidate's."""
     family = sport_family(doubt.event.sport.key)
     aliases = participant_aliases(family)
     theirs, ours = (
@@ -113,7 +114,7 @@ def _learn_names(doubt: DoubtfulMatch, policy: MatchPolicy) -> None:
     )
     alike = likeness(theirs, ours, policy.similar_ratio)
     if alike is Likeness.NONE and not shares_a_side(theirs, ours):
-        return  # the provider has put others in their place since: that teaches no names
+        return  # the provider has replaced the participants since: no names to learn
     if alike.is_swapped or theirs.home == ours.away or theirs.away == ours.home:
         ours = Pair(ours.away, ours.home)
     for name, canonical in zip(theirs, ours, strict=True):
@@ -129,7 +130,12 @@ def _decide(doubt: DoubtfulMatch, decision: Decision, by: str) -> None:
 
 
 def _settle_others(doubt: DoubtfulMatch, by: str) -> None:
-    """What else was asked about the event that has gone up in the candidate."""
+    """Settle the other open doubts about the event that was merged into the candidate.
+
+    Its own are decided: the events are different. Doubts that name it as their candidate now name
+    the event it was merged into; those that would repeat a doubt, or pair an event with itself, are
+    deleted.
+    """
     others = DoubtfulMatch.objects.filter(decision=Decision.OPEN)
     others.filter(event=doubt.event_id).update(
         decision=Decision.DIFFERENT, decided_by=by, decided_at=Now()

@@ -1,8 +1,8 @@
 """Taking prices that are known to be unsafe off the board.
 
-What is unsafe is said by rows that are committed before: a provider's `generation`, which its
-circuit raises when it opens, and the `expires_at` of each bookmaker within a feed. Quarantining
-what they say can be done by anybody, at any time and again; the sweeper does it every second.
+Rows that were committed before say what is unsafe: a provider's `generation`, which its circuit
+raises when it opens, and the `expires_at` of each bookmaker within a feed. Any process can
+quarantine by them, at any time and repeatedly; the sweeper does it every second.
 
 Only an answer brings a quote back: `streaming.ingest.ingest`.
 """
@@ -27,16 +27,16 @@ logger = logging.getLogger(__name__)
 def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int]:
     """Quarantine the quotes that must not be trusted any more, all of them and only those.
 
-    They are those of a feed that has not been answered completely since its provider's circuit
-    opened, and those of a bookmaker that has gone unconfirmed for longer than it ever does. What
-    such a feed says of others' quotes is forgotten.
+    They are those of a feed without a complete answer since its provider's circuit opened, and
+    those of a bookmaker that has gone unconfirmed for longer than its limit. Rival quotes from such
+    a feed are deleted.
 
     Args:
         now: the time that bookmakers' silence is measured at.
         provider_id: look at this provider alone.
 
     Returns:
-        The markets this reaches, their versions raised: they have to be valued at once.
+        The affected markets, their versions raised: they have to be valued at once.
     """
     by_family: dict[str, list[int]] = defaultdict(list)
     for feed_id, sport_key in fetch_all(_UNSAFE_FEEDS, {"now": now, "provider": provider_id}):
@@ -48,7 +48,7 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
-            # Whoever holds this family up holds up no other. The next sweep tries again.
+            # A family that is locked delays no other family. The next sweep tries again.
             logger.warning("the quotes of %s wait for their quarantine: %s", family, error)
     return sorted(markets)
 
@@ -58,8 +58,8 @@ def _quarantine(family: str, feeds: list[int], now: datetime) -> list[int]:
     parameters = {"feeds": Bigints(feeds), "now": now}
     with transaction.atomic():
         lock_family(family)
-        # Marked first: an ingest that has just read the bookmakers is waited for here, and what it
-        # offers is seen by the next statement.
+        # Mark first: this waits for an ingest that has just read the bookmakers, so that the next
+        # statement sees what that ingest offers.
         fetch_all(_MARK_SILENT, parameters)
         return [market_id for (market_id,) in fetch_all(_QUARANTINE, parameters)]
 

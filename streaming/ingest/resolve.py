@@ -1,13 +1,13 @@
-"""From the names in a snapshot to the ids of rows, making the rows that are new.
+"""Resolving the names in a snapshot to the ids of rows, making the rows that are new.
 
-Ids are remembered in bounded in-process caches, so that a poll of known events resolves without
-a statement; an answer full of news takes one statement each for its sport, bookmakers, markets and
-outcomes, and a few for its events. Each commits by itself and can be repeated: a crash in between
-leaves an event without quotes, never a quote without its event.
+Ids are cached in bounded memory of the process, so that a poll of known events resolves without a
+statement; an answer full of new names takes one statement each for its sport, bookmakers, markets
+and outcomes, and a few for its events. Each commits by itself and can be repeated: a crash in
+between leaves an event without quotes, never a quote without its event.
 
-What is remembered can become wrong: an operator says that two events are one, an event is renamed,
-rows are deleted. The database counts such changes (migration 0006). Ingest compares that epoch
-with the one of the caches under the lock that covers its writes; `forget` empties them.
+Cached ids can become wrong: an operator merges two events, an event is renamed, rows are deleted.
+The database counts such changes (migration 0006). Ingest compares that epoch with the one of the
+caches under the lock that covers its writes; `forget` empties them.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Resolved:
     """A snapshot in ids.
 
     Attributes:
-        source: whose it is, and its sport.
-        epoch: what the caches were worth: see the module.
+        source: the provider of the snapshot, and its sport.
+        epoch: the epoch of names that the caches were filled in: see the module.
         events: its events, in the snapshot's order.
         columns: its quotes.
     """
@@ -65,7 +65,7 @@ class Resolved:
 
 
 EventKey = tuple[int, str, str, str]
-"""Provider, its id of the event, its names of the two: under other names it is looked at anew."""
+"""Provider, its id of the event, its names of the two: under other names it is resolved again."""
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class _Caches:
 
 
 _remembered: list[_Caches] = []
-"""The caches, or nothing. Replaced as a whole: who still works with old ones fills those."""
+"""The caches, or nothing. They are replaced as a whole: a call under way keeps filling its own."""
 
 
 def forget() -> None:
@@ -88,7 +88,7 @@ def forget() -> None:
 def _caches() -> _Caches:
     for caches in _remembered:
         return caches
-    # The epoch comes first: what is then read may be newer than it says, never older.
+    # Read the epoch first: what is read then may be newer than it says, never older.
     caches = _Caches(_epoch())
     _remembered[:] = [caches]
     return caches
@@ -100,14 +100,14 @@ def _epoch() -> int:
 
 
 def resolve(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolved:
-    """The ids of everything a snapshot names."""
+    """Return the ids of everything that a snapshot names."""
     return _resolve(_caches(), provider_id, snapshot, policy)
 
 
 def resolve_anew(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolved:
-    """The same from the database alone, for a transaction that holds the family's lock.
+    """Return the same from the database alone, for a transaction that holds the family's lock.
 
-    Nothing is remembered of it: the transaction may be rolled back.
+    The result is not cached: the transaction may be rolled back.
     """
     return _resolve(_Caches(_epoch()), provider_id, snapshot, policy)
 
@@ -127,14 +127,14 @@ def _resolve(
 
 
 def _make(statement: str, parameters: Mapping[str, object], family: str | None) -> list[int]:
-    """The ids of named rows, in the order given; rows that are missing are made.
+    """Return the ids of named rows, in the order given; rows that are missing are made.
 
-    Under the lock, so that of two workers that meet a new name the second finds the first's row.
+    The lock lets the second of two workers that list a new name find the first's row.
 
     Args:
         statement: one of those below.
         parameters: its names.
-        family: whose rows they are; None for rows that belong to no sport.
+        family: the family that the rows belong to; None for rows that belong to no sport.
     """
     with transaction.atomic():
         if family is None:
@@ -145,7 +145,7 @@ def _make(statement: str, parameters: Mapping[str, object], family: str | None) 
 
 
 def _sport_id(caches: _Caches, snapshot: Snapshot) -> int:
-    """The sport's id; 0 when the snapshot is about none."""
+    """Return the sport's id; 0 when the snapshot is about none."""
     key, sports = snapshot.sport_key, caches.sports
     if not key:
         return 0
@@ -175,7 +175,7 @@ def _bookmaker_ids(caches: _Caches, titles: dict[str, str]) -> dict[str, int]:
 def _known_events(
     caches: _Caches, source: Source, events: list[SnapshotEvent], policy: MatchPolicy
 ) -> list[KnownEvent]:
-    """One entry an event, in order. A list of our own: the cache may drop entries meanwhile."""
+    """Return one entry per event, in order; a new list, as the cache may drop entries meanwhile."""
     keys = [(source.provider_id, each.external_id, each.home, each.away) for each in events]
     cached = [caches.events.get(key) for key in keys]
     missing = [event for event, known in zip(events, cached, strict=True) if known is None]
@@ -193,7 +193,7 @@ def _outcome_key(quote: SnapshotQuote) -> OutcomeKey:
 
 
 def _own_outcome(quote: SnapshotQuote, spelling: Spelling) -> tuple[OutcomeKey, float | None]:
-    """The outcome's key and line as the event writes and sees them."""
+    """Return the outcome's key and line as the event spells its names and orders its sides."""
     names = spelling.names
     line = quote.line
     if spelling.is_swapped and line is not None and quote.name in names:
@@ -205,7 +205,7 @@ def _own_outcome(quote: SnapshotQuote, spelling: Spelling) -> tuple[OutcomeKey, 
 def _learn_outcomes(
     family: str, events: list[SnapshotEvent], known_events: list[KnownEvent]
 ) -> None:
-    """Fetch, or make, the markets and outcomes that the caches do not hold yet."""
+    """Fetch the markets and outcomes that the caches do not hold yet, making those that are new."""
     unseen: list[tuple[KnownEvent, OutcomeKey, OutcomeKey]] = []
     lines: dict[tuple[int, OutcomeKey], float | None] = {}
     for event, known in zip(events, known_events, strict=True):
@@ -226,7 +226,7 @@ def _learn_outcomes(
 def _outcome_ids(
     family: str, lines: dict[tuple[int, OutcomeKey], float | None]
 ) -> dict[tuple[int, OutcomeKey], tuple[int, int]]:
-    """Event and outcome key → market id and outcome id, for each that a line is given for."""
+    """Return, by event and outcome key, the market id and outcome id of all that `lines` names."""
     series = sorted({(event_id, *key[:3]) for event_id, key in lines})
     market_ids = dict(zip(series, _make(_MARKETS, _columns(_SERIES, series), family), strict=True))
     wanted = [
@@ -248,12 +248,12 @@ def _columns(names: tuple[str, ...], rows: list[Any]) -> dict[str, object]:
 
 
 def _quotes(event: SnapshotEvent, known: KnownEvent) -> Iterable[SnapshotQuote]:
-    """The event's quotes, no two of one outcome, bookmaker and side."""
+    """Return the event's quotes, no two of them for one outcome, bookmaker and side."""
     if known.spelling is None:
         return ()
     if not known.spelling.names:
         return event.quotes
-    # Two names of the provider's may be one of the event's: the last of them decides.
+    # The event may have one name for two of the provider's: the last quote decides.
     distinct = {
         (known.outcomes[_outcome_key(quote)], quote.bookmaker, quote.side): quote
         for quote in event.quotes
@@ -284,9 +284,10 @@ def _bound(cache: OrderedDict[Any, Any], limit: int) -> None:
 
 _EPOCH = "SELECT value FROM betting_names_epoch"
 
-# Each statement is given the names of rows, none of them twice. It finds the ids of the rows
-# there are, draws ids for the rest, inserts those, and returns all ids in the order given. To
-# join the inserted rows back by name instead would make the planner guess, and it guesses badly.
+# Each statement takes the names of rows, none of them twice. It finds the ids of existing rows,
+# draws ids for the others, inserts those, and returns all ids in the order given. Joining the
+# inserted rows back by name instead would make the planner guess their number, and it guesses
+# badly.
 
 _SPORTS = """
 WITH found AS MATERIALIZED (
@@ -332,8 +333,8 @@ made AS (
 SELECT id FROM found ORDER BY place
 """
 
-# A line follows the sides of its event. Where a provider corrects who is at home, outcomes made
-# before keep their points and get new lines here, and their markets are valued again.
+# A line follows the sides of its event. If a provider corrects who is at home, outcomes made before
+# keep their points and get new lines here, and their markets are valued again.
 _OUTCOMES = raising(
     """
 WITH found AS MATERIALIZED (

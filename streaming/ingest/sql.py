@@ -1,11 +1,11 @@
-"""The statements of an ingest: hearing a feed, and applying what its answer says."""
+"""The statements of an ingest: recording a feed's answer, and applying what it says."""
 
 from __future__ import annotations
 
 from streaming.core.movement import IS_MAJOR
 
-# A complete answer admits its feed to the provider's generation. An incremental one only adds to
-# what a complete one has said in this generation.
+# A complete answer admits its feed to the provider's generation. An incremental one only adds to a
+# complete one of this generation.
 HEAR = """
 WITH provider AS MATERIALIZED (
     SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds,

@@ -1,4 +1,4 @@
-"""How commands read numbers that are given to them."""
+"""Parsers for numbers that are given to commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands show the feeds of a provider: when each was heard, and whether it is left out."""
+"""Printing the feeds of a provider: when each last answered, and whether polls leave it out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def feeds_of(provider: Provider) -> list[dict[str, Any]]:
 
 
 def feeds(out: OutputWrapper, listed: Iterable[dict[str, Any]]) -> None:
-    """One line a feed."""
+    """Print one line per feed."""
     headers = (
         "feed", "heard", "silent bookmakers", "admitted", "state", "since", "next try", "why",
         "to do",

@@ -1,4 +1,4 @@
-"""How the `deadletters` command shows letters."""
+"""Printing dead letters for the `deadletters` command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIELDS = (
 
 
 def listing(out: OutputWrapper, letters: Iterable[DeadLetter]) -> None:
-    """One line a letter."""
+    """Print one line per letter."""
     write_table(
         out,
         (
@@ -58,7 +58,7 @@ def listing(out: OutputWrapper, letters: Iterable[DeadLetter]) -> None:
 
 
 def details(out: OutputWrapper, letter: DeadLetter) -> None:
-    """Everything about one letter."""
+    """Print everything about one letter."""
     for name in _FIELDS:
         value = getattr(letter, name)
         if value not in {"", None}:
@@ -81,6 +81,6 @@ def details(out: OutputWrapper, letter: DeadLetter) -> None:
 
 
 def as_json(letter: DeadLetter) -> str:
-    """The whole letter as one line."""
+    """Return the whole letter as one line of JSON."""
     fields = {"id": letter.pk, **model_to_dict(letter), "digest": letter.digest}
     return json.dumps(fields, cls=DjangoJSONEncoder)

@@ -1,4 +1,4 @@
-"""Who gives a command, for the rows that say who did something."""
+"""The name of the user who gives a command, for rows that record it."""
 
 from __future__ import annotations
 

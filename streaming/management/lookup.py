@@ -1,4 +1,4 @@
-"""Finding what a person names on the command line."""
+"""Look-ups of what a person names on the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streaming.core.texts import did_you_mean
 
 
 def provider_named(key: str) -> Provider:
-    """The provider of that key.
+    """Return the provider of that key.
 
     Raises:
         CommandError: there is none; the message names the nearest.

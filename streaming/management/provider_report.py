@@ -1,4 +1,4 @@
-"""How the `provider` command shows providers and their polls."""
+"""Printing providers and their polls for the `provider` command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STATE = [
 
 
 def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool) -> None:
-    """One line a provider."""
+    """Print one line per provider."""
     failing = FeedCircuit.objects.filter(provider=OuterRef("pk"), state="open").order_by()
     newest = PollRun.objects.filter(provider=OuterRef("pk")).order_by("-id")
     rows = providers.annotate(
@@ -86,7 +86,7 @@ def listing(out: OutputWrapper, providers: QuerySet[Provider], *, as_json: bool)
 
 
 def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
-    """Everything about one provider."""
+    """Print everything about one provider."""
     runs = PollRun.objects.filter(provider=provider).order_by("-id")[:POLLS_SHOWN]
     if as_json:
         polled = list(runs.values(*_POLL_FIELDS))
@@ -98,7 +98,7 @@ def details(out: OutputWrapper, provider: Provider, *, as_json: bool) -> None:
 
 
 def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
-    """One line a request, failures in full below."""
+    """Print one line per request, and failures in full below."""
     write_table(
         out,
         (
@@ -137,7 +137,7 @@ def polls(out: OutputWrapper, runs: Iterable[PollRun]) -> None:
 
 
 def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> None:
-    """One line a circuit."""
+    """Print one line per circuit."""
     if as_json:
         listed = [
             {
@@ -180,7 +180,7 @@ def circuits(out: OutputWrapper, rows: QuerySet[Circuit], *, as_json: bool) -> N
 
 
 def transitions(out: OutputWrapper, provider: Provider) -> None:
-    """The latest changes of a provider's circuit, newest first."""
+    """Print the latest changes of a provider's circuit, newest first."""
     rows = CircuitTransition.objects.filter(provider=provider).order_by("-id")[:TRANSITIONS_SHOWN]
     write_table(
         out,

@@ -1,4 +1,4 @@
-"""What the stream did, and the state it keeps about those it talks to."""
+"""Models of what the stream did, and of the state it keeps about providers and subscribers."""
 
 from streaming.models.baseline import BaselineSnapshot
 from streaming.models.circuit import Circuit, CircuitMode, CircuitState, CircuitTransition

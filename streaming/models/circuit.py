@@ -12,7 +12,7 @@ from betting.models import Provider
 
 
 class CircuitState(models.TextChoices):
-    """Whether calls pass."""
+    """The state of a circuit: whether calls pass."""
 
     CLOSED = "closed", "closed"
     OPEN = "open", "open"
@@ -20,7 +20,7 @@ class CircuitState(models.TextChoices):
 
 
 class CircuitMode(models.TextChoices):
-    """Who decides about a circuit."""
+    """The mode of a circuit: whether it acts by itself or as an operator commanded."""
 
     AUTOMATIC = "automatic", "automatic"
     FORCED_OPEN = "forced_open", "forced open"
@@ -36,13 +36,13 @@ MAX_SECONDS = 86_400.0
 
 
 def _unset_or(field: str, **lookups: object) -> Q:
-    """That a field is empty, or else fulfils the lookups."""
+    """Return the condition that a field is empty or fulfils the lookups."""
     held = Q(**{f"{field}__{lookup}": value for lookup, value in lookups.items()})
     return Q(**{f"{field}__isnull": True}) | held
 
 
 class Circuit(models.Model):
-    """What stands between a provider and its polls; `streaming.core.circuit` explains each field.
+    """The circuit of a provider; `streaming.core.circuit` explains each field.
 
     The lower half overrides the configured policy for this provider; empty means the default.
     """
@@ -143,7 +143,7 @@ class Circuit(models.Model):
 
 
 class CircuitTransition(models.Model):
-    """One change of a circuit's state or mode, and who or what brought it about."""
+    """One change of a circuit's state or mode, with its cause and the user who made it, if any."""
 
     provider = models.ForeignKey(
         Provider, on_delete=models.CASCADE, related_name="transitions", db_index=False

@@ -1,4 +1,4 @@
-"""Work that failed for good, and what people did about it."""
+"""Dead letters: work that failed for good, and what people did about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streaming.core.letters import Kind
 
 
 class LetterKind(models.TextChoices):
-    """How the work came to its end; the kinds of `streaming.core.letters`."""
+    """The way in which the work failed; the kinds of `streaming.core.letters`."""
 
     EXCEPTION = Kind.EXCEPTION.value, "exception"
     TIME_LIMIT = Kind.TIME_LIMIT.value, "time limit"
@@ -27,7 +27,7 @@ class LetterKind(models.TextChoices):
 
 
 class LetterStatus(models.TextChoices):
-    """Where a dead letter stands."""
+    """The status of a dead letter."""
 
     NEW = "new", "new"
     REPLAYING = "replaying", "being replayed"
@@ -39,7 +39,7 @@ class DeadLetter(models.Model):
     """One piece of work that failed, however often it failed the same way.
 
     Attributes:
-        is_complete: whether the arguments are all there: none too large, none a blanked secret.
+        is_complete: whether the arguments are complete: none was too large, none a blanked secret.
         digest: see `streaming.core.letters.digest`; equal letters are one row.
     """
 
@@ -107,7 +107,7 @@ class DeadLetter(models.Model):
 
     @property
     def last_replay(self) -> str:
-        """The end of its latest replay that has one, as rows `with_last_replay` know it."""
+        """The end of the latest replay that has ended, for rows of `with_last_replay`."""
         outcome, ended_at, error = (
             getattr(self, f"last_replay_{name}", None) for name in ("outcome", "ended_at", "error")
         )
@@ -118,7 +118,7 @@ class DeadLetter(models.Model):
 
 
 class DeadLetterOccurrence(models.Model):
-    """One end of one piece of work that has been counted, so that it is not counted again."""
+    """One counted end of one piece of work, so that it is not counted again."""
 
     end = models.UUIDField(help_text="the letter's id, the same however often the end is told")
     kind = models.CharField(max_length=12, choices=LetterKind)
@@ -139,7 +139,7 @@ class DeadLetterOccurrence(models.Model):
 
 
 class DeadLetterEviction(models.Model):
-    """How many letters a day pushed out because there were too many."""
+    """The number of letters that were evicted in a day because there were too many."""
 
     day = models.DateField(primary_key=True)
     letters = models.BigIntegerField()
@@ -152,14 +152,14 @@ class DeadLetterEviction(models.Model):
 
 
 class ActionKind(models.TextChoices):
-    """What a person can do about a letter."""
+    """The actions that a person can take on a letter."""
 
     REPLAY = "replay", "replay"
     DISCARD = "discard", "discard"
 
 
 class ActionOutcome(models.TextChoices):
-    """What came of it."""
+    """The outcome of an action."""
 
     WAITING = "waiting", "waiting for its turn"
     SENT = "sent", "sent"
@@ -169,9 +169,10 @@ class ActionOutcome(models.TextChoices):
 
 
 class DeadLetterAction(models.Model):
-    """What was done about a letter, by whom, and what came of it.
+    """An action on a letter: by whom it was requested, and its outcome.
 
-    Written before the act. An entry outlives its letter: `letter_id` may name one that was evicted.
+    Written before the action is carried out. An entry outlives its letter: `letter_id` may name one
+    that was evicted.
 
     Attributes:
         args: edited arguments; None for the letter's own. The same for `kwargs`.

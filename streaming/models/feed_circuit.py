@@ -13,8 +13,8 @@ from streaming.models.circuit import MAX_RECENT, CircuitState
 class FeedCircuit(models.Model):
     """One feed that the polls of its provider ask for, and whether they leave it out at present.
 
-    There is a row for every feed that polls ask for, whether it ever answered or not, and none for
-    any other: `streaming.polling.feed_circuits` keeps them so. `streaming.core.circuit` explains
+    There is a row for every feed that polls ask for, even if it never answered, and none for any
+    other: `streaming.polling.feed_circuits` keeps them so. `streaming.core.circuit` explains
     the state.
     """
 

@@ -1,4 +1,4 @@
-"""How the whole was, every few seconds."""
+"""Snapshots of the health of the whole, taken every few seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streaming.core.health import Status
 
 
 class HealthStatus(models.TextChoices):
-    """How well something is: `streaming.core.health.Status`."""
+    """The status of a check or of the whole: `streaming.core.health.Status`."""
 
     PASS = Status.PASS.value, "pass"
     WARN = Status.WARN.value, "warn"
@@ -18,7 +18,7 @@ class HealthStatus(models.TextChoices):
 
 
 class HealthSnapshot(models.Model):
-    """What was seen at one moment, and all that had been done until shortly before.
+    """The checks at one moment, and the totals of all work done until shortly before.
 
     `totals` only ever grow, from one snapshot to the next. What was done within a window is the
     difference between two of them, however many rows it left behind.
@@ -52,7 +52,7 @@ class HealthSnapshot(models.Model):
         indexes = [
             # the trend; the last one before a window; retention
             models.Index(name="health_snapshot_taken", fields=["taken_at"]),
-            # what had been done before a window
+            # the totals before a window
             models.Index(name="health_snapshot_counted", fields=["counted_until"]),
         ]
 

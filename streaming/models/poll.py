@@ -10,7 +10,7 @@ from betting.models import Provider
 
 
 class PollOutcome(models.TextChoices):
-    """How a poll ended."""
+    """The outcome of a poll's request."""
 
     OK = "ok", "ingested"
     SUPERSEDED = "superseded", "older than what is known"
@@ -22,7 +22,7 @@ class PollOutcome(models.TextChoices):
 
 
 class PollRun(models.Model):
-    """One request to a provider and what came of it."""
+    """One request to a provider and its result."""
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, db_index=False)
     feed = models.CharField(max_length=2000, help_text="request path and markets, never a secret")

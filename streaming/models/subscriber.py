@@ -1,4 +1,4 @@
-"""Who is told of events, how each subscriber has done, and one row for every delivery."""
+"""Webhooks, the record of each subscriber, and one row for every delivery."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from streaming.core.histogram import EMPTY as NO_LATENCIES
 
 
 def no_latencies() -> list[int]:
-    """The counts of a subscriber that nothing was delivered to."""
+    """Return the latency counts of a subscriber without deliveries."""
     return list(NO_LATENCIES)
 
 
 class WebhookManager(models.Manager["WebhookSubscriber"]):
-    """Reads webhooks without their secrets: what is not loaded shows up nowhere by mistake."""
+    """A manager that loads webhooks without their secrets, so that none is shown by mistake."""
 
     def get_queryset(self) -> models.QuerySet[WebhookSubscriber]:
-        """All webhooks; a secret is read when it is asked for, and only to sign."""
+        """Return all webhooks; a secret is read on access, and only to sign."""
         return super().get_queryset().defer("secret")
 
 
@@ -46,7 +46,7 @@ class WebhookSubscriber(models.Model):
     min_ev = models.FloatField(
         null=True, blank=True, help_text="the least expected value of an edge, e.g. 0.03"
     )
-    # Shown once, when it is made.
+    # Shown once, when the webhook is made.
     secret = models.CharField(max_length=100, editable=False)
     enabled = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -61,12 +61,12 @@ class WebhookSubscriber(models.Model):
 
     @property
     def key(self) -> str:
-        """Its name among all subscribers."""
+        """The webhook's key among all subscribers."""
         return f"webhook:{self.name}"
 
 
 class SubscriberRecord(models.Model):
-    """How a subscriber has done so far: `streaming.core.suppression.SubscriberState` as a row."""
+    """A subscriber's deliveries so far: `streaming.core.suppression.SubscriberState` as a row."""
 
     subscriber = models.CharField(
         unique=True, max_length=128, help_text="webhook:… or handler:… and its name"
@@ -114,7 +114,7 @@ class SubscriberRecord(models.Model):
 
 
 class DeliveryOutcome(models.TextChoices):
-    """How a delivery ended."""
+    """The outcome of a delivery."""
 
     DELIVERED = "delivered", "delivered"
     FAILED = "failed", "failed"
@@ -148,7 +148,7 @@ class DeliveryRun(models.Model):
                 condition=Q(outcome="failed") & ~Q(failure_code="")
                 | ~Q(outcome="failed") & Q(failure_code=""),
             ),
-            # delivery: whether the message has arrived before
+            # has the message arrived before?
             models.UniqueConstraint(
                 name="delivery_run_delivered_once",
                 fields=["delivery_id"],

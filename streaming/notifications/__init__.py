@@ -1,1 +1,1 @@
-"""Who is told of what has happened, and how that went."""
+"""Notifications: what is sent to which subscriber, and how each delivery ended."""

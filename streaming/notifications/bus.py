@@ -1,9 +1,8 @@
-"""The event bus: what happened goes to whoever wants to know, one message a subscriber.
+"""The notification bus: what happened is sent to its subscribers, one message to each.
 
-Publishing looks nobody up while it is busy: who subscribes to what is read once a second at most
-(`route_cache_ms`), so a webhook that is added or changed is noticed by every process within that
-time. One that is disabled or removed gets nothing from the moment of its change: its deliveries ask
-again.
+Publishing costs no look-up per event: the subscriptions are read once per `route_cache_ms` at most,
+so every process notices a webhook that is added or changed within that time. A webhook that is
+disabled or removed gets nothing from that moment on, because its deliveries check again.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from streaming.notifications.handlers import handler_routes
 logger = logging.getLogger(__name__)
 
 DELIVER = "streaming.deliver"
-"""The task that delivers; sent by its name, for it stands above this module."""
+"""The task that delivers; sent by its name, because it stands above this module."""
 
 _QUEUE = "deliver"
 _DROPPED = "hardline:deliver:dropped"
@@ -46,7 +45,7 @@ Message = tuple[str, str, list[dict[str, object]]]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Who subscribed, as of a moment on the monotonic clock."""
+    """The subscriptions, and until when on the monotonic clock they are valid."""
 
     routes: tuple[Route, ...]
     until: float
@@ -56,10 +55,10 @@ _known = _Known((), 0.0)
 
 
 def publish(events: Iterable[Event]) -> None:
-    """Send events to those who want them, once the transaction that is open has committed.
+    """Send notifications to their subscribers, once the open transaction has committed.
 
-    Outside a transaction they are sent at once; what is rolled back is never sent. A process that
-    dies between the commit and the sending takes the announcement with it, never the fact.
+    Outside a transaction they are sent at once; what is rolled back is never sent. If a process
+    dies between the commit and the sending, the notification is lost, but not what it is about.
 
     Raises:
         kombu.exceptions.OperationalError: the broker is away, and no transaction is open.
@@ -75,26 +74,26 @@ def publish(events: Iterable[Event]) -> None:
 
 
 def tell(*events: Event) -> None:
-    """Publish events about a fault, which must not become another one: never raises.
+    """Publish notifications about a fault without ever raising: that must not cause another fault.
 
-    Where the broker or the database is away as well, nobody is told.
+    If the broker or the database is away as well, nothing is sent.
     """
     try:
         publish(events)
-    except Exception as error:  # noqa: BLE001 - whatever is away, what is told of has happened
+    except Exception as error:  # noqa: BLE001 - the fault itself must still be handled
         logger.warning("%s is not told: %s", ", ".join(map(_type, events)), one_line(str(error)))
 
 
 def is_wanted(*types: str) -> bool:
-    """Whether anybody may want an event of one of these types.
+    """Return True if any subscriber may want a notification of one of these types.
 
-    Asked before events are put together, so that nobody's news costs nothing.
+    Asked before notifications are built, so that those without subscribers cost nothing.
     """
     return any(route.filter.wants_type(*types) for route in routes())
 
 
 def routes() -> tuple[Route, ...]:
-    """Every enabled subscriber, as of `route_cache_ms` ago at most."""
+    """Return every enabled subscriber, as of `route_cache_ms` ago at most."""
     global _known  # noqa: PLW0603 - replaced as a whole; two threads that both do it agree
     known = _known
     if time.monotonic() >= known.until:
@@ -104,7 +103,7 @@ def routes() -> tuple[Route, ...]:
 
 
 def forget_routes() -> None:
-    """Ask the database anew at the next event: a change made in this process shows at once."""
+    """Read the subscriptions again at the next event: a change in this process shows at once."""
     global _known  # noqa: PLW0603 - as above
     _known = _Known((), 0.0)
 
@@ -118,7 +117,7 @@ def _webhook_routes() -> list[Route]:
 
 
 def dropped_deliveries() -> int:
-    """Deliveries that found their queue full, since Redis was set up."""
+    """Return the number of deliveries that found their queue full, since Redis was set up."""
     return int(cast("bytes | None", redis_client().get(_DROPPED)) or 0)
 
 
@@ -135,9 +134,9 @@ def _send(messages: Sequence[Message]) -> None:
 
 
 def _room() -> int:
-    """How many more deliveries may wait; two that publish at once may both be told of the same.
+    """Return how many more deliveries may wait; concurrent publishers may get the same room.
 
-    With Redis away it is the sending that says so.
+    If Redis is away, the sending raises that instead.
     """
     most = get_config().bus.max_waiting
     try:
@@ -151,5 +150,5 @@ def _type(event: Event) -> str:
 
 
 def _is_about_a_delivery(event: Event) -> bool:
-    """Whether telling of it could fail and so bring about the same event, for ever."""
+    """Return True for what is about a delivery: its own delivery could fail, and so on for ever."""
     return isinstance(event, DeadletterAdded) and event.kind == MISSED

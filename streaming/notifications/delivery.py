@@ -1,8 +1,8 @@
-"""Deliveries: one message of events to one subscriber, and what is done when it does not arrive.
+"""Deliveries: one message of notifications to one subscriber, and what becomes of a failed one.
 
 A delivery is attempted once. One that fails, or that is held back while its subscriber is
-suppressed, becomes a dead letter; its replay is the same delivery, under the same id. One that
-comes while a probe is under way waits for it: of a replay of many, the first is the probe.
+suppressed, becomes a dead letter; its replay is the same delivery, under the same id. A delivery
+that starts while a probe is under way waits for it: of a replay of many, the first is the probe.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ from streaming.notifications.subscriber_health import admit, note
 from streaming.notifications.webhooks import post
 
 RECORDING_SECONDS = 5.0
-"""Beyond a delivery's own deadline, what its outcome may take to be recorded."""
+"""The time that recording an outcome may take, beyond a delivery's own deadline."""
 
 _left_behind: dict[str, Future[None]] = {}
 """By handler, the latest call that did not end in time."""
 
 Clock = Callable[[], datetime]
 PutAside = Callable[[Letter], None]
-"""Keeps a delivery that was not made, for a replay."""
+"""A function that stores a delivery that was not made, for a replay."""
 
 Carry = Callable[[datetime], None]
-"""Takes a delivery to its subscriber, now; raises a `ProviderFailure` when it does not arrive."""
+"""A function that delivers to a subscriber now; it raises a `ProviderFailure` on failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message for a subscriber.
+    """A message for one subscriber.
 
     Attributes:
         subscriber: its key.
-        id: the same whenever it is delivered again.
+        id: the delivery's id, the same whenever it is delivered again.
         events: JSON values.
         replay: the action by which a dead letter sends it again; None for the first time.
     """
@@ -65,14 +65,14 @@ class Delivery:
 
 
 class Fate(Enum):
-    """What became of a delivery.
+    """The fate of a delivery.
 
     Attributes:
         DELIVERED: it arrived.
-        FAILED: it did not, and is put aside.
-        HELD: it was not attempted, and is put aside.
-        WAITING: it was not attempted, and should be in a moment.
-        NEEDLESS: it has arrived before, or nobody is left to deliver it to.
+        FAILED: it did not arrive, and is stored as a dead letter.
+        HELD: it was not attempted, and is stored as a dead letter.
+        WAITING: it was not attempted, and should be attempted again in a moment.
+        NEEDLESS: it has arrived before, or its subscriber is gone or disabled.
     """
 
     DELIVERED = "delivered"
@@ -83,23 +83,23 @@ class Fate(Enum):
 
 
 def utc_now() -> datetime:
-    """The time, aware."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
 def deliver(
     delivery: Delivery, config: Config, put_aside: PutAside, clock: Clock = utc_now
 ) -> Fate:
-    """Make a delivery, or put it aside for a replay.
+    """Make a delivery, or store it as a dead letter for a replay.
 
     Args:
         delivery: the message and its subscriber.
-        config: deadlines, and what suppresses a subscriber.
-        put_aside: given the dead letter of a delivery that was not made.
-        clock: says what time it is.
+        config: the deadlines, and the rules that suppress a subscriber.
+        put_aside: stores the dead letter of a delivery that was not made.
+        clock: returns the current time.
 
     Raises:
-        msgspec.ValidationError: the events are none.
+        msgspec.ValidationError: the events are not valid.
     """
     events = from_message(delivery.events)
     carry = _carrier(delivery, events, config.bus)
@@ -122,13 +122,13 @@ def deliver(
 
 
 def send_test(subscriber: str, config: Config, clock: Clock = utc_now) -> ProviderFailure | None:
-    """Deliver a test event at once, whether the subscriber is suppressed, disabled or well.
+    """Deliver a test event at once, even to a subscriber that is suppressed or disabled.
 
-    It counts like any delivery, so one that arrives ends a suppression. One that does not is not
-    put aside.
+    It counts like any delivery, so one that arrives ends a suppression. One that fails is not
+    stored.
 
     Returns:
-        Why it did not arrive.
+        Why it did not arrive; None if it did.
 
     Raises:
         LookupError: there is no such subscriber.
@@ -144,7 +144,7 @@ def send_test(subscriber: str, config: Config, clock: Clock = utc_now) -> Provid
 def _carrier(
     delivery: Delivery, events: Sequence[Event], config: BusConfig, *, is_test: bool = False
 ) -> Carry | None:
-    """How the delivery is made; None when its subscriber is gone or disabled."""
+    """Return how to make the delivery; None if its subscriber is gone or disabled."""
     kind, _, name = delivery.subscriber.partition(":")
     if kind == "webhook":
         webhook = WebhookSubscriber.objects.filter(name=name).first()
@@ -158,7 +158,10 @@ def _carrier(
 
 
 def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
-    """A webhook was taken away by a person; a handler may be of another release than we are."""
+    """Drop a delivery to a webhook that a person removed; hold one to an unknown handler.
+
+    Another worker may run a release that has the handler.
+    """
     if delivery.subscriber.startswith("webhook:"):
         return Fate.NEEDLESS
     put_aside(_letter(delivery, "this worker has no such handler"))
@@ -169,7 +172,8 @@ def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
     """Call a handler in a thread that a deadline can leave behind, one at most.
 
     Raises:
-        TransientFailure: it raised, did not end in time, or has not ended since it did not.
+        TransientFailure: the handler raised or did not end in time, or an earlier call that did not
+            end in time still runs.
     """
     earlier = _left_behind.get(handler.route.subscriber)
     if earlier is not None and not earlier.done():
@@ -179,7 +183,7 @@ def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
     def run() -> None:
         try:
             handler.handle(events)
-        except BaseException as error:  # noqa: BLE001 - whatever a handler does is its own failure
+        except BaseException as error:  # noqa: BLE001 - any error is the handler's own failure
             ended.set_exception(error)
         else:
             ended.set_result(None)
@@ -199,7 +203,7 @@ def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
 def _attempt(
     delivery: Delivery, carry: Carry, config: Config, clock: Clock
 ) -> ProviderFailure | None:
-    """Try once and record what came of it."""
+    """Attempt a delivery once and record the outcome."""
     events = len(delivery.events)
     with operation("bus", "delivery", subscriber=delivery.subscriber, events=events) as op:
         op.add(delivery_id=delivery.id)
@@ -210,7 +214,7 @@ def _attempt(
 
 
 def _tell_failure(op: Operation, failure: ProviderFailure, state: SubscriberState) -> None:
-    """One dead subscriber must not drown everything else: its failures are sampled."""
+    """Log a failure; of a long row of failures of one subscriber, log a sample."""
     op.status = "timeout" if failure.code == "timeout" else "failed"
     op.error = failure.__cause__
     op.add(
@@ -263,12 +267,12 @@ def _record(
         run.failure_kind = failure.kind
         run.failure_code = failure.code[:64]
         run.failure_message = one_line(str(failure))
-    # The same delivery may have arrived twice at once: it is recorded as arrived once.
+    # The same delivery may have arrived twice at once: record its arrival once.
     DeliveryRun.objects.bulk_create([run], ignore_conflicts=True)
 
 
 def _letter(delivery: Delivery, reason: str) -> Letter:
-    """Return the dead letter of a delivery, whose replay makes it again.
+    """Return the dead letter of a delivery, whose replay makes the delivery again.
 
     All letters of a subscriber have one fingerprint: what differs in the message is quoted.
     """

@@ -1,4 +1,4 @@
-"""Subscribers inside the process: functions that are called with the events they ask for.
+"""Subscribers inside the process: functions that are called with the events they subscribe to.
 
 A handler lives in the module `subscribers` of any installed app, which is found by its name:
 
@@ -6,8 +6,8 @@ A handler lives in the module `subscribers` of any installed app, which is found
     def log_good_edges(events: Sequence[Event]) -> None:
         ...
 
-It runs in the worker that delivers, in a thread of its own with a deadline. What it raises is a
-failed delivery, counted and replayed like a webhook's.
+It runs in the worker that delivers, in a thread of its own with a deadline. If it raises, the
+delivery has failed, and is counted and replayed like a webhook's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Handler:
     """A registered function.
 
     Attributes:
-        route: its key and what it asks for.
+        route: the handler's key and the events that it subscribes to.
         handle: the function.
     """
 
@@ -41,11 +41,11 @@ _handlers: dict[str, Handler] = {}
 def subscriber(
     *types: str, name: str = "", sports: Iterable[str] = (), min_ev: float | None = None
 ) -> Callable[[Handle], Handle]:
-    """Registers a function as a subscriber, under ``handler:<name>``.
+    """Register a function as a subscriber, under ``handler:<name>``.
 
     Args:
         types: types of events; none for all.
-        name: by default the function's own; a second handler of a name is refused.
+        name: by default the function's own; a name that is already registered is refused.
         sports: keys of sports; none for all.
         min_ev: the least expected value of an edge.
 
@@ -68,10 +68,10 @@ def subscriber(
 
 
 def find_handler(key: str) -> Handler | None:
-    """The handler of that key, if this process knows it."""
+    """Return the handler of that key; None if this process does not have it."""
     return _handlers.get(key)
 
 
 def handler_routes() -> list[Route]:
-    """Every handler's route."""
+    """Return every handler's route."""
     return [handler.route for handler in _handlers.values()]

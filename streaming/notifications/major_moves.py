@@ -1,4 +1,4 @@
-"""From what an ingest committed to the events that tell of it."""
+"""Notifications of the major moves that an ingest committed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streaming.ingest.ingest import MarketChange
 
 
 def major_moves(changes: Iterable[MarketChange]) -> list[LineMajor]:
-    """An event for each major move, described in two statements however many there are.
+    """Return a notification for each major move, built by two statements however many there are.
 
     A market or provider that has been deleted since is left out.
     """

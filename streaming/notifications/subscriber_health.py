@@ -1,6 +1,6 @@
-"""How subscribers stand: their records in the database, and whose turn it is to probe.
+"""The records of subscribers in the database, and the claim of a suppressed one's probe.
 
-What a record means is decided in `streaming.core.suppression`.
+`streaming.core.suppression` decides what a record means.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A subscriber and how it stands.
+    """The record of a subscriber at one moment.
 
     Attributes:
         subscriber: its key.
-        is_enabled: whether it is told of events.
-        state: how it has done so far.
-        now: when it was looked at.
+        is_enabled: whether notifications are sent to it.
+        state: its deliveries so far.
+        now: the moment.
     """
 
     subscriber: str
@@ -55,7 +55,7 @@ class Standing:
 
     @property
     def words(self) -> str:
-        """Whether it is well, and if not, what happens next."""
+        """Its state in words: whether it is well, and if not, what happens next."""
         until = self.state.suppressed_until
         if until is None:
             return "well" if self.state.consecutive_failures == 0 else "failing"
@@ -63,7 +63,7 @@ class Standing:
         return f"suppressed for {seconds:.0f} s" if seconds > 0 else "next delivery is a probe"
 
     def facts(self) -> dict[str, Any]:
-        """All that is known of it, as JSON values."""
+        """Return all that is known of the subscriber, as JSON values."""
         state = self.state
         until = state.suppressed_until
         return {
@@ -82,7 +82,7 @@ class Standing:
 
 
 def standings() -> list[Standing]:
-    """Every webhook and every handler of this process, in two statements."""
+    """Return the standing of every webhook and every handler of this process, in two statements."""
     now = datetime.now(UTC)
     webhooks = {each.key: each.enabled for each in WebhookSubscriber.objects.all()}
     enabled = {**dict.fromkeys((each.subscriber for each in handler_routes()), True), **webhooks}
@@ -94,7 +94,7 @@ def standings() -> list[Standing]:
 
 
 def admit(subscriber: str, now: datetime, lease_seconds: float) -> Decision:
-    """What to do with a delivery now; a probe is claimed, so that the answer is never `PROBE`.
+    """Decide about a delivery now; a probe is claimed, so the decision is never `PROBE`.
 
     Args:
         subscriber: its key.
@@ -109,7 +109,7 @@ def admit(subscriber: str, now: datetime, lease_seconds: float) -> Decision:
 
 
 def suppressed_subscribers(now: datetime) -> frozenset[str]:
-    """Keys of the subscribers to whom nothing is delivered now, or one probe alone."""
+    """Return the keys of the subscribers that now get nothing delivered, or a single probe."""
     is_held = Q(suppressed_until__gt=now) | Q(probe_until__gt=now)
     return frozenset(SubscriberRecord.objects.filter(is_held).values_list("subscriber", flat=True))
 
@@ -117,10 +117,10 @@ def suppressed_subscribers(now: datetime) -> frozenset[str]:
 def note(
     subscriber: str, policy: SuppressionPolicy, outcome: Outcome, now: datetime
 ) -> SubscriberState:
-    """Add a delivery that ended now to a subscriber's record.
+    """Add a delivery that ended now to its subscriber's record.
 
     Returns:
-        How it stands with this delivery counted.
+        The subscriber's state with this delivery counted.
     """
     SubscriberRecord.objects.bulk_create(
         [SubscriberRecord(subscriber=subscriber)], ignore_conflicts=True
@@ -135,13 +135,13 @@ def note(
 
 
 def state_of(row: SubscriberRecord) -> SubscriberState:
-    """A record as the core knows it."""
+    """Convert a record to the core's state."""
     values = {name: getattr(row, name) for name in _FIELDS}
     return SubscriberState(**{**values, "latencies": tuple(row.latencies)})
 
 
 def _claim_probe(subscriber: str, now: datetime, lease_seconds: float) -> bool:
-    """Whether this was the first of all that wanted to probe. One statement: no two are."""
+    """Claim the probe; return True for the one delivery whose update claimed it."""
     due = SubscriberRecord.objects.filter(
         Q(probe_until__isnull=True) | Q(probe_until__lte=now),
         subscriber=subscriber,

@@ -56,12 +56,12 @@ def post(
     config: BusConfig,
     now: datetime,
 ) -> None:
-    """Post events to a webhook; any answer of 200 to 299 is a success, whatever its body.
+    """Post events to a webhook; any status from 200 to 299 is a success, with any body.
 
     Args:
-        webhook: where to, and the secret that signs.
+        webhook: the receiver's address, and the secret that signs.
         delivery_id: the header ``webhook-id``.
-        events: what the body lists.
+        events: the events that the body lists.
         config: the deadlines, and whether the receiver may be in a private network.
         now: the header ``webhook-timestamp``.
 
@@ -69,7 +69,7 @@ def post(
         TransientFailure: as `exchange` does, or ``http_<status>`` for 5xx, 408, 425 and 429.
         PermanentFailure: as `exchange` does, or ``http_<status>`` for another status.
     """
-    # From the structs, so that a replay sends the same bytes: PostgreSQL reorders keys.
+    # Built from the structs, so that a replay sends the same bytes: PostgreSQL reorders keys.
     body = msgspec.json.encode({"id": delivery_id, "events": events})
     timestamp = int(now.timestamp())
     call = Call(
@@ -100,7 +100,7 @@ def _policy(config: BusConfig) -> FetchPolicy:
 
 
 async def _status(answer: aiohttp.ClientResponse) -> int:
-    """The status, which is all that counts: whatever else comes is left on the wire."""
+    """Return the status, which decides alone; the rest of the answer is not read."""
     return answer.status
 
 

@@ -1,8 +1,9 @@
 """The circuits in the database: correct with any number of workers and beats.
 
-`streaming.core.circuit` decides; here its decisions are read and written. No transaction and no
+`streaming.core.circuit` decides; this module reads and writes its decisions. No transaction and no
 lock is held while a provider is being asked. The one probe of a half-open circuit is claimed by a
-conditional update, under a lease: whoever dies with it loses it when the lease ends.
+conditional update, under a lease: if the process that claimed it dies, the lease ends and the probe
+can be claimed again.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ from streaming.notifications import bus
 from streaming.polling import feed_circuits, transitions
 
 Now = Callable[[], datetime]
-"""What tells the time."""
+"""A function that returns the current time."""
 
 _STATE_FIELDS = tuple(each.name for each in fields(core.Circuit))
 _POLICY_FIELDS = tuple(each.name for each in fields(CircuitPolicy))
 _FIELDS = ("version", *_STATE_FIELDS, *_POLICY_FIELDS)
 
 INGEST_SECONDS = 10.0
-"""Beyond a request's own deadline, what its answer may take to be ingested."""
+"""The time that ingesting an answer may take, beyond its request's own deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The permission to make one call.
+    """The permission to make one call to a provider.
 
     Attributes:
-        provider_id: to whom.
-        generation: the provider's at the time; an answer is worth nothing in a later one.
-        probe: the number of the probe that the call is; None for a call like any other.
-        seen: the circuit that gave it, and the policy it has.
+        provider_id: the provider to call.
+        generation: the provider's generation at the time; an answer has no effect in a later one.
+        probe: the number of the probe that the call is; None for an ordinary call.
+        seen: the circuit that admitted the call, and its policy; None for a probe.
     """
 
     provider_id: int
@@ -56,10 +57,10 @@ class Admission:
     seen: tuple[core.Circuit, CircuitPolicy] | None = field(default=None, compare=False, repr=False)
 
     def is_news(self, call: Call, now: datetime) -> bool:
-        """Whether the call may have changed the circuit. One more good call to a sound one has not.
+        """Return True unless the call is one more success that leaves its circuit as it was.
 
         (It would have ended a row of failures that began meanwhile; but which of two calls at the
-        same time was the later one is anybody's guess.)
+        same time was the later one cannot be known.)
         """
         if self.seen is None or call.kind is not None:
             return True
@@ -70,8 +71,8 @@ class Admission:
 def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decision:
     """Ask for the permission to call a provider; a refusal says why, and until when.
 
-    The next poll of a provider that its circuit refuses is moved up to when asking again may help.
-    One that has asked for a pause alone is polled no sooner than usual.
+    If the circuit refuses, the provider's next poll is moved up to when asking again may help. A
+    provider that has merely asked for a pause is polled no sooner than usual.
     """
     row = _row(provider_id)
     circuit, policy = _state(row), policy_of(row, config)
@@ -91,10 +92,10 @@ def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decisi
 
 
 def record(admission: Admission, call: Call, config: Config, now: datetime) -> core.Circuit:
-    """Count a call that was admitted, and change the circuit if that is what it means.
+    """Count an admitted call, and change the circuit if the call calls for it.
 
     A circuit that opens raises its provider's generation in the same transaction, so that from
-    its commit on nothing that was admitted before is trusted. The next poll is due when the
+    its commit on no answer to an earlier admission is trusted. The next poll is due when the
     circuit can use one, and not before a pause is over.
 
     Returns:
@@ -105,7 +106,7 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
     chance = random.random()  # noqa: S311 - spreads retries, guards nothing
     with transaction.atomic():
         row = _locked(admission.provider_id)
-        # Read after the lock: the row that was waited for may have come with a new generation.
+        # Read after the lock: the transaction that held the row may have raised the generation.
         providers = Provider.objects.filter(pk=admission.provider_id)
         generation = providers.values_list("generation", flat=True).get()
         before = _state(row)
@@ -115,7 +116,7 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
             call,
             now,
             chance=chance,
-            # What was asked before the circuit last opened says nothing about now.
+            # A call that was admitted before the circuit last opened does not count now.
             is_acting=config.circuits_enabled and admission.generation == generation,
         )
         _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
@@ -126,7 +127,7 @@ def record(admission: Admission, call: Call, config: Config, now: datetime) -> c
 
 
 def release(admission: Admission) -> None:
-    """Give an admission back whose call was not made."""
+    """Return an admission whose call was not made or does not count; its probe is free again."""
     if admission.probe is None:
         return
     with transaction.atomic():
@@ -137,9 +138,9 @@ def release(admission: Admission) -> None:
 def order(
     provider: Provider, command: Command, reason: str, actor: str, now: datetime
 ) -> core.Circuit:
-    """Carry out an operator's command and keep who gave it and why.
+    """Carry out an operator's command, and record who gave it and why.
 
-    One that lets calls pass begins anew with the provider's feeds too.
+    A command that lets calls pass resets the circuits of the provider's feeds too.
 
     Raises:
         ValueError: no reason is given.
@@ -161,7 +162,7 @@ def order(
 
 
 def unsound_providers(config: Config) -> frozenset[str]:
-    """Keys of the providers whose circuit has opened and not closed again."""
+    """Return the keys of the providers whose circuit has opened and not closed again."""
     if not config.circuits_enabled:
         return frozenset()
     opened = Q(mode="forced_open") | Q(mode="automatic") & ~Q(state="closed")
@@ -170,17 +171,17 @@ def unsound_providers(config: Config) -> frozenset[str]:
 
 
 def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
-    """The policy of one circuit: the configured one, where its row does not say otherwise."""
+    """Return the policy of a circuit: the configured one, with the overrides of its row."""
     own = {name: getattr(row, name) for name in _POLICY_FIELDS}
     own["backoff_seconds"] = row.backoff_seconds and tuple(row.backoff_seconds)
     policy = replace(config.circuit, **{k: v for k, v in own.items() if v is not None})
-    # No lease ends while its probe may still be under way.
+    # The lease outlasts the probe: a request and the ingest of its answer.
     longest = config.fetch.total_timeout_seconds + INGEST_SECONDS
     return replace(policy, probe_lease_seconds=max(policy.probe_lease_seconds, longest))
 
 
 def _tell(provider: str, before: core.Circuit, after: core.Circuit, now: datetime) -> None:
-    """Tell of an outage's beginning and of its end, and of none of the probes in between."""
+    """Notify subscribers of an outage's beginning and end, but of none of the probes in between."""
     if before.is_sound == after.is_sound:
         return
     if after.is_sound:
@@ -203,7 +204,7 @@ def _row(provider_id: int) -> Circuit:
 
 
 def _locked(provider_id: int) -> Circuit:
-    """The circuit as it is now, held until the transaction ends; a few statements, never a call."""
+    """Lock the circuit's row for a few statements, never for a call, and return it as it is now."""
     rows = _rows().select_for_update(of=("self",), no_key=True)
     return rows.get(provider_id=provider_id)
 
@@ -218,7 +219,7 @@ def _state(row: Circuit) -> core.Circuit:
 
 
 def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datetime) -> bool:
-    """Write a claimed probe, unless the circuit has changed since it was read."""
+    """Write a claimed probe, unless the circuit has changed since it was read; True if written."""
     with transaction.atomic():
         if not _write(row, claimed):
             return False
@@ -247,12 +248,12 @@ def _save(
     if has_opened and after.retry_at is not None:
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=after.retry_at)
     elif after.state == "half_open" and after.successes > before.successes:
-        # As soon as the same request may be made again.
+        # Due as soon as the dedupe window lets the same request pass again.
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now + dedupe)
 
 
 def _put_off_poll(row: Circuit, before: core.Circuit, after: core.Circuit) -> None:
-    """Poll no sooner than a provider has just asked for, rather than be refused all the while."""
+    """Move the next poll to the end of a pause that was just asked for, to avoid refused polls."""
     is_news = after.pause_until is not None and after.pause_until != before.pause_until
     if is_news and after.is_automatic:
         late = Greatest(F("next_poll_at"), Value(after.pause_until))
@@ -260,7 +261,7 @@ def _put_off_poll(row: Circuit, before: core.Circuit, after: core.Circuit) -> No
 
 
 def _write(row: Circuit, after: core.Circuit) -> bool:
-    """Write a circuit over the version that was read; False when somebody else has."""
+    """Write a circuit over the version that was read; return False if it has changed since."""
     if after == _state(row):
         return True
     values: dict[str, Any] = {name: getattr(after, name) for name in _STATE_FIELDS}

@@ -5,8 +5,9 @@ provider's own circuit. A feed whose circuit opens is left out of polls until it
 the same transaction its `Feed.generation` falls below its provider's: from that commit on none of
 its quotes is trusted, until a complete answer has come.
 
-One poll of a provider is under way at a time, so nobody has to claim a feed's probe. Should Redis
-have forgotten that, both polls' answers are counted one after the other, under the row's lock.
+One poll of a provider is under way at a time, so a feed's probe needs no claim. If Redis has lost
+the lease that ensures this, both polls' answers are counted one after the other, under the row's
+lock.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ _STATE_FIELDS = (
 class FeedCircuits:
     """The circuits of a provider's feeds, read once for a poll.
 
-    While the provider's own circuit is open or being probed, no feed is left out: any may say that
-    the provider is back, and what it failed of may have been the provider's failure.
+    While the provider's own circuit is open or being probed, no feed is left out: any answer may
+    show that the provider is back, and a feed's failures may have been the provider's.
     """
 
     def __init__(self, provider: Provider, config: Config) -> None:
@@ -66,13 +67,13 @@ class FeedCircuits:
         return core.decide(known, now).verdict != "refuse"
 
     def record(self, feed: str, call: Call, now: datetime) -> bool:
-        """Count a call about a feed; one more good call to a sound feed costs no statement.
+        """Count a call about a feed; one more success of a sound feed costs no statement.
 
         Returns:
             True when the feed's quotes have to leave the board.
         """
         feed = feed[:MAX_FEED_CHARS]
-        # How fast a provider answers, and how often it wants to be asked, is the provider's.
+        # Slowness and requested pauses concern the provider: its own circuit counts them.
         call = replace(call, seconds=0.0, retry_after_seconds=0.0, probe=None)
         known = self._states.get(feed)
         if known is not None and call.kind is None and self._after(known, call, now) == known:
@@ -91,10 +92,10 @@ class FeedCircuits:
         return is_off
 
     def keep_only(self, feeds: Collection[str]) -> None:
-        """Have a circuit for each feed that the provider's polls ask for, and for no other.
+        """Keep one circuit for each feed that the provider's polls ask for, and delete the others.
 
-        A feed whose every call fails in a way that concerns the provider has nothing counted here:
-        without a row, nobody would know that it was ever asked for.
+        A feed whose calls all fail in a way that concerns the provider has nothing counted here:
+        only its row shows that it was ever asked for.
         """
         asked = {feed[:MAX_FEED_CHARS] for feed in feeds}
         gone, new = self._states.keys() - asked, asked - self._states.keys()
@@ -133,12 +134,12 @@ def failed_since(provider_id: int, feed: str) -> datetime | None:
 
 
 def reset(provider: Provider, reason: str, actor: str, now: datetime, feed: str = "") -> int:
-    """Begin anew with one feed of a provider, or with all: the next poll asks for it at once.
+    """Close the circuit of one feed of a provider, or of all, so that the next poll asks for it.
 
     Its quotes stay quarantined until its next complete answer.
 
     Returns:
-        Feeds that there are; 0 when the provider's polls ask for no such feed.
+        The number of chosen feeds; 0 if the provider's polls ask for no such feed.
 
     Raises:
         ValueError: no reason is given.
@@ -163,7 +164,7 @@ def reset(provider: Provider, reason: str, actor: str, now: datetime, feed: str 
 
 
 def _locked(provider_id: int, feed: str) -> FeedCircuit:
-    """Return the feed's circuit as it is now, held until the transaction ends."""
+    """Return the feed's circuit as it is now, locked until the transaction ends."""
     rows = FeedCircuit.objects.select_for_update(no_key=True)
     row = rows.filter(provider_id=provider_id, feed=feed).first()
     return row or rows.get_or_create(provider_id=provider_id, feed=feed)[0]

@@ -1,4 +1,4 @@
-"""How far apart a provider's polls have to be for its allowance to last."""
+"""Pacing: how far apart a provider's polls have to be for its allowance to last."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from streaming.models import PollRun
 
 
 def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: datetime) -> None:
-    """After a whole poll, slow a provider down or let it go at its usual pace again.
+    """Slow a provider down after a whole poll, or return it to its usual pace.
 
     Args:
-        provider_id: who was polled; what it has said about its allowance is on its row.
+        provider_id: the provider polled; its row holds what it has said about its allowance.
         runs: the poll's requests, in their order.
         config: how slow a poll may become.
         now: the time.

@@ -1,4 +1,4 @@
-"""Polling: claim the providers that are due, and put a poll's requests to each."""
+"""Polling: claim the providers that are due, and make the requests of each one's poll."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Claim:
     """A provider whose poll is due.
 
     Attributes:
-        provider_id: whom to poll.
+        provider_id: the provider to poll.
         wait_seconds: how long it is until then; at most a tick.
-        expires_seconds: how long the order to poll it is worth anything.
+        expires_seconds: how long the message that has it polled is valid.
     """
 
     provider_id: int
@@ -82,9 +82,9 @@ def claim_due_providers(config: PollConfig, now: datetime | None = None) -> list
 
 
 def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[IngestResult]:
-    """Make a provider's requests, one after the other, each ending in a `PollRun` row.
+    """Make a provider's requests one after the other, each recorded as a `PollRun` row.
 
-    One poll of a provider at a time: one that comes while another is under way does nothing. When
+    One poll of a provider at a time: one that starts while another is under way does nothing. When
     the provider's circuit refuses a request, the rest of the poll is not made either. A feed that
     fails on its own is left out until its next try, and every other feed is asked: see
     `streaming.polling.feed_circuits`. A poll in which no feed answers is a failure of the provider.
@@ -92,14 +92,14 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
     Args:
         provider_id: the provider; one that is gone or disabled is not asked.
         config: deadlines, dedupe window and policies.
-        now: what tells the time.
+        now: returns the current time.
 
     Yields:
         What each answer changed, once that is committed.
     """
     provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
     lease = make_lease(f"poll:{provider_id}", config.fetch.total_timeout_seconds + INGEST_SECONDS)
-    # Nobody waits here: a provider that hangs keeps one thread busy, not all of them.
+    # Do not wait for the lease: a provider that hangs keeps one thread busy, not all of them.
     if provider is None or not lease.acquire():
         return
     try:
@@ -112,17 +112,17 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
 
 
 class PollUnansweredError(Exception):
-    """A poll that had to be made brought no answer: refused, repeated, failed, or under way."""
+    """A required poll brought no answer: it was refused, repeated, already under way, or failed."""
 
 
 def newest_run(provider_id: int) -> int:
-    """The id of a provider's newest `PollRun`; 0 when there is none."""
+    """Return the id of a provider's newest `PollRun`; 0 if there is none."""
     runs = PollRun.objects.filter(provider_id=provider_id).order_by("-id")
     return runs.values_list("pk", flat=True).first() or 0
 
 
 def require_answer(provider_id: int, newest: int, feed: str = "") -> None:
-    """See to it that a provider has answered since its run `newest`, to whichever poll.
+    """Require that a provider has answered since its run `newest`, to any poll.
 
     Args:
         provider_id: the provider.
@@ -144,12 +144,12 @@ def require_answer(provider_id: int, newest: int, feed: str = "") -> None:
 
 @dataclass
 class _Round:
-    """One poll's requests, as far as they have been made.
+    """The requests of one poll, as far as they have been made.
 
     Attributes:
-        feeds: those that the provider's requests are about, whether asked or left out.
-        taken: what came of each request that was made.
-        is_refused: whether the provider's circuit ended it.
+        feeds: the feeds that the provider's requests are about, whether asked or left out.
+        taken: the result of each request that was made, without its changes.
+        is_refused: whether the provider's circuit ended the poll.
     """
 
     conversation: Conversation
@@ -161,7 +161,7 @@ class _Round:
     is_refused: bool = False
 
     def make(self, requests: Iterable[Request]) -> Iterator[Taken]:
-        """Make those of the requests whose feeds are not left out at present."""
+        """Make the requests whose feeds are not left out at present."""
         for request in requests:
             self.feeds.add(request.feed)
             if self._is_due(request):
@@ -170,7 +170,7 @@ class _Round:
                 return
 
     def _make_pages(self, first: Request) -> Iterator[Taken]:
-        """Make a request, and those for the pages that follow, until the circuit refuses."""
+        """Make a request, and those for the pages that follow, until the circuit refuses one."""
         request: Request | None = first
         while request is not None:
             with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
@@ -185,19 +185,19 @@ class _Round:
 
     @property
     def is_unanswered(self) -> bool:
-        """Return True if feeds were asked and each failed in a way that concerns it alone.
+        """True if feeds were asked and each failed in a way that concerns it alone.
 
-        A page is no answer: the request for the next one decides.
+        A page does not count as an answer: the request for the next one decides.
         """
         decisive = [taken for taken in self.taken if not taken.is_page]
         return bool(decisive) and all(taken.concerns_feed for taken in decisive)
 
     def failures(self) -> Sequence[ProviderFailure]:
-        """Return what the requests failed of."""
+        """Return the failures of the requests."""
         return [taken.failure for taken in self.taken if taken.failure is not None]
 
     def _is_due(self, request: Request) -> bool:
-        # A recorded answer is there, whatever came of others: nobody is spared by leaving it out.
+        # A recorded answer needs no request: leaving it out would relieve no provider.
         is_recorded = request.recorded is not None
         return is_recorded or self.conversation.feeds.may_ask(request.feed, self.now())
 
@@ -257,9 +257,9 @@ def _settings(provider: Provider) -> ProviderSettings:
 
 
 def _open_events(provider: Provider) -> Mapping[str, Sequence[str]]:
-    """Sport key → the provider's ids of its events that have not ended, soonest first.
+    """Return, by sport key, the provider's ids of its open events, soonest first.
 
-    One that began a day ago is over, whether or not its owner's list has said so.
+    An event that began a day ago is over, even if its owner's list has not said so.
     """
     by_sport: dict[str, list[str]] = defaultdict(list)
     rows = (

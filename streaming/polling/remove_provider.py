@@ -1,4 +1,4 @@
-"""Taking a provider out, with everything that only it has said."""
+"""Removing a provider, with everything that it alone has said."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from valuation.models import Edge
 
 
 def holdings(provider: Provider) -> Mapping[str, int]:
-    """What goes with a provider: rows by what they are."""
+    """Return how many rows of each kind are deleted with a provider."""
     return {
         "feeds": Feed.objects.filter(provider=provider).count(),
         "quotes": _quotes(provider).count(),
@@ -40,17 +40,17 @@ def holdings(provider: Provider) -> Mapping[str, int]:
 
 
 def remove(provider: Provider) -> None:
-    """Delete a provider, and have the markets it shared with others valued anew.
+    """Delete a provider, and have the markets that it shared with others valued again.
 
-    One transaction. Ingests of its sports wait for it, and it for them: an answer that arrives
-    later finds no provider to belong to.
+    One transaction, which waits for running ingests of its sports, as later ones wait for it: an
+    answer that arrives then finds its provider gone.
     """
     with transaction.atomic():
         for family in _families(provider):
             lock_family(family)
-        # Before all else: no recompute opens an edge on what goes from here on.
+        # Before the deletions: no recompute may open an edge on a quote that is about to go.
         _make_stale(_markets(provider))
-        # Leaves first and by one statement each: the rest cascades row by row.
+        # Leaves first, by one statement each: Django would cascade over the rest row by row.
         Edge.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()
         _rivals(provider).delete()
@@ -59,7 +59,7 @@ def remove(provider: Provider) -> None:
         provider.delete()
 
 
-# Django would fetch the quotes to delete them, for what refers to them.
+# Plain SQL: Django would fetch the quotes to delete them, because other rows refer to them.
 _DELETE_QUOTES = """
 DELETE FROM betting_quote
 WHERE feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
@@ -71,12 +71,12 @@ def _quotes(provider: Provider) -> QuerySet[Quote]:
 
 
 def _rivals(provider: Provider) -> QuerySet[RivalQuote]:
-    """Return what it says of others' quotes, and others of its own."""
+    """Return the rival quotes from the provider, and those of other feeds about its quotes."""
     return RivalQuote.objects.filter(Q(feed__provider=provider) | Q(quote__feed__provider=provider))
 
 
 def _markets(provider: Provider) -> QuerySet[Market]:
-    """All that it quotes or disputes, and all of its own."""
+    """Return the markets that the provider quotes or disputes, and those of its own events."""
     quoted = Q(pk__in=_quotes(provider).values("market"))
     disputed = Q(pk__in=_rivals(provider).values("market"))
     return Market.objects.filter(quoted | disputed | Q(event__in=_own_events(provider)))
@@ -90,14 +90,14 @@ def _own_events(provider: Provider) -> QuerySet[Event]:
 
 
 def _families(provider: Provider) -> list[str]:
-    """In the order in which every holder of several locks takes them."""
+    """Return the families of the provider's events, in the order in which their locks are taken."""
     sports = Sport.objects.filter(event__aliases__provider=provider)
     keys = sports.order_by().values_list("key", flat=True).distinct()
     return sorted({sport_family(key) for key in keys}, key=lock_number)
 
 
 def _make_stale(markets: QuerySet[Market]) -> None:
-    """Raise versions; the sweeper finds the markets."""
+    """Raise the versions of the markets, so that the sweeper finds them."""
     # In id order, as every writer of markets locks them.
     locked = Market.objects.filter(pk__in=markets).order_by("pk").select_for_update(no_key=True)
     Market.objects.filter(pk__in=list(locked.values_list("pk", flat=True))).update(

@@ -1,4 +1,4 @@
-"""Reading a provider's answer once more, after what it broke on was mended."""
+"""Replaying a provider's answer that could not be read or stored when it came."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from streaming.providers.registry import adapter
 
 
 def ingest_payload(payload: Payload, config: Config) -> IngestResult:
-    """Decode and ingest an answer that was kept. One that has been overtaken changes nothing.
+    """Decode and ingest an answer that was kept; one that has been superseded changes nothing.
 
-    Nor does a page without the others, or an answer that is older than its provider's quotes may
-    be: what has grown stale in the meantime does not come back on the board, nor what is from
-    before its feed failed.
+    The same holds for a single page, for an answer older than its provider's quotes may be, and for
+    one from before its feed failed: what has become stale in the meantime must not return to the
+    board.
 
     Raises:
         Provider.DoesNotExist: the provider was removed.
-        ProviderFailure: the answer still does not fit.
+        ProviderFailure: the answer is still not readable.
         django.db.DataError: the database still cannot hold a value.
     """
     provider = Provider.objects.get(key=payload.provider)

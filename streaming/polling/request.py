@@ -1,4 +1,4 @@
-"""One request to a provider: under its circuit, with its answer ingested, and a row about it."""
+"""One request to a provider, under its circuit: its answer is ingested and recorded in a row."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from streaming.polling.feed_circuits import FeedCircuits
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
 
 Ask = Callable[[Request], Response | None]
-"""Puts a request to a provider; None when the same request ran moments ago."""
+"""A function that sends a request to a provider; None if the same request was sent moments ago."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One poll, or one replay, of a provider.
+    """The parts of one poll, or one replay, of a provider.
 
     Attributes:
-        provider: whom it is with.
+        provider: the provider that is asked.
         source: the adapter that speaks its protocol.
-        decoder: what reads its answers, in their order.
-        ask: how a request is put to it.
+        decoder: reads its answers, in their order.
+        ask: sends a request to it.
         feeds: the circuits of its feeds.
     """
 
@@ -50,14 +50,14 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of one request.
+    """The result of one request.
 
     Attributes:
-        run: the row about it.
-        result: what its answer changed.
-        failure: why there is no answer to speak of.
+        run: the row that records it.
+        result: the changes that its answer made.
+        failure: why there is no usable answer; None if there is one.
         seconds: how long the provider took.
-        following: the request for the next page, where the answer was but a page.
+        following: the request for the next page; None if the answer was not a page before the last.
     """
 
     run: PollRun
@@ -68,12 +68,12 @@ class Taken:
 
     @property
     def concerns_feed(self) -> bool:
-        """Return True if it failed in a way that concerns its feed alone."""
+        """True if the request failed in a way that concerns its feed alone."""
         return self.failure is not None and self.failure.scope == "feed"
 
     @property
     def is_page(self) -> bool:
-        """Return True if the answer was but a page, so that the feed has not answered yet."""
+        """True if the answer was a page before the last, so that the feed has not answered yet."""
         return self.run.outcome == PollOutcome.PAGE
 
 
@@ -83,8 +83,8 @@ def exchange(
     """Make one request, if the provider's circuit lets it pass, and ingest the answer.
 
     Returns:
-        What came of it, with the markets that a circuit which opens takes off the board, the
-        provider's or the feed's; None when the provider's refuses.
+        The result, with the markets that lose prices if the call opens the circuit of the provider
+        or the feed; None if the provider's circuit refuses.
     """
     provider = conversation.provider
     admission = circuits.admit(provider.pk, config, now())
@@ -97,14 +97,14 @@ def exchange(
         return taken
     call = Call.of(taken.failure, taken.seconds, admission.probe)
     if request.recorded is not None:
-        # Playing an answer asks nobody, so there is nobody to leave alone.
+        # A recorded answer puts no load on the provider, so a pause it asked for does not matter.
         call = replace(call, retry_after_seconds=0.0)
     if taken.concerns_feed:
-        # The provider answered: what that is worth, its other feeds say.
+        # The provider answered: its other feeds show whether it is sound.
         circuits.release(admission)
         quarantined = _settle_feed(conversation, request, call, now)
     else:
-        # Pages that come say nothing of a feed whose last page keeps failing.
+        # Pages that arrive do not clear a feed whose last page keeps failing.
         if call.kind is None and not taken.is_page:
             conversation.feeds.record(request.feed, call, now())
         quarantined = _settle(admission, call, config, now)
@@ -114,9 +114,9 @@ def exchange(
 def fail_unanswered(
     provider: Provider, failures: Sequence[ProviderFailure], config: Config, now: Now
 ) -> IngestResult:
-    """Record that no feed of a provider answers: then it is the provider that fails.
+    """Count a failure of the provider, because none of its feeds answers.
 
-    Of several failures the one that may be over the soonest counts.
+    Of several failures, the one that may be over the soonest counts.
     """
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision):
@@ -135,7 +135,7 @@ def _gravity(failure: ProviderFailure) -> int:
 def fail_before_asking(
     provider: Provider, failure: ProviderFailure, config: Config, now: Now
 ) -> IngestResult:
-    """Record that not even a request could be made: no key, an unknown adapter, no recording."""
+    """Record that no request could be made: no key, an unknown adapter, no recording."""
     run = PollRun(provider=provider, duration_ms=0.0)
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision):
@@ -153,12 +153,12 @@ def take(
 ) -> Taken:
     """Make one request and ingest the answer.
 
-    Whatever the provider does, one `PollRun` row and one log line say it. An outage of our own
-    servers is the task's failure instead.
+    Each result is recorded in one `PollRun` row and one log line. An outage of our own servers is
+    the task's failure instead.
 
     Args:
-        conversation: with whom.
-        request: what is asked.
+        conversation: the provider, and how it is asked.
+        request: the request to make.
         config: deadlines and policies.
         generation: the provider's, as the circuit said it; None where no circuit was asked.
     """
@@ -202,12 +202,12 @@ def _take(
 
 
 def recorded_answer(request: Request) -> Response | None:
-    """Asks nobody: the answer that a recorded request got at the time."""
+    """Return the answer that a recorded request got at the time, without asking a provider."""
     return request.recorded
 
 
 def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Sequence[int]:
-    """Count a call; take the provider's prices off the board when its circuit has opened."""
+    """Count a call; take the provider's prices off the board if its circuit has opened."""
     circuit = circuits.record(admission, call, config, now())
     if circuit.state != "open":
         return ()
@@ -217,7 +217,7 @@ def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Seque
 def _settle_feed(
     conversation: Conversation, request: Request, call: Call, now: Now
 ) -> Sequence[int]:
-    """Count a call about a feed; take its prices off the board when its circuit has opened."""
+    """Count a call about a feed; take its prices off the board if its circuit has opened."""
     if not conversation.feeds.record(request.feed, call, now()):
         return ()
     return quarantine_unsafe(now(), conversation.provider.pk)
@@ -252,7 +252,7 @@ def _ingest(
 
 
 def _note_contents(run: PollRun, snapshot: Snapshot) -> None:
-    """Put on a poll's row what its answer holds, and what could not be read of it."""
+    """Note on a poll's row what its answer holds, and what of it could not be read."""
     run.quotes_seen = snapshot.quotes_seen
     run.left_out = sum(each.count for each in snapshot.left_out)
     run.left_out_reasons = [
@@ -296,7 +296,7 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
 
 
 def _tell(op: Operation, run: PollRun) -> None:
-    """What the log says of a poll is what its row says."""
+    """Copy the facts of a poll's row to its log line."""
     if run.outcome == PollOutcome.FAILED:
         op.status = "timeout" if run.failure_code == "timeout" else "failed"
         op.add(kind=run.failure_kind, code=run.failure_code, advice=run.failure_advice)

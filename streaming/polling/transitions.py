@@ -11,7 +11,7 @@ from streaming.core import circuit as core
 from streaming.models import CircuitTransition
 
 MAX_CHARS = 500
-"""What is kept of a reason, and of an advice."""
+"""The number of characters kept of a reason, and of an advice."""
 
 
 def record(
@@ -23,14 +23,14 @@ def record(
     *,
     feed: str = "",
 ) -> None:
-    """Keep a change of a circuit and tell the log of it.
+    """Store a change of a circuit and log it.
 
     Args:
-        provider: whose circuit, or whose feed's.
+        provider: the provider of the circuit, or of the circuit's feed.
         before: the circuit until now.
         after: what it has become.
-        now: when.
-        actor: who gave the command; empty where nobody did.
+        now: the time of the change.
+        actor: the user who gave the command; empty if a call made the change.
         feed: the feed's key; empty for the provider's own circuit.
     """
     CircuitTransition.objects.create(

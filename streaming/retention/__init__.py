@@ -1,1 +1,1 @@
-"""What is deleted, and when."""
+"""Retention: deleting rows that are old enough."""

@@ -1,4 +1,4 @@
-"""Erasing events with all that is theirs: markets, outcomes, quotes, their history and value."""
+"""Deleting events with all that belongs to them: markets, outcomes, quotes, history and value."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from betting.db.sql import Bigints, execute, fetch_all
 
 
 def erase_events(event_ids: Sequence[int]) -> None:
-    """Delete events and whatever refers to them, leaves first, by one statement for each table.
+    """Delete events and all that refers to them, leaves first, by one statement for each table.
 
     Django would fetch every row to delete it. Runs in the caller's transaction, which holds the
-    lock of the events' family, so that nobody adds to them. Workers that remember the events are
-    told by the trigger on their aliases; these go late, because every other writer of names waits
-    from there on.
+    lock of the events' family, so that nothing is added to them. The trigger on their aliases
+    invalidates the caches of workers; aliases are deleted late, because from there on every other
+    writer of names waits.
     """
     if not event_ids:
         return
@@ -33,7 +33,7 @@ _MARKETS = "SELECT id FROM betting_market WHERE event_id = ANY (%(events)s::bigi
 _OUTCOMES = f"SELECT id FROM betting_outcome WHERE market_id IN ({_MARKETS})"  # noqa: S608 - as above
 _QUOTES = f"SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES})"  # noqa: S608 - as above
 
-#: What goes, in this order: table → which of its rows.
+#: Tables in the order of deletion: table → the condition of the rows to delete.
 ERASED = {
     "valuation_edge": f"quote_id IN ({_QUOTES})",
     "betting_linechange": f"quote_id IN ({_QUOTES})",

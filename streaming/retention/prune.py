@@ -1,4 +1,4 @@
-"""What is past its retention goes: old rows, past events, unheard feeds, in bounded steps."""
+"""Pruning old rows, past events and feeds without recent answers, in bounded steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streaming.retention.delete_events import erase_events
 
 ROWS_PER_STATEMENT = 10_000
 EVENTS_PER_RUN = 10_000
-#: Answers about the family wait for as long as these take.
+#: Ingests of the family wait for as long as these take.
 EVENTS_PER_TRANSACTION = 10
 FEEDS_PER_RUN = 1_000
 DAYS_OF_EXPIRED_SESSIONS = 1
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
-    """Delete what is past its retention.
+    """Delete the rows that are past their retention.
 
     Returns:
-        Rows deleted, by table; of an event and a feed, without the rows that went with it.
+        Rows deleted, by table; rows deleted along with an event or a feed are not counted.
     """
     deleted = {
         table: _prune(table, column, days)
@@ -53,7 +53,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
         )
     }
-    # In this order: an event's history is most of what it has, and a feed goes without quotes.
+    # In this order: most rows of an event are its history, and a feed is deleted without quotes.
     deleted["betting_event"] = _delete_past_events(config.event_days)
     deleted["betting_feed"] = _delete_unheard_feeds(config.event_days)
     return deleted
@@ -88,7 +88,7 @@ def _delete_of_family(family: str, event_ids: Sequence[int], days: int) -> int:
     except OperationalError as error:
         if not isinstance(error.__cause__, LockNotAvailable):
             raise
-        # Whoever holds this family up holds up no other. The next run tries again.
+        # A family that is locked delays no other family. The next run tries again.
         logger.warning("past events of %s wait for their deletion: %s", family, error)
     return deleted
 
@@ -97,7 +97,7 @@ def _delete_if_past(family: str, event_ids: Sequence[int], days: int) -> int:
     parameters = {"events": Bigints(event_ids), "family": family, "days": days}
     with transaction.atomic():
         lock_family(family)
-        # As they are now that no answer can change them.
+        # Look again under the lock: no answer can change them now.
         past = [event_id for (event_id,) in fetch_all(_STILL_PAST, parameters)]
         erase_events(past)
     return len(past)
@@ -105,14 +105,15 @@ def _delete_if_past(family: str, event_ids: Sequence[int], days: int) -> int:
 
 def _delete_unheard_feeds(days: int) -> int:
     with transaction.atomic():
-        # Every ingest holds its feed's row while it writes quotes. What one did that was waited
-        # for, only a statement that begins after it sees; so they are locked, then looked at.
+        # Every ingest locks its feed's row while it writes quotes. Only a statement that begins
+        # after the wait sees what that ingest wrote, so the feeds are locked first and looked at
+        # then.
         locked = fetch_all(_LOCK_UNHEARD_FEEDS, {"days": days, "feeds": FEEDS_PER_RUN})
         return execute(_DELETE_FEEDS, {"feeds": Bigints(feed_id for (feed_id,) in locked)})
 
 
-# A recording is replayed with its own old times: `commence_time` says nothing of when the rows
-# were made. `created_at` and `valued_at` are the database's. What waits for its valuation stays.
+# A recording is replayed with its own old times: `commence_time` does not say when the rows were
+# made. `created_at` and `valued_at` are the database's. Markets waiting for their valuation stay.
 _IS_PAST = """
     e.commence_time < now() - %(days)s * interval '1 day'
     AND e.created_at < now() - %(days)s * interval '1 day'
@@ -135,8 +136,8 @@ SELECT e.id FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
 WHERE e.id = ANY (%(events)s::bigint[]) AND split_part(s.key, '_', 1) = %(family)s AND {_IS_PAST}
 """  # noqa: S608 - as above
 
-# `observed_at` is a recording's time as well; that a quote, or a rival of one, still refers to the
-# feed is not. One that is heard again after all is made anew.
+# `observed_at` may be a recording's time as well, so a feed stays while a quote, or a rival quote,
+# refers to it. One that answers again after its deletion is made again.
 _LOCK_UNHEARD_FEEDS = """
 SELECT f.id FROM betting_feed f
 WHERE f.observed_at < now() - %(days)s * interval '1 day'

@@ -35,7 +35,7 @@ OFF_AND_ON = ("hardening off", "hardening on")
 
 class Command(BaseCommand):
     help = "Measure what the stream does; compare two measurements; hardening off against on."
-    requires_system_checks = ()  # comparing touches nothing that they check
+    requires_system_checks = ()  # comparing uses nothing that they check
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         ensure_running(config)
         vitals = Vitals(config)
         self._sample(vitals, options["seconds"])
-        # What the sweeper should have found long ago.
+        # The sweeper should have found what has waited this long.
         overdue_after_ms = 2 * config.sweep.dirty_after_ms
         baseline = vitals.baseline(overdue_after_ms=overdue_after_ms, label=options["label"])
         store(baseline, database_now())
@@ -93,7 +93,7 @@ class Command(BaseCommand):
         self._judge(targets.compare(before, after), BEFORE_AND_AFTER)
 
     def _ab(self, options: dict[str, Any]) -> None:
-        recordings = _recordings(options)  # a fault in them shows before anything has started
+        recordings = _recordings(options)  # show a fault in them before any process starts
         for warning in recordings.warnings() if recordings else ():
             self.stderr.write(f"warning: {warning}")
         found = self._trials(_arguments(options), options["rounds"])

@@ -59,7 +59,7 @@ class Command(UncheckedCommand):
             raise CommandError("Give --kind, --weight or --commission.")
         if given.get("commission") == UNKNOWN:
             given["commission"] = ""
-        # All fields, for rules that are about two of them.
+        # Clean all fields: some rules are about two of them.
         before = {name: getattr(bookmaker, name) for name in FIELDS}
         form = modelform_factory(Bookmaker, fields=FIELDS)(before | given, instance=bookmaker)
         if not form.is_valid():

@@ -124,14 +124,14 @@ def _filtered(options: dict[str, Any]) -> QuerySet[DeadLetter]:
 
 
 def _chosen(options: dict[str, Any]) -> QuerySet[DeadLetter]:
-    """The letters that the options name; never all of them by accident."""
+    """Return the letters that the options name; all of them only with `--all`."""
     has_filter = options["status"] or any(options[name] for name in FILTERS)
     if not (options["ids"] or has_filter or options["all"]):
         raise CommandError("which letters? Give IDs, a filter, or --all")
     letters = _filtered(options)
     if options["ids"]:
         return letters.filter(pk__in=options["ids"])
-    # What was settled is not stirred up by a filter that happens to match it.
+    # A filter chooses new letters alone, unless a status is given: settled ones stay settled.
     return letters if options["status"] else letters.filter(status=LetterStatus.NEW)
 
 

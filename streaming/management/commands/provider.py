@@ -79,7 +79,7 @@ class Command(UncheckedCommand):
         report.details(self.stdout, provider, as_json=options["json"])
 
     def _enable(self, provider: Provider, _options: dict[str, Any]) -> None:
-        # Due at once, however long ago it was disabled.
+        # Due at once, however long it was disabled.
         Provider.objects.filter(pk=provider.pk).update(enabled=True, next_poll_at=None)
         self.stdout.write(f"enabled {provider.key}")
 
@@ -133,7 +133,7 @@ def _add_arguments_of_add(parser: ArgumentParser) -> None:
 
 
 def _form_data(options: dict[str, Any]) -> dict[str, Any]:
-    """The form's fields. A recording keeps its own time and is polled only when enabled."""
+    """Return the form's data. A recording keeps its own time and starts disabled."""
     is_recording = options["adapter"] in PLAYERS
     interval, stale_after = options["interval"], options["stale_after"]
     if stale_after is None:

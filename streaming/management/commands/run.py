@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 def run(options: dict[str, Any]) -> Report:
-    """Do what the command line says."""
+    """Run what the command line asks for."""
     config: Config = get_config()
     if options["port"]:
         config = replace(config, web=moved(config.web, options["port"]))

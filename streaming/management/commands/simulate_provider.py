@@ -33,7 +33,7 @@ class Command(BaseCommand):
         "Serve The Odds API v4 on loopback from a simulated market, or from a recording; "
         "or write a recording of the simulated market."
     )
-    requires_system_checks = ()  # it touches nothing that they check
+    requires_system_checks = ()  # it uses nothing that they check
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         await serve(simulator, options["host"], options["port"], stop, self._announce)
 
     def _source(self, seed: int, options: dict[str, Any]) -> tuple[Source, Sequence[LeftOut]]:
-        """What is served, and what is left out of it."""
+        """Return the source to serve, and the records that it leaves out."""
         api_key, now = _api_key(options["api_key_env"]), datetime.now(UTC)
         if options["feed"]:
             feed = recording.survey(options["feed"])
@@ -92,7 +92,7 @@ class Command(BaseCommand):
 
 
 def _api_key(name: str) -> str:
-    """The valid key; without the default variable, the one that the simulator always accepts."""
+    """Return the valid key; if the default variable is unset, the one always accepted."""
     key = os.environ.get(name, "")
     if not key and name != API_KEY_ENV:
         raise CommandError(f"the environment variable {name}, named by --api-key-env, is not set")
