@@ -1,1 +1,1 @@
-"""Quotes in, fair prices and edges out."""
+"""Valuation: quotes in, fair prices and edges out."""

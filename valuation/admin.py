@@ -1,4 +1,4 @@
-"""What the quotes are worth, for operators."""
+"""Admin pages that show operators what the quotes are worth."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _EDGE_LISTS = {
     "doubtful": ("outliers, suspicious and contradicted", Q(is_doubtful=True)),
     "all": ("all", Q()),
 }
-"""The lists beside the default one: what they are called, and what is in them."""
+"""The lists beside the default one: name → title and condition."""
 
 
 class PricedFilter(admin.SimpleListFilter):
-    """Outcomes that have a fair price, or have none."""
+    """A filter for outcomes that have a fair price, or have none."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """The two there are."""
+        """Return the two states."""
         return [(state.value, state.label) for state in FairPriceState]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
-        """The fair prices of that state, as it may be shown; all of them without a choice."""
+        """Return the fair prices whose current state is the chosen one; all without a choice."""
         return queryset.filter(PRICED.get(self.value() or "", Q()))
 
 
@@ -89,27 +89,27 @@ class FairPriceAdmin(FactAdmin):
     readonly_fields = ("current_state", "why_not", "confirmed", "fair", "odds")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FairPrice]:  # noqa: ARG002 - Django's signature
-        """Each with what may be shown of it."""
+        """Return all fair prices with what may be shown of each now."""
         return fair_prices().order_by(*self.ordering)
 
     @admin.display(description="event")
     def event(self, price: FairPrice) -> str:
-        """The event that is bet on."""
+        """Return the event that is bet on."""
         return str(price.market.event)
 
     @admin.display(description="selection")
     def selection(self, price: FairPrice) -> str:
-        """The outcome with its point."""
+        """Return the outcome with its point."""
         return str(price.outcome)
 
     @admin.display(description="probability", ordering="current_probability")
     def fair(self, price: Any) -> str:
-        """The consensus probability."""
+        """Return the consensus probability."""
         return formatting.percent(price.current_probability)
 
     @admin.display(description="fair odds")
     def odds(self, price: Any) -> str:
-        """Decimal odds without margin."""
+        """Return the decimal odds without margin."""
         return formatting.odds(price.current_fair_odds)
 
     @badge(
@@ -118,58 +118,58 @@ class FairPriceAdmin(FactAdmin):
         {FairPriceState.OK.value: "success", FairPriceState.NONE.value: "warning"},
     )
     def verdict(self, price: Any) -> tuple[str, str]:
-        """Whether there is a fair price, and why not."""
+        """Return the state of the fair price, and why there is none."""
         state = FairPriceState(price.current_state)
         return state.value, price.current_reason or state.label
 
     @admin.display(description="state")
     def current_state(self, price: Any) -> str:
-        """Whether there is a fair price."""
+        """Return the state of the fair price."""
         return str(FairPriceState(price.current_state).label)
 
     @admin.display(description="why not")
     def why_not(self, price: Any) -> str:
-        """The reason for none."""
+        """Return why there is no fair price."""
         return str(price.current_reason)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
     def confirmed(self, price: Any) -> object:
-        """Since when as many bookmakers as it needs have been confirmed."""
+        """Return since when as many bookmakers as a fair price needs have been confirmed."""
         return price.confirmed_at
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """Open edges, those of them that nobody confirms any more, or closed ones."""
+    """A filter for open edges, open edges whose quotes are no longer confirmed, or closed ones."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """The three there are."""
+        """Return the three states."""
         return [(state, state) for state in EDGE_STATES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
-        """The edges of that state; all of them without a choice."""
+        """Return the edges in the chosen state; all of them without a choice."""
         return queryset.filter(EDGE_STATES.get(self.value() or "", Q()))
 
 
 class ListedFilter(admin.SimpleListFilter):
-    """Edges before the start that are no mistake, unless others are asked for."""
+    """A filter that lists edges before the start and without doubts, unless others are chosen."""
 
     title = "list"
     parameter_name = "list"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """The lists beside the default one."""
+        """Return the lists beside the default one."""
         return [(name, words) for name, (words, _) in _EDGE_LISTS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
-        """The edges of that list; the default one without a choice."""
+        """Return the edges of the chosen list; those of the default one without a choice."""
         _, condition = _EDGE_LISTS.get(self.value() or "", ("", LISTED))
         return queryset.filter(condition)
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """The default list has a name of its own, instead of "All"."""
+        """Yield the lists, the default one by a name of its own instead of "All"."""
         default, *others = super().choices(changelist)
         yield {**default, "display": "before the start"}
         yield from others
@@ -228,68 +228,68 @@ class EdgeAdmin(FactAdmin):
     readonly_fields = ("state", "is_in_play", "confirmed", "stake")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Edge]:  # noqa: ARG002 - Django's signature
-        """Each with whether it still stands."""
+        """Return all edges, each with whether it still stands."""
         return edges().order_by(*self.ordering)
 
     @badge("state", "closed_at", {"open": "success", "stale": "danger"})
     def state(self, edge: Any) -> str:
-        """Whether it can be taken."""
+        """Return the edge's state, which says whether it can be taken."""
         return "closed" if edge.closed_at else "stale" if edge.is_stale else "open"
 
     @admin.display(description="in play", boolean=True)
     def is_in_play(self, edge: Any) -> bool:
-        """Whether its event has started."""
+        """Return True if the event has started."""
         return bool(edge.is_in_play)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
     def confirmed(self, edge: Any) -> object:
-        """When its quote last was."""
+        """Return when the edge's quote was last confirmed."""
         return edge.confirmed_at
 
     @admin.display(description="event")
     def event(self, edge: Edge) -> str:
-        """The event that is bet on."""
+        """Return the event that is bet on."""
         return str(edge.market.event)
 
     @admin.display(description="selection")
     def selection(self, edge: Edge) -> str:
-        """The outcome with its point."""
+        """Return the outcome with its point."""
         return str(edge.quote.outcome)
 
     @admin.display(description="bookmaker")
     def bookmaker(self, edge: Edge) -> str:
-        """Who offers the price."""
+        """Return the bookmaker that offers the price."""
         return edge.quote.bookmaker.key
 
     @admin.display(description="side")
     def side(self, edge: Edge) -> str:
-        """Back or lay."""
+        """Return the side: back or lay."""
         return edge.quote.side
 
     @admin.display(description="odds", ordering="price")
     def odds(self, edge: Edge) -> str:
-        """The price."""
+        """Return the price."""
         return formatting.odds(edge.price)
 
     @admin.display(description="fair odds", ordering="-probability")
     def fair_odds(self, edge: Edge) -> str:
-        """Decimal odds of the other bookmakers' consensus."""
+        """Return the decimal odds of the other bookmakers' consensus."""
         return formatting.odds(1 / edge.probability)
 
     @admin.display(description="EV", ordering="ev")
     def expected_value(self, edge: Edge) -> str:
-        """Expected value per unit staked."""
+        """Return the expected value per unit staked."""
         return formatting.signed_percent(edge.ev)
 
     @admin.display(description="advised", ordering="current_advised")
     def stake(self, edge: Any) -> str:
-        """The stake that is advised now, of the bankroll."""
+        """Return the stake that is advised now, as a part of the bankroll."""
         return formatting.percent(edge.current_advised)
 
 
 @admin.register(RecomputeRun)
 class RecomputeRunAdmin(FactAdmin):
-    """One row for every recompute message."""
+    """One row for each recompute message."""
 
     list_display = (
         "finished_at",
@@ -307,17 +307,17 @@ class RecomputeRunAdmin(FactAdmin):
 
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: RecomputeRun) -> str:
-        """From reading to writing."""
+        """Return the time from reading to writing."""
         return formatting.milliseconds(run.duration_ms)
 
     @admin.display(description="median latency", ordering="latency_ms_median")
     def median(self, run: RecomputeRun) -> str:
-        """From the commit of a change to that of its value."""
+        """Return the median time from the commit of a change to that of its value."""
         return formatting.milliseconds(run.latency_ms_median)
 
     @admin.display(description="longest latency", ordering="latency_ms_max")
     def worst(self, run: RecomputeRun) -> str:
-        """The same for the market that waited longest."""
+        """Return that time for the market that waited longest."""
         return formatting.milliseconds(run.latency_ms_max)
 
 

@@ -1,4 +1,4 @@
-"""From what a recompute committed to the events that tell of it."""
+"""Notifications of the edges that a recompute opened and closed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from valuation.recompute import EdgeChange, RecomputeResult
 
 
 def edge_changes(result: RecomputeResult) -> list[EdgeOpened | EdgeClosed]:
-    """An event for each edge that opened or closed, described in one statement.
+    """Return a notification for each edge that opened or closed, built by one statement.
 
-    The numbers are those that the recompute wrote, not what they have become since. An edge that
+    The numbers are those that the recompute wrote, even if the edge has changed since. An edge that
     has been deleted since is left out.
     """
     ids = [change.edge_id for change in (*result.edges_opened, *result.edges_closed)]

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class ValuationConfig(AppConfig):
-    """Quotes in, fair prices and edges out."""
+    """The valuation app: quotes in, fair prices and edges out."""
 
     name = "valuation"
     default_auto_field = "django.db.models.BigAutoField"

@@ -13,7 +13,7 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 
 def is_new(column: npt.NDArray[Any]) -> BoolArray:
-    """Which rows differ from the row before; the first always does.
+    """Return which rows differ from the row before; the first always does.
 
     >>> is_new(np.array([7, 7, 9])).tolist()
     [True, False, True]
@@ -24,7 +24,7 @@ def is_new(column: npt.NDArray[Any]) -> BoolArray:
 
 
 def number(new: BoolArray) -> IntArray:
-    """The index of the group each row is in, given which rows begin one.
+    """Return the index of the group that each row is in, given which rows begin one.
 
     >>> number(np.array([True, False, True])).tolist()
     [0, 0, 1]
@@ -33,7 +33,7 @@ def number(new: BoolArray) -> IntArray:
 
 
 def positions(keys: IntArray, wanted: IntArray) -> IntArray:
-    """Where each of some keys stands among all of them, which are distinct and in any order.
+    """Return the position of each key among all keys, which are distinct and in any order.
 
     >>> positions(np.array([30, 10, 20]), np.array([10, 10, 30])).tolist()
     [1, 1, 0]

@@ -1,4 +1,4 @@
-"""The engine: a board of quotes in, fair prices and edges out. docs/valuation.md has the rules.
+"""The valuation engine: a board of quotes in, fair prices and edges out; see docs/valuation.md.
 
 No loop runs over lines, bookmakers or quotes: lines of equally many outcomes are valued together,
 large fields apart from the others.
@@ -81,7 +81,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """What a board is worth."""
+    """The fair prices and edges of a board."""
 
     fair: FairPrices
     edges: Edges
@@ -155,12 +155,12 @@ def _fair_prices(
 def _line_reasons(
     quotes: Quotes, books: BookLines, priced: Sequence[PricedLines], policy: ValuationPolicy
 ) -> IntArray:
-    """For each line the first rule that leaves too few bookmakers, shape (lines,)."""
+    """Return, for each line, the first rule that leaves too few bookmakers, shape (lines,)."""
     left_out = _left_out(quotes, books, priced)
     is_backed = np.zeros(quotes.book_line.size, dtype=np.bool_)
     is_backed[quotes.book[~quotes.is_lay]] = True
     counted = is_backed & (quotes.book_weight > 0)
-    # Bookmakers by line and the rule that left them out; none is left out for being too few.
+    # Count bookmakers by line and the rule that left them out; no book is out for being too few.
     lines = int(quotes.book_line.max(initial=-1)) + 1
     cell = quotes.book_line[counted] * len(Reason) + left_out[counted]
     table = np.bincount(cell, minlength=lines * len(Reason)).reshape(lines, len(Reason))
@@ -170,7 +170,7 @@ def _line_reasons(
 
 
 def _left_out(quotes: Quotes, books: BookLines, priced: Sequence[PricedLines]) -> IntArray:
-    """Why each book has no part in its line's consensus, `OK` where it has, shape (b,)."""
+    """Return why each book has no part in its line's consensus, `OK` where it has, shape (b,)."""
     reason = np.full(quotes.book_line.size, Reason.STALE, dtype=np.int64)
     reason[books.book] = Reason.INCOMPLETE
     for lines in priced:
@@ -179,7 +179,7 @@ def _left_out(quotes: Quotes, books: BookLines, priced: Sequence[PricedLines]) -
 
 
 def _reasons_outside(quotes: Quotes, in_line: BoolArray) -> IntArray:
-    """Why each outcome would have no price if it were not one of its line's, shape (o,)."""
+    """Return why each outcome has no price, if it is not one of its line's, shape (o,)."""
     is_fresh = np.zeros(in_line.size, dtype=np.bool_)
     is_fresh[quotes.outcome[quotes.is_fresh]] = True
     has_outcomes = np.zeros(quotes.outcome_line.max(initial=-1) + 1, dtype=np.bool_)
@@ -217,7 +217,7 @@ def _edges(
 def _by_others(
     quotes: Quotes, priced: Sequence[PricedLines]
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, BoolArray]:
-    """For each row of the board what the other bookmakers say.
+    """Return what the other bookmakers say about each row of the board.
 
     Returns:
         The probability of its outcome, that of its complement, the number of other bookmakers (0

@@ -74,7 +74,7 @@ def completed(prices: FloatArray, voting: BoolArray, policy: ValuationPolicy) ->
 def _slips(
     distance: FloatArray, listed: BoolArray, voting: BoolArray, policy: ValuationPolicy
 ) -> BoolArray:
-    """Which prices are so far off that no margin explains it.
+    """Return which prices are so far off that no margin explains it.
 
     Args:
         distance: from the median, in log-odds; a bookmaker's own median distance is its level.
@@ -89,7 +89,7 @@ def _slips(
 
 
 def outliers(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> BoolArray:
-    """Which prices lie too far from the median of their runner, by the rule of `agreeing`.
+    """Return which prices lie too far from the median of their runner, by the rule of `agreeing`.
 
     Args:
         logits: log-odds without the margin, shape (n, k, lines).
@@ -103,7 +103,7 @@ def outliers(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> 
 
 
 def medians(values: FloatArray, present: BoolArray, axis: int) -> FloatArray:
-    """The median of the present values along an axis, which is kept; 0 where there are none.
+    """Return the median of the present values along an axis, which is kept; 0 where none are.
 
     >>> medians(np.array([[3.0, 9.0, 1.0]]), np.array([[True, False, True]]), axis=1).tolist()
     [[2.0]]

@@ -1,4 +1,4 @@
-"""When the quotes of a board were last confirmed, from what is known of feeds and bookmakers."""
+"""The times at which the quotes of a board were last confirmed, by their feeds and bookmakers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 
 @dataclass(frozen=True, slots=True)
 class Feeds:
-    """The feeds of some quotes, and when they last said something; times in epoch seconds.
+    """The feeds of some quotes, and when they last answered; times in epoch seconds.
 
     Attributes:
         bookmakers: ids of all bookmakers, (b,).
         ids: ids of the feeds, (f,).
-        is_sound: whether the provider's circuit has not opened since the feed was heard, (f,).
+        is_sound: whether the provider's circuit has not opened since the feed's last answer, (f,).
         is_recorded: whether the feed is a recording's, (f,).
-        observed_at: when it was heard, (f,).
+        observed_at: the time of the feed's last answer, (f,).
         limit_seconds: how long that is trusted, (f,).
-        heard_feed, heard_bookmaker: ids of the pairs that are known in more detail, (h,).
+        heard_feed, heard_bookmaker: ids of the pairs that have confirmations of their own, (h,).
         heard_at: when the feed last confirmed the bookmaker, (h,).
         heard_limit_seconds: how long that is trusted, (h,).
     """
@@ -37,7 +37,7 @@ class Feeds:
     heard_limit_seconds: FloatArray
 
     def confirmed(self, of_feed: IntArray, of_bookmaker: IntArray) -> tuple[FloatArray, FloatArray]:
-        """When some bookmakers were last confirmed, and for how many seconds that is trusted.
+        """Return when some bookmakers were last confirmed, and for how many seconds that holds.
 
         Args:
             of_feed: the position of each one's feed, (q,).
@@ -56,7 +56,7 @@ class Feeds:
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """What is known of single markets of a bookmaker within a feed; times in epoch seconds.
+    """The markets of a bookmaker within a feed that lag behind; times in epoch seconds.
 
     Attributes:
         feeds: ids of the feeds, (f,).
@@ -83,13 +83,13 @@ class Lagging:
         of_market: IntArray,
         confirmed_at: FloatArray,
     ) -> tuple[FloatArray, BoolArray]:
-        """When some quotes were last confirmed, and which have been declared too old.
+        """Return when some quotes were last confirmed, and which have been declared too old.
 
         Args:
             of_feed: the position of each one's feed, (q,).
-            of_bookmaker: that of its bookmaker, (q,).
-            of_market: that of its market, (q,).
-            confirmed_at: when its bookmaker was, (q,).
+            of_bookmaker: the position of its bookmaker, (q,).
+            of_market: the position of its market, (q,).
+            confirmed_at: when its bookmaker was confirmed, (q,).
         """
         if not self.feed.size:
             return confirmed_at, np.zeros(confirmed_at.shape, np.bool_)
@@ -106,5 +106,5 @@ class Lagging:
         return np.where(np.isnan(at), confirmed_at, at), is_known & self.is_stale[place]
 
     def _number(self, feed: IntArray, bookmaker: IntArray, market: IntArray) -> IntArray:
-        """One number for each triple of positions."""
+        """Return one number for each triple of positions."""
         return (feed * self.bookmakers.size + bookmaker) * self.markets.size + market

@@ -1,4 +1,4 @@
-"""Many bookmakers' probabilities of one line become one."""
+"""The consensus: many bookmakers' probabilities of one line become one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from valuation.policy import ValuationPolicy
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """What b bookmakers together say about lines of n outcomes, and what all but one of them say.
+    """The probabilities of b bookmakers together for lines of n outcomes, and of all but each one.
 
     Attributes:
         probability: shape (lines, n), rows summing to 1 (under `worst_case` to at most 1); NaN
             where no bookmaker takes part.
         books: bookmakers that take part, (lines,).
         takes_part: which bookmakers do: those with a weight that are no outlier, (b,).
-        others: the consensus without the bookmaker, shape (b, n).
+        others: for each bookmaker, the consensus without it, shape (b, n).
         other_books: bookmakers that take part in that, (b,).
     """
 
@@ -35,7 +35,7 @@ def consensus(
 ) -> Consensus:
     """Pool bookmakers line by line, outliers left out.
 
-    Who is an outlier is decided once, among all bookmakers of the line: leaving one out of the
+    Outliers are decided once, among all bookmakers of the line: leaving one out of the
     consensus does not bring an outlier back in.
 
     Args:
@@ -51,7 +51,7 @@ def consensus(
     >>> pooled.others.round(2).tolist()
     [[0.5, 0.5], [0.49, 0.51], [0.51, 0.49], [0.5, 0.5]]
     """
-    # Every line a column of a table, and every bookmaker a cell in its line's column.
+    # Lay the lines out as columns of a table, and each bookmaker as a cell in its line's column.
     begins = is_new(line)
     column = number(begins)
     slot = np.arange(line.size) - np.flatnonzero(begins)[column]
@@ -75,12 +75,12 @@ def consensus(
 
 
 def log_odds(probabilities: FloatArray) -> FloatArray:
-    """The logit ln(p / (1 − p)), any shape."""
+    """Return the logit ln(p / (1 − p)), any shape."""
     return np.log(probabilities / (1 - probabilities))
 
 
 def pool(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> FloatArray:
-    """The weighted mean of log-odds, as probabilities.
+    """Return the weighted mean of log-odds, as probabilities.
 
     Args:
         logits: log-odds, finite, shape (n, k, lines): outcomes, bookmakers, lines. Lines with
@@ -105,7 +105,7 @@ def pool(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> 
 
 
 def pool_others(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = True) -> FloatArray:
-    """For each bookmaker what `pool` gives without it.
+    """Return, for each bookmaker, what `pool` gives without it.
 
     Sums of the bookmakers before and after it, instead of the total less its own share, so that
     a heavy bookmaker leaves no rounding error behind.
@@ -116,14 +116,14 @@ def pool_others(logits: FloatArray, weights: FloatArray, *, sums_to_1: bool = Tr
         sums_to_1: as in `pool`.
 
     Returns:
-        Probabilities, shape (n, k, lines); NaN where nobody else has weight.
+        Probabilities, shape (n, k, lines); NaN where no other bookmaker has weight.
     """
     others = sum_of_others(logits * weights), sum_of_others(weights)
     return pooled_probabilities(*others, sums_to_1=sums_to_1)
 
 
 def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> BoolArray:
-    """Which voting bookmakers are no outliers.
+    """Return which voting bookmakers are no outliers.
 
     A bookmaker is an outlier if for any outcome its log-odds lie further from the median of the
     voting ones than `outlier_mads` median absolute deviations and further than `outlier_floor`.
@@ -145,7 +145,7 @@ def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> 
 def pooled_probabilities(
     weighted_logits: FloatArray, weights: FloatArray, *, sums_to_1: bool
 ) -> FloatArray:
-    """The probabilities whose log-odds are the sums over bookmakers, divided by their weights.
+    """Return the probabilities whose log-odds are weighted means, given sums over bookmakers.
 
     Args:
         weighted_logits: sums of log-odds times weight, outcomes first, shape (n, …).
@@ -161,7 +161,7 @@ def pooled_probabilities(
 
 
 def sum_of_others(values: FloatArray) -> FloatArray:
-    """Sums over the bookmakers' axis (the last but one), each without its own value."""
+    """Return sums over the bookmakers' axis (the last but one), each without its own value."""
     others = np.zeros_like(values)
     others[..., 1:, :] = values.cumsum(axis=-2)[..., :-1, :]
     others[..., :-1, :] += values[..., ::-1, :].cumsum(axis=-2)[..., -2::-1, :]
@@ -169,7 +169,7 @@ def sum_of_others(values: FloatArray) -> FloatArray:
 
 
 def _median(values: FloatArray, present: BoolArray) -> FloatArray:
-    """The median over the present bookmakers, shape (n, lines); 0 where there are none."""
+    """Return the median over the present bookmakers, shape (n, lines); 0 where there are none."""
     ordered = np.sort(np.where(present, values, np.inf), axis=1)
     count = present.sum(axis=0)
     lower, upper = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(present) - 1)

@@ -1,4 +1,4 @@
-"""Removes the bookmaker's margin from prices."""
+"""De-vigging: removing the bookmaker's margin from prices."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from valuation.policy import Method
 
 
 class PriceError(ValueError):
-    """Odds that are no market: wrong shape, or a price that is no number above 1."""
+    """Odds that cannot be a market: of a wrong shape, or with a price that is no number above 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Devigged:
-    """Markets without their margin.
+    """The probabilities of markets, without the bookmaker's margin.
 
     Attributes:
         probabilities: shape (m, n); rows sum to 1 within 1e-12 (under `worst_case`, to at most 1).
         booksum: B = Σ 1/d, shape (m,).
-        parameter: what the method solved for, shape (m,): B (multiplicative), the margin per
-            outcome (additive), k (power), z (shin), c (odds_ratio, probit), s (goto);
+        parameter: the parameter that the method solved for, shape (m,): B (multiplicative), the
+            margin per outcome (additive), k (power), z (shin), c (odds_ratio, probit), s (goto);
             NaN for worst_case.
         negative: rows with a probability at or below zero, which additive and goto can give and
             worst_case then repeats, shape (m,).
@@ -39,7 +39,7 @@ class Devigged:
 def devig(odds: npt.ArrayLike, method: Method = "power") -> Devigged:
     """Turn bookmakers' odds into probabilities.
 
-    Whether a booksum is plausible is the caller's to judge: see
+    The caller judges whether a booksum is plausible: see
     `valuation.policy.ValuationPolicy`.
 
     Args:
@@ -70,7 +70,7 @@ def devig(odds: npt.ArrayLike, method: Method = "power") -> Devigged:
 
 
 def checked(odds: npt.ArrayLike) -> FloatArray:
-    """The odds as an array of shape (m, n).
+    """Return the odds as an array of shape (m, n).
 
     Raises:
         PriceError: the odds have another shape, or a price is not finite or not above 1.

@@ -1,4 +1,4 @@
-"""What a price is worth against fair probabilities and against other prices.
+"""The worth of a price against fair probabilities and against other prices.
 
 Arrays broadcast; every array function also takes NumPy scalars.
 """
@@ -16,7 +16,7 @@ from valuation.policy import ValuationPolicy
 
 
 def net_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
-    """Decimal odds of a back bet after commission on its winnings, 1 + (d − 1)(1 − c).
+    """Return the decimal odds of a back bet after commission on its winnings, 1 + (d − 1)(1 − c).
 
     >>> float(net_back(np.array(2.0), np.array(0.05)))
     1.95
@@ -25,7 +25,7 @@ def net_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
 
 
 def net_lay(odds: FloatArray, commission: FloatArray) -> FloatArray:
-    """The commission-free lay odds that are as good as laying at `odds`, (L − c)/(1 − c).
+    """Return the commission-free lay odds as good as laying at `odds`, (L − c)/(1 − c).
 
     >>> float(net_lay(np.array(2.0), np.array(0.05)).round(3))
     2.053
@@ -34,7 +34,7 @@ def net_lay(odds: FloatArray, commission: FloatArray) -> FloatArray:
 
 
 def lay_as_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
-    """The net decimal odds at which a lay bet backs the complement, 1 + (1 − c)/(L − 1).
+    """Return the net decimal odds at which a lay bet backs the complement, 1 + (1 − c)/(L − 1).
 
     The stake of that back bet is the lay bet's liability, L − 1 per unit laid, so EV and Kelly
     fraction of a lay bet are per unit of liability.
@@ -58,7 +58,7 @@ def net_price(price: float, side: str, commission: float | None) -> float | None
 
 
 def expected_value(probability: FloatArray, odds: FloatArray) -> FloatArray:
-    """Expected profit per unit staked, p·d − 1.
+    """Return the expected profit per unit staked, p·d − 1.
 
     >>> float(expected_value(np.array(0.5), np.array(2.5)))
     0.25
@@ -67,7 +67,7 @@ def expected_value(probability: FloatArray, odds: FloatArray) -> FloatArray:
 
 
 def kelly(probability: FloatArray, odds: FloatArray) -> FloatArray:
-    """The full Kelly stake, (p·d − 1)/(d − 1) of the bankroll; 0 where the bet loses on average.
+    """Return the full Kelly stake, (p·d − 1)/(d − 1) of the bankroll; 0 if the EV is negative.
 
     Source: Kelly (1956), "A new interpretation of information rate".
 
@@ -78,7 +78,7 @@ def kelly(probability: FloatArray, odds: FloatArray) -> FloatArray:
 
 
 def advised_stake(full_kelly: FloatArray, policy: ValuationPolicy) -> FloatArray:
-    """The stake to advise: a part of full Kelly, capped, as a fraction of the bankroll.
+    """Return the stake to advise: a part of full Kelly, capped, as a fraction of the bankroll.
 
     >>> advised_stake(np.array([0.04, 0.1667]), ValuationPolicy()).tolist()
     [0.01, 0.02]
@@ -87,7 +87,7 @@ def advised_stake(full_kelly: FloatArray, policy: ValuationPolicy) -> FloatArray
 
 
 def hold(booksum: FloatArray) -> FloatArray:
-    """The part of all stakes a bookmaker keeps when its book is balanced, 1 − 1/B.
+    """Return the part of all stakes that a bookmaker keeps if its book is balanced, 1 − 1/B.
 
     >>> float(hold(np.array(1.05)).round(5))
     0.04762
@@ -96,7 +96,7 @@ def hold(booksum: FloatArray) -> FloatArray:
 
 
 def closing_line_value(closing_probability: FloatArray, entry_odds: FloatArray) -> FloatArray:
-    """The EV of a bet judged by the closing line without its margin, p_close·d_entry − 1.
+    """Return the EV of a bet by the closing line without its margin, p_close·d_entry − 1.
 
     >>> float(closing_line_value(np.array(0.52), np.array(2.0)).round(4))
     0.04
@@ -106,12 +106,12 @@ def closing_line_value(closing_probability: FloatArray, entry_odds: FloatArray) 
 
 @dataclass(frozen=True, slots=True)
 class Arbitrage:
-    """Backing every outcome of a line, each at its best price.
+    """The stakes that back every outcome of a line, each at its best price.
 
     Attributes:
         booksum: S = Σ 1/d, shape (m,). Below 1 the profit is certain; just above 1 it is a
             low-hold line. Either kind is ranked by it.
-        profit: return whatever happens, 1/S − 1 of all that is staked, shape (m,).
+        profit: the return for any result, 1/S − 1 of all that is staked, shape (m,).
         stakes: the part staked on each outcome, (1/d)/S, shape (m, n).
     """
 
@@ -121,7 +121,7 @@ class Arbitrage:
 
 
 def arbitrage(best_odds: npt.ArrayLike) -> Arbitrage:
-    """Stake so that every outcome returns the same.
+    """Return the stakes by which every outcome returns the same.
 
     Args:
         best_odds: for each outcome the best decimal odds of any bookmaker, net of commission,
@@ -144,8 +144,9 @@ def returned(
 ) -> FloatArray:
     """Return what a bet with a point pays per unit staked once the result is known, stake included.
 
-    The odds where it wins, 1 where the result hits the point and the stake comes back, 0 where it
-    loses. Of a quarter point half the stake is on either half point beside it. Arrays broadcast.
+    These are the odds where it wins, 1 where the result hits the point and the stake comes back,
+    and 0 where it loses. With a quarter point, half the stake is on either half point beside it.
+    Arrays broadcast.
 
     Args:
         result: a whole number: a score, or a winning margin.

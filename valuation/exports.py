@@ -1,4 +1,4 @@
-"""Fair prices, edges and the runs that computed them as flat tables."""
+"""Exports of fair prices, edges and the runs that computed them, as flat tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from betting.models import EventAlias, Side
 from valuation.models import RecomputeRun
 from valuation.vouching import EDGE_STATES, PRICED, edges, fair_prices
 
-# A fair price is of all providers; its event goes by the id it was first known by.
+# A fair price belongs to no single provider: its event is exported by the id known first.
 _FIRST_ALIAS = Subquery(
     EventAlias.objects.filter(event=OuterRef("market__event"))
     .order_by("id")
@@ -24,7 +24,7 @@ _FIRST_ALIAS = Subquery(
 
 _KEPT = F("quote__bookmaker__commission")
 
-# `valuation.edges.net_price`, by the commission of today; null where that is not known.
+# Computed like `valuation.edges.net_price`, at today's commission; null if that is not known.
 _NET_PRICE = Case(
     When(quote__side=Side.LAY, then=(F("price") - _KEPT) / (1.0 - _KEPT)),
     default=1.0 + (F("price") - 1.0) * (1.0 - _KEPT),

@@ -31,16 +31,17 @@ MAX_OUTLYING = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of n runners, and every book with a fresh back quote of them.
+    """The fields of n runners, and every book with a fresh back quote on them.
 
     Attributes:
         outcome: indexes of the runners in `Quotes`, shape (n, lines).
         book: the books' indexes in `Quotes`, (b,).
-        slot: where each stands among the bookmakers of its line, (b,).
+        slot: the position of each book among the bookmakers of its line, (b,).
         column: its line, (b,).
         quote: indexes of the back quotes in `Quotes`, −1 where a runner is not listed,
             shape (n, k, lines).
-        foreign: what each book's quotes on other outcomes than these sum to, as 1/price, (b,).
+        foreign: for each book, the sum of 1/price over its quotes on other outcomes than these,
+            (b,).
     """
 
     outcome: IntArray
@@ -51,7 +52,7 @@ class Fields:
     foreign: FloatArray
 
     def table(self, values: FloatArray) -> FloatArray:
-        """A value for each book as a table of shape (k, lines), 0 where there is no book."""
+        """Return a value for each book as a table of shape (k, lines), 0 where there is no book."""
         table = np.zeros(self.quote.shape[1:])
         table[self.slot, self.column] = values
         return table
@@ -98,7 +99,7 @@ def _fields(quotes: Quotes, books: BookLines, chosen: BoolArray) -> Fields:
 
 
 def _quotes_of(books: BookLines, member: IntArray) -> tuple[IntArray, IntArray]:
-    """The fresh back quotes of some books, and which of these each belongs to, shape (q,)."""
+    """Return the fresh back quotes of some books, and which book each belongs to, shape (q,)."""
     size = books.size[member]
     owner = np.repeat(np.arange(member.size), size)
     nth = np.arange(owner.size) - np.repeat(np.cumsum(size) - size, size)
@@ -106,7 +107,7 @@ def _quotes_of(books: BookLines, member: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _sums(values: FloatArray, owner: IntArray, owners: int) -> FloatArray:
-    """The sum of each owner's values, shape (owners,)."""
+    """Return the sum of each owner's values, shape (owners,)."""
     sums = np.zeros(owners)
     np.add.at(sums, owner, values)
     return sums
@@ -150,9 +151,10 @@ def _price(quotes: Quotes, fields: Fields, policy: ValuationPolicy) -> PricedLin
 def _standing(
     quotes: Quotes, fields: Fields, back: FloatArray, policy: ValuationPolicy
 ) -> FloatArray:
-    """The prices that stand for each book, by `consensus_prices` over what it lists."""
+    """Return the prices that stand for each book, by `consensus_prices` over what it lists."""
     listed = fields.quote >= 0
-    # What is not listed stands in nobody's way: back and lay at one price are close.
+    # A runner that is not listed gets one price for back and lay, which is close: it decides
+    # nothing.
     lay = np.where(listed, quotes.lay[fields.quote], 2.0)
     back_by_book = np.where(listed, back, 2.0).reshape(len(back), -1).T
     lay_by_book = lay.reshape(len(lay), -1).T
@@ -161,7 +163,7 @@ def _standing(
 
 
 def _covers(fields: Fields, whole: Completed, back: FloatArray) -> BoolArray:
-    """Which books list nearly all of the field, and little else, shape (k, lines)."""
+    """Return which books list nearly all of the field, and little else, shape (k, lines)."""
     foreign = fields.table(fields.foreign)
     listed = np.nansum(1 / back, axis=0)
     is_its_own: BoolArray = foreign <= MAX_REST * (foreign + listed)
@@ -171,7 +173,7 @@ def _covers(fields: Fields, whole: Completed, back: FloatArray) -> BoolArray:
 def _logits(
     whole: Completed, is_plausible: BoolArray, policy: ValuationPolicy
 ) -> tuple[FloatArray, BoolArray]:
-    """Log-odds without the margin, shape (n, k, lines), and which books have sound ones."""
+    """Return log-odds without the margin, shape (n, k, lines), and which books have sound ones."""
     is_sound = is_plausible & (whole.implied < 1).all(axis=0)
     logits = np.zeros(whole.implied.shape)
     if is_sound.any():
@@ -185,7 +187,7 @@ def _logits(
 def _votes(
     logits: FloatArray, voting: BoolArray, policy: ValuationPolicy
 ) -> tuple[BoolArray, BoolArray]:
-    """Which books take part, shape (k, lines), and on which runners, shape (n, k, lines)."""
+    """Return which books take part, shape (k, lines), and on which runners, (n, k, lines)."""
     outlying = outliers(logits, voting, policy)
     quoted = voting.sum(axis=0)
     takes_part = (quoted > 0) & (outlying.sum(axis=0) <= MAX_OUTLYING * quoted)
@@ -195,7 +197,7 @@ def _votes(
 def _pool(
     logits: FloatArray, votes: FloatArray, everyone: FloatArray, policy: ValuationPolicy
 ) -> tuple[FloatArray, FloatArray]:
-    """Pool the votes, of all and of all others; a runner without a vote gets what is filled in.
+    """Pool the votes, of all and of all others; a runner without a vote gets the filled-in prices.
 
     Args:
         logits: shape (n, k, lines).
@@ -204,7 +206,7 @@ def _pool(
         policy: says whether probabilities sum to 1.
 
     Returns:
-        Probabilities, shapes (n, lines) and (n, k, lines); NaN where nobody takes part.
+        Probabilities, shapes (n, lines) and (n, k, lines); NaN where no book takes part.
     """
     spare = np.broadcast_to(everyone, votes.shape)
 
@@ -221,7 +223,7 @@ def _pool(
 
 
 def _outcome_reasons(books: IntArray, listing: IntArray, policy: ValuationPolicy) -> IntArray:
-    """Why a runner has no fair price of its own, by its votes and by who lists it."""
+    """Return why each runner has no fair price of its own, by its votes and by who lists it."""
     few = policy.needed_books
     return np.select(
         [listing < few, books < few], [Reason.INCOMPLETE, Reason.OUTLIER], Reason.OK
@@ -229,7 +231,7 @@ def _outcome_reasons(books: IntArray, listing: IntArray, policy: ValuationPolicy
 
 
 def _holds(whole: Completed, back: FloatArray) -> FloatArray:
-    """The hold of each book's back prices, the unlisted runners at its own level."""
+    """Return the hold of each book's back prices, with unlisted runners at its own level."""
     listed = np.where(whole.own, 1 / back, 0.0).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):  # of a book that lists nothing
         return hold(listed / whole.coverage)
@@ -244,7 +246,7 @@ def _measured(
     holds: FloatArray,
     is_outlier: BoolArray,
 ) -> Measured:
-    """The chosen cells of tables of shape (n, k, lines) as columns."""
+    """Return the chosen cells of tables of shape (n, k, lines) as columns."""
     return Measured(
         quote=quote[chosen],
         probability=probability[chosen],

@@ -1,4 +1,4 @@
-"""Which bookmakers quote the whole of a line, what that is, and which lines are large fields."""
+"""The outcomes of each line, the bookmakers that quote all of them, and the large fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BookLines:
         size: how many outcomes it backs, (l,).
         book: its index in `Quotes`, (l,).
         is_complete: whether they are exactly the outcomes of the line, (l,); False in large fields,
-            where nobody has to be.
+            where no bookmaker has to list all runners.
         in_field: which outcomes are runners of a large field, (o,).
     """
 
@@ -41,7 +41,7 @@ def book_lines(quotes: Quotes, needed_books: int) -> BookLines:
 
     The outcomes of a line are the set of two or more that most bookmakers with a weight quote
     to back; of equally frequent sets the larger; of equally large ones the one without the
-    highest outcome id in which they differ. Lines that are large fields are told apart.
+    highest outcome id in which they differ. Large fields are marked instead.
 
     Args:
         quotes: the arranged board.
@@ -64,7 +64,7 @@ def book_lines(quotes: Quotes, needed_books: int) -> BookLines:
 
 
 def _runners(quotes: Quotes, voting: IntArray, is_small: BoolArray, shared_by: int) -> BoolArray:
-    """Which outcomes belong to a large field, shape (o,).
+    """Return which outcomes belong to a large field, shape (o,).
 
     A runner is an outcome that at least `shared_by` bookmakers with a weight back. A line of more
     than ten is a large field, unless most bookmakers carry one and the same small set.
@@ -79,7 +79,7 @@ def _has_runners(quotes: Quotes, in_field: BoolArray, lines: int) -> BoolArray:
 
 
 def _outcome_sets(quotes: Quotes, quote: IntArray, first: IntArray) -> list[IntArray]:
-    """Each book's set of outcomes as bits, the lowest outcome id of its line in the lowest bit.
+    """Return each book's outcomes as a bit set; bit 0 is the lowest outcome id of its line.
 
     Returns:
         As many words as the largest line needs, the lowest first, each of shape (l,).
@@ -99,7 +99,7 @@ def _outcome_sets(quotes: Quotes, quote: IntArray, first: IntArray) -> list[IntA
 def _has_commonest_set(
     sets: list[IntArray], size: IntArray, line: IntArray, votes: BoolArray
 ) -> BoolArray:
-    """Which books have the set of outcomes that wins the vote on their line, shape (l,)."""
+    """Return which books have the set of outcomes that wins the vote on their line, shape (l,)."""
     order = np.lexsort((*sets, line))
     new = np.logical_or.reduce([is_new(column[order]) for column in (*sets, line)])
     candidate = np.empty_like(line)
@@ -109,7 +109,7 @@ def _has_commonest_set(
     count[candidate_size < 2] = 0
     rank = np.arange(candidate_line.size)
     best = np.lexsort((-rank, candidate_size, count, candidate_line))
-    # The candidates of a line follow each other, the winner last; not every line has one.
+    # The candidates of a line follow each other, the winner last; some lines have no winner.
     is_last = np.append(is_new(candidate_line[best])[1:], True)[: best.size]
     is_winner = np.zeros(candidate_line.size, dtype=np.bool_)
     is_winner[best[is_last]] = True

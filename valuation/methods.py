@@ -26,14 +26,14 @@ Solution: TypeAlias = tuple[FloatArray, FloatArray]
 
 
 def multiplicative(odds: FloatArray) -> Solution:
-    """Each rᵢ/B; the parameter is B. Ignores the favourite–longshot bias."""
+    """Return each rᵢ/B; the parameter is B. Ignores the favourite–longshot bias."""
     implied = 1 / odds
     booksum = implied.sum(axis=0)
     return implied / booksum, booksum
 
 
 def additive(odds: FloatArray) -> Solution:
-    """Each rᵢ − (B − 1)/n; the parameter is (B − 1)/n. Can go negative.
+    """Return each rᵢ − (B − 1)/n; the parameter is (B − 1)/n. Can go negative.
 
     Source: Clarke, Kovalchik & Ingram (2017); also known as differential margin weighting.
     """
@@ -43,7 +43,7 @@ def additive(odds: FloatArray) -> Solution:
 
 
 def power(odds: FloatArray) -> Solution:
-    """Each rᵢᵏ; the parameter is k.
+    """Return each rᵢᵏ; the parameter is k.
 
     Source: Clarke, Kovalchik & Ingram (2017), "Adjusting bookmaker's odds to allow for overround".
     """
@@ -60,7 +60,7 @@ def _power(k: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def shin(odds: FloatArray) -> Solution:
-    """Each [√(z² + 4(1 − z) rᵢ²/B) − z] / [2(1 − z)]; the parameter is z.
+    """Return each [√(z² + 4(1 − z) rᵢ²/B) − z] / [2(1 − z)]; the parameter is z.
 
     z is the share of insiders' money that explains the margin; an underround gives z < 0. Two
     outcomes have a closed form whose probabilities are the additive ones.
@@ -93,7 +93,7 @@ def _shin(z: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def odds_ratio(odds: FloatArray) -> Solution:
-    """Each r/(c + r − cr), i.e. the odds against multiplied by c; the parameter is c.
+    """Return each r/(c + r − cr), i.e. the odds against multiplied by c; the parameter is c.
 
     Source: Cheung (2015), "Fixed-odds betting and traditional odds"; the "logarithmic" method
     of some packages.
@@ -111,7 +111,7 @@ def _odds_ratio(log_c: FloatArray, against: FloatArray) -> tuple[FloatArray, Flo
 
 
 def goto(odds: FloatArray) -> Solution:
-    """Each rᵢ − s√(1 − rᵢ) with s = (B − 1)/Σ√(1 − rᵢ), the parameter. Can go negative.
+    """Return each rᵢ − s√(1 − rᵢ) with s = (B − 1)/Σ√(1 − rᵢ), the parameter. Can go negative.
 
     The margin is taken in proportion to each price's standard error over its price.
 
@@ -124,7 +124,7 @@ def goto(odds: FloatArray) -> Solution:
 
 
 def probit(odds: FloatArray) -> Solution:
-    """Each Φ(Φ⁻¹(rᵢ) − c); the parameter is c."""
+    """Return each Φ(Φ⁻¹(rᵢ) − c); the parameter is c."""
     quantiles = normal.quantile(1 / odds)
     even = normal.quantile(np.array(1 / len(odds)))
     low, high = quantiles.min(axis=0) - even, quantiles.max(axis=0) - even
@@ -138,7 +138,7 @@ def _probit(c: FloatArray, quantiles: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def worst_case(odds: FloatArray) -> Solution:
-    """Per outcome the lowest probability any other method gives; no parameter (NaN).
+    """Return, per outcome, the lowest probability any other method gives; no parameter (NaN).
 
     The sum over a market is at most 1.
     """

@@ -1,4 +1,4 @@
-"""What the quotes are worth: fair prices, edges, and the runs that computed them."""
+"""Fair prices, edges, and the runs that computed them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from betting.models import Bookmaker, Market, Outcome, Quote
 
 
 class FairPriceState(models.TextChoices):
-    """Whether an outcome has a fair price."""
+    """The state of an outcome's fair price: whether there is one."""
 
     OK = "ok", "fair price"
     NONE = "none", "no fair value"
@@ -21,7 +21,7 @@ class FairPrice(models.Model):
     """The consensus probability of one outcome, or the reason why there is none."""
 
     outcome = models.OneToOneField(Outcome, on_delete=models.CASCADE, related_name="fair_price")
-    # The outcome's market once more, held true by the outcome's own reference.
+    # A copy of the outcome's market, kept valid by the outcome's own reference to it.
     market = models.ForeignKey(
         Market, on_delete=models.CASCADE, related_name="fair_prices", db_constraint=False
     )
@@ -57,7 +57,7 @@ class FairPrice(models.Model):
 
 
 class CloseReason(models.TextChoices):
-    """Why an edge is over."""
+    """The reason why an edge closed."""
 
     GONE = "gone", "the price or the fair price moved"
     SUSPENDED = "suspended", "the quote was suspended"
@@ -72,14 +72,14 @@ CONTRADICTED = "contradicted"
 """Warnings that keep an edge out of the default list, and a stake from being advised."""
 
 DOUBTFUL = [OUTLIER, SUSPICIOUS, CONTRADICTED]
-"""Those of an edge that is rather a mistake."""
+"""Warnings that mark an edge as probably a mistake."""
 
 
 class Edge(models.Model):
-    """A quote that pays more than its fair price asks, from when it did until it no longer does."""
+    """A quote that pays more than its fair price asks, from when it opened until it closed."""
 
     quote = models.ForeignKey(Quote, on_delete=models.CASCADE, related_name="edges")
-    # The quote's market once more, held true by the quote's own reference.
+    # A copy of the quote's market, kept valid by the quote's own reference to it.
     market = models.ForeignKey(
         Market,
         on_delete=models.CASCADE,
@@ -150,7 +150,7 @@ class Edge(models.Model):
 
 
 class RecomputeTrigger(models.TextChoices):
-    """What asked for a recompute."""
+    """The reason why a recompute was sent."""
 
     MAJOR = "major", "major move"
     BATCH = "batch", "coalesced batch"
@@ -196,7 +196,7 @@ class Revaluation(models.Model):
     """An input of valuations that has changed: the markets it touches are valued again.
 
     Written in the transaction that changes the input, and worked off in steps by
-    `valuation.revaluation`, each of which moves `after_market` on with the markets' versions.
+    `valuation.revaluation`: each step raises markets' versions and moves `after_market` on.
     """
 
     bookmaker = models.ForeignKey(

@@ -48,12 +48,12 @@ _FAR_TAIL: Final = (
 
 
 def pdf(x: FloatArray) -> FloatArray:
-    """The density φ(x), any shape."""
+    """Return the density φ(x), any shape."""
     return np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
 
 def cdf(x: FloatArray) -> FloatArray:
-    """The distribution function Φ(x), any shape, absolute error below 1e-15.
+    """Return the distribution function Φ(x), any shape, absolute error below 1e-15.
 
     Source: Hart (1968), algorithm 5666, as given by West (2005), "Better approximations to
     cumulative normal functions".
@@ -80,7 +80,7 @@ def _continued_fraction(size: FloatArray) -> FloatArray:
 
 
 def quantile(p: FloatArray) -> FloatArray:
-    """The inverse Φ⁻¹(p), any shape, 0 < p < 1, relative error about 1e-16.
+    """Return the inverse Φ⁻¹(p), any shape, 0 < p < 1, relative error about 1e-16.
 
     Source: Wichura (1988), "Algorithm AS 241: the percentage points of the normal distribution".
 

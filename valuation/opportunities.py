@@ -1,4 +1,4 @@
-"""What the bets on offer in one market are worth together: covers, arbitrages and middles."""
+"""The opportunities among the bets on offer in one market: covers, arbitrages and middles."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Selection:
     line: float | None = None
 
     def __str__(self) -> str:
-        """The name with its point.
+        """Return the name with its point.
 
         >>> str(Selection("Over", 47.5, 47.5))
         'Over +47.5'
@@ -74,7 +74,7 @@ class Bet:
 
 @dataclass(frozen=True, slots=True)
 class Stake:
-    """What to put on one bet, as parts of all that a cover risks.
+    """The stake on one bet, as parts of all that a cover risks.
 
     Attributes:
         stake: at the quoted price; of a lay bet what the other side stakes.
@@ -117,17 +117,17 @@ class Cover:
 
     @property
     def confirmed_at(self) -> datetime | None:
-        """When the one of its bets that has waited longest was last confirmed."""
+        """The confirmation time of the bet that was confirmed the longest ago."""
         return _oldest(self.bets)
 
     @property
     def is_in_play(self) -> bool:
-        """Return True if the event has started for any of its bets."""
+        """True if the event has started for any of the bets."""
         return any(bet.is_in_play for bet in self.bets)
 
     @property
     def legs(self) -> list[tuple[Bet, Stake]]:
-        """Each bet with what to put on it."""
+        """Each bet with its stake."""
         return [
             (bet, Stake.risking(part, bet))
             for bet, part in zip(self.bets, self.stakes, strict=True)
@@ -135,7 +135,7 @@ class Cover:
 
     @property
     def is_arbitrage(self) -> bool:
-        """Return True if it loses at no result, and pays at all that return no stakes."""
+        """True if no result loses, and every result pays unless stakes come back."""
         return self.profit > 0
 
 
@@ -152,18 +152,18 @@ class Middle:
 
     @property
     def confirmed_at(self) -> datetime | None:
-        """When the one of its bets that has waited longer was last confirmed."""
+        """The confirmation time of the bet that was confirmed longer ago."""
         return _oldest((self.above, self.below))
 
     @property
     def is_in_play(self) -> bool:
-        """Return True if the event has started for either of its bets."""
+        """True if the event has started for either bet."""
         return self.above.is_in_play or self.below.is_in_play
 
 
 @dataclass(frozen=True, slots=True)
 class Opportunities:
-    """What a market offers.
+    """The covers and middles that a market offers.
 
     Attributes:
         covers: the best prices of every line all of whose outcomes are on offer, and of every
@@ -231,8 +231,8 @@ def find(
 
     Args:
         selections: every outcome the market is known to have, on offer or not. A line is covered
-            only when all of them are: a bet short would be no cover. A bookmaker has a part in a
-            cover only if it quotes all of them, on either side: it then settles as the others do.
+            only when all of them are on offer. A bookmaker has a part in a cover only if it quotes
+            all of them, on either side: it then settles as the others do.
         bets: the offers.
         home: the home side's name, whose handicap is won above a margin.
         away: the away side's.
@@ -247,7 +247,7 @@ def find(
         *(_cover((backs[of], lay)) for of, lay in lays.items() if of in backs),
     ]
     covers.sort(key=lambda cover: cover.booksum)
-    # On a line of three, the result that hits the point is an outcome, and returns no stakes.
+    # On a line of three, the result that hits the point is an outcome: no stakes come back.
     two_way = [bet for bet in bets if bet.side == Side.BACK and len(lines[bet.selection.line]) <= 2]
     best_backs = _best(two_way).values()
     return Opportunities(tuple(covers), tuple(_middles(best_backs, home, away)))
@@ -320,7 +320,7 @@ def _part_returned(point: float | None) -> float:
 
 
 _Wins = Callable[[float], float]
-"""From an outcome's point to the result above, or below, which it wins."""
+"""Functions from an outcome's point to the result above, or below, which it wins."""
 
 
 def _middles(bets: Iterable[Bet], home: str, away: str) -> Iterable[Middle]:
@@ -348,7 +348,7 @@ def _same(point: float) -> float:
 
 
 def _opposite(point: float) -> float:
-    """A home side at −3.5 wins above a margin of 3.5; an away side at +3.5 wins below it."""
+    """Return −point: a home side at −3.5 wins above a margin of 3.5, an away side at +3.5 below."""
     return -point
 
 

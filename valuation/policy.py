@@ -18,15 +18,15 @@ Method = Literal[
 
 
 LARGE_FIELD = 10
-"""A line of more outcomes is a large field, with rules that one odd runner does not decide."""
+"""A line of more outcomes is a large field; its rules let no single odd runner decide."""
 
 MAX_MARGIN_FACTOR = 3.0
-"""How many times the margin of ten outcomes the largest field may have."""
+"""The largest margin of any field, as a multiple of the margin of ten outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValuationPolicy:
-    """How quotes become fair prices and edges.
+    """The rules by which quotes become fair prices and edges.
 
     Attributes:
         method: de-vig method applied to each bookmaker's line.
@@ -41,8 +41,8 @@ class ValuationPolicy:
         min_edge_ev: the smallest expected value per unit staked that opens an edge.
         kelly_fraction: the part of the full Kelly stake that is advised.
         kelly_cap: the largest advised stake, as a fraction of the bankroll.
-        suspicious_ev: an edge above it is rather a mistake, of the bookmaker or of ours: it is
-            marked, out of the default list, and nothing is advised.
+        suspicious_ev: an edge above it is probably a mistake, of the bookmaker or of ours: it is
+            marked, left out of the default list, and no stake is advised.
         in_play_seconds: a quote confirmed longer ago than this is no edge once its event has
             started.
         in_play_advice: whether a stake is advised on edges of events that have started.
@@ -63,7 +63,7 @@ class ValuationPolicy:
     in_play_advice: bool = False
 
     def max_booksum_of(self, outcomes: int) -> float:
-        """The booksum above which a large field of so many outcomes is a data fault.
+        """Return the booksum above which a large field of so many outcomes is a data fault.
 
         The margin, `max_booksum` − 1, grows in proportion to the outcomes from ten on, up to three
         times as much: bookmakers take their margin from each runner.
@@ -76,5 +76,5 @@ class ValuationPolicy:
 
     @property
     def needed_books(self) -> int:
-        """Bookmakers a consensus needs: that of nobody is none, whatever the policy says."""
+        """Bookmakers that a consensus needs: at least one, even if the policy says 0."""
         return max(self.min_books, 1)

@@ -18,13 +18,13 @@ from valuation.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Back quotes, each against what the other bookmakers say; columns of shape (k,).
+    """Back quotes with what the other bookmakers say; columns of shape (k,).
 
     Attributes:
         quote: its index in `Quotes`.
         probability: of its outcome, by the consensus of the others.
         complement: the probability that the outcome does not happen.
-        books: how many the others are.
+        books: the number of the other bookmakers.
         hold: of the back prices of its bookmaker on the line.
         is_outlier: its bookmaker has a weight and has no say in this outcome, because it disagrees.
     """
@@ -105,8 +105,8 @@ def price_lines(
 def complements(probabilities: FloatArray, policy: ValuationPolicy, axis: int) -> FloatArray:
     """Return the probability that each outcome does not happen, of the same shape.
 
-    Where each is the lowest there is, 1 − p would be the highest of the complement: the others'
-    lowest together are what is certain of it.
+    Where each probability is the lowest of several, 1 − p would be the highest of the complement:
+    the sum of the other outcomes' lowest is the part of it that is certain.
 
     Args:
         probabilities: of whole lines.
@@ -120,7 +120,7 @@ def complements(probabilities: FloatArray, policy: ValuationPolicy, axis: int) -
 
 
 def consensus_prices(back: FloatArray, lay: FloatArray, max_width: float) -> FloatArray:
-    """The prices that stand for a bookmaker in the consensus, shape (b, n).
+    """Return the prices that stand for a bookmaker in the consensus, shape (b, n).
 
     An exchange whose back and lay prices are close on every outcome stands with their midpoint
     in log-odds. The log-odds of 1/d are −ln(d − 1), so that is 1 + √((back − 1)(lay − 1)).
@@ -143,7 +143,7 @@ def consensus_prices(back: FloatArray, lay: FloatArray, max_width: float) -> Flo
 
 
 def reasons(in_range: BoolArray, is_sound: BoolArray, takes_part: BoolArray) -> IntArray:
-    """The first rule that leaves each bookmaker out of the consensus, `OK` where none does."""
+    """Return the first rule that leaves each bookmaker out of the consensus, `OK` if none does."""
     return np.select(
         [~in_range, ~is_sound, ~takes_part],
         [Reason.BOOKSUM_OUT_OF_RANGE, Reason.NO_PROBABILITY, Reason.OUTLIER],

@@ -25,8 +25,8 @@ class Board:
         bookmaker_id: who quotes.
         is_lay: whether the price is for laying the outcome instead of backing it.
         price: decimal odds, above 1, before commission.
-        weight: the bookmaker's weight in the consensus; with 0 it has none, and its edges are
-            measured all the same.
+        weight: the bookmaker's weight in the consensus; at 0 it has no part in it, and its edges
+            are measured all the same.
         commission: the part of net winnings the bookmaker keeps, in [0, 1); NaN where that is not
             known, so that its prices inform the consensus and are no edge.
         is_stale: quotes too old to trust; they only help to say why there is no fair price.
@@ -64,8 +64,8 @@ class Board:
 class Quotes:
     """A board's quotes sorted by market, line, bookmaker, outcome and side.
 
-    Whatever the order of the board, its quotes are computed on in this one, so results are equal
-    to the last bit. A lay quote directly follows the back quote of its bookmaker and outcome.
+    Computing in this order makes results equal to the last bit for any order of the board. A lay
+    quote directly follows the back quote of its bookmaker and outcome.
 
     Indexes number the distinct keys from 0, in ascending order: lines by market and point,
     bookmakers' lines ("books") by line and bookmaker, outcomes by line and id.

@@ -1,4 +1,4 @@
-"""Why there is no fair price."""
+"""The reasons why there is no fair price."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Reason(IntEnum):
-    """Why an outcome has no fair price, or a bookmaker's line no part in it.
+    """The reason why an outcome has no fair price, or a bookmaker's line no part in it.
 
     From `TOO_FEW_BOOKS` to `OUTLIER` they stand in the order in which the rules are applied; of
     a line the first rule that leaves fewer than the minimum of bookmakers is the reason.

@@ -1,9 +1,9 @@
 """Recompute: from the quotes of stale markets to their fair prices and edges.
 
-Four steps: forget that the markets are scheduled, read, value, write. A change that arrives
-after the first step schedules the markets again; one that arrives after the second raises their
-version past the one written here, so they stay stale. Whatever dies between two steps, the
-database still says which markets are stale.
+Four steps: forget that the markets are scheduled, read, value, write. A change that arrives after
+the first step schedules the markets again; one that arrives after the second raises their version
+past the one written here, so they stay stale. If the process dies between two steps, the database
+still says which markets are stale.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from valuation.policy import ValuationPolicy
 from valuation.stale import FEW, StaleMarkets, read
 
 NEAR_STALE = 0.8
-"""From this part of its staleness limit on, a quote's edge carries a warning."""
+"""The part of its staleness limit from which a quote's edge carries a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class EdgeChange:
 
     Attributes:
         edge_id: the edge.
-        version: the market's version that did it.
+        version: the market's version whose valuation opened or closed it.
         price: decimal odds.
         probability: the consensus of the other bookmakers.
         ev: expected value per unit staked.
         advised: the advised stake, fraction of the bankroll.
-        peak_ev: the best it was.
+        peak_ev: the highest expected value it had.
         reason: a `CloseReason`; empty for one that opened.
     """
 
@@ -65,7 +65,7 @@ class EdgeChange:
 
 @dataclass(frozen=True, slots=True)
 class RecomputeResult:
-    """What a recompute did.
+    """The result of a recompute.
 
     Attributes:
         valued: ids of the markets valued; the others were up to date, or are now.
@@ -82,7 +82,7 @@ class RecomputeResult:
 
 
 def _tell_nobody(_result: RecomputeResult) -> None:
-    """What a recompute does with its result when nobody asked for it."""
+    """Do nothing with the result: the default of `recompute`."""
 
 
 def recompute(
@@ -93,15 +93,15 @@ def recompute(
 ) -> RecomputeResult:
     """Value the stale ones among some markets, each attempt leaving one `RecomputeRun` row.
 
-    A market whose value the database refuses does not keep the others from theirs: the batch is
-    halved until that market stands alone.
+    A market whose value the database refuses does not stop the others: the batch is halved until
+    that market stands alone.
 
     Args:
         market_ids: markets asked for; unknown and up-to-date ones are skipped.
-        trigger: what asked, a `RecomputeTrigger`.
+        trigger: the reason for the recompute, a `RecomputeTrigger`.
         policy: the valuation rules.
-        on_commit: told what was written, once for each transaction. A batch that was halved has
-            several, of which some may be done when another one fails.
+        on_commit: called with what was written, once for each transaction. A batch that was halved
+            has several, of which some may be committed when another one fails.
 
     Returns:
         What was written; of a batch that was halved, by its last part.
@@ -149,7 +149,7 @@ def _recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy)
 
 
 def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
-    """Write fair prices and edges of the markets that nobody has valued further meanwhile.
+    """Write fair prices and edges of the markets that were not valued at a later version meanwhile.
 
     Runs in the caller's transaction. The markets are locked before the statement that writes
     begins, so that it sees the edges of a recompute it had to wait for.

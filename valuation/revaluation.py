@@ -1,9 +1,10 @@
-"""Valuing again what an input other than a quote has changed: a commission, a setting, the code.
+"""Valuing again after a change of an input other than a quote: a commission, a setting, the code.
 
-A market is valued when its version rises, and a quote's change raises it. Whatever else goes into
-a valuation raises it here. The change and the `Revaluation` that it calls for are one transaction;
-the sweeper works it off in steps, each a transaction of its own that raises some markets' versions
-and notes how far it has come. A process that dies between two steps loses nothing.
+A market is valued when its version rises, and a quote's change raises it. This module raises it for
+all other inputs of a valuation. The change and the `Revaluation` that it calls for are one
+transaction; the sweeper works it off in steps, each a transaction of its own that raises some
+markets' versions and notes how far it has come. A process that dies between two steps loses
+nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from valuation.models import AppliedPolicy, Revaluation
 from valuation.policy import ValuationPolicy
 
 STARTED_AT = datetime.now(UTC)
-"""When this process began, and so when it read its settings."""
+"""The time at which this process began, and so read its settings."""
 
 STEP_MARKETS = 2_000
 """Markets whose versions one step raises."""
@@ -59,20 +60,20 @@ def change_bookmaker(bookmaker: Bookmaker, values: Mapping[str, object]) -> bool
 
 
 def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> bool:
-    """Have all markets valued again if this process values otherwise than was applied.
+    """Have all markets valued again if this process values by other settings or code than applied.
 
-    By other settings, or by other code: after an upgrade, a market whose quotes never change would
-    keep the value of the code before.
+    The code counts because, after an upgrade, a market whose quotes never change would keep the
+    value of the code before.
 
-    Of two processes that differ, as there are while workers are restarted one by one,
-    the one that started later decides. The older one changes nothing back, however long it lives.
+    Of two processes that differ, as there are while workers are restarted one by one, the one that
+    started later decides. The older one never changes anything back.
 
     Args:
         policy: this process's settings.
         started_at: when it read them.
 
     Returns:
-        True if others were.
+        True if other settings or other code were applied before.
     """
     settings = msgspec.json.encode(asdict(policy), order="sorted")
     fingerprint = sha256(_code() + settings).hexdigest()
@@ -98,10 +99,10 @@ def _code() -> bytes:
 
 
 def step(limit: int = STEP_MARKETS) -> list[int]:
-    """Raise the versions of the next markets that a changed input touches.
+    """Raise the versions of the next markets that a changed input affects.
 
     Idempotent by `Revaluation.after_market`, which moves in the same transaction. A revaluation
-    that another sweep is at is left to it.
+    that another sweep has locked is left to it.
 
     Returns:
         The markets, in id order: they have to be valued. Empty where nothing is left to do.
@@ -120,8 +121,8 @@ def step(limit: int = STEP_MARKETS) -> list[int]:
     return markets
 
 
-# Markets that have never been valued, or are not up to date, are valued anyhow; raising theirs too
-# keeps the statement free of a condition that could change meanwhile.
+# Markets that are not up to date are valued in any case; raising their versions too keeps the
+# statement free of a condition that could change meanwhile.
 _RAISE = raising("""
 WITH touched AS MATERIALIZED (
     SELECT m.id AS market_id FROM betting_market m

@@ -1,8 +1,8 @@
-"""What a recompute reads: the stale ones among some markets, and the quotes that value them.
+"""The input of a recompute: the stale ones among some markets, and the quotes that value them.
 
-One statement reads it all as of one moment, a table at a time; NumPy joins the tables. Joined in
-SQL they were at the mercy of the planner's statistics: where these were young, a batch of fifty
-markets read every active quote of its feed.
+One statement reads it all as of one moment, a table at a time; NumPy joins the tables. A join in
+SQL would depend on the planner's statistics: while these were young, a batch of fifty markets read
+every active quote of its feed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from valuation.board import Board
 from valuation.confirmed import Feeds, Lagging
 
 FEW = 10
-"""So many markets, as of a major move, are read and written by statements that are prepared."""
+"""The most markets for which prepared statements read and write, as for a major move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class StaleMarkets:
         age_seconds: the same in seconds, (q,).
         is_in_play: whether each quote's event has started: by its status, by the time of the
             market's last change, or, where a quote of the market is live, by the clock, (q,).
-        is_disputed: whether another provider says another price of the quote, (q,).
-        contrary: the worst of those that have been looked at since the quote was priced; NaN where
-            there is none, (q,).
+        is_disputed: whether another provider gives another price for the quote, (q,).
+        contrary: the worst of those prices that the other provider looked at since the quote was
+            priced; NaN where there is none, (q,).
         board: what the quotes say, (q,).
     """
 

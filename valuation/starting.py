@@ -1,7 +1,7 @@
 """Valuing markets again whose event has started, or no longer has, though no quote changed.
 
-An edge says whether its event is in play. A provider's list may be late to say so, or the start may
-be moved; whoever did it, the mark on an open edge is compared with what is so.
+An edge is marked as in play or not. A provider's list may report the start late, or the start may
+be moved; so the mark on each open edge is compared with the event's present state, for any cause.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from betting.db.sql import fetch_all
 from valuation.models import IN_PLAY
 
 MAX_MARKETS = 500
-"""Markets that one sweep values again for this; the next one takes the rest."""
+"""Markets that one sweep values again for this; the next sweep takes the rest."""
 
 
 def mark() -> list[int]:
     """Raise the versions of markets with an open edge whose mark is wrong.
 
-    Idempotent by the mark itself, and by the versions: a market that is to be valued anyhow is left
-    to that.
+    Idempotent by the mark itself, and by the versions: a market that is already stale is left to
+    its recompute.
 
     Returns:
         The markets: they have to be valued at once.
@@ -27,7 +27,7 @@ def mark() -> list[int]:
     return [market_id for (market_id,) in fetch_all(_MARK, parameters)]
 
 
-# In play as `valuation.stale` has it, or the two would never agree.
+# In play by the same rule as in `valuation.stale`, or the two would never agree.
 _MARK = raising("""
 WITH touched AS MATERIALIZED (
     SELECT DISTINCT e.market_id

@@ -1,4 +1,4 @@
-"""Valuation on Celery: one message, many markets."""
+"""The Celery tasks of valuation: one message, many markets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def recompute_markets(market_ids: list[int], trigger: str) -> None:
 
 
 def _tell(op: Operation, result: RecomputeResult) -> None:
-    """Add what one transaction wrote; of a batch that was halved there are several."""
+    """Add what one transaction wrote to the log; a batch that was halved has several."""
     op.count(
         valued=len(result.valued),
         edges_opened=len(result.edges_opened),
@@ -47,7 +47,7 @@ def _tell(op: Operation, result: RecomputeResult) -> None:
 
 
 def _announce(result: RecomputeResult) -> None:
-    """Tell whoever wants to know which edges opened and closed."""
+    """Publish the edges that opened and closed, if any subscriber wants them."""
     has_changes = bool(result.edges_opened or result.edges_closed)
     if has_changes and bus.is_wanted("edge.opened", "edge.closed"):
         bus.publish(edge_changes(result))

@@ -1,8 +1,8 @@
-"""Fair prices and edges as they may be shown now: whatever nobody vouches for any more says so.
+"""Fair prices and edges as they may be shown now: those without confirmed quotes are marked stale.
 
-Writers keep these rows up to date. When they are dead, the rows stay and lose what they stand on:
-the confirmation of the bookmakers that they were computed from. Every reader asks these querysets,
-by the database's clock, and none the tables themselves.
+Recomputes keep these rows up to date. If they stop, the rows stay, but the bookmakers' quotes that
+they rest on are no longer confirmed. Every reader uses these querysets, which judge by the
+database's clock, and none the tables themselves.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState, Revaluation
 
 UNVALUED_SECONDS = 30.0
-"""A market that has waited this long for its valuation is not what its rows say any more."""
+"""The rows of a market that has waited this long for its valuation no longer hold."""
 
 UNCONFIRMED = "too few bookmakers are still confirmed"
 UNVALUED = "its quotes or their terms have changed, and nothing has valued them since"
@@ -43,30 +43,30 @@ OPEN = Q(closed_at__isnull=True, is_stale=False)
 STALE = Q(closed_at__isnull=True, is_stale=True)
 CLOSED = Q(closed_at__isnull=False)
 LISTED = Q(is_in_play=False, is_doubtful=False)
-"""The states of an edge, and which are listed unless others are asked for; of `edges`."""
+"""The conditions of an edge's states, and of the default list, for a queryset of `edges`."""
 
 EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
-"""What people call the states."""
+"""The states by the names that users choose."""
 
 PRICED = {
     FairPriceState.OK.value: Q(state=FairPriceState.OK, is_stale=False),
     FairPriceState.NONE.value: Q(state=FairPriceState.NONE) | Q(is_stale=True),
 }
-"""The states of a fair price, for a queryset of `fair_prices`.
+"""The conditions of a fair price's states, for a queryset of `fair_prices`.
 
-By the stored field: of `current_state`, which is computed, PostgreSQL expects next to no row, and
-judges them all before it takes a page.
+They use the stored field: `current_state` is computed, and for it PostgreSQL expects next to no row
+and judges them all before it takes a page.
 """
 
 
 def fair_prices() -> QuerySet[Any]:
-    """All fair prices, each with what may be shown of it.
+    """Return all fair prices, each with what may be shown of it.
 
-    A fair price is vouched for while at least as many bookmakers with a weight as the policy's
-    `min_books` back its outcome and are confirmed. Added fields:
+    A fair price holds while at least as many bookmakers with a weight as the policy's `min_books`
+    back its outcome and are confirmed. Added fields:
 
     - `confirmed_at`: when the last of so many was, the most recent ones counted.
-    - `is_stale`: whether there is a fair price that is not vouched for.
+    - `is_stale`: whether there is a fair price that no longer holds.
     - `current_state`, `current_reason`, `current_probability`, `current_fair_odds`: as stored; of
       a stale one, that there is none and why.
     """
@@ -95,15 +95,15 @@ def fair_prices() -> QuerySet[Any]:
 
 
 def edges() -> QuerySet[Any]:
-    """All edges, each with whether it still stands.
+    """Return all edges, each with whether it still stands.
 
     Added fields:
 
-    - `confirmed_at`: when its quote was.
+    - `confirmed_at`: when its quote was last confirmed.
     - `is_in_play`: whether its event has started; of a closed one whether it had, when it was last
       valued.
-    - `is_doubtful`: whether it is rather a mistake: an outlier's own price, too good, or gone at
-      the price that another provider has of the same bookmaker.
+    - `is_doubtful`: whether it is probably a mistake: an outlier's own price, too good, or no edge
+      at the price that another provider has of the same bookmaker.
     - `is_stale`: whether it is open and must not be taken: its quote is not active, or not
       confirmed, in play not within the policy's `in_play_seconds`; too few of the other bookmakers
       are; or its market waits for its valuation.
@@ -137,10 +137,10 @@ def edges() -> QuerySet[Any]:
 
 
 def is_in_play(quote: str = "") -> Combinable:
-    """Whether the event of a row has started.
+    """Return the condition that the event of a row has started.
 
-    That is by its status, by the time of its market's last change, or, where the provider is live,
-    by the clock: as `valuation.stale` has it.
+    It has by its status, by the time of its market's last change, or, where the provider is live,
+    by the clock: the same rule as in `valuation.stale`.
 
     Args:
         quote: the path to a row's quote with its dunder, or empty. The row has a market itself.
@@ -153,7 +153,7 @@ def is_in_play(quote: str = "") -> Combinable:
 
 
 def is_too_old_in_play(quote: str = "") -> Combinable:
-    """Whether a quote was confirmed too long ago for an event that has started.
+    """Return the condition that a quote was confirmed too long ago for an event that has started.
 
     Args:
         quote: as in `is_in_play`.
@@ -168,7 +168,7 @@ def _is_live(quote: str) -> Q:
 
 
 def _voices(outcome: str) -> QuerySet[Any]:
-    """The quotes that a consensus on an outcome can rest on: one a bookmaker.
+    """Return the quotes that a consensus on an outcome can rest on: one per bookmaker.
 
     Args:
         outcome: the path from the asking row to it.
@@ -192,14 +192,14 @@ def _nth_confirmation(voices: QuerySet[Any], number: int) -> Subquery:
 
 
 def _is_unvalued() -> ExpressionWrapper[Q]:
-    """Whether a row's market has waited too long for its valuation, or for a new version."""
+    """Return the condition that a row's market waits too long for a valuation or revaluation."""
     since = Now() - timedelta(seconds=UNVALUED_SECONDS)
     touched = Quote.objects.filter(
         market=OuterRef(OuterRef("market")),
         bookmaker=OuterRef("bookmaker"),
         status=QuoteStatus.ACTIVE,
     )
-    # Almost always there is none at all.
+    # The table is almost always empty.
     revaluations = Revaluation.objects.filter(
         Q(bookmaker__isnull=True) | Q(Exists(touched)),
         requested_at__lt=since,
@@ -210,7 +210,7 @@ def _is_unvalued() -> ExpressionWrapper[Q]:
 
 
 def _truth(condition: Q) -> Combinable:
-    """A condition, false where it compares with null: a market that never changed has no time."""
+    """Return the condition, false where it compares with null: a new market has no change time."""
     return Case(When(condition, then=True), default=False, output_field=BooleanField())
 
 
