@@ -42,7 +42,7 @@ ON: Mapping[str, str] = MappingProxyType(
         "HARDLINE_DEAD_LETTERS_ENABLED": "true",
     }
 )
-"""The hardening, with whatever else is configured."""
+"""The hardening, with every other setting as configured."""
 
 _TAIL_LINES = 15
 
@@ -78,9 +78,9 @@ def run_one(arguments: Sequence[str], label: str, settings: Mapping[str, str]) -
     """Run a trial to its end.
 
     Args:
-        arguments: what it is a trial of, as `manage.py baseline trial` takes it.
-        label: what it is, to a person.
-        settings: variables that make it what it is; all others are as they are here.
+        arguments: what is run, as `manage.py baseline trial` takes it.
+        label: its name, for people.
+        settings: environment variables of the trial; all others are inherited.
 
     Raises:
         TrialError: it failed.
@@ -106,7 +106,7 @@ def _environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
     own = {
         "HARDLINE_HOME": str(home),
         "HARDLINE_WEB_SIMULATOR_PORT": str(_free_port()),
-        # Set, though to nothing: what an .env file says of them must not count either.
+        # Set to empty values, so that an .env file does not set them either.
         "DATABASE_URL": "",
         "REDIS_URL": "",
     }

@@ -1,4 +1,4 @@
-"""Baselines from the rows that a window of the stream's life left."""
+"""Baselines, measured from the rows that were written in a window of time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from streaming.models import (
 )
 from valuation.models import FairPrice, RecomputeRun
 
-#: Polls that asked nobody.
+#: Outcomes of polls that sent no request.
 _NOT_ASKED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
 
 
@@ -56,13 +56,13 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length of the window, in seconds."""
         return (self.until - self.since).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What can only be seen at the moment: queues and processes.
+    """The state at one moment that no row records: queues and processes.
 
     Attributes:
         stale_markets, buffered_markets, queued_messages, unacknowledged_messages: the backlog.
@@ -82,10 +82,10 @@ def gather(
     """Measure a window.
 
     Args:
-        window: which; its rows must still be there, so it is no older than the retention.
+        window: no older than the retention, so that its rows are still there.
         samples: taken in it.
         overdue_after_ms: a market that waits for its value longer than this is left unvalued.
-        label: what it was, to a person.
+        label: its name, for people.
     """
     polls = _of(PollRun.objects.exclude(outcome__in=_NOT_ASKED), "started_at", window)
     recomputes = _of(RecomputeRun.objects.all(), "finished_at", window)
@@ -124,10 +124,10 @@ def store(baseline: Baseline, until: datetime) -> BaselineSnapshot:
 
 
 def fair_prices() -> dict[str, float]:
-    """Outcome → probability, by names that another database has for it as well.
+    """Return outcome → probability, by names that are the same in every database.
 
-    Outcomes without a fair price are left out: whether such a one has a row that says so depends
-    on whether it was ever valued while somebody quoted it.
+    Outcomes without a fair price are left out: whether such an outcome has a row depends on whether
+    it was ever valued while a bookmaker quoted it.
     """
     rows = FairPrice.objects.annotate(event=Min("market__event__aliases__external_id")).values_list(
         "event",

@@ -1,4 +1,4 @@
-"""What can only be seen at the moment, of a run and its private servers: queues and processes."""
+"""Queues and processes of a run and its private servers, sampled while it runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _KEEPER = "process_wrapper.py"
 
 
 class Vitals:
-    """A window that is being measured, from the creation of this object on.
+    """The measurement of a window that begins when this object is created.
 
     Args:
-        config: whose run, and whose servers.
+        config: the configuration of the run and its servers.
     """
 
     def __init__(self, config: Config) -> None:
@@ -49,13 +49,13 @@ class Vitals:
         )
 
     def baseline(self, *, overdue_after_ms: int, label: str) -> Baseline:
-        """What has been measured until now."""
+        """Return what has been measured so far."""
         window = Window(self._since, database_now())
         return gather(window, self._samples, overdue_after_ms=overdue_after_ms, label=label)
 
 
 def program_usages(config: Config) -> dict[str, dict[int, Usage]]:
-    """What the run in this state directory uses, if there is one, and its private servers."""
+    """Return program → usage, of this state directory's run, if any, and private servers."""
     roots = {server.name: server.pid for server in embedded.status(config) if server.pid}
     runner = _runner(config.home)
     if runner is None:
@@ -68,7 +68,10 @@ def program_usages(config: Config) -> dict[str, dict[int, Usage]]:
 
 
 def _runner(home: Path) -> psutil.Process | None:
-    """The process that holds the lock of a run; one that has died left its number behind."""
+    """Return the process that holds the lock of a run; None if there is none.
+
+    A run that died leaves its process id in the file.
+    """
     try:
         return psutil.Process(int((home / "run.lock").read_text(encoding="ascii")))
     except (OSError, ValueError, psutil.NoSuchProcess):
@@ -76,7 +79,10 @@ def _runner(home: Path) -> psutil.Process | None:
 
 
 def _kept(runner: psutil.Process) -> dict[str, int]:
-    """Each program's name and keeper; the argument after a keeper's script is the program's log."""
+    """Return each program's name and the process id of the wrapper around it.
+
+    The argument after the wrapper's script is the program's log, which has its name.
+    """
     kept = {}
     with suppress(psutil.Error):
         for child in runner.children():
@@ -89,7 +95,7 @@ def _kept(runner: psutil.Process) -> dict[str, int]:
 
 
 def _family(pid: int) -> list[psutil.Process]:
-    """A process and all that it has started, as far as they still are."""
+    """Return a process and its descendants that still run; empty if it has ended."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]

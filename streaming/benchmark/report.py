@@ -1,4 +1,4 @@
-"""Baselines and verdicts, to people."""
+"""Baselines and verdicts as tables for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def verdicts(out: OutputWrapper, judged: Iterable[Verdict], names: tuple[str, st
 
 
 def figures(out: OutputWrapper, sides: Mapping[str, Sequence[Baseline]]) -> None:
-    """Write a table of what is not judged: each side's median over its rounds, and the spread."""
+    """Write a table of the figures without a target: each side's median and spread over rounds."""
     rows = [
         (each.name, *(_spread(spread(each.measure, side), each.unit) for side in sides.values()))
         for each in FIGURES
@@ -39,7 +39,7 @@ def _verdict(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _spread(figure: Spread | None, unit: str) -> str:
-    """A median, and its rounds where they differ.
+    """Format a median, with the lowest and highest round where they differ.
 
     >>> _spread(Spread(2.0, 1.0, 3.5), "ms"), _spread(Spread(2.0, 2.0, 2.0), ""), _spread(None, "")
     ('2 ms (1 … 3.5)', '2', '–')

@@ -28,7 +28,7 @@ class TrialError(Exception):
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What a trial found.
+    """The result of a trial.
 
     Attributes:
         baseline: what it measured.
@@ -48,13 +48,13 @@ def run_trial(
 
     Args:
         config: with the hardening on, or off.
-        console: where people read.
+        console: the output for people.
         trial_of: recordings that are replayed as fast as can be, or a simulation.
-        label: what it was, to a person.
+        label: its name, for people.
 
     Raises:
         AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
-        TrialError: there is something in the database, which a trial would add to.
+        TrialError: the database is not empty, and the trial would add to it.
     """
     with private_servers(config):
         migrate()
@@ -67,7 +67,7 @@ def run_trial(
         else:
             replay = Replay(trial_of, math.inf, until_idle=True)
             report = run_replay(config, console, replay, sampling)
-        # Nothing is on its way any more: whatever is stale has been lost.
+        # No message is under way any more: every market that is stale now was lost.
         baseline = vitals.baseline(overdue_after_ms=0, label=label)
         store(baseline, database_now())
         return Trial(baseline, fair_prices(), report.problem)

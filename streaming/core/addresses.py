@@ -1,11 +1,11 @@
-"""Addresses that a person gives us: which are of the web, and which of the public internet."""
+"""Checks of addresses that a person enters: web addresses, and hosts on the public internet."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-# Tables of our own: which of these Python's `ipaddress` calls global differs between its versions.
+# Our own tables: Python's versions differ in which of these `ipaddress` calls global.
 _IPV4_SPECIAL = tuple(
     map(
         IPv4Network,
@@ -18,7 +18,7 @@ _IPV4_SPECIAL = tuple(
             "172.16.0.0/12",  # private use
             "192.0.0.0/24",  # IETF protocol assignments, metadata of a cloud among them
             "192.0.2.0/24",  # documentation
-            "192.31.196.0/24",  # AS112, answered by whichever network is nearest
+            "192.31.196.0/24",  # AS112, answered by the nearest network
             "192.52.193.0/24",  # automatic multicast tunnelling
             "192.88.99.0/24",  # 6to4 relays, deprecated
             "192.168.0.0/16",  # private use
@@ -44,13 +44,13 @@ _IPV6_SPECIAL = tuple(
     )
 )
 _IPV6_UNICAST = IPv6Network("2000::/3")
-"""All that has been assigned for the public internet: what is outside is special or nobody's."""
+"""The space assigned for the public internet; addresses outside it are special or unassigned."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def web_address(url: str) -> SplitResult | None:
-    """The parts of an http or https address with a host; None for anything else.
+    """Return the parts of an http or https address with a host; None for anything else.
 
     >>> web_address("https://odds.example:8443/v4").hostname
     'odds.example'
@@ -60,7 +60,7 @@ def web_address(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         is_one = bool(parts.scheme in {"http", "https"} and parts.hostname) and parts.port != 0
-    except ValueError:  # an unclosed bracket, or a port that is none
+    except ValueError:  # an unclosed bracket, or an invalid port
         return None
     return parts if is_one else None
 
@@ -68,8 +68,8 @@ def web_address(url: str) -> SplitResult | None:
 def is_public(address: str) -> bool:
     """Return True for an address of a host on the public internet.
 
-    An address of IANA's special-purpose registries, multicast or unassigned space is none, nor is
-    an IPv6 address that carries one of them: IPv4-mapped, 6to4 or NAT64.
+    Addresses of IANA's special-purpose registries, multicast and unassigned space are not public,
+    nor are IPv6 addresses that carry one of them: IPv4-mapped, 6to4 or NAT64.
 
     Args:
         address: IPv4 or IPv6; an IPv6 zone (``fe80::1%eth0``) is always local.
@@ -112,7 +112,7 @@ def _is_public_ipv4(address: IPv4Address) -> bool:
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for, if any."""
+    """Return the IPv4 address that an IPv6 address stands for, if any."""
     if address in _NAT64:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour

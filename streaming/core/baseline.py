@@ -1,4 +1,4 @@
-"""A baseline: what a window of the stream's life measured, as one document.
+"""A baseline: the measurements of one window of time, as one document.
 
 Every figure comes from rows or from clocks; `streaming.benchmark.capture` reads them and
 docs/baseline.md describes each field.
@@ -14,7 +14,7 @@ from math import ceil, fsum
 import msgspec
 
 SCHEMA = 1
-"""Raised whenever a field changes its meaning or goes; a document of another schema is refused."""
+"""Raised when a field changes its meaning or is removed; other schemas are refused."""
 
 
 class BaselineError(Exception):
@@ -22,9 +22,9 @@ class BaselineError(Exception):
 
 
 class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How some values are spread; None for each figure where there are no values.
+    """The distribution of some values; each figure is None where there are no values.
 
-    A percentile is the smallest of the values that so many per cent of them do not exceed.
+    The p-th percentile is the smallest value v such that at least p % of the values are at most v.
     """
 
     count: int
@@ -36,7 +36,7 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cycles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The requests that were made to providers; one cycle is a request and what came of it."""
+    """The requests that were made to providers; one cycle is a request and its processing."""
 
     duration_ms: Distribution
     quotes: Distribution
@@ -85,7 +85,7 @@ class Failures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Deliveries of events to subscribers, by outcome."""
+    """Deliveries of notifications to subscribers, by outcome."""
 
     delivered: int
     failed: int
@@ -93,7 +93,7 @@ class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Backlog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What waited, over the samples of the window."""
+    """The backlog, over the samples of the window."""
 
     stale_markets: Distribution
     buffered_markets: Distribution
@@ -102,7 +102,7 @@ class Backlog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProcessFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a program used, together with everything it started."""
+    """The resources used by a program and every process that it started."""
 
     memory_bytes_mean: float
     memory_bytes_max: int
@@ -110,7 +110,7 @@ class ProcessFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The document."""
+    """The whole document."""
 
     schema: int = SCHEMA
     label: str
@@ -164,7 +164,7 @@ def distribution(values: Sequence[float]) -> Distribution:
 
 
 def _rank(count: int, percent: int) -> int:
-    """The nearest rank, counted from 1; whole numbers, so that no last bit decides."""
+    """Return the nearest rank, from 1; in whole numbers, so that no rounding error decides."""
     return ceil(count * percent / 100) if count * percent % 100 else count * percent // 100
 
 
@@ -173,9 +173,9 @@ class Usage:
     """One process at one moment.
 
     Attributes:
-        started_at: when it started, seconds; with its id it names the process for ever.
+        started_at: when it started, seconds; with the process id it identifies the process.
         memory_bytes: its resident memory, pages that it shares with others included.
-        cpu_seconds: what it has computed since its start.
+        cpu_seconds: its CPU time since its start.
     """
 
     started_at: float
@@ -188,10 +188,10 @@ Usages = Mapping[int, Usage]
 
 
 def process_figures(samples: Sequence[Usages]) -> ProcessFigures:
-    """What a program used over some samples.
+    """Compute the resources that a program used over some samples.
 
-    A process that is there in the first sample counts from then on; one that comes later, from its
-    start. What one used after the last sample that it is in is not known, and not counted.
+    A process in the first sample counts from that sample on, one that appears later from its own
+    start. CPU time after a process's last sample is not known, and not counted.
 
     Args:
         samples: of all processes of the program, oldest first, one or more.

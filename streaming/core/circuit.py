@@ -1,15 +1,15 @@
-"""The circuit breaker between a provider and whoever wants to ask it.
+"""The circuit breaker between a provider and its polls.
 
     closed ──failures──▶ open ──retry_at──▶ half-open ──successes──▶ closed
                           ▲                     │
                           └──────failure────────┘
 
-Deciding and recording are apart: `decide` says whether a call may be made, `claim` takes the one
-place that a half-open circuit has, and `record` says what a call means for the next one. Nothing
-is held while the call itself is under way.
+Deciding and recording are separate: `decide` says whether a call may be made, `claim` takes the one
+probe that a half-open circuit allows, and `record` applies the result of a call. Nothing is held
+during the call itself.
 
-A provider that asks for a pause gets it from its first failure on, whatever the state: a closed
-circuit refuses until then and stays closed.
+A provider that asks for a pause gets it from its first failure on, in any state: a closed circuit
+refuses calls until the pause ends and stays closed.
 
 An operator's mode overrules the state: forced open refuses, forced closed and disabled let pass.
 """
@@ -30,18 +30,18 @@ Mode = Literal["automatic", "forced_open", "forced_closed", "disabled"]
 Command = Literal["open", "close", "reset", "disable"]
 
 REFUSED_WAITS_SECONDS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_600.0)
-"""How long a refusal that names no known cause is left alone: the first time, the second, ..."""
+"""Waits before a probe after a refusal without a known cause: the first, the second, ..."""
 
 PERSON_WAIT_SECONDS = 86_400.0
-"""How long one that needs a person is: people forget to say that they have acted."""
+"""The wait before a probe after a failure that needs a person, who may forget to reset."""
 
 OK, SLOW, FAILED = ".", "s", "f"
-"""One character a call in `Circuit.recent`."""
+"""The characters of a call in `Circuit.recent`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitPolicy:
-    """When a circuit opens, how long it stays open, and what closes it.
+    """Limits at which a circuit opens and closes, and its waits.
 
     Attributes:
         open_after_failures: failures in a row that open it.
@@ -54,9 +54,8 @@ class CircuitPolicy:
         backoff_seconds: how long it stays open: the first time, the second, ... and from then on.
         jitter_fraction: each wait varies by up to this part of it, either way.
         close_after_successes: probes in a row that have to succeed.
-        forget_after_seconds: once it has been closed for this long, the waits start anew.
-        probe_lease_seconds: a probe of which nothing was heard for this long may be followed by
-            another.
+        forget_after_seconds: once it has been closed for this long, the waits start over.
+        probe_lease_seconds: a probe without a result for this long may be followed by another.
     """
 
     open_after_failures: int = 3
@@ -74,17 +73,17 @@ class CircuitPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """What is known of a circuit.
+    """The state of one circuit.
 
     Attributes:
         state: see the module.
-        mode: who decides; anything but ``automatic`` is an operator's word.
-        since: when it stopped letting calls pass as usual, or began to again: probes that fail keep
-            the beginning of their outage, an operator's command begins anew. None before the first
-            change.
+        mode: ``automatic`` where calls decide; any other was set by an operator's command.
+        since: when it stopped letting calls pass as usual, or began to again. Probes that fail keep
+            the beginning of their outage; an operator's command sets a new one. None before the
+            first change.
         failures: failures in a row.
         recent: the latest calls, newest last: ``.`` good, ``s`` slow, ``f`` failed.
-        step: how often it has opened since the waits began anew: the index of the next one.
+        step: how often it has opened since the waits last started over: the next one's index.
         retry_at: while open, the earliest time of a probe; None while an operator holds it open.
         probe: number of the newest probe.
         probe_until: when that probe's lease ends; None when none is under way.
@@ -111,17 +110,17 @@ class Circuit:
 
     @property
     def is_automatic(self) -> bool:
-        """Whether the calls decide, not an operator."""
+        """Return True if the calls decide, not an operator."""
         return self.mode == "automatic"
 
     @property
     def is_refusing(self) -> bool:
-        """Whether no call passes, and none is under way that could."""
+        """Return True if it is open, by its own state or by an operator's command."""
         return self.mode == "forced_open" or (self.is_automatic and self.state == "open")
 
     @property
     def is_sound(self) -> bool:
-        """Whether calls pass as usual: not open, and not being probed.
+        """Return True if calls pass as usual: it is neither open nor being probed.
 
         >>> Circuit(state="half_open").is_sound, Circuit(state="open", mode="disabled").is_sound
         (False, True)
@@ -145,7 +144,7 @@ class Circuit:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a call may be made.
+    """The decision on a call.
 
     Attributes:
         verdict: ``pass``, ``probe`` (after `claim`) or ``refuse``.
@@ -160,7 +159,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What came of a call.
+    """The result of a call.
 
     Attributes:
         seconds: how long it took.
@@ -184,7 +183,7 @@ class Call:
 
     @classmethod
     def of(cls, failure: ProviderFailure | None, seconds: float, probe: int | None = None) -> Call:
-        """A call that ended in a failure, or in none.
+        """Return the result of a call that ended in a failure, or in none.
 
         >>> Call.of(TransientFailure("rate_limited", "HTTP 429", 7.0), 0.1).retry_after_seconds
         7.0
@@ -204,7 +203,7 @@ class Call:
 
 
 def decide(circuit: Circuit, now: datetime) -> Decision:
-    """Whether a call may be made now.
+    """Decide whether a call may be made now.
 
     >>> noon = datetime(2026, 1, 1, 12)
     >>> later = noon + timedelta(seconds=4)
@@ -231,7 +230,7 @@ def decide(circuit: Circuit, now: datetime) -> Decision:
 
 
 def claim(circuit: Circuit, policy: CircuitPolicy, now: datetime) -> Circuit:
-    """The circuit once its one probe has been claimed, after `decide` has allowed it."""
+    """Return the circuit with its one probe claimed, after `decide` has allowed it."""
     claimed = replace(
         circuit,
         probe=circuit.probe + 1,
@@ -243,7 +242,7 @@ def claim(circuit: Circuit, policy: CircuitPolicy, now: datetime) -> Circuit:
 
 
 def release(circuit: Circuit, probe: int) -> Circuit:
-    """The circuit once a probe turned out not to be needed, its call not made."""
+    """Return the circuit without a probe whose call was not needed, and not made."""
     return replace(circuit, probe_until=None) if probe == circuit.probe else circuit
 
 
@@ -256,16 +255,17 @@ def record(
     chance: float = 0.5,
     is_acting: bool = True,
 ) -> Circuit:
-    """The circuit after a call.
+    """Return the circuit after a call.
 
-    Any call counts, and any may ask for a pause. Only one that the circuit asked for moves it: a
-    late answer to a call made before it opened, or to a probe that was given up, says nothing new.
+    Every call is counted, and any may ask for a pause. But only calls of a closed circuit and the
+    current probe of a half-open one change the state: a late answer to a call made before it
+    opened, or to a probe that was given up, says nothing new.
 
     Args:
         circuit: as it is now, not as it was when the call was made.
         policy: the thresholds.
-        call: what came of it.
-        now: when that became known.
+        call: its result.
+        now: when the result became known.
         chance: uniform in [0, 1]; where in its range the jitter falls.
         is_acting: False where circuits are switched off: calls are counted and nothing more.
     """
@@ -281,10 +281,10 @@ def record(
 
 
 def order(circuit: Circuit, command: Command, reason: str, now: datetime) -> Circuit:
-    """The circuit after an operator's command.
+    """Return the circuit after an operator's command.
 
-    ``open`` and ``close`` hold until another command; ``disable`` lets every call pass and leaves
-    what is known as it is; ``reset`` begins anew.
+    ``open`` and ``close`` hold until another command; ``disable`` lets every call pass and keeps
+    the rest of the state; ``reset`` starts from a new circuit.
     """
     return replace(_ORDERS[command](circuit), since=now, reason=reason, advice="")
 
@@ -293,7 +293,7 @@ _NEW = Circuit()
 
 
 def _fresh(circuit: Circuit, mode: Mode, state: State = "closed") -> Circuit:
-    # The probes' numbers go on: a probe of before the command must not pass for a later one.
+    # Probe numbers continue: a probe from before the command must not pass for a later one.
     return replace(_NEW, mode=mode, state=state, probe=circuit.probe)
 
 
@@ -321,7 +321,7 @@ def _counted(circuit: Circuit, policy: CircuitPolicy, call: Call, now: datetime)
 
 
 def _pause_until(circuit: Circuit, call: Call, now: datetime) -> datetime | None:
-    """The end of the longest pause that was asked for and is not over."""
+    """Return the end of the longest pause that was asked for and is not over; None if none is."""
     asked_for = now + timedelta(seconds=call.retry_after_seconds)
     until = max(asked_for, circuit.pause_until or asked_for)
     return until if until > now else None
@@ -342,7 +342,7 @@ def _after_call(
 
 
 def _reason_to_open(circuit: Circuit, policy: CircuitPolicy, call: Call) -> str:
-    """Why the latest call opens a closed circuit; empty when it does not."""
+    """Return why the latest call opens a closed circuit; empty when it does not."""
     if call.kind == "permanent":
         return call.reason
     if call.kind is not None and circuit.failures >= policy.open_after_failures:
@@ -395,7 +395,7 @@ def _opened(
         advice=call.advice,
     )
     if call.kind == "permanent" and call.until is not None:
-        # Probing before would not help, so no step of the waits is used up either.
+        # Probing earlier would not help, so no step of the waits is used up either.
         return replace(circuit, retry_at=call.until)
     waits = _waits(policy, call)
     wait = waits[min(circuit.step, len(waits) - 1)]
@@ -408,7 +408,7 @@ def _opened(
 
 
 def _waits(policy: CircuitPolicy, call: Call) -> tuple[float, ...]:
-    """Seconds until the first probe after such a failure, the second, ... and from then on."""
+    """Return the seconds before the first probe after such a failure, the second, ... and later."""
     if call.kind != "permanent":
         return policy.backoff_seconds
     return (PERSON_WAIT_SECONDS,) if call.needs_person else REFUSED_WAITS_SECONDS

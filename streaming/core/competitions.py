@@ -1,8 +1,8 @@
-"""Which sports' keys may be about one contest.
+"""Rules on which sports' keys may be about one contest.
 
 Providers differ in how finely they name what they list: one says `basketball`, another
-`basketball_nba`. Two names of competitions that are both specific and differ are two competitions,
-whoever plays in them: a university's men and women play under the same name on the same evening.
+`basketball_nba`. Two specific names that differ are two competitions, even if the same participants
+appear in both: a university's men and women play under the same name on the same evening.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _DIVISIONS = re.compile(
 def may_be_one(one: str, other: str) -> bool:
     """Return True if two sports' keys may be about the same competition. Symmetric.
 
-    The family's own key goes with each of its competitions, save those of a division (women,
-    youth, reserves, doubles): who names no competition means the senior men's singles.
+    The family's own key may be any of its competitions, except those of a division (women, youth,
+    reserves, doubles): a provider that names no competition means the senior men's singles.
 
     >>> may_be_one("basketball", "basketball_nba"), may_be_one("basketball", "basketball_wncaab")
     (True, False)

@@ -1,4 +1,4 @@
-"""What an answer says of one bookmaker: when each of its markets was last looked at.
+"""Confirmations of one bookmaker: when the provider last looked at each of its markets.
 
 A provider looks at a bookmaker's markets in one sweep, and stamps them within seconds of each
 other, whether or not a price moved. So one time stands for nearly all of them. The exceptions are
@@ -17,16 +17,16 @@ import numpy.typing as npt
 from streaming.core.staleness import StalenessPolicy, limit_seconds, with_gap
 
 SWEEP_SECONDS = 5.0
-"""Markets that are stamped this shortly after one another were looked at together."""
+"""Markets that are stamped within this time of each other were looked at in one sweep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What is known of a bookmaker within a feed; times in epoch seconds.
+    """The state of a bookmaker within a feed; times in epoch seconds.
 
     Attributes:
         confirmed_at: when the provider last looked at any of its markets.
-        limit_seconds: how long what was looked at is trusted.
+        limit_seconds: how long prices are trusted after a look.
         gaps: histogram of completed gaps: `streaming.core.staleness`.
         lagging: market id → when it was last looked at, for those that lag behind `confirmed_at`
             by more than a sweep.
@@ -43,23 +43,23 @@ class Book:
 
     @property
     def expires_at(self) -> float:
-        """When it is too old itself, unless it is confirmed before."""
+        """The time at which it is too old as a whole, unless it is confirmed before."""
         return self.confirmed_at + self.limit_seconds
 
     @property
     def next_stale_at(self) -> float | None:
-        """When the next lagging market becomes too old; None when there is none left."""
+        """The time at which the next lagging market becomes too old; None if there is none."""
         stamps = [stamp for market, stamp in self.lagging.items() if market not in self.stale]
         return min(stamps) + self.limit_seconds if stamps else None
 
     def is_confirmed(self, at: float) -> bool:
-        """Return True if what an answer of that time says of it can be trusted."""
+        """Return True if its prices in an answer of that time can be trusted."""
         return not self.is_silent and at <= self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What an answer says of a bookmaker, quote by quote.
+    """A bookmaker's quotes in one answer, with the times of the provider's looks.
 
     Attributes:
         markets: the quotes' market ids, shape (q,), at least one.
@@ -69,8 +69,9 @@ class Looks:
             out is as it was.
         is_continuous: the answer before came so shortly before this one that a gap between stamps
             is the bookmaker's own.
-        is_recorded: the time is a recording's. Nobody watches it pass, and nothing of it is
-            quarantined: of a bookmaker that is too old as a whole, every market is.
+        is_recorded: the time is a recording's. No task watches it, so no quote is quarantined when
+            the bookmaker falls silent; instead, all its markets are stale once it is too old as a
+            whole.
     """
 
     markets: npt.NDArray[np.int64]
@@ -82,11 +83,11 @@ class Looks:
 
 
 def look(book: Book | None, looks: Looks, floor_seconds: float, policy: StalenessPolicy) -> Book:
-    """The bookmaker after an answer; the same object when the answer says nothing new of it.
+    """Return the bookmaker after an answer; the same object if the answer changes nothing.
 
     Args:
-        book: as it was known before; None for one that was not.
-        looks: what the answer says.
+        book: its state before; None for a new one.
+        looks: its quotes in the answer.
         floor_seconds: the provider's own limit.
         policy: the bounds of what may be learnt.
 
@@ -122,11 +123,11 @@ def look(book: Book | None, looks: Looks, floor_seconds: float, policy: Stalenes
 
 
 def completed_gap(book: Book, looks: Looks) -> float | None:
-    """The gap that an answer has completed, in seconds; None when no stamp has moved on.
+    """Return the gap that an answer has completed, in seconds; None when no stamp has moved on.
 
-    That of half of the quotes that moved is shorter, or as short. A market that had fallen behind
-    the others by more than the limit teaches nothing: what was forgotten is no usual gap, however
-    it comes back. While nothing is known, everything does.
+    It is the median gap of the quotes whose stamp moved on. A market that had fallen behind the
+    others by more than the limit is not counted: the provider had stopped looking at it, so its gap
+    is not a usual one. Before any gap is known, every market is counted.
     """
     before = np.full(looks.stamps.shape, book.confirmed_at)
     if book.lagging:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """How long a fetch may take and how much it may bring.
+    """Limits on the time and the size of one fetch.
 
     Attributes:
         connect_timeout_seconds: name lookup, TCP connection and TLS handshake together.

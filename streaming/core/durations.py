@@ -6,7 +6,7 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
 def spoken(seconds: float) -> str:
-    """A duration in its two largest units; to a tenth of a second below ten seconds.
+    """Format a duration in its two largest units; to a tenth of a second below ten seconds.
 
     >>> [spoken(seconds) for seconds in (0.04, 7.25, 20.0, 868.4, 11_100.0, 187_200.0)]
     ['0 s', '7.2 s', '20 s', '14 min 28 s', '3 h 5 min', '2 d 4 h']
@@ -27,7 +27,7 @@ def spoken(seconds: float) -> str:
 
 
 def _joined(seconds: int, large: tuple[int, str], small: tuple[int, str]) -> str:
-    """The two units, the smaller one only where it is not 0."""
+    """Format a duration in two units, the smaller one only where it is not 0."""
     count, rest = divmod(seconds, large[0])
     parts = [(count, large[1]), (rest // small[0], small[1])]
     return " ".join(f"{number} {unit}" for number, unit in parts if number)

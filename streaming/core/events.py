@@ -1,7 +1,7 @@
-"""What subscribers are told: one struct for each type of event; docs/events.md describes them.
+"""Notifications to subscribers: one struct for each type; docs/events.md describes them.
 
-An event may arrive twice: its `id` says so. Events of one market may arrive out of order: the
-`version` of the market that they speak of says that.
+A notification may arrive twice, with the same `id`. Notifications about one market may arrive out
+of order; the market's `version` in them gives the order.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What all events have.
+    """The fields of every notification.
 
     Attributes:
-        id: the same whenever the event is delivered again.
+        id: the same whenever the notification is delivered again.
         occurred_at: when it happened, aware.
     """
 
@@ -27,7 +27,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class _MarketEvent(_Event, frozen=True, kw_only=True, tag_field="type"):
-    """What all events about a market have.
+    """The fields of every notification about a market.
 
     Attributes:
         sport: the sport's key.
@@ -38,7 +38,7 @@ class _MarketEvent(_Event, frozen=True, kw_only=True, tag_field="type"):
         market_id: our id of the market.
         market: the market's key, e.g. ``spreads_h1``.
         participant: whom the market is about (a player), or empty.
-        version: the market's version that this speaks of; a higher one is newer.
+        version: the version of the market that this is about; a higher one is newer.
     """
 
     sport: str
@@ -53,13 +53,13 @@ class _MarketEvent(_Event, frozen=True, kw_only=True, tag_field="type"):
 
 
 class LineMajor(_MarketEvent, frozen=True, kw_only=True, tag="line.major"):
-    """A market made a major move.
+    """Notification that a market made a major move.
 
     Attributes:
         provider: the provider's key.
         changes: line changes of the market in the answer, minor ones included.
-        movement: the largest relative price change among the major ones; None where a suspension
-            is all there is.
+        movement: the largest relative price change among the major ones; None where there are only
+            suspensions.
     """
 
     provider: str
@@ -68,7 +68,7 @@ class LineMajor(_MarketEvent, frozen=True, kw_only=True, tag="line.major"):
 
 
 class _EdgeEvent(_MarketEvent, frozen=True, kw_only=True, tag_field="type"):
-    """What both events about an edge have.
+    """The fields of both notifications about an edge.
 
     Attributes:
         edge_id: our id of the edge; the same when it opens and when it closes.
@@ -92,12 +92,12 @@ class _EdgeEvent(_MarketEvent, frozen=True, kw_only=True, tag_field="type"):
 
 
 class EdgeOpened(_EdgeEvent, frozen=True, kw_only=True, tag="edge.opened"):
-    """A quote pays more than its fair price asks.
+    """Notification that a quote is above its fair price.
 
     Attributes:
         advised: the advised stake, fraction of the bankroll; 0 in play unless a setting asks for
-            it, and of one that is doubtful.
-        warnings: ``in_play``, ``outlier`` and ``suspicious`` are those that the default list leaves
+            it, and for a doubtful edge.
+        warnings: ``in_play``, ``outlier`` and ``suspicious``, whose edges the default list leaves
             out; ``near_stale`` and ``few_books``.
     """
 
@@ -106,7 +106,7 @@ class EdgeOpened(_EdgeEvent, frozen=True, kw_only=True, tag="edge.opened"):
 
 
 class EdgeClosed(_EdgeEvent, frozen=True, kw_only=True, tag="edge.closed"):
-    """It no longer does.
+    """Notification that an edge has closed.
 
     Attributes:
         reason: why, e.g. ``gone`` or ``suspended``.
@@ -118,7 +118,7 @@ class EdgeClosed(_EdgeEvent, frozen=True, kw_only=True, tag="edge.closed"):
 
 
 class CircuitOpened(_Event, frozen=True, kw_only=True, tag="circuit.opened"):
-    """A provider is not asked any more for a while.
+    """Notification that a provider is not polled for a while.
 
     Attributes:
         provider: the provider's key.
@@ -132,7 +132,7 @@ class CircuitOpened(_Event, frozen=True, kw_only=True, tag="circuit.opened"):
 
 
 class CircuitClosed(_Event, frozen=True, kw_only=True, tag="circuit.closed"):
-    """A provider is asked as usual again.
+    """Notification that a provider is polled as usual again.
 
     Attributes:
         provider: the provider's key.
@@ -144,7 +144,7 @@ class CircuitClosed(_Event, frozen=True, kw_only=True, tag="circuit.closed"):
 
 
 class HealthChanged(_Event, frozen=True, kw_only=True, tag="health.changed"):
-    """The state of the whole is another.
+    """Notification that the health of the whole has changed.
 
     Attributes:
         status: what it is now.
@@ -158,9 +158,10 @@ class HealthChanged(_Event, frozen=True, kw_only=True, tag="health.changed"):
 
 
 class DeadletterAdded(_Event, frozen=True, kw_only=True, tag="deadletter.added"):
-    """Something failed for good and waits for a person.
+    """Notification that work failed for good and waits for a person.
 
-    Never about a missed delivery: that would be one more delivery to the same failing subscriber.
+    It is never about a missed delivery: that would be one more delivery to the same failing
+    subscriber.
 
     Attributes:
         letter_id: our id of the letter.
@@ -176,7 +177,7 @@ class DeadletterAdded(_Event, frozen=True, kw_only=True, tag="deadletter.added")
 
 
 class SubscriberTest(_Event, frozen=True, kw_only=True, tag="subscriber.test"):
-    """Somebody wants to see that events arrive. Sent to one subscriber, whatever it asks for.
+    """Test notification, sent to one subscriber regardless of its filter.
 
     Attributes:
         subscriber: the subscriber's key.
@@ -196,17 +197,17 @@ Event = (
     | SubscriberTest
 )
 
-#: Type → struct, of every event.
+#: Type → struct, of every notification.
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     str(struct.__struct_config__.tag): struct for struct in get_args(Event)
 }
 
-#: What a subscriber can ask for.
+#: Types that a subscriber can ask for.
 TYPES: tuple[str, ...] = tuple(name for name in STRUCTS if name != "subscriber.test")
 
 
 def type_of(event: Event) -> str:
-    """The event's type, as it travels.
+    """Return the type of a notification, as it is sent.
 
     >>> closed = CircuitClosed(
     ...     id=UUID(int=1), occurred_at=datetime(2026, 1, 1), provider="acme", reason="well again"
@@ -218,13 +219,13 @@ def type_of(event: Event) -> str:
 
 
 def to_message(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The events as JSON values, for a message or a webhook's body."""
+    """Return notifications as JSON values, for a message or a webhook's body."""
     rows: list[dict[str, Any]] = msgspec.to_builtins(list(events))
     return rows
 
 
 def from_message(rows: Sequence[dict[str, Any]]) -> list[Event]:
-    """The events that a message holds.
+    """Return the notifications that a message holds.
 
     Raises:
         msgspec.ValidationError: a row is none of the structs.

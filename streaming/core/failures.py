@@ -1,4 +1,4 @@
-"""What can go wrong with a provider, graded by what has to happen next.
+"""Failures of a provider, graded by what has to happen next.
 
 | kind | examples | what follows |
 | --- | --- | --- |
@@ -24,7 +24,7 @@ from streaming.core.texts import one_line
 
 FailureKind = Literal["transient", "permanent", "data"]
 Scope = Literal["provider", "feed"]
-"""Whom a failure concerns."""
+"""The part of a provider that a failure concerns."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 MAX_DETAIL_CHARS = 200
@@ -40,7 +40,7 @@ class ProviderFailure(Exception):  # noqa: N818 - graded outcomes of a poll, not
         kind: what has to happen next; see the module.
         code: a slug that groups equal failures, e.g. ``timeout``.
         message: one line for a person; never holds a key.
-        scope: whom it concerns.
+        scope: what it concerns.
     """
 
     kind: ClassVar[FailureKind]
@@ -56,7 +56,7 @@ class ProviderFailure(Exception):  # noqa: N818 - graded outcomes of a poll, not
 
 
 class TransientFailure(ProviderFailure):
-    """The same request may well succeed later.
+    """Failure of a request that may well succeed later.
 
     Attributes:
         retry_after_seconds: the earliest the provider wants to be asked again, if it said so.
@@ -70,12 +70,12 @@ class TransientFailure(ProviderFailure):
 
 
 class PermanentFailure(ProviderFailure):
-    """The same request fails until a person changes something, as far as is known.
+    """Failure of a request that, as far as is known, fails until a person changes something.
 
     Attributes:
         advice: what that person can do.
-        until: when it ends without anybody's help, as a used-up quota does; None when never.
-        scope: whom it concerns.
+        until: when it ends by itself, as a used-up quota does; None when never.
+        scope: what it concerns.
         needs_person: False for a refusal without a known error code: a gateway's page may be gone
             within a minute, so it is asked again soon.
     """
@@ -105,7 +105,7 @@ class PermanentFailure(ProviderFailure):
 
     @property
     def remedy(self) -> str:
-        """The advice to its end: what is asked again late is asked at once after a reset.
+        """The whole advice: where the next probe is far off, a reset brings it forward.
 
         >>> PermanentFailure("key_missing", "No key.", "Set the key.").remedy
         'Set the key. Then reset the circuit.'
@@ -116,7 +116,7 @@ class PermanentFailure(ProviderFailure):
 
 
 class DataFailure(ProviderFailure):
-    """An answer came whose content cannot be trusted.
+    """Failure of an answer whose content cannot be trusted.
 
     Attributes:
         where: the place in the answer, e.g. ``$[3].bookmakers[0].markets[1].key``, or in a file.
@@ -130,7 +130,7 @@ class DataFailure(ProviderFailure):
         self.where = where
 
     def within(self, place: str) -> DataFailure:
-        """The same failure, its place seen from one level further out.
+        """Return the same failure, with the enclosing place before its own.
 
         >>> DataFailure("bad_price", "0 is not American odds.", "price").within("outcomes[1]").where
         'outcomes[1].price'
@@ -143,12 +143,12 @@ class DataFailure(ProviderFailure):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a provider's own error code means.
+    """The meaning of a provider's own error code.
 
     Attributes:
         kind: the kind of the failure.
         advice: what a person can do about it; only a permanent failure has one.
-        scope: whom a permanent failure concerns.
+        scope: what a permanent failure concerns.
     """
 
     kind: Literal["transient", "permanent"]
@@ -188,11 +188,11 @@ def classify_status(
     retry_after_seconds: float | None = None,
     verdicts: Mapping[str, Verdict] = MappingProxyType({}),
 ) -> ProviderFailure:
-    """The failure that an answer other than 200 stands for.
+    """Return the failure that an answer other than 200 stands for.
 
     A provider's error code says more than its status (one answers 401 both for a bad key and for
     a used-up quota), so a known code decides and the status decides only without one. A refusal
-    without a known code may be a gateway's that stands before one path: it concerns the feed.
+    without a known code may come from a gateway in front of one path, so it concerns the feed.
 
     Args:
         status: HTTP status.
@@ -214,7 +214,7 @@ def classify_status(
         slug, verdict = error_code.lower(), known
         message = f"HTTP {status} {error_code}"
     elif status == NOT_MODIFIED:
-        # No request has a condition, so the answer is that of a broken cache on the way.
+        # No request is conditional, so the answer comes from a broken cache on the way.
         return DataFailure("not_modified", "HTTP 304 without a conditional request", "status")
     else:
         found = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100)
@@ -231,7 +231,7 @@ def classify_status(
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """The wait a Retry-After header asks for: delay-seconds or an HTTP date.
+    """Return the wait a Retry-After header asks for: delay-seconds or an HTTP date.
 
     Args:
         value: the header as received; None when there was none.

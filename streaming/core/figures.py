@@ -15,7 +15,7 @@ class Figure:
     """One line of a table.
 
     Attributes:
-        name: what it is, to a person.
+        name: what it is, for people.
         unit: of the figure; empty for a plain number.
         measure: reads it; None where the window says nothing about it.
     """
@@ -26,19 +26,19 @@ class Figure:
 
 
 def transitions(baseline: Baseline) -> int:
-    """How often circuits changed their state."""
+    """Count the changes of circuits' states."""
     return sum(sum(each.transitions.values()) for each in baseline.providers.values())
 
 
 def memory_megabytes(baseline: Baseline) -> float | None:
-    """Resident memory of everything; pages that processes share are counted in each."""
+    """Return the mean resident memory of all processes; shared pages are counted in each."""
     if not baseline.processes:
         return None
     return sum(each.memory_bytes_mean for each in baseline.processes.values()) / _MEGABYTE
 
 
 def cpu_seconds(baseline: Baseline) -> float | None:
-    """What everything together has computed."""
+    """Return the CPU time of all processes together."""
     if not baseline.processes:
         return None
     return sum(each.cpu_seconds for each in baseline.processes.values())

@@ -1,8 +1,8 @@
-"""How checks are graded, and how fast an objective is used up.
+"""Grading of checks, and burn rates of objectives.
 
-Everything observed is measured so that more is worse; one rule grades it all. What is not known is
-never taken for good: it is worse than a warning, and earns nothing. What is a rate or a quantile is
-judged on enough samples only: `samples_needed`.
+Every observation is measured so that more is worse, and one rule grades them all. An unknown one is
+never taken for good: it is worse than a warning, and scores nothing. A rate or a quantile is judged
+on enough samples only: `samples_needed`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from datetime import datetime
 from enum import Enum
 
 Thresholds = tuple[float, float]
-"""From where on an observation is a warning, and from where on a failure."""
+"""The observation at which a check begins to warn, and that at which it begins to fail."""
 
 MUST_NOT_BE: Thresholds = (1.0, 1.0)
-"""For what is counted and fails with the first."""
+"""The limits of a count that fails with the first."""
 
 ALWAYS_WELL: Thresholds = (math.inf, math.inf)
 
 ANY = 1e-9
-"""As a threshold: whatever is more than nothing."""
+"""The threshold that anything above 0 reaches."""
 
 
 class Status(Enum):
-    """How well something is; the order is from the best to the worst."""
+    """The status of a check or of the whole, from the best to the worst."""
 
     PASS = "pass"  # noqa: S105 - no password
     WARN = "warn"
@@ -35,13 +35,13 @@ class Status(Enum):
 
     @property
     def severity(self) -> int:
-        """0 for the best."""
+        """The position in that order, 0 for the best."""
         return list(Status).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
-    """What is healthy. A pair says from where on it is a warning, and from where on a failure.
+    """Limits of what is healthy. A pair holds the limit of a warning and that of a failure.
 
     Attributes:
         interval_seconds: between two snapshots.
@@ -53,7 +53,7 @@ class HealthPolicy:
         batch_ms: the same for all else, whose batch and debounce windows are part of it.
         burn_rate: how many times faster than allowed the objective is missed, over 5 minutes and
             over 1 hour alike; a window with too few valuations is not judged.
-        tick_seconds: since beat was last heard.
+        tick_seconds: since the last tick of beat.
         silence_intervals: since the last poll, in intervals of the provider polled most often.
         queue_messages: messages that wait in a queue.
         queue_seconds: how long the oldest of them has.
@@ -93,13 +93,13 @@ class HealthPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check with its result.
 
     Attributes:
-        name: what; also the anchor of its section in docs/runbook.md, with hyphens.
-        status: how well it is.
+        name: its name; also the anchor of its section in docs/runbook.md, with hyphens.
+        status: its grade.
         observed: what was measured; None where that is not known.
-        thresholds: from where on it is a warning, and a failure.
+        thresholds: where it begins to warn, and to fail.
         unit: of both.
         detail: what was seen, one line.
         since: since when it has this status; None where that is not recorded.
@@ -119,12 +119,12 @@ class Check:
 
     @property
     def runbook(self) -> str:
-        """Where it says what to do."""
+        """The address of its section in the runbook."""
         return runbook(self.name)
 
     @property
     def limits(self) -> str:
-        """From where on it warns and fails, for people.
+        """The limits of a warning and a failure, for people.
 
         >>> check("beat", 1.0, (5.0, 30.0), "seconds since the last tick", "").limits
         'warns from 5, fails from 30 (seconds since the last tick)'
@@ -140,7 +140,7 @@ class Check:
 
     @property
     def line(self) -> str:
-        """What is wrong, for people who are told of it."""
+        """The name and the detail as one line, for notifications."""
         return f"{self.name}: {self.detail}"
 
 
@@ -149,7 +149,7 @@ def _shown(threshold: float) -> str:
 
 
 def runbook(check: str) -> str:
-    """Where it says what to do about a check.
+    """Return the address of a check's section in the runbook.
 
     >>> runbook("queue_age")
     'docs/runbook.md#queue-age'
@@ -158,7 +158,7 @@ def runbook(check: str) -> str:
 
 
 def grade(observed: float | None, thresholds: Thresholds) -> Status:
-    """How well an observation is.
+    """Grade an observation.
 
     >>> [grade(seconds, (5.0, 30.0)).value for seconds in (4.9, 5.0, 30.0, None)]
     ['pass', 'warn', 'fail', 'unknown']
@@ -174,12 +174,12 @@ def grade(observed: float | None, thresholds: Thresholds) -> Status:
 def check(
     name: str, observed: float | None, thresholds: Thresholds, unit: str, detail: str
 ) -> Check:
-    """A check, graded."""
+    """Return a graded check."""
     return Check(name, grade(observed, thresholds), observed, thresholds, unit, detail)
 
 
 def crossed(observed: float, thresholds: Thresholds) -> float:
-    """The threshold to name beside an observation: the one it has crossed, or would cross first.
+    """Return the threshold to name beside an observation: the one crossed, or to be crossed first.
 
     >>> [crossed(seconds, (5.0, 30.0)) for seconds in (1.0, 7.0, 31.0)]
     [5.0, 5.0, 30.0]
@@ -189,7 +189,7 @@ def crossed(observed: float, thresholds: Thresholds) -> float:
 
 
 def overall(statuses: Iterable[Status]) -> Status:
-    """The worst of them; of nothing at all, nothing is known.
+    """Return the worst status; of none at all, unknown.
 
     >>> overall([Status.PASS, Status.WARN]), overall([])
     (<Status.WARN: 'warn'>, <Status.UNKNOWN: 'unknown'>)
@@ -198,7 +198,7 @@ def overall(statuses: Iterable[Status]) -> Status:
 
 
 def burn_rate(late: float, total: float, objective: float) -> float:
-    """How many times faster than the objective allows its misses come; 0 without any work.
+    """Return how many times faster than the objective allows misses come; 0 without any work.
 
     >>> round(burn_rate(late=5, total=100, objective=0.99), 6)
     5.0
@@ -210,10 +210,10 @@ def burn_rate(late: float, total: float, objective: float) -> float:
 
 
 def samples_needed(part: float) -> int:
-    """The samples that a part of them can be judged on: those of which one would be that part.
+    """Return the fewest samples on which a part of them can be judged: one of them is that part.
 
-    Of fewer, a single one would be more than the part that is allowed. It holds for every rate and
-    quantile that a check judges: a p99 needs 100, a rate of 1 % needs 100 pieces of work.
+    With fewer, a single one would be more than the part that is allowed. It holds for every rate
+    and quantile that a check judges: a p99 needs 100, a rate of 1 % needs 100 pieces of work.
 
     >>> samples_needed(1 - 0.99), samples_needed(0.05)
     (100, 20)
@@ -222,8 +222,8 @@ def samples_needed(part: float) -> int:
 
 
 def sustained(rates: Iterable[float]) -> float:
-    """The burn rate that all windows agree on: the least.
+    """Return the burn rate that all windows reach: the least.
 
-    A short window alone would shout at every hiccup, a long one alone long after all is well.
+    A short window alone would warn of every brief fault, a long one alone long after it is over.
     """
     return min(rates, default=0.0)

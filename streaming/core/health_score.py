@@ -1,7 +1,7 @@
 """The score of the whole, and its trend.
 
-The worst group of checks counts, not the mean of all: a system whose processes are dead is not
-mended by a database that answers. A failing check leaves less than half of the score.
+The worst group of checks counts, not the mean of all: a database that answers does not make up for
+processes that are dead. A failing check leaves less than half of the score.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _POINTS: Mapping[Status, float] = MappingProxyType(
 CEILINGS: Mapping[Status, int] = MappingProxyType(
     {Status.PASS: 100, Status.WARN: 100, Status.UNKNOWN: 75, Status.FAIL: 49}
 )
-"""The score that a whole with this status can have at most."""
+"""The highest score of a whole with this status."""
 
 TREND_HOURS = 1 / 6
-"""What happened within less is no trend: a start, or the end of a fault, would be a steep one."""
+"""The shortest span of a trend: within less, a start or the end of a fault would look steep."""
 
 
 def part(statuses: Sequence[Status]) -> float:
-    """The part of a group that is well, 0 to 1: a warning counts half, what is unknown nothing.
+    """Return the part of a group that is well, 0 to 1: a warning counts half, unknown nothing.
 
     >>> part([Status.PASS, Status.PASS, Status.WARN, Status.FAIL]), part([])
     (0.625, 0.0)
@@ -35,7 +35,7 @@ def part(statuses: Sequence[Status]) -> float:
 
 
 def score(groups: Iterable[Sequence[Status]]) -> int:
-    """The score of the whole, 0 to 100: its status's ceiling, times the part of the worst group.
+    """Return the score of the whole, 0 to 100: its status's ceiling times the worst group's part.
 
     Args:
         groups: the statuses of the checks, by group; empty groups are left out.

@@ -1,6 +1,6 @@
-"""Since when each check has had its status: from what was seen, else from the snapshot before.
+"""The beginning of each check's status: from what was seen, else from the previous snapshot.
 
-Snapshots say it only as long as they are taken: what happened while nobody looked is not known.
+Snapshots give it only while they are taken: what happened in a gap between two is not known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from streaming.core.health import Check, Status
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A check as a snapshot has it.
+    """A check as a snapshot recorded it.
 
     Attributes:
         status: its status then.
@@ -29,7 +29,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The newest snapshot, as far as it says since when.
+    """The part of the newest snapshot that dates the checks.
 
     Attributes:
         taken_at: when it was taken.
@@ -70,14 +70,14 @@ def with_since(
     trusted_seconds: float,
     is_recorded: bool,
 ) -> list[Check]:
-    """The checks with since when each has had its status.
+    """Return the checks with the beginning of each one's status.
 
     Args:
         checks: as they are now; one that can be dated by what was seen has its `since` already.
         record: the newest snapshot, if there is one.
         now: the time.
         trusted_seconds: a snapshot older than this says nothing about the time after it.
-        is_recorded: True where these checks become a snapshot, the first that others go by.
+        is_recorded: True where these checks are stored as a snapshot, which dates later ones.
     """
     is_fresh = record is not None and (now - record.taken_at).total_seconds() <= trusted_seconds
     before = record.checks if record is not None and is_fresh else None

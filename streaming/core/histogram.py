@@ -1,7 +1,7 @@
-"""A histogram of latencies with fixed bounds: what a row, a snapshot and a scrape hold.
+"""A histogram of latencies with fixed bounds, as rows, snapshots and scrapes hold it.
 
-Counts of any rows may be added up, and those of an earlier moment taken away, without loss. A count
-that goes on for ever is bounded by forgetting: `with_latest`.
+Counts of any rows may be added, and those of an earlier moment subtracted, without loss. A count
+without an end is bounded by halving it: `with_latest`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 BOUNDS_MS: tuple[float, ...] = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
-"""Bucket i holds what is above the bound before and not above bound i; one more holds the rest."""
+"""Bucket i holds values above bound i − 1 and not above bound i; one more holds the rest."""
 
 BUCKETS = len(BOUNDS_MS) + 1
 
 EMPTY: tuple[int, ...] = (0,) * BUCKETS
 
 MAX_LATEST = 1_000
-"""See `with_latest`."""
+"""The number of values at which `with_latest` halves every count."""
 
 
 def counts_of(values_ms: Iterable[float]) -> list[int]:
-    """How many of the values fall into each bucket, (BUCKETS,).
+    """Count the values that fall into each bucket, (BUCKETS,).
 
     >>> counts_of([4.0, 100.0, 100.1, 1e9])
     [1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1]
@@ -33,7 +33,7 @@ def counts_of(values_ms: Iterable[float]) -> list[int]:
 
 
 def with_latest(counts: Sequence[int], value_ms: float) -> tuple[int, ...]:
-    """The counts with one more value, where what happened lately weighs more than what is long ago.
+    """Return the counts with one more value, in which recent values weigh more than old ones.
 
     Once there are `MAX_LATEST` of them, every count is halved.
 
@@ -47,7 +47,7 @@ def with_latest(counts: Sequence[int], value_ms: float) -> tuple[int, ...]:
 
 
 def above(counts: Sequence[int], bound_ms: float) -> int:
-    """How many are above one of the bounds.
+    """Count the values above one of the bounds.
 
     Raises:
         ValueError: it is none of them.
@@ -59,7 +59,7 @@ def above(counts: Sequence[int], bound_ms: float) -> int:
 
 
 def quantile_ms(counts: Sequence[int], fraction: float) -> float | None:
-    """The value that this part of them does not exceed, interpolated within its bucket.
+    """Return the value that this part of them does not exceed, interpolated within its bucket.
 
     Args:
         counts: (BUCKETS,).

@@ -1,4 +1,4 @@
-"""Which environment variables may hold the key of a provider."""
+"""Environment variables that may hold the key of a provider."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SIMULATOR_KEY_ENV = "HARDLINE_SIMULATOR_KEY"
 def may_hold_key(name: str, allowed: Container[str] = ()) -> bool:
     """Return True if an environment variable may be sent to a provider as its key.
 
-    A provider's row names the variable, and whoever may change the row must not be able to send
-    any secret of the workers to a server of their choice.
+    A provider's row names the variable. A person who may change the row must not be able to send
+    any other secret of the workers to a server of their choice.
 
     Args:
         name: the variable.

@@ -1,7 +1,7 @@
-"""What teams of large leagues are also called: facts of common usage, no provider's list.
+"""Other names of teams of large leagues: facts of common usage, no provider's list.
 
-Shipped below what operators enter (`ParticipantAlias`), which wins. Only names that one team of a
-family alone is called are here: a wrong one would merge two games.
+What operators enter (`ParticipantAlias`) overrides them. Only names that belong to a single team of
+a family are here: a wrong one would merge two games.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ _OTHERS: Mapping[str, Mapping[str, str]] = {
 
 
 def known_aliases(family: str) -> Mapping[str, str]:
-    """Return what names of a family of sports stand for: normalised name → normalised name.
+    """Return the aliases of a family of sports: normalised name → normalised name.
 
     >>> known_aliases("basketball")["la clippers"], known_aliases("soccer")["man utd"]
     ('los angeles clippers', 'manchester united')

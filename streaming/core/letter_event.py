@@ -1,4 +1,4 @@
-"""A dead letter as the event that Sentry has of it."""
+"""A dead letter as an event for Sentry."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from streaming.core.letters import Letter, fingerprint
 
 
 def event_of(letter: Letter) -> dict[str, Any]:
-    """The event, in Sentry's own shape, under the letter's fingerprint and event id.
+    """Return the event in Sentry's own format, with the letter's fingerprint and event id.
 
-    It says what a letter says, its arguments and its body aside: those are in the letter.
+    It holds what the letter holds, except its arguments and its body.
 
     Args:
         letter: sealed, so scrubbed and bounded.

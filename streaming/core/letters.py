@@ -1,6 +1,6 @@
-"""What a dead letter is: the work that failed, cleaned of secrets and cut to a bounded size.
+"""Dead letters: work that failed, cleaned of secrets and cut to a bounded size.
 
-Everything here holds for text of any origin: a message that nobody could decode, a provider's
+Everything here accepts text of any origin: a message that nobody could decode, a provider's
 answer, a traceback.
 """
 
@@ -35,7 +35,7 @@ MAX_DEPTH = 32
 
 
 class Kind(StrEnum):
-    """How work came to its end; docs/dead-letters.md says what a person does about each."""
+    """The way in which work failed; docs/dead-letters.md says what a person does about each."""
 
     EXCEPTION = "exception"
     TIME_LIMIT = "time_limit"
@@ -53,16 +53,17 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work that failed for good.
 
     Attributes:
-        kind: how.
+        kind: how it failed.
         task: the task that does the work when it is sent again; empty when no one knows.
         args: its positional arguments, JSON values.
         kwargs: its keyword arguments, JSON values.
-        queue: the queue it came by, and goes by again; empty for the task's own.
+        queue: the queue it came from, and is sent to again; empty for the task's own.
         exception: the exception's class, dotted.
         message: what the exception said.
         traceback: as text.
         body: what came, where it could not be read.
-        task_id: the message's id; with `retries` it makes an end known, however often it is told.
+        task_id: the message's id; with `retries` it identifies the failure, however often it is
+            reported.
         retries: how often the task had been tried before.
         worker: the node on which it failed.
         provider: the key of the provider that the work waits for; empty for none.
@@ -100,7 +101,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sealed(letter: Letter, now: datetime, unique: str) -> Letter:
-    """The letter as it may be stored: scrubbed, bounded, named and dated.
+    """Return the letter as it may be stored: scrubbed, bounded, with an id and a date.
 
     Sealing a sealed letter changes nothing.
 
@@ -111,7 +112,7 @@ def sealed(letter: Letter, now: datetime, unique: str) -> Letter:
 
     Returns:
         A letter that PostgreSQL can hold, with an `id` that is the same for every report of the
-        same end: an exception may be told by the task, its worker and a second delivery.
+        same failure: the task, its worker and a second delivery may report one exception.
 
     >>> lost = Letter(kind=Kind.WORKER_LOST, task="a.b", args=[1], task_id="7d1e")
     >>> noon = datetime(2026, 3, 1, 12)
@@ -141,10 +142,10 @@ def sealed(letter: Letter, now: datetime, unique: str) -> Letter:
 
 
 def fingerprint(letter: Letter) -> str:
-    """What letters of one cause have in common: kind, task, exception and where it was raised.
+    """Return a hash that letters of one cause share: of kind, task, exception and its place.
 
     Line numbers are left out, so that an edit elsewhere in a file does not split a cause in two.
-    Without a traceback the message stands for it, without its numbers, ids and quoted values.
+    Without a traceback the message is used instead, without its numbers, ids and quoted values.
 
     Returns:
         16 hexadecimal digits.
@@ -159,7 +160,7 @@ def fingerprint(letter: Letter) -> str:
 
 
 def digest(letter: Letter) -> str:
-    """What makes two letters the same row: cause, and subject or arguments.
+    """Return a hash that letters of one row share: of the cause, and the subject or arguments.
 
     Returns:
         64 hexadecimal digits.
@@ -169,7 +170,7 @@ def digest(letter: Letter) -> str:
 
 
 def frames(traceback: str) -> list[str]:
-    r"""The functions that a traceback passes through, outermost first.
+    r"""Return the functions that a traceback passes through, outermost first.
 
     >>> frames('  File "/srv/app/streaming/poll.py", line 12, in take\n    run()')
     ['streaming/poll.py:take']
@@ -181,7 +182,7 @@ def frames(traceback: str) -> list[str]:
 
 
 def normalised(message: str) -> str:
-    """A message without what differs from one time to the next.
+    """Return a message without the parts that differ from one time to the next.
 
     >>> normalised("Market 17 of 'Lakers' at <Quote 0x7f3a> took 1.5 s")
     'Market # of # at <Quote #> took # s'
@@ -190,10 +191,10 @@ def normalised(message: str) -> str:
 
 
 def scrub(value: Any) -> Any:
-    """The value as JSON that PostgreSQL can hold, without its secrets.
+    """Return the value as JSON that PostgreSQL can hold, without its secrets.
 
-    A value under a name such as ``token`` or ``api_key`` is blanked; in any text, what follows such
-    a name in a URL is, and a URL's password. What is no JSON becomes its repr.
+    A value under a name such as ``token`` or ``api_key`` is blanked. So are, in any text, a URL's
+    password and its parameters with such names. A value that is not JSON becomes its repr.
 
     >>> scrub({"api_key": "s3cret", "url": "redis://:pw@host/0", "ids": [1, 2]})
     {'api_key': '•••', 'url': 'redis://•••@host/0', 'ids': [1, 2]}
@@ -202,7 +203,7 @@ def scrub(value: Any) -> Any:
 
 
 def scrub_told(value: Any) -> Any:
-    """As `scrub`, for what is told and never sent again: its texts are cleaned as people's are.
+    """Scrub a value that is shown and never sent again: `scrub_text` cleans its texts.
 
     >>> scrub_told({"message": "login(password='s3cret')", "values": [{"token": "s3cret"}]})
     {'message': "login(password='•••')", 'values': [{'token': '•••'}]}
@@ -211,7 +212,7 @@ def scrub_told(value: Any) -> Any:
 
 
 def is_secret(name: str) -> bool:
-    """Whether what goes by this name is nobody's business.
+    """Return True if a value of this name is a secret.
 
     >>> [is_secret(name) for name in ("apiKey", "key", "Authorization", "sport_key", "market")]
     [True, True, True, False, False]
@@ -220,7 +221,7 @@ def is_secret(name: str) -> bool:
 
 
 def scrub_text(text: str) -> str:
-    """A text for people without its secrets.
+    """Return a text for people without its secrets.
 
     >>> scrub_text("GET https://a.example/odds?apiKey=s3cret&markets=h2h failed: token='abc'")
     "GET https://a.example/odds?apiKey=•••&markets=h2h failed: token='•••'"
@@ -237,7 +238,7 @@ class _Arguments:
 
 
 def _bounded(args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Arguments:
-    """The arguments scrubbed; only a glimpse of them where they are too large to keep."""
+    """Return the arguments scrubbed; only their beginning where they are too large to keep."""
     given = (list(args), dict(kwargs))
     kept = (scrub(given[0]), scrub(given[1]))
     text = json.dumps(kept, ensure_ascii=False)
@@ -281,13 +282,13 @@ def _without_url_secrets(text: str) -> str:
 
 
 def _without_basic(found: re.Match[str]) -> str:
-    """The match without its credentials; as it is where "Basic" is but a word before another."""
+    """Return the match without its credentials; unchanged where "Basic" is an ordinary word."""
     header, scheme, word = found.groups(default="")
     return f"{header}{scheme} {BLANK}" if header or _is_user_and_password(word) else found[0]
 
 
 def _is_user_and_password(word: str) -> bool:
-    """Whether it is the base64 of what HTTP's scheme "Basic" asks for: a colon in between.
+    """Return True if it is base64 of credentials of HTTP's scheme "Basic": two parts and a colon.
 
     >>> _is_user_and_password("b2RkczpzM2NyZXQ="), _is_user_and_password("Fantastic")
     (True, False)
@@ -305,7 +306,10 @@ def _name(text: str) -> str:
 
 
 def _begin(text: str, chars: int) -> str:
-    """A text's first characters, scrubbed. What is cut before that is out of sight after it."""
+    """Return a text's first characters, scrubbed.
+
+    A first cut at four times as many bounds the cost. A secret that it splits is beyond the second.
+    """
     return _head(scrub_text(_head(text, 4 * chars)), chars)
 
 
@@ -352,7 +356,7 @@ _AUTHORISATION = re.compile(
     rf"(?:[\w-]{{1,20}}\s{{1,3}})?(?!{BLANK})[^\s\"'\\,;)}}\]]+",
     re.IGNORECASE,
 )
-# A webhook's secret is known by its prefix, wherever it stands.
+# A webhook's secret is recognised by its prefix, anywhere in a text.
 _WEBHOOK_SECRET = re.compile(r"(whsec_)[\w+/=-]{1,200}")
 _ASSIGNED = re.compile(
     rf"((?:{_SENSITIVE})[\w-]{{0,40}}{_QUOTE}\s{{0,3}}[=:]\s{{0,3}}(?:b(?=[\"']))?{_QUOTE})"

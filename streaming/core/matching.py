@@ -1,9 +1,9 @@
-"""Whether events of different providers are one contest.
+"""Matching of events of different providers that are one contest.
 
 Providers write the same game in their own words: "Cincinnati" here, "Cincinnati Bengals" there,
 kick-off at 18:00 or at 18:05. What agrees beyond doubt is the same event; what nearly agrees is
-left apart and listed for a person; the rest is new. A wrong merge prices a bet on the wrong game,
-a missed one costs a few bookmakers in a consensus: in doubt, apart.
+kept separate and listed for a person; the rest is new. A wrong merge prices a bet on the wrong
+game, a missed one costs a few bookmakers in a consensus: in doubt, events stay separate.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from streaming.core.participants import (
 )
 
 MAX_DOUBTS = 10
-"""Events that one doubt lists, the nearest start first."""
+"""The most events that one doubt lists, the nearest start first."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchPolicy:
-    """How near is near enough.
+    """Limits within which two contests match.
 
     Attributes:
         same_start_minutes: equal participants whose starts are up to this far apart are one event.
@@ -46,9 +46,10 @@ class MatchPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Who plays, in canonical names, when, and in which competition.
+    """A contest: its participants in canonical names, its start and its competition.
 
-    An outright, or what else has no two distinct participants, has an empty or a repeated name.
+    An outright, like any contest without two distinct participants, has an empty or a repeated
+    name.
 
     Attributes:
         pair: the two participants.
@@ -69,7 +70,7 @@ class Contest:
 
 
 class Reason(StrEnum):
-    """What a doubt is about."""
+    """The reason for a doubt."""
 
     START = "start"
     SIDES = "sides"
@@ -80,14 +81,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """It is this event."""
+    """The verdict that the contest is this event."""
 
     event_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """It may be one of these; which, if any, is for a person to say.
+    """The verdict that the contest may be one of these events; a person decides which, if any.
 
     Attributes:
         reasons: event id → what keeps it from being the same, the nearest start first.
@@ -98,7 +99,7 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """Nothing known is like it."""
+    """The verdict that no known event is like the contest."""
 
 
 Verdict = Same | Doubtful | New
@@ -123,7 +124,7 @@ def compare(one: Contest, other: Contest, policy: MatchPolicy) -> Reason | bool:
     if not may_be_one(one.sport_key, other.sport_key):
         return Reason.SPORT if found is Likeness.EQUAL and is_same_start else False
     if found is Likeness.NONE:
-        # Nobody plays two games at once: whoever else an equal side meets then is the other.
+        # Nobody plays two games at once: if one side is equal, the other two names are one side.
         return is_same_start and shares_a_side(one.pair, other.pair) and Reason.NAME
     if found is Likeness.EQUAL:
         return is_same_start or Reason.START
@@ -137,7 +138,7 @@ def match(candidates: Mapping[int, Contest], incoming: Contest, policy: MatchPol
         candidates: event id → the event; none that the incoming contest's provider knows by
             another id.
         incoming: the contest that is looked for.
-        policy: how near is near enough.
+        policy: the limits within which they match.
     """
     found = {
         event_id: verdict
@@ -158,8 +159,9 @@ def match_all(
 ) -> list[Verdict]:
     """Find each of one provider's new contests; their order does not matter.
 
-    Two ids of one provider are two events: one that two of them agree with is doubtful for both,
-    and one that is taken is no doubt of another's. So a doubleheader pairs by its starts.
+    Two ids of one provider are two events. So an event that two contests match is doubtful for
+    both, and an event that one contest matches is no doubt of another. A doubleheader therefore
+    pairs by its starts.
 
     Returns:
         One verdict for each incoming contest, in order.
@@ -195,7 +197,7 @@ def _doubtful(
 def _around(
     by_start: Sequence[tuple[int, Contest]], start: datetime, policy: MatchPolicy
 ) -> dict[int, Contest]:
-    """The events near enough to a start to be compared."""
+    """Return the events near enough to a start to be compared."""
     reach = timedelta(hours=policy.doubtful_start_hours)
     first = bisect_left(by_start, start - reach, key=lambda item: item[1].start)
     last = bisect_right(by_start, start + reach, key=lambda item: item[1].start)

@@ -34,7 +34,7 @@ IS_MAJOR = """
 """The condition, on a change's `kind` and its old and new prices and points; NULL counts as no."""
 
 _TOLERANCE = 1e-9
-"""A move of exactly a threshold is one, whatever the last bit of a quotient says."""
+"""Slack for rounding, so that a move of exactly a threshold is judged as exactly that."""
 
 
 def parameters(policy: MovementPolicy) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Who plays: the names of participants, as providers write them and as they compare.
+"""Names of participants, as providers write them and in the form that is compared.
 
 A *canonical* name is normalised and, where an operator has said that one name stands for another,
 replaced by that. Two names mean the same participant when their canonical forms are equal; they
@@ -26,12 +26,12 @@ _LETTERS = str.maketrans(
 _ACCENTS = range(0x300, 0x370)  # of Latin, Greek and Cyrillic; other scripts spell with theirs
 _INSIDE_WORDS = frozenset(".'’‘`´ʼ")  # "D.C.", "St. Mary's"
 _WORD_CATEGORIES = frozenset("LMN")  # letters, marks, digits
-#: How a name ends that is a women's team, and what all of them become.
+#: Last words of women's teams' names, and the word that replaces them.
 _WOMEN, _WOMENS = (
     frozenset({"w", "womens", "woman", "ladies", "fem", "femenino", "feminino"}),
     "women",
 )
-#: Who is not known yet, by normalised name.
+#: Normalised names of participants that are not known yet.
 _PLACEHOLDER = re.compile(
     r"tb[acd]|to be (announced|confirmed|decided|determined)|(winner|loser|runner up)( .*)?"
     r"|[wl] ?\d+"
@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 
 
 class Likeness(Enum):
-    """How much two pairs have in common."""
+    """The likeness of two pairs of names."""
 
     EQUAL = "equal"
     SWAPPED = "the same two with home and away swapped"
@@ -56,12 +56,12 @@ class Likeness(Enum):
 
     @property
     def is_swapped(self) -> bool:
-        """Whether the home side of one is the away side of the other."""
+        """Return True if the home side of one is the away side of the other."""
         return self in {Likeness.SWAPPED, Likeness.SIMILAR_SWAPPED}
 
 
 def sport_family(sport_key: str) -> str:
-    """The part of a sport's key that all its competitions share.
+    """Return the part of a sport's key that all its competitions share.
 
     >>> sport_family("americanfootball_nfl"), sport_family("americanfootball")
     ('americanfootball', 'americanfootball')
@@ -71,7 +71,7 @@ def sport_family(sport_key: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def normalise(name: str) -> str:
-    """A name without what providers write differently: case, accents, punctuation, fillers.
+    """Return a name without what providers write differently: case, accents, punctuation, fillers.
 
     >>> normalise("  The D.C. United FC"), normalise("Bodø/Glimt"), normalise("Saint-Étienne")
     ('dc united', 'bodo glimt', 'saint etienne')
@@ -88,7 +88,7 @@ def normalise(name: str) -> str:
 
 
 def is_placeholder(name: str) -> bool:
-    """Return True for a normalised name that stands for whoever will play.
+    """Return True for a normalised name that stands for a participant not known yet.
 
     >>> is_placeholder("tbd"), is_placeholder("winner of match 3"), is_placeholder("winnipeg jets")
     (True, True, False)
@@ -102,7 +102,7 @@ def shares_a_side(one: Pair, other: Pair) -> bool:
 
 
 def _letters(name: str) -> str:
-    # Case first and last: it brings forth letters with accents, and accents hide letters from it.
+    # Case first and last: folding yields letters with accents, and accents hide letters from it.
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name.casefold()).casefold())
     plain = "".join(char for char in apart if ord(char) not in _ACCENTS).translate(_LETTERS)
     joined = unicodedata.normalize("NFC", plain.replace("&", " and "))
@@ -116,7 +116,7 @@ def _in_word(char: str) -> str:
 
 
 def canonical(name: str, aliases: Mapping[str, str]) -> str:
-    """The name that all spellings of a participant share.
+    """Return the name that all spellings of a participant share.
 
     Args:
         name: as a provider writes it, or normalised.
@@ -143,7 +143,7 @@ def _least_of_loop(name: str, aliases: Mapping[str, str]) -> str:
 
 
 def canonical_pair(pair: Pair, aliases: Mapping[str, str]) -> Pair:
-    """Both names in their canonical form."""
+    """Return both names in their canonical form."""
     return Pair(canonical(pair.home, aliases), canonical(pair.away, aliases))
 
 
@@ -181,8 +181,8 @@ def _are_similar(one: Pair, other: Pair, ratio: float) -> bool:
 def abbreviates(one: str, other: str) -> bool:
     """Return True if one name is an abbreviation of the other. Symmetric.
 
-    Each word of the shorter begins a word of its own in the longer, or its first word is the
-    initials of those that the longer begins with.
+    Each word of the shorter is the beginning of a different word of the longer, or its first word
+    is the initials of the longer's first words.
 
     >>> abbreviates("cincinnati", "cincinnati bengals"), abbreviates("michigan st", "ohio state")
     (True, False)
@@ -220,7 +220,7 @@ def _resembles(one: str, other: str, ratio: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How an event writes what a provider writes in words of its own.
+    """The translation of a provider's names into those of an event.
 
     Attributes:
         names: the provider's name of a participant → the event's; other names stay as they are.
@@ -232,11 +232,11 @@ class Spelling:
 
 
 VERBATIM = Spelling({})
-"""The spelling of the provider whose names the event bears."""
+"""The spelling of the provider whose names the event has."""
 
 
 def spelling(own: Pair, words: Pair, aliases: Mapping[str, str]) -> Spelling | None:
-    """How to turn a provider's words into the event's.
+    """Return how to turn a provider's names into the event's.
 
     Args:
         own: the event's names.

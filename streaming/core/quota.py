@@ -1,4 +1,4 @@
-"""Making what is left of an allowance last until it is renewed."""
+"""Pacing of polls, so that the rest of an allowance lasts until it is renewed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a provider has said about its allowance, and what a poll takes of it.
+    """A provider's allowance, as it states it, and the cost of a poll.
 
     Attributes:
         remaining: credits left; None where the provider does not say.
@@ -24,12 +24,12 @@ class Allowance:
 def affordable_interval(
     interval_seconds: float, slowest_seconds: float, allowance: Allowance, now: datetime
 ) -> float:
-    """The shortest interval, not below the usual one, at which the allowance lasts.
+    """Return the shortest interval, not below the usual one, at which the allowance lasts.
 
     Args:
         interval_seconds: the usual interval.
-        slowest_seconds: however little is left, polls are not further apart; no bound on an
-            interval that is longer anyway.
+        slowest_seconds: the longest interval, however little is left; a usual interval that is
+            longer is kept.
         allowance: what is left, and of what.
         now: the time.
 
@@ -53,7 +53,7 @@ def affordable_interval(
 
 
 def next_month(moment: datetime) -> datetime:
-    """The first instant of the month after, in UTC.
+    """Return the first instant of the next month, in UTC.
 
     >>> next_month(datetime(2026, 12, 24, 6, tzinfo=UTC)).isoformat()
     '2027-01-01T00:00:00+00:00'

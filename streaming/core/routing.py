@@ -1,4 +1,4 @@
-"""Who gets which event, and in which messages."""
+"""Routing of notifications to subscribers, and their batches."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from streaming.core.events import EdgeClosed, EdgeOpened, Event, LineMajor, type
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events a subscriber wants.
+    """The notifications that a subscriber wants.
 
     Attributes:
-        types: types of events; empty for all.
-        sports: keys of sports; empty for all. Events that are about no sport pass.
-        min_ev: the least expected value of an edge; None for all. Other events pass.
+        types: types of notifications; empty for all.
+        sports: keys of sports; empty for all. Notifications that are about no sport pass.
+        min_ev: the least expected value of an edge; None for all. Other notifications pass.
     """
 
     types: frozenset[str] = frozenset()
@@ -24,14 +24,14 @@ class Filter:
     min_ev: float | None = None
 
     def wants_type(self, *types: str) -> bool:
-        """Whether any event of these types may pass."""
+        """Return True if any notification of these types may pass."""
         return not self.types or not self.types.isdisjoint(types)
 
     def wants(self, event: Event) -> bool:
-        """Whether the event passes.
+        """Return True if the notification passes.
 
-        An edge that closes is judged by the best it was, so that whoever was told of its opening
-        is told of its closing.
+        An edge that closes is judged by its best expected value, so that a subscriber notified of
+        its opening is notified of its closing.
         """
         return (
             self.wants_type(type_of(event))
@@ -42,11 +42,11 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A subscriber, as far as publishing knows it.
+    """A subscriber as publishing needs it: its key and its filter.
 
     Attributes:
         subscriber: its key, e.g. ``webhook:desk``.
-        filter: which events it wants.
+        filter: the notifications it wants.
     """
 
     subscriber: str
@@ -56,12 +56,12 @@ class Route:
 def batches(
     events: Sequence[Event], routes: Sequence[Route], max_events: int
 ) -> Iterator[tuple[str, Sequence[Event]]]:
-    """Each message to send: whom it is for, and the events in it, in their order.
+    """Yield each message to send: its subscriber, and its notifications in their order.
 
     Args:
         events: what happened, oldest first.
         routes: the subscribers.
-        max_events: events in one message, at least 1.
+        max_events: the most notifications in one message, at least 1.
     """
     for route in routes:
         wanted = [event for event in events if route.filter.wants(event)]
@@ -74,7 +74,7 @@ def _sport(event: Event) -> str | None:
 
 
 def _best_ev(event: Event) -> float:
-    """The best an edge has been so far; without limit for what is no edge."""
+    """Return an edge's best expected value so far; infinity for other notifications."""
     match event:
         case EdgeOpened():
             return event.ev

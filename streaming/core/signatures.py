@@ -14,7 +14,7 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - how every secret begins, not a secret
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of the header ``webhook-signature``.
+    """Return the value of the header ``webhook-signature``.
 
     HMAC-SHA256 over ``{id}.{timestamp}.{body}``, in base64, after the scheme's version.
 
@@ -25,7 +25,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
         body: exactly as it is sent.
 
     Raises:
-        ValueError: the secret is not one.
+        ValueError: the secret is not in that form.
 
     >>> signature("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "msg_1", 1767225600, b"{}")
     'v1,r+oFAAy59wbab0JYUiB/8EklLRXfGN9YWIrxXdpiAsk='
@@ -36,7 +36,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def written(key: bytes) -> str:
-    """A key as a receiver gets it.
+    """Return a key in the form that a receiver gets.
 
     >>> written(b"0123456789abcdef01234567")
     'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3'

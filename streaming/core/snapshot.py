@@ -1,4 +1,4 @@
-"""What an adapter makes of a provider's answer: the only shape that ingest accepts."""
+"""Snapshots: a provider's answer as its adapter decodes it, the only form that ingest accepts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         missed_events: ids of the events that are in the answer and were left out: they are not
             over.
         texts_cleaned: texts from which control and direction characters were removed.
-        is_page: whether it is but a page of an answer: nothing follows from it before the last.
+        is_page: whether it is only a page of an answer: nothing is concluded before the last one.
     """
 
     feed: str
@@ -118,7 +118,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def require_readable(snapshot: Snapshot, max_share: float) -> None:
-    """Refuse an answer of which too much was left out: its provider writes something else now.
+    """Refuse an answer of which too much was left out: its provider has changed its format.
 
     Args:
         snapshot: the decoded answer.
@@ -135,7 +135,7 @@ def require_readable(snapshot: Snapshot, max_share: float) -> None:
 
 
 def merged(earlier: SnapshotEvent, later: SnapshotEvent) -> SnapshotEvent:
-    """One event of two parts of an answer: the later one decides where they differ.
+    """Merge two parts of an answer about one event: the later one decides where they differ.
 
     Prices of other teams, or of the same ones the other way round, are not taken over: their lines
     are seen from another side.
@@ -159,7 +159,7 @@ def _identity(quote: SnapshotQuote) -> tuple[object, ...]:
 
 
 def market_key(kind: str, period: str) -> str:
-    """The market's key as feeds write it: the kind, with the period unless it is the whole event.
+    """Return the market's key as feeds write it: the kind, and the period if not the whole event.
 
     >>> market_key("h2h", "full"), market_key("spreads", "h1")
     ('h2h', 'spreads_h1')

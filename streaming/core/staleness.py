@@ -1,9 +1,9 @@
-"""How long a bookmaker may go unconfirmed before its prices are unsafe, learnt from how it is.
+"""Limits on how long a bookmaker may go unconfirmed, learnt from its own gaps.
 
 Feeds confirm some bookmakers every few seconds and others every ten minutes. Each bookmaker's
 completed gaps between confirmations are counted in a histogram; its limit is their 99th
 percentile, within a floor and a cap. A gap that has not ended yet is not counted, so a bookmaker
-that dies does not teach its own death to be normal.
+that dies does not raise its own limit.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ GROWTH = 2 ** (1 / 3)
 """Bucket i holds gaps up to GROWTH^(i + 1) seconds: learnt to within 26 %, up to 27 minutes."""
 
 MAX_COUNT = 1_000
-"""Beyond this many gaps all counts are halved, so that what is learnt follows what is."""
+"""Beyond this many gaps all counts are halved, so that the limit follows recent gaps."""
 
 
 @dataclass(frozen=True, slots=True)
 class StalenessPolicy:
-    """The bounds of what may be learnt.
+    """The bounds of a learnt limit.
 
     Attributes:
         quantile: the part of a bookmaker's gaps that must fit into its limit.
@@ -37,7 +37,7 @@ class StalenessPolicy:
 
 
 def with_gap(gaps: Sequence[int], seconds: float) -> list[int]:
-    """The histogram with one more completed gap.
+    """Return the histogram with one more completed gap.
 
     Args:
         gaps: counts by bucket, empty or of length `BUCKETS`.
@@ -55,7 +55,7 @@ def with_gap(gaps: Sequence[int], seconds: float) -> list[int]:
 
 
 def limit_seconds(gaps: Sequence[int], floor_seconds: float, policy: StalenessPolicy) -> float:
-    """How long a bookmaker with these gaps may go unconfirmed.
+    """Return how long a bookmaker with these gaps may go unconfirmed, in seconds.
 
     Args:
         gaps: counts by bucket, as `with_gap` makes them; empty before anything is known.
@@ -73,11 +73,11 @@ def limit_seconds(gaps: Sequence[int], floor_seconds: float, policy: StalenessPo
 
 
 def lead_seconds(gaps: Sequence[int], policy: StalenessPolicy) -> float:
-    """By how much a look must be later than another provider's for its price to win.
+    """Return by how much a look must be later than another provider's for its price to win.
 
     Each of two providers is ahead of the other by at most the time between the other's looks and
-    the difference of their delays, so not both by 1.5 of the time between their own. The median:
-    what a provider that was slow for a while teaches is soon outnumbered.
+    the difference of their delays, so not both by 1.5 of the time between their own. The median is
+    taken, so that the gaps of a provider that was slow for a while are soon outnumbered.
 
     Args:
         gaps: counts by bucket, of the provider whose price would win.
@@ -90,7 +90,7 @@ def lead_seconds(gaps: Sequence[int], policy: StalenessPolicy) -> float:
 
 
 def _quantile_bucket(gaps: Sequence[int], quantile: float) -> int:
-    """How many buckets it takes to hold the quantile."""
+    """Return how many buckets it takes to hold the quantile."""
     wanted = quantile * sum(gaps)
     seen = 0
     for number, count in enumerate(gaps, start=1):

@@ -1,8 +1,8 @@
-"""Whether a subscriber is called: how it has done so far decides, and nothing else.
+"""Suppression of failing subscribers, decided by their past deliveries alone.
 
 After `after_failures` failures in a row a subscriber is suppressed: for a while it is not called at
-all. Then one delivery, the probe, is let through. If that fails as well, the next while is longer;
-the first success ends the suppression.
+all. Then one delivery, the probe, is let through. If that fails as well, the next suppression is
+longer; the first success ends it.
 
 The n-th suppression in a row lasts ``min(max, first · 2^(n − 1) · (1 + failure rate))`` seconds.
 With the defaults that is 1, 2, 4 … 60 s for a subscriber that has been well until now, up to twice
@@ -21,7 +21,7 @@ from enum import Enum
 from streaming.core import histogram
 
 WELL, FAILED = ".", "x"
-"""How one delivery is written in `SubscriberState.recent`."""
+"""The characters of a delivery in `SubscriberState.recent`."""
 
 MAX_ERROR_CHARS = 200
 
@@ -32,7 +32,7 @@ _LOGGED_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class SuppressionPolicy:
-    """When and for how long a failing subscriber is left alone.
+    """Limits on when and for how long a failing subscriber is suppressed.
 
     Attributes:
         after_failures: failures in a row that suppress a subscriber.
@@ -49,16 +49,16 @@ class SuppressionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SubscriberState:
-    """How a subscriber has done so far.
+    """The record of a subscriber's deliveries.
 
     Attributes:
-        deliveries: deliveries attempted, failed ones included; one that was held back is none.
+        deliveries: deliveries attempted, failed ones included; those held back are not counted.
         failures: those that failed.
         consecutive_failures: those since the last success.
         recent: the latest deliveries, newest first, one sign each.
         suppressions: suppressions in a row.
         suppressed_until: when its next probe is due; None while it is well.
-        probe_until: until when the probe under way has the right to be the only one.
+        probe_until: until when the probe under way excludes another.
         last_error: the newest failure, one line.
         latencies: how long deliveries took, as `histogram.with_latest` counts.
     """
@@ -85,7 +85,7 @@ class SubscriberState:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a delivery.
+    """The result of a delivery.
 
     Attributes:
         duration_ms: how long it took.
@@ -97,12 +97,12 @@ class Outcome:
 
 
 class Decision(Enum):
-    """What to do with a delivery.
+    """The decision on a delivery.
 
     Attributes:
         DELIVER: make it.
-        PROBE: make it, if nobody else is the first to claim it as the probe.
-        WAIT: a probe is under way, and soon says which of the two it will be.
+        PROBE: make it, unless another process has claimed the probe.
+        WAIT: wait for the probe under way, which soon decides between DELIVER and HOLD.
         HOLD: put it aside.
     """
 
@@ -113,9 +113,9 @@ class Decision(Enum):
 
 
 def decide(state: SubscriberState, now: datetime) -> Decision:
-    """What to do with a delivery now.
+    """Decide what to do with a delivery now.
 
-    `PROBE` has still to be claimed, by whoever is the first of many to set `probe_until`.
+    `PROBE` still has to be claimed: the first process to set `probe_until` has it.
 
     >>> noon = datetime(2026, 1, 1, 12)
     >>> decide(SubscriberState(), noon), decide(SubscriberState(suppressed_until=noon), noon)
@@ -132,7 +132,7 @@ def decide(state: SubscriberState, now: datetime) -> Decision:
 def record(
     state: SubscriberState, policy: SuppressionPolicy, outcome: Outcome, now: datetime
 ) -> SubscriberState:
-    """The state after a delivery that ended now."""
+    """Return the state after a delivery that ended now."""
     has_failed = bool(outcome.error)
     sign = FAILED if has_failed else WELL
     counted = replace(
@@ -159,7 +159,7 @@ def record(
 
 
 def _is_due(state: SubscriberState, policy: SuppressionPolicy, now: datetime) -> bool:
-    """Whether a failure now suppresses, which one that began before a suppression does not."""
+    """Return True if a failure now suppresses; one of a delivery begun before that does not."""
     if state.suppressed_until is not None:
         return now >= state.suppressed_until
     return state.consecutive_failures >= policy.after_failures
@@ -179,7 +179,7 @@ def _suppressed(
 
 
 def suppression_seconds(policy: SuppressionPolicy, in_a_row: int, failure_rate: float) -> float:
-    """How long a suppression lasts.
+    """Return how long a suppression lasts, in seconds.
 
     Args:
         policy: its bounds.
@@ -196,7 +196,7 @@ def suppression_seconds(policy: SuppressionPolicy, in_a_row: int, failure_rate: 
 
 
 def is_logged(consecutive_failures: int) -> bool:
-    """Whether this failure in a row is worth a line: the 1st, 5th, 25th, then every 100th.
+    """Return True if this failure in a row is logged: the 1st, 5th, 25th, then every 100th.
 
     >>> [n for n in range(1, 310) if is_logged(n)]
     [1, 5, 25, 100, 200, 300]

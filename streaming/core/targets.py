@@ -12,20 +12,20 @@ from streaming.core.baseline import Baseline
 Kind = Literal["reduction", "below", "none"]
 
 FAIR_PRICE_TOLERANCE = 1e-9
-"""Beyond it two probabilities differ: far above the rounding of sums taken in another order."""
+"""The largest difference of equal probabilities: far above the rounding of reordered sums."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is wanted of a figure.
+    """A target for a figure.
 
     Attributes:
-        name: what is measured, to a person.
+        name: what is measured, for people.
         unit: of the figure; empty for a plain number.
         measure: reads the figure; None where the window says nothing about it.
-        kind: a ``reduction`` is by at least the limit, as a fraction of what was before; ``below``
-            is under the limit, which the median of the rounds has to be; ``none`` is 0 in every
-            round.
+        kind: ``reduction``: the figure falls by at least the limit, a fraction of what it was
+            before; ``below``: the median of the rounds is under the limit; ``none``: it is 0 in
+            every round.
         limit: see `kind`.
     """
 
@@ -36,7 +36,7 @@ class Target:
     limit: float = 0.0
 
     def __str__(self) -> str:
-        """What is wanted, in short.
+        """Return what is wanted, in short.
 
         >>> print(Target("x", "ms", lambda _: None, "below", 100.0))
         < 100 ms
@@ -47,7 +47,7 @@ class Target:
 
 
 def shown(value: float, unit: str) -> str:
-    """A figure for a person.
+    """Format a figure for people.
 
     >>> shown(0.0042, "%"), shown(12.345, "ms"), shown(1234.0, "")
     ('0.42 %', '12.3 ms', '1,234')
@@ -73,7 +73,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a target is met.
+    """The verdict on a target.
 
     Attributes:
         name: what was measured.
@@ -92,7 +92,7 @@ class Verdict:
 
 
 def failed_calls_per_minute(baseline: Baseline) -> float | None:
-    """Calls to providers that failed, for each minute of polling."""
+    """Return the calls to providers that failed, for each minute of polling."""
     if not baseline.cycles.polling_seconds:
         return None
     failures = sum(provider.failures for provider in baseline.providers.values())
@@ -100,10 +100,10 @@ def failed_calls_per_minute(baseline: Baseline) -> float | None:
 
 
 def recomputes_per_change(baseline: Baseline) -> float | None:
-    """Recomputes of a market that were asked for, for each line change.
+    """Return the recomputes of a market that were asked for, for each line change.
 
-    Asked for, not made: one that finds its market valued is a message all the same. Per market,
-    not per message: that many share one is counted as no saving.
+    Asked for, not made: one that finds its market valued was a message all the same. Per market,
+    not per message: putting many into one message is not counted as a saving.
     """
     changes = sum(baseline.changes.values())
     return baseline.recomputes.markets_asked / changes if changes else None
@@ -154,14 +154,14 @@ def _is_met(target: Target, before: Spread | None, after: Spread | None) -> bool
         return after.median < target.limit
     if before is None or before.median == 0:
         return None
-    # In whole parts of what was before, so that a reduction by exactly the limit is one.
+    # With slack for rounding, so that a reduction by exactly the limit is one.
     return after.median <= before.median * (1 - target.limit) * (1 + 1e-12)
 
 
 def spread(
     measure: Callable[[Baseline], float | None], baselines: Sequence[Baseline]
 ) -> Spread | None:
-    """A figure over some rounds; None when none says anything about it."""
+    """Return a figure over some rounds; None when none says anything about it."""
     values = [value for each in baselines if (value := measure(each)) is not None]
     return Spread(median(values), min(values), max(values)) if values else None
 
@@ -171,7 +171,7 @@ FairPrices = Mapping[str, float]
 
 
 def judge_fair_prices(before: Sequence[FairPrices], after: Sequence[FairPrices]) -> Verdict:
-    """Whether all runs of one recording end in the same fair prices, those of the first.
+    """Judge whether all runs of one recording end in the same fair prices, those of the first.
 
     >>> judge_fair_prices([{"a": 0.5}], [{"a": 0.5, "b": 0.1}]).after
     Spread(median=1, low=1, high=1)
@@ -185,7 +185,7 @@ def judge_fair_prices(before: Sequence[FairPrices], after: Sequence[FairPrices])
 
 
 def differences(one: FairPrices, other: FairPrices) -> int:
-    """How many outcomes have another fair price, or one alone has.
+    """Count the outcomes whose fair prices differ, or that only one side has.
 
     >>> differences({"a": 0.5, "b": 0.2}, {"a": 0.5 + 1e-12, "b": 0.1, "c": 0.3})
     2

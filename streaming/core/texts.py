@@ -1,8 +1,8 @@
-r"""Characters that show nothing, or something else than is there, in texts of any origin.
+r"""Removal and escaping of characters that are invisible or mislead, in texts of any origin.
 
-What a provider writes loses them when it is decoded (`cleaned`). What was stored before, or comes
-from elsewhere, is shown with them spelt out (`escaped`), so that no text moves a terminal's cursor,
-sets its title or reads backwards.
+A provider's texts lose them when they are decoded (`cleaned`). Texts that were stored before, or
+come from elsewhere, are shown with them spelt out (`escaped`), so that no text moves a terminal's
+cursor, sets its title or reads backwards.
 
 Zero-width characters are not among them: some scripts spell words with them.
 """
@@ -26,7 +26,7 @@ _LINE_ENDS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
 
 
 MAX_LINE_CHARS = 200
-"""What `one_line` keeps unless it is told otherwise."""
+"""The characters that `one_line` keeps by default."""
 
 
 def cleaned(text: str) -> str:
@@ -71,7 +71,7 @@ def _spelt(found: re.Match[str]) -> str:
 
 
 def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
-    r"""The text on one line, without control characters, cut to a length.
+    r"""Return the text on one line, without control characters, cut to a length.
 
     >>> one_line("  Markets not\n\x00 supported ")
     'Markets not supported'

@@ -1,4 +1,4 @@
-"""Which moments of a sequence stand out of its order."""
+"""Times of a sequence that are out of its order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import pairwise
 
 
 def out_of_order(times: Sequence[float]) -> list[int]:
-    """The indices of the fewest times without which no time is before the one it follows.
+    """Return the indices of the fewest times without which the rest are in order.
 
-    One time that is far too late costs itself, not all that come after it.
+    A single time that is far too late is returned alone, without all that come after it.
 
     >>> out_of_order([1, 2, 9, 3, 3]), out_of_order([5, 6, 1, 7])
     ([2], [2])

@@ -1,6 +1,6 @@
-"""Dead letters: work that failed for good, kept until a person has seen to it.
+"""Dead letters: work that failed for good, kept until a person deals with it.
 
-`bury` takes a letter in whatever state the servers are. docs/dead-letters.md is for operators.
+`bury` stores a letter whichever servers are away. docs/dead-letters.md is for operators.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which replays of letters are open, and how the latest of those that are not has ended."""
+"""Replays of letters: those that are open, and the end of the latest that is not."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction
 
 MAX_ERROR_CHARS = 500
-"""What is kept of the error of a replay that failed."""
+"""The characters that are kept of the error of a replay that failed."""
 
 OPEN = (ActionOutcome.WAITING, ActionOutcome.SENT)
 
 UNHEARD_OF = (*OPEN, ActionOutcome.UNANSWERED)
-"""Replays whose end may still be told: the messages of waiting ones may have gone out unnoticed."""
+"""Replays whose end may still be reported: a waiting one's message may have gone out unnoticed."""
 
 
 def open_replays(letter: int | OuterRef) -> QuerySet[DeadLetterAction]:
-    """The replay of a letter that waits or is on its way; one at most.
+    """Return the replay of a letter that waits or was sent; one at most.
 
     Args:
         letter: its id, or a reference to it in an outer query.
@@ -33,7 +33,8 @@ def replayed_feed(action_id: int) -> str:
 def with_last_replay(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
     """Return the letters with the end of their latest replay that has one.
 
-    A letter whose replay failed is new again: only this says that it was tried, when and what of.
+    A letter whose replay failed is new again: only this says that it was tried, when, and how it
+    failed.
     """
     ended = (
         DeadLetterAction.objects.filter(letter=OuterRef("pk"), action=ActionKind.REPLAY)

@@ -1,4 +1,4 @@
-"""`bury`: keeps a letter in the first place that takes it."""
+"""Burial of letters: `bury` keeps one in the first place that takes it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from streaming.dead_letters.store import store
 from streaming.notifications import bus
 
 DRAIN_SECONDS = 60.0
-"""How long one letter may take to be stored before another process goes on with the rest."""
+"""The longest that storing one letter may take before another process goes on with the rest."""
 
 
 def bury(letter: Letter) -> None:
     """Keep a letter: in PostgreSQL, or in Redis while that is away, or in a file.
 
-    Never raises: it is called where something has failed already. A letter that finds no place at
-    all is a CRITICAL log line.
+    Never raises: it is called where something has failed already. A letter that no place takes is
+    logged as CRITICAL.
     """
     try:
         config = get_config()
@@ -44,7 +44,7 @@ def bury(letter: Letter) -> None:
         finally:
             if is_news:
                 report(sealed_one)
-    except Exception as error:  # noqa: BLE001 - it must not raise, whatever happens
+    except Exception as error:  # noqa: BLE001 - it must never raise
         _tell(letter, "a dead letter is lost", logging.CRITICAL, error)
 
 
@@ -77,7 +77,7 @@ def _sealed(letter: Letter) -> Letter:
 
 
 def _keep(letter: Letter, config: Config) -> bool:
-    """Keep a letter in the first place that takes it; say whether its end is news."""
+    """Keep a letter in the first place that takes it; return True if its failure is new."""
     limits = config.dead_letters
 
     def push() -> bool:
@@ -91,7 +91,7 @@ def _keep(letter: Letter, config: Config) -> bool:
     for place, keep in places:
         try:
             return keep()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong there, the next place is asked
+        except Exception as error:  # noqa: BLE001 - after any error there, the next place is tried
             words = f"a dead letter does not go to {place}: {describe(error).exception}"
             note("deadletter", "spool", words, status="degraded", place=place)
     spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
@@ -100,19 +100,20 @@ def _keep(letter: Letter, config: Config) -> bool:
 
 def _to_database(letter: Letter, max_rows: int) -> bool:
     if not connection.in_atomic_block:
-        # One that a restart of the server broke. Within a transaction Django would close any.
+        # Close a connection that a restart of the server broke. Within a transaction Django would
+        # close any.
         connection.close_if_unusable_or_obsolete()
     if not _store(letter, max_rows):
         return False
-    # Missed deliveries have lines of their own, which are sampled: one dead subscriber must not
-    # drown everything else.
+    # Missed deliveries have log lines of their own, which are sampled: one dead subscriber must not
+    # flood the log.
     is_delivery = letter.kind is Kind.DELIVERY
     _tell(letter, "dead letter", logging.DEBUG if is_delivery else logging.ERROR)
     return True
 
 
 def _store(letter: Letter, max_rows: int) -> bool:
-    """Store a letter and tell whoever wants to know of new ones; say whether its end is news."""
+    """Store a letter and notify subscribers of a new one; return True if its failure is new."""
     stored = store(letter, max_rows)
     if stored is not None and stored.added is not None:
         bus.tell(
@@ -143,7 +144,7 @@ def _tell(letter: Letter, words: str, level: int, error: Exception | None = None
 
 
 def _store_line(line: bytes, max_rows: int) -> None:
-    """Store a spooled line. One that can never be stored leaves a letter that says so instead."""
+    """Store a spooled line; instead of one that can never be stored, a letter that says so."""
     try:
         _store(spool.decoded(line), max_rows)
     except (msgspec.DecodeError, DataError, IntegrityError) as error:

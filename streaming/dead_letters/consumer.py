@@ -1,4 +1,4 @@
-"""The worker's side of a queue: messages that never become tasks are buried before they go."""
+"""The worker's consumer: it buries messages that never become tasks before they are dropped."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class UnknownTaskError(Exception):
 
 
 class Consumer(celery_consumer.Consumer):
-    """Celery's own, with a letter for every message that it drops."""
+    """Celery's consumer, with a letter for every message that it drops."""
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
-        """Bury what the handler would stumble over: it would end the worker over some of it."""
+        """Wrap the handler to bury messages that it cannot handle; some would end the worker."""
         handle = super().create_task_handler(*args, **kwargs)
 
         def handle_if_sound(message: Message) -> Any:
@@ -46,22 +46,25 @@ class Consumer(celery_consumer.Consumer):
         return handle_if_sound
 
     def _is_of_the_broker(self, error: Exception) -> bool:
-        """Whether the connection failed. kombu counts `KeyError` as that; a header may raise it."""
+        """Return True if the connection failed.
+
+        kombu counts `KeyError` as that too, but a message's header may raise it.
+        """
         errors = (*self.connection_errors, *self.channel_errors)  # type: ignore[attr-defined]  # left out of the stubs
         return isinstance(error, errors) and not isinstance(error, KeyError)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """A body that is not what its headers say: Celery logs it and acknowledges."""
+        """Bury a body that is not what its headers say; Celery logs it and acknowledges."""
         self._bury(message, Kind.UNDECODABLE, exc)
         super().on_decode_error(message, exc)
 
     def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
-        """A content type that is not accepted, or a time that is none."""
+        """Bury a message with a content type that is not accepted, or an invalid time."""
         self._bury(message, Kind.UNDECODABLE, exc)
         super().on_invalid_task(body, message, exc)
 
     def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
-        """A task that this worker does not know: a typo, or code of another version."""
+        """Bury a task that this worker does not know: a typo, or code of another version."""
         name = message.headers.get("task")
         self._bury(message, Kind.UNKNOWN_TASK, UnknownTaskError(f"no task is called {name!r}"))
         try:

@@ -1,9 +1,10 @@
-"""How often a message has come without coming to an end.
+"""Counts of a message's deliveries that came to no end.
 
 A task whose process dies is delivered again: at once when its process was killed, after the
-visibility timeout when its whole worker was. One that kills whatever runs it would go round for
-ever, and Celery tells nobody. So each delivery after the first is counted before the task runs, and
-the count is dropped when the task ends. The first delivery costs nothing.
+visibility timeout when its whole worker was. A task that kills every process that runs it would be
+delivered for ever, and Celery reports nothing. So each delivery after the first is counted before
+the task runs, and the count is dropped when the task ends. The first delivery is not counted, and
+costs nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An exception as a letter tells it."""
+"""Descriptions of exceptions for letters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Description:
 
 
 def describe(error: BaseException, traceback: str = "") -> Description:
-    """Describe an exception; one whose own `str` fails as well.
+    """Describe an exception, even one whose own `str` fails.
 
     Args:
         error: the exception.

@@ -1,4 +1,4 @@
-"""The one signal of Celery's that is needed: `StreamingConfig` connects it.
+"""The handler of the one Celery signal that is needed; `StreamingConfig` connects it.
 
 A failure around a task (in a hook, or when its result is written) reaches the worker's parent
 process from a pool of processes, where `Request.on_failure` sees it. From a pool of threads nothing
@@ -21,7 +21,7 @@ from streaming.dead_letters.messages import letter_of_request
 
 
 def connect() -> None:
-    """Listen, once however often this is called."""
+    """Connect the handler, once however often this is called."""
     task_internal_error.connect(_on_internal_error, dispatch_uid="streaming.deadletters")
 
 
@@ -30,13 +30,13 @@ def _on_internal_error(
 ) -> None:
     known = {"id": task_id, "task": sender.name, **(request or {})}
     bury(letter_of_request(known, Kind.HOOK, describe(exception)))
-    # A pool's process holds no messages: what it inherited of them is its parent's.
+    # A pool's process holds no messages: those that it inherited are its parent's.
     if current_process().name == "MainProcess":
         _acknowledge(task_id)
 
 
 def _acknowledge(task_id: str) -> None:
-    """Let go of the message: in a pool of threads nothing else would, and its slot stays taken."""
+    """Acknowledge the message: in a pool of threads nothing else does, and its slot stays taken."""
     held = state.requests.get(task_id)
     if held is not None:
         state.task_ready(held)

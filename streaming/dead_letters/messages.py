@@ -1,4 +1,4 @@
-"""Letters out of what Celery and kombu hold in their hands when something fails."""
+"""Letters made of what Celery and kombu hold when something fails."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _Payload = tuple[list[Any], dict[str, Any], dict[str, Any] | None]
 
 
 def letter_of_request(request: Mapping[str, Any], kind: Kind, told: Description) -> Letter:
-    """The letter of a task that a worker had begun, or was about to.
+    """Return the letter of a task that a worker had begun, or was about to.
 
     Args:
         request: Celery's request dictionary: the message's headers, with its arguments.
         kind: how it ended.
-        told: the exception.
+        told: the description of the exception.
     """
     delivery = request.get("delivery_info") or {}
     return Letter(
@@ -54,9 +54,9 @@ def letter_of_request(request: Mapping[str, Any], kind: Kind, told: Description)
 
 
 def letter_of_message(message: Message, kind: Kind, error: Exception, worker: str) -> Letter:
-    """The letter of a message that never became a task.
+    """Return the letter of a message that never became a task.
 
-    As much of it as can be read: the arguments where they can be decoded, else the body's text.
+    It holds the arguments where they can be decoded, else the body's text.
     """
     headers = _mapping(message.headers)
     told = describe(error)
@@ -86,7 +86,7 @@ def letter_of_message(message: Message, kind: Kind, error: Exception, worker: st
 
 
 def fault_of(message: Message) -> Exception | None:
-    """What is wrong with a message that Celery would stumble over; None for a sound one.
+    """Return what is wrong with a message that Celery cannot handle; None for a sound one.
 
     A body that cannot be decoded at all is no fault here: Celery has a callback for it.
     """
@@ -106,18 +106,18 @@ def _payload_of(message: Message) -> Any:
 
 
 def replay_of(headers: Mapping[str, Any]) -> int | None:
-    """The replay that a message is, if it is one."""
+    """Return the id of the replay that a message is, if it is one."""
     action = headers.get(REPLAY_HEADER)
     return action if isinstance(action, int) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one: kombu checks no header."""
+    """Return the value if it is a mapping, else an empty one: kombu checks no header."""
     return value if isinstance(value, Mapping) else {}
 
 
 def body_text(body: object) -> str:
-    """A body as text, whatever it is."""
+    """Return a body of any type as text."""
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body).decode("utf-8", "replace")
     try:

@@ -24,10 +24,10 @@ from streaming.providers.base import Request, Response
 REPLAY_PAYLOAD = "streaming.replay_payload"
 
 MAX_SAMPLES = 8
-"""Reasons of one answer that are sampled."""
+"""The most reasons of one answer that are sampled."""
 
 SAMPLE_EVERY_MS = 3_600_000
-"""Between two samples of one reason and feed: a record that stays bad is in every answer."""
+"""The time between two samples of one reason and feed: a bad record stays in every answer."""
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +41,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
         content_type: as the answer stated it.
         received_at: when it came.
         packed: the body, deflated and in base64.
-        adapter: who decodes it; empty for the provider's own.
-        generation: the provider's when it was asked.
+        adapter: the adapter that decodes it; empty for the provider's own.
+        generation: the provider's generation when it was asked.
     """
 
     provider: str
@@ -80,7 +80,7 @@ def bury_payload(
         failure: what was wrong.
         request: what was asked.
         response: the answer.
-        generation: the provider's when it was asked.
+        generation: the provider's generation when it was asked.
     """
     if failure.kind != "data":
         return
@@ -112,7 +112,7 @@ def bury_samples(
         run: the poll's row.
         request: what was asked.
         response: the answer.
-        generation: the provider's when it was asked.
+        generation: the provider's generation when it was asked.
     """
     for each in run.left_out_reasons[:MAX_SAMPLES]:
         about = f"{run.provider_id} {request.feed} {each['reason']}"
@@ -126,7 +126,7 @@ def bury_samples(
 
 
 def payload_of(arguments: dict[str, Any]) -> Payload:
-    """The payload of a task's arguments.
+    """Return the payload of a task's arguments.
 
     Raises:
         msgspec.ValidationError: they do not fit.
@@ -137,7 +137,7 @@ def payload_of(arguments: dict[str, Any]) -> Payload:
 def _with_answer(
     letter: Letter, request: Request, response: Response, generation: int | None
 ) -> Letter:
-    """The letter with an answer that can be read again, or its beginning where it is too large."""
+    """Return the letter with an answer to be read again, or its beginning if it is too large."""
     packed = base64.b64encode(zlib.compress(response.body)).decode()
     is_whole = len(packed) <= get_config().dead_letters.max_payload_bytes
     payload = Payload(

@@ -1,8 +1,8 @@
-"""Sending the work of dead letters again, and giving letters up.
+"""Replays of dead letters, which send their work again, and discarding of letters.
 
 A replay is a row before it is a message: people ask for any number at once, and a task that beat
-drives sends so many a second. Neither a restart nor a lost message loses one: what is not heard of
-again becomes a new letter.
+drives sends a limited number a second. Neither a restart nor a lost message loses one: a letter
+whose replay reports no end becomes new again.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Edited:
 
 
 def replayable(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-    """Those of the letters that can be sent again as they are."""
+    """Return those of the letters that can be sent again as they are."""
     return _at_rest(letters).exclude(task="").filter(is_complete=True)
 
 
 def request_replays(letters: QuerySet[DeadLetter], by: str) -> int:
     """Ask for the replay of all these letters that can be replayed as they are.
 
-    Idempotent: a letter that is being replayed already is left alone, whoever asks at once.
+    Idempotent: a letter that is being replayed already is left alone, even by concurrent requests.
 
     Args:
         letters: which.
@@ -110,7 +110,7 @@ def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """Whose letters wait for a later turn.
+    """Providers and subscribers whose letters wait for a later turn.
 
     Attributes:
         providers: keys of those that may not be asked.
@@ -121,7 +121,7 @@ class HeldBack:
     subscribers: Collection[str] = ()
 
     def condition(self) -> Q:
-        """The actions whose letters it is about."""
+        """Return the condition that selects the actions whose letters wait."""
         return Q(letter__provider__in=self.providers) | Q(
             letter__kind=LetterKind.DELIVERY, letter__args__0__in=self.subscribers
         )
@@ -156,18 +156,18 @@ def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()
 
 
 def succeeded(action_id: int) -> None:
-    """The work of a replay is done. A letter that failed anew since it was sent stays open."""
+    """Mark a replay as succeeded. A letter that failed again since it was sent stays open."""
     action = DeadLetterAction.objects.filter(pk=action_id).first()
     if action is None:
         return
     with transaction.atomic():
-        # The letter first, as everywhere, so that nobody opens a replay of it meanwhile.
+        # Lock the letter first, as everywhere, so that no replay of it is opened meanwhile.
         letters = DeadLetter.objects.filter(pk=action.letter_id)
         list(letters.select_for_update().values_list("pk"))
         DeadLetterAction.objects.filter(pk=action_id).update(
             outcome=ActionOutcome.SUCCEEDED, ended_at=timezone.now()
         )
-        # Another replay, asked for when this one was thought lost, has its own end.
+        # Another replay, requested when this one was thought lost, has its own end.
         _at_rest(letters).filter(status__in=[LetterStatus.REPLAYING, LetterStatus.NEW]).update(
             status=Case(
                 When(last_seen__gt=action.sent_at or timezone.now(), then=Value(LetterStatus.NEW)),
@@ -189,12 +189,12 @@ def give_up_on_lost(timeout_seconds: float) -> int:
 
 
 def _at_rest(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-    """Those of which no replay is open. Their status says so too, but only the entries decide."""
+    """Return those without an open replay: the entries decide, though their status says so too."""
     return letters.filter(~Exists(open_replays(OuterRef("pk"))))
 
 
 def _locked(letters: QuerySet[DeadLetter]) -> list[DeadLetter]:
-    """The letters, held until the transaction ends, without those that another has just taken.
+    """Return the letters, locked until the transaction ends, without those just taken elsewhere.
 
     A statement that waited for a lock sees the entries as they were before it; the second one sees
     what the holder of the lock has written.

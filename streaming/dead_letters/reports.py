@@ -1,7 +1,7 @@
-"""Letters told to Sentry: one event for one end, under an id that the letter keeps.
+"""Reports of letters to Sentry: one event for each failure, under an id that the letter keeps.
 
-A letter's id is the same for every report of the same end, so it is the event's as well: the row is
-written before the event is sent, and Sentry takes an id once.
+A letter's id is the same for every report of the same failure, so it is the event's as well: the
+row is written before the event is sent, and Sentry accepts an id once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def announced(letter: Letter) -> Letter:
-    """The letter with the id of the event that will be sent of it, if one will.
+    """Return the letter with the id of its event for Sentry, if one will be sent.
 
     Missed deliveries are not sent: a receiver that is away for an hour is no fault of this code,
     and would use up the quota of those that are.

@@ -1,4 +1,4 @@
-"""The worker's side of a task: its parent process hears of every end, of whatever kind."""
+"""The worker's request of a task, in its parent process, which learns of every kind of end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from streaming.dead_letters.messages import letter_of_request
 
 
 class Request(celery_request.Request):
-    """Buries a task that failed before its message is acknowledged."""
+    """Celery's request, which buries a failed task before its message is acknowledged."""
 
     def on_failure(
         self,
@@ -34,7 +34,7 @@ class Request(celery_request.Request):
         send_failed_event: bool = True,  # noqa: FBT001, FBT002 - Celery's signature
         return_ok: bool = False,  # noqa: FBT001, FBT002 - Celery's signature
     ) -> Any:
-        """Celery's callback for every end but success.
+        """Bury a task that failed; Celery calls this at every end but success.
 
         Args:
             exc_info: what was raised, here or in the pool's process.
@@ -53,7 +53,7 @@ class Request(celery_request.Request):
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _kind(self, error: BaseException, *, is_around: bool) -> Kind | None:
-        """How the task ended; None when the work is still to be done, or nobody wants it done."""
+        """Return how the task failed; None when it will run again, or was ignored or terminated."""
         if isinstance(error, Retry | Ignore | Terminated) or self._comes_back(error):
             return None
         if isinstance(error, EncodeError) and not self.ignore_result:
@@ -77,6 +77,6 @@ _KINDS: dict[Kind, tuple[type[BaseException], ...]] = {
 
 
 def _unwrapped(error: BaseException | None) -> BaseException:
-    """The task's own exception, out of what carried it between processes."""
+    """Return the task's own exception, without what wrapped it between processes."""
     inner = error.exc if isinstance(error, ExceptionWithTraceback) else error
     return inner or Exception("no exception was told")

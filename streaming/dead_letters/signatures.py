@@ -1,4 +1,4 @@
-"""Whether arguments fit a task, before a message with them is sent."""
+"""A check that arguments fit a task, made before a message with them is sent."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from streaming.core.texts import did_you_mean
 
 
 def fault_of(task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """What is wrong with a task's arguments; empty when nothing is.
+    """Return what is wrong with a task's arguments; empty when nothing is.
 
     Args:
         task: its name.
         args: positional arguments.
         kwargs: keyword arguments.
     """
-    current_app.loader.import_default_modules()  # a worker has, a command or the web server has not
+    current_app.loader.import_default_modules()  # only a worker has done it before
     registered = current_app.tasks.get(task)
     if registered is None:
         return f"there is no task {task!r}{did_you_mean(task, current_app.tasks)}"

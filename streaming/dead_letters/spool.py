@@ -1,4 +1,4 @@
-"""Where letters wait while PostgreSQL is away: a list in Redis, or a file when that is away too.
+"""The spool of letters while PostgreSQL is away: a list in Redis, or a file if that is away too.
 
 Both are bounded. A letter is taken out only after it has been stored; storing one twice stores it
 once, so a crash in between costs nothing.
@@ -29,7 +29,7 @@ Take = Callable[[bytes], None]
 
 
 class SpoolFullError(Exception):
-    """As many letters wait as may."""
+    """The spool holds as many letters as it may."""
 
 
 def push_to_redis(line: bytes, max_letters: int) -> None:
@@ -44,7 +44,7 @@ def push_to_redis(line: bytes, max_letters: int) -> None:
 
 
 def waiting_in_redis() -> int:
-    """Letters in the list."""
+    """Count the letters in the list."""
     return redis_client().llen(KEY)
 
 
@@ -83,8 +83,8 @@ def append_to_file(line: bytes, home: Path, max_bytes: int) -> None:
 def take_from_file(take: Take, home: Path) -> int:
     """Hand over the letters in the file; return how many.
 
-    The file is set aside first, so that no writer waits for the database; but not before all that a
-    drain that failed had set aside is taken, or an outage would leave any number of full files.
+    The file is set aside first, so that no writer waits for the database. Files that a failed drain
+    had set aside are taken before that, or an outage would leave any number of full files.
     """
     spool = home / FILE
     taken = _take_aside(spool, take)
@@ -113,7 +113,7 @@ def _take_all(path: Path, take: Take) -> int:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """The file, open for appending and locked. The kernel lets go when its holder dies."""
+    """Yield the file, open for appending and locked. The kernel unlocks it when its holder dies."""
     while True:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
@@ -140,15 +140,15 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def encoded(letter: Letter) -> bytes:
-    """A letter as one line."""
+    """Encode a letter as one line."""
     return msgspec.json.encode(letter)
 
 
 def decoded(line: bytes) -> Letter:
-    """The letter of a line.
+    """Decode the letter of a line.
 
     Raises:
-        msgspec.DecodeError: it is none: torn, or written by another version.
+        msgspec.DecodeError: it is not a letter: torn, or written by another version.
     """
     return _DECODER.decode(line)
 

@@ -24,12 +24,12 @@ from streaming.dead_letters.actions import MAX_ERROR_CHARS, UNHEARD_OF, open_rep
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 POLL_PROVIDER = "streaming.poll_provider"
-"""The task that polls; named here, for it stands above this module."""
+"""The task that polls; named here, because this module may not import it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a letter.
+    """The result of storing a letter.
 
     Attributes:
         added: the id of the row that it made; None where it raised the count of one.
@@ -43,12 +43,12 @@ def store(letter: Letter, max_rows: int) -> Stored | None:
 
     Args:
         letter: sealed.
-        max_rows: letters that are kept at most; what goes is counted. What was replayed or
-            discarded goes first, then missed deliveries beyond half of the rows, then the least
+        max_rows: letters that are kept at most; evicted ones are counted. Those replayed or
+            discarded go first, then missed deliveries beyond half of the rows, then the least
             recently seen.
 
     Returns:
-        Where it went; None when this very end of this very work is known already.
+        The result; None when this failure is known already.
 
     Raises:
         RuntimeError: within a transaction, which might yet roll the letter back.
@@ -69,13 +69,13 @@ def store(letter: Letter, max_rows: int) -> Stored | None:
 
 
 def _failed_again(letter: Letter) -> bool:
-    """Raise the letter of which this work was a replay, whatever it failed of this time."""
+    """Raise the count of the letter that this work was a replay of, even for another failure."""
     if letter.replay is None:
         return False
     action = DeadLetterAction.objects.filter(pk=letter.replay, action=ActionKind.REPLAY).first()
     if action is None:
         return False
-    # The letter first, as everywhere, so that nobody opens a replay of it meanwhile.
+    # Lock the letter first, as everywhere, so that no replay of it is opened meanwhile.
     letters = DeadLetter.objects.filter(pk=action.letter_id)
     list(letters.select_for_update().values_list("pk"))
     DeadLetterAction.objects.filter(pk=action.pk, outcome__in=UNHEARD_OF).update(
@@ -83,7 +83,7 @@ def _failed_again(letter: Letter) -> bool:
         ended_at=letter.at,
         error=one_line(f"{letter.exception}: {letter.message}", MAX_ERROR_CHARS),
     )
-    # Another replay, asked for when this one was thought lost, has its own end.
+    # Another replay, requested when this one was thought lost, has its own end.
     is_open = Exists(open_replays(OuterRef("pk")))
     return bool(
         letters.update(
@@ -130,7 +130,10 @@ def _row(letter: Letter) -> dict[str, str | int | bool | datetime | None]:
 
 
 def _polled_provider(letter: Letter) -> str:
-    """Whom a poll is of: its letter has the id among its arguments only, and waits for the key."""
+    """Return the key of the provider that a poll is of; empty for any other task.
+
+    The letter of a poll has only the provider's id, among its arguments.
+    """
     ids = (*letter.args, letter.kwargs.get("provider_id"))
     if letter.task != POLL_PROVIDER or not isinstance(ids[0], int):
         return ""
@@ -142,9 +145,9 @@ _OCCUR = """
 INSERT INTO streaming_deadletteroccurrence ("end", kind) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
 
-# The newest letter's words stay, whichever is stored last: one may have waited in a spool.
-# What was replayed or discarded and fails again is new again. What is being replayed stays so: the
-# replay's own end decides.
+# The newest letter's text stays, even if an older one is stored last: it may have waited in a
+# spool. A letter that was replayed or discarded and fails again is new again. One that is being
+# replayed stays so: the replay's own end decides.
 _UPSERT = """
 INSERT INTO streaming_deadletter AS held (
     kind, task, args, kwargs, is_complete, body, queue, exception, message, traceback,
@@ -173,8 +176,8 @@ ON CONFLICT (digest) DO UPDATE SET
 RETURNING id, count
 """
 
-# What is done with goes first, what is being replayed last. In between, missed deliveries fill half
-# of the room at most where anything else needs it: one dead subscriber pushes out nothing else.
+# Replayed and discarded letters go first, those being replayed last. In between, missed deliveries
+# fill half of the room at most where others need it: one dead subscriber evicts no other letters.
 _EVICT = """
 WITH valued AS (
     SELECT id, kind, last_seen,

@@ -1,4 +1,4 @@
-"""The base of all tasks: what is done around each of them, in the process that runs it."""
+"""The base of all tasks: hooks around each of them, in the process that runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streaming.dead_letters.messages import replay_of
 
 
 class Task(celery.Task):  # type: ignore[type-arg]  # no generic at run time
-    """Counts deliveries that came to no end, and tells a replay's letter that it succeeded."""
+    """A task that counts deliveries without an end, and marks letters of replays that succeed."""
 
     Request = "streaming.dead_letters.request:Request"
 
@@ -35,12 +35,12 @@ class Task(celery.Task):  # type: ignore[type-arg]  # no generic at run time
         try:
             replays.succeeded(action)
         except Exception as error:  # noqa: BLE001 - nothing that fails here undoes the work
-            # The work is done. Its letter becomes new again when nothing is heard of the replay.
+            # The work is done. Its letter becomes new again when the replay reports no end.
             words = f"a replay succeeded, and its letter does not know: {action}"
             note("deadletter", "replay", words, status="failed", error=error)
 
     def after_return(self, *args: Any, **kwargs: Any) -> None:
-        """The message has come to an end, good or bad."""
+        """Forget the deliveries of a message that came to an end, good or bad."""
         super().after_return(*args, **kwargs)
         if self._is_redelivered:
             deliveries.end(str(self.request.id), self.request.retries)

@@ -1,4 +1,4 @@
-"""kombu's Redis transport, whose worker outlives an envelope that cannot be opened.
+"""kombu's Redis transport, with which a worker survives an envelope that cannot be opened.
 
 kombu takes an envelope off its queue and then decodes it. When that fails the message is gone, and
 the error ends the whole worker.
@@ -26,7 +26,7 @@ SENT_AT = "sent_at"
 
 
 class EnvelopeError(Exception):
-    """What came off a queue is no message.
+    """An item of a queue is not a message.
 
     Attributes:
         content: what it is, as far as it could be read.
@@ -38,7 +38,7 @@ class EnvelopeError(Exception):
 
 
 class _DeliveryInfo(msgspec.Struct):
-    """Where a message goes back to; kombu reads both when it takes the message in."""
+    """The queue that a message goes back to; kombu reads both when it takes the message in."""
 
     exchange: str
     routing_key: str
@@ -50,7 +50,7 @@ class _Properties(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct, rename="kebab"):
-    """What kombu needs of an envelope in order to take the message in, and to put it back."""
+    """The parts of an envelope that kombu needs to take the message in, and to put it back."""
 
     properties: _Properties
     content_type: str | None = None
@@ -58,7 +58,7 @@ class _Envelope(msgspec.Struct, rename="kebab"):
 
 
 class Message(base.Message):
-    """A message, or an `EnvelopeError` instead of whatever the wrong shape would raise."""
+    """A message that raises `EnvelopeError` for a payload of the wrong shape."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         size = len(payload["body"]) if _has_body(payload) else 0
@@ -75,9 +75,9 @@ class Message(base.Message):
 
 
 class Channel(redis.Channel):
-    """Buries what cannot be decoded, and goes on with the next.
+    """A channel that buries what cannot be decoded, and goes on with the next message.
 
-    Stamps what it sends, so that whoever looks at a queue sees how long its oldest message waits.
+    It stamps what it sends, so that a look at a queue shows how long its oldest message waits.
     """
 
     Message = Message
@@ -92,7 +92,7 @@ class Channel(redis.Channel):
         except UnicodeDecodeError as error:
             _bury(error, error.object)
         except ValueError as error:
-            # What json raises holds the text it read.
+            # json's own error holds the text it read.
             _bury(error, getattr(error, "doc", ""))
         except RecursionError as error:
             _bury(error, "(nested too deeply to be read)")
@@ -100,7 +100,7 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """Registered as ``redis`` and ``rediss`` in `betting.celery`."""
+    """The transport, registered as ``redis`` and ``rediss`` in `betting.celery`."""
 
     Channel = Channel
 

@@ -48,19 +48,19 @@ GROUPS: Mapping[str, tuple[Judge, ...]] = MappingProxyType(
         ),
     }
 )
-"""Group → its checks. The worst group makes the score."""
+"""Group → its checks. The worst group decides the score."""
 
 CHECKS: tuple[Judge, ...] = tuple(chain.from_iterable(GROUPS.values()))
 """All checks."""
 
 
 def judge(seen: Seen, policy: HealthPolicy) -> list[Check]:
-    """All checks, in their order."""
+    """Judge all checks, in their order."""
     return [each(seen, policy) for each in CHECKS]
 
 
 def grouped(checks: Iterable[Check]) -> dict[str, list[Status]]:
-    """Group → the statuses of its checks, in their order."""
+    """Return group → the statuses of its checks, in their order."""
     status = {check.name: check.status for check in checks}
     return {
         group: [status[each.__name__] for each in judges if each.__name__ in status]
@@ -69,6 +69,6 @@ def grouped(checks: Iterable[Check]) -> dict[str, list[Status]]:
 
 
 def worst_group(checks: Iterable[Check]) -> str:
-    """The group that makes the score."""
+    """Return the group that decides the score."""
     groups = grouped(checks)
     return min(groups, key=lambda group: part(groups[group]))

@@ -1,4 +1,4 @@
-"""An end to waits that the library below has no deadline for."""
+"""Deadlines for calls that the library below cannot time out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 T = TypeVar("T")
 
 MAX_WAITING = 4
-"""Threads of a process that may hang at a server which has stopped answering."""
+"""The most threads of a process that may wait for a server which has stopped answering."""
 
 _places = threading.BoundedSemaphore(MAX_WAITING)
 
@@ -32,7 +32,7 @@ class _Attempt(threading.Thread, Generic[T]):
     def run(self) -> None:
         try:
             self.result = self._action()
-        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+        except Exception as error:  # noqa: BLE001 - raised again by `within`
             self.error = error
         finally:
             connection.close()
@@ -42,8 +42,8 @@ class _Attempt(threading.Thread, Generic[T]):
 def within(seconds: float, action: Callable[[], T]) -> T:
     """Call something that uses the database, and wait for it no longer than this.
 
-    A PostgreSQL that is stopped in the middle, or cut off, lets a query hang for ever, whatever
-    its own timeouts are. The thread that hangs is left to itself; there are `MAX_WAITING` at most.
+    A PostgreSQL that is stopped in the middle, or cut off, lets a query hang for ever, regardless
+    of its own timeouts. The thread that hangs is left to itself; there are `MAX_WAITING` at most.
 
     Raises:
         DeadlineError: it took longer, or as many as may are still waiting.

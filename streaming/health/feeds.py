@@ -9,7 +9,7 @@ from datetime import datetime
 from betting.db.sql import fetch_all
 
 MAX_FEEDS = 100
-"""Feeds that fail are read no further than this, those with the most quotes off the board first."""
+"""The most failing feeds that are read, those with the most quotes off the board first."""
 
 MAX_QUOTES = 10_000
 """Quarantined quotes of a feed are counted no further than this."""
@@ -43,8 +43,9 @@ def failing_feeds(now: datetime) -> Sequence[FeedFacts]:
     return [FeedFacts(*row) for row in fetch_all(_FAILING, parameters)]
 
 
-# Where the circuit of a provider has opened, or no feed of it was heard, the provider fails and
-# has checks of its own. A feed without a circuit is not asked for any more: it may be silent.
+# Where the circuit of a provider has opened, or none of its feeds has answered in time, the
+# provider fails and has checks of its own. A feed without a circuit is not polled any more: it may
+# be silent.
 _FAILING = """
 WITH polled AS MATERIALIZED (
     SELECT p.id, p.key,

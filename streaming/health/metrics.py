@@ -1,6 +1,6 @@
-"""Everything for Prometheus, computed at each scrape from the database and from Redis.
+"""The metrics for Prometheus, computed at each scrape from the database and from Redis.
 
-No counter lives in a process, so any number of them tell the same, and a restart resets nothing.
+No counter lives in a process, so all processes report the same, and a restart resets nothing.
 Every label has a bounded set of values.
 """
 
@@ -34,7 +34,7 @@ TRIGGERS = ("major", "batch", "sweep")
 WINDOWS = ("5m", "1h")
 QUANTILES = (0.5, 0.95, 0.99)
 
-#: Counter → what its only label is called, and what is counted.
+#: Counter → the name of its only label, and its help text.
 _COUNTERS = {
     "polls": ("outcome", "Requests to providers."),
     "changes": ("", "Line changes ingested."),
@@ -50,7 +50,7 @@ _COUNTERS = {
 
 
 def exposition(told: Report, policy: HealthPolicy) -> bytes:
-    """A scrape in Prometheus's text format."""
+    """Return a scrape in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Health(told, policy))
     return generate_latest(registry)
@@ -64,11 +64,11 @@ class _Health(Collector):
         self._policy = policy
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing in advance: what there is depends on what answers."""
+        """Return nothing: the metrics depend on the servers that answer."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """All that could be seen; what could not be is left out, never shown as 0."""
+        """Yield all that could be observed; what could not be is left out, never shown as 0."""
         seen = self._told.seen
         yield from _health(self._told)
         if not isinstance(seen.redis, Away):

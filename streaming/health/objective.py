@@ -13,13 +13,13 @@ from streaming.health.totals import Done
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What has to be in time.
+    """One latency objective.
 
     Attributes:
-        name: a word for it.
-        triggers: of the recomputes that it is about.
-        bound_ms: in time, from the commit of a change to that of its value.
-        part: the part of them that has to be.
+        name: its name in texts and metrics.
+        triggers: those of the recomputes that it is about.
+        bound_ms: the longest time from the commit of a change to that of its value.
+        part: the part of the valuations that has to be in time.
     """
 
     name: str
@@ -28,24 +28,24 @@ class Objective:
     part: float
 
     def latencies(self, done: Done) -> list[int]:
-        """All of them, as a histogram."""
+        """Return the latencies of all its valuations, as a histogram."""
         return done.latencies(*self.triggers)
 
     def judged(self, done: Done) -> list[int]:
-        """Those that a check may judge: all but those of a start, as a histogram."""
+        """Return the latencies that a check may judge: all but those of a start, as a histogram."""
         pairs = zip(self.latencies(done), done.startup_latencies(*self.triggers), strict=True)
         return [count - startup for count, startup in pairs]
 
     def late(self, counts: Sequence[int]) -> int:
-        """Those of a histogram that were not in time."""
+        """Count the valuations of a histogram that were not in time."""
         return above(counts, self.bound_ms)
 
     def burn_rates(self, work: Work) -> list[float]:
-        """How fast misses use it up: over 5 minutes, and over 1 hour."""
+        """Return how fast misses use it up: over 5 minutes, and over 1 hour."""
         return [self._rate(self.latencies(done)) for done in (work.short, work.long)]
 
     def judged_rates(self, work: Work, needed: int) -> list[float]:
-        """The same without what a start was slow at, of the windows that hold enough valuations."""
+        """Return the burn rates without those of a start, of windows with enough valuations."""
         windows = [self.judged(done) for done in (work.short, work.long)]
         return [self._rate(counts) for counts in windows if sum(counts) >= needed]
 
@@ -54,10 +54,10 @@ class Objective:
 
 
 def major(policy: HealthPolicy) -> Objective:
-    """Of major moves."""
+    """Return the objective of major moves."""
     return Objective("major", ("major",), policy.major_ms, policy.objective)
 
 
 def batch(policy: HealthPolicy) -> Objective:
-    """Of all other changes."""
+    """Return the objective of all other changes."""
     return Objective("batch", ("batch", "sweep"), policy.batch_ms, policy.objective)

@@ -1,4 +1,4 @@
-"""Whether this process can serve: its servers answer, and the schema is the code's."""
+"""Readiness of this process: its servers answer, and the schema is the code's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streaming.health.seen import Away, attempt
 
 
 def unready(config: Config) -> list[str]:
-    """Why this process is not ready; empty when it is."""
+    """Return why this process is not ready; empty when it is."""
     missing = attempt(partial(within, config.health.probe_seconds, _missing_migrations))
     redis = attempt(partial(servers.look_at_redis, config))
     reasons = []
@@ -35,5 +35,5 @@ def _missing_migrations() -> list[str]:
 
 @cache
 def _migrations() -> frozenset[tuple[str, str]]:
-    """The migrations that the code has; they do not change while a process runs."""
+    """Return the migrations that the code has; they do not change while a process runs."""
     return frozenset(MigrationLoader(None).disk_migrations)

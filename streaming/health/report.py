@@ -1,4 +1,4 @@
-"""The state of the whole at one moment, for whoever asks."""
+"""The health of the whole at one moment."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from streaming.health.stream import StreamFacts
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was seen, and how it was judged.
+    """The checks of one moment, and the observations they judged.
 
     Attributes:
         checks: every check.
-        seen: what they judged.
+        seen: the observations they judged.
     """
 
     checks: Sequence[Check]
@@ -35,17 +35,17 @@ class Report:
 
     @property
     def status(self) -> Status:
-        """How well the whole is."""
+        """The status of the whole: that of the worst check."""
         return overall(check.status for check in self.checks)
 
     @property
     def score(self) -> int:
-        """How much of its worst group is well, 0 to 100; below 50 where a check fails."""
+        """The score of the whole, 0 to 100; below 50 where a check fails."""
         return score(grouped(self.checks).values())
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of the checks that nothing is known of, or not yet."""
+        """The names of the checks that nothing is known of, or not yet."""
         return tuple(
             check.name
             for check in self.checks
@@ -54,7 +54,7 @@ class Report:
 
     @property
     def trend(self) -> float | None:
-        """Points of the score an hour, over the past hour; None where that is not known."""
+        """The score's slope over the past hour, in points an hour; None where that is not known."""
         if isinstance(self.seen.stream, Away):
             return None
         slope = trend(self.seen.stream.scores)
@@ -62,16 +62,17 @@ class Report:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What is not well, one line each, the worst first."""
+        """The checks that do not pass, one line each, the worst first."""
         wrong = [check for check in self.checks if check.status is not Status.PASS]
         wrong.sort(key=lambda check: -check.status.severity)
         return tuple(check.line for check in wrong)
 
 
 def report(config: Config) -> Report:
-    """Look at everything now; the workers alone as the newest snapshot saw them.
+    """Observe everything now, except the workers, which the newest snapshot has observed.
 
-    Never raises for what is away, and never takes longer than the deadlines of its questions.
+    Never raises because a server is away, and never takes longer than the deadlines of its
+    requests.
     """
     asked = attempt(partial(within, config.health.probe_seconds, look))
     redis = attempt(partial(servers.look_at_redis, config))
@@ -113,12 +114,12 @@ def _seen(
 
 
 def summary(told: Report) -> dict[str, Any]:
-    """What everybody may know, as JSON values of ``application/health+json``."""
+    """Return what everybody may see, as JSON values of ``application/health+json``."""
     return {"status": told.status.value, "description": "Hardline", "score": told.score}
 
 
 def details(told: Report) -> dict[str, Any]:
-    """All of it, as JSON values of ``application/health+json``."""
+    """Return the whole report, as JSON values of ``application/health+json``."""
     return {
         **summary(told),
         "trend": told.trend,
@@ -128,7 +129,7 @@ def details(told: Report) -> dict[str, Any]:
 
 
 def described(check: Check) -> dict[str, Any]:
-    """One check as JSON values."""
+    """Return one check as JSON values."""
     warn, fail = (value if math.isfinite(value) else None for value in check.thresholds)
     return {
         "status": check.status.value,

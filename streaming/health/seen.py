@@ -1,4 +1,4 @@
-"""All that was seen at one moment, before it is judged."""
+"""The observations of one moment, before they are judged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streaming.health.totals import Done
 
 T = TypeVar("T")
 
-#: What is raised while a server is away, hangs, or has not the tables.
+#: Errors raised while a server is away or hangs, or has no tables.
 OUTAGES = (django.db.Error, *BROKER_OUTAGES, DeadlineError)
 
 
@@ -25,7 +25,7 @@ class Away:
     """A server that did not answer.
 
     Attributes:
-        reason: the kind of error; its text may hold addresses, and is not told.
+        reason: the kind of error; its text may hold addresses, and is not shown.
     """
 
     reason: str
@@ -33,7 +33,7 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What was done lately.
+    """The work done lately.
 
     Attributes:
         total: since the first snapshot.
@@ -48,12 +48,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen.
+    """The observations of one moment.
 
     Attributes:
-        stream: what the database said.
-        redis: what Redis said.
-        work: what was done lately; None before the first snapshot, or without the database.
+        stream: those of the database.
+        redis: those of Redis.
+        work: the work done lately; None before the first snapshot, or without the database.
         workers: queue → workers that take from it; None where that is not known.
         workers_seconds: since they were asked; None where nobody ever has.
         disk_used: a part of the disk; None where it is not ours.
@@ -70,7 +70,7 @@ class Seen:
 
 
 def attempt(look: Callable[[], T]) -> T | Away:
-    """What a look gives, or that there was nobody to look at."""
+    """Return the result of a look, or `Away` where the server did not answer."""
     try:
         return look()
     except OUTAGES as error:
@@ -79,13 +79,13 @@ def attempt(look: Callable[[], T]) -> T | Away:
 
 
 def look_at_work(counted: Earlier) -> Work:
-    """The windows that end with some totals, read from the snapshots before them."""
+    """Return the work of the windows that end with some totals, by the snapshots before them."""
     done, until = counted.done, counted.counted_until
     return Work(done, done_within(done, until, SHORT), done_within(done, until, LONG))
 
 
 def look() -> tuple[StreamFacts, Work | None]:
-    """Ask the database everything.
+    """Query the database for all observations.
 
     Raises:
         django.db.Error: it does not answer.

@@ -1,4 +1,4 @@
-"""What the servers and workers say of themselves: Redis and its queues, beat, workers, the disk."""
+"""Observations of the servers and workers: Redis and its queues, beat, workers, the disk."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class QueueFacts:
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """What Redis holds, seen at one moment.
+    """The content of Redis at one moment.
 
     Attributes:
         tick_seconds: since the last tick; None if there never was one.
@@ -61,14 +61,14 @@ class RedisFacts:
 
 
 def record_tick() -> None:
-    """Note that beat was heard, by Redis's own clock."""
+    """Record the time of a tick of beat, by Redis's own clock."""
     redis = redis_client()
     seconds, micros = redis.time()
     redis.set(_TICK, seconds + micros / 1e6)
 
 
 def queue_names() -> list[str]:
-    """Our queues, as the settings list them."""
+    """Return our queues, as the settings list them."""
     return [queue.name for queue in current_app.conf.task_queues]
 
 
@@ -106,7 +106,7 @@ def look_at_redis(config: Config) -> RedisFacts:
 
 @cache
 def _client(config: Config) -> Redis:
-    """Connections of its own: the pipeline's wait longer, and try again."""
+    """Return a client of its own: the pipeline's waits longer, and tries again."""
     seconds = config.health.probe_seconds
     return Redis.from_url(
         redis_url(config),
@@ -117,7 +117,7 @@ def _client(config: Config) -> Redis:
 
 
 def _age(message: bytes | None, now: float) -> float:
-    """How long a message waits; 0 for one that does not say when it was sent."""
+    """Return how long a message has waited, in seconds; 0 if it does not say when it was sent."""
     if message is None:
         return 0.0
     with suppress(ValueError, KeyError, TypeError):
@@ -145,7 +145,7 @@ def consumers(seconds: float) -> dict[str, int]:
 
 
 def disk_used(config: Config) -> float | None:
-    """The part of the disk under the private servers that is used; None if none is ours."""
+    """Return the used part of the disk under the private servers; None if none is ours."""
     if config.database_url is not None and config.redis_url is not None:
         return None
     usage = shutil.disk_usage(config.home)

@@ -1,4 +1,4 @@
-"""Snapshots: how the whole is, every few seconds, and who is told when that changes."""
+"""Snapshots of the health of the whole, every few seconds, and notifications of its changes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot:
-    """Look at everything, keep what was seen, and tell of what has changed.
+    """Observe everything, store the result, and notify of what has changed.
 
-    Two at once each go on from the snapshot before: neither counts anything twice.
+    Two at once each continue from the previous snapshot: neither counts anything twice.
 
     Args:
         config: the configuration.
@@ -62,11 +62,11 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
 
 
 def _seen(stream: StreamFacts, config: Config) -> tuple[Seen, Earlier]:
-    """All there is to see, and the totals up to now."""
+    """Return all observations, and the totals up to now."""
     redis = attempt(partial(servers.look_at_redis, config))
     workers = attempt(partial(servers.consumers, config.health.probe_seconds))
     running_seconds = starting.running_seconds()
-    # The totals end a little ago: this long after this process had begun, or before it had.
+    # The totals end `SETTLE_SECONDS` ago: this long after the start of this process, if positive.
     start_seconds = running_seconds - SETTLE_SECONDS
     is_startup = 0 < start_seconds <= config.health.starting_seconds
     counted = _counted(stream, redis, is_startup=is_startup)
@@ -83,11 +83,11 @@ def _seen(stream: StreamFacts, config: Config) -> tuple[Seen, Earlier]:
 
 
 def _counted(stream: StreamFacts, redis: RedisFacts | Away, *, is_startup: bool) -> Earlier:
-    """The newest snapshot, with its totals brought up to now.
+    """Return the newest snapshot, with its totals brought up to now.
 
     Args:
-        stream: what the database said.
-        redis: what Redis said.
+        stream: the observations of the database.
+        redis: the observations of Redis.
         is_startup: True where what is counted now was done while the system started.
     """
     until = stream.now - timedelta(seconds=SETTLE_SECONDS)
@@ -97,7 +97,7 @@ def _counted(stream: StreamFacts, redis: RedisFacts | Away, *, is_startup: bool)
     until = max(until, before.counted_until)
     totals = advanced(before.done.totals, before.counted_until, until, is_startup=is_startup)
     dropped = _dropped(redis, before.hints_dropped)
-    # A Redis that was set up anew counts from 0 again.
+    # A Redis that was set up again counts from 0.
     more = dropped - before.hints_dropped if dropped >= before.hints_dropped else dropped
     totals["hints_dropped:"] = totals.get("hints_dropped:", 0) + more
     return Earlier(
@@ -116,9 +116,10 @@ def _kept(check: Check) -> dict[str, object]:
 
 
 def _tell(told: Report, earlier: Earlier | None) -> None:
-    """Log and tell what has changed since the snapshot before.
+    """Log what has changed since the previous snapshot, and notify of it.
 
-    Nobody is told where the broker itself is away or full: it must not become another failure.
+    No notification is sent while the broker itself is away or full: that must not become another
+    failure.
     """
     if not has_changed(told.checks, None if earlier is None else earlier.record):
         return

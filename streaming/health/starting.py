@@ -1,4 +1,4 @@
-"""How long the process that looks has been running: docs/adr/0021-a-start-is-bounded.md."""
+"""The running time of the observing process: docs/adr/0021-a-start-is-bounded.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streaming.apps import StreamingConfig
 
 
 def running_seconds() -> float:
-    """The age of this process, or of the one that it was forked from."""
+    """Return the age of this process, or of the one that it was forked from, in seconds."""
     app = apps.get_app_config("streaming")
     assert isinstance(app, StreamingConfig)
     return time.monotonic() - app.started

@@ -1,4 +1,4 @@
-"""What the database says of the stream, in a few statements whose cost no history raises."""
+"""Observations of the stream in the database, by a few statements whose cost no history raises."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SHORT, LONG = timedelta(minutes=5), timedelta(hours=1)
 """The windows that rates are taken over."""
 
 MAX_PROVIDERS = 100
-"""Providers that are looked at one by one; each is a label in the metrics."""
+"""The most providers that are observed one by one; each is a label in the metrics."""
 
 MAX_COUNTED = 10_000
 """Stale markets and a provider's quarantined quotes are counted no further."""
 
 MAX_EDGES = 1_000
-"""Open edges are counted no further: each is judged once more, by what still vouches for it."""
+"""Open edges are counted no further: each is judged again by the quotes that still vouch for it."""
 
 MAX_SUBSCRIBERS = 100
-"""Subscribers that are named."""
+"""The most subscribers that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ class ProviderFacts:
 
     @property
     def unanswered_seconds(self) -> float:
-        """Since its newest answer; if there never was one, since it was first polled."""
+        """Seconds since its newest answer; if there never was one, since it was first polled."""
         return self.silence_seconds or self.polled_seconds or 0.0
 
     @property
     def is_in_trouble(self) -> bool:
-        """Whether its circuit has opened, or its silence is above its limit."""
+        """Return True if its circuit has opened, or its silence is above its limit."""
         return self.circuit != "closed" or self.unanswered_seconds > self.stale_after_seconds
 
 
@@ -95,7 +95,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What the newest snapshot says.
+    """The content of the newest snapshot.
 
     Attributes:
         taken_at: when it was taken.
@@ -117,13 +117,13 @@ class Earlier:
 
     @property
     def record(self) -> Record:
-        """What it says of each check's status and its beginning."""
+        """The status of each check in it, and its beginning."""
         return Record(self.taken_at, self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What the database says at one moment.
+    """The observations of the database at one moment.
 
     Attributes:
         now: the database's time.
@@ -162,7 +162,7 @@ class StreamFacts:
 
 
 def look_at_stream(now: datetime | None = None) -> StreamFacts:
-    """Ask the database.
+    """Query the database.
 
     Args:
         now: the time to judge by; by default the database's.
@@ -208,7 +208,7 @@ def _edges_open(providers: Sequence[ProviderFacts]) -> int:
 
 
 def newest() -> Earlier | None:
-    """The newest snapshot."""
+    """Return the newest snapshot; None before the first."""
     row = HealthSnapshot.objects.order_by("-id").first()
     if row is None:
         return None
@@ -224,7 +224,7 @@ def newest() -> Earlier | None:
 
 
 def done_within(done: Done, until: datetime, window: timedelta) -> Done:
-    """What was done in the window that ends when the totals do.
+    """Return the work done in the window that ends when the totals do.
 
     The window begins with the last snapshot before it. Before there is one, with the first.
     """

@@ -1,7 +1,7 @@
-"""What was done, as sums that only grow: the newest rows are added up once and never read again.
+"""The work done, as sums that only grow: the newest rows are added once and never read again.
 
-Two such sums a while apart say what was done in between, so a window of an hour costs as much as
-one of a second, whatever the history.
+The difference of two such sums is the work done in between, so a window of an hour costs as much as
+one of a second, however long the history is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SETTLE_SECONDS = 30.0
 """Rows are counted this long after their time: their transaction has ended then, by its limits."""
 
 STARTUP_LATENCY = "startup_latency"
-"""Latencies once more that no check judges."""
+"""The name of the latencies during a start, counted once more: no check judges them."""
 
 Totals = Mapping[str, float]
 """``name:label`` → how much, e.g. ``polls:ok`` → 12."""
@@ -26,7 +26,7 @@ Totals = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done, all told or within a window.
+    """The work done, in total or within a window.
 
     Attributes:
         totals: how much of what.
@@ -35,24 +35,24 @@ class Done:
     totals: Totals
 
     def of(self, name: str, label: str = "") -> float:
-        """How much of one thing."""
+        """Return how much there is of one thing."""
         return self.totals.get(f"{name}:{label}", 0)
 
     def by_label(self, name: str) -> dict[str, float]:
-        """Label → how much, of one thing."""
+        """Return label → how much, of one thing."""
         pairs = (key.split(":", 1) for key in self.totals)
         return {label: self.of(kind, label) for kind, label in pairs if kind == name}
 
     def sum(self, name: str) -> float:
-        """How much of one thing, under all labels."""
+        """Return how much there is of one thing, under all labels."""
         return sum(self.by_label(name).values())
 
     def latencies(self, *triggers: str) -> list[int]:
-        """Markets valued, by latency: a histogram of `streaming.core.histogram`."""
+        """Return the markets valued, by latency: a histogram of `streaming.core.histogram`."""
         return self._histogram("latency", triggers)
 
     def startup_latencies(self, *triggers: str) -> list[int]:
-        """Those of them that were valued while the system was starting."""
+        """Return those of them that were valued while the system was starting."""
         return self._histogram(STARTUP_LATENCY, triggers)
 
     def _histogram(self, name: str, triggers: tuple[str, ...]) -> list[int]:
@@ -62,7 +62,7 @@ class Done:
         ]
 
     def since(self, earlier: Done) -> Done:
-        """What was done between an earlier sum and this one."""
+        """Return the work done between an earlier sum and this one."""
         return Done(
             {key: amount - earlier.totals.get(key, 0) for key, amount in self.totals.items()}
         )
@@ -71,7 +71,7 @@ class Done:
 def advanced(
     totals: Totals, since: datetime, until: datetime, *, is_startup: bool = False
 ) -> dict[str, float]:
-    """The totals with what was done from one time to another.
+    """Return the totals with the work done from one time to another added.
 
     Args:
         totals: what had been done before.

@@ -24,14 +24,14 @@ _health_json = partial(JsonResponse, content_type="application/health+json")
 @never_cache
 @require_safe
 def live(_request: HttpRequest) -> HttpResponse:
-    """Whether this process answers; nothing else is looked at, so that nothing else restarts it."""
+    """Answer that this process is up; nothing else is checked, so that nothing else restarts it."""
     return _health_json({"status": "pass"})
 
 
 @never_cache
 @require_safe
 def ready(_request: HttpRequest) -> HttpResponse:
-    """Whether this process can serve."""
+    """Answer whether this process can serve."""
     reasons = unready(get_config())
     if reasons:
         return _health_json({"status": "fail", "notes": reasons}, status=UNAVAILABLE)
@@ -41,10 +41,10 @@ def ready(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
-    """The state of the whole; its details for staff, and for whoever bears the token.
+    """Answer with the health of the whole; with details for staff and for requests with the token.
 
-    Whether a server is away, and which checks are not known (yet), is told to everybody: that is
-    what the answer is asked for.
+    Everybody sees whether a server is away, and which checks are not known (yet): that is what the
+    answer is asked for.
     """
     told = report(get_config())
     is_trusted = _bears_token(request) or _is_staff(request, told)
@@ -60,7 +60,7 @@ def health(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Everything for Prometheus; for whoever bears the token, if there is one."""
+    """Answer with the metrics for Prometheus; if a token is set, only to requests with it."""
     config = get_config()
     if config.health_token is not None and not _bears_token(request):
         refused = HttpResponse("a bearer token is needed\n", "text/plain", status=401)
@@ -84,7 +84,7 @@ def _away(told: Report) -> list[str]:
 
 
 def _not_known(told: Report) -> list[str]:
-    """Name the checks that are not known; with a server away, it is said to be away instead."""
+    """Name the checks that are not known; none while a server is away, which is said instead."""
     names = ", ".join(told.unknown)
     if not names or _away(told):
         return []
@@ -105,7 +105,7 @@ def _bears_token(request: HttpRequest) -> bool:
 
 
 def _is_staff(request: HttpRequest, told: Report) -> bool:
-    """Whether somebody of the staff is logged in, which only a database that answers can say."""
+    """Return True if a staff member is logged in, which only a database that answers can say."""
     return (
         not isinstance(told.seen.stream, Away) and request.user.is_active and request.user.is_staff
     )

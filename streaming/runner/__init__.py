@@ -1,1 +1,1 @@
-"""What `manage.py run` does: the processes, their set-up, replays, and what it shows."""
+"""The parts of `manage.py run`: the processes, their set-up, replays, and what it shows."""

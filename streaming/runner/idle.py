@@ -1,4 +1,4 @@
-"""Whether everything that came in is valued, and nothing is on its way any more."""
+"""The backlog of a run: empty once everything is valued and no message is under way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streaming.core.coalesce import CoalescePolicy
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is left to do.
+    """The work that is left to do.
 
     Attributes:
         stale_markets: markets whose valuation is older than their quotes.
@@ -32,11 +32,11 @@ class Backlog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left."""
+        """Return True if nothing is left."""
         return self == Backlog(0, 0, 0, 0)
 
     def __str__(self) -> str:
-        """For people.
+        """Return the backlog for people.
 
         >>> str(Backlog(3, 2, 1, 0))
         '3 markets stale, 2 buffered, 1 messages queued, 0 unacknowledged'

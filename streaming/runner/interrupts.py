@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin as something to wait for, not as an exception anywhere in the code."""
+"""Ctrl-C and other requests to stop as something to wait for, not as an exception anywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Counts requests to stop while the block runs. Of the main thread alone.
+    """A context that counts requests to stop. It works in the main thread alone.
 
     Handlers write to a pipe: waiting on that has no gap in which a signal is missed.
     """
@@ -39,12 +39,12 @@ class Interrupts:
 
     @property
     def is_requested(self) -> bool:
-        """Whether to stop."""
+        """Return True if the run is to stop."""
         return self._count > 0
 
     @property
     def is_hurried(self) -> bool:
-        """Whether it was asked more than once."""
+        """Return True if it was asked to stop more than once."""
         return self._count > 1
 
     def wait(self, seconds: float) -> bool:

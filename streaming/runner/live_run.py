@@ -23,7 +23,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
 
     Args:
         config: the configuration.
-        console: where people read.
+        console: the output for people.
         with_simulator: whether the simulated provider runs and is polled.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Servers and providers that are away, and how a person is told."""
+"""Messages for people about servers and providers that are away."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sentence(error: Exception) -> str:
 
 
 def what_is_down(config: Config) -> list[str]:
-    """Say of Redis and of each provider's circuit why nothing comes from there.
+    """List, in a sentence each, the reasons why nothing comes from Redis or from a provider.
 
     Raises:
         django.db.Error: PostgreSQL is away.

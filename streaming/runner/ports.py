@@ -1,4 +1,4 @@
-"""Which ports are free, and which are served."""
+"""Checks of ports: whether one is free, and whether one is served."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PortError(Exception):
 
 
 def moved(web: WebConfig, port: int) -> WebConfig:
-    """The web server on another port, Flower and the simulator on the two after it.
+    """Put the web server on another port, Flower and the simulator on the two after it.
 
     >>> moved(WebConfig(), 9000).simulator_port
     9002
@@ -42,7 +42,7 @@ def require_free(host: str, port: int) -> None:
 
 
 def is_listening(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Return True if something accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
     except OSError:

@@ -14,16 +14,16 @@ from betting.runtime.supervisor import Program
 from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.runner.ports import LOOPBACK
 
-#: Quiet: a banner is no line of a log.
+#: Quiet, because a banner is not a log line.
 _CELERY_OPTIONS = ("--quiet", "-A", "betting.celery")
 _CELERY = (sys.executable, "-m", "celery", *_CELERY_OPTIONS)
 
-#: Tasks that Flower remembers.
+#: The most tasks that Flower remembers.
 _FLOWER_TASKS = 10_000
 
 
 def value_workers(config: Config) -> list[Program]:
-    """The workers that turn changed markets into fair prices and edges."""
+    """Return the workers that turn changed markets into fair prices and edges."""
     processes = str(config.celery.value_processes)
     return [
         _worker(config, "worker-value", "coalesce,valuation", "--concurrency", processes),
@@ -32,7 +32,7 @@ def value_workers(config: Config) -> list[Program]:
 
 
 def pollers(config: Config, simulator_key: str) -> list[Program]:
-    """What asks the providers and tells the subscribers, and the beat that says when."""
+    """Return the workers that poll and deliver, and the beat that schedules their tasks."""
     environ = {SIMULATOR_KEY_ENV: simulator_key, **_simulator_port(config.web)}
     return [
         _io_worker(config, "worker-io", "poll", **environ),
@@ -42,12 +42,12 @@ def pollers(config: Config, simulator_key: str) -> list[Program]:
 
 
 def deliverers(config: Config) -> list[Program]:
-    """What takes events to their subscribers: apart, so that a slow one delays no poll."""
+    """Return the worker that delivers notifications: its own, so that a slow one delays no poll."""
     return [_io_worker(config, "worker-deliver", "deliver")]
 
 
 def simulator(web: WebConfig, simulator_key: str, *options: str) -> Program:
-    """The simulated provider, with further options of its command."""
+    """Return the simulated provider, with further options of its command."""
     port = str(web.simulator_port)
     command = (sys.executable, str(CHECKOUT / "manage.py"), "simulate_provider")
     environ = {SIMULATOR_KEY_ENV: simulator_key}
@@ -55,7 +55,7 @@ def simulator(web: WebConfig, simulator_key: str, *options: str) -> Program:
 
 
 def consoles(web: WebConfig, admin_password: str) -> list[Program]:
-    """What people look at: the web server, and Flower behind the same login."""
+    """Return what people look at: the web server, and Flower behind the same login."""
     return [
         _program(
             "web", sys.executable, "-m", "betting.web.server",
@@ -72,17 +72,17 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
 
 
 def _simulator_port(web: WebConfig) -> dict[str, str]:
-    """What lets a process accept the simulator as a provider, though it is on this machine."""
+    """Return the setting by which a process accepts the simulator, though it is on this machine."""
     return {"HARDLINE_WEB_SIMULATOR_PORT": str(web.simulator_port)}
 
 
 def nodes(config: Config) -> list[str]:
-    """The names of `value_workers` on the broker."""
+    """Return the names of `value_workers` on the broker."""
     return [node_name(name, config.home) for name in ("worker-value", "worker-major")]
 
 
 def node_name(name: str, home: Path) -> str:
-    """A worker's name on the broker, which other checkouts and hosts may share.
+    """Return a worker's name on the broker, which other checkouts and hosts may share.
 
     >>> node_name("worker-io", Path("/srv/hardline")).startswith("worker-io.e71d938c@")
     True

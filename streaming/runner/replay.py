@@ -1,4 +1,4 @@
-"""Plays recordings into the pipeline, as if their providers were being polled."""
+"""Replay of recordings into the pipeline, as if their providers were being polled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When each recorded answer is due.
+    """The times at which recorded answers are due.
 
     Attributes:
         speed: recorded seconds per second; infinite for as fast as can be.
@@ -40,7 +40,7 @@ class Pace:
     started_at: float
 
     def wait_seconds(self, received_at: datetime, now: float) -> float:
-        """How long it is, on the monotonic clock, until an answer is due; negative when late.
+        """Return the seconds until an answer is due, on the monotonic clock; negative when late.
 
         >>> pace = Pace(speed=60, first_at=datetime(2026, 1, 1, 18, 0), started_at=100.0)
         >>> pace.wait_seconds(datetime(2026, 1, 1, 18, 5), now=102.0)
@@ -65,7 +65,7 @@ class Recordings:
     first_at: datetime
 
     def records(self) -> Iterator[Record]:
-        """The answers of all files, in the order received, as many as are wanted.
+        """Return the answers of all files, in the order received, as many as are wanted.
 
         Raises:
             ProviderFailure: a file has changed since.
@@ -73,16 +73,16 @@ class Recordings:
         return islice(merged(self.files), self.responses)
 
     def first(self, responses: int) -> Recordings:
-        """No more than so many answers of them."""
+        """Return the recordings with no more than so many answers."""
         return replace(self, responses=min(responses, self.responses))
 
     @property
     def lines_left_out(self) -> int:
-        """How many lines are not played."""
+        """The number of lines that are not played."""
         return sum(each.count for file in self.files for each in file.left_out)
 
     def warnings(self) -> list[str]:
-        """What is left out, a sentence for each file and reason."""
+        """Return what is left out, a sentence for each file and reason."""
         return [warning for file in self.files for warning in file.warnings()]
 
 
@@ -101,7 +101,7 @@ def inspect(paths: Sequence[Path]) -> Recordings:
 
 
 class Player:
-    """Ingests recorded answers the way a poll ingests live ones.
+    """A player that ingests recorded answers the way a poll ingests live ones.
 
     Args:
         config: movement and coalescing policies.
@@ -115,7 +115,7 @@ class Player:
         """Ingest one answer, leaving a `PollRun` row, and send on what it changed.
 
         Raises:
-            ReplayError: a live provider bears the recording's name.
+            ReplayError: a live provider has the recording's name.
         """
         if record.provider not in self._conversations:
             source = adapter(record.provider)
@@ -145,7 +145,7 @@ def _send(result: IngestResult) -> None:
 
 
 def recorded_provider(record: Record) -> Provider:
-    """The provider row that a recorded answer belongs to; created, never polled.
+    """Return the provider row of a recorded answer; it is created if missing, and never polled.
 
     Raises:
         ReplayError: there is a live provider of that name, whose quotes a replay would overwrite

@@ -32,7 +32,7 @@ from streaming.tasks import sweep
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What is replayed, and how.
+    """A replay: its recordings, its speed and its end.
 
     Attributes:
         recordings: the answers.
@@ -46,10 +46,10 @@ class Replay:
 
 
 def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore) -> Report:
-    """Replay, and see to it that everything gets valued; do the chores meanwhile.
+    """Replay recordings and have everything valued; do the chores meanwhile.
 
     Nothing is polled meanwhile: there is no beat, and this process sweeps in its stead. The
-    consoles run when the replay is there to be watched.
+    consoles run unless the replay ends when all is valued.
 
     Raises:
         AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.

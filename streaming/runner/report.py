@@ -1,4 +1,4 @@
-"""How a run ended."""
+"""Reports on how runs ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streaming.runner.summary import Facts, Mark, facts
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run ended.
+    """The report on how a run ended.
 
     Attributes:
         facts: what happened in it.
@@ -35,10 +35,10 @@ class Stopwatch:
 
     @classmethod
     def start(cls) -> Stopwatch:
-        """Now."""
+        """Start at the present moment."""
         return cls(Mark.now(), time.monotonic())
 
     def facts(self) -> Facts:
-        """What has happened since."""
+        """Return what has happened since."""
         seconds = time.monotonic() - self.started_at
         return facts(self.since, seconds)

@@ -43,13 +43,13 @@ class InterruptedRunError(RunError):
 
 @dataclass(slots=True)
 class Chore:
-    """Something to do again and again.
+    """An action that is repeated.
 
     Attributes:
         every_seconds: from one time to the next.
         action: what to do; it may find PostgreSQL or Redis away.
         due_at: the next time, on the monotonic clock.
-        is_failing: whether it did, the last time.
+        is_failing: whether it failed the last time.
     """
 
     every_seconds: float
@@ -59,12 +59,12 @@ class Chore:
 
 
 class Session:
-    """Waits, and keeps the processes up, the chores done and the person informed meanwhile.
+    """The waiting of a run, which meanwhile restarts processes, does chores and informs people.
 
     Args:
         supervisor: the processes, started.
         interrupts: requests to stop.
-        terminal: where exits and outages are told.
+        terminal: where exits and outages are shown.
         chores: what is done meanwhile.
     """
 
@@ -97,7 +97,7 @@ class Session:
                 return
 
     def wait_for_ever(self) -> NoReturn:
-        """Wait.
+        """Wait until the run is to stop.
 
         Raises:
             InterruptedRunError: the run is to stop.
@@ -177,14 +177,14 @@ class Session:
 
 
 def showing_activity(terminal: Terminal, config: Config) -> Chore:
-    """The chore that shows what is down, and what flows."""
+    """Return the chore that shows what is down, and the rates of the pipeline."""
     activity = RecentActivity()
 
     def show() -> None:
         try:
             line = " · ".join([*what_is_down(config), activity.line()])
         except OUTAGES as error:
-            # The rates of a moment ago would look like those of now.
+            # Otherwise the rates of a moment ago would look like those of now.
             terminal.summarise(sentence(error))
             raise
         terminal.summarise(line)
@@ -193,7 +193,7 @@ def showing_activity(terminal: Terminal, config: Config) -> Chore:
 
 
 def workers_answer(nodes: list[str]) -> bool:
-    """Whether all of these workers take tasks."""
+    """Return True if all of these workers answer."""
     try:
         answers = current_app.control.ping(destination=nodes, timeout=_PING_SECONDS)
     except OUTAGES:

@@ -19,7 +19,7 @@ _STALE_AFTER_SECONDS = 20.0
 
 
 def simulator_key(home: Path) -> str:
-    """The one API key that this checkout's simulator accepts."""
+    """Return the one API key that this checkout's simulator accepts."""
     return stored_secret(home, _SIMULATOR_KEY, _KEY_BYTES)
 
 

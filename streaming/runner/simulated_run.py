@@ -37,7 +37,7 @@ _STALE_AFTER_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What is simulated.
+    """The parameters of a simulation.
 
     Attributes:
         seconds: how long the providers are polled.
@@ -106,7 +106,7 @@ def _stages(config: Config, simulation: Simulation) -> list[list[Program]]:
 
 
 def _poll_providers(web: WebConfig) -> None:
-    """Have both polled from now on."""
+    """Poll both from now on."""
     for key, sports in _SPORTS.items():
         Provider.objects.update_or_create(
             key=key,

@@ -1,4 +1,4 @@
-"""What is around every run: one at a time, its servers, its tables, its processes' end."""
+"""The set-up and the end of every run: its lock, its servers, its tables, its processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streaming.runner.terminal import Terminal
 
 @contextmanager
 def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
-    """Hold the checkout's one place for a run, with servers, tables and a login.
+    """Hold the checkout's lock for a run, with servers, tables and a login.
 
     Args:
         config: the configuration.
@@ -59,10 +59,9 @@ def supervised(
 def where_to_look(
     config: Config, login: Login, *, is_terminal: bool, with_simulator: bool = False
 ) -> str:
-    """The addresses, and how to log in.
+    """Return the addresses, and how to log in.
 
-    A new password is shown on a terminal alone: what is written elsewhere is kept, and read by
-    others.
+    A new password is shown on a terminal alone: other output is kept, and may be read by others.
     """
     host = config.web.host
     if login.is_new and is_terminal:
@@ -83,7 +82,7 @@ def where_to_look(
 
 @contextmanager
 def private_servers(config: Config) -> Iterator[None]:
-    """Have the private servers run; stop them at the end unless they ran before."""
+    """Run the private servers; stop them at the end unless they ran before."""
     private = [server for server in status(config) if not server.is_external]
     are_ours = bool(private) and not any(server.is_running for server in private)
     ensure_running(config)

@@ -1,4 +1,4 @@
-"""What happened since a moment, read from the rows it left."""
+"""A summary of what happened since a moment, read from the rows written since."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome, Poll
 from valuation.models import Edge, RecomputeRun
 from valuation.vouching import OPEN, edges
 
-#: Polls that asked nobody.
+#: Outcomes of polls that sent no request.
 _NOT_ASKED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
 
 
@@ -33,7 +33,7 @@ class Mark:
 
     @classmethod
     def now(cls) -> Mark:
-        """The present moment."""
+        """Return the mark of the present moment."""
         tables = (PollRun, LineChange, RecomputeRun, Edge, TaskResult, DeadLetterOccurrence)
         return cls(*map(_newest, tables))
 
@@ -49,7 +49,7 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `manage.py run --json` ends with.
+    """The figures that `manage.py run --json` ends with.
 
     Attributes:
         responses: answers of providers.
@@ -99,7 +99,7 @@ def facts(since: Mark, seconds: float) -> Facts:
 
 
 class RecentActivity:
-    """The line that says what flows: rates over the last seconds, at a constant cost.
+    """The line that shows the pipeline's rates over the last seconds, at a constant cost.
 
     Args:
         window_seconds: over how long.
@@ -110,7 +110,7 @@ class RecentActivity:
         self._marks: deque[tuple[float, Mark]] = deque([(time.monotonic(), Mark.now())])
 
     def line(self) -> str:
-        """The line, as of now."""
+        """Return the line, as of now."""
         now = time.monotonic()
         while len(self._marks) > 1 and self._marks[1][0] <= now - self._window_seconds:
             self._marks.popleft()
@@ -170,7 +170,7 @@ def _recomputes(since: Mark) -> dict[str, Any]:
 
 
 def _failed_tasks(since: Mark) -> int:
-    """A failed task leaves a dead letter, or a result where dead letters are switched off."""
+    """Count failed tasks: each leaves a dead letter, or a result where those are switched off."""
     letters = DeadLetterOccurrence.objects.filter(id__gt=since.occurrence)
     results = TaskResult.objects.filter(id__gt=since.result, status="FAILURE")
     # A payload that could not be read is a failed poll, and counted as one.

@@ -1,4 +1,4 @@
-"""How commands show tables."""
+"""Tables in the output of commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH_OF_A_PIPE = 200
 
 
 def write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write rows under their headers, as wide as the terminal; no cell steers it."""
+    """Write rows under their headers, as wide as the terminal, with control characters escaped."""
     table = Table(*headers)
     for row in rows:
         table.add_row(*map(escaped, row))
@@ -26,5 +26,5 @@ def write_table(out: OutputWrapper, headers: Sequence[str], rows: Iterable[Seque
 
 
 def shown_time(moment: datetime | None) -> str:
-    """A moment in UTC, to the second; empty for none."""
+    """Format a moment in UTC, to the second; empty for none."""
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""What a person sees of a run."""
+"""The output of a run, for people."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Terminal:
     Where the output is not a terminal, the summary is written as a line of its own, less often.
 
     Args:
-        console: where to.
-        responses: answers that will be replayed; 0 when that is not what is done.
+        console: the console to write to.
+        responses: answers that will be replayed; 0 where none are.
     """
 
     def __init__(self, console: Console, responses: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What each check makes of what was seen, one module for each group of checks.
+"""The judges of all checks, one module for each group.
 
-A text says what was measured, the limit, and what follows from it for prices and people.
+A check's text says what was measured, the limit, and what follows from it for prices and people.
 """

@@ -1,4 +1,4 @@
-"""What the judges share: unknown servers, durations, and the leniency of a start."""
+"""Helpers of the judges: unknown servers, durations, and the leniency of a start."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from streaming.health.seen import Away, Seen
 Judge = Callable[[Seen, HealthPolicy], Check]
 
 NAMED = 5
-"""Providers, queues or subscribers that a text names."""
+"""The most providers, queues or subscribers that a text names."""
 
 
 def unknown(name: str, thresholds: Thresholds, unit: str, server: str) -> Check:
-    """A check that cannot be judged, because the server that knows does not answer."""
+    """Return a check that cannot be judged, because the server that knows does not answer."""
     return check(name, None, thresholds, unit, f"Not known: {server} does not answer.")
 
 
 def never(name: str, thresholds: Thresholds, unit: str, detail: str) -> Check:
-    """A failing check of what has never happened, so that nothing was measured."""
+    """Return a failing check of what has never happened, so that nothing was measured."""
     return Check(name, Status.FAIL, None, thresholds, unit, detail)
 
 
 def timed(
     seen: Seen, name: str, seconds: float, limits: Thresholds, unit: str, detail: str
 ) -> Check:
-    """A check of a duration that grows until something happens; its limits date its status."""
+    """Return a check of a duration that grows until something happens, dated by its limits."""
     found = check(name, seconds, limits, unit, detail)
     return dated(found, seen, seconds, limits)
 
 
 def dated(found: Check, seen: Seen, seconds: float, limits: Thresholds) -> Check:
-    """The check with when a duration crossed the limit of its status, where that is known."""
+    """Return the check with the time when a duration crossed its status's limit, where known."""
     now = seen_at(seen)
     if now is None:
         return found
@@ -44,19 +44,19 @@ def dated(found: Check, seen: Seen, seconds: float, limits: Thresholds) -> Check
 
 
 def seen_at(seen: Seen) -> datetime | None:
-    """The database's time of the look; None while it does not answer."""
+    """Return the database's time of the observation; None while it does not answer."""
     return None if isinstance(seen.stream, Away) else seen.stream.now
 
 
 def limit(observed: float, limits: Thresholds) -> str:
-    """The limit of a duration, in words."""
+    """Return the limit of a duration, in words."""
     return f"(limit {spoken(crossed(observed, limits))})"
 
 
 def lenient(
     found: Check, seen: Seen, policy: HealthPolicy, evidence_seconds: float | None
 ) -> Check:
-    """The check, a warning instead of a failure as long as the system is starting.
+    """Return the check, with a warning instead of a failure while the system is starting.
 
     Only what the start explains is excused: what has not happened yet, and what is older than the
     start and was left behind by the run before.
@@ -85,7 +85,7 @@ def lenient(
 
 
 def counted(number: float, singular: str, plural: str = "") -> str:
-    """A number with its noun.
+    """Format a number with its noun.
 
     >>> counted(1, "market"), counted(5946, "quote"), counted(2, "has", "have")
     ('1 market', '5,946 quotes', '2 have')
@@ -94,7 +94,7 @@ def counted(number: float, singular: str, plural: str = "") -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names and how many more there are.
+    """Join the first names, and say how many more there are.
 
     >>> listed(["a", "b"]), listed(list("abcdefg"))
     ('a, b', 'a, b, c, d, e and 2 more')

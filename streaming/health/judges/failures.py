@@ -1,4 +1,4 @@
-"""What fails for good: dead letters, and subscribers that are left alone."""
+"""The failures: dead letters, and subscribers that are suppressed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def dead_letter_growth(seen: Seen, policy: HealthPolicy) -> Check:
 
 
 def subscribers(seen: Seen, _policy: HealthPolicy) -> Check:
-    """Judge if subscribers fail; a warning, for nobody else waits for them."""
+    """Judge if subscribers fail; a warning, because nothing else waits for them."""
     unit, limits = "subscribers that are suppressed", (1.0, ALWAYS_WELL[1])
     if isinstance(seen.stream, Away):
         return unknown("subscribers", limits, unit, "PostgreSQL")
@@ -61,5 +61,5 @@ def subscribers(seen: Seen, _policy: HealthPolicy) -> Check:
 
 
 def pieces_of_work(work: Work) -> float:
-    """Polls, recomputes and deliveries of the past hour."""
+    """Count the polls, recomputes and deliveries of the past hour."""
     return sum(work.long.sum(kind) for kind in ("polls", "recomputes", "deliveries"))

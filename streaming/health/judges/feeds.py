@@ -19,7 +19,7 @@ _UNIT = "1: a feed fails, 2: its quotes are off the board"
 def feeds(seen: Seen, policy: HealthPolicy) -> Check:
     """Judge if every feed that is polled answers.
 
-    One that has no quote on an open event, a sport that is out of season say, is a warning.
+    A failing feed without a quote on an open event, of a sport out of season say, is a warning.
     """
     if isinstance(seen.stream, Away):
         return unknown("feeds", _LIMITS, _UNIT, "PostgreSQL")
@@ -28,7 +28,8 @@ def feeds(seen: Seen, policy: HealthPolicy) -> Check:
         return check("feeds", 0.0, _LIMITS, _UNIT, "Every feed that is polled answers.")
     costly = [each for each in failing if each.quarantined]
     found = check("feeds", 2.0 if costly else 1.0, _LIMITS, _UNIT, _detail(failing))
-    # It warns with the first feed that fails, and fails with the first that takes quotes along.
+    # It warns with the first feed that fails, and fails with the first that takes quotes off the
+    # board.
     judged = costly if found.status is Status.FAIL else failing
     longest = max(_too_long(each) for each in judged)
     found = replace(found, since=seen.stream.now - timedelta(seconds=longest))
@@ -36,7 +37,7 @@ def feeds(seen: Seen, policy: HealthPolicy) -> Check:
 
 
 def unread_records(seen: Seen, _policy: HealthPolicy) -> Check:
-    """Judge if answers hold records that cannot be read: a warning, for the rest is taken."""
+    """Judge if answers hold records that cannot be read: a warning, as the rest is ingested."""
     unit, limits = "feeds with records left out", (1.0, ALWAYS_WELL[1])
     if isinstance(seen.stream, Away):
         return unknown("unread_records", limits, unit, "PostgreSQL")
@@ -51,7 +52,7 @@ def unread_records(seen: Seen, _policy: HealthPolicy) -> Check:
 
 
 def _too_long(feed: FeedFacts) -> float:
-    """Seconds for which the feed has failed, or has been silent for longer than its limit."""
+    """Return the seconds for which the feed has failed, or has been silent beyond its limit."""
     return feed.failing_seconds - (0.0 if feed.reason else feed.limit_seconds)
 
 

@@ -16,16 +16,16 @@ from streaming.health.judges.common import (
 from streaming.health.seen import Away, Seen
 
 STALE_LOOKS = 3
-"""Snapshots that may be missing before what they said of the workers is no longer believed."""
+"""Snapshots that may be missing before the newest one's word on the workers is not trusted."""
 
 
 def trusted_seconds(policy: HealthPolicy) -> float:
-    """Until how long after a snapshot what it says is taken for how things are."""
+    """Return how long a snapshot is trusted, in seconds."""
     return STALE_LOOKS * policy.interval_seconds
 
 
 def beat(seen: Seen, policy: HealthPolicy) -> Check:
-    """Judge if beat ticks, and somebody hears it."""
+    """Judge if beat ticks, and a worker takes its ticks."""
     unit, limits = "seconds since the last tick", policy.tick_seconds
     if isinstance(seen.redis, Away):
         return unknown("beat", limits, unit, "Redis")
@@ -102,7 +102,7 @@ def queue_age(seen: Seen, policy: HealthPolicy) -> Check:
 
 
 def _late(queue: str) -> str:
-    """What is late while a queue is not taken from."""
+    """Say what is late while messages wait in a queue."""
     late = {
         "poll": "Polls, sweeps and snapshots are late.",
         "coalesce": "Line changes wait for their valuation.",

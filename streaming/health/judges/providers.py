@@ -1,4 +1,4 @@
-"""The providers: whether they are asked, whether they answer, and what of them is trusted."""
+"""The providers: whether they are polled, whether they answer, and what of them is trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streaming.health.stream import ProviderFacts, StreamFacts
 
 
 def circuits(seen: Seen, _policy: HealthPolicy) -> Check:
-    """Judge if providers are left alone: one is a warning, all of them a failure."""
+    """Judge if circuits are open: one is a warning, all of them a failure."""
     unit, limits = "share of the circuits that are open", (ANY, 1.0)
     if isinstance(seen.stream, Away):
         return unknown("circuits", limits, unit, "PostgreSQL")
@@ -146,7 +146,7 @@ def _refused(provider: ProviderFacts, stream: StreamFacts) -> str:
 
 
 def _lost(providers: Sequence[ProviderFacts], stream: StreamFacts) -> str:
-    """What the silence of providers has cost."""
+    """Say what the silence of providers has cost."""
     quarantined = sum(each.quarantined for each in providers)
     return (
         f"{counted(quarantined, 'quote is', 'quotes are')} quarantined,"

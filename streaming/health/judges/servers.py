@@ -59,5 +59,5 @@ def _answers(
 
 
 def spoken_limit(seconds: float) -> str:
-    """A deadline, which may be shorter than a tenth of a second."""
+    """Format a deadline, which may be shorter than a tenth of a second."""
     return spoken(seconds) if seconds >= 1 else f"{seconds:g} s"

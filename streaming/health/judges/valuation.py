@@ -45,8 +45,8 @@ def missing_recomputes(seen: Seen, policy: HealthPolicy) -> Check:
 def recompute_ratio(seen: Seen, policy: HealthPolicy) -> Check:
     """Judge if coalescing saves work: recomputes of a market, as asked for, for each line change.
 
-    One that finds its market valued already is work all the same, and what there is of it when
-    every change asks for its own: an answer's changes are one new version of their market.
+    A recompute that finds its market valued already counts as well. When every change asks for its
+    own, most are of that kind: the changes of one answer are one new version of their market.
     """
     unit, limits = "recomputes for each line change", policy.recomputes_per_change
     if isinstance(seen.stream, Away):
@@ -93,7 +93,7 @@ def latency_batch(seen: Seen, policy: HealthPolicy) -> Check:
 
 
 def buffer_overflow(seen: Seen, _policy: HealthPolicy) -> Check:
-    """Judge if the buffer was full; a warning, for the sweeper values what it dropped."""
+    """Judge if the buffer was full; a warning, because the sweeper values what it dropped."""
     unit, limits = "changes that found the buffer full in 5 minutes", (1.0, ALWAYS_WELL[1])
     if isinstance(seen.stream, Away):
         return unknown("buffer_overflow", limits, unit, "PostgreSQL")
@@ -108,7 +108,7 @@ def buffer_overflow(seen: Seen, _policy: HealthPolicy) -> Check:
 
 
 def too_few(samples: str, window: str, needed: int) -> str:
-    """The text of a rate or a quantile that is not judged: there are too few samples."""
+    """Return the text of a rate or a quantile that is not judged: there are too few samples."""
     return f"Not judged: {samples} in {window}, {needed:,} are needed."
 
 
@@ -130,7 +130,7 @@ def _latency(name: str, noun: str, objective: Objective, seen: Seen, policy: Hea
 
 
 def _lateness(noun: str, objective: Objective, counts: Sequence[int]) -> str:
-    """How many valuations of a histogram were late, and how long they took."""
+    """Say how many valuations of a histogram were late, and how long they took."""
     quantiles = [quantile_ms(counts, part) for part in (0.5, 0.95, 0.99)]
     shown = " / ".join("–" if each is None else f"{each:.0f}" for each in quantiles)
     return (
