@@ -1,1 +1,1 @@
-"""Providers of odds: how each is asked, fetched and understood. Imports no Django."""
+"""Providers of odds: their requests, transport and decoding. Imports no Django."""

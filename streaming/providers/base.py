@@ -1,4 +1,4 @@
-"""What every provider has in common: settings, requests, answers and the adapter protocol."""
+"""Settings, requests, answers and the adapter protocol that all providers share."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from streaming.core.snapshot import Snapshot
 OddsFormat = Literal["decimal", "american"]
 
 LISTED_BY = ("markets", "series_ticker")
-"""The query parameters that say, beside the path, what an answer lists."""
+"""The query parameters that, together with the path, determine what an answer lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """What a provider row says about how it is polled.
+    """The polling settings of a provider row.
 
     Attributes:
         key: the provider's own key, e.g. ``the_odds_api_us``; several may share one adapter.
         adapter: the registered adapter that speaks its protocol.
         base_url: scheme, host and optional prefix; for a recording, its path.
         sports: sport keys to poll.
-        markets: market keys asked of the list of a sport's events.
-        event_markets: market keys asked event by event (player props, alternate lines, periods).
+        markets: market keys requested with the list of a sport's events.
+        event_markets: market keys requested per event (player props, alternate lines, periods).
         regions: bookmaker regions; a provider ignores them where `bookmakers` are named.
         bookmakers: bookmaker keys to ask for by name.
         odds_format: the format asked for; an adapter always returns decimal odds.
         api_key_env: the environment variable that holds the key; empty when none is needed.
         open_events: sport key → this provider's ids of the events still open, as earlier polls
-            listed them; `event_markets` are asked of these.
+            listed them; `event_markets` are requested for these.
     """
 
     key: str
@@ -53,14 +53,14 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, as it came.
+    """One answer as received.
 
     Attributes:
         status: HTTP status.
         headers: names in lower case.
         body: decompressed.
-        received_at: when the answer's head arrived, UTC. A body that trickles in afterwards is no
-            fresher for it.
+        received_at: when the answer's headers arrived, UTC. A body that arrives slowly after them
+            is no fresher.
         duration_ms: from the start of the request to the last byte of the body.
         wire_bytes: size of the body as transferred.
     """
@@ -75,19 +75,19 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a provider, without the key.
+    """One request to a provider, without the key.
 
     Attributes:
         adapter: the registered adapter that decodes the answer.
         base_url: as in `ProviderSettings`.
         path: begins with a slash; percent-encoded.
         params: query parameters.
-        recorded: the answer of long ago, for a request read from a recording: to be used instead
-            of asking.
+        recorded: the recorded answer, for a request read from a recording; used instead of
+            sending the request.
         method: HTTP method.
-        follows_gap: whether a recording has lost lines between this answer and the one before it
-            to the same request; what builds on that one is then not known any more.
-        refusal: why it is not to be sent: the feed fails of this, and no other one does.
+        follows_gap: whether a recording has lost lines between this answer and the previous one to
+            the same request; state built from the previous one is then unknown.
+        refusal: why the request must not be sent; its feed fails with this, other feeds do not.
     """
 
     adapter: str
@@ -101,10 +101,10 @@ class Request:
 
     @property
     def feed(self) -> str:
-        """The request's identity: its path and `LISTED_BY`, whatever the order of its markets.
+        """The request's identity: its path and `LISTED_BY`, independent of the order of markets.
 
-        Regions, bookmakers and formats are left out on purpose: after a change of those the next
-        answer is about the same feed, and what it no longer lists is no longer offered.
+        Regions, bookmakers and formats are left out on purpose: after they change, the next answer
+        still belongs to the same feed, and what it no longer lists is withdrawn.
 
         >>> Request("x", "https://a.example", "/odds", {"markets": "totals,h2h"}).feed
         '/odds?markets=h2h,totals'
@@ -115,7 +115,7 @@ class Request:
 
     @property
     def url(self) -> str:
-        """The address to ask, without the key.
+        """The request's URL, without the key.
 
         >>> Request("x", "https://a.example/", "/odds", {"markets": "totals,h2h"}).url
         'https://a.example/odds?markets=totals%2Ch2h'
@@ -126,7 +126,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of a provider's allowance, in its own units; None where it does not say.
+    """A provider's remaining allowance, in its own units; None where it is not stated.
 
     Attributes:
         remaining: credits left.
@@ -160,8 +160,8 @@ class Secret:
             allowed: variables that may hold a key beside those of `may_hold_key`.
 
         Raises:
-            PermanentFailure: the variable may not hold a key, is unset, empty, or holds what
-                cannot be a key.
+            PermanentFailure: the variable may not hold a key, is unset, empty, or holds a value
+                that cannot be a key.
         """
         if not name:
             return None
@@ -189,12 +189,12 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """How a key travels: added to a request when it is sent, and never shown.
+    """A key as it is added to a request when that is sent; never shown.
 
     Attributes:
         params: further query parameters.
         headers: further headers.
-        secret: the key itself, so that an answer that echoes it can be cleaned.
+        secret: the key itself, to redact it in an answer that echoes it.
     """
 
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -203,51 +203,51 @@ class Authorisation:
 
 
 class Decoder(Protocol):
-    """Reads the answers of one conversation with a provider, in the order in which they came.
+    """The reader of one conversation's answers, in the order received.
 
-    Where answers stand for themselves an adapter is its own decoder. Where they build on each
-    other (a stream's image and its deltas) a decoder remembers what came before; it is used by
-    one thread, and a new conversation begins with a new one.
+    Where each answer is independent, an adapter is its own decoder. Where answers build on each
+    other (a stream's image and its deltas), a decoder keeps the state of earlier ones. One thread
+    uses it; a new conversation needs a new decoder.
     """
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """What can be read of the answer; a page of it, where others follow.
+        """Return what can be read of the answer, or of one page if more pages follow.
 
         Raises:
-            ProviderFailure: the provider refused, or the answer does not fit. No other
-                exception, whatever the bytes.
+            ProviderFailure: the provider refused, or the answer is malformed. No other exception
+                is raised, for any bytes.
         """
         ...
 
 
 class Adapter(Protocol):
-    """What a provider's protocol is to the pipeline. Stateless: one instance serves all threads."""
+    """The pipeline's interface to a provider. Stateless: one instance serves all threads."""
 
     @property
     def key(self) -> str:
-        """The name under which it is registered."""
+        """The key under which the adapter is registered."""
         ...
 
     def requests(self, settings: ProviderSettings) -> Iterable[Request]:
-        """The requests of one poll, in order.
+        """Return the requests of one poll, in order.
 
         Raises:
-            ProviderFailure: the settings make no sense for this provider.
+            ProviderFailure: the settings are not valid for this provider.
         """
         ...
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:
-        """How the key goes on the wire."""
+        """Return the key in the form in which it is sent."""
         ...
 
     def decoder(self) -> Decoder:
-        """What reads the answers of a conversation that begins now."""
+        """Return a decoder for a conversation that begins now."""
         ...
 
     def following(self, request: Request, response: Response) -> Request | None:
-        """The request for the next page, after an answer that was but a page; None if none is."""
+        """Return the request for the next page; None if no page follows."""
         ...
 
     def quota(self, response: Response) -> Quota:
-        """What the answer says about the allowance; present on refusals as well."""
+        """Return what the answer states about the allowance; refusals state it as well."""
         ...

@@ -1,7 +1,7 @@
 """The order book of Betfair markets, kept from market change messages. Pure.
 
 An image replaces a market's prices, a delta amends them. The book holds prices without their
-sizes: what there is to know of a size is whether it is 0.
+sizes: of a size it only matters whether it is 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(milliseconds: int) -> datetime:
-    """A publish time as a moment, UTC.
+    """Convert a publish time to a moment, UTC.
 
     >>> moment(1_700_000_000_250).isoformat()
     '2023-11-14T22:13:20.250000+00:00'
@@ -46,7 +46,7 @@ class Offer(NamedTuple):
 
 
 class Depth(msgspec.Struct):
-    """What is available on one side of a runner, in each view that a stream may have of it."""
+    """The prices available on one side of a runner, in each view that a stream may carry."""
 
     full: set[float] = set()
     displayed: dict[int, float] = {}
@@ -58,7 +58,7 @@ class Depth(msgspec.Struct):
         displayed: Sequence[LevelPriceSize],
         best: Sequence[LevelPriceSize],
     ) -> None:
-        """Take in what a message says of it."""
+        """Apply the changes that a message states."""
         for price, size in full:
             if size:
                 self.full.add(price)
@@ -73,31 +73,31 @@ class Depth(msgspec.Struct):
 
     @property
     def prices(self) -> Collection[float]:
-        """The prices of the fullest view there is: a stream carries the views it asked for."""
+        """The prices of the fullest view present: a stream carries the views subscribed to."""
         return self.full or self.displayed.values() or self.best.values()
 
 
 class Runner(msgspec.Struct):
-    """What is available on a runner."""
+    """The prices available on a runner."""
 
     back: Depth = msgspec.field(default_factory=Depth)
     lay: Depth = msgspec.field(default_factory=Depth)
 
     def amend(self, change: RunnerChange) -> None:
-        """Take in what a message says of it."""
+        """Apply the changes that a message states."""
         self.back.amend(change.atb, change.bdatb, change.batb)
         self.lay.amend(change.atl, change.bdatl, change.batl)
 
 
 class Market(msgspec.Struct):
-    """A market as the messages so far leave it.
+    """The state of a market after the messages so far.
 
     Attributes:
-        definition: what it is, and its status.
-        runners: what is available, by selection id and handicap. A runner may have prices before
+        definition: the market's description and status.
+        runners: available prices, by selection id and handicap. A runner may have prices before
             it is defined.
-        in_play_at: when it was first seen in play.
-        unsure: runners of whose prices a change was lost; nothing is known of them until an image.
+        in_play_at: when the market was first seen in play.
+        unsure: runners that lost a change of their prices; these are unknown until an image.
     """
 
     definition: MarketDefinition
@@ -107,14 +107,14 @@ class Market(msgspec.Struct):
 
     @property
     def starts_at(self) -> datetime:
-        """When its event starts: as announced, or when it went in play if that was earlier."""
+        """The event's start: as announced, or when it went in play if that was earlier."""
         announced = self.definition.market_time.astimezone(UTC)
         return min(announced, self.in_play_at or announced)
 
     def offers(self) -> Iterator[Offer]:
-        """The best price to back, and to lay, of each runner; nothing unless the market is open.
+        """Yield each runner's best price to back, and to lay; nothing unless the market is open.
 
-        A runner that was removed, or whose result is known, is not bet on any more.
+        A runner that was removed, or whose result is known, can no longer be bet on.
         """
         if self.definition.status != "OPEN":
             return
@@ -128,7 +128,7 @@ class Market(msgspec.Struct):
                 yield Offer(definition, "lay", min(runner.lay.prices))
 
     def amend(self, change: MarketChange, published_at: datetime, *, is_image: bool) -> None:
-        """Take in a change; one of an image says all there is."""
+        """Apply a change; a change in an image is complete."""
         if change.market_definition is not None:
             self.definition = change.market_definition
         if self.definition.in_play and self.in_play_at is None:
@@ -146,8 +146,8 @@ class Market(msgspec.Struct):
 class Book:
     """The markets of one stream.
 
-    A market's first message has to define it. That message counts as an image, whatever it says of
-    itself: a recording that begins with the market's own beginning marks none.
+    A market's first message has to define it. That message counts as an image even if it is not
+    marked as one: a recording that begins together with the market marks none.
     """
 
     def __init__(self) -> None:
@@ -155,20 +155,20 @@ class Book:
 
     @property
     def markets(self) -> Mapping[str, Market]:
-        """The markets heard of, by their ids."""
+        """The markets of the messages so far, by their ids."""
         return self._markets
 
     def apply(self, messages: Sequence[Message]) -> dict[str, bool]:
-        """Take in messages: all of them, or none.
+        """Apply all of the messages, or none.
 
         Args:
             messages: in the order in which they were published.
 
         Returns:
-            The markets they speak of, by id; whether an image of it was among them.
+            Id of each market in the messages → whether an image of it was among them.
 
         Raises:
-            DataFailure: a market that was never defined changes; the book is as it was.
+            DataFailure: a market changes that was never defined; the book is unchanged.
         """
         self._check_defined(messages)
         heard: dict[str, bool] = {}
@@ -192,7 +192,7 @@ class Book:
                     raise DataFailure("undefined_market", words, f"$[{number}].mc")
 
     def _replace(self, change: MarketChange) -> None:
-        """Begin a market anew; an image without a definition leaves it the one it has."""
+        """Reset a market; an image without a definition keeps the known one."""
         known = self._markets.get(change.id)
         definition = change.market_definition
         if definition is None:

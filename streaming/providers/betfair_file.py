@@ -1,8 +1,8 @@
-"""Betfair's own recordings: files of one market change message a line.
+"""Betfair's own recordings: files of one market change message per line.
 
 They hold up to twenty messages a second, most of which move no best price. Messages that were
-published within `CONFLATION_MS` of each other are one answer here, as a subscription to the live
-stream may ask for.
+published within `CONFLATION_MS` of each other are combined into one answer; a subscription to the
+live stream may request the same.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from streaming.providers.recorded_lines import Line
 from streaming.providers.sieve import Sieve
 
 CONFLATION_MS = 1_000
-"""One second, which is what Betfair sells as its middle grade of history. Of two recordings with
-30,150 messages it makes 10,353 answers; 250 ms would make 18,928, 5 s would make 4,641."""
+"""One second, the resolution of the middle grade of history that Betfair sells. It turns two
+recordings with 30,150 messages into 10,353 answers; 250 ms would give 18,928, 5 s 4,641."""
 
 
 class _Line(msgspec.Struct):
-    op: Annotated[str, msgspec.Meta(pattern=r"^mcm\Z")]  # a literal's refusal quotes the line
+    op: Annotated[str, msgspec.Meta(pattern=r"^mcm\Z")]  # a Literal's error would quote the line
     pt: Milliseconds
     mc: list[msgspec.Raw] | None = None
 
@@ -41,7 +41,7 @@ _MARKETS = msgspec.json.Decoder(_Market)
 
 
 def path_of(market_id: str) -> str:
-    """The path that stands for a market in requests.
+    """Return the path that stands for a market in requests.
 
     >>> path_of("1.200000001")
     '/markets/1.200000001'
@@ -50,10 +50,10 @@ def path_of(market_id: str) -> str:
 
 
 def requests(lines: Iterable[Line], base_url: str, sieve: Sieve) -> Iterator[Request]:
-    """The answers of one file, one for each market and window, in the order received.
+    """Yield the answers of one file, one for each market and window, in the order received.
 
     A line that cannot be read may be about any market: it ends the window, and the next answer of
-    every market so far follows a gap.
+    every market so far is marked as following a gap.
 
     Args:
         lines: the lines of the file.
@@ -77,14 +77,14 @@ def requests(lines: Iterable[Line], base_url: str, sieve: Sieve) -> Iterator[Req
 
 
 _Parts = dict[str | None, bytes]
-"""A message as each of its markets hears it; None stands for every market there is."""
+"""Market id → the part of a message about that market; None stands for all markets."""
 
 
 def _read(line: Line) -> tuple[int, _Parts]:
-    """When a message was published, and what it says to whom.
+    """Return when a message was published, and its part for each market.
 
     Raises:
-        DataFailure: the line cannot be read; its place is that of the line.
+        DataFailure: the line cannot be read; `where` is the line's place.
     """
     try:
         content = line.readable()
@@ -95,7 +95,7 @@ def _read(line: Line) -> tuple[int, _Parts]:
         raise line.failure(fault) from None
     if len(changes) > 1:
         return message.pt, _parts(content, markets, changes)
-    # A heartbeat names none: it says of all of them that nothing has changed.
+    # A heartbeat names no market: it states that nothing has changed in any of them.
     return message.pt, {markets[0] if markets else None: content}
 
 
@@ -108,7 +108,7 @@ def _parts(line: bytes, markets: list[str], changes: list[msgspec.Raw]) -> _Part
 
 
 class _Window:
-    """The messages that become one answer a market.
+    """The messages that are combined into one answer per market.
 
     Args:
         base_url: the file's address.
@@ -118,19 +118,19 @@ class _Window:
         self._base_url = base_url
         self._starts: int | None = None
         self._now = 0
-        self._lines: dict[str, list[bytes]] = {}  # every market so far; empty when not heard
+        self._lines: dict[str, list[bytes]] = {}  # every market so far; empty if not in the window
         self._received: dict[str, int] = {}
         self._gapped: set[str] = set()
 
     def covers(self, published: int) -> bool:
-        """Whether a message belongs to what was added since the last close."""
+        """Return True if a message belongs to the messages added since the last close."""
         return self._starts is None or self._starts <= published < self._starts + CONFLATION_MS
 
     def add(self, published: int, parts: _Parts) -> None:
-        """Take in a message."""
+        """Add a message."""
         if self._starts is None:
             self._starts = published
-        # Never back: an answer older than the one before would be left aside, and a delta lost.
+        # Never back: an answer older than the previous one would be ignored, and a delta lost.
         self._now = max(self._now, published)
         for market, line in parts.items():
             for heard in list(self._lines) if market is None else [market]:
@@ -138,7 +138,7 @@ class _Window:
                 self._received[heard] = self._now
 
     def close(self) -> Iterator[Request]:
-        """The answers of the window, in the order received; the next message begins another."""
+        """Yield the window's answers, in the order received; the next message begins another."""
         for market in sorted(self._received, key=self._received.__getitem__):
             yield self._request(market)
             self._lines[market] = []
@@ -146,7 +146,7 @@ class _Window:
         self._starts = None
 
     def note_gap(self) -> None:
-        """Note that a message was lost, after a close, which may have been about any market."""
+        """Record, after a close, that a message was lost that may be about any market."""
         self._gapped.update(self._lines)
 
     def _request(self, market: str) -> Request:

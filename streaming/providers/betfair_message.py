@@ -1,7 +1,7 @@
 """Market change messages of Betfair's Exchange Stream, as far as prices on offer need them.
 
-Fields that are not named are ignored: the service asks its clients to bear new ones, and traded
-volumes, last prices and starting prices (numbers, ``"NaN"`` and ``"Infinity"``) offer nothing. A
+Fields that are not named are ignored: the service asks its clients to accept new ones, and traded
+volumes, last prices and starting prices (numbers, ``"NaN"`` and ``"Infinity"``) are not on offer. A
 field that is missing or out of bounds is a fault: see `streaming.providers.betfair_parse`. Schema:
 https://github.com/betfair/stream-api-sample-code/blob/master/ESASwaggerSchema.json
 """
@@ -16,7 +16,7 @@ from streaming.providers.fields import Moment, Name
 
 ADAPTER = "betfair_stream"
 
-# Lengths leave room for what a snapshot makes of them; prices and sizes are finite.
+# Lengths leave room for what a snapshot adds to them; prices and sizes are finite.
 MarketId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}\.[0-9]{1,20}\Z")]
 EventId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z")]
 EventTypeId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")]
@@ -28,14 +28,14 @@ Position = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Handicap = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 
 PriceSize = tuple[Number, Number]
-"""A price and what is available at it; a size of 0 takes the price away."""
+"""A price and the size available at it; a size of 0 removes the price."""
 
 LevelPriceSize = tuple[Position, Number, Number]
-"""A place in the ladder (0 is the best), its price and size; a size of 0 empties the place."""
+"""A level of the ladder (0 is the best), its price and size; a size of 0 empties the level."""
 
 
 class RunnerDefinition(msgspec.Struct, gc=False):
-    """One runner: a team, a horse, the draw. Without a name in a stream that was recorded live."""
+    """One runner: a team, a horse, the draw. A stream that was recorded live gives no name."""
 
     id: SelectionId
     status: str
@@ -44,7 +44,7 @@ class RunnerDefinition(msgspec.Struct, gc=False):
 
 
 class MarketDefinition(msgspec.Struct, rename="camel"):
-    """What a market is; each one that comes replaces the one before it as a whole."""
+    """The description of a market; each new one replaces the previous one as a whole."""
 
     event_id: EventId
     event_type_id: EventTypeId
@@ -59,12 +59,12 @@ class MarketDefinition(msgspec.Struct, rename="camel"):
 
 
 class RunnerChange(msgspec.Struct, gc=False):
-    """What has become available on a runner, or is no longer.
+    """The prices that have become available on a runner, or are no longer.
 
     Attributes:
         atb: available to back, the whole depth; `atl`: to lay.
         batb: the best few prices to back by their level; `batl`: to lay.
-        bdatb: those displayed, with the bets that cross-matching makes; `bdatl`: to lay.
+        bdatb: the displayed prices, with the bets that cross-matching makes; `bdatl`: to lay.
     """
 
     id: SelectionId
@@ -78,17 +78,17 @@ class RunnerChange(msgspec.Struct, gc=False):
 
     @property
     def prices(self) -> int:
-        """How many prices it states."""
+        """The number of prices that the change states."""
         ladders = (self.atb, self.atl, self.batb, self.batl, self.bdatb, self.bdatl)
         return sum(len(ladder) for ladder in ladders)
 
 
 class UnsureChange(RunnerChange):
-    """A change of which some prices could not be read: one of them may have gone."""
+    """A change of which some prices could not be read: one of them may have been removed."""
 
 
 class MarketChange(msgspec.Struct, rename="camel"):
-    """What changed in one market; an image replaces all that was known of its prices."""
+    """The changes in one market; an image replaces all its known prices."""
 
     id: MarketId
     img: bool | None = None
@@ -102,7 +102,7 @@ class Message(msgspec.Struct):
     Attributes:
         op: market changes, the only kind of message that a recording holds.
         pt: when it was published, milliseconds since 1970.
-        ct: ``SUB_IMAGE``, ``RESUB_DELTA`` or ``HEARTBEAT``; none for a change as any other.
+        ct: ``SUB_IMAGE``, ``RESUB_DELTA`` or ``HEARTBEAT``; None for an ordinary change.
         mc: the markets that changed; none in a heartbeat.
     """
 
@@ -117,5 +117,5 @@ class Message(msgspec.Struct):
         return self.mc or []
 
     def is_image(self, change: MarketChange) -> bool:
-        """Whether a change in it says all there is of its market."""
+        """Return True if a change in the message is the complete state of its market."""
         return bool(change.img) or self.ct == "SUB_IMAGE"

@@ -1,8 +1,9 @@
-"""Market change messages out of bodies, without the prices and runners that cannot be read.
+"""Parser of market change messages, without the prices and runners that cannot be read.
 
-A body is decoded strictly and whole, which is fast. Only when that fails is it taken apart. What is
-left of a ladder shows no better price than there is, so an image goes on without an odd price. A
-change with an odd price is an `UnsureChange`: the price may be the one that has gone.
+A body is decoded strictly and whole, which is fast. Only when that fails is it decoded in parts. An
+incomplete ladder shows no better price than the market has, so an image is used without its
+unreadable prices. A change with an unreadable price is an `UnsureChange`: that price may be one
+that was removed.
 """
 
 from __future__ import annotations
@@ -52,15 +53,15 @@ _LADDERS: Mapping[str, Any] = MappingProxyType(
 
 
 def parse(body: bytes, sieve: Sieve) -> list[Message]:
-    """The messages of a body, one a line, as far as they can be read.
+    """Return the messages of a body, one per line, as far as they can be read.
 
     Args:
-        body: as it came.
+        body: the body as received.
         sieve: collects what is left out, and cleans the names.
 
     Raises:
-        DataFailure: the body holds no message or is not JSON, or a message cannot be read in what
-            it is about: its market, the market's status, the runner that changes.
+        DataFailure: the body holds no message or is not JSON, or an essential part of a message
+            cannot be read: its market, the market's status, the runner that changes.
     """
     messages = _messages(body, sieve)
     if not messages:
@@ -85,7 +86,7 @@ def _messages(body: bytes, sieve: Sieve) -> list[Message]:
 
 
 def _cleaned(definition: MarketDefinition, sieve: Sieve) -> MarketDefinition:
-    """The definition with names that show what they hold."""
+    """Return the definition with names cleaned by the sieve."""
     runners = [
         runner
         if runner.name is None or runner.name.isprintable()
@@ -132,7 +133,7 @@ def _definition(value: object, place: str, sieve: Sieve) -> MarketDefinition:
     fields = value if isinstance(value, dict) else {}
     runners = fields.get("runners")
     if not isinstance(runners, list):
-        return _converted(fields, MarketDefinition, place)  # which says what is wrong
+        return _converted(fields, MarketDefinition, place)  # which raises the failure
     definition = _converted({**fields, "runners": []}, MarketDefinition, place)
     definition.runners = salvaged(runners, RunnerDefinition, {}, sieve, f"{place}.runners")
     return definition

@@ -1,8 +1,8 @@
 """Betfair's Exchange Stream, played from recordings: back and lay prices of an exchange.
 
 The answers build on each other. Each is one or more market change messages about one market, and
-says what has become of the market's best prices; see `streaming.providers.betfair_book`. No live
-connection is made: the service takes sockets and certificates, which a poll does not.
+changes the market's best prices; see `streaming.providers.betfair_book`. No live connection is
+made: the service requires sockets and certificates, which polling does not support.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "Mixed Martial Arts": "mma",
     }
 )
-"""Keys of sports as other providers' keys begin; any other is its title in lower case."""
+"""Sport title → how other providers' keys begin; any other key is the title in lower case."""
 
 SPORTS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,16 +76,16 @@ SPORTS: Mapping[str, str] = MappingProxyType(
         "27454571": "Esports",
     }
 )
-"""Titles by eventTypeId, as the service's own list of event types has them."""
+"""Titles of sports by eventTypeId, as in the service's own list of event types."""
 
 KINDS: Mapping[str, str] = MappingProxyType({"MATCH_ODDS": "h2h"})
-"""Kinds by marketType where other providers have a name for it; otherwise it is in lower case."""
+"""marketType → kind, where other providers have a name for it; otherwise it is in lower case."""
 
-_PATH = re.compile(r"/markets/(?P<market>[0-9.]+)")  # as `betfair_file.path_of` makes it
+_PATH = re.compile(r"/markets/(?P<market>[0-9.]+)")  # as `betfair_file.path_of` builds it
 
 
 class Key(NamedTuple):
-    """A quote within its event."""
+    """The identity of a quote within its event."""
 
     kind: str
     participant: str
@@ -94,18 +94,18 @@ class Key(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a market's snapshots have said so far: its event, without quotes, and its offers."""
+    """The state of a market as reported so far: its event, without quotes, and its offers."""
 
     event: SnapshotEvent
     offers: Mapping[Key, float]
 
 
 class BetfairDecoder:
-    """Reads the messages of one stream.
+    """The decoder of one stream's messages.
 
-    A snapshot has the quotes that differ from what those before it said, without a price where
-    nothing is offered any more. That of an image is complete instead: it lists all that is on
-    offer.
+    A snapshot lists the quotes that differ from those of earlier snapshots; a quote that is no
+    longer on offer has no price. The snapshot of an image is complete instead: it lists all that
+    is on offer.
     """
 
     def __init__(self) -> None:
@@ -114,18 +114,18 @@ class BetfairDecoder:
         self._distrusted: set[str] = set()
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """What an answer changes.
+        """Return what an answer changes.
 
-        A price or a runner of it that cannot be read is left out. Where that may be a price that
-        has gone, the runner has none until an image comes; after a gap in a recording, no runner
-        of the market has.
+        A price or runner that cannot be read is left out. If that may be a price that was removed,
+        the runner has no prices until the next image; after a gap in a recording, no runner of the
+        market has any.
 
-        `quotes_seen` counts the prices that it states, at any depth and in any market; or the
-        quotes that a status puts up or takes back, where these are more.
+        `quotes_seen` counts the prices that the answer states, at any depth and in any market, or
+        the quotes that a status opens or withdraws, if these are more.
 
         Raises:
-            ProviderFailure: a refusal, or an answer that does not fit. The book is as it was, but
-                what is on offer is taken back with the next message, until an image comes.
+            ProviderFailure: a refusal, or a malformed answer. The book is unchanged, but after a
+                malformed answer the next one withdraws all offers, until an image arrives.
         """
         market_id = _market_id(request)
         if response.status != 200:
@@ -138,7 +138,7 @@ class BetfairDecoder:
             _check_market(messages, market_id)
             heard = self._book.apply(messages)
         except DataFailure:
-            # What it would have said of a price is lost, so no price is known until an image.
+            # The answer's price changes are lost, so no price is known until an image.
             self._distrusted.add(market_id)
             raise
         if heard.get(market_id):
@@ -159,7 +159,7 @@ class BetfairDecoder:
         offers = {} if market_id in self._distrusted else _offers(market_id, market)
         now = self._said[market_id] = Said(_event(market_id, market), offers)
         if said is not None and said.event.external_id != now.event.external_id:
-            said = None  # in another event: there is nothing there yet to build on
+            said = None  # in another event, of which nothing was reported yet
         changes = now.offers if said is None else _changes(said.offers, now.offers)
         source_at = moment(messages[-1].pt)
         quotes = [_quote(key, price, source_at) for key, price in changes.items()]
@@ -177,12 +177,12 @@ class BetfairDecoder:
 
 
 class BetfairStream(Playback):
-    """The adapter; its protocol is `streaming.providers.base.Adapter`."""
+    """The adapter of Betfair; its protocol is `streaming.providers.base.Adapter`."""
 
     key = ADAPTER
 
     def requests(self, settings: ProviderSettings) -> Iterator[Request]:
-        """The answers of the recording that the base URL names, lazily.
+        """Return the requests of the recording at the base URL, lazily, each with its answer.
 
         Raises:
             ProviderFailure: as `streaming.providers.recording.read` does.
@@ -190,7 +190,7 @@ class BetfairStream(Playback):
         return played(settings.base_url)
 
     def decoder(self) -> BetfairDecoder:
-        """A reader of a stream from its beginning."""
+        """Return a decoder for a stream from its beginning."""
         return BetfairDecoder()
 
 
@@ -224,21 +224,21 @@ def _prices(messages: list[Message]) -> int:
 
 
 def _is_taken(market: Market) -> bool:
-    """Whether its prices are odds of runners.
+    """Return True if the market's prices are odds of runners; other markets are not read.
 
-    Asian handicaps pair up runners over many handicaps, some of them in quarters that pay in
-    halves, and the prices of lines and ranges are points, not odds.
+    Asian handicaps pair runners over many handicaps, some of them quarters that settle in halves,
+    and the prices of lines and ranges are points, not odds.
     """
     return market.definition.betting_type == "ODDS"
 
 
 def _offers(market_id: str, market: Market) -> dict[Key, float]:
-    """The best prices on offer; of two runners with one name the last decides."""
+    """Return the best prices on offer; of two runners with one name the last one counts."""
     if not _is_taken(market):
         return {}
     kind = _kind(market)
-    # An event has one match to bet on, but may have several markets of any other type: who wins
-    # the first set, and who the second.
+    # An event has one market on the match's result, but may have several of any other type: one on
+    # the winner of the first set, one on that of the second.
     participant = "" if kind == "h2h" else market.definition.name or market_id
     sides = teams(market.definition.event_name or "")
     return {
@@ -259,7 +259,7 @@ def _name(runner: RunnerDefinition, kind: str, sides: tuple[str, str]) -> str:
 
 
 def _changes(before: Mapping[Key, float], now: Mapping[Key, float]) -> dict[Key, float | None]:
-    """The prices that are new, and none for those that are gone.
+    """Return the prices that are new or different, and None for those that are gone.
 
     >>> back, lay = (Key("h2h", "", "Draw", side) for side in ("back", "lay"))
     >>> _changes({back: 3.4, lay: 3.5}, {back: 3.45}) == {back: 3.45, lay: None}
@@ -288,8 +288,8 @@ def _event(market_id: str, market: Market) -> SnapshotEvent:
     definition = market.definition
     home, away = teams(definition.event_name or "")
     sport_key, sport_title = _sport(definition.event_type_id)
-    # What names no two sides is no contest but a place for many: the races of a meeting, the
-    # questions about a tournament. There each market has an event, and a start, of its own.
+    # An event whose name has no two sides is a group of contests: the races of a meeting, the
+    # questions about a tournament. Each of its markets is an event of its own, with its own start.
     is_contest = bool(home)
     return SnapshotEvent(
         external_id=definition.event_id if is_contest else f"{definition.event_id}/{market_id}",
@@ -303,7 +303,7 @@ def _event(market_id: str, market: Market) -> SnapshotEvent:
 
 
 def teams(event_name: str) -> tuple[str, str]:
-    """Home and away; both empty where an event's name is not one of two sides.
+    """Return home and away; both empty if an event's name does not have two sides.
 
     >>> teams("Mill Otters @ Harbour Gulls"), teams("Harbour Gulls v Mill Otters")
     (('Harbour Gulls', 'Mill Otters'), ('Harbour Gulls', 'Mill Otters'))
@@ -317,7 +317,7 @@ def teams(event_name: str) -> tuple[str, str]:
 
 
 def _sport(event_type_id: str) -> tuple[str, str]:
-    """Key and title.
+    """Return a sport's key and title.
 
     >>> _sport("6423"), _sport("99")
     (('americanfootball', 'American Football'), ('betfair_99', 'Betfair 99'))

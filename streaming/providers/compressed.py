@@ -1,4 +1,4 @@
-"""Files opened by what they hold: plain, or in any of the usual compressions."""
+"""Opening of files by their content: plain, or in any of the usual compressions."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _OPENERS: Mapping[bytes, Open] = MappingProxyType(
         b"\xfd7zXZ\x00": lzma.open,
     }
 )
-"""How files of each compression begin."""
+"""First bytes of a compressed file → the function that opens it."""
 
 
 def open_file(path: Path) -> BufferedIOBase:
-    """Open a file for reading, unpacked, whatever its name says.
+    """Open a file for reading, decompressed according to its content, not its name.
 
     Raises:
-        OSError: it cannot be opened, is no regular file, or is packed with Zstandard and no
+        OSError: it cannot be opened, is no regular file, or is compressed with Zstandard and no
             library for that is installed.
     """
-    # Before it is opened: a pipe that nobody writes to would wait, and a device may have no end.
+    # Checked before opening: a pipe without a writer would block, and a device may never end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(None, "it is no regular file")
     with path.open("rb") as file:
@@ -54,7 +54,7 @@ def open_file(path: Path) -> BufferedIOBase:
 
 
 def spoilt() -> tuple[type[Exception], ...]:
-    """What reading on in a file may raise that is cut short or overwritten."""
+    """Return the exceptions that reading a truncated or overwritten file may raise."""
     errors = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
     library = _zstd_library()
     return errors if library is None else (*errors, library.ZstdError)
@@ -77,5 +77,5 @@ def _zstd_library() -> ModuleType | None:
 def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # the package that would hold it
+    except ModuleNotFoundError:  # its parent package is not installed
         return False

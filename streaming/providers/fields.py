@@ -1,6 +1,6 @@
-"""What the answers of all providers are held to: bounds of their fields, and how they are read.
+"""Bounds of the fields in all providers' answers, and functions that parse the answers.
 
-Lengths are those of the columns that take a snapshot.
+Lengths are those of the columns that store a snapshot.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ ExternalId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Number = Annotated[float, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
-FIRST_YEAR, LAST_YEAR = 2000, 2100  # a stamp outside is a fault, and may not fit a calendar
+FIRST_YEAR, LAST_YEAR = 2000, 2100  # a time outside is a fault, and may overflow a datetime
 
 _NUL = b"\\u0000"
 
 
 def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """The body as the decoder's type.
+    """Decode the body as the decoder's type.
 
     Raises:
-        DataFailure: the body is not JSON, not of this shape, or no text a database can hold.
+        DataFailure: the body is not JSON, does not fit the type, or holds a NUL, which no database
+            can store.
     """
     if not has_no_nul(body):
         raise DataFailure("bad_text", "The answer holds a NUL character.", "body")
@@ -45,13 +46,13 @@ def parse_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 def parse_items(
     decoder: msgspec.json.Decoder[T], body: bytes, salvage: Callable[[object], T | None]
 ) -> T:
-    """The body as the decoder's type, or what can be saved of a body that does not fit it.
+    """Decode the body as the decoder's type, or salvage a body that does not fit it.
 
     Args:
-        decoder: reads the body as a whole, which is fast.
+        decoder: decodes the body as a whole, which is fast.
         body: JSON.
-        salvage: makes something of the body as plain values; None where not even its outermost
-            part fits.
+        salvage: builds the result from the body's plain values; returns None if not even the
+            outermost part fits.
 
     Raises:
         DataFailure: the body is not JSON, or its outermost part does not fit.
@@ -72,17 +73,17 @@ def parse_items(
 
 
 def loosely(body: bytes) -> object:
-    """A body as plain values, though some of its texts or numbers are none that JSON knows.
+    """Decode a body as plain values, even if some texts or numbers are not valid JSON.
 
     Raises:
-        ValueError, RecursionError: it is no JSON at all.
+        ValueError, RecursionError: the body is not JSON at all.
     """
     body = unpadded(body)
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
-        # NaN, half a surrogate pair, a raw control character, a byte that is not UTF-8: whatever
-        # record holds one is left out, or its text cleaned.
+        # NaN, half a surrogate pair, a raw control character, a byte that is not UTF-8: a record
+        # that holds one is left out, or its text cleaned.
         return json.loads(body.decode(errors="replace"), strict=False)
 
 
@@ -92,7 +93,7 @@ def has_no_nul(body: bytes) -> bool:
 
 
 def without_nul(value: object) -> object:
-    """A JSON value whose texts hold no NUL, which no database can store."""
+    """Return a JSON value without the NULs in its texts, which no database can store."""
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, list):
@@ -104,7 +105,7 @@ def without_nul(value: object) -> object:
 
 _MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # first: it begins with the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -112,22 +113,22 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
 
 
 PADDING = b"\0 \t\r\n"
-"""What may stand around JSON and is none of it: blanks, and the NULs of buffers and blocks that
-were written whole."""
+"""Bytes that may surround JSON without being part of it: blanks, and the NULs of buffers and blocks
+that were written whole."""
 
 
 def unpadded(body: bytes) -> bytes:
-    r"""The body without a byte order mark, in UTF-8, and without what pads its end.
+    r"""Return the body in UTF-8, without a byte order mark and without padding at its end.
 
     >>> unpadded(b"\xef\xbb\xbf[1]\n"), unpadded("[1]".encode("utf-16")), unpadded(b"[1]\0\0")
     (b'[1]', b'[1]', b'[1]')
     """
-    # In this order: the last character of UTF-16 may end in a NUL.
+    # In this order: the last character in UTF-16 may end in a NUL byte.
     return unmarked(body).rstrip(PADDING)
 
 
 def unmarked(body: bytes) -> bytes:
-    r"""The body in UTF-8 without a byte order mark.
+    r"""Return the body in UTF-8 without a byte order mark.
 
     >>> unmarked(b"\xef\xbb\xbf[1]"), unmarked("[1]".encode("utf-16")), unmarked(b"[1]")
     (b'[1]', b'[1]', b'[1]')
@@ -144,10 +145,10 @@ def unmarked(body: bytes) -> bytes:
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """What one of msgspec's decoders makes of the body.
+    """Decode the body with one of msgspec's decoders.
 
     Raises:
-        DataFailure: the body is not JSON, or not of the decoder's shape.
+        DataFailure: the body is not JSON, or does not fit the decoder's type.
     """
     try:
         return decode(unpadded(body))
@@ -159,12 +160,12 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
 
 
 def misfit(code: str, message: str, within: str = "$") -> DataFailure:
-    """One of msgspec's errors as a failure.
+    """Convert one of msgspec's errors to a failure.
 
     Args:
         code: the failure's code.
         message: msgspec's own words, which end in the place: "Expected `str` - at `$[0].id`".
-        within: where what msgspec calls ``$`` stands.
+        within: the place of what msgspec calls ``$``.
     """
     words, _, place = message.partition(" - at ")
     where = one_line(place.strip("`")).removeprefix("$")
@@ -172,7 +173,7 @@ def misfit(code: str, message: str, within: str = "$") -> DataFailure:
 
 
 def check_year(moment: datetime, where: str) -> None:
-    """Refuse a moment that no event has.
+    """Refuse a moment whose year is out of bounds.
 
     Raises:
         DataFailure: its year is out of bounds; `where` is its place.

@@ -1,4 +1,4 @@
-"""One request to a provider and its whole answer, unpacked and within bounds."""
+"""One request to a provider and its whole answer, decompressed and within bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streaming.providers.base import Authorisation, Request, Response, Secret
 PRIVATE_SETTING = "HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS"
 
 MIN_REDACTED_CHARS = 16  # a shorter key may be a word that the answer rightly contains
-MAX_ENCODINGS = 2  # one by the server and one by what stands before it
+MAX_ENCODINGS = 2  # one by the server and one by a proxy in front of it
 _GZIP_WBITS = 31  # zlib: the largest window, gzip framing only
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAGIC_BYTES = len(_GZIP_MAGIC)
@@ -35,12 +35,12 @@ def fetch(
 
     Args:
         request: where and what to ask.
-        authorisation: the key as it goes on the wire.
+        authorisation: the key in the form in which it is sent.
         policy: the bounds; the call returns or raises within its total deadline.
         is_private_allowed: True where the host may be off the public internet.
 
     Returns:
-        Response: any status, with the key blotted out wherever the answer echoes it.
+        Response: any status, with the key redacted wherever the answer echoes it.
 
     Raises:
         TransientFailure: ``timeout``, ``dns``, ``connect``, ``tls``, ``reset``, ``truncated``,
@@ -87,13 +87,13 @@ def _redacted(data: bytes, authorisation: Authorisation) -> bytes:
 
 
 class _Body:
-    """A body under construction that never grows beyond its bound, compressed or not."""
+    """A body being received, bounded in size both compressed and decompressed."""
 
     def __init__(self, headers: Mapping[str, str], max_bytes: int) -> None:
         self.wire_bytes = 0
         self._max_bytes = max_bytes
         self._content = bytearray()
-        # What was applied last is taken off first.
+        # The encoding that was applied last is removed first.
         encodings = headers.get("Content-Encoding", "").split(",")
         self._packed = [_Packed(each) for each in reversed(encodings) if _is_packed(each)]
         if len(self._packed) > MAX_ENCODINGS:
@@ -103,16 +103,16 @@ class _Body:
             self._refuse()
 
     def feed(self, chunk: bytes) -> None:
-        """Take in what arrived.
+        """Add a received chunk.
 
         Raises:
-            DataFailure: the body is too large, or not packed as it claims to be.
+            DataFailure: the body is too large, or does not have the encoding it declares.
         """
         self.wire_bytes += len(chunk)
         if self.wire_bytes > self._max_bytes:
             self._refuse()
         for packed in self._packed:
-            # One byte more than allowed is enough to know; a bomb unfolds no further.
+            # One byte above the limit is enough to refuse; a bomb is decompressed no further.
             chunk = packed.unpack(chunk, self._max_bytes + 1)
             if len(chunk) > self._max_bytes:
                 self._refuse()
@@ -121,10 +121,10 @@ class _Body:
             self._refuse()
 
     def finish(self) -> bytes:
-        """The whole body.
+        """Return the whole body.
 
         Raises:
-            DataFailure: what it is packed in has no end.
+            DataFailure: the compressed stream is incomplete.
         """
         if self.wire_bytes and any(packed.is_cut_short for packed in self._packed):
             raise DataFailure("bad_encoding", "The packed body ends too early.", "body")
@@ -139,10 +139,10 @@ def _is_packed(encoding: str) -> bool:
 
 
 class _Packed:
-    """One content encoding of a body, read as common clients do.
+    """One content encoding of a body, decoded as common clients do.
 
     A gzip body may have several members, and any bytes after the last; deflate is zlib's format,
-    as the standard has it, or the bare stream that some servers send.
+    as the standard says, or the raw stream that some servers send.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -151,32 +151,32 @@ class _Packed:
             words = "The body's encoding is neither gzip nor deflate."
             raise DataFailure("bad_encoding", words, "headers")
         self._stream: zlib._Decompress | None = None
-        self._waiting = b""  # too little to tell what it is
-        self._has_ended = False  # a member has, and what follows is no other
+        self._waiting = b""  # too few bytes to identify the format
+        self._has_ended = False  # the last member has ended, and a tail follows
 
     @property
     def is_cut_short(self) -> bool:
-        """Return True unless a whole stream has come."""
+        """Return True unless a whole stream has been received."""
         return not self._has_ended and (self._stream is None or not self._stream.eof)
 
     def unpack(self, data: bytes, room: int) -> bytes:
-        """Return what the next bytes unpack to.
+        """Decompress the next bytes, to at most `room` bytes.
 
         Raises:
-            DataFailure: they are not of their encoding, or unpack to more than `room`.
+            DataFailure: the bytes do not have the declared encoding.
         """
         unpacked = bytearray()
         data, self._waiting = self._waiting + data, b""
         while data and not self._has_ended:
             if self._stream is None or self._stream.eof:
                 if len(data) < _MAGIC_BYTES:
-                    self._waiting = data  # if nothing follows: a tail that is nothing
+                    self._waiting = data  # if nothing follows, a tail to ignore
                     break
                 self._begin(data)
                 continue
             unpacked += self._inflate(self._stream, data, room - len(unpacked))
             if len(unpacked) >= room:
-                break  # too much, as the caller sees
+                break  # too much: the caller refuses the body
             data = self._stream.unused_data
         return bytes(unpacked)
 
@@ -187,7 +187,7 @@ class _Packed:
         raise DataFailure("bad_encoding", words, "body")
 
     def _begin(self, data: bytes) -> None:
-        """Begin a stream, or a further member of one; what is neither is a tail to leave alone."""
+        """Begin a stream or its next member; treat anything else as a tail to ignore."""
         if self._encoding == "deflate":
             if self._stream is not None:
                 self._has_ended = True

@@ -64,7 +64,7 @@ ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
         "token_authentication_failure": Verdict("permanent", _KEY_ADVICE),
     }
 )
-"""Codes of error bodies; the HTTP status decides about any other."""
+"""Codes in error bodies → verdict; for any other code the HTTP status decides."""
 
 _LEAGUES = MappingProxyType({league.sport: league for league in LEAGUES})
 _KINDS = (*MARKETS, OUTRIGHTS)
@@ -85,15 +85,15 @@ _ERRORS = msgspec.json.Decoder(_Error)
 
 
 class Kalshi:
-    """The adapter; its protocol is `streaming.providers.base.Adapter`."""
+    """The adapter of Kalshi; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "kalshi"
 
     def requests(self, settings: ProviderSettings) -> Iterable[Request]:
-        """One request for each series of each sport; one to refuse for what Kalshi does not list.
+        """Return one request per series of each sport; a refused one for what Kalshi lacks.
 
         Raises:
-            PermanentFailure: markets are to be asked event by event.
+            PermanentFailure: the settings name event markets.
         """
         if settings.event_markets:
             raise PermanentFailure(
@@ -104,40 +104,40 @@ class Kalshi:
         return _requests(settings)
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
-        """Nothing: market data is public."""
+        """Return no authorisation: market data is public."""
         return Authorisation()
 
     def decoder(self) -> KalshiPages:
-        """A reader that has no page yet."""
+        """Return a decoder that has no page yet."""
         return KalshiPages()
 
     def following(self, request: Request, response: Response) -> Request | None:
-        """The request for the next page; None after the last."""
+        """Return the request for the next page; None after the last, or for a recording."""
         cursor = next_cursor(response.body)
         if not cursor or request.recorded is not None:
             return None
         return replace(request, params={**request.params, "cursor": cursor})
 
     def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
-        """Nothing: requests are limited by the second, and none is counted in an answer."""
+        """Return an empty quota: requests are limited per second, and answers count none."""
         return Quota()
 
 
 class KalshiPages:
-    """Reads answers, each of one page or several; a `Decoder`.
+    """The `Decoder` of answers of one or more pages.
 
-    What a page lists is kept until the last has come: a first page says neither what has gone nor
-    what has only moved to the second. A page that fails takes those before it along.
+    Events are kept until the last page has arrived: a first page alone does not show which events
+    are gone and which have moved to the second. A page that fails discards those before it.
     """
 
     def __init__(self) -> None:
-        self._begun: dict[str, _Begun] = {}  # feed → what its pages so far hold
+        self._begun: dict[str, _Begun] = {}  # feed → its pages so far
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """The whole answer with its last page, in decimal odds; before that, a page of it.
+        """Return the whole answer, in decimal odds, at its last page; before that, an empty page.
 
-        What cannot be read of it is left out. Of an event that is listed twice both parts count,
-        the later one where they differ.
+        What cannot be read is left out. The parts of an event that is listed twice are merged; the
+        later one takes precedence.
 
         Raises:
             ProviderFailure: a refusal, or an answer of which nothing can be read.
@@ -166,11 +166,11 @@ class _Begun:
     """The pages of one answer so far.
 
     Attributes:
-        reading: what reads them.
-        received_at: when the first came: no price of the answer is newer for certain.
-        events: what they list.
-        cursor: what the next page has to be asked with.
-        pages: how many there are.
+        reading: converts their events.
+        received_at: when the first one arrived: any price of the answer may be as old.
+        events: their events, by id.
+        cursor: the cursor that requests the next page.
+        pages: the number of pages.
     """
 
     reading: Reading
@@ -180,7 +180,7 @@ class _Begun:
     pages: int = 0
 
     def take(self, response: Response) -> str:
-        """Add a page; what leads to the next one."""
+        """Add a page, and return the cursor of the next one."""
         answer = parse(response.body, self.reading.sieve)
         _read(self.reading, answer, self.events)
         self.cursor = answer.cursor or ""
@@ -188,7 +188,7 @@ class _Begun:
         return self.cursor
 
     def snapshot(self, request: Request) -> Snapshot:
-        """The whole answer.
+        """Return the whole answer.
 
         Raises:
             DataFailure: nothing of it can be read.
@@ -199,8 +199,8 @@ class _Begun:
         return Snapshot(
             feed=request.feed,
             sport_key=series.league.sport,
-            # Every game has a contract on who wins it, but not always a spread or a total. A list
-            # with an event that nobody can name says of no other that it has ended.
+            # Every game has a contract on its winner, but not always a spread or a total. An event
+            # without a readable id may be any event: no absent one counts as ended.
             is_list=series.kind == "h2h" and not sieve.has_nameless,
             is_complete=True,
             received_at=self.received_at,
@@ -214,7 +214,7 @@ class _Begun:
         )
 
     def page(self, request: Request) -> Snapshot:
-        """A page, of which nothing follows yet."""
+        """Return the empty snapshot of a page that others follow."""
         return Snapshot(
             feed=request.feed,
             sport_key=self.reading.series.league.sport,
@@ -229,10 +229,10 @@ class _Begun:
 
 
 def refusal(response: Response) -> ProviderFailure:
-    """What an answer other than 200 stands for."""
+    """Return the failure that an answer with a status other than 200 stands for."""
     try:
         body = _ERRORS.decode(unpadded(response.body))
-    except (ValueError, RecursionError):  # a gateway's page, say: the status has to do
+    except (ValueError, RecursionError):  # e.g. a gateway's page: only the status is used
         body = _Error()
     words = body.error or body
     return classify_status(
@@ -275,7 +275,7 @@ def _unsupported(what: str, name: str, known: Iterable[str]) -> PermanentFailure
 
 
 def _refused(base_url: str, name: str, failure: PermanentFailure) -> Request:
-    """What stands in for the request about something that there is no series of."""
+    """Return the refused request that stands in for one without a known series."""
     return Request(Kalshi.key, base_url, PATH, {"series_ticker": name}, refusal=failure)
 
 
@@ -300,13 +300,13 @@ def _series(request: Request) -> Series:
 def _read(reading: Reading, answer: Answer, read: dict[str, SnapshotEvent]) -> None:
     sieve = reading.sieve
     if isinstance(answer.events, Survivors) and answer.events.lost:
-        # What its ticker says cannot be known without the rest of the event.
+        # The ids of the lost events are unknown: only a readable event's ticker is parsed.
         sieve.has_nameless = True
     for number, event in numbered(answer.events):
         place = f"$.events[{number}]"
         try:
             _check_series(event, reading.series)
-            # An event whose contracts are yet to come offers nothing, and nothing says its start.
+            # An event without contracts yet offers nothing, and its start is unknown.
             one = reading.event(event, place) if event.markets else None
         except DataFailure as fault:
             sieve.leave_out(fault.within(place), max(1, len(event.markets)))

@@ -1,7 +1,7 @@
-"""Answers of Kalshi to ``GET /events``, and what they say about prices.
+"""Answers of Kalshi to ``GET /events``, and the prices in them.
 
-The types below are what an answer has to fit; fields they do not name are ignored. An item that
-does not fit is left out.
+An answer has to fit the types below; fields that they do not name are ignored. An item that does
+not fit is left out.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from streaming.providers.sieve import Nested, Sieve, numbered, salvage
 Cursor = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 GAME_TIME = timedelta(hours=3)
-"""How long after the start a market's `occurrence_datetime` is: the time by which the outcome is
-expected, whatever the sport. In recorded answers it was so to the minute for each of 9 events whose
-ticker states the start, and it put each of 53 others, of five leagues, on the ticker's date."""
+"""The time from the start to a market's `occurrence_datetime`, by which the outcome is expected; it
+is the same for all sports. In recorded answers it was exact to the minute for each of 9 events
+whose ticker states the start, and put each of 53 others, of five leagues, on the ticker's date."""
 
 
 class Market(msgspec.Struct, gc=False):
     """One contract.
 
-    NO's prices are left unread: they are those of YES, from the other end of the same book. A price
-    that is null is none; one that is missing is a fault, for its field may have another name now.
+    NO's prices are not read: they are those of YES, from the other side of the same book. A null
+    price means no price; a missing one is a fault, because its field may have been renamed.
     """
 
     status: Description
@@ -77,14 +77,14 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Answer(msgspec.Struct, gc=False):
-    """One page of events; a cursor that is not empty leads to the next."""
+    """One page of events; a cursor that is not empty requests the next page."""
 
     events: list[Event]
     cursor: Cursor | None = None
 
 
 class _Outline(msgspec.Struct, gc=False):
-    """What a page has to be, whatever it lists."""
+    """The form of a page, without that of its events."""
 
     events: list[object]
     cursor: Cursor | None = None
@@ -96,7 +96,7 @@ _NESTED: Nested = MappingProxyType({Answer: ("events", Event), Event: ("markets"
 
 
 def parse(body: bytes, sieve: Sieve) -> Answer:
-    """The body as an answer, without the events and contracts that cannot be read.
+    """Decode the body as an answer, without the events and contracts that cannot be read.
 
     Raises:
         DataFailure: the body is not JSON, or lists no events.
@@ -105,7 +105,7 @@ def parse(body: bytes, sieve: Sieve) -> Answer:
 
 
 def next_cursor(body: bytes) -> str:
-    """What leads to the page after this one; empty when it is the last, or no page."""
+    """Return the cursor of the next page; empty if this is the last page, or no page."""
     try:
         return _OUTLINES.decode(unpadded(body)).cursor or ""
     except (ValueError, RecursionError):
@@ -113,7 +113,7 @@ def next_cursor(body: bytes) -> str:
 
 
 def _salvaged(value: object, sieve: Sieve) -> Answer | None:
-    """What can be read of an answer; None where it lists no events."""
+    """Return what can be read of an answer; None if it lists no events."""
     try:
         msgspec.convert(value, _Outline)
     except msgspec.ValidationError:
@@ -122,7 +122,7 @@ def _salvaged(value: object, sieve: Sieve) -> Answer | None:
 
 
 def matchup(title: str, *, is_home_first: bool) -> tuple[str, str]:
-    """Home and away of a game's title.
+    """Return home and away from a game's title.
 
     Raises:
         DataFailure: the title names no two teams.
@@ -143,7 +143,7 @@ def matchup(title: str, *, is_home_first: bool) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class Reading:
-    """Turns the events of one series into snapshot events.
+    """The conversion of one series' events to snapshot events.
 
     Attributes:
         series: what the series lists.
@@ -156,14 +156,14 @@ class Reading:
     quotes_seen: int = 0
 
     def event(self, event: Event, place: str) -> SnapshotEvent:
-        """The event with what is on offer, as far as that can be read.
+        """Convert an event, with the quotes on offer that can be read.
 
         Args:
-            event: as it came.
-            place: where it stands in the answer.
+            event: the event as received.
+            place: its place in the answer.
 
         Raises:
-            DataFailure: it is no event that can be bet on; `where` is its place inside the event.
+            DataFailure: the event cannot be bet on; `where` is the fault's place in the event.
         """
         league = self.series.league
         home = away = ""
@@ -183,7 +183,7 @@ class Reading:
         )
 
     def id_of(self, event: Event) -> str | None:
-        """The event's id; None where its ticker makes no sense."""
+        """Return the event's id; None if its ticker cannot be parsed."""
         if self.series.kind == OUTRIGHTS:
             return event.event_ticker
         try:
@@ -192,7 +192,7 @@ class Reading:
             return None
 
     def _start(self, event: Event) -> datetime:
-        """When it starts, by its markets' times; a title starts when it is decided."""
+        """Return an event's start from its markets' times; a title starts when it is decided."""
         decided = _earliest(event, lambda market: market.occurrence_datetime) or _earliest(
             event, lambda market: market.expected_expiration_time
         )
@@ -210,7 +210,7 @@ class Reading:
                 self.sieve.leave_out(fault.within(f"{place}.markets[{m}]"))
                 continue
             self.sieve.read += 1
-            # The last of two equal keys decides, even when it takes a price off the board.
+            # The last of two equal keys counts, even if it takes a price off the board.
             read.update({(quote.name, quote.point, quote.side): quote for quote in quotes})
         return [quote for quote in read.values() if quote.price is not None]
 

@@ -1,4 +1,4 @@
-"""An order book of Kalshi: an image, and the changes that came after it."""
+"""An order book of Kalshi: an image, and the changes after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LeaveOut = Callable[[DataFailure], None]
 
 
 class Book:
-    """The bids for YES and for NO of one contract: price in micro-dollars → hundredths.
+    """The bids for YES and NO of one contract: price in micro-dollars → hundredths of a contract.
 
     >>> book = Book(BookImage("T", [("0.4200", "10.00"), ("0.4100", "5.00")], [("0.5600", "1.00")]))
     >>> book.touch()
@@ -25,24 +25,24 @@ class Book:
     __slots__ = ("_no", "_yes")
 
     def __init__(self, image: BookImage, leave_out: LeaveOut | None = None) -> None:
-        """Take an image in.
+        """Build the book from an image.
 
         Args:
-            image: as it came.
-            leave_out: is told of a level that makes no sense, which is then passed over: what is
-                left of a ladder shows no better price than there is.
+            image: the image as received.
+            leave_out: called with the failure of an invalid level, which is then skipped: an
+                incomplete ladder shows no better price than the market has.
 
         Raises:
-            DataFailure: a level makes no sense, and nobody is to be told.
+            DataFailure: a level is invalid, and `leave_out` is None.
         """
         self._yes = _ladder(image.yes_dollars_fp, leave_out)
         self._no = _ladder(image.no_dollars_fp, leave_out)
 
     def add(self, delta: BookDelta) -> None:
-        """Take a change in.
+        """Apply a change.
 
         Raises:
-            DataFailure: a price that no order has, or fewer than none left at it.
+            DataFailure: the price is out of bounds, or the number of bids left is below 0.
         """
         ladder = self._yes if delta.side == "yes" else self._no
         level = _level(delta.price_dollars)
@@ -56,7 +56,7 @@ class Book:
             ladder.pop(level, None)
 
     def touch(self) -> Touch:
-        """The best prices of YES; its ask is one dollar less the best bid for NO."""
+        """Return the best prices of YES; its ask is one dollar minus the best bid for NO."""
         best_no = max(self._no, default=None)
         return Touch(
             bid=max(self._yes, default=None),

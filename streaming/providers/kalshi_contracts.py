@@ -1,10 +1,10 @@
 """Kalshi's contracts as bets: what YES and NO stand for, and the odds in their prices.
 
 A contract pays one dollar if its statement comes true. It is bought (YES) at the ask and sold at
-the bid; selling YES is buying NO, so that the two order books are one seen from both ends: the
-ask of either is one dollar less the best bid for the other.
+the bid; selling YES is buying NO, so the two order books are two views of the same one: the ask of
+either is one dollar minus the best bid for the other.
 
-An ask of 0.40 pays 2.5 for 1: back odds are 1/ask, and lay odds are 1/bid. Fees are not in them.
+An ask of 0.40 pays 2.5 for 1: back odds are 1/ask, and lay odds are 1/bid, without fees.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MICRO = 1_000_000
 
 
 def micro(dollars: str) -> int:
-    """The price in millionths of a dollar.
+    """Convert a price to millionths of a dollar.
 
     >>> micro("0.7300"), micro("1"), micro("0.000001")
     (730000, 1000000, 1)
@@ -39,14 +39,14 @@ def micro(dollars: str) -> int:
 
 
 class Touch(NamedTuple):
-    """The best prices of YES, in millionths of a dollar; None where nobody bids or asks."""
+    """The best prices of YES, in millionths of a dollar; None for a side without orders."""
 
     bid: int | None
     ask: int | None
 
     @classmethod
     def of(cls, bid: int | None, ask: int | None) -> Touch:
-        """The prices as stated: of a book's empty side Kalshi says 0 or 1 dollar, or none.
+        """Build from the stated prices; for an empty side Kalshi states 0, 1 dollar or none.
 
         >>> Touch.of(0, 10_000), Touch.of(990_000, MICRO)
         (Touch(bid=None, ask=10000), Touch(bid=990000, ask=None))
@@ -57,7 +57,7 @@ class Touch(NamedTuple):
         )
 
     def turned(self) -> Touch:
-        """The best prices of NO.
+        """Return the best prices of NO.
 
         >>> Touch(bid=730_000, ask=740_000).turned()
         Touch(bid=260000, ask=270000)
@@ -78,24 +78,24 @@ class Bet(NamedTuple):
 
 
 class Contract(NamedTuple):
-    """What a contract's two sides bet on; None where NO is no single outcome."""
+    """The bets of a contract's two sides; None where NO is no single outcome."""
 
     yes: Bet
     no: Bet | None = None
 
 
 def moneyline(name: str) -> Contract:
-    """The team (or the draw) wins."""
+    """Return the contract that the team (or the draw) wins."""
     return Contract(Bet("h2h", name))
 
 
 def outright(name: str) -> Contract:
-    """The team or the player wins the title."""
+    """Return the contract that the team or the player wins the title."""
     return Contract(Bet("outrights", name))
 
 
 def spread(team: str, opponent: str, strike: float, *, is_home: bool) -> Contract:
-    """The team wins by more than the strike; otherwise the opponent has covered.
+    """Return the contract that the team wins by more than the strike; NO is the opponent's bet.
 
     >>> spread("Gulls", "Owls", 20.5, is_home=False).no
     Bet(kind='spreads', name='Owls', point=20.5, line=20.5)
@@ -106,7 +106,7 @@ def spread(team: str, opponent: str, strike: float, *, is_home: bool) -> Contrac
 
 
 def total(strike: float) -> Contract:
-    """More points are scored than the strike."""
+    """Return the contract that more points are scored than the strike."""
     _check_strike(strike)
     return Contract(
         Bet("totals", OVER, strike, strike),
@@ -115,7 +115,7 @@ def total(strike: float) -> Contract:
 
 
 def offers(contract: Contract, touch: Touch, source_at: datetime | None) -> Iterator[SnapshotQuote]:
-    """The contract's bets at its prices, always the same ones in the same order.
+    """Yield the contract's bets at its prices, always the same ones in the same order.
 
     Yields:
         Back and lay of each bet; the price is None where there is none.
@@ -136,7 +136,7 @@ def _quote(bet: Bet, side: Side, price: int | None, source_at: datetime | None) 
         point=bet.point,
         line=bet.line,
         side=side,
-        # One division of integers: the same double whenever the same price comes.
+        # One division of integers: equal prices give the same float.
         price=None if price is None else MICRO / price,
         source_at=source_at,
     )

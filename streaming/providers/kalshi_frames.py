@@ -1,7 +1,7 @@
 """The messages of Kalshi's WebSocket, as https://docs.kalshi.com describes them.
 
-Every message comes in an envelope, a frame. Of a subscription's frames `seq` counts those that
-must not be lost, without a hole; acknowledgements are counted among them.
+Every message comes in an envelope, a frame. `seq` numbers the frames of a subscription that must
+not be lost, without gaps; acknowledgements are numbered too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Subscribed(msgspec.Struct, gc=False):
-    """A subscription has begun, and its count with it."""
+    """The start of a subscription, and of its frames' numbers."""
 
     channel: Description
     sid: Serial
@@ -47,7 +47,7 @@ class BookImage(msgspec.Struct, gc=False):
 
 
 class BookDelta(msgspec.Struct, gc=False):
-    """So many contracts more, or fewer, are bid for at one price."""
+    """A change of the number of contracts that are bid for at one price."""
 
     market_ticker: ExternalId
     side: BookSide
@@ -57,18 +57,21 @@ class BookDelta(msgspec.Struct, gc=False):
 
     @property
     def at(self) -> datetime | None:
-        """When the exchange made the change."""
+        """The time at which the exchange made the change."""
         return None if self.ts_ms is None else _EPOCH + timedelta(milliseconds=self.ts_ms)
 
 
 class Refused(msgspec.Struct, gc=False):
-    """A command was refused, or the service failed."""
+    """The refusal of a command, or a failure of the service."""
 
     code: int | None = None
     msg: str = ""
 
     def failure(self) -> ProviderFailure:
-        """What it means; codes: https://docs.kalshi.com/getting_started/quick_start_websockets."""
+        """Convert the code to a failure.
+
+        Codes: https://docs.kalshi.com/getting_started/quick_start_websockets.
+        """
         words = f"Error {self.code}: {one_line(self.msg)}"
         if self.code == _OVERFLOW:
             return DataFailure("overflow", words, "msg")
@@ -89,7 +92,7 @@ class Unread(NamedTuple):
 
     Attributes:
         market_ticker: the contract.
-        fault: what is wrong; its place is that in the body.
+        fault: what is wrong, with its place in the body.
     """
 
     market_ticker: str
@@ -103,7 +106,7 @@ class Frame(NamedTuple):
     """One message in its envelope.
 
     Attributes:
-        place: where in the body it is.
+        place: the frame's place in the body.
         sid: its subscription.
         seq: its number among those of the subscription.
         message: None for an acknowledgement, or another channel's.
@@ -129,7 +132,7 @@ _MESSAGES: dict[str, msgspec.json.Decoder[Subscribed | BookImage | BookDelta | R
     "orderbook_delta": msgspec.json.Decoder(BookDelta),
     "error": msgspec.json.Decoder(Refused),
 }
-_LEVEL: Any = Level  # no class, but all that msgspec converts to
+_LEVEL: Any = Level  # not a class, but msgspec can convert to it
 _LADDERS = ("yes_dollars_fp", "no_dollars_fp")
 
 
@@ -141,16 +144,16 @@ _ABOUT = msgspec.json.Decoder(_About)
 
 
 def parse_frames(body: bytes, sieve: Sieve) -> list[Frame]:
-    """The frames of a body: of one frame, or of an array of them.
+    """Return the frames of a body, which is one frame or an array of them.
 
     Args:
-        body: as it came.
+        body: the body as received.
         sieve: collects the levels of images that cannot be read. Any other message about a
             contract that cannot be read is `Unread`.
 
     Raises:
-        DataFailure: as `parse_json` does, or a message cannot be read and names no contract: there
-            is no telling whose change is lost.
+        DataFailure: as `parse_json` does, or a message cannot be read and names no contract: it is
+            unknown which contract's change is lost.
     """
     envelopes = parse_json(_ENVELOPES, body)
     if isinstance(envelopes, _Envelope):
@@ -171,7 +174,7 @@ def _opened(envelope: _Envelope, place: str, sieve: Sieve) -> Frame:
 
 
 def _salvaged(envelope: _Envelope, fault: DataFailure, place: str, sieve: Sieve) -> Message:
-    """What can be read of a message that does not fit as a whole."""
+    """Return what can be read of a message that does not fit as a whole."""
     try:
         about = _ABOUT.decode(envelope.msg)
         image = msgspec.json.decode(envelope.msg)

@@ -1,4 +1,4 @@
-"""The ticker of a market: all that Kalshi's order-book messages say of what they are about."""
+"""The ticker of a market: the only description of it in Kalshi's order-book messages."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
 
 
 class Listed(NamedTuple):
-    """What a market's ticker says.
+    """The parts of a market's ticker.
 
     Attributes:
-        league: whose game it is about.
+        league: the league of the game.
         game: the game.
         pair: the codes of home and away; None where the ticker names neither.
-        contract: what YES and NO bet on.
+        contract: the bets of YES and NO.
     """
 
     league: League
@@ -42,10 +42,10 @@ class Listed(NamedTuple):
 
 @lru_cache(maxsize=20_000)
 def parse_ticker(ticker: str) -> Listed | None:
-    """What a market's ticker says; None when it is about no game of a known league.
+    """Parse a market's ticker; return None if it is about no game of a known league.
 
     Raises:
-        DataFailure: the series is known, and the rest makes no sense.
+        DataFailure: the series is known, but the rest cannot be parsed.
 
     >>> parse_ticker("KXMLBSPREAD-26AUG072145TBSEA-SEA4").contract.yes
     Bet(kind='spreads', name='SEA', point=-3.5, line=-3.5)

@@ -1,11 +1,11 @@
 """Kalshi's order books as its WebSocket sends them: an image of each, then every change to it.
 
-For tapes, that is recordings of a connection: polling speaks HTTP. One body is one frame, or an
-array of frames as they came, whose contracts are of one sport.
+Only tapes, the recordings of a connection, are read: polling uses HTTP. One body is one frame, or
+an array of frames in the order received, whose contracts are of one sport.
 
-A tape names contracts by their tickers alone. Teams are called by their codes, and a game whose
-ticker states no time starts, for all that is known, with its day: better live too early than too
-late. Contracts of no league in `kalshi_tickers`, and outrights, are passed over.
+A tape names contracts by their tickers alone. Teams are named by their codes, and a game whose
+ticker states no time is taken to start with its day: better live too early than too late.
+Contracts of no league in `kalshi_tickers`, and outrights, are skipped.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class _Tracked:
     """One contract of a tape.
 
     Attributes:
-        listed: what its ticker says.
+        listed: the parts of its ticker.
         book: None until an image has come, and again once a change may have been missed.
         shown: its prices as last emitted, in the order of `offers`.
-        source_at: the stamp of the newest change.
+        source_at: the timestamp of the newest change.
     """
 
     listed: Listed
@@ -61,25 +61,25 @@ class _Tracked:
 
 
 class KalshiTape:
-    """Reads the frames of one connection, in their order; a `Decoder`.
+    """The `Decoder` of one connection's frames, in their order.
 
-    A frame is worth what came before it. Where one is missing, or makes no sense and names no
-    contract, a change may have been lost: every book is forgotten, no price comes out until its
-    next image, and what was on offer is taken back with the next frame about the sport. Where a
-    frame about one contract makes no sense, that contract's book alone is forgotten, at once.
+    Frames build on each other. If one is missing, or cannot be read and names no contract, a change
+    may have been lost: every book is discarded and has no prices until its next image, and its
+    offers are withdrawn with the next frame about the sport. If a frame about one contract cannot
+    be read, only that contract's book is discarded, at once.
     """
 
     def __init__(self) -> None:
         self._seqs: dict[int, int] = {}  # subscription → its newest frame's number
         self._tracked: dict[str, _Tracked] = {}
-        self._touched: dict[str, None] = {}  # what may differ from what was emitted, in order
+        self._touched: dict[str, None] = {}  # tickers whose prices may have changed, in order
         self._pairs: OrderedDict[str, tuple[str, str]] = OrderedDict()  # game → home, away
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """What the frames have changed since the last ones.
+        """Return what the frames have changed since the last ones.
 
         Raises:
-            DataFailure: a frame is missing (``gap``, ``overflow``), or makes no sense and names no
+            DataFailure: a frame is missing (``gap``, ``overflow``), or cannot be read and names no
                 contract.
             ProviderFailure: the service refused.
         """
@@ -111,9 +111,9 @@ class KalshiTape:
     def _take(
         self, frames: Iterable[Frame], sieve: Sieve
     ) -> tuple[set[str], ProviderFailure | None]:
-        """The sport the frames are about, if any, and the first trouble they tell of.
+        """Apply the frames; return their sport, if any, and the first failure found.
 
-        All frames are taken in: after a gap, the images that mend it may be among them.
+        All frames are applied: after a gap, they may include the images that restore the books.
         """
         sports: set[str] = set()
         trouble: ProviderFailure | None = None
@@ -133,7 +133,7 @@ class KalshiTape:
         return sports, trouble
 
     def _count(self, frame: Frame) -> ProviderFailure | None:
-        """The hole before a frame, if there is one."""
+        """Return the gap before a frame, if there is one."""
         if frame.sid is None or frame.seq is None:
             return None
         last = self._seqs.get(frame.sid)
@@ -147,11 +147,11 @@ class KalshiTape:
         return DataFailure("gap", words, f"{frame.place}.seq")
 
     def _apply(self, frame: Frame, sieve: Sieve) -> set[str]:
-        """Take a message in; the sport it is about, if any."""
+        """Apply a message; return the sport it is about, if any."""
         message = frame.message
         if isinstance(message, Subscribed):
             self._seqs.pop(message.sid, None)
-            if message.channel == BOOKS_CHANNEL:  # images of all books are about to come
+            if message.channel == BOOKS_CHANNEL:  # images of all books follow
                 self._forget()
         if not isinstance(message, BookImage | BookDelta | Unread):
             return set()
@@ -161,7 +161,7 @@ class KalshiTape:
 
         try:
             listed = parse_ticker(message.market_ticker)
-        except DataFailure as fault:  # nothing can have been on offer under such a name
+        except DataFailure as fault:  # nothing can have been on offer under such a ticker
             leave_out(fault)
             return set()
         if listed is None:
@@ -186,7 +186,7 @@ class KalshiTape:
     def _change(self, delta: BookDelta, leave_out: LeaveOut) -> None:
         tracked = self._tracked.get(delta.market_ticker)
         if tracked is None or tracked.book is None:
-            return  # the change is in the image that is yet to come
+            return  # the next image will include the change
         try:
             tracked.book.add(delta)
         except DataFailure as fault:
@@ -197,14 +197,14 @@ class KalshiTape:
         self._touched[delta.market_ticker] = None
 
     def _distrust(self, ticker: str) -> None:
-        """Trust one book no more, until its next image."""
+        """Discard one book until its next image."""
         tracked = self._tracked.get(ticker)
         if tracked is not None:
             tracked.book = None
             self._touched[ticker] = None
 
     def _forget(self, *, but: Frame | None = None) -> None:
-        """Trust no book any more; the count goes on from a frame that has been read."""
+        """Discard all books until their next images; numbering continues from the frame `but`."""
         self._seqs.clear()
         if but is not None and but.sid is not None and but.seq is not None:
             self._seqs[but.sid] = but.seq
@@ -213,7 +213,7 @@ class KalshiTape:
             self._touched[ticker] = None
 
     def _emit(self, sports: Iterable[str]) -> tuple[int, list[SnapshotEvent]]:
-        """The quotes looked at, and those of them that have changed, by game."""
+        """Return the number of quotes compared, and an event per game with the changed ones."""
         seen = 0
         changed: dict[str, list[SnapshotQuote]] = {}
         games: dict[str, Listed] = {}
@@ -266,7 +266,7 @@ class KalshiStream(Playback):
     key = "kalshi_stream"
 
     def requests(self, settings: ProviderSettings) -> NoReturn:  # noqa: ARG002 - the protocol's signature
-        """None: nobody can be asked for a tape.
+        """Refuse: tapes cannot be polled.
 
         Raises:
             PermanentFailure: always.
@@ -279,10 +279,10 @@ class KalshiStream(Playback):
         )
 
     def decoder(self) -> KalshiTape:
-        """A reader that knows no book yet."""
+        """Return a decoder that knows no book yet."""
         return KalshiTape()
 
 
 def _news(quotes: Iterable[SnapshotQuote], shown: tuple[float | None, ...]) -> list[SnapshotQuote]:
-    """The quotes whose price is not the one shown; what was never shown has none."""
+    """Return the quotes whose price is not the one shown; a quote never shown had None."""
     return [quote for quote, price in zip_longest(quotes, shown) if quote.price != price]

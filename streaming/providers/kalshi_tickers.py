@@ -1,4 +1,4 @@
-"""Kalshi's names: which series lists what, and what the ticker of a game says.
+"""Kalshi's tickers: the series of each league and market, and the parts of a game's ticker.
 
 A league has one series for each kind of market (``KXMLBGAME``, ``KXMLBSPREAD``, ``KXMLBTOTAL``).
 A game is one event in each of them, under tickers that differ in the series alone:
@@ -19,7 +19,7 @@ from streaming.core.failures import DataFailure
 from streaming.core.texts import one_line
 
 EASTERN = ZoneInfo("America/New_York")
-"""The clock of the dates and times in tickers."""
+"""The time zone of the dates and times in tickers."""
 
 
 class League(NamedTuple):
@@ -28,7 +28,7 @@ class League(NamedTuple):
     Attributes:
         sport: our sport key. Kalshi files a league's preseason under the league itself.
         title: its name.
-        stem: what the tickers of its series begin with.
+        stem: the beginning of its series' tickers.
         outrights: the series that ask who wins a title or an award.
         is_home_first: "A vs B" is A at home.
     """
@@ -58,13 +58,13 @@ LEAGUES = (
 MARKETS: Mapping[str, str] = MappingProxyType(
     {"h2h": "GAME", "spreads": "SPREAD", "totals": "TOTAL"}
 )
-"""Market kind → what the tickers of its series end in."""
+"""Market kind → the end of its series' tickers."""
 
 OUTRIGHTS = "outrights"
 
 
 class Series(NamedTuple):
-    """What one series lists: one kind of market of one league."""
+    """A series, which lists one kind of market of one league."""
 
     ticker: str
     league: League
@@ -72,7 +72,7 @@ class Series(NamedTuple):
 
 
 def series_of(league: League, kind: str) -> list[Series]:
-    """The series with a league's markets of one kind.
+    """Return the series with a league's markets of one kind.
 
     >>> [series.ticker for series in series_of(LEAGUES[2], "outrights")]
     ['KXSB', 'KXNFLMVP']
@@ -97,14 +97,14 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 @dataclass(frozen=True, slots=True)
 class GameTicker:
-    """What the ticker of a game says.
+    """The parts of a game's ticker.
 
     Attributes:
-        external_id: the same in all series of the league. The part after the series would not do
+        external_id: the same in all series of the league. The part after the series is not unique
             by itself: ``26JAN10DALMIN`` is a game of the NBA and, some days, of the NHL as well.
         day: the game's date, Eastern.
         start: when it starts; None where the ticker has a date alone.
-        teams: the codes of both teams, first and second, without a mark between them.
+        teams: the codes of both teams, first and second, without a separator.
     """
 
     external_id: str
@@ -113,7 +113,7 @@ class GameTicker:
     teams: str
 
     def pair(self, code: str) -> tuple[str, str]:
-        """Both teams' codes, first and second, given one of them.
+        """Return both teams' codes, first and second, given one of them.
 
         Raises:
             DataFailure: the code is of neither, or might be of either.
@@ -133,10 +133,10 @@ class GameTicker:
 
 
 def parse_game(ticker: str, league: League) -> GameTicker:
-    """What an event ticker of one of the league's game series says.
+    """Parse an event ticker of one of the league's game series.
 
     Raises:
-        DataFailure: it is no such ticker.
+        DataFailure: the text is no such ticker.
 
     >>> game = parse_game("KXMLBTOTAL-26AUG072145TBSEA", LEAGUES[3])
     >>> game.external_id, game.start.isoformat(), game.teams

@@ -1,4 +1,4 @@
-"""Names of outcomes that are the same for every event, however a provider writes them."""
+"""Names of outcomes that are the same for every event, in one spelling for all providers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 @lru_cache(maxsize=4096)
 def fixed_name(kind: str, name: str) -> str:
-    """The name of an outcome as all providers' rows have it; its own where it is not a fixed one.
+    """Return the common spelling of an outcome's name; a name that is not fixed is unchanged.
 
-    Names of teams and players are no business of this: the caller asks about none of the event's
-    own teams.
+    Names of teams and players are not handled here: the caller must not pass the event's own teams.
 
     Args:
         kind: the market's kind, e.g. ``h2h`` or ``totals``.
@@ -36,10 +35,10 @@ def fixed_name(kind: str, name: str) -> str:
 
 def _fixed_in(kind: str) -> Mapping[str, str]:
     if kind.startswith(("outrights", "spreads", "alternate_spreads")):
-        return _NONE  # teams and players alone
+        return _NONE  # names of teams and players only
     return _DRAWS if _is_of_results(kind) else _SIDES
 
 
 def _is_of_results(kind: str) -> bool:
-    """Whether the market's outcomes are the results of a match."""
+    """Return True if the market's outcomes are the results of a match."""
     return kind.startswith(("h2h", "match_odds", "half_time", "draw_no_bet", "moneyline"))

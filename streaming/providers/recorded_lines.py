@@ -1,4 +1,4 @@
-"""The lines of a recorded file, each of a bounded length and without what pads it."""
+"""The lines of a recorded file, each of bounded length and without padding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streaming.providers.compressed import open_file, spoilt
 from streaming.providers.fields import PADDING, unmarked
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
-"""Twice the largest answer that is polled unless HARDLINE_FETCH_MAX_BODY_BYTES says otherwise."""
+"""Twice the default of HARDLINE_FETCH_MAX_BODY_BYTES, the largest answer that a poll accepts."""
 
 _SKIPPED_BYTES = 1024 * 1024
 
@@ -24,7 +24,7 @@ class Line(NamedTuple):
     Attributes:
         number: of the line, from 1.
         where: ``<file name>:<line number>``.
-        content: what it holds, or why that cannot be read.
+        content: the line's content, or the reason why it cannot be read.
     """
 
     number: int
@@ -32,29 +32,30 @@ class Line(NamedTuple):
     content: bytes | DataFailure
 
     def readable(self) -> bytes:
-        """What the line holds.
+        """Return the line's content.
 
         Raises:
-            DataFailure: that cannot be read.
+            DataFailure: the content cannot be read.
         """
         if isinstance(self.content, DataFailure):
             raise self.content
         return self.content
 
     def failure(self, fault: DataFailure) -> DataFailure:
-        """A fault in the line's content, as one of the line."""
+        """Convert a fault in the line's content to a failure of the line."""
         message = fault.message if fault.where in {"$", self.where} else str(fault)
         return DataFailure(fault.code, message, self.where)
 
 
 def lines_of(path: Path) -> Iterator[Line]:
-    """The lines of a file, lazily; blank ones are passed over.
+    """Yield the lines of a file; skip blank ones.
 
-    A packed file that ends too early has what comes before its end, and a last line that says so.
+    If a compressed file ends too early, yield the lines before its end, and a last one that holds
+    the failure.
 
     Raises:
         PermanentFailure: the file cannot be opened.
-        DataFailure: the file is packed and damaged: what has been read of it may be wrong too.
+        DataFailure: the file is compressed and damaged: lines read before may be wrong too.
     """
     number = 0
     with _opened(path) as file:
@@ -88,7 +89,7 @@ def _opened(path: Path) -> BufferedIOBase:
 
 
 def _next_content(file: BufferedIOBase, where: str) -> bytes | DataFailure:
-    """The next line as it stands, or why it is not read; empty at the end of the file."""
+    """Return the next line unchanged, or why it is not read; empty at the end of the file."""
     try:
         line = _next_line(file)
     except EOFError:
@@ -104,13 +105,13 @@ def _next_content(file: BufferedIOBase, where: str) -> bytes | DataFailure:
 
 
 def _next_line(file: BufferedIOBase) -> bytes | None:
-    """The next line; None for one that is too long, of which no more is held than a part."""
+    """Return the next line; None if it is too long, of which only a part is held in memory."""
     line = b""
     while part := file.readline(MAX_LINE_BYTES + 1 - len(line)):
         line += part
         if part.endswith(b"\n"):
             return line
-        line = line.lstrip(PADDING)  # however much of it stands before the line
+        line = line.lstrip(PADDING)  # leading padding does not count as length
         if len(line) > MAX_LINE_BYTES:
             _skip_line(file)
             return None

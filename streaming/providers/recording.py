@@ -6,13 +6,13 @@
  "status": 200, "headers": {"x-requests-remaining": "19880"}, "body": []}
 ```
 
-`provider` names the adapter that decodes the body. Files may be packed, whatever their names say:
-see `streaming.providers.compressed`. One of Betfair's own is told by its first line: see
-`streaming.providers.betfair_file`. Historical answers of The Odds API are the live ones that they
-were: see `streaming.providers.the_odds_api_history`.
+`provider` names the adapter that decodes the body. Files may be compressed, under any name: see
+`streaming.providers.compressed`. Betfair's own files are recognised by their first line: see
+`streaming.providers.betfair_file`. Historical answers of The Odds API are converted to the live
+answers that they contain: see `streaming.providers.the_odds_api_history`.
 
-A line that cannot be read is left out, and the others are played: see `survey`. Where answers build
-on each other, the next one to each request says that something before it was lost.
+A line that cannot be read is left out, and the others are played: see `survey`. The next answer to
+each request is then marked as following a gap, for decoders whose answers build on each other.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Line(msgspec.Struct):
 
 
 class _Kind(msgspec.Struct):
-    """What tells a message of Betfair's from a recorded answer."""
+    """The fields that distinguish a message of Betfair's from a recorded answer."""
 
     op: str | None = None
     received_at: str | None = None
@@ -80,8 +80,8 @@ _KINDS = msgspec.json.Decoder(_Kind)
 _LOG = logging.getLogger(__name__)
 
 MAX_UNREADABLE_SHARE = 0.5
-"""The part of a recording's lines that may be left out; one of which more cannot be read is
-refused as a whole, for it is likely no recording, or one of another format."""
+"""The share of a recording's lines that may be left out. A recording with more unreadable lines is
+refused as a whole: it is probably no recording, or has another format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Record:
 
     Attributes:
         provider: the adapter that decodes the answer.
-        request: what was asked; `request.recorded` is `response`.
-        response: what was answered.
+        request: the request; `request.recorded` is `response`.
+        response: the answer.
     """
 
     provider: str
@@ -100,7 +100,7 @@ class Record:
 
     @property
     def received_at(self) -> datetime:
-        """When the answer arrived."""
+        """The time at which the answer arrived."""
         return self.response.received_at
 
 
@@ -112,7 +112,7 @@ class Recording:
         path: the file.
         responses: answers that can be played.
         first_at: when the earliest of them was received; None where there is none.
-        left_out: the lines that are not played, one entry a reason with the place of its first.
+        left_out: the lines that are not played, one entry per reason with the first one's place.
         late: numbers of the lines whose time is out of order.
         known: the adapters that lines may name; None for any.
     """
@@ -125,15 +125,15 @@ class Recording:
     known: Container[str] | None
 
     def records(self) -> Iterator[Record]:
-        """The exchanges that can be played, lazily, in the file's order.
+        """Return the exchanges that can be played, lazily, in the file's order.
 
         Raises:
-            ProviderFailure: the file has changed since.
+            ProviderFailure: the file has changed since it was read through.
         """
         return (record for _, record in _numbered(self.path, self.known, Sieve(), self.late))
 
     def warnings(self) -> list[str]:
-        """What is left out, a sentence for each reason."""
+        """Return a sentence for each reason why lines are left out."""
         return [
             f"{each.count:,} line{'' if each.count == 1 else 's'} left out of the recording as"
             f" {each.reason}, the first at {each.place}: {each.message}"
@@ -143,14 +143,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
-    """The answers of one feed: the lines that they stand in, and when they were received."""
+    """The answers of one feed: their line numbers and the times at which they were received."""
 
     numbers: array[int] = field(default_factory=lambda: array("q"))
     times: array[float] = field(default_factory=lambda: array("d"))
 
 
 def survey(path: Path, known: Container[str] | None = None) -> Recording:
-    """Read a file through, to learn what of it can be played.
+    """Read a whole file to find out what of it can be played.
 
     Args:
         path: the file.
@@ -159,7 +159,7 @@ def survey(path: Path, known: Container[str] | None = None) -> Recording:
     Raises:
         PermanentFailure: the file cannot be opened.
         DataFailure: no line can be read, or more than `MAX_UNREADABLE_SHARE` cannot, or the file
-            is packed and damaged; `where` is ``<file name>:<line number>``.
+            is compressed and damaged; `where` is ``<file name>:<line number>``.
     """
     sieve, feeds = Sieve(), defaultdict[object, _Feed](_Feed)
     for number, record in _numbered(path, known, sieve):
@@ -183,9 +183,9 @@ def survey(path: Path, known: Container[str] | None = None) -> Recording:
 
 
 def _late(feeds: Iterable[_Feed]) -> frozenset[int]:
-    """The lines that are out of order in their feed.
+    """Return the numbers of the lines that are out of order in their feed.
 
-    Only there: requests run side by side, and an answer to another one may well come later.
+    Feeds are checked separately: requests run concurrently, and their answers in any order.
     """
     return frozenset(feed.numbers[index] for feed in feeds for index in out_of_order(feed.times))
 
@@ -200,7 +200,7 @@ def _require_readable(path: Path, sieve: Sieve) -> None:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The exchanges of one file that can be read, in the file's order.
+    """Return the exchanges of one file that can be read, in the file's order.
 
     Raises:
         ProviderFailure: as `survey` does.
@@ -209,7 +209,7 @@ def read(path: Path) -> Iterator[Record]:
 
 
 def merged(recordings: Iterable[Recording]) -> Iterator[Record]:
-    """Several recordings as one, in the order received; at equal times, in the order given.
+    """Merge several recordings in the order received; at equal times, in the order given.
 
     Raises:
         ProviderFailure: a file has changed since it was read through.
@@ -225,13 +225,13 @@ _Numbered = Iterator[tuple[int, Record]]
 def _numbered(
     path: Path, known: Container[str] | None, sieve: Sieve, late: Container[int] = ()
 ) -> _Numbered:
-    """The exchanges of a file, lazily.
+    """Yield the exchanges of a file.
 
     Args:
         path: the file.
         known: the adapters that lines may name; None for any.
         sieve: counts the lines that can be read, and collects those that cannot.
-        late: numbers of the lines that are to be left out.
+        late: numbers of the lines to leave out.
     """
     if not _is_betfair(path):
         yield from _answers(path, known, sieve, late)
@@ -242,9 +242,9 @@ def _numbered(
 
 
 def _is_betfair(path: Path) -> bool:
-    """Return True for a file of Betfair's, as its first line says that can be read as either kind.
+    """Return True for a file of Betfair's, judged by the first line that is of either kind.
 
-    Where there is none the name decides.
+    If there is no such line, the file's name decides.
     """
     for line in lines_of(path):
         kind = _kind(line)
@@ -268,7 +268,7 @@ def _answers(
     for line in lines_of(path):
         record = _record(line, path, known, sieve)
         if record is None or line.number in late:
-            # An answer to any request may have stood here.
+            # The lost line may have held an answer to any request.
             gapped |= heard
             continue
         feed = record.provider, record.request.feed
@@ -280,7 +280,7 @@ def _answers(
 
 
 def _record(line: Line, path: Path, known: Container[str] | None, sieve: Sieve) -> Record | None:
-    """What a line holds; None, and the sieve is told, where that cannot be read."""
+    """Return the record in a line; None, counted by the sieve, if it cannot be read."""
     try:
         record = _exchange(decoded(_LINES.decode, line.readable()), path)
         if known is not None and record.provider not in known:
@@ -293,7 +293,7 @@ def _record(line: Line, path: Path, known: Container[str] | None, sieve: Sieve) 
 
 
 def unknown_provider(name: str) -> DataFailure:
-    """The failure of a line or an answer that names no adapter."""
+    """Return the failure of a line or an answer that names an unknown adapter."""
     words = f"No adapter is called {one_line(name)!r}."
     return DataFailure("unknown_provider", words, "provider")
 
@@ -318,13 +318,13 @@ def _exchange(line: _Line, path: Path) -> Record:
         method=line.request.method,
     )
     if line.provider == THE_ODDS_API:
-        with suppress(DataFailure):  # the adapter refuses it by name
+        with suppress(DataFailure):  # the adapter raises it again on decoding
             request, response = as_live(request, response)
     return Record(line.provider, request, response)
 
 
 class RecordedDecoder:
-    """Reads recorded answers, each with a decoder of the provider that it came from.
+    """The decoder of recorded answers, each by the provider that it came from.
 
     Args:
         adapters: the adapters that recordings may name.
@@ -335,7 +335,7 @@ class RecordedDecoder:
         self._decoders: dict[str, Decoder] = {}
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """What the provider's own decoder makes of the answer.
+        """Decode the answer with the decoder of its provider.
 
         Raises:
             DataFailure: the recording names an unknown provider.
@@ -349,23 +349,23 @@ class RecordedDecoder:
 
 
 class Playback:
-    """The half of `streaming.providers.base.Adapter` that is the same for all recordings."""
+    """The methods of `streaming.providers.base.Adapter` that all recordings share."""
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a recording needs no key."""
+        """Return no authorisation: a recording needs no key."""
         return Authorisation()
 
     def following(self, request: Request, response: Response) -> Request | None:  # noqa: ARG002 - the protocol's signature
-        """None: a recording holds the pages that were asked for."""
+        """Return None: a recording holds the pages that were requested."""
         return None
 
     def quota(self, response: Response) -> Quota:  # noqa: ARG002 - the protocol's signature
-        """Nothing: a replay uses up no allowance."""
+        """Return an empty quota: a replay uses up no allowance."""
         return Quota()
 
 
 class RecordingAdapter(Playback):
-    """Plays a recording as if it were a provider: its base URL is the file's path or file:// URL.
+    """The adapter that plays a recording: its base URL is the file's path or file:// URL.
 
     Args:
         adapters: the adapters that recordings may name.
@@ -377,7 +377,7 @@ class RecordingAdapter(Playback):
         self._adapters = adapters
 
     def requests(self, settings: ProviderSettings) -> Iterator[Request]:
-        """The recorded requests, lazily, each with the answer it got.
+        """Return the recorded requests, lazily, each with its answer.
 
         Raises:
             ProviderFailure: as `read` does.
@@ -385,14 +385,14 @@ class RecordingAdapter(Playback):
         return played(settings.base_url, self._adapters)
 
     def decoder(self) -> Decoder:
-        """What the recorded providers' own adapters make of the answers."""
+        """Return a decoder that uses the recorded providers' own adapters."""
         return RecordedDecoder(self._adapters)
 
 
 def played(base_url: str, known: Container[str] | None = None) -> Iterator[Request]:
-    """The requests of a recording, lazily, each with the answer it got.
+    """Return the requests of a recording, lazily, each with its answer.
 
-    A warning in the log says what is left out of it.
+    Log a warning for each reason why lines are left out.
 
     Args:
         base_url: the file's path, or its file:// URL.

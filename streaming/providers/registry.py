@@ -1,4 +1,4 @@
-"""The adapters there are. A new provider is one file, one line here and a recorded payload."""
+"""The registered adapters. A new provider is one file, one line here and a recorded payload."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streaming.providers.the_odds_api import TheOddsApi
 _PROTOCOLS: tuple[Adapter, ...] = (TheOddsApi(), Kalshi(), KalshiStream(), BetfairStream())
 
 PLAYERS = frozenset({BetfairStream.key, RecordingAdapter.key})
-"""Those that play a file: their base URL is its path."""
+"""Keys of the adapters that play a file: their base URL is its path."""
 
 _BY_KEY = {adapter.key: adapter for adapter in _PROTOCOLS}
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
@@ -27,10 +27,10 @@ ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
 
 
 def adapter(key: str) -> Adapter:
-    """The adapter registered under a key.
+    """Return the adapter registered under a key.
 
     Raises:
-        PermanentFailure: there is none; the advice names the nearest.
+        PermanentFailure: no adapter has this key; the advice names the nearest.
     """
     found = ADAPTERS.get(key)
     if found is not None:

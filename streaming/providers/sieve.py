@@ -1,7 +1,7 @@
-"""Sorting what an answer lists: what can be read is kept, what cannot is left out and counted.
+"""Sorting of an answer's items: readable ones are kept, others are left out and counted.
 
-The whole body is decoded strictly first, which is fast. Only when that fails is it taken apart and
-converted item by item, so that one bad record costs itself and not its neighbours.
+The whole body is decoded strictly first, which is fast. Only when that fails is it converted item
+by item, so that a bad record does not cost its neighbours.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from streaming.providers.fields import misfit
 T = TypeVar("T")
 
 Nested = Mapping[type, tuple[str, type]]
-"""Type of an item → its field that lists items, and their type."""
+"""Type of an item → the name of its field that lists items, and the type of these."""
 
 
 class Survivors(list[T]):
     """The items of a list that could be read.
 
     Attributes:
-        numbers: where each stood in the list as it came.
+        numbers: the index of each in the list as received.
         lost: how many could not be read.
     """
 
@@ -36,7 +36,7 @@ class Survivors(list[T]):
 
 
 def numbered(items: list[T]) -> Iterable[tuple[int, T]]:
-    """The items of a list, each with its index in the answer."""
+    """Return the items of a list, each with its index in the answer."""
     return (
         zip(items.numbers, items, strict=True) if isinstance(items, Survivors) else enumerate(items)
     )
@@ -44,7 +44,7 @@ def numbered(items: list[T]) -> Iterable[tuple[int, T]]:
 
 @dataclass(slots=True)
 class Sieve:
-    """Collects what is left out of one answer.
+    """The collection of what is left out of one answer.
 
     Attributes:
         read: items that could be read; an item is the smallest thing that has a price.
@@ -62,17 +62,17 @@ class Sieve:
     _found: dict[str, LeftOut] = field(default_factory=dict)
 
     def leave_out(self, fault: DataFailure, items: int = 1) -> None:
-        """Count what cannot be read; the first of each reason is kept as its sample.
+        """Count what cannot be read, and keep the first of each reason as its sample.
 
         Args:
-            fault: why, and where it stands in the answer.
+            fault: the reason, and the place in the answer.
             items: how many items are lost with it.
         """
         self.lost += items
         self._add(LeftOut(fault.code, fault.where, fault.message))
 
     def take_over(self, other: Sieve) -> None:
-        """Count what another has collected of the same answer."""
+        """Add the counts of another sieve of the same answer."""
         self.read += other.read
         self.lost += other.lost
         self.cleaned += other.cleaned
@@ -80,14 +80,14 @@ class Sieve:
             self._add(each)
 
     def miss_event(self, external_id: object) -> None:
-        """Note that an event is in the answer, though nothing else could be read of it."""
+        """Record that the answer lists an event of which nothing else could be read."""
         if isinstance(external_id, str) and external_id:
             self.missed_events.append(external_id)
         else:
             self.has_nameless = True
 
     def text(self, text: str) -> str:
-        """The text without characters that show nothing, or something else than is there."""
+        """Return the text without control and direction characters; count a changed text."""
         if text.isprintable():
             return text
         clean = cleaned(text)
@@ -96,12 +96,12 @@ class Sieve:
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What was left out, one entry a reason."""
+        """The items that were left out, one entry per reason."""
         return tuple(self._found.values())
 
     @property
     def unreadable_share(self) -> float:
-        """The part of the answer's items that was left out."""
+        """The share of the answer's items that were left out."""
         return self.lost / (self.read + self.lost) if self.lost else 0.0
 
     def _add(self, found: LeftOut) -> None:
@@ -114,7 +114,7 @@ class Sieve:
         """Refuse an answer of which nothing could be read.
 
         Raises:
-            DataFailure: the first reason.
+            DataFailure: items were left out and none was read; it is the first reason.
         """
         if self._found and not self.read:
             first = self.left_out[0]
@@ -124,13 +124,13 @@ class Sieve:
 def add_event(
     sieve: Sieve, read: dict[str, SnapshotEvent], event: SnapshotEvent, place: str
 ) -> None:
-    """Add an event to what was read of an answer; of one that is listed twice both parts count.
+    """Add an event to those read of an answer; merge it with an earlier listing.
 
     Args:
-        sieve: is told of the repetition.
-        read: id → event, as far as the answer was read.
-        event: the next one, which decides where the two differ.
-        place: where its id stands.
+        sieve: counts the repetition.
+        read: id → event, of the events read so far.
+        event: the next one, which takes precedence where the two differ.
+        place: the place of its id.
     """
     known = read.get(event.external_id)
     if known is not None:
@@ -140,14 +140,14 @@ def add_event(
 
 
 def salvage(value: object, kind: type[T], nested: Nested, sieve: Sieve, place: str) -> T | None:
-    """What can be read of an item; None when that is nothing.
+    """Return what can be read of an item; None if nothing can.
 
     Args:
         value: the item as plain JSON values.
         kind: its type.
         nested: which types list items of their own.
         sieve: collects what is left out.
-        place: where the item stands.
+        place: the item's place in the answer.
     """
     name, inner = nested.get(kind, ("", None))
     listed = value.get(name) if isinstance(value, dict) else None
@@ -165,7 +165,7 @@ def salvage(value: object, kind: type[T], nested: Nested, sieve: Sieve, place: s
 def salvaged(
     values: Iterable[object], kind: type[T], nested: Nested, sieve: Sieve, place: str
 ) -> Survivors[T]:
-    """The items that can be read; see `salvage`."""
+    """Return the items that can be read; see `salvage`."""
     kept: Survivors[T] = Survivors()
     kept.numbers, kept.lost = [], 0
     for number, value in enumerate(values):
@@ -179,7 +179,7 @@ def salvaged(
 
 
 def items_in(value: object) -> int:
-    """How many objects without further objects there are in a JSON value; at least 1.
+    """Return the number of innermost objects in a JSON value; at least 1.
 
     >>> items_in({"markets": [{"outcomes": [{"price": 2}, {"price": 3}]}]}), items_in(None)
     (2, 1)

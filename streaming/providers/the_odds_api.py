@@ -1,7 +1,7 @@
 """The Odds API, version 4, as https://the-odds-api.com/liveapi/guides/v4/ describes it.
 
 One request lists a sport's open events with their featured markets; further markets (player
-props, alternate lines, periods) are asked event by event.
+props, alternate lines, periods) are requested event by event.
 """
 
 from __future__ import annotations
@@ -83,22 +83,22 @@ _PATH = re.compile(r"/v4/sports/(?P<sport>[^/]+)(?:/events/(?P<event>[^/]+))?/od
 
 
 class _Scope(NamedTuple):
-    """What a request is about: the list of a sport's events, or one of them."""
+    """The subject of a request: the list of a sport's events, or one of them."""
 
     sport: str
     event: str | None
 
 
 class TheOddsApi:
-    """The adapter; its protocol is `streaming.providers.base.Adapter`."""
+    """The adapter of The Odds API; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "the_odds_api"
 
     def requests(self, settings: ProviderSettings) -> Iterator[Request]:
-        """One list per sport, then, given event markets, one request per open event.
+        """Return a list request per sport and, given event markets, one request per open event.
 
         Raises:
-            PermanentFailure: the pseudo sport ``upcoming`` is asked for; it mixes sports and
+            PermanentFailure: the pseudo sport ``upcoming`` is requested; it mixes sports and
                 never lists all of one.
         """
         if "upcoming" in settings.sports:
@@ -122,22 +122,22 @@ class TheOddsApi:
                     yield Request(self.key, settings.base_url, path, params)
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
-        """The key is a query parameter: the service takes it nowhere else."""
+        """Return the key as a query parameter: the service accepts it nowhere else."""
         if secret is None:
             return Authorisation()
         return Authorisation(params={"apiKey": secret.value}, secret=secret)
 
     def decoder(self) -> TheOddsApi:
-        """Itself: every answer stands for itself."""
+        """Return the adapter itself: every answer is independent."""
         return self
 
     def decode(self, request: Request, response: Response) -> Snapshot:
-        """The whole answer, in decimal odds.
+        """Decode the whole answer, in decimal odds.
 
-        What cannot be read of it, or was not asked for, is left out. Of an event that is listed
-        twice both parts count, the later one where they differ.
+        What cannot be read, or was not requested, is left out. The parts of an event that is
+        listed twice are merged; the later one takes precedence.
         An event that the service no longer knows is an answer without quotes, not a failure.
-        A historical answer is read as the live one it was.
+        A historical answer is read as the live answer that it contains.
 
         Raises:
             ProviderFailure: a refusal, or an answer of which nothing can be read.
@@ -153,7 +153,7 @@ class TheOddsApi:
         return Snapshot(
             feed=request.feed,
             sport_key=scope.sport,
-            # A list with an event that nobody can name says of no other that it has ended.
+            # An event without a readable id may be any event: no absent one counts as ended.
             is_list=scope.event is None and not sieve.has_nameless,
             is_complete=True,
             received_at=response.received_at,
@@ -168,11 +168,11 @@ class TheOddsApi:
         )
 
     def following(self, request: Request, response: Response) -> Request | None:  # noqa: ARG002 - the protocol's signature
-        """None: every answer is whole."""
+        """Return None: every answer is whole."""
         return None
 
     def quota(self, response: Response) -> Quota:
-        """Credits, as the answer's headers state them."""
+        """Return the credits that the answer's headers state."""
         return Quota(
             remaining=_count(response.headers.get("x-requests-remaining")),
             used=_count(response.headers.get("x-requests-used")),
@@ -228,10 +228,10 @@ def _check_listing(event: Event, scope: _Scope) -> None:
 
 
 def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
-    """No events, when the refusal says that the event is over; any other one is raised."""
+    """Return no events if the refusal says that the event is over; raise any other one."""
     try:
         error = _ERROR.decode(unpadded(response.body))
-    except (ValueError, RecursionError):  # a gateway's page, say: the status has to do
+    except (ValueError, RecursionError):  # e.g. a gateway's page: only the status is used
         error = _Error()
     if scope.event is not None and error.error_code == EVENT_NOT_FOUND:
         return []
@@ -252,7 +252,7 @@ def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
 
 
 def _count(value: str | None) -> int | None:
-    """A credit header; the service has sent ``19880`` as well as ``19880.0``.
+    """Parse a credit header; the service has sent ``19880`` as well as ``19880.0``.
 
     >>> _count("19880"), _count("19880.0"), _count("plenty"), _count("inf")
     (19880, 19880, None, None)

@@ -1,7 +1,7 @@
-"""Answers of The Odds API, version 4, and what they say about prices.
+"""Answers of The Odds API, version 4, and the prices in them.
 
-The types below are what an answer has to fit. Fields they do not name are ignored, for the
-service adds some from time to time. An item whose field is missing or out of bounds is left out.
+An answer has to fit the types below. Fields that they do not name are ignored, because the service
+adds some from time to time. An item with a field missing or out of bounds is left out.
 """
 
 from __future__ import annotations
@@ -86,14 +86,14 @@ _NESTED: Nested = MappingProxyType(
 
 
 class MarketKey(NamedTuple):
-    """What a market's key says.
+    """The parts of a market's key.
 
     Attributes:
         kind: without period and side.
         period: ``full``, or the part of the event.
-        side: ``lay`` for the prices at which an exchange takes a bet on.
+        side: ``lay`` for an exchange's lay prices, otherwise ``back``.
         is_handicap: the point is each team's own: −3.5 for one is +3.5 for the other.
-        needs_point: a price without a point says nothing.
+        needs_point: a price without a point has no meaning.
     """
 
     kind: str
@@ -111,7 +111,7 @@ _MARKET_KEY = re.compile(
 
 @lru_cache(maxsize=4096)
 def parse_market_key(key: str) -> MarketKey:
-    """The parts of a market's key; `market_key(kind, period)` gives it back without ``_lay``.
+    """Split a market's key; `market_key(kind, period)` restores it without ``_lay``.
 
     >>> parse_market_key("alternate_spreads_h1")[:4]
     ('alternate_spreads', 'h1', 'back', True)
@@ -134,10 +134,10 @@ def parse_market_key(key: str) -> MarketKey:
 
 
 def parse(body: bytes, sieve: Sieve, *, is_list: bool) -> Iterator[tuple[str, Event]]:
-    """The events of an answer that can be read, each with its place.
+    """Yield the events of an answer that can be read, each with its place.
 
     Raises:
-        DataFailure: the body is not JSON, or holds no list where one is due.
+        DataFailure: the body is not JSON, or holds no list where one is expected.
     """
     if not is_list:
         event = parse_items(_ONE, body, lambda value: salvage(value, Event, _NESTED, sieve, "$"))
@@ -149,7 +149,7 @@ def parse(body: bytes, sieve: Sieve, *, is_list: bool) -> Iterator[tuple[str, Ev
 
 
 def _salvaged(values: object, sieve: Sieve) -> list[Event] | None:
-    """What can be read of a list of events; None when it is none."""
+    """Return what can be read of a list of events; None if the value is no list."""
     if not isinstance(values, list):
         return None
     events = salvaged(values, Event, _NESTED, sieve, "$")
@@ -168,12 +168,12 @@ class Teams(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What the prices of one market of an answer have in common.
+    """The data that all prices of one market of an answer share.
 
     Attributes:
         teams: of its event.
         bookmaker: whose prices they are.
-        source_at: the provider's stamp.
+        source_at: the provider's timestamp.
         where: the event's place in the answer, the bookmaker's number in it, and the market's.
     """
 
@@ -185,7 +185,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Reading:
-    """Turns events into snapshot events, and keeps what the answer says as a whole.
+    """The conversion of events to snapshot events, with the totals of the whole answer.
 
     Attributes:
         is_american: prices are American odds.
@@ -200,14 +200,14 @@ class Reading:
     quotes_seen: int = 0
 
     def event(self, event: Event, place: str) -> SnapshotEvent:
-        """The event with what is on offer, as far as that can be read.
+        """Convert an event, with the quotes on offer that can be read.
 
         Args:
-            event: as it came.
-            place: where it stands in the answer.
+            event: the event as received.
+            place: its place in the answer.
 
         Raises:
-            DataFailure: it is no event that can be bet on; `where` is its place inside the event.
+            DataFailure: the event cannot be bet on; `where` is the fault's place in the event.
         """
         check_year(event.commence_time, "commence_time")
         text = self.sieve.text
@@ -261,7 +261,7 @@ class Reading:
                 )
                 continue
             participant = text(description) if description else ""
-            # The last of two equal keys decides, even when it takes a price off the board.
+            # The last of two equal keys counts, even if it takes a price off the board.
             offers[bookmaker, market_key, participant, name, point] = (
                 SnapshotQuote(
                     bookmaker=bookmaker,
@@ -282,7 +282,7 @@ class Reading:
         self.sieve.read += len(market.outcomes) - bad
 
     def _price(self, price: float) -> float:
-        """Decimal odds; 1.0 or less stands for a price that is off the board."""
+        """Return decimal odds; 1.0 or less stands for a price that is off the board."""
         if self.is_american:
             if abs(price) < MIN_AMERICAN:
                 raise DataFailure("bad_price", f"{price:g} is not American odds.", "price")
@@ -304,7 +304,7 @@ def _source_at(book: Bookmaker, market: Market) -> datetime | None:
 
 
 def _line(teams: Teams, market: MarketKey, name: str, point: float | None) -> float | None:
-    """The point as the home side, or the over, sees it."""
+    """Return the point from the view of the home side, or of the over."""
     if not name:
         raise DataFailure("no_name", "A price is for nothing that has a name.", "name")
     if point is None:

@@ -1,4 +1,4 @@
-"""Historical answers of The Odds API: a live answer of long ago, in a wrapper that dates it.
+"""Historical answers of The Odds API: an earlier live answer in a wrapper with its timestamp.
 
 https://the-odds-api.com/liveapi/guides/v4/#get-historical-odds. They are recorded and replayed;
 nothing polls them.
@@ -15,7 +15,7 @@ from streaming.providers.base import Request, Response
 from streaming.providers.fields import Moment, check_year, decoded, unpadded
 
 THE_ODDS_API = "the_odds_api"
-"""The adapter whose answers they are."""
+"""The adapter that decodes the historical answers."""
 
 _HISTORICAL, _LIVE = "/v4/historical/sports/", "/v4/sports/"
 _MARK = b'"timestamp"'
@@ -32,13 +32,14 @@ _WRAPPERS = msgspec.json.Decoder(_Wrapper)
 
 
 def as_live(request: Request, response: Response) -> tuple[Request, Response]:
-    """Return the live request and the live answer that a historical one stands for.
+    """Return the live request and the live answer that a historical exchange contains.
 
-    The live answer was received at the wrapper's `timestamp`, when it was true. Any other exchange
-    comes back as it is.
+    The live answer counts as received at the wrapper's `timestamp`, when it was true. Any other
+    exchange is returned unchanged.
 
     Raises:
-        DataFailure: the request is historical, and the answer has not the wrapper of one.
+        DataFailure: the request is historical and its answer has no wrapper, or the `timestamp`
+            is out of bounds.
     """
     is_historical = request.path.startswith(_HISTORICAL)
     if is_historical:
@@ -58,7 +59,7 @@ def as_live(request: Request, response: Response) -> tuple[Request, Response]:
 
 
 def _is_wrapped(body: bytes) -> bool:
-    """Return True for an answer to a live path, by a proxy say, that has the wrapper."""
+    """Return True if an answer has the wrapper; a proxy may send one for a live path."""
     body = unpadded(body)
     if not body.lstrip().startswith(b"{") or _MARK not in body:
         return False
