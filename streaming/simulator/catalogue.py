@@ -18,7 +18,7 @@ REGIONS = ("us", "us2", "us_dfs", "us_ex", "uk", "eu", "fr", "se", "au")
 
 @dataclass(frozen=True, slots=True)
 class Bookmaker:
-    """How one bookmaker prices.
+    """One bookmaker and its pricing.
 
     Attributes:
         key: as The Odds API names it.
@@ -47,12 +47,12 @@ class Bookmaker:
 
     @property
     def is_exchange(self) -> bool:
-        """Whether people bet against each other there, so that prices can also be laid."""
+        """Return True if its customers bet against each other, so prices can also be laid."""
         return self.ladder == "exchange"
 
     @property
     def offers_props(self) -> bool:
-        """Whether it prices players: in the main an American trade."""
+        """Return True if it prices players, which mainly American bookmakers do."""
         return self.region.startswith("us") or self.key == "pinnacle"
 
 
@@ -204,7 +204,7 @@ _LAST_NAMES = (
 
 
 def players_of(team: str, count: int = 3) -> tuple[str, ...]:
-    """A team's players; always the same ones.
+    """Return a team's players; always the same ones.
 
     >>> players_of("Reno Silvers") == players_of("Reno Silvers")
     True

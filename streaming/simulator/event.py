@@ -1,4 +1,4 @@
-"""One simulated event: the truth as it moves, and every bookmaker's desk that follows it."""
+"""One simulated event: its truth, which moves, and the bookmakers' desks that follow it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.quoting import Fixture, Offer, View, quote
 
 _TOLERANCE = 0.03
-"""A desk leaves its prices alone while the truth is within this many standard deviations."""
+"""A desk keeps its prices while the truth is within this many standard deviations."""
 
 _MIN_REMAINING = 0.02
-"""Uncertainty never vanishes: the part of an event that is always still to be played."""
+"""The least share of an event that counts as still to be played: uncertainty never vanishes."""
 
 
 @dataclass(slots=True)
 class Desk:
-    """A bookmaker's opinion of one event and when it will next change its mind.
+    """A bookmaker's opinion of one event, and the time of its next repricing.
 
     Times are market seconds.
 
     Attributes:
         book: whose desk it is.
         fixture: what the event is.
-        bias: how wrong it tends to be about this event, in standard deviations.
+        bias: its mean error about this event, in standard deviations.
         seen: the truth as it was when the desk last looked.
         changed_at: when that was.
-        due_at: when it will look again; infinite while there is nothing to follow.
+        due_at: when it will look again; infinite while no repricing is due.
         suspended_until: until when it is off the board.
-        view: what it makes of what it saw.
+        view: its opinion, derived from `seen`.
     """
 
     book: Bookmaker
@@ -48,30 +48,30 @@ class Desk:
         self.view = biased(self.seen, self.bias)
 
     def offers(self, kind: str) -> list[Offer]:
-        """What the desk shows for a market; computed once a change of mind."""
+        """Return what the desk shows for a market; computed once per repricing."""
         if kind not in self._shown:
             self._shown[kind] = quote(kind, self.fixture, self.view, self.book)
         return self._shown[kind]
 
     def is_suspended(self, at: float) -> bool:
-        """Whether the bookmaker has taken the event off the board."""
+        """Return True if the bookmaker has taken the event off the board."""
         return at < self.suspended_until
 
     def last_update(self, at: float) -> float:
-        """The stamp the bookmaker shows: it moves every so often without any reprice."""
+        """Return the timestamp the bookmaker shows: it moves at intervals without a repricing."""
         period = self.book.refresh_seconds
-        phase = self.bias * period  # any constant will do that differs between desks
+        phase = self.bias * period  # any constant that differs between desks
         return max(self.changed_at, floor((at - phase) / period) * period + phase)
 
     def follow(self, truth: View, at: float, policy: MarketPolicy, rng: Random) -> None:
-        """Reprice if due; otherwise notice that the truth has moved away."""
+        """Reprice if due; otherwise schedule a repricing once the truth has moved away."""
         if at >= self.due_at:
             self._reprice(truth, at, rng)
         elif self.due_at == inf and self.seen.distance(truth) > _TOLERANCE:
             self.due_at = at + self._lag(truth, policy, rng)
 
     def suspend(self, until: float) -> None:
-        """Go off the board, to come back with a fresh opinion."""
+        """Go off the board, and reprice on return."""
         self.suspended_until = self.due_at = until
 
     def _lag(self, truth: View, policy: MarketPolicy, rng: Random) -> float:
@@ -88,7 +88,7 @@ class Desk:
 
 
 def biased(truth: View, error: float) -> View:
-    """The truth as seen by one who is `error` standard deviations wrong about it.
+    """Return the truth as seen with an error of `error` standard deviations.
 
     >>> biased(View(3.0, 12.0, 226.0, 17.0, False, (20.0,)), 0.1).margin
     4.2
@@ -131,11 +131,11 @@ class SimulatedEvent:
         ]
 
     def is_in_play(self, at: float) -> bool:
-        """Whether the event has started."""
+        """Return True if the event has started."""
         return at >= self.commence
 
     def truth(self, at: float) -> View:
-        """The opinion of one who knows everything but the future."""
+        """Return the true view at a time: the opinion that lacks only knowledge of the future."""
         sport = self.fixture.sport
         remaining = 1.0 - (at - self.commence) / (self.end - self.commence)
         spread = sqrt(min(1.0, max(_MIN_REMAINING, remaining)))
@@ -159,7 +159,7 @@ class SimulatedEvent:
                 desk.follow(truth, at, self._policy, self._rng)
 
     def _drift(self, dt: float) -> bool:
-        """Pre-match: a slow walk, and now and then news."""
+        """Move the truth before the start by a slow walk; return True if there was news."""
         rng, sport, policy = self._rng, self.fixture.sport, self._policy
         is_news = rng.random() < policy.news_per_second * dt
         sd = policy.drift * sqrt(dt) + (policy.news_size if is_news else 0.0)
@@ -169,7 +169,7 @@ class SimulatedEvent:
         return is_news
 
     def _play(self, dt: float) -> bool:
-        """In play: half of the final margin's variance as a walk, the rest as scores."""
+        """Move the truth in play: half of the margin's variance as a walk, the rest as scores."""
         rng, sport = self._rng, self.fixture.sport
         played = dt / (self.end - self.commence)
         sd = sqrt(0.5 * played)

@@ -1,4 +1,4 @@
-"""Which requests fail, and how: rules per sport key, changed while the server runs."""
+"""Rules per sport key for the requests that fail, and how; changed while the server runs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class FaultRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         sport: the sport key, or ``*`` for every request.
         kind: how they fail.
-        rate: which part of them, 0 to 1.
-        retry_after_seconds: what a 429 asks for.
+        rate: the share of them that fail, 0 to 1.
+        retry_after_seconds: the wait that a 429 requests.
         seconds: how long a hang or a slow drip lasts at most.
         megabytes: size of a huge body, or of what a gzip bomb unpacks to.
     """
@@ -72,11 +72,11 @@ class FaultBoard:
         }
 
     def rules(self) -> list[FaultRule]:
-        """The rules in force, in the order in which they are tried."""
+        """Return the rules in force, in the order in which they are tried."""
         return list(self._rules.values())
 
     def pick(self, sport: str) -> FaultRule | None:
-        """The rule that this request falls victim to, if any: the first whose chance strikes."""
+        """Return the rule that applies to a request, if any: the first chosen by its rate."""
         for rule in self.rules():
             if rule.sport in (EVERY_SPORT, sport) and self._rng.random() < rule.rate:
                 return rule
@@ -84,7 +84,7 @@ class FaultBoard:
 
 
 def parse_rule(text: str) -> FaultRule:
-    """A rule as the command line writes it, ``SPORT=KIND[:RATE]``.
+    """Parse a rule as written on the command line, ``SPORT=KIND[:RATE]``.
 
     Raises:
         ValueError: not of that form, or an unknown kind, or a rate outside 0 to 1.

@@ -1,6 +1,6 @@
 """The simulated market: a board of events per sport, on one clock.
 
-The same seed, start and times asked give the same market.
+The same seed, start and request times give the same market.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.quoting import Fixture
 
 _BREAK_SECONDS = 60.0
-"""Between the two games of a doubleheader."""
+"""The break between the two games of a doubleheader."""
 
 
 class Board:
@@ -43,12 +43,12 @@ class Board:
             self._step(due / steps * policy.step_seconds)
 
     def events(self) -> list[SimulatedEvent]:
-        """The open events, in the order in which they start."""
+        """Return the open events, in the order in which they start."""
         return sorted(self._events, key=lambda event: (event.commence, event.id))
 
     @property
     def clock(self) -> float:
-        """The time that has been simulated."""
+        """The time up to which the events have been simulated."""
         return self._clock
 
     def _step(self, dt: float) -> None:
@@ -60,7 +60,7 @@ class Board:
                 event.step(self._clock, dt)
 
     def _opening_event(self, slot: int) -> SimulatedEvent:
-        """An event of the first board, of which some are in play already."""
+        """Return an event of the first board, of which some are in play already."""
         if slot == 1 and self.sport.has_doubleheaders:
             return self._second_game()
         duration = self._rng.uniform(*self._policy.duration_seconds)
@@ -77,7 +77,7 @@ class Board:
         )
 
     def _second_game(self) -> SimulatedEvent:
-        """The pair of the first slot once more, after its game: two ids, the same teams and day."""
+        """Return another game of the first slot's pair, after its first: a new id, the same day."""
         first = self._events[0]
         commence = max(first.end, self._clock) + _BREAK_SECONDS
         pair = (first.fixture.home, first.fixture.away)
@@ -111,7 +111,7 @@ class Market:
         start: wall-clock time at which the market begins; timezone-aware.
         seed: the same seed, start and sequence of calls give the same market.
         sports: sport keys; all of the catalogue when empty.
-        policy: how lively it is.
+        policy: the market's tunables.
 
     Raises:
         ValueError: a sport that is not in the catalogue.
@@ -132,7 +132,7 @@ class Market:
             )
         self._start = start
         self._policy = policy or MarketPolicy()
-        # The start is part of every event's identity: a market begun again has new events.
+        # The start is part of every event's identity: a restarted market has new events.
         identity = f"{seed}:{start.isoformat()}"
         self._boards = {
             key: Board(known[key], self._policy, identity) for key in dict.fromkeys(sports or known)
@@ -144,7 +144,7 @@ class Market:
         return [board.sport for board in self._boards.values()]
 
     def board(self, sport: str, now: datetime) -> Board:
-        """The board of one sport as it stands at `now`.
+        """Return the board of one sport as it stands at `now`.
 
         Raises:
             KeyError: a sport that is not on offer.
@@ -154,5 +154,5 @@ class Market:
         return board
 
     def wall_time(self, seconds: float) -> datetime:
-        """The wall-clock time of a market time."""
+        """Convert a market time to wall-clock time."""
         return self._start + timedelta(seconds=seconds / self._policy.speed)

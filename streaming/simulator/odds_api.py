@@ -1,4 +1,4 @@
-"""The Odds API v4 over a simulated market: a request in, the documented answer out."""
+"""The Odds API v4 over a simulated market: each request gets the documented answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEFAULT_QUOTA = 100_000_000
 
 
 class Source(Protocol):
-    """What the server serves: a market or a recording."""
+    """The source of the server's answers: a market or a recording."""
 
     def answer(self, path: str, params: Mapping[str, str], now: datetime) -> Answer:
         """Answer the request for `path` at `now`; a refusal is an answer too."""
@@ -48,7 +48,7 @@ class Quota:
         self._last = 0
 
     def require(self) -> None:
-        """Refuse when nothing is left.
+        """Refuse if no credits are left.
 
         Raises:
             ApiError: out of usage credits; status 401, not 429.
@@ -58,12 +58,12 @@ class Quota:
             raise OUT_OF_USAGE_CREDITS
 
     def charge(self, cost: int) -> None:
-        """Book what an answer costs."""
+        """Charge the cost of an answer."""
         self._last = cost
         self._used += cost
 
     def headers(self) -> dict[str, str]:
-        """The three headers that every answer carries."""
+        """Return the three headers that every answer carries."""
         return {
             "x-requests-remaining": str(max(0, self._limit - self._used)),
             "x-requests-used": str(self._used),
@@ -72,7 +72,7 @@ class Quota:
 
 
 class OddsApi:
-    """Answers requests from a simulated market.
+    """The API of a simulated market.
 
     Args:
         market: the market.
@@ -140,7 +140,7 @@ class OddsApi:
         ]
 
     def _event_odds(self, board: Board, event_id: str, params: Mapping[str, str]) -> Json:
-        """One event's odds; costs the markets that are in the answer, not those asked for."""
+        """Return one event's odds; charge for the markets in the answer, not those requested."""
         check_event_id(event_id)
         query = parse_odds_query(params, board.sport.event_markets)
         event = next((event for event in board.events() if event.id == event_id), None)
@@ -187,7 +187,7 @@ class OddsApi:
 
 def _markets(desk: Desk, query: OddsQuery, at: float, stamp: str) -> list[Json]:
     is_suspended = desk.is_suspended(at)
-    # American odds cannot say 1.0, so there a suspended bookmaker is simply missing.
+    # American odds cannot express 1.0, so there a suspended bookmaker is missing.
     is_listed = desk.book.lists_suspended and query.odds_format == "decimal"
     if is_suspended and not is_listed:
         return []
@@ -203,7 +203,7 @@ def _markets(desk: Desk, query: OddsQuery, at: float, stamp: str) -> list[Json]:
 
 
 def _with_lay(markets: tuple[str, ...]) -> tuple[str, ...]:
-    """The API adds an exchange's lay prices to its moneyline without being asked."""
+    """Add an exchange's lay prices to its moneyline, as the API does without a request."""
     if "h2h" in markets and "h2h_lay" not in markets:
         return (*markets, "h2h_lay")
     return markets

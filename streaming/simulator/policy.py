@@ -1,4 +1,4 @@
-"""How lively the simulated market is."""
+"""The tunables of the simulated market."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MarketPolicy:
         lead_seconds: shortest and longest time from an event's first listing to its start.
         duration_seconds: shortest and longest time from an event's start to its end.
         step_seconds: resolution of the simulation; answers within one step are equal.
-        max_steps: steps taken to catch up after nobody asked; longer gaps take longer steps.
+        max_steps: most steps taken to catch up with a request; longer gaps take longer steps.
         drift: pre-match movement, in standard deviations of the final margin per √second.
         news_per_second: pre-match jumps of one event, such as an injury report.
         news_size: standard deviation of such a jump, in that of the final margin.

@@ -7,7 +7,7 @@ from math import floor
 from streaming.core.american import from_american, unrounded_american
 from streaming.simulator.catalogue import Bookmaker, Ladder
 
-# (price, or American odds without sign, below which; tick) of each ladder.
+# (upper bound of the price, or of American odds without sign; tick) of each ladder.
 _TICKS: dict[Ladder, tuple[tuple[float, float], ...]] = {
     "decimal": ((5.0, 0.01), (10.0, 0.05), (20.0, 0.1), (50.0, 0.5), (1000.0, 1.0)),
     "american": ((200.0, 5.0), (500.0, 10.0), (1000.0, 25.0), (100000.0, 100.0)),
@@ -19,7 +19,7 @@ _TICKS: dict[Ladder, tuple[tuple[float, float], ...]] = {
 
 
 def with_margin(probabilities: tuple[float, ...], overround: float, skew: float) -> list[float]:
-    """Implied probabilities 1/price that sum to 1 + overround.
+    """Return implied probabilities 1/price that sum to 1 + overround.
 
     `skew` of the margin is spread equally, the rest in proportion, so that longshots carry more.
 
@@ -32,7 +32,7 @@ def with_margin(probabilities: tuple[float, ...], overround: float, skew: float)
 
 
 def shown_price(implied: float, book: Bookmaker) -> float:
-    """The nearest price `book` can show for an implied probability; an exchange's, the one below.
+    """Return the nearest price `book` can show; on an exchange, the one below.
 
     >>> from streaming.simulator.catalogue import BOOKMAKERS
     >>> books = {book.key: book for book in BOOKMAKERS}
@@ -54,7 +54,7 @@ def shown_price(implied: float, book: Bookmaker) -> float:
 
 
 def lay_price(implied: float, back: float) -> float:
-    """The exchange's lay price for an implied probability, at least one tick above `back`.
+    """Return the exchange's lay price, at least one tick above `back`.
 
     >>> lay_price(0.5, 1.98), lay_price(0.5, 2.5)
     (2.02, 2.52)

@@ -1,4 +1,4 @@
-"""What a client asks of The Odds API v4, checked the way the API checks it."""
+"""A client's requests to The Odds API v4, checked as the API checks them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ApiError(Exception):
         self.message = message
 
     def answer(self, headers: Mapping[str, str]) -> Answer:
-        """The refusal as the API words it."""
+        """Return the refusal as the API words it."""
         body = {
             "message": self.message,
             "error_code": self.code,
@@ -74,7 +74,7 @@ class OddsQuery:
 
     Attributes:
         markets: the market keys asked for, each once.
-        books: keys of the bookmakers that the regions, or the request, name.
+        books: keys of the bookmakers that the request names, or its regions list.
         regions: how many regions it costs; every ten named bookmakers count as one.
         odds_format: how prices are written.
         event_ids: the events wanted; empty for all.
@@ -101,7 +101,7 @@ def check_key(params: Mapping[str, str], api_key: str) -> None:
 
 
 def check_event_id(event_id: str) -> None:
-    """Refuse what cannot be an event's id.
+    """Refuse a text that cannot be an event's id.
 
     Raises:
         ApiError: an id of the wrong length.
@@ -133,7 +133,7 @@ def parse_odds_query(params: Mapping[str, str], supported: tuple[str, ...]) -> O
 
 
 def parse_event_ids(params: Mapping[str, str]) -> frozenset[str]:
-    """The events that a list is narrowed to; empty for all. Checks `dateFormat` on the way.
+    """Return the ids that a list is narrowed to, empty for all; check `dateFormat` as well.
 
     Raises:
         ApiError: an id of the wrong length, or a date format other than iso.
@@ -151,7 +151,7 @@ def _listed(params: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _bookmakers(params: Mapping[str, str]) -> tuple[frozenset[str], int]:
-    """The bookmakers asked for and the regions they cost; names go before regions."""
+    """Return the bookmakers requested and the regions they cost; names override regions."""
     named = _listed(params, "bookmakers")
     if named:
         unknown = sorted(set(named) - {book.key for book in BOOKMAKERS})

@@ -1,4 +1,4 @@
-"""From an opinion of an event to the offers a bookmaker shows for each market."""
+"""The offers that a bookmaker shows for each market, from its opinion of the event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An opinion of an event: the truth, or what a bookmaker makes of it.
+    """An opinion of an event: the truth, or a bookmaker's estimate of it.
 
     Attributes:
         margin: expected final margin, home minus away.
@@ -46,7 +46,7 @@ class View:
     props: tuple[float, ...] = ()
 
     def distance(self, other: View) -> float:
-        """How far two opinions are apart, in standard deviations."""
+        """Return the distance between two opinions, in standard deviations."""
         return max(
             abs(self.margin / self.margin_sd - other.margin / other.margin_sd),
             abs(self.total - other.total) / other.total_sd,
@@ -55,7 +55,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """Who plays what; `players` are those that player markets are about."""
+    """The sport and sides of an event; `players` are those that player markets are about."""
 
     sport: Sport
     home: str
@@ -77,7 +77,7 @@ _TOTALS = {"totals": _MAIN, "alternate_totals": _ALTERNATES}
 
 
 def normal_cdf(z: float) -> float:
-    """The standard normal distribution function.
+    """Return the standard normal distribution function at `z`.
 
     >>> round(normal_cdf(1.96), 4)
     0.975
@@ -86,7 +86,7 @@ def normal_cdf(z: float) -> float:
 
 
 def moneyline_probabilities(view: View, *, has_draw: bool) -> tuple[float, ...]:
-    """Win probabilities (home, away), with the draw last where there is one.
+    """Return win probabilities (home, away), with the draw last where there is one.
 
     A draw is a margin that rounds to 0.
 
@@ -103,7 +103,7 @@ def moneyline_probabilities(view: View, *, has_draw: bool) -> tuple[float, ...]:
 
 
 def main_spread(view: View, sport: Sport) -> float:
-    """The home side's handicap that makes the line closest to even, in steps of 0.5.
+    """Return the home side's handicap that makes the line closest to even, in steps of 0.5.
 
     >>> from streaming.simulator.catalogue import SPORTS
     >>> main_spread(View(4.3, 12.0, 226.0, 17.0), SPORTS[0])
@@ -116,7 +116,7 @@ def main_spread(view: View, sport: Sport) -> float:
 
 
 def quote(kind: str, fixture: Fixture, view: View, book: Bookmaker) -> list[Offer]:
-    """What `book` shows for the market `kind`; empty where it offers nothing."""
+    """Return the offers of `book` in the market `kind`; empty if it offers nothing."""
     if book.is_exchange and not kind.startswith("h2h"):
         return []
     if kind in _SPREADS:

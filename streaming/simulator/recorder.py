@@ -1,4 +1,4 @@
-"""Writes a recording of the simulated market: the same arguments give the same answers."""
+"""The recorder of the simulated market: the same arguments give the same answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLICY = MarketPolicy(
     duration_seconds=(40.0, 80.0),
     suspend_rate=0.5,
 )
-"""A board that is small and short-lived enough for a few answers to show all that can happen."""
+"""A board small and short-lived enough for a few answers to show all that can happen."""
 
 _START = datetime(2026, 1, 1, 18, 0, tzinfo=UTC)
 _INTERVAL = timedelta(seconds=3)
@@ -59,7 +59,7 @@ def _lines(market: Market) -> Iterator[bytes]:
 
 
 def _followed(events: Sequence[SimulatedEvent], event_id: str) -> str:
-    """The event that is being followed; once it has ended, the one that starts last."""
+    """Return the id of the event followed; once it has ended, that of the last to start."""
     open_ids = [event.id for event in events]
     return event_id if event_id in open_ids else open_ids[-1]
 

@@ -1,4 +1,4 @@
-"""A recording served as if it were live, at any number of times its speed."""
+"""A recording served as if it were live, at any multiple of its speed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _KEPT_HEADERS = ("x-requests-remaining", "x-requests-used", "x-requests-last")
 
 
 class Replay:
-    """Answers a request path with the newest answer whose recorded time has come.
+    """The source that answers a path with the newest answer whose recorded time has come.
 
-    The first answer of a path is served at once, the last for ever. Parameters are not compared,
-    but for `oddsFormat`: a recording in another format is refused rather than misread.
+    The first answer of a path is served at once, the last one forever. Of the parameters only
+    `oddsFormat` is compared: a request for another format is refused, so no price is misread.
 
     Args:
         records: the recording, in any order.
@@ -93,7 +93,7 @@ class Replay:
         ]
 
     def _events(self, sport: str, now: datetime) -> list[dict[str, Any]]:
-        """The events of a sport's newest answers, without their odds."""
+        """Return the events of a sport's newest answers, without their odds."""
         events: dict[str, dict[str, Any]] = {}
         for path in self._by_path:
             if path.startswith(f"/v4/sports/{sport}/"):

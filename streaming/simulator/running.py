@@ -17,7 +17,7 @@ from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.server import CallLog, Simulator, serve
 
 API_KEY = "simulator"
-"""The key that is valid unless another one is set; it opens nothing but a simulation."""
+"""The default key; it gives access to a simulation only."""
 
 _START_SECONDS = 10.0
 
@@ -30,7 +30,7 @@ class RunningSimulator:
         base_url: ``http://127.0.0.1:PORT``.
         api_key: the key that is valid.
         faults: the faults in force; change them at any time.
-        calls: what has been asked so far.
+        calls: the requests so far.
     """
 
     base_url: str
@@ -41,7 +41,7 @@ class RunningSimulator:
     def fail(
         self, sport: str, kind: FaultKind, rate: float = 1.0, *, seconds: float = 60.0
     ) -> None:
-        """Let a sport's requests fail from now on."""
+        """Make a sport's requests fail from now on."""
         self.faults.put(FaultRule(sport, kind, rate, seconds=seconds))
 
 
@@ -58,7 +58,7 @@ def running_simulator(
 
     Raises:
         ValueError: an unknown sport.
-        TimeoutError: it did not start in time.
+        TimeoutError: the server did not start in time.
     """
     if source is None:
         source = OddsApi(Market(datetime.now(UTC), seed, sports, policy), api_key)

@@ -1,4 +1,4 @@
-"""How each fault is committed: what goes over the wire, or does not."""
+"""The implementation of each fault: what is sent over the wire, or is not."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request that falls victim to a fault.
+    """A request to which a fault applies.
 
     Attributes:
         rule: the fault.
         request: the request.
-        answer: gives the right answer, for the faults that spoil it.
+        answer: returns the right answer, for the faults that alter it.
         stopping: set when the server stops, which ends every hang and drip at once.
         rng: chooses among wrong schemas.
     """
@@ -58,18 +58,18 @@ class Case:
     rng: Random
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the server's end."""
+        """Wait, but no longer than the server runs."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), seconds)
 
 
 async def commit(case: Case) -> web.StreamResponse:
-    """Answer the request wrongly."""
+    """Answer the request with the fault."""
     return await _WAYS[case.rule.kind](case)
 
 
 def respond(answer: Answer, *, accepts_gzip: bool = False) -> web.Response:
-    """An answer as the API sends it."""
+    """Return an answer as the API sends it."""
     headers = {"Content-Type": "application/json; charset=utf-8", **answer.headers}
     body = answer.body
     if accepts_gzip:
@@ -79,9 +79,9 @@ def respond(answer: Answer, *, accepts_gzip: bool = False) -> web.Response:
 
 
 def wrong_schema(body: bytes, rng: Random) -> bytes:
-    """Valid JSON that is not what the API documents: one of four ways, at random.
+    """Return valid JSON that is not what the API documents, in one of four ways at random.
 
-    All records are written so, as after a change of the format: a single one would be left out.
+    All records are altered, as after a change of the format: a single one would be left out.
     """
     answer: Any = msgspec.json.decode(body)
     events = answer if isinstance(answer, list) else [answer]
@@ -105,7 +105,7 @@ def wrong_schema(body: bytes, rng: Random) -> bytes:
 
 
 async def _gateway_page(case: Case) -> web.Response:
-    """What a proxy in front of an API says for it: HTML, not JSON."""
+    """Answer as a proxy in front of the API does: with HTML, not JSON."""
     title = f"{case.rule.kind} {_REASONS[case.rule.kind]}"
     html = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return web.Response(status=int(case.rule.kind), text=html, content_type="text/html")
@@ -125,12 +125,12 @@ async def _unknown_sport(_case: Case) -> web.Response:
 
 
 async def _empty(case: Case) -> web.Response:
-    """No events: the answer about a sport that is out of season."""
+    """Answer with no events, as for a sport that is out of season."""
     return respond(replace(case.answer(), body=b"[]"))
 
 
 async def _not_modified(_case: Case) -> web.Response:
-    """What a broken cache says of a request that has no condition."""
+    """Answer 304 to a request without a condition, as a broken cache does."""
     return web.Response(status=304)
 
 
@@ -140,7 +140,7 @@ async def _out_of_credits(_case: Case) -> web.Response:
 
 
 async def _reset(case: Case) -> web.Response:
-    """Drop the connection with an RST: lingering for no time discards what is unsent."""
+    """Drop the connection with an RST: a linger time of 0 discards unsent data."""
     if case.request.transport is not None:
         connection: socket.socket = case.request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
@@ -154,7 +154,7 @@ async def _hang(case: Case) -> web.Response:
 
 
 async def _slow_drip(case: Case) -> web.StreamResponse:
-    """Send a byte now and then: no read ever times out, yet the body never comes."""
+    """Send a byte at intervals: no read times out, yet the body is never complete."""
     answer = case.answer()
     response = await _begin(case.request, answer.status, len(answer.body))
     with suppress(ConnectionError):
@@ -178,7 +178,7 @@ async def _truncated(case: Case) -> web.StreamResponse:
 
 
 async def _invalid_json(case: Case) -> web.Response:
-    """A body that is complete as far as HTTP can tell, and ends in the middle of the JSON."""
+    """Answer with a body that is complete for HTTP, but ends in the middle of the JSON."""
     answer = case.answer()
     return respond(replace(answer, body=_half(answer.body)))
 
@@ -189,7 +189,7 @@ async def _wrong_schema(case: Case) -> web.Response:
 
 
 async def _huge(case: Case) -> web.StreamResponse:
-    """A JSON array that goes on and on; the client may hang up at any time."""
+    """Answer with a JSON array of many megabytes; the client may hang up at any time."""
     response = await _begin(case.request, 200, None)
     with suppress(ConnectionError):
         await response.write(b"[")
@@ -200,7 +200,7 @@ async def _huge(case: Case) -> web.StreamResponse:
 
 
 async def _gzip_bomb(case: Case) -> web.Response:
-    """A few kilobytes that unpack to many megabytes."""
+    """Answer with a few kilobytes that decompress to many megabytes."""
     body = await asyncio.to_thread(_bomb, case.rule.megabytes)
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     return web.Response(body=body, headers=headers)

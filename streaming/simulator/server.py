@@ -1,4 +1,4 @@
-"""The HTTP server: The Odds API on `/v4`, and on `/control` the faults and what was asked.
+"""The HTTP server: The Odds API on `/v4`, and on `/control` the faults and the calls.
 
 Loopback only. Nothing is logged per request: API keys travel in the query string.
 """
@@ -28,7 +28,7 @@ _SHUTDOWN_SECONDS = 1.0
 
 
 class CallLog:
-    """When each sport was asked for, in seconds of the monotonic clock, and which faults struck."""
+    """The times of each sport's calls, in seconds of the monotonic clock, and their faults."""
 
     def __init__(self) -> None:
         self._at: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_CALLS_KEPT))
@@ -36,7 +36,7 @@ class CallLog:
         self._count: Counter[str] = Counter()
 
     def add(self, sport: str, fault: str) -> None:
-        """Note a call now; `fault` is empty for one that is answered well."""
+        """Record a call now; `fault` is empty for one without a fault."""
         self._count[sport] += 1
         self._at[sport].append(time.monotonic())
         if fault:
@@ -48,15 +48,15 @@ class CallLog:
             counts.clear()
 
     def count(self, sport: str) -> int:
-        """Calls for a sport so far."""
+        """Return the number of calls for a sport so far."""
         return self._count[sport]
 
     def times(self, sport: str) -> list[float]:
-        """When a sport was asked for, oldest first; the newest ten thousand."""
+        """Return the times of a sport's calls, oldest first; at most the newest 10,000."""
         return list(self._at.get(sport, ()))
 
     def summary(self) -> dict[str, object]:
-        """Everything, as `/control/stats` shows it."""
+        """Return everything, as `/control/stats` shows it."""
         sports = {
             sport: {"calls": n, "at": list(self._at[sport]), "faults": self._faults[sport]}
             for sport, n in self._count.items()
@@ -65,12 +65,12 @@ class CallLog:
 
 
 class Simulator:
-    """Serves a source, with faults.
+    """The server of a source, with faults.
 
     Args:
         source: what is served: a simulated market or a recording.
         faults: the faults in force.
-        calls: where calls are noted.
+        calls: where calls are recorded.
         left_out: lines of a recording that are not served, as `/control/stats` shows them.
     """
 
@@ -89,7 +89,7 @@ class Simulator:
         self._rng = Random(1)  # noqa: S311 - repeatable choices, not a secret
 
     def application(self) -> web.Application:
-        """The aiohttp application; serve it from the event loop that made this object."""
+        """Return the aiohttp application; serve it from the event loop that made this object."""
         app = web.Application()
         app.router.add_get("/control/healthz", self._healthz)
         app.router.add_get("/control/stats", self._stats)
@@ -179,7 +179,7 @@ async def serve(
 
 
 def require_loopback(host: str) -> None:
-    """Refuse to be reachable from elsewhere.
+    """Refuse a host that other machines can reach.
 
     Raises:
         ValueError: not a loopback address.
@@ -201,7 +201,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _sport_of(path: str) -> str:
-    """The sport key in a request's path; empty where there is none.
+    """Return the sport key in a request's path; empty if there is none.
 
     >>> _sport_of("/v4/sports/baseball_mlb/odds"), _sport_of("/v4/sports")
     ('baseball_mlb', '')
