@@ -1,4 +1,7 @@
-"""The registered adapters. A new provider is one file, one line here and a recorded payload."""
+"""The registered adapters. A new provider is a folder, two lines here and recorded payloads.
+
+`docs/adding-a-provider.md` describes the steps; `streaming.providers._template` is what to copy.
+"""
 
 from __future__ import annotations
 

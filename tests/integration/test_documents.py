@@ -68,12 +68,19 @@ BETFAIR = b"""\
 
 
 def like_the_checkout(directory: Path) -> Path:
-    """Make a directory with what the documents' commands find in the checkout."""
+    """Make a directory with what the documents' commands find in the checkout.
+
+    The code is a copy, which commands may add to; `manage.py` is the checkout's and runs its code.
+    """
     directory.mkdir()
-    for name in ("Makefile", "manage.py", "requirements.txt", "requirements-dev.txt"):
+    for name in (
+        "Makefile", "manage.py", "pyproject.toml", "requirements.txt", "requirements-dev.txt",
+    ):  # fmt: skip
         (directory / name).symlink_to(CHECKOUT / name)
     (directory / ".venv").symlink_to(sys.prefix)
-    shutil.copytree(CHECKOUT / "tests" / "recordings", directory / "tests" / "recordings")
+    for name in ("betting", "streaming", "valuation", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / name, directory / name, ignore=ignored)
     for name in ("1.200000001.bz2", "1.200000002.bz2"):
         (directory / name).write_bytes(bz2.compress(BETFAIR))
     # curl says with which status it was answered.
