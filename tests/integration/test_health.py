@@ -79,7 +79,8 @@ def test_a_redis_that_hangs_costs_the_deadline(client: Client, servers: Config) 
 @pytest.mark.usefixtures("redis")
 def test_a_postgresql_that_hangs_costs_the_deadline(client: Client, servers: Config) -> None:
     with stopped(pid_of(servers, "PostgreSQL")):
-        assert_all_say(client, "PostgreSQL: no answer within 1 s")
+        seconds = servers.health.probe_seconds
+        assert_all_say(client, f"PostgreSQL: no answer within {seconds:g} s")
     wait_until(lambda: ask(client, "/health/ready") == (200, {"status": "pass"}), "PostgreSQL")
 
 
