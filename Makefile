@@ -24,8 +24,9 @@ test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-check: $(INSTALLED) ## lint, format, types, import contracts, migrations
+check: $(INSTALLED) ## lint, format, wording, types, import contracts, migrations
 	@$(PY) -m ruff check .
+	@$(PY) .ci/docstrings.py
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports

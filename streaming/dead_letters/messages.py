@@ -28,13 +28,15 @@ _NO_ARGUMENTS: tuple[Any, ...] = ([], {}, None)
 _Payload = tuple[list[Any], dict[str, Any], dict[str, Any] | None]
 
 
-def letter_of_request(request: Mapping[str, Any], kind: Kind, told: Description) -> Letter:
+def letter_of_request(
+    request: Mapping[str, Any], kind: Kind, exception_info: Description
+) -> Letter:
     """Return the letter of a task that a worker had begun, or was about to.
 
     Args:
         request: Celery's request dictionary: the message's headers, with its arguments.
         kind: how it ended.
-        told: the description of the exception.
+        exception_info: the description of the exception.
     """
     delivery = request.get("delivery_info") or {}
     return Letter(
@@ -43,9 +45,9 @@ def letter_of_request(request: Mapping[str, Any], kind: Kind, told: Description)
         args=list(request.get("args") or ()),
         kwargs=dict(request.get("kwargs") or {}),
         queue=str(delivery.get("routing_key") or ""),
-        exception=told.exception,
-        message=told.message,
-        traceback=told.traceback,
+        exception=exception_info.exception,
+        message=exception_info.message,
+        traceback=exception_info.traceback,
         task_id=str(request.get("id") or ""),
         retries=request.get("retries") or 0,
         worker=str(request.get("hostname") or ""),
@@ -59,7 +61,7 @@ def letter_of_message(message: Message, kind: Kind, error: Exception, worker: st
     It holds the arguments where they can be decoded, else the body's text.
     """
     headers = _mapping(message.headers)
-    told = describe(error)
+    exception_info = describe(error)
     try:
         args, kwargs, _ = msgspec.convert(message.payload, _Payload)
     except Exception:  # noqa: BLE001 - a body of any origin; it is kept as it is
@@ -75,9 +77,9 @@ def letter_of_message(message: Message, kind: Kind, error: Exception, worker: st
         is_complete=not body,
         body=body,
         queue=str(_mapping(message.delivery_info).get("routing_key") or ""),
-        exception=told.exception,
-        message=told.message,
-        traceback=told.traceback,
+        exception=exception_info.exception,
+        message=exception_info.message,
+        traceback=exception_info.traceback,
         task_id=str(headers.get("id") or ""),
         retries=retries if isinstance(retries, int) else 0,
         worker=worker,
@@ -123,4 +125,4 @@ def body_text(body: object) -> str:
     try:
         return str(body)
     except RecursionError:
-        return "(nested too deeply to be told)"
+        return "(nested too deeply to be shown)"

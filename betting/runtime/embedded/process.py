@@ -1,4 +1,4 @@
-"""Our servers' processes, told apart from others that happen to have the same id."""
+"""The processes of our servers, and how others with the same id are kept apart."""
 
 from __future__ import annotations
 
