@@ -12,11 +12,11 @@ from types import MappingProxyType
 from streaming.core.failures import PermanentFailure
 from streaming.core.texts import one_line
 from streaming.providers.base import Adapter
-from streaming.providers.betfair_stream import BetfairStream
-from streaming.providers.kalshi import Kalshi
-from streaming.providers.kalshi_stream import KalshiStream
-from streaming.providers.recording import RecordingAdapter
-from streaming.providers.the_odds_api import TheOddsApi
+from streaming.providers.betfair.stream import BetfairStream
+from streaming.providers.kalshi.adapter import Kalshi
+from streaming.providers.kalshi.stream import KalshiStream
+from streaming.providers.recording.adapter import RecordingAdapter
+from streaming.providers.the_odds_api.adapter import TheOddsApi
 
 _PROTOCOLS: tuple[Adapter, ...] = (TheOddsApi(), Kalshi(), KalshiStream(), BetfairStream())
 

@@ -16,7 +16,7 @@ from betting.models import Clock, Provider
 from streaming.ingest.ingest import IngestResult
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.request import Conversation, exchange, recorded_answer
-from streaming.providers.recording import Record, Recording, merged, survey
+from streaming.providers.recording.adapter import Record, Recording, merged, survey
 from streaming.providers.registry import ADAPTERS, adapter
 from streaming.tasks import send_result
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from streaming.providers.recording import Record
+from streaming.providers.recording.adapter import Record
 from streaming.simulator.query import (
     NOT_FOUND,
     UNKNOWN_SPORT,

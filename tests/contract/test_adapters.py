@@ -1,9 +1,9 @@
 """What every registered adapter owes the pipeline, shown on recorded payloads.
 
-A payload is a recording (see `streaming.providers.recording`) in ``payloads/<adapter>/``, and a
-conversation: an answer is read by a decoder that has read the answers before it. A new adapter is
-tested here as soon as it is registered and has one. ``<payload>.expected.txt`` beside a payload
-says what it means; see `meaning`. docs/adding-a-provider.md is the way through all of it.
+A payload is a recording (see `streaming.providers.recording.adapter`) in ``payloads/<adapter>/``,
+and a conversation: an answer is read by a decoder that has read the answers before it. A new
+adapter is tested here as soon as it is registered and has one. ``<payload>.expected.txt`` beside a
+payload says what it means; see `meaning`. docs/adding-a-provider.md is the way through all of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from streaming.core.failures import (
 from streaming.core.snapshot import Snapshot
 from streaming.providers._template import Template
 from streaming.providers.base import Adapter, Decoder, ProviderSettings, Request, Response, Secret
-from streaming.providers.recording import Record, read
+from streaming.providers.recording.adapter import Record, read
 from streaming.providers.registry import ADAPTERS
 from tests.contract.validity import assert_valid
 

@@ -6,8 +6,8 @@ import pytest
 
 from streaming.core.snapshot import Snapshot
 from streaming.providers.base import Request, Response
-from streaming.providers.betfair_book import moment
-from streaming.providers.recording import read
+from streaming.providers.betfair.book import moment
+from streaming.providers.recording.adapter import read
 from streaming.providers.registry import ADAPTERS
 from tests.contract.validity import assert_valid
 from tests.support.betfair_recordings import (

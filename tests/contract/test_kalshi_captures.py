@@ -22,9 +22,9 @@ from betting.models import Event, Provider, Quote, QuoteStatus
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Snapshot
 from streaming.models import PollOutcome, PollRun
-from streaming.providers.kalshi_answer import GAME_TIME
-from streaming.providers.kalshi_tickers import SERIES, parse_game
-from streaming.providers.recording import Record, RecordedDecoder, read
+from streaming.providers.kalshi.answer import GAME_TIME
+from streaming.providers.kalshi.tickers import SERIES, parse_game
+from streaming.providers.recording.adapter import Record, RecordedDecoder, read
 from streaming.providers.registry import ADAPTERS
 from streaming.runner.replay import Player, inspect
 from tests.contract.validity import assert_valid

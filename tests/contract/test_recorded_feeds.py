@@ -11,7 +11,7 @@ import pytest
 from streaming.core.failures import PermanentFailure
 from streaming.core.snapshot import Snapshot, market_key
 from streaming.providers.base import Request, Response
-from streaming.providers.recording import Record, read
+from streaming.providers.recording.adapter import Record, read
 from streaming.providers.registry import ADAPTERS
 from tests.contract.validity import assert_valid
 

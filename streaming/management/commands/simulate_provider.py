@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from streaming.core.failures import ProviderFailure
 from streaming.core.snapshot import LeftOut
 from streaming.management.arguments import free_port, one_or_more, positive
-from streaming.providers import recording
+from streaming.providers.recording import adapter as recording
 from streaming.simulator import recorder
 from streaming.simulator.faults import FaultBoard, parse_rule
 from streaming.simulator.market import Market

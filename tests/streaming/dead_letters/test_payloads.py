@@ -13,7 +13,7 @@ from streaming.core.letters import Kind
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD
 from streaming.dead_letters.store import POLL_PROVIDER
 from streaming.models import DeadLetter, FeedCircuit, PollRun
-from streaming.providers.the_odds_api import TheOddsApi
+from streaming.providers.the_odds_api.adapter import TheOddsApi
 from streaming.simulator.running import RunningSimulator
 from streaming.tasks import replay_payload
 from tests.support.polling import KEY, config_with, poll_now, polled_provider

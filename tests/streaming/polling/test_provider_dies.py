@@ -18,7 +18,7 @@ from streaming.models import PollRun
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.request import Conversation, exchange
 from streaming.providers.base import Request, Response
-from streaming.providers.recording import Record, read
+from streaming.providers.recording.adapter import Record, read
 from streaming.providers.registry import adapter
 from streaming.simulator.catalogue import BOOKMAKERS
 from tests.support.rows import make_provider

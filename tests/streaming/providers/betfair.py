@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from streaming.providers.betfair_book import Book
-from streaming.providers.betfair_parse import parse
+from streaming.providers.betfair.book import Book
+from streaming.providers.betfair.parse import parse
 from streaming.providers.sieve import Sieve
 
 MARKET = "1.200000001"

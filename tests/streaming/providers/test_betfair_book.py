@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure
-from streaming.providers.betfair_book import Book
-from streaming.providers.betfair_parse import parse
+from streaming.providers.betfair.book import Book
+from streaming.providers.betfair.parse import parse
 from streaming.providers.sieve import Sieve
 from tests.streaming.providers.betfair import (
     GULLS,

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure, PermanentFailure
-from streaming.providers.betfair_book import moment
-from streaming.providers.betfair_file import CONFLATION_MS, requests
-from streaming.providers.betfair_parse import parse
-from streaming.providers.betfair_stream import BetfairDecoder
-from streaming.providers.recorded_lines import Line
-from streaming.providers.recording import Record, read, survey
+from streaming.providers.betfair.book import moment
+from streaming.providers.betfair.file import CONFLATION_MS, requests
+from streaming.providers.betfair.parse import parse
+from streaming.providers.betfair.stream import BetfairDecoder
+from streaming.providers.recording.adapter import Record, read, survey
+from streaming.providers.recording.lines import Line
 from streaming.providers.sieve import Sieve
 from tests.streaming.providers.betfair import BEFORE_MS, GULLS, MARKET, change, image, message
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.providers.base import Decoder, Request, Response
-from streaming.providers.betfair_book import moment
-from streaming.providers.betfair_file import path_of
-from streaming.providers.betfair_stream import SPORTS
+from streaming.providers.betfair.book import moment
+from streaming.providers.betfair.file import path_of
+from streaming.providers.betfair.stream import SPORTS
 from streaming.providers.registry import adapter
 from tests.contract.validity import assert_valid
 from tests.streaming.providers.betfair import (

@@ -14,8 +14,8 @@ from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailu
 from streaming.core.snapshot import Snapshot
 from streaming.models import Circuit, FeedCircuit, PollOutcome
 from streaming.providers.base import Decoder, ProviderSettings, Request, Response, Secret
-from streaming.providers.kalshi import ERROR_CODES, MAX_PAGES, Kalshi
-from streaming.providers.recording import read
+from streaming.providers.kalshi.adapter import ERROR_CODES, MAX_PAGES, Kalshi
+from streaming.providers.recording.adapter import read
 from tests.streaming.providers.conftest import WireServer
 from tests.support.polling import poll_now
 

@@ -10,8 +10,8 @@ import pytest
 
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import SnapshotEvent
-from streaming.providers.kalshi_answer import Reading, matchup, parse
-from streaming.providers.kalshi_tickers import SERIES
+from streaming.providers.kalshi.answer import Reading, matchup, parse
+from streaming.providers.kalshi.tickers import SERIES
 from streaming.providers.sieve import Sieve
 
 GAME = "KXMLBGAME-27MAR011910GULOWL"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure
-from streaming.providers.kalshi_book import Book
-from streaming.providers.kalshi_contracts import Touch
-from streaming.providers.kalshi_frames import BookDelta, BookImage, BookSide
+from streaming.providers.kalshi.book import Book
+from streaming.providers.kalshi.contracts import Touch
+from streaming.providers.kalshi.frames import BookDelta, BookImage, BookSide
 
 SIDES: st.SearchStrategy[BookSide] = st.sampled_from(["yes", "no"])
 CENTS = st.integers(1, 99)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure
-from streaming.providers.kalshi_contracts import (
+from streaming.providers.kalshi.contracts import (
     MICRO,
     Contract,
     Touch,

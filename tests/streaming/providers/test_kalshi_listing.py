@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from streaming.core.failures import DataFailure
-from streaming.providers.kalshi_contracts import Contract, moneyline, spread, total
-from streaming.providers.kalshi_listing import parse_ticker
+from streaming.providers.kalshi.contracts import Contract, moneyline, spread, total
+from streaming.providers.kalshi.listing import parse_ticker
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot
-from streaming.providers import kalshi_stream
 from streaming.providers.base import Request, Response
-from streaming.providers.kalshi_book import Book
-from streaming.providers.kalshi_contracts import offers
-from streaming.providers.kalshi_frames import BookDelta, BookImage
-from streaming.providers.kalshi_listing import parse_ticker
-from streaming.providers.kalshi_stream import KalshiStream
+from streaming.providers.kalshi import stream as kalshi_stream
+from streaming.providers.kalshi.book import Book
+from streaming.providers.kalshi.contracts import offers
+from streaming.providers.kalshi.frames import BookDelta, BookImage
+from streaming.providers.kalshi.listing import parse_ticker
+from streaming.providers.kalshi.stream import KalshiStream
 
 REQUEST = Request("kalshi_stream", "file:///tape.jsonl", "/trade-api/ws/v2")
 GAME = "KXMLBGAME-27MAR011910GULOWL"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure
-from streaming.providers.kalshi_tickers import LEAGUES, SERIES, GameTicker, League, parse_game
+from streaming.providers.kalshi.tickers import LEAGUES, SERIES, GameTicker, League, parse_game
 
 MLB = SERIES["KXMLBGAME"].league
 

@@ -20,10 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
-from streaming.providers import compressed, recorded_lines
+from streaming.providers import compressed
 from streaming.providers.base import ProviderSettings, Secret
 from streaming.providers.compressed import _zstd_library
-from streaming.providers.recording import merged, read, survey
+from streaming.providers.recording import lines as recorded_lines
+from streaming.providers.recording.adapter import merged, read, survey
 from streaming.providers.registry import adapter
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

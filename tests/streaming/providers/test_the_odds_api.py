@@ -16,7 +16,7 @@ from streaming.core.failures import (
 )
 from streaming.core.snapshot import Snapshot
 from streaming.providers.base import ProviderSettings, Request, Response, Secret
-from streaming.providers.the_odds_api import ERROR_CODES, TheOddsApi
+from streaming.providers.the_odds_api.adapter import ERROR_CODES, TheOddsApi
 
 API = TheOddsApi()
 LIST = Request("the_odds_api", "https://api.example", "/v4/sports/basketball_cwa/odds")

@@ -12,7 +12,7 @@ from streaming.core.american import from_american
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import SnapshotQuote, market_key
 from streaming.providers.sieve import Sieve
-from streaming.providers.the_odds_api_answer import Reading, parse, parse_market_key
+from streaming.providers.the_odds_api.answer import Reading, parse, parse_market_key
 
 KINDS = ["h2h", "h2h_3_way", "spreads", "alternate_totals", "team_totals", "player_points", "btts"]
 PERIODS = ["full", "h1", "h2", "q4", "p3", "s1", "1st_1_innings", "1st_5_innings"]

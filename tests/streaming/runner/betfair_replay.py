@@ -12,7 +12,7 @@ from django.db import connection
 from betting.config import Config
 from betting.models import Event, LineChange, Quote, QuoteStatus
 from streaming.models import PollOutcome, PollRun
-from streaming.providers import betfair_file
+from streaming.providers.betfair import file as betfair_file
 from streaming.runner.replay import Player, Recordings, inspect
 from tests.support.betfair_recordings import Best, answers, recording
 

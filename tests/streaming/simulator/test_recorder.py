@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streaming.providers import recording
+from streaming.providers.recording import adapter as recording
 from streaming.simulator.recorder import record
 
 SHIPPED = Path(__file__).parents[2] / "recordings" / "simulated.jsonl.gz"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streaming.providers import recording
+from streaming.providers.recording import adapter as recording
 from streaming.simulator.query import Answer
 from streaming.simulator.replay import Replay
 from streaming.simulator.running import running_simulator

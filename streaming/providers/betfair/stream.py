@@ -1,7 +1,7 @@
 """Betfair's Exchange Stream, played from recordings: back and lay prices of an exchange.
 
 The answers build on each other. Each is one or more market change messages about one market, and
-changes the market's best prices; see `streaming.providers.betfair_book`. No live connection is
+changes the market's best prices; see `streaming.providers.betfair.book`. No live connection is
 made: the service requires sockets and certificates, which polling does not support.
 """
 
@@ -24,11 +24,11 @@ from streaming.core.failures import (
 from streaming.core.snapshot import Side, Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.core.texts import one_line
 from streaming.providers.base import ProviderSettings, Request, Response
-from streaming.providers.betfair_book import Book, Market, moment
-from streaming.providers.betfair_message import ADAPTER, Message, RunnerDefinition
-from streaming.providers.betfair_parse import parse
+from streaming.providers.betfair.book import Book, Market, moment
+from streaming.providers.betfair.message import ADAPTER, Message, RunnerDefinition
+from streaming.providers.betfair.parse import parse
 from streaming.providers.outcomes import fixed_name
-from streaming.providers.recording import Playback, played
+from streaming.providers.recording.adapter import Playback, played
 from streaming.providers.sieve import Sieve
 
 BOOKMAKER, TITLE = "betfair_ex", "Betfair Exchange"
@@ -185,7 +185,7 @@ class BetfairStream(Playback):
         """Return the requests of the recording at the base URL, lazily, each with its answer.
 
         Raises:
-            ProviderFailure: as `streaming.providers.recording.read` does.
+            ProviderFailure: as `streaming.providers.recording.adapter.read` does.
         """
         return played(settings.base_url)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streaming.core.failures import DataFailure
-from streaming.providers.kalshi_contracts import MICRO, Touch, micro
-from streaming.providers.kalshi_frames import BookDelta, BookImage, Levels
+from streaming.providers.kalshi.contracts import MICRO, Touch, micro
+from streaming.providers.kalshi.frames import BookDelta, BookImage, Levels
 
 LeaveOut = Callable[[DataFailure], None]
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from streaming.core.failures import DataFailure
 from streaming.core.texts import one_line
-from streaming.providers.kalshi_contracts import Contract, moneyline, spread, total
-from streaming.providers.kalshi_tickers import OUTRIGHTS, SERIES, GameTicker, League, parse_game
+from streaming.providers.kalshi.contracts import Contract, moneyline, spread, total
+from streaming.providers.kalshi.tickers import OUTRIGHTS, SERIES, GameTicker, League, parse_game
 from streaming.providers.outcomes import DRAW
 
 # "SEA" and "TIE" win; "SEA4" wins by 4 or more, over 3.5; "8" is 8 or more, over 7.5.

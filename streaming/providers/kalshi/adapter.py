@@ -33,9 +33,9 @@ from streaming.providers.base import (
     Secret,
 )
 from streaming.providers.fields import unpadded
-from streaming.providers.kalshi_answer import Answer, Event, Reading, next_cursor, parse
-from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE
-from streaming.providers.kalshi_tickers import (
+from streaming.providers.kalshi.answer import Answer, Event, Reading, next_cursor, parse
+from streaming.providers.kalshi.contracts import BOOKMAKER, BOOKMAKER_TITLE
+from streaming.providers.kalshi.tickers import (
     LEAGUES,
     MARKETS,
     OUTRIGHTS,

@@ -26,7 +26,7 @@ from streaming.providers.fields import (
     parse_items,
     unpadded,
 )
-from streaming.providers.kalshi_contracts import (
+from streaming.providers.kalshi.contracts import (
     Contract,
     Dollars,
     Touch,
@@ -37,7 +37,7 @@ from streaming.providers.kalshi_contracts import (
     spread,
     total,
 )
-from streaming.providers.kalshi_tickers import OUTRIGHTS, Series, parse_game
+from streaming.providers.kalshi.tickers import OUTRIGHTS, Series, parse_game
 from streaming.providers.outcomes import DRAW, fixed_name
 from streaming.providers.sieve import Nested, Sieve, numbered, salvage
 

@@ -34,8 +34,8 @@ from streaming.providers.base import (
 )
 from streaming.providers.fields import unpadded
 from streaming.providers.sieve import Sieve, add_event, items_in
-from streaming.providers.the_odds_api_answer import Event, Reading, parse
-from streaming.providers.the_odds_api_history import as_live
+from streaming.providers.the_odds_api.answer import Event, Reading, parse
+from streaming.providers.the_odds_api.history import as_live
 
 _KEY_ADVICE = "Check the key that the provider's environment variable holds, and its subscription."
 _QUOTA_ADVICE = "Wait for the quota to be renewed, or enlarge the plan."

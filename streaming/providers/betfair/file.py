@@ -15,10 +15,10 @@ import msgspec
 
 from streaming.core.failures import DataFailure
 from streaming.providers.base import Request, Response
-from streaming.providers.betfair_book import moment
-from streaming.providers.betfair_message import ADAPTER, MarketId, Milliseconds
+from streaming.providers.betfair.book import moment
+from streaming.providers.betfair.message import ADAPTER, MarketId, Milliseconds
 from streaming.providers.fields import decoded
-from streaming.providers.recorded_lines import Line
+from streaming.providers.recording.lines import Line
 from streaming.providers.sieve import Sieve
 
 CONFLATION_MS = 1_000

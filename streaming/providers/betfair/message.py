@@ -2,7 +2,7 @@
 
 Fields that are not named are ignored: the service asks its clients to accept new ones, and traded
 volumes, last prices and starting prices (numbers, ``"NaN"`` and ``"Infinity"``) are not on offer. A
-field that is missing or out of bounds is a fault: see `streaming.providers.betfair_parse`. Schema:
+field that is missing or out of bounds is a fault: see `streaming.providers.betfair.parse`. Schema:
 https://github.com/betfair/stream-api-sample-code/blob/master/ESASwaggerSchema.json
 """
 

@@ -8,8 +8,8 @@
 
 `provider` names the adapter that decodes the body. Files may be compressed, under any name: see
 `streaming.providers.compressed`. Betfair's own files are recognised by their first line: see
-`streaming.providers.betfair_file`. Historical answers of The Odds API are converted to the live
-answers that they contain: see `streaming.providers.the_odds_api_history`.
+`streaming.providers.betfair.file`. Historical answers of The Odds API are converted to the live
+answers that they contain: see `streaming.providers.the_odds_api.history`.
 
 A line that cannot be read is left out, and the others are played: see `survey`. The next answer to
 each request is then marked as following a gap, for decoders whose answers build on each other.
@@ -36,7 +36,6 @@ from streaming.core.failures import DataFailure
 from streaming.core.snapshot import LeftOut, Snapshot
 from streaming.core.texts import one_line
 from streaming.core.time_order import out_of_order
-from streaming.providers import betfair_file
 from streaming.providers.base import (
     Adapter,
     Authorisation,
@@ -47,10 +46,11 @@ from streaming.providers.base import (
     Response,
     Secret,
 )
+from streaming.providers.betfair import file as betfair_file
 from streaming.providers.fields import check_year, decoded
-from streaming.providers.recorded_lines import Line, lines_of
+from streaming.providers.recording.lines import Line, lines_of
 from streaming.providers.sieve import Sieve
-from streaming.providers.the_odds_api_history import THE_ODDS_API, as_live
+from streaming.providers.the_odds_api.history import THE_ODDS_API, as_live
 
 
 class _RecordedRequest(msgspec.Struct):

@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Side
-from streaming.providers.betfair_message import (
+from streaming.providers.betfair.message import (
     LevelPriceSize,
     MarketChange,
     MarketDefinition,

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import structs
 
 from streaming.core.failures import DataFailure
-from streaming.providers.betfair_message import (
+from streaming.providers.betfair.message import (
     LevelPriceSize,
     MarketChange,
     MarketDefinition,

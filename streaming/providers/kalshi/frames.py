@@ -14,7 +14,7 @@ import msgspec
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure, TransientFailure
 from streaming.core.texts import one_line
 from streaming.providers.fields import Description, ExternalId, parse_json
-from streaming.providers.kalshi_contracts import Dollars
+from streaming.providers.kalshi.contracts import Dollars
 from streaming.providers.sieve import Sieve, salvaged
 
 Serial = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]

@@ -20,10 +20,10 @@ from typing import NoReturn
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.providers.base import ProviderSettings, Request, Response
-from streaming.providers.kalshi import refusal
-from streaming.providers.kalshi_book import Book, LeaveOut
-from streaming.providers.kalshi_contracts import BOOKMAKER, BOOKMAKER_TITLE, Touch, offers
-from streaming.providers.kalshi_frames import (
+from streaming.providers.kalshi.adapter import refusal
+from streaming.providers.kalshi.book import Book, LeaveOut
+from streaming.providers.kalshi.contracts import BOOKMAKER, BOOKMAKER_TITLE, Touch, offers
+from streaming.providers.kalshi.frames import (
     BookDelta,
     BookImage,
     Frame,
@@ -32,9 +32,9 @@ from streaming.providers.kalshi_frames import (
     Unread,
     parse_frames,
 )
-from streaming.providers.kalshi_listing import Listed, parse_ticker
-from streaming.providers.kalshi_tickers import EASTERN
-from streaming.providers.recording import Playback
+from streaming.providers.kalshi.listing import Listed, parse_ticker
+from streaming.providers.kalshi.tickers import EASTERN
+from streaming.providers.recording.adapter import Playback
 from streaming.providers.sieve import Sieve
 
 BOOKS_CHANNEL = "orderbook_delta"

@@ -1,0 +1,1 @@
+"""Betfair: recordings of its Exchange Stream."""

@@ -1,0 +1,1 @@
+"""Kalshi: its REST API, and recordings of its order-book stream."""

@@ -1,0 +1,1 @@
+"""Recorded feeds: files of answers, played like a provider."""

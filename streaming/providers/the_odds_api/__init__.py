@@ -1,0 +1,1 @@
+"""The Odds API v4: live and historical answers."""
