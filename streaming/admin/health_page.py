@@ -19,8 +19,8 @@ from streaming.core.health import Check, Status
 from streaming.health.checks import worst_group
 from streaming.health.judges.common import counted
 from streaming.health.judges.processes import trusted_seconds
+from streaming.health.observations import Away, Seen
 from streaming.health.report import Report, report
-from streaming.health.seen import Away, Seen
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
 

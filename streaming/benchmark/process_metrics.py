@@ -14,7 +14,7 @@ from betting.db.clock import database_now
 from betting.runtime import embedded
 from streaming.benchmark.capture import Sample, Window, gather
 from streaming.core.baseline import Baseline, Usage
-from streaming.runner.idle import backlog
+from streaming.runner.backlog import backlog
 
 _KEEPER = "process_wrapper.py"
 

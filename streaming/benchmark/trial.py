@@ -14,11 +14,11 @@ from betting.runtime.first_run import migrate
 from streaming.benchmark.capture import fair_prices, store
 from streaming.benchmark.process_metrics import Vitals
 from streaming.core.baseline import Baseline
+from streaming.runner.environment import private_servers
 from streaming.runner.replay import Recordings
 from streaming.runner.replay_run import Replay, run_replay
-from streaming.runner.session import Chore
+from streaming.runner.run_loop import Chore
 from streaming.runner.simulated_run import Simulation, run_simulated
-from streaming.runner.stage import private_servers
 
 SAMPLE_SECONDS = 0.5
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters.burial import bury, store_spooled
-from streaming.dead_letters.described import Description, describe
+from streaming.dead_letters.capture import bury, store_spooled
+from streaming.dead_letters.exception_info import Description, describe
 
 __all__ = ["Description", "Kind", "Letter", "bury", "describe", "store_spooled"]

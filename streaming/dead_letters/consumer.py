@@ -11,7 +11,7 @@ from kombu.message import Message
 
 from betting.logs import note
 from streaming.core.letters import Kind
-from streaming.dead_letters.burial import bury
+from streaming.dead_letters.capture import bury
 from streaming.dead_letters.messages import fault_of, letter_of_message
 
 logger = logging.getLogger(__name__)

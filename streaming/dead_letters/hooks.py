@@ -15,8 +15,8 @@ from celery.signals import task_internal_error
 from celery.worker import state
 
 from streaming.core.letters import Kind
-from streaming.dead_letters.burial import bury
-from streaming.dead_letters.described import describe
+from streaming.dead_letters.capture import bury
+from streaming.dead_letters.exception_info import describe
 from streaming.dead_letters.messages import letter_of_request
 
 

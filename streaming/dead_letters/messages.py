@@ -9,7 +9,7 @@ import msgspec
 from kombu.message import Message
 
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters.described import Description, describe
+from streaming.dead_letters.exception_info import Description, describe
 
 REPLAY_HEADER = "hardline_replay"
 """The message header that holds the `DeadLetterAction` by which a message was sent again."""

@@ -14,8 +14,8 @@ from betting.config import get_config
 from streaming.coalescing.buffer import first_within
 from streaming.core.failures import DataFailure, ProviderFailure
 from streaming.core.letters import MAX_BODY_CHARS, Kind, Letter
-from streaming.dead_letters.burial import bury
-from streaming.dead_letters.described import describe
+from streaming.dead_letters.capture import bury
+from streaming.dead_letters.exception_info import describe
 from streaming.dead_letters.messages import body_text
 from streaming.dead_letters.store import POLL_PROVIDER
 from streaming.models import PollRun

@@ -19,9 +19,9 @@ from celery.worker import request as celery_request
 from kombu.exceptions import EncodeError
 
 from streaming.core.letters import Kind
-from streaming.dead_letters.burial import bury
+from streaming.dead_letters.capture import bury
 from streaming.dead_letters.deliveries import DeliveriesExhaustedError
-from streaming.dead_letters.described import describe
+from streaming.dead_letters.exception_info import describe
 from streaming.dead_letters.messages import letter_of_request
 
 

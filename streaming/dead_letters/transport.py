@@ -17,8 +17,8 @@ from kombu.transport.virtual import base
 from betting.config import get_config
 from betting.logs import note
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters.burial import bury
-from streaming.dead_letters.described import describe
+from streaming.dead_letters.capture import bury
+from streaming.dead_letters.exception_info import describe
 from streaming.dead_letters.messages import body_text
 
 SENT_AT = "sent_at"

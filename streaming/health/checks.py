@@ -13,7 +13,7 @@ from streaming.core.health import Check, HealthPolicy, Status
 from streaming.core.health_score import part
 from streaming.health.judges import failures, feeds, processes, providers, servers, valuation
 from streaming.health.judges.common import Judge
-from streaming.health.seen import Seen
+from streaming.health.observations import Seen
 
 GROUPS: Mapping[str, tuple[Judge, ...]] = MappingProxyType(
     {

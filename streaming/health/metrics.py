@@ -20,13 +20,13 @@ from prometheus_client.registry import Collector
 
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
+from streaming.health.counters import Done
 from streaming.health.judges.processes import trusted_seconds
 from streaming.health.objective import Objective, batch, major
+from streaming.health.observations import Away, Seen, Work
 from streaming.health.report import Report
-from streaming.health.seen import Away, Seen, Work
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
-from streaming.health.totals import Done
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from streaming.core.health import HealthPolicy, burn_rate
 from streaming.core.histogram import above
-from streaming.health.seen import Work
-from streaming.health.totals import Done
+from streaming.health.counters import Done
+from streaming.health.observations import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from betting.config import Config
 from streaming.health import servers
 from streaming.health.deadline import within
-from streaming.health.seen import Away, attempt
+from streaming.health.observations import Away, attempt
 
 
 def unready(config: Config) -> list[str]:

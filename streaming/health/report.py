@@ -17,7 +17,7 @@ from streaming.health import servers, starting
 from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
 from streaming.health.judges.processes import trusted_seconds
-from streaming.health.seen import Away, Seen, Work, attempt, look
+from streaming.health.observations import Away, Seen, Work, attempt, look
 from streaming.health.stream import StreamFacts
 
 

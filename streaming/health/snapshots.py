@@ -13,12 +13,12 @@ from streaming.core.health import Check, Status
 from streaming.core.health_since import has_changed, with_since
 from streaming.health import servers, starting
 from streaming.health.checks import judge
+from streaming.health.counters import SETTLE_SECONDS, Done, advanced
 from streaming.health.judges.processes import trusted_seconds
+from streaming.health.observations import Away, Seen, attempt, look_at_work
 from streaming.health.report import Report, described
-from streaming.health.seen import Away, Seen, attempt, look_at_work
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import Earlier, StreamFacts, look_at_stream
-from streaming.health.totals import SETTLE_SECONDS, Done, advanced
 from streaming.models import HealthSnapshot
 from streaming.notifications import bus
 

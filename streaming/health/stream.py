@@ -10,8 +10,8 @@ from typing import Any
 from betting.db.sql import fetch_all
 from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
+from streaming.health.counters import Done
 from streaming.health.feeds import FeedFacts, failing_feeds
-from streaming.health.totals import Done
 from streaming.models import HealthSnapshot
 from valuation.vouching import OPEN, edges
 

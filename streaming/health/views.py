@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 from betting.config import get_config
 from streaming.core.health import Status
 from streaming.health.metrics import CONTENT_TYPE, exposition
+from streaming.health.observations import Away
 from streaming.health.readiness import unready
 from streaming.health.report import Report, details, report, summary
-from streaming.health.seen import Away
 
 UNAVAILABLE = 503
 

@@ -10,11 +10,11 @@ from betting.config import Config
 from betting.runtime.first_run import Login
 from betting.runtime.supervisor import Program
 from streaming.runner import processes, setup
+from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
 from streaming.runner.report import Report, Stopwatch
-from streaming.runner.session import InterruptedRunError, Session, showing_activity
-from streaming.runner.stage import set_up, supervised, where_to_look
+from streaming.runner.run_loop import InterruptedRunError, Session, showing_activity
 from streaming.runner.terminal import Terminal
 
 

@@ -14,10 +14,11 @@ from betting.logs import note
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
 from streaming.runner import processes
+from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError
 from streaming.runner.report import Report, Stopwatch
-from streaming.runner.session import (
+from streaming.runner.run_loop import (
     Chore,
     InterruptedRunError,
     RunError,
@@ -25,7 +26,6 @@ from streaming.runner.session import (
     showing_activity,
     workers_answer,
 )
-from streaming.runner.stage import set_up, supervised, where_to_look
 from streaming.runner.terminal import Terminal
 from streaming.tasks import sweep
 

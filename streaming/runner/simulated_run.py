@@ -13,10 +13,11 @@ from betting.models import Provider
 from betting.runtime.supervisor import Program
 from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.runner import processes, setup
+from streaming.runner.environment import set_up, supervised
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
 from streaming.runner.report import Report, Stopwatch
-from streaming.runner.session import (
+from streaming.runner.run_loop import (
     Chore,
     InterruptedRunError,
     RunError,
@@ -24,7 +25,6 @@ from streaming.runner.session import (
     showing_activity,
     workers_answer,
 )
-from streaming.runner.stage import set_up, supervised
 from streaming.runner.terminal import Terminal
 
 LIVELY, DOWN = "lively", "down"

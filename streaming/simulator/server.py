@@ -18,10 +18,10 @@ import msgspec
 from aiohttp import web
 
 from streaming.core.snapshot import LeftOut
+from streaming.simulator.fault_responses import Case, commit, respond
 from streaming.simulator.faults import FaultBoard, FaultRule
 from streaming.simulator.odds_api import Source
 from streaming.simulator.query import Answer
-from streaming.simulator.sabotage import Case, commit, respond
 
 _CALLS_KEPT = 10_000
 _SHUTDOWN_SECONDS = 1.0

@@ -16,7 +16,7 @@ from betting.models import Market
 from betting.runtime.embedded import redis_url
 from betting.runtime.supervisor import Program, Supervisor
 from streaming.runner.processes import value_workers
-from streaming.runner.session import workers_answer
+from streaming.runner.run_loop import workers_answer
 from tests.betting.runtime.embedded.clients import database_url
 
 CHECKOUT = Path(__file__).parents[2]

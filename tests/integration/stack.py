@@ -25,11 +25,11 @@ from betting.config import Config, load
 from betting.models import Market, Provider
 from betting.runtime.supervisor import Supervisor
 from streaming.core.health import Status
-from streaming.health.totals import SETTLE_SECONDS
+from streaming.health.counters import SETTLE_SECONDS
 from streaming.models import HealthSnapshot
-from streaming.runner.idle import backlog
+from streaming.runner.backlog import backlog
 from streaming.runner.processes import pollers, value_workers
-from streaming.runner.session import workers_answer
+from streaming.runner.run_loop import workers_answer
 from streaming.simulator.market import Market as SimulatedMarket
 from streaming.simulator.odds_api import OddsApi, Quota
 from streaming.simulator.policy import MarketPolicy

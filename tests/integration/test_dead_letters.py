@@ -33,7 +33,7 @@ from streaming.models import (
     DeadLetterOccurrence,
     LetterStatus,
 )
-from streaming.runner.session import workers_answer
+from streaming.runner.run_loop import workers_answer
 from tests.integration.conftest import environment_of_workers, wait_until
 
 QUEUE = "valuation"

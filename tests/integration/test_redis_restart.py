@@ -17,7 +17,7 @@ from betting.runtime.embedded import ensure_running, status
 from betting.runtime.supervisor import Supervisor
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
-from streaming.runner.idle import backlog
+from streaming.runner.backlog import backlog
 from streaming.tasks import send_changes, sweep
 from tests.integration.conftest import all_valued, wait_until
 from tests.streaming.coalescing.test_interleavings import assert_valued_from_the_final_quotes

@@ -42,7 +42,7 @@ from streaming.core.suppression import SuppressionPolicy, suppression_seconds
 from streaming.core.targets import Spread, compare
 from streaming.dead_letters import bury
 from streaming.dead_letters.store import store
-from streaming.health.totals import SETTLE_SECONDS
+from streaming.health.counters import SETTLE_SECONDS
 from streaming.models import (
     CircuitTransition,
     DeadLetter,

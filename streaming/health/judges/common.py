@@ -9,7 +9,7 @@ from datetime import datetime
 from streaming.core.durations import spoken
 from streaming.core.health import Check, HealthPolicy, Status, Thresholds, check, crossed
 from streaming.core.health_since import since_crossing
-from streaming.health.seen import Away, Seen
+from streaming.health.observations import Away, Seen
 
 Judge = Callable[[Seen, HealthPolicy], Check]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, check, crossed, samples_needed
 from streaming.health.judges.common import counted, listed, unknown
 from streaming.health.judges.valuation import too_few
-from streaming.health.seen import Away, Seen, Work
+from streaming.health.observations import Away, Seen, Work
 
 
 def dead_letter_rate(seen: Seen, policy: HealthPolicy) -> Check:

@@ -10,7 +10,7 @@ from streaming.core.durations import spoken
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, Status, Thresholds, check
 from streaming.health.feeds import FeedFacts
 from streaming.health.judges.common import NAMED, counted, lenient, unknown
-from streaming.health.seen import Away, Seen
+from streaming.health.observations import Away, Seen
 
 _LIMITS: Thresholds = (1.0, 2.0)
 _UNIT = "1: a feed fails, 2: its quotes are off the board"

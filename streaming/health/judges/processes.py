@@ -13,7 +13,7 @@ from streaming.health.judges.common import (
     timed,
     unknown,
 )
-from streaming.health.seen import Away, Seen
+from streaming.health.observations import Away, Seen
 
 STALE_LOOKS = 3
 """Snapshots that may be missing before the newest one's word on the workers is not trusted."""

@@ -16,7 +16,7 @@ from streaming.health.judges.common import (
     never,
     unknown,
 )
-from streaming.health.seen import Away, Seen
+from streaming.health.observations import Away, Seen
 from streaming.health.stream import ProviderFacts, StreamFacts
 
 

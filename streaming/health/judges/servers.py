@@ -5,7 +5,7 @@ from __future__ import annotations
 from streaming.core.durations import spoken
 from streaming.core.health import MUST_NOT_BE, Check, HealthPolicy, check, crossed
 from streaming.health.judges.common import unknown
-from streaming.health.seen import Away, Seen
+from streaming.health.observations import Away, Seen
 
 
 def database(seen: Seen, policy: HealthPolicy) -> Check:

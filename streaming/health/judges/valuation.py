@@ -18,7 +18,7 @@ from streaming.core.health import (
 from streaming.core.histogram import quantile_ms
 from streaming.health.judges.common import counted, lenient, limit, timed, unknown
 from streaming.health.objective import Objective, batch, major
-from streaming.health.seen import Away, Seen
+from streaming.health.observations import Away, Seen
 
 OUTDATED = "Fair prices and edges are out of date."
 

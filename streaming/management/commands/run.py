@@ -19,7 +19,7 @@ from streaming.runner.ports import PortError, moved
 from streaming.runner.replay import ReplayError, inspect
 from streaming.runner.replay_run import Replay, run_replay
 from streaming.runner.report import Report
-from streaming.runner.session import RunError
+from streaming.runner.run_loop import RunError
 
 
 class Command(BaseCommand):

@@ -40,7 +40,7 @@ def config(monkeypatch: pytest.MonkeyPatch) -> Config:
 def at_noon(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Watch:
     """The endpoints see the clock of the watch."""
     monkeypatch.setattr(
-        "streaming.health.seen.look_at_stream", lambda: stream.look_at_stream(watch.now)
+        "streaming.health.observations.look_at_stream", lambda: stream.look_at_stream(watch.now)
     )
     watch.statuses(SETTLED)
     return watch

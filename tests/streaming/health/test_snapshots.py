@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from betting.db.sql import fetch_all
 from streaming.core.events import Event, HealthChanged
 from streaming.core.histogram import counts_of
-from streaming.health.totals import Done
+from streaming.health.counters import Done
 from streaming.models import HealthSnapshot
 from streaming.notifications import bus
 from streaming.retention.prune import prune_old_rows

@@ -29,7 +29,7 @@ SETTLED = timedelta(seconds=40)
 def at_noon(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Watch:
     """The endpoints see the clock of the watch."""
     monkeypatch.setattr(
-        "streaming.health.seen.look_at_stream", lambda: stream.look_at_stream(watch.now)
+        "streaming.health.observations.look_at_stream", lambda: stream.look_at_stream(watch.now)
     )
     watch.statuses(SETTLED)
     return watch

@@ -110,7 +110,7 @@ def test_a_letter_that_had_waited_for_the_database_is_told_when_it_is_stored(
 ) -> None:
     make_webhook()
     with monkeypatch.context() as away:
-        away.setattr("streaming.dead_letters.burial._to_database", None)
+        away.setattr("streaming.dead_letters.capture._to_database", None)
         bury(failure(1))
     assert told(redis) == []
     store_spooled(CONFIG)

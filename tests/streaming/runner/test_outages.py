@@ -11,7 +11,7 @@ from redis import Redis
 from rich.console import Console
 
 from betting.config import Config
-from streaming.runner import session
+from streaming.runner import run_loop
 from streaming.runner.outages import what_is_down
 from streaming.runner.terminal import Terminal
 from tests.support import rows
@@ -24,7 +24,7 @@ def live_line(config: Config) -> str:
     output = io.StringIO()
     terminal = Terminal(Console(file=output, width=500))
     terminal._line_due_at = 0.0
-    session.showing_activity(terminal, config).action()
+    run_loop.showing_activity(terminal, config).action()
     return output.getvalue()
 
 
@@ -67,8 +67,8 @@ def test_a_postgresql_that_goes_away_replaces_the_rates_of_a_moment_ago(
     output = io.StringIO()
     terminal = Terminal(Console(file=output, width=500))
     terminal._line_due_at = 0.0
-    chore = session.showing_activity(terminal, servers)
-    monkeypatch.setattr(session, "what_is_down", fails)
+    chore = run_loop.showing_activity(terminal, servers)
+    monkeypatch.setattr(run_loop, "what_is_down", fails)
     with pytest.raises(OperationalError):
         chore.action()
     assert output.getvalue() == "PostgreSQL does not answer: the connection is closed\n"

@@ -14,7 +14,7 @@ from betting.config import Config
 from betting.models import Market, Provider, Quote
 from streaming.core.failures import DataFailure, PermanentFailure
 from streaming.models import PollOutcome, PollRun
-from streaming.runner.idle import backlog
+from streaming.runner.backlog import backlog
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError, inspect
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

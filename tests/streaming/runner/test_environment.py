@@ -14,9 +14,9 @@ from betting.runtime import embedded
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.first_run import Login
 from betting.runtime.supervisor import AlreadyRunningError, Program, single_instance
+from streaming.runner.environment import private_servers, set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, PortError
-from streaming.runner.stage import private_servers, set_up, supervised, where_to_look
 from streaming.runner.terminal import Terminal
 
 

@@ -18,7 +18,7 @@ from betting.config import Config, get_config
 from betting.db.redis import make_lease
 from betting.models import Provider
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters import burial, bury, spool, store_spooled
+from streaming.dead_letters import bury, capture, spool, store_spooled
 from streaming.models import DeadLetter
 from tests.support.rows import make_provider
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A configuration whose file spool is the test's own."""
     config = replace(get_config(), home=tmp_path / "home")
-    monkeypatch.setattr(burial, "get_config", lambda: config)
+    monkeypatch.setattr(capture, "get_config", lambda: config)
     return config
 
 
@@ -46,7 +46,7 @@ class Away:
         return refuse
 
     def postgres(self) -> None:
-        self._monkeypatch.setattr(burial, "store", self._refuse(OperationalError("away")))
+        self._monkeypatch.setattr(capture, "store", self._refuse(OperationalError("away")))
 
     def redis(self) -> None:
         self._monkeypatch.setattr(spool, "redis_client", self._refuse(RedisConnectionError("away")))
@@ -144,7 +144,7 @@ def test_a_drain_that_dies_between_its_steps_stores_each_letter_once(
         seen.append(line)
         if len(seen) == 2:
             raise ZeroDivisionError
-        burial._store_line(line, 10)
+        capture._store_line(line, 10)
 
     with pytest.raises(ZeroDivisionError):
         spool.take_from_file(die_at_the_second, config.home)
@@ -219,7 +219,7 @@ def test_what_finds_no_place_at_all_is_a_critical_line(
 ) -> None:
     limits = replace(config.dead_letters, spool_letters=0, spool_bytes=0)
     full = replace(config, dead_letters=limits)
-    monkeypatch.setattr(burial, "get_config", lambda: full)
+    monkeypatch.setattr(capture, "get_config", lambda: full)
     away.postgres()
     bury(letter(1, kwargs={"note": "words of the letter"}))
     assert [record.levelno for record in caplog.records][-1] == logging.CRITICAL
@@ -231,7 +231,7 @@ def test_a_full_redis_spool_passes_on_to_the_file(
     config: Config, away: Away, monkeypatch: pytest.MonkeyPatch, redis: Redis
 ) -> None:
     limits = replace(config.dead_letters, spool_letters=1)
-    monkeypatch.setattr(burial, "get_config", lambda: replace(config, dead_letters=limits))
+    monkeypatch.setattr(capture, "get_config", lambda: replace(config, dead_letters=limits))
     away.postgres()
     bury(letter(1))
     bury(letter(2))
@@ -242,6 +242,6 @@ def test_a_full_redis_spool_passes_on_to_the_file(
 
 @pytest.mark.usefixtures("config")
 def test_switched_off_nothing_is_kept(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(burial, "get_config", lambda: replace(config, dead_letters_enabled=False))
+    monkeypatch.setattr(capture, "get_config", lambda: replace(config, dead_letters_enabled=False))
     bury(letter())
     assert rows() == []

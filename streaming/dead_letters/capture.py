@@ -19,7 +19,7 @@ from streaming.core.events import DeadletterAdded
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.core.texts import one_line
 from streaming.dead_letters import spool
-from streaming.dead_letters.described import describe
+from streaming.dead_letters.exception_info import describe
 from streaming.dead_letters.reports import announced, report
 from streaming.dead_letters.store import store
 from streaming.notifications import bus

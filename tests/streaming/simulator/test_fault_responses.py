@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from streaming.simulator.fault_responses import wrong_schema
 from streaming.simulator.faults import KINDS, FaultKind, FaultRule
 from streaming.simulator.running import RunningSimulator, running_simulator
-from streaming.simulator.sabotage import wrong_schema
 from tests.streaming.simulator.conftest import SMALL, Client
 
 SPORT = "soccer_epl"

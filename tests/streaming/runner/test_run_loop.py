@@ -15,9 +15,9 @@ from rich.console import Console
 
 from betting.config import Config
 from betting.runtime.supervisor import Program, SupervisionPolicy, Supervisor
-from streaming.runner import session as sessions
+from streaming.runner import run_loop as sessions
 from streaming.runner.interrupts import Interrupts
-from streaming.runner.session import Chore, InterruptedRunError, RunError, Session
+from streaming.runner.run_loop import Chore, InterruptedRunError, RunError, Session
 from streaming.runner.terminal import Terminal
 from tests.support import rows
 

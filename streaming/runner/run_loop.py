@@ -15,7 +15,7 @@ from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.runtime.supervisor import Supervisor
 from streaming.core.coalesce import CoalescePolicy
-from streaming.runner.idle import Backlog, backlog
+from streaming.runner.backlog import Backlog, backlog
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.outages import sentence, what_is_down
 from streaming.runner.summary import Mark, RecentActivity

@@ -5,7 +5,7 @@ from celery import current_app
 
 from betting.config import Config
 from streaming.coalescing import buffer
-from streaming.runner.idle import Backlog, backlog
+from streaming.runner.backlog import Backlog, backlog
 from streaming.tasks import coalesce_line_changes
 from tests.support import rows
 

@@ -9,10 +9,10 @@ from typing import TypeVar
 import django.db
 
 from betting.db.outages import BROKER_OUTAGES
+from streaming.health.counters import Done
 from streaming.health.deadline import DeadlineError
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import LONG, SHORT, Earlier, StreamFacts, done_within, look_at_stream
-from streaming.health.totals import Done
 
 T = TypeVar("T")
 
