@@ -92,7 +92,11 @@ def poll_provider(self: Any, provider_id: int) -> None:
 
 
 def send_result(result: IngestResult) -> None:
-    """Enqueue an answer's recomputes: quarantined and aged markets first, then changed ones."""
+    """Enqueue an answer's recomputes: first markets that have lost a price, then changed ones.
+
+    Those that have lost a price go out on the queue of major moves because they must not wait; no
+    move is announced.
+    """
     send_recomputes(sorted({*result.quarantined, *result.aged}), "major")
     send_changes(result.markets)
 

@@ -138,7 +138,7 @@ class Desk:
             event["bookmakers"] = [
                 book for book in event["bookmakers"] if book["key"] not in self.unlisted
             ]
-            if self.has_odd_price:
+            if self.has_odd_price and event["bookmakers"]:
                 event["bookmakers"][0]["markets"][0]["outcomes"][0]["price"] = "evens"
         return Answer(200, msgspec.json.encode(events), answer.headers)
 
