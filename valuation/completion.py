@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from valuation.arrays import BoolArray, FloatArray
+from valuation.arrays import BoolArray, FloatArray, medians
 from valuation.policy import ValuationPolicy
 
 SLIP_FLOORS = 4.0
@@ -100,18 +100,3 @@ def outliers(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> 
     deviation = medians(distance, voting, axis=1)
     limit = np.maximum(policy.outlier_mads * deviation, policy.outlier_floor)
     return voting & (distance > limit)
-
-
-def medians(values: FloatArray, present: BoolArray, axis: int) -> FloatArray:
-    """Return the median of the present values along an axis, which is kept; 0 where none are.
-
-    >>> medians(np.array([[3.0, 9.0, 1.0]]), np.array([[True, False, True]]), axis=1).tolist()
-    [[2.0]]
-    """
-    ordered = np.sort(np.where(present, values, np.inf), axis=axis)
-    count = present.sum(axis=axis, keepdims=True)
-    lower = np.maximum(count - 1, 0) // 2
-    upper = np.minimum(count // 2, values.shape[axis] - 1)
-    low = np.take_along_axis(ordered, lower, axis=axis)
-    high = np.take_along_axis(ordered, upper, axis=axis)
-    return np.where(count > 0, (low + high) / 2, 0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from valuation.arrays import BoolArray, FloatArray, IntArray, is_new, number
+from valuation.arrays import BoolArray, FloatArray, IntArray, is_new, medians, number
 from valuation.policy import ValuationPolicy
 
 
@@ -136,8 +136,8 @@ def agreeing(logits: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> 
     Returns:
         Shape (k, lines), a subset of `voting`.
     """
-    distance = np.abs(logits - _median(logits, voting)[:, np.newaxis])
-    deviation = _median(distance, voting)[:, np.newaxis]
+    distance = np.abs(logits - medians(logits, voting[np.newaxis], axis=1))
+    deviation = medians(distance, voting[np.newaxis], axis=1)
     limit = np.maximum(policy.outlier_mads * deviation, policy.outlier_floor)
     return voting & (distance <= limit).all(axis=0)
 
@@ -166,12 +166,3 @@ def sum_of_others(values: FloatArray) -> FloatArray:
     others[..., 1:, :] = values.cumsum(axis=-2)[..., :-1, :]
     others[..., :-1, :] += values[..., ::-1, :].cumsum(axis=-2)[..., -2::-1, :]
     return others
-
-
-def _median(values: FloatArray, present: BoolArray) -> FloatArray:
-    """Return the median over the present bookmakers, shape (n, lines); 0 where there are none."""
-    ordered = np.sort(np.where(present, values, np.inf), axis=1)
-    count = present.sum(axis=0)
-    lower, upper = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(present) - 1)
-    lines = np.arange(count.size)
-    return np.where(count > 0, (ordered[:, lower, lines] + ordered[:, upper, lines]) / 2, 0)
