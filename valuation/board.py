@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valuation.arrays import BoolArray, FloatArray, IntArray
-from valuation.edges import expected_value, kelly, lay_as_back, net_back
+from valuation.edges import bet_odds, expected_value, kelly
 from valuation.fields import price_fields
 from valuation.lines import BookLines, book_lines
 from valuation.policy import ValuationPolicy
@@ -200,7 +200,7 @@ def _edges(
     # Laying an outcome is backing its complement.
     is_lay = board.is_lay[row]
     winning = np.where(is_lay, complement[row], p)
-    odds = np.where(is_lay, lay_as_back(price, commission), net_back(price, commission))
+    odds = bet_odds(price, commission, is_lay)
     ev = expected_value(winning, odds)
     kept = ev >= policy.min_edge_ev
     return Edges(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valuation.arrays import FloatArray, IntArray
+from valuation.arrays import BoolArray, FloatArray, IntArray
 from valuation.devig import checked
 from valuation.policy import ValuationPolicy
 
@@ -43,6 +43,15 @@ def lay_as_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
     1.49
     """
     return 1 + (1 - commission) / (odds - 1)
+
+
+def bet_odds(price: FloatArray, commission: FloatArray, is_lay: BoolArray) -> FloatArray:
+    """Return the net decimal odds of bets: laying an outcome is backing its complement.
+
+    >>> bet_odds(np.array([2.0, 3.0]), np.array([0.05, 0.02]), np.array([False, True])).tolist()
+    [1.95, 1.49]
+    """
+    return np.where(is_lay, lay_as_back(price, commission), net_back(price, commission))
 
 
 def net_price(price: float, side: str, commission: float | None) -> float | None:

@@ -22,7 +22,7 @@ from streaming.coalescing.buffer import clear_scheduled
 from streaming.core.histogram import counts_of
 from valuation.arrays import BoolArray, FloatArray
 from valuation.board import REASON_TEXT, Edges, Reason, Valued, value
-from valuation.edges import advised_stake, lay_as_back, net_back
+from valuation.edges import advised_stake, bet_odds
 from valuation.models import (
     CONTRADICTED,
     DOUBTFUL,
@@ -234,10 +234,8 @@ def _contrary_ev(stale: StaleMarkets, edges: Edges) -> FloatArray:
     """Return the EV of each edge at what other providers say of its price; NaN if none does."""
     board, row = stale.board, edges.row
     commission, is_lay = board.commission[row], board.is_lay[row]
-    odds, contrary = (
-        np.where(is_lay, lay_as_back(price, commission), net_back(price, commission))
-        for price in (board.price[row], stale.contrary[row])
-    )
+    odds = bet_odds(board.price[row], commission, is_lay)
+    contrary = bet_odds(stale.contrary[row], commission, is_lay)
     # The probability is that of the other bookmakers: only the odds differ.
     evs: FloatArray = (1 + edges.ev) * contrary / odds - 1
     return evs
