@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
     Case,
     F,
@@ -26,7 +25,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 
-from betting.db.freshness import disputes, with_freshness
+from betting.db.freshness import disputed_by, with_freshness
 from betting.models import EventAlias, LineChange, Quote, QuoteStatus
 
 ROWS_PER_FETCH = 5_000
@@ -115,17 +114,12 @@ def quote_columns(quote: str) -> dict[str, str | Combinable]:
     }
 
 
-_DISPUTED_BY = ArraySubquery(
-    disputes()
-    .filter(quote=OuterRef("pk"))
-    .order_by("id")
-    .values(
-        said=Concat(
-            F("feed__provider__key"),
-            Value(" @ "),
-            Cast("price", TextField()),
-            output_field=TextField(),
-        )
+_DISPUTED_BY = disputed_by(
+    Concat(
+        F("feed__provider__key"),
+        Value(" @ "),
+        Cast("price", TextField()),
+        output_field=TextField(),
     )
 )
 

@@ -43,18 +43,14 @@ def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
 
     It is a list of ``{"provider": key, "price": decimal odds, "confirmed_at": ISO 8601}``.
     """
-    said = (
-        disputes()
-        .filter(quote=OuterRef("pk"))
-        .order_by("id")
-        .values(
-            said=JSONObject(
-                provider="feed__provider__key", price="price", confirmed_at="confirmed_at"
-            )
-        )
-    )
-    annotated: QuerySet[Quote] = quotes.annotate(disputed_by=ArraySubquery(said))
+    said = JSONObject(provider="feed__provider__key", price="price", confirmed_at="confirmed_at")
+    annotated: QuerySet[Quote] = quotes.annotate(disputed_by=disputed_by(said))
     return annotated
+
+
+def disputed_by(said: Combinable) -> ArraySubquery:
+    """Return an expression of each of a quote's `disputes`, as an array, oldest row first."""
+    return ArraySubquery(disputes().filter(quote=OuterRef("pk")).order_by("id").values(said=said))
 
 
 def is_disputed() -> Exists:
