@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f"  # control characters
@@ -78,6 +78,17 @@ def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
     """
     printable = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(printable.split())[:max_chars]
+
+
+def choices(name: str, known: Collection[str]) -> str:
+    """Return the advice on an unknown name: the nearest known one, then all of them.
+
+    >>> choices("kalsi", ["kalshi", "recording"]), choices("zebra", ["kalshi"])
+    ("Did you mean 'kalshi'? There are: kalshi, recording.", 'There are: kalshi.')
+    """
+    nearest = difflib.get_close_matches(name, known, n=1)
+    advice = f"Did you mean {nearest[0]!r}? " if nearest else ""
+    return f"{advice}There are: {', '.join(known)}."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from streaming.core.failures import PermanentFailure
-from streaming.core.texts import one_line
+from streaming.core.texts import choices, one_line
 from streaming.providers.base import Adapter
 from streaming.providers.betfair.stream import BetfairStream
 from streaming.providers.kalshi.adapter import Kalshi
@@ -38,11 +37,8 @@ def adapter(key: str) -> Adapter:
     found = ADAPTERS.get(key)
     if found is not None:
         return found
-    near = difflib.get_close_matches(key, ADAPTERS, n=1)
-    known = ", ".join(sorted(ADAPTERS))
-    advice = f"Did you mean {near[0]!r}? " if near else ""
     raise PermanentFailure(
         "unknown_adapter",
         f"No adapter is called {one_line(key)!r}.",
-        f"{advice}There are: {known}.",
+        choices(key, sorted(ADAPTERS)),
     )

@@ -6,8 +6,7 @@ league) with their contracts and best prices.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -23,7 +22,7 @@ from streaming.core.failures import (
     retry_after_seconds,
 )
 from streaming.core.snapshot import Snapshot, SnapshotEvent
-from streaming.core.texts import one_line
+from streaming.core.texts import choices, one_line
 from streaming.providers.base import (
     Authorisation,
     ProviderSettings,
@@ -262,14 +261,11 @@ def _requests(settings: ProviderSettings) -> Iterator[Request]:
                 yield _refused(base_url, f"{sport}/{kind}", failure)
 
 
-def _unsupported(what: str, name: str, known: Iterable[str]) -> PermanentFailure:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    advice = f"Did you mean {near[0]!r}? " if near else ""
+def _unsupported(what: str, name: str, known: Collection[str]) -> PermanentFailure:
     return PermanentFailure(
         f"unsupported_{what}",
         f"Kalshi lists no {what} {one_line(name)!r}.",
-        f"{advice}There are: {', '.join(known)}.",
+        choices(name, known),
         scope="feed",
     )
 
