@@ -120,7 +120,6 @@ LIMITS: Mapping[str, Limits] = {
     "health.major_ms": (BOUNDS_MS[0], BOUNDS_MS[-1]),
     "health.batch_ms": (BOUNDS_MS[0], BOUNDS_MS[-1]),
     "health.min_changes": (1, 1_000_000),
-    "retention.baseline_snapshot_days": _DAYS,
     "retention.admin_log_days": _DAYS,
     "web.port": _PORT,
     "web.flower_port": _PORT,

@@ -175,7 +175,6 @@ class RetentionConfig:
         health_snapshot_days: one row every `interval_seconds` of health.
         dead_letter_occurrence_days: how long a failure that was counted is not counted again.
         dead_letter_action_days: the actions on dead letters.
-        baseline_snapshot_days: captured baselines.
         admin_log_days: changes made in the admin, and by whom.
     """
 
@@ -190,7 +189,6 @@ class RetentionConfig:
     health_snapshot_days: int = 2
     dead_letter_occurrence_days: int = 2
     dead_letter_action_days: int = 365
-    baseline_snapshot_days: int = 365
     admin_log_days: int = 365
 
 

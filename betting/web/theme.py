@@ -63,7 +63,6 @@ UNFOLD: dict[str, Any] = {
                     _list("Letter actions", "rule", "streaming_deadletteraction"),
                     _list("Letters counted", "pin", "streaming_deadletteroccurrence"),
                     _list("Letters evicted", "auto_delete", "streaming_deadlettereviction"),
-                    _list("Baselines", "monitoring", "streaming_baselinesnapshot"),
                     _list("Task results", "task", "django_celery_results_taskresult"),
                 ],
             },

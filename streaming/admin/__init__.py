@@ -1,7 +1,6 @@
 """Admin pages that show operators what the stream did."""
 
 from streaming.admin import (
-    baselines,
     circuits,
     deadletters,
     feed_circuits,
@@ -11,7 +10,6 @@ from streaming.admin import (
 )
 
 __all__ = [
-    "baselines",
     "circuits",
     "deadletters",
     "feed_circuits",

@@ -20,6 +20,7 @@ EVENTS_PER_RUN = 10_000
 #: Ingests of the family wait for as long as these take.
 EVENTS_PER_TRANSACTION = 10
 FEEDS_PER_RUN = 1_000
+DAYS_OF_CAPTURED_BASELINES = 365
 DAYS_OF_EXPIRED_SESSIONS = 1
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ),
             ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
             ("streaming_healthsnapshot", "taken_at", config.health_snapshot_days),
-            ("streaming_baselinesnapshot", "captured_at", config.baseline_snapshot_days),
+            ("streaming_baselinesnapshot", "captured_at", DAYS_OF_CAPTURED_BASELINES),
             ("django_admin_log", "action_time", config.admin_log_days),
             ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
         )

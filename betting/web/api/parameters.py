@@ -313,14 +313,6 @@ class HealthSnapshotParameters(PageParameters):
     taken_before = serializers.DateTimeField(required=False)
 
 
-class BaselineParameters(PageParameters):
-    """The filters of baselines."""
-
-    lookups = {"captured_after": "captured_at__gte", "captured_before": "captured_at__lt"}
-    captured_after = serializers.DateTimeField(required=False)
-    captured_before = serializers.DateTimeField(required=False)
-
-
 class StreamParameters(Parameters):
     """The filters of a stream's events."""
 

@@ -27,7 +27,6 @@ router.register("poll-runs", operations.PollRunViews)
 router.register("recompute-runs", operations.RecomputeRunViews)
 router.register("dead-letters", operations.LetterViews)
 router.register("health-snapshots", health.SnapshotViews)
-router.register("baselines", health.BaselineViews)
 
 # Public: the description of the API holds nothing that the repository does not.
 _public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrottle]}

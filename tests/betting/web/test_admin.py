@@ -1,4 +1,4 @@
-"""The admin: every model is there, facts stay facts, and no page grows with the table."""
+"""The admin: nearly every model is there, facts stay facts, and no page grows with the table."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from betting.admin_base.read_only import FactAdmin
 from betting.models import Bookmaker, ChangeKind, ParticipantAlias, Provider, Sport
 from betting.web.admin.quotes import HISTORY_SHOWN
 from streaming.models import (
+    BaselineSnapshot,
     Circuit,
     DeadLetterEviction,
     DeadLetterOccurrence,
@@ -38,6 +39,8 @@ OURS = ("betting", "streaming", "valuation")
 EDITABLE = {Provider, Bookmaker, Circuit, ParticipantAlias, WebhookSubscriber, User, Group}
 admin.autodiscover()
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
+#: Read as JSON files, by `manage.py baseline`.
+WITHOUT_PAGES = {BaselineSnapshot}
 FACTS = [model for model in REGISTERED if model not in EDITABLE]
 
 
@@ -68,7 +71,6 @@ def fill(size: int) -> None:
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_health_snapshot()
-        rows.make_baseline_snapshot()
         rows.make_feed_book(board.feed)
         rows.make_rival(board.quotes[0], 1.8)
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
@@ -105,10 +107,11 @@ def queries_of(read: Callable[[], object]) -> int:
     return len(captured)
 
 
-def test_every_model_is_registered() -> None:
+def test_every_model_but_captured_baselines_is_registered() -> None:
     ours = {model for app in OURS for model in apps.get_app_config(app).get_models()}
 
-    assert ours | {TaskResult, GroupResult, User, Group} <= set(REGISTERED)
+    assert ours - WITHOUT_PAGES == {model for model in REGISTERED if model._meta.app_label in OURS}
+    assert {TaskResult, GroupResult, User, Group} <= set(REGISTERED)
 
 
 def test_every_list_takes_as_many_statements_for_ten_times_the_rows(operator: Client) -> None:

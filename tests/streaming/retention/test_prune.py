@@ -57,7 +57,6 @@ CONFIG = RetentionConfig(
     dead_letter_occurrence_days=17,
     dead_letter_action_days=19,
     health_snapshot_days=23,
-    baseline_snapshot_days=29,
     admin_log_days=37,
     event_days=31,
 )
@@ -72,7 +71,7 @@ DAYS = {
     "streaming_deadletteroccurrence": 17,
     "streaming_deadletteraction": 19,
     "streaming_healthsnapshot": 23,
-    "streaming_baselinesnapshot": 29,
+    "streaming_baselinesnapshot": prune.DAYS_OF_CAPTURED_BASELINES,
     "django_admin_log": 37,
     "django_session": prune.DAYS_OF_EXPIRED_SESSIONS,
     "betting_event": 31,

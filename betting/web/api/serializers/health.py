@@ -1,4 +1,4 @@
-"""The health now and before, and captured baselines."""
+"""The health now and before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from streaming.core.health import runbook
-from streaming.models import BaselineSnapshot, HealthSnapshot, HealthStatus
+from streaming.models import HealthSnapshot, HealthStatus
 
 
 class CheckSerializer(serializers.Serializer[Any]):
@@ -80,23 +80,6 @@ class WholeHealthSnapshotSerializer(HealthSnapshotSerializer):
     def get_checks(self, snapshot: HealthSnapshot) -> list[dict[str, Any]]:
         """Return all checks, in their order."""
         return _checks(snapshot.checks)
-
-
-class BaselineSerializer(serializers.Serializer[BaselineSnapshot]):
-    """A measured window of the stream's life."""
-
-    id = serializers.IntegerField()
-    # The framework removes declared fields from the class; `Field` has an attribute of this name.
-    label = serializers.CharField()  # type: ignore[assignment]
-    captured_at = serializers.DateTimeField(help_text="its end")
-    seconds = serializers.FloatField(help_text="its length")
-    schema = serializers.IntegerField(help_text="version of the document")
-
-
-class WholeBaselineSerializer(BaselineSerializer):
-    """A baseline with all figures."""
-
-    baseline = serializers.JSONField(help_text="the document that docs/baseline.md describes")
 
 
 def _checks(told: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

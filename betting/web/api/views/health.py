@@ -1,4 +1,4 @@
-"""The health now and before, and captured baselines."""
+"""The health now and before."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from betting.config import get_config
-from betting.web.api.parameters import BaselineParameters, HealthSnapshotParameters
+from betting.web.api.parameters import HealthSnapshotParameters
 from betting.web.api.serializers.health import (
-    BaselineSerializer,
     HealthSerializer,
     HealthSnapshotSerializer,
-    WholeBaselineSerializer,
     WholeHealthSnapshotSerializer,
 )
 from betting.web.api.views.base import ApiView, RowsView
 from streaming.health.report import details, report
-from streaming.models import BaselineSnapshot, HealthSnapshot
+from streaming.models import HealthSnapshot
 
 
 class HealthView(ApiView):
@@ -38,15 +36,4 @@ class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
     whole_serializer_class = WholeHealthSnapshotSerializer
     large_fields = ("checks",)
     parameters = HealthSnapshotParameters
-    lookup_value_regex = "[0-9]+"
-
-
-class BaselineViews(mixins.RetrieveModelMixin, RowsView):
-    """Captured baselines, newest first; a single one comes with its figures."""
-
-    queryset = BaselineSnapshot.objects.all()
-    serializer_class = BaselineSerializer
-    whole_serializer_class = WholeBaselineSerializer
-    large_fields = ("baseline",)
-    parameters = BaselineParameters
     lookup_value_regex = "[0-9]+"

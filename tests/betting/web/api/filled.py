@@ -20,7 +20,6 @@ LISTS = (
     "recompute-runs",
     "dead-letters",
     "health-snapshots",
-    "baselines",
 )
 
 
@@ -37,7 +36,6 @@ def fill(size: int) -> None:
         rows.make_transition(board.provider)
         rows.make_dead_letter_action(rows.make_dead_letter())
         rows.make_health_snapshot()
-        rows.make_baseline_snapshot()
 
 
 def url(name: str) -> str:

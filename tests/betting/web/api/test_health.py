@@ -1,4 +1,4 @@
-"""How well the whole is and was, and what was measured, over the API."""
+"""The health of the whole now and before, over the API."""
 
 from __future__ import annotations
 
@@ -56,14 +56,3 @@ def test_snapshots_are_narrowed_down_by_status_and_time(reader: APIClient) -> No
     later = {"taken_after": (rows.NOON + timedelta(minutes=1)).isoformat()}
     assert ids(reader.get(url("health-snapshots"), later)) == [late.pk]
     assert ids(reader.get(url("health-snapshots"), {"status": "fail"})) == [early.pk]
-
-
-def test_a_baseline_comes_with_its_figures(reader: APIClient) -> None:
-    snapshot = rows.make_baseline_snapshot(baseline={"markets": 12})
-
-    (listed,) = reader.get(url("baselines")).json()["results"]
-    told = reader.get(f"{url('baselines')}{snapshot.pk}/").json()
-
-    assert (listed["label"], listed["seconds"]) == ("a quiet evening", 60.0)
-    assert "baseline" not in listed
-    assert told == {**listed, "baseline": {"markets": 12}}
