@@ -17,10 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from betting.config import CHECKOUT
-from streaming.benchmark.trial import Trial, TrialError
-from streaming.core.targets import Verdict, compare, judge_fair_prices
+from streaming.benchmark.ab_trial import Trial, TrialError
+from streaming.benchmark.compare import TargetVerdict, compare, judge_fair_prices
 from streaming.runner.ports import LOOPBACK
 
 OFF: Mapping[str, str] = MappingProxyType(
@@ -59,7 +61,7 @@ class Comparison:
     off: list[Trial]
     on: list[Trial]
 
-    def verdicts(self, *, is_repeatable: bool) -> list[Verdict]:
+    def verdicts(self, *, is_repeatable: bool) -> list[TargetVerdict]:
         """Judge every target.
 
         Args:
@@ -74,17 +76,31 @@ class Comparison:
         return verdicts
 
 
-def run_one(arguments: Sequence[str], label: str, settings: Mapping[str, str]) -> Trial:
-    """Run a trial to its end.
+def run_ab(arguments: Sequence[str], rounds: int, console: Console) -> Comparison:
+    """Run the trials of all rounds.
 
     Args:
         arguments: what is run, as `manage.py baseline trial` takes it.
-        label: its name, for people.
-        settings: environment variables of the trial; all others are inherited.
+        rounds: of off and on.
+        console: shows the progress.
 
     Raises:
-        TrialError: it failed.
+        TrialError: one failed.
     """
+    done = Comparison([], [])
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("", total=2 * rounds)
+        for number in range(1, rounds + 1):
+            for name, settings, trials in (("off", OFF, done.off), ("on", ON, done.on)):
+                progress.update(task, description=f"hardening {name}, round {number}")
+                trials.append(_trial(arguments, f"{name} {number}", settings))
+                progress.advance(task)
+    return done
+
+
+def _trial(arguments: Sequence[str], label: str, settings: Mapping[str, str]) -> Trial:
+    """Run one trial to its end; `settings` are its environment, beside what it inherits."""
     with tempfile.TemporaryDirectory(prefix="hardline-trial-") as directory:
         home, found = Path(directory, "home"), Path(directory, "trial.json")
         environ = _environment(home, settings)

@@ -1,238 +1,94 @@
-"""Baselines, measured from the rows that were written in a window of time."""
+"""Capture a baseline: sample the queues and processes of a window, then measure and keep it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+import time
+from datetime import datetime
 
 import msgspec
-from django.db.models import Count, F, Max, Min, QuerySet, Sum
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from betting.models import LineChange, Market, Provider
-from streaming.core.baseline import (
-    SCHEMA,
-    Backlog,
-    Baseline,
-    Cycles,
-    Deliveries,
-    Distribution,
-    Failures,
-    ProviderFigures,
-    Recomputes,
-    Usages,
-    distribution,
-    process_figures,
-)
-from streaming.models import (
-    BaselineSnapshot,
-    Circuit,
-    CircuitTransition,
-    DeadLetterOccurrence,
-    DeliveryOutcome,
-    DeliveryRun,
-    PollOutcome,
-    PollRun,
-)
-from valuation.models import FairPrice, RecomputeRun
+from betting.config import Config
+from betting.db.clock import database_now
+from streaming.benchmark.baseline import SCHEMA, Baseline
+from streaming.benchmark.process_metrics import program_usages
+from streaming.benchmark.window import Sample, Window, measure
+from streaming.models import BaselineSnapshot
+from streaming.runner.backlog import backlog
 
-#: Outcomes of polls that sent no request.
-_NOT_ASKED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
+SAMPLE_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of time, by the database's clock.
-
-    Attributes:
-        since: its beginning.
-        until: its end.
-    """
-
-    since: datetime
-    until: datetime
-
-    @property
-    def seconds(self) -> float:
-        """The length of the window, in seconds."""
-        return (self.until - self.since).total_seconds()
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The state at one moment that no row records: queues and processes.
-
-    Attributes:
-        stale_markets, buffered_markets, queued_messages, unacknowledged_messages: the backlog.
-        processes: program → its processes.
-    """
-
-    stale_markets: int
-    buffered_markets: int
-    queued_messages: int
-    unacknowledged_messages: int
-    processes: Mapping[str, Usages]
-
-
-def gather(
-    window: Window, samples: Sequence[Sample], *, overdue_after_ms: int, label: str = ""
-) -> Baseline:
-    """Measure a window.
+class Capture:
+    """The capture of a window that begins when this object is created.
 
     Args:
-        window: no older than the retention, so that its rows are still there.
-        samples: taken in it.
-        overdue_after_ms: a market that waits for its value longer than this is left unvalued.
+        config: the configuration of the run and its servers.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._since = database_now()
+        self._samples: list[Sample] = []
+
+    def sample(self) -> None:
+        """Look at the queues and the processes.
+
+        Raises:
+            django.db.Error, redis.RedisError, kombu.exceptions.OperationalError: one is away.
+        """
+        sample = Sample(backlog(self._config.coalesce), program_usages(self._config))
+        self._samples.append(sample)
+
+    def finish(self, *, overdue_after_ms: int, label: str) -> Baseline:
+        """End the window, and keep its baseline as a row.
+
+        Args:
+            overdue_after_ms: see `measure`.
+            label: its name, for people.
+        """
+        window = Window(self._since, database_now())
+        baseline = measure(window, self._samples, overdue_after_ms=overdue_after_ms, label=label)
+        store(baseline, window.until)
+        return baseline
+
+
+def capture_window(config: Config, console: Console, seconds: float, label: str) -> Baseline:
+    """Capture a window that begins now.
+
+    Args:
+        config: the configuration of the run and its servers.
+        console: shows the progress.
+        seconds: the length of the window.
         label: its name, for people.
     """
-    polls = _of(PollRun.objects.exclude(outcome__in=_NOT_ASKED), "started_at", window)
-    recomputes = _of(RecomputeRun.objects.all(), "finished_at", window)
-    changes = _counted(_of(LineChange.objects.all(), "recorded_at", window), "kind")
-    runs = _recomputes(recomputes, sum(changes.values()))
-    deliveries = _deliveries(window)
-    return Baseline(
-        label=label,
-        since=window.since,
-        seconds=window.seconds,
-        cycles=_cycles(polls),
-        changes=changes,
-        providers=dict(_providers(window)),
-        recomputes=runs,
-        failures=Failures(
-            _of(DeadLetterOccurrence.objects.all(), "seen_at", window).count(),
-            polls.count() + sum(runs.messages.values()) + deliveries.delivered + deliveries.failed,
-        ),
-        deliveries=deliveries,
-        backlog=_backlog(samples),
-        processes=dict(_processes(samples)),
-        markets=Market.objects.count(),
-        overdue_markets=_overdue(window.until - timedelta(milliseconds=overdue_after_ms)),
-    )
+    capturing = Capture(config)
+    deadline = time.monotonic() + seconds
+    columns = (TextColumn("capturing"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=seconds)
+        while (left := deadline - time.monotonic()) > 0:
+            capturing.sample()
+            progress.update(task, completed=seconds - left)
+            time.sleep(min(SAMPLE_SECONDS, left))
+        progress.update(task, completed=seconds)
+    capturing.sample()
+    # The sweeper should have found what has waited this long.
+    return capturing.finish(overdue_after_ms=2 * config.sweep.dirty_after_ms, label=label)
 
 
-def store(baseline: Baseline, until: datetime) -> BaselineSnapshot:
-    """Keep a baseline as a row."""
-    return BaselineSnapshot.objects.create(
+def store(baseline: Baseline, until: datetime) -> None:
+    """Keep a baseline as a row.
+
+    Args:
+        baseline: the document.
+        until: the end of its window.
+    """
+    BaselineSnapshot.objects.create(
         label=baseline.label,
         captured_at=until,
         seconds=baseline.seconds,
         schema=SCHEMA,
         baseline=msgspec.to_builtins(baseline),
     )
-
-
-def fair_prices() -> dict[str, float]:
-    """Return outcome → probability, by names that are the same in every database.
-
-    Outcomes without a fair price are left out: whether such an outcome has a row depends on whether
-    it was ever valued while a bookmaker quoted it.
-    """
-    rows = FairPrice.objects.annotate(event=Min("market__event__aliases__external_id")).values_list(
-        "event",
-        "market__kind",
-        "market__period",
-        "market__participant",
-        "outcome__name",
-        "outcome__point",
-        "probability",
-    )
-    return {
-        "|".join("" if part is None else str(part) for part in names): probability
-        for *names, probability in rows.iterator()
-        if probability is not None
-    }
-
-
-def _of(rows: QuerySet[Any], column: str, window: Window) -> QuerySet[Any]:
-    return rows.filter(**{f"{column}__gte": window.since, f"{column}__lt": window.until}).order_by()
-
-
-def _counted(rows: QuerySet[Any], column: str) -> dict[str, int]:
-    return dict(sorted(rows.values_list(column).annotate(count=Count("pk"))))
-
-
-def _spread(rows: QuerySet[Any], column: str) -> Distribution:
-    return distribution(list(rows.exclude(**{column: None}).values_list(column, flat=True)))
-
-
-def _cycles(polls: QuerySet[Any]) -> Cycles:
-    ends = polls.aggregate(first=Min("started_at"), last=Max("started_at"))
-    return Cycles(
-        duration_ms=_spread(polls, "duration_ms"),
-        quotes=_spread(polls, "quotes_seen"),
-        changes=_spread(polls, "changes"),
-        polling_seconds=(ends["last"] - ends["first"]).total_seconds() if ends["last"] else 0.0,
-    )
-
-
-def _providers(window: Window) -> Iterator[tuple[str, ProviderFigures]]:
-    circuits = dict(Circuit.objects.values_list("provider_id", "state"))
-    for provider in Provider.objects.order_by("key"):
-        polls = _of(PollRun.objects.filter(provider=provider), "started_at", window)
-        asked = polls.exclude(outcome__in=_NOT_ASKED)
-        failed = asked.filter(outcome=PollOutcome.FAILED)
-        transitions = _of(
-            CircuitTransition.objects.filter(provider=provider, feed=""), "recorded_at", window
-        )
-        yield (
-            provider.key,
-            ProviderFigures(
-                calls=asked.count(),
-                failures=failed.count(),
-                refused=polls.filter(outcome=PollOutcome.REFUSED).count(),
-                latency_ms=_spread(asked, "duration_ms"),
-                failure_codes=_counted(failed, "failure_code"),
-                circuit=circuits.get(provider.pk, "closed"),
-                transitions=dict(
-                    Counter(
-                        f"{before} → {after}"
-                        for before, after in transitions.values_list("from_state", "to_state")
-                    )
-                ),
-            ),
-        )
-
-
-def _recomputes(runs: QuerySet[Any], changes: int) -> Recomputes:
-    sums = runs.aggregate(asked=Sum("markets", default=0), valued=Sum("valued", default=0))
-    return Recomputes(
-        messages=_counted(runs, "trigger"),
-        markets_asked=sums["asked"],
-        markets_valued=sums["valued"],
-        changes_per_recompute=changes / sums["asked"] if sums["asked"] else None,
-        duration_ms=_spread(runs, "duration_ms"),
-        change_to_value_ms=_spread(runs, "latency_ms_max"),
-    )
-
-
-def _deliveries(window: Window) -> Deliveries:
-    counts = _counted(_of(DeliveryRun.objects.all(), "started_at", window), "outcome")
-    return Deliveries(
-        delivered=counts.get(DeliveryOutcome.DELIVERED, 0),
-        failed=counts.get(DeliveryOutcome.FAILED, 0),
-        held=counts.get(DeliveryOutcome.HELD, 0),
-    )
-
-
-def _backlog(samples: Sequence[Sample]) -> Backlog:
-    return Backlog(
-        stale_markets=distribution([sample.stale_markets for sample in samples]),
-        buffered_markets=distribution([sample.buffered_markets for sample in samples]),
-        queued_messages=distribution([sample.queued_messages for sample in samples]),
-        unacknowledged_messages=distribution(
-            [sample.unacknowledged_messages for sample in samples]
-        ),
-    )
-
-
-def _processes(samples: Sequence[Sample]) -> Iterator[tuple[str, Any]]:
-    for program in sorted({name for sample in samples for name in sample.processes}):
-        seen = [sample.processes[program] for sample in samples if program in sample.processes]
-        yield program, process_figures(seen)
-
-
-def _overdue(before: datetime) -> int:
-    stale = Market.objects.exclude(version=F("valued_version"))
-    return stale.filter(dirty_at__lt=before).count()

@@ -1,4 +1,4 @@
-"""Queues and processes of a run and its private servers, sampled while it runs."""
+"""The memory and CPU time of a run's processes and its private servers, at one moment."""
 
 from __future__ import annotations
 
@@ -10,61 +10,19 @@ from pathlib import Path
 import psutil
 
 from betting.config import Config
-from betting.db.clock import database_now
 from betting.runtime import embedded
-from streaming.benchmark.capture import Sample, Window, gather
-from streaming.core.baseline import Baseline, Usage
-from streaming.runner.backlog import backlog
+from streaming.benchmark.aggregates import Usage
 
-_KEEPER = "process_wrapper.py"
-
-
-class Vitals:
-    """The measurement of a window that begins when this object is created.
-
-    Args:
-        config: the configuration of the run and its servers.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._since = database_now()
-        self._samples: list[Sample] = []
-
-    def sample(self) -> None:
-        """Look at the queues and the processes.
-
-        Raises:
-            django.db.Error, redis.RedisError, kombu.exceptions.OperationalError: one is away.
-        """
-        left = backlog(self._config.coalesce)
-        self._samples.append(
-            Sample(
-                left.stale_markets,
-                left.buffered_markets,
-                left.queued_messages,
-                left.unacknowledged_messages,
-                program_usages(self._config),
-            )
-        )
-
-    def baseline(self, *, overdue_after_ms: int, label: str) -> Baseline:
-        """Return what has been measured so far."""
-        window = Window(self._since, database_now())
-        return gather(window, self._samples, overdue_after_ms=overdue_after_ms, label=label)
+_WRAPPER = "process_wrapper.py"
 
 
 def program_usages(config: Config) -> dict[str, dict[int, Usage]]:
     """Return program → usage, of this state directory's run, if any, and private servers."""
-    roots = {server.name: server.pid for server in embedded.status(config) if server.pid}
     runner = _runner(config.home)
-    if runner is None:
-        return {name: _usages(_family(pid)) for name, pid in roots.items()}
-    roots |= _kept(runner)
-    return {
-        "run": _usages([runner]),
-        **{name: _usages(_family(pid)) for name, pid in roots.items()},
-    }
+    roots = {server.name: server.pid for server in embedded.status(config) if server.pid}
+    roots |= _wrapped(runner) if runner else {}
+    usages = {name: _usages(_family(pid)) for name, pid in roots.items()}
+    return {"run": _usages([runner]), **usages} if runner else usages
 
 
 def _runner(home: Path) -> psutil.Process | None:
@@ -78,20 +36,20 @@ def _runner(home: Path) -> psutil.Process | None:
         return None
 
 
-def _kept(runner: psutil.Process) -> dict[str, int]:
+def _wrapped(runner: psutil.Process) -> dict[str, int]:
     """Return each program's name and the process id of the wrapper around it.
 
     The argument after the wrapper's script is the program's log, which has its name.
     """
-    kept = {}
+    wrapped = {}
     with suppress(psutil.Error):
         for child in runner.children():
             with suppress(psutil.Error):
                 command = child.cmdline()
                 for script, log in pairwise(command):
-                    if Path(script).name == _KEEPER:
-                        kept[Path(log).stem] = child.pid
-    return kept
+                    if Path(script).name == _WRAPPER:
+                        wrapped[Path(log).stem] = child.pid
+    return wrapped
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.core.management.base import OutputWrapper
 
-from streaming.core.baseline import Baseline
-from streaming.core.figures import FIGURES
-from streaming.core.targets import Spread, Verdict, shown, spread
+from streaming.benchmark.baseline import Baseline
+from streaming.benchmark.compare import Spread, TargetVerdict, format_value, spread
+from streaming.benchmark.figures import FIGURES
 from streaming.runner.tables import write_table
 
 
-def verdicts(out: OutputWrapper, judged: Iterable[Verdict], names: tuple[str, str]) -> None:
+def verdicts(out: OutputWrapper, judged: Iterable[TargetVerdict], sides: Iterable[str]) -> None:
     """Write a table of targets: the figures of both sides, and whether each is met."""
     write_table(
-        out, ("figure", *names, "change", "wanted", "verdict"), [_verdict(each) for each in judged]
+        out, ("figure", *sides, "change", "wanted", "verdict"), [_verdict(each) for each in judged]
     )
 
 
@@ -28,7 +28,7 @@ def figures(out: OutputWrapper, sides: Mapping[str, Sequence[Baseline]]) -> None
     write_table(out, ("figure", *sides), rows)
 
 
-def _verdict(verdict: Verdict) -> tuple[str, ...]:
+def _verdict(verdict: TargetVerdict) -> tuple[str, ...]:
     before, after = verdict.before, verdict.after
     change = ""
     if before and after and before.median:
@@ -46,8 +46,10 @@ def _spread(figure: Spread | None, unit: str) -> str:
     """
     if figure is None:
         return "–"
-    text = shown(figure.median, unit)
+    text = format_value(figure.median, unit)
     if figure.low == figure.high:
         return text
-    low, high = (shown(end, unit).removesuffix(f" {unit}") for end in (figure.low, figure.high))
+    low, high = (
+        format_value(end, unit).removesuffix(f" {unit}") for end in (figure.low, figure.high)
+    )
     return f"{text} ({low} … {high})"

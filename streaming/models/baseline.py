@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 
 class BaselineSnapshot(models.Model):
-    """A window of the stream's life, as `streaming.core.baseline.Baseline` describes it."""
+    """A window of the stream's life, as `streaming.benchmark.baseline.Baseline` describes it."""
 
     label = models.CharField(max_length=100, blank=True, default="", db_default="")
     captured_at = models.DateTimeField(db_default=Now())

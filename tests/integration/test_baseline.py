@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streaming.benchmark.trial import Trial
+from streaming.benchmark.ab_trial import Trial
 from tests.integration.installation import CHECKOUT, Installation
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"

@@ -31,15 +31,15 @@ from betting.logs import note, operation, operations
 from betting.logs.rendering import formatter, logging_settings
 from betting.models import LineChange, Market, Provider, Quote
 from streaming import tasks
-from streaming.benchmark.capture import Window, gather
+from streaming.benchmark.baseline import Baseline
+from streaming.benchmark.compare import Spread, compare
+from streaming.benchmark.window import Window, measure
 from streaming.coalescing import buffer
-from streaming.core.baseline import Baseline
 from streaming.core.circuit import Call, Circuit, CircuitPolicy, claim, decide, record
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.events import to_message
 from streaming.core.letters import Kind, Letter, sealed
 from streaming.core.suppression import SuppressionPolicy, suppression_seconds
-from streaming.core.targets import Spread, compare
 from streaming.dead_letters import bury
 from streaming.dead_letters.store import store
 from streaming.health.counters import SETTLE_SECONDS
@@ -525,7 +525,7 @@ def test_a_system_in_which_nothing_ever_ran_fails_and_measures_no_latency() -> N
 
 
 def measured(since: datetime) -> Baseline:
-    return gather(Window(since, database_now()), [], overdue_after_ms=0)
+    return measure(Window(since, database_now()), [], overdue_after_ms=0)
 
 
 def test_a_baseline_is_measured_from_the_rows_that_a_run_leaves(

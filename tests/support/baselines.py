@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from streaming.core.baseline import (
-    Backlog,
+from streaming.benchmark.aggregates import distribution
+from streaming.benchmark.baseline import (
+    BacklogFigures,
     Baseline,
     Cycles,
     Deliveries,
     Failures,
     ProviderFigures,
     Recomputes,
-    distribution,
 )
 from tests.support.rows import NOON
 
@@ -54,7 +54,7 @@ def a_baseline(
         recomputes=Recomputes({}, asked, asked, None, distribution([recompute_ms]), NOTHING),
         failures=Failures(dead_letters, work),
         deliveries=Deliveries(0, 0, 0),
-        backlog=Backlog(NOTHING, NOTHING, NOTHING, NOTHING),
+        backlog=BacklogFigures(NOTHING, NOTHING, NOTHING, NOTHING),
         processes={},
         markets=10,
         overdue_markets=0,

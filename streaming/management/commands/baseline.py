@@ -1,36 +1,29 @@
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from betting.config import get_config
-from betting.db.clock import database_now
 from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError, ensure_running
 from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark import report
-from streaming.benchmark.ab import OFF, ON, Comparison, run_one
-from streaming.benchmark.capture import store
-from streaming.benchmark.process_metrics import Vitals
-from streaming.benchmark.trial import SAMPLE_SECONDS, TrialError, run_trial
-from streaming.core import targets
-from streaming.core.baseline import BaselineError, decode
+from streaming.benchmark.ab import run_ab
+from streaming.benchmark.ab_trial import TrialError, run_trial
+from streaming.benchmark.baseline import Baseline, BaselineError, decode
+from streaming.benchmark.capture import capture_window
+from streaming.benchmark.compare import TargetVerdict, compare
 from streaming.core.failures import ProviderFailure
-from streaming.core.targets import Verdict
 from streaming.management.arguments import one_or_more, positive
 from streaming.runner.ports import PortError
 from streaming.runner.replay import Recordings, ReplayError, inspect
 from streaming.runner.simulated_run import Simulation
-
-BEFORE_AND_AFTER = ("before", "after")
-OFF_AND_ON = ("hardening off", "hardening on")
 
 
 class Command(BaseCommand):
@@ -66,54 +59,27 @@ class Command(BaseCommand):
     def _capture(self, options: dict[str, Any]) -> None:
         config = get_config()
         ensure_running(config)
-        vitals = Vitals(config)
-        self._sample(vitals, options["seconds"])
-        # The sweeper should have found what has waited this long.
-        overdue_after_ms = 2 * config.sweep.dirty_after_ms
-        baseline = vitals.baseline(overdue_after_ms=overdue_after_ms, label=options["label"])
-        store(baseline, database_now())
+        console = Console(stderr=True)
+        baseline = capture_window(config, console, options["seconds"], options["label"])
         _write(options["out"], baseline)
         report.figures(self.stdout, {"captured": [baseline]})
 
-    def _sample(self, vitals: Vitals, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        columns = (TextColumn("capturing"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task("", total=seconds)
-            while (left := deadline - time.monotonic()) > 0:
-                vitals.sample()
-                progress.update(task, completed=seconds - left)
-                time.sleep(min(SAMPLE_SECONDS, left))
-            progress.update(task, completed=seconds)
-        vitals.sample()
-
     def _compare(self, options: dict[str, Any]) -> None:
-        before, after = ([decode(options[name].read_bytes())] for name in BEFORE_AND_AFTER)
-        report.figures(self.stdout, dict(zip(BEFORE_AND_AFTER, (before, after), strict=True)))
-        self._judge(targets.compare(before, after), BEFORE_AND_AFTER)
+        sides = {name: [decode(options[name].read_bytes())] for name in ("before", "after")}
+        self._report(sides, compare(sides["before"], sides["after"]))
 
     def _ab(self, options: dict[str, Any]) -> None:
         recordings = _recordings(options)  # show a fault in them before any process starts
         for warning in recordings.warnings() if recordings else ():
             self.stderr.write(f"warning: {warning}")
-        found = self._trials(_arguments(options), options["rounds"])
+        found = run_ab(_arguments(options), options["rounds"], Console(stderr=True))
         if options["out"]:
             _write(options["out"], {"off": found.off, "on": found.on})
-        off, on = ([trial.baseline for trial in side] for side in (found.off, found.on))
-        report.figures(self.stdout, dict(zip(OFF_AND_ON, (off, on), strict=True)))
-        self._judge(found.verdicts(is_repeatable=not options["simulate"]), OFF_AND_ON)
-
-    def _trials(self, arguments: list[str], rounds: int) -> Comparison:
-        found = Comparison([], [])
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-            task = progress.add_task("", total=2 * rounds)
-            for number in range(1, rounds + 1):
-                for name, settings, trials in (("off", OFF, found.off), ("on", ON, found.on)):
-                    progress.update(task, description=f"hardening {name}, round {number}")
-                    trials.append(run_one(arguments, f"{name} {number}", settings))
-                    progress.advance(task)
-        return found
+        sides = {
+            "hardening off": [trial.baseline for trial in found.off],
+            "hardening on": [trial.baseline for trial in found.on],
+        }
+        self._report(sides, found.verdicts(is_repeatable=not options["simulate"]))
 
     def _trial(self, options: dict[str, Any]) -> None:
         trial_of = _recordings(options) or Simulation(
@@ -122,8 +88,11 @@ class Command(BaseCommand):
         trial = run_trial(get_config(), Console(stderr=True), trial_of, options["label"])
         _write(options["out"], trial)
 
-    def _judge(self, verdicts: list[Verdict], names: tuple[str, str]) -> None:
-        report.verdicts(self.stdout, verdicts, names)
+    def _report(
+        self, sides: Mapping[str, Sequence[Baseline]], verdicts: Sequence[TargetVerdict]
+    ) -> None:
+        report.figures(self.stdout, sides)
+        report.verdicts(self.stdout, verdicts, sides)
         missed = [verdict.name for verdict in verdicts if verdict.is_met is False]
         if missed:
             raise CommandError(f"missed: {', '.join(missed)}")

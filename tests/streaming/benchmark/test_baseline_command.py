@@ -10,10 +10,7 @@ import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 
-from betting.config import load
-from streaming.benchmark.ab import OFF, ON, Comparison
-from streaming.benchmark.trial import Trial
-from streaming.core.baseline import decode
+from streaming.benchmark.baseline import decode
 from streaming.management.commands.baseline import Command, _arguments
 from streaming.models import BaselineSnapshot
 from tests.support.baselines import a_baseline
@@ -68,24 +65,10 @@ def test_a_captured_window_is_written_kept_and_shown(tmp_path: Path) -> None:
     assert "CPU of all processes" in out.getvalue()
 
 
-def test_the_naive_pipeline_is_a_configuration_that_is_valid_and_hardens_nothing() -> None:
-    off = load(OFF)
-    assert not any((off.coalesce.enabled, off.circuits_enabled, off.dead_letters_enabled))
-    assert load(ON) == load({})
-
-
 @pytest.mark.parametrize("option", ["--rounds=0", "--seconds=-1", "--speed=x", "--responses=0"])
 def test_a_number_that_makes_no_sense_is_refused(option: str) -> None:
     with pytest.raises(CommandError, match="above 0"):
         call_command("baseline", "ab", "--simulate", option)
-
-
-def test_runs_of_a_recording_have_to_end_in_the_same_fair_prices_and_simulations_do_not() -> None:
-    off, on = (Trial(a_baseline(), {"home": price}) for price in (0.5, 0.6))
-    comparison = Comparison([off], [on])
-    *_, prices = comparison.verdicts(is_repeatable=True)
-    assert (prices.name, prices.is_met) == ("fair prices that differ", False)
-    assert "fair prices" not in comparison.verdicts(is_repeatable=False)[-1].name
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from betting.config import CHECKOUT
-from streaming.core.baseline import SCHEMA, Baseline, Distribution
-from streaming.core.targets import TARGETS
+from streaming.benchmark.baseline import SCHEMA, Baseline, Distribution
+from streaming.benchmark.compare import TARGETS
 
 DOCUMENT = (CHECKOUT / "docs" / "baseline.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 
 import msgspec
+from django.db.models import Min
 from rich.console import Console
 
 from betting.config import Config
-from betting.db.clock import database_now
 from betting.models import Provider
 from betting.runtime.first_run import migrate
-from streaming.benchmark.capture import fair_prices, store
-from streaming.benchmark.process_metrics import Vitals
-from streaming.core.baseline import Baseline
+from streaming.benchmark.baseline import Baseline
+from streaming.benchmark.capture import SAMPLE_SECONDS, Capture
 from streaming.runner.environment import private_servers
 from streaming.runner.replay import Recordings
 from streaming.runner.replay_run import Replay, run_replay
 from streaming.runner.run_loop import Chore
 from streaming.runner.simulated_run import Simulation, run_simulated
-
-SAMPLE_SECONDS = 0.5
+from valuation.models import FairPrice
 
 
 class TrialError(Exception):
@@ -53,21 +51,42 @@ def run_trial(
         label: its name, for people.
 
     Raises:
-        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+        AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
         TrialError: the database is not empty, and the trial would add to it.
     """
     with private_servers(config):
         migrate()
         if Provider.objects.exists():
             raise TrialError("A trial begins with an empty database: set HARDLINE_HOME to another.")
-        vitals = Vitals(config)
-        sampling = Chore(SAMPLE_SECONDS, vitals.sample)
+        capture = Capture(config)
+        sampling = Chore(SAMPLE_SECONDS, capture.sample)
         if isinstance(trial_of, Simulation):
             report = run_simulated(config, console, trial_of, sampling)
         else:
             replay = Replay(trial_of, math.inf, until_idle=True)
             report = run_replay(config, console, replay, sampling)
         # No message is under way any more: every market that is stale now was lost.
-        baseline = vitals.baseline(overdue_after_ms=0, label=label)
-        store(baseline, database_now())
+        baseline = capture.finish(overdue_after_ms=0, label=label)
         return Trial(baseline, fair_prices(), report.problem)
+
+
+def fair_prices() -> dict[str, float]:
+    """Return outcome → probability, by names that are the same in every database.
+
+    Outcomes without a fair price are left out: whether such an outcome has a row depends on whether
+    it was ever valued while a bookmaker quoted it.
+    """
+    rows = FairPrice.objects.annotate(event=Min("market__event__aliases__external_id")).values_list(
+        "event",
+        "market__kind",
+        "market__period",
+        "market__participant",
+        "outcome__name",
+        "outcome__point",
+        "probability",
+    )
+    return {
+        "|".join("" if part is None else str(part) for part in names): probability
+        for *names, probability in rows.iterator()
+        if probability is not None
+    }

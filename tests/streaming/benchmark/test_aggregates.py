@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.baseline import (
-    SCHEMA,
-    BaselineError,
-    Usage,
-    decode,
-    distribution,
-    process_figures,
-)
-from tests.support.baselines import a_baseline
+from streaming.benchmark.aggregates import Usage, distribution, process_figures
 
 values = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
 
@@ -72,25 +64,3 @@ def test_a_process_that_ended_keeps_what_it_computed_and_its_number_may_be_anoth
     then = {1: Usage(1.0, 10, 7.0)}
     reused = {1: Usage(1.0, 10, 8.0), 2: Usage(9.0, 10, 0.5)}
     assert process_figures([first, then, reused]).cpu_seconds == 3.5
-
-
-@given(st.integers(0, 50), st.integers(0, 1_000))
-def test_a_document_reads_back_equal(failed_calls: int, changes: int) -> None:
-    baseline = a_baseline(failed_calls=failed_calls, changes=changes)
-    assert decode(msgspec.json.encode(baseline)) == baseline
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        (b"[]", "not a baseline"),
-        (b"", "not a baseline"),
-        (b"{}", "schema none"),
-        (b'{"schema": "1"}', "schema"),
-        (b'{"schema": %d}' % (SCHEMA + 1), "schema 2 cannot be read here"),
-        (b'{"schema": %d}' % SCHEMA, "missing required field"),
-    ],
-)
-def test_what_is_no_baseline_is_refused_with_the_reason(document: bytes, message: str) -> None:
-    with pytest.raises(BaselineError, match=message):
-        decode(document)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.figures import FIGURES
-from streaming.core.targets import (
+from streaming.benchmark.compare import (
     TARGETS,
     compare,
     differences,
@@ -18,6 +17,7 @@ from streaming.core.targets import (
     judge_fair_prices,
     recomputes_per_change,
 )
+from streaming.benchmark.figures import FIGURES
 from tests.support.baselines import a_baseline
 
 CALLS, RECOMPUTES, LATENCY, LETTERS, UNVALUED = (target.name for target in TARGETS)

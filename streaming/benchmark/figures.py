@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streaming.core.baseline import Baseline
+from streaming.benchmark.baseline import Baseline
 
 _MEGABYTE = 1_000_000
 

@@ -1,4 +1,4 @@
-"""The targets of the hardening, and whether measured baselines meet them."""
+"""Compare baselines: the targets of the hardening, and a verdict on each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from streaming.core.baseline import Baseline
+from streaming.benchmark.baseline import Baseline
 
 Kind = Literal["reduction", "below", "none"]
 
@@ -43,13 +43,13 @@ class Target:
         """
         if self.kind == "reduction":
             return f"−{self.limit:.0%} at least"
-        return "0" if self.kind == "none" else f"< {shown(self.limit, self.unit)}"
+        return "0" if self.kind == "none" else f"< {format_value(self.limit, self.unit)}"
 
 
-def shown(value: float, unit: str) -> str:
+def format_value(value: float, unit: str) -> str:
     """Format a figure for people.
 
-    >>> shown(0.0042, "%"), shown(12.345, "ms"), shown(1234.0, "")
+    >>> format_value(0.0042, "%"), format_value(12.345, "ms"), format_value(1234.0, "")
     ('0.42 %', '12.3 ms', '1,234')
     """
     if unit == "%":
@@ -72,7 +72,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TargetVerdict:
     """The verdict on a target.
 
     Attributes:
@@ -118,7 +118,7 @@ TARGETS: tuple[Target, ...] = (
 )
 
 
-def compare(before: Sequence[Baseline], after: Sequence[Baseline]) -> list[Verdict]:
+def compare(before: Sequence[Baseline], after: Sequence[Baseline]) -> list[TargetVerdict]:
     """Judge every target.
 
     Args:
@@ -131,7 +131,7 @@ def compare(before: Sequence[Baseline], after: Sequence[Baseline]) -> list[Verdi
     ]
 
 
-def judge(target: Target, before: Spread | None, after: Spread | None) -> Verdict:
+def judge(target: Target, before: Spread | None, after: Spread | None) -> TargetVerdict:
     """Judge one target.
 
     >>> calls = TARGETS[0]
@@ -140,7 +140,7 @@ def judge(target: Target, before: Spread | None, after: Spread | None) -> Verdic
     >>> judge(calls, Spread(0.0, 0.0, 0.0), Spread(0.0, 0.0, 0.0)).is_met is None
     True
     """
-    return Verdict(
+    return TargetVerdict(
         target.name, str(target), target.unit, before, after, _is_met(target, before, after)
     )
 
@@ -170,7 +170,7 @@ FairPrices = Mapping[str, float]
 """Outcome → probability, of those that have a fair price."""
 
 
-def judge_fair_prices(before: Sequence[FairPrices], after: Sequence[FairPrices]) -> Verdict:
+def judge_fair_prices(before: Sequence[FairPrices], after: Sequence[FairPrices]) -> TargetVerdict:
     """Judge whether all runs of one recording end in the same fair prices, those of the first.
 
     >>> judge_fair_prices([{"a": 0.5}], [{"a": 0.5, "b": 0.1}]).after

@@ -1,15 +1,11 @@
-"""A baseline: the measurements of one window of time, as one document.
+"""The baseline: the measurements of one window of time, as one document.
 
-Every figure comes from rows or from clocks; `streaming.benchmark.capture` reads them and
 docs/baseline.md describes each field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from math import ceil, fsum
 
 import msgspec
 
@@ -92,7 +88,7 @@ class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held: int
 
 
-class Backlog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BacklogFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The backlog, over the samples of the window."""
 
     stale_markets: Distribution
@@ -122,7 +118,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     recomputes: Recomputes
     failures: Failures
     deliveries: Deliveries
-    backlog: Backlog
+    backlog: BacklogFigures
     processes: dict[str, ProcessFigures]
     markets: int
     overdue_markets: int
@@ -136,7 +132,7 @@ def decode(document: bytes) -> Baseline:
 
     >>> decode(b'{"schema": 99}')
     Traceback (most recent call last):
-    streaming.core.baseline.BaselineError: schema 99 cannot be read here; this is schema 1
+    streaming.benchmark.baseline.BaselineError: schema 99 cannot be read here; this is schema 1
     """
     try:
         schema = msgspec.json.decode(document, type=dict[str, msgspec.Raw]).get("schema")
@@ -146,66 +142,3 @@ def decode(document: bytes) -> Baseline:
         return msgspec.json.decode(document, type=Baseline)
     except msgspec.DecodeError as error:
         raise BaselineError(f"not a baseline: {error}") from error
-
-
-def distribution(values: Sequence[float]) -> Distribution:
-    """Describe how values are spread.
-
-    >>> distribution([4.0, 1.0, 2.0, 3.0])
-    Distribution(count=4, mean=2.5, p50=2.0, p95=4.0, p99=4.0, max=4.0)
-    >>> distribution([]).p50 is None
-    True
-    """
-    if not values:
-        return Distribution(0)
-    ordered = sorted(values)
-    p50, p95, p99 = (ordered[_rank(len(ordered), percent) - 1] for percent in (50, 95, 99))
-    return Distribution(len(ordered), fsum(ordered) / len(ordered), p50, p95, p99, ordered[-1])
-
-
-def _rank(count: int, percent: int) -> int:
-    """Return the nearest rank, from 1; in whole numbers, so that no rounding error decides."""
-    return ceil(count * percent / 100) if count * percent % 100 else count * percent // 100
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """One process at one moment.
-
-    Attributes:
-        started_at: when it started, seconds; with the process id it identifies the process.
-        memory_bytes: its resident memory, pages that it shares with others included.
-        cpu_seconds: its CPU time since its start.
-    """
-
-    started_at: float
-    memory_bytes: int
-    cpu_seconds: float
-
-
-Usages = Mapping[int, Usage]
-"""Process id → usage."""
-
-
-def process_figures(samples: Sequence[Usages]) -> ProcessFigures:
-    """Compute the resources that a program used over some samples.
-
-    A process in the first sample counts from that sample on, one that appears later from its own
-    start. CPU time after a process's last sample is not known, and not counted.
-
-    Args:
-        samples: of all processes of the program, oldest first, one or more.
-
-    >>> first = {7: Usage(1.0, 100, 3.0)}
-    >>> then = {7: Usage(1.0, 140, 3.5), 8: Usage(2.0, 60, 0.25)}
-    >>> process_figures([first, then])
-    ProcessFigures(memory_bytes_mean=150.0, memory_bytes_max=200, cpu_seconds=0.75)
-    """
-    sums = [sum(usage.memory_bytes for usage in sample.values()) for sample in samples]
-    last = {
-        (pid, usage.started_at): usage.cpu_seconds
-        for sample in samples
-        for pid, usage in sample.items()
-    }
-    before = fsum(usage.cpu_seconds for usage in samples[0].values())
-    return ProcessFigures(fsum(sums) / len(sums), max(sums), fsum(last.values()) - before)
