@@ -170,7 +170,7 @@ def coalesce_line_changes(shard: int) -> None:
         send_recomputes(batch.market_ids, "batch", countdown_ms=policy.debounce_ms)
         skipped = batch.markets - len(batch.market_ids)
         if skipped:
-            words = "markets wait for the recompute that is on its way"
+            words = "a pending recompute takes the markets along"
             note("streaming", "debounce_skip", words, status="skipped", markets=skipped)
 
 

@@ -27,7 +27,7 @@ class ReasonForm(forms.Form):
         """Return the reason as one line that has visible text."""
         reason = one_line(self.cleaned_data["reason"], MAX_REASON_CHARS)
         if not reason:
-            raise forms.ValidationError("This says nothing.")
+            raise forms.ValidationError("Enter a reason.")
         return reason
 
 

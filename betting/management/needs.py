@@ -113,8 +113,7 @@ def _prepare_tables(config: Config) -> None:
         migrate()
         return
     raise EmbeddedError(
-        "The tables of DATABASE_URL are not up to date:"
-        " run `manage.py migrate`, or `manage.py run`, which does."
+        "The tables of DATABASE_URL are not up to date: run `manage.py migrate` or `manage.py run`."
     )
 
 

@@ -48,7 +48,7 @@ class HealthSnapshotAdmin(TablesMixin, FactAdmin):
             (name, told["status"], told["output"], _since(told))
             for name, told in row.checks.items()
         ]
-        return [Table("Checks", ("check", "status", "what was seen", "since"), checks)]
+        return [Table("Checks", ("check", "status", "observed", "since"), checks)]
 
 
 def _since(told: Mapping[str, Any]) -> str:

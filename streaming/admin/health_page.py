@@ -28,7 +28,7 @@ NOT_RECORDED = "not recorded"
 
 _WORDS = {
     Status.PASS: "well",
-    Status.WARN: "to be watched",
+    Status.WARN: "warning",
     Status.UNKNOWN: "not known",
     Status.FAIL: "failing",
 }
@@ -53,7 +53,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def _tables(told: Report) -> Iterator[Table]:
     checks = sorted(told.checks, key=lambda check: -check.status.severity)
-    headers = ("check", "status", "what was seen", "limits", "since", "what to do")
+    headers = ("check", "status", "observed", "limits", "since", "what to do")
     yield Table("Checks", headers, [_check(check) for check in checks])
     if not isinstance(told.seen.stream, Away):
         yield _providers(told.seen.stream)
@@ -101,7 +101,7 @@ def _queues(facts: RedisFacts, told: Report, trusted: float) -> Table:
         for name, queue in facts.queues.items()
     ]
     busy = counted(facts.unacknowledged, "message is", "messages are")
-    note = f"{busy} in countdown or being worked on. {_asked(told.seen)}"
+    note = f"{busy} in countdown or at work. {_asked(told.seen)}"
     return Table("Queues", headers, rows, numbers=frozenset(headers[1:]), note=note)
 
 

@@ -46,11 +46,11 @@ def _words(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as fault:  # noqa: BLE001 - an exception of any origin may fail in any way
-        return f"(its message cannot be told: {type(fault).__name__})"
+        return f"(its message cannot be read: {type(fault).__name__})"
 
 
 def _traceback(error: BaseException) -> str:
     try:
         return "".join(format_exception(error))
     except Exception as fault:  # noqa: BLE001 - the same
-        return f"(its traceback cannot be told: {type(fault).__name__})"
+        return f"(its traceback cannot be read: {type(fault).__name__})"

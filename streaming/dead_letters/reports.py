@@ -38,4 +38,4 @@ def report(letter: Letter) -> None:
     try:
         sentry_sdk.capture_event(event_of(letter))  # type: ignore[arg-type]  # a plain dictionary
     except Exception:
-        logger.warning("a dead letter is not told to Sentry: id=%s", letter.id, exc_info=True)
+        logger.warning("Sentry did not take a dead letter: id=%s", letter.id, exc_info=True)

@@ -79,4 +79,4 @@ _KINDS: dict[Kind, tuple[type[BaseException], ...]] = {
 def _unwrapped(error: BaseException | None) -> BaseException:
     """Return the task's own exception, without what wrapped it between processes."""
     inner = error.exc if isinstance(error, ExceptionWithTraceback) else error
-    return inner or Exception("no exception was told")
+    return inner or Exception("the worker named no exception")

@@ -41,14 +41,14 @@ class ArgumentsForm(forms.Form):
         """Require a list."""
         args = self.cleaned_data["edited_args"]
         if not isinstance(args, list):
-            raise forms.ValidationError("This is no list.")
+            raise forms.ValidationError("Enter a JSON list.")
         return args
 
     def clean_edited_kwargs(self) -> dict[str, Any]:
         """Require an object."""
         kwargs = self.cleaned_data["edited_kwargs"]
         if not isinstance(kwargs, dict):
-            raise forms.ValidationError("This is no object.")
+            raise forms.ValidationError("Enter a JSON object.")
         return kwargs
 
     def clean(self) -> None:

@@ -22,9 +22,9 @@ class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no gen
         model = ParticipantAlias
         fields = ("family", "name", "canonical")
         help_texts = {  # noqa: RUF012 - Django's Meta takes plain dicts
-            "family": "the sports it holds for, e.g. americanfootball",
+            "family": "the sports that use this name, e.g. americanfootball",
             "name": "as the provider writes it, e.g. Cincinnati",
-            "canonical": "as the event is called, e.g. Cincinnati Bengals",
+            "canonical": "as the event names it, e.g. Cincinnati Bengals",
         }
 
     def clean_family(self) -> str:
@@ -32,7 +32,7 @@ class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no gen
         family = sport_family(self.cleaned_data["family"].strip())
         known = sport_families()
         if family not in known:
-            raise ValidationError(f"No sport is of this family{did_you_mean(family, known)}.")
+            raise ValidationError(f"There is no sport of this family{did_you_mean(family, known)}.")
         return family
 
     def clean_name(self) -> str:
@@ -50,14 +50,14 @@ class ParticipantAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # no gen
             others = participant_aliases(data["family"])
             others.pop(self.instance.name, None)
             if canonical(data["canonical"], others) == data["name"]:
-                self.add_error("canonical", "To matching, this is that name already.")
+                self.add_error("canonical", "Enter another name: matching reads these two as one.")
         return data
 
 
 def _normalised(text: str) -> str:
     name = normalise(text)
     if not name:
-        raise ValidationError("This name has no letter or digit.")
+        raise ValidationError("Enter a name with a letter or a digit.")
     return name
 
 

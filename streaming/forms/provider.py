@@ -78,9 +78,9 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         name: str = self.cleaned_data["api_key_env"]
         if name and not is_variable_name(name):
             raise ValidationError(
-                "This has to be the NAME of the environment variable that holds the key, such as "
-                "HARDLINE_KEY_ODDS_API: capitals, digits and underscores. The key itself is never "
-                "stored. If you gave the key, consider whether it is now in a shell history."
+                "Enter the NAME of the environment variable that holds the key, such as "
+                "HARDLINE_KEY_ODDS_API: capitals, digits and underscores. Hardline never stores "
+                "the key itself. If you entered the key, remove it from your shell history."
             )
         if name and not may_hold_key(name, get_config().poll.key_variables):
             raise ValidationError(
@@ -105,30 +105,30 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         interval, stale_after = (data.get(name) for name in names)
         for name, seconds in zip(names, (interval, stale_after), strict=True):
             if seconds is not None and seconds <= 0:
-                self.add_error(name, "This has to be above 0.")
+                self.add_error(name, "Enter a number above 0.")
         is_live = data.get("clock") == Clock.WALL
         if is_live and interval and stale_after and stale_after <= interval:
             self.add_error(
                 "stale_after_seconds",
-                "Between two polls every feed would be stale: give more than the interval.",
+                "Enter more than the interval: every feed would be stale between two polls.",
             )
 
     def _check_url(self, url: str) -> None:
         parts = web_address(url)
         if parts is None:
-            self.add_error("base_url", "Give an http:// or https:// address.")
+            self.add_error("base_url", "Enter an http:// or https:// address.")
         elif parts.username or parts.password or parts.query or parts.fragment:
             self.add_error(
                 "base_url",
-                "Give scheme, host and path alone; the key comes from the environment.",
+                "Enter scheme, host and path only: the key comes from the environment.",
             )
         elif is_private_literal(parts.hostname) and not (
             get_config().is_private_provider_allowed(url)
         ):
             self.add_error(
                 "base_url",
-                "This address is not on the public internet. Set "
-                f"{PRIVATE_SETTING}=true if it is one of your own.",
+                "Enter an address on the public internet, or set "
+                f"{PRIVATE_SETTING}=true if the host is yours.",
             )
 
     def _check_requests(self, data: dict[str, Any]) -> None:
@@ -154,7 +154,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             return
         if not looked_at:
             self.add_error(
-                None, "A poll of this provider would ask nothing: name sports and markets."
+                None, "Enter sports and markets: a poll of this provider would ask for nothing."
             )
 
 

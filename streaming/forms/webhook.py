@@ -30,13 +30,13 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
         url: str = self.cleaned_data["url"]
         parts = web_address(url)
         if parts is None:
-            raise ValidationError("Give an http:// or https:// address.")
+            raise ValidationError("Enter an http:// or https:// address.")
         if parts.username or parts.password or parts.fragment:
-            raise ValidationError("Give an address without a login: deliveries are signed instead.")
+            raise ValidationError("Enter an address without a login: deliveries are signed.")
         if not get_config().bus.allow_private_networks and is_private_literal(parts.hostname):
             raise ValidationError(
-                "This address is not on the public internet. Set "
-                f"{PRIVATE_SETTING}=true if it is one of your own."
+                "Enter an address on the public internet, or set "
+                f"{PRIVATE_SETTING}=true if the host is yours."
             )
         return url
 
@@ -54,5 +54,5 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
         known = set(Sport.objects.values_list("key", flat=True))
         for each in sports:
             if each not in known and (hint := did_you_mean(each, known)):
-                raise ValidationError(f"No sport is {each!r}{hint}")
+                raise ValidationError(f"There is no sport {each!r}{hint}")
         return sports

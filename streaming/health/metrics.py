@@ -83,7 +83,7 @@ class _Health(Collector):
 
 
 def _health(told: Report) -> Iterator[Metric]:
-    yield _value("health_score", "How much of the worst group is well, 0 to 100.", told.score)
+    yield _value("health_score", "The share of the worst group that is well, 0 to 100.", told.score)
     yield _states("health_status", "The state of the whole.", told.status)
     family = GaugeMetricFamily(
         "hardline_check_status", "The state of each check.", labels=["check", "status"]
@@ -100,7 +100,7 @@ def _workers(seen: Seen, policy: HealthPolicy) -> Iterator[Metric]:
     seconds = seen.workers_seconds
     if seconds is None:
         return
-    yield _value("workers_asked_seconds", "Since the workers were last asked.", seconds)
+    yield _value("workers_asked_seconds", "Seconds since workers were asked.", seconds)
     if seen.workers is not None and seconds <= trusted_seconds(policy):
         yield _gauge("workers", "Workers that take from a queue.", "queue", seen.workers.items())
 
@@ -109,23 +109,23 @@ def _redis(facts: RedisFacts) -> Iterator[Metric]:
     lengths = ((name, queue.messages) for name, queue in facts.queues.items())
     yield _gauge("queue_messages", "Messages that wait.", "queue", lengths)
     ages = ((name, queue.oldest_seconds) for name, queue in facts.queues.items())
-    yield _gauge("queue_oldest_seconds", "How long the oldest message waits.", "queue", ages)
+    yield _gauge("queue_oldest_seconds", "Seconds that the oldest waits.", "queue", ages)
     yield _value("unacknowledged_messages", "Messages that workers hold.", facts.unacknowledged)
     yield _value("buffered_markets", "Markets that wait for a batch.", facts.buffered_markets)
     if facts.tick_seconds is not None:
-        yield _value("tick_age_seconds", "Since beat was last heard.", facts.tick_seconds)
+        yield _value("tick_age_seconds", "Seconds since beat ticked.", facts.tick_seconds)
 
 
 def _stream(facts: StreamFacts) -> Iterator[Metric]:
     yield _value("stale_markets", "Markets that wait for a valuation.", facts.stale_markets)
-    yield _value("stale_market_seconds", "How long the first has.", facts.stale_seconds)
+    yield _value("stale_market_seconds", "Seconds that the first waits.", facts.stale_seconds)
     yield _value("dead_letters_new", "Dead letters that wait for a person.", facts.letters_new)
-    yield _value("subscribers_suppressed", "Left alone for a while.", len(facts.suppressed))
+    yield _value("subscribers_suppressed", "Suppressed subscribers.", len(facts.suppressed))
     providers = facts.providers
     silences = ((p.key, p.silence_seconds) for p in providers if p.silence_seconds is not None)
-    yield _gauge("provider_silence_seconds", "Since its newest answer.", "provider", silences)
+    yield _gauge("provider_silence_seconds", "Seconds since an answer.", "provider", silences)
     opened = ((p.key, float(p.circuit != "closed")) for p in providers)
-    yield _gauge("circuit_open", "Whether its circuit has opened.", "provider", opened)
+    yield _gauge("circuit_open", "1 unless its circuit is closed.", "provider", opened)
     left = ((p.key, p.quota_remaining) for p in providers if p.quota_remaining is not None)
     yield _gauge("quota_remaining", "Credits left.", "provider", left)
     silent = facts.books_silent
@@ -163,9 +163,9 @@ def _cumulative(counts: Sequence[int]) -> list[tuple[str, float]]:
 
 def _objectives(work: Work, objectives: Sequence[Objective]) -> Iterator[Metric]:
     parts = ((each.name, each.part) for each in objectives)
-    yield _gauge("slo_objective", "The part that has to be in time.", "objective", parts)
+    yield _gauge("slo_objective", "The part that must be in time.", "objective", parts)
     bounds = ((each.name, each.bound_ms / 1000) for each in objectives)
-    yield _gauge("slo_bound_seconds", "What in time is.", "objective", bounds)
+    yield _gauge("slo_bound_seconds", "The bound of in time.", "objective", bounds)
     rates = GaugeMetricFamily(
         "hardline_slo_burn_rate",
         "How many times faster than allowed the objective is missed.",

@@ -105,7 +105,7 @@ def _tell_misfit(source: Source, event: SnapshotEvent, known: str) -> None:
     note(
         "streaming",
         "match",
-        f"{known}, but {now}: its quotes are left out",
+        f"an answer contradicts its event: {known}, but {now}; ingest leaves its quotes out",
         status="degraded",
         provider_id=source.provider_id,
     )

@@ -184,7 +184,7 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
     }
     rows = fetch_all(HEAR, parameters)
     if not rows:
-        raise IntegrityError(f"There is no provider {provider_id} any more.")
+        raise IntegrityError(f"Provider {provider_id} does not exist.")
     ((feed_id, is_admitted, is_outdated, is_live, epoch, *heard),) = rows
     hearing = Hearing(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *heard)
     left_aside: LeftAside | None = None

@@ -46,7 +46,7 @@ def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
         policy: how names are compared.
 
     Raises:
-        UndecidableError: it is decided already, or a provider knows both, so they are two.
+        UndecidableError: it is already decided, or a provider knows both, so they are two.
     """
     with transaction.atomic():
         doubt = _open(doubt_id)
@@ -65,7 +65,7 @@ def decide_different(doubt_id: int, by: str) -> DoubtfulMatch:
     """Record that the two events differ. The pair is not asked about again.
 
     Raises:
-        UndecidableError: it is decided already.
+        UndecidableError: it is already decided.
     """
     with transaction.atomic():
         doubt = _open(doubt_id)
@@ -82,7 +82,7 @@ def _open(doubt_id: int) -> DoubtfulMatch:
     lock_family(sport_family(doubt.event.sport.key))
     doubt = doubts.filter(pk=doubt_id).first()  # again under the lock: it may be decided meanwhile
     if doubt is None or doubt.decision != Decision.OPEN:
-        raise UndecidableError(f"doubtful match {doubt_id} is decided already")
+        raise UndecidableError(f"doubtful match {doubt_id} is already decided")
     return doubt
 
 
@@ -99,8 +99,8 @@ def _refuse_two_of_one_provider(doubt: DoubtfulMatch) -> None:
     alias = both.select_related("provider").first()
     if alias is not None:
         raise UndecidableError(
-            f"{alias.provider.key} knows both events (this one as {alias.external_id}), so they"
-            f" are two: they are different"
+            f"{alias.provider.key} lists both events (this one as {alias.external_id}), so they"
+            " are different"
         )
 
 

@@ -49,7 +49,7 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
             # A family that is locked delays no other family. The next sweep tries again.
-            logger.warning("the quotes of %s wait for their quarantine: %s", family, error)
+            logger.warning("the sweeper postpones the quarantine of %s: %s", family, error)
     return sorted(markets)
 
 

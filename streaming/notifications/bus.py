@@ -81,7 +81,8 @@ def tell(*events: Event) -> None:
     try:
         publish(events)
     except Exception as error:  # noqa: BLE001 - the fault itself must still be handled
-        logger.warning("%s is not told: %s", ", ".join(map(_type, events)), one_line(str(error)))
+        names = ", ".join(map(_type, events))
+        logger.warning("the bus cannot send %s: %s", names, one_line(str(error)))
 
 
 def is_wanted(*types: str) -> bool:

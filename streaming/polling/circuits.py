@@ -147,7 +147,7 @@ def order(
     """
     reason = one_line(reason, transitions.MAX_CHARS)
     if not reason:
-        raise ValueError("A reason has to be given.")
+        raise ValueError("Enter a reason.")
     _row(provider.pk)
     with transaction.atomic():
         row = _locked(provider.pk)

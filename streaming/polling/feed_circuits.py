@@ -146,7 +146,7 @@ def reset(provider: Provider, reason: str, actor: str, now: datetime, feed: str 
     """
     reason = one_line(reason, transitions.MAX_CHARS)
     if not reason:
-        raise ValueError("A reason has to be given.")
+        raise ValueError("Enter a reason.")
     rows = FeedCircuit.objects.filter(provider=provider)
     with transaction.atomic():
         chosen = rows.filter(feed=feed) if feed else rows

@@ -245,7 +245,7 @@ def _ingest(
     except DataError:
         result = None
     if result is None:
-        raise DataFailure("unstorable", "The database cannot hold a value.", one_line(run.feed))
+        raise DataFailure("unstorable", "The database cannot store a value.", one_line(run.feed))
     run.outcome = result.left_aside or PollOutcome.OK
     run.changes = sum(result.counts.values())
     return result

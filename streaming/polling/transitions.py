@@ -55,7 +55,7 @@ def record(
     if feed:
         facts["feed"] = feed
     whose = f"a feed of {provider.key}" if feed else provider.key
-    words = f"circuit of {whose}: {after.state}, was {before.state}"
+    words = f"the circuit of {whose} went from {before.state} to {after.state}"
     note("circuit", "transition", words, status=_status_of(after), **facts)
 
 

@@ -44,7 +44,7 @@ def open_file(path: Path) -> BufferedIOBase:
     """
     # Checked before opening: a pipe without a writer would block, and a device may never end.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(None, "it is no regular file")
+        raise OSError(None, "it is not a regular file")
     with path.open("rb") as file:
         start = file.read(max(map(len, (*_OPENERS, _ZSTD))))
     if start.startswith(_ZSTD):

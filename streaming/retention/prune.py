@@ -90,7 +90,7 @@ def _delete_of_family(family: str, event_ids: Sequence[int], days: int) -> int:
         if not isinstance(error.__cause__, LockNotAvailable):
             raise
         # A family that is locked delays no other family. The next run tries again.
-        logger.warning("past events of %s wait for their deletion: %s", family, error)
+        logger.warning("retention postpones the deletion of past events of %s: %s", family, error)
     return deleted
 
 

@@ -53,7 +53,7 @@ def supervised(
         terminal.say("Stopping the processes")
         killed = supervisor.stop(lambda: interrupts.is_hurried)
         if killed:
-            terminal.say(f"Killed, as they did not stop: {', '.join(killed)}")
+            terminal.say(f"Killed processes that did not stop: {', '.join(killed)}")
 
 
 def where_to_look(
@@ -69,7 +69,7 @@ def where_to_look(
     elif login.is_new or login.is_current:
         by = f"its password is in {login.file}"
     else:
-        by = f"by the password that it was given; Flower's is in {login.file}"
+        by = f"the password that you set; Flower's is in {login.file}"
     lines = [
         f"  Admin      http://{host}:{config.web.port}/admin/",
         f"  Flower     http://{host}:{config.web.flower_port}/",

@@ -140,7 +140,7 @@ def _send(result: IngestResult) -> None:
         send_result(result)
     except OUTAGES as error:
         # The changes are committed: the sweeper has them valued.
-        words = f"a message was lost, the broker is away: {error}"
+        words = f"the replay lost a message, the broker is away: {error}"
         note("streaming", "send", words, status="degraded")
 
 

@@ -18,7 +18,7 @@ from tests.support.documents import Command
 
 ENDS = {
     # One run at a time: test_live_run.py and test_run_command.py have them to their end.
-    ".venv/bin/python manage.py run ": {1: "running already"},
+    ".venv/bin/python manage.py run ": {1: "already running"},
     ".venv/bin/python manage.py baseline compare ": {0: "", 1: "missed: "},
 }
 """How a command begins that may end otherwise than with 0 → exit status → what it says then."""

@@ -115,5 +115,5 @@ def test_workers_are_seen_while_they_run_and_missed_when_they_do_not(
     snapshot = HealthSnapshot.objects.latest("id")
     assert snapshot.checks["workers"]["status"] == "fail"
     assert snapshot.checks["workers"]["output"] == (
-        "No worker takes from coalesce, deliver, major, poll, valuation. What is sent there waits."
+        "No worker takes from coalesce, deliver, major, poll, valuation. Their messages wait."
     )

@@ -458,7 +458,7 @@ def test_a_beat_that_is_stopped_is_seen_until_it_is_back(stack: Stack, client: C
         wait_until(lambda: statuses(client)["workers"] == "fail", "nobody to have looked")
         told = health(client)
         assert told["score"] < well["score"]
-        assert "Nobody has asked the workers" in told["checks"]["workers"][0]["output"]
+        assert "No snapshot has asked the workers" in told["checks"]["workers"][0]["output"]
         stack.look_until(BEAT)
         assert {name: statuses(client)[name] for name in BEAT} == BEAT
 

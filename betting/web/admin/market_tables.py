@@ -49,7 +49,7 @@ def open_edges(market: Market) -> Table:
             if not edge.is_stale
         ],
         numbers=frozenset({"odds", "fair odds", "EV", "advised", "books"}),
-        note=f"Without {stale} that nobody confirms any more." if stale else "",
+        note=f"{stale} more are left out: no provider confirms them." if stale else "",
     )  # fmt: skip
 
 
@@ -70,9 +70,9 @@ def covers(found: Opportunities) -> Table:
             for cover in found.covers
         ],
         numbers=frozenset({"booksum", "profit", "worst"}),
-        note="Lowest booksum first, net of commission. “Worst”: the profit at the result that"
-        " returns stakes, where the point is whole or a quarter. Each bookmaker quotes the whole"
-        " line, so that all bets are settled alike.",
+        note="Lowest booksum first, net of commission. “Worst”: the profit if the result returns"
+        " stakes, which a whole or a quarter point makes possible. Each bookmaker quotes the whole"
+        " line, so all bets settle by the same rules.",
     )
 
 
@@ -94,8 +94,8 @@ def middles(found: Opportunities) -> Table:
             for middle in found.middles
         ],
         numbers=frozenset({"gap", "worst", "best", "pays from"}),
-        note="Profits at the worst and at the best result. “Pays from”: the probability of the best"
-        " one at which the pair breaks even, the worst happening otherwise.",
+        note="Profits at the worst and at the best result. “Pays from”: the pair breaks even if the"
+        " best result has this probability and the worst one has the rest.",
     )
 
 
@@ -154,8 +154,8 @@ def quotes(market: Market) -> Table:
             for quote in rows[:QUOTES_SHOWN]
         ],
         numbers=frozenset({"odds"}),
-        note=f"At most {QUOTES_SHOWN:,}. “Disputed by”: other providers that say another price of"
-        " the bookmaker's now.",
+        note=f"At most {QUOTES_SHOWN:,}. “Disputed by”: other providers that now list another"
+        " price of the bookmaker.",
     )  # fmt: skip
 
 

@@ -72,8 +72,8 @@ def lenient(
     if found.status is not Status.FAIL or not (is_starting and is_explained):
         return found
     excuse = (
-        f"The system started {spoken(seen.running_seconds)} ago; this fails from"
-        f" {spoken(policy.starting_seconds)} on."
+        f"The system started {spoken(seen.running_seconds)} ago; this fails after"
+        f" {spoken(policy.starting_seconds)}."
     )
     return replace(
         found,

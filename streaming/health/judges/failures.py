@@ -54,8 +54,7 @@ def subscribers(seen: Seen, _policy: HealthPolicy) -> Check:
     if suppressed:
         are = counted(len(suppressed), "subscriber fails and is", "subscribers fail and are")
         detail = (
-            f"{are} left alone for a while: {listed(suppressed)}. What they miss is kept as dead"
-            " letters."
+            f"{are} suppressed for a while: {listed(suppressed)}. Dead letters keep what they miss."
         )
     return check("subscribers", len(suppressed), limits, unit, detail)
 

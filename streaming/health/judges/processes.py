@@ -29,7 +29,7 @@ def beat(seen: Seen, policy: HealthPolicy) -> Check:
     unit, limits = "seconds since the last tick", policy.tick_seconds
     if isinstance(seen.redis, Away):
         return unknown("beat", limits, unit, "Redis")
-    seconds, consequence = seen.redis.tick_seconds, "Nothing is polled or swept meanwhile."
+    seconds, consequence = seen.redis.tick_seconds, "Until it ticks, nothing is polled or swept."
     if seconds is None:
         detail = "Beat has never ticked. Nothing is polled or swept."
         return lenient(never("beat", limits, unit, detail), seen, policy, None)
@@ -49,20 +49,20 @@ def workers(seen: Seen, policy: HealthPolicy) -> Check:
             return unknown("workers", MUST_NOT_BE, unit, "PostgreSQL")
         if isinstance(seen.redis, Away) or seconds is not None:
             return unknown("workers", MUST_NOT_BE, unit, "the broker")
-        detail = "Nobody has ever asked the workers. No snapshot is taken and no failure told."
+        detail = "No snapshot has ever asked the workers. Until one does, no failure is reported."
         return lenient(never("workers", MUST_NOT_BE, unit, detail), seen, policy, None)
     idle = sorted(name for name, count in seen.workers.items() if not count)
     if not idle:
         return check("workers", 0, MUST_NOT_BE, unit, "Every queue has a worker.")
-    detail = f"No worker takes from {', '.join(idle)}. What is sent there waits."
+    detail = f"No worker takes from {', '.join(idle)}. Their messages wait."
     return lenient(check("workers", len(idle), MUST_NOT_BE, unit, detail), seen, policy, None)
 
 
 def _nobody_asks(seen: Seen, policy: HealthPolicy, seconds: float) -> Check:
     bound = trusted_seconds(policy)
     detail = (
-        f"Nobody has asked the workers for {spoken(seconds)} (limit {spoken(bound)}): beat or"
-        " worker-io is gone. No snapshot is taken and no failure told meanwhile."
+        f"No snapshot has asked the workers for {spoken(seconds)} (limit {spoken(bound)}): beat or"
+        " worker-io is down. Until both run, no failure is reported."
     )
     queues = len(seen.workers or ()) or 1
     found = check("workers", queues, MUST_NOT_BE, "queues without a worker", detail)
@@ -81,7 +81,7 @@ def queue_backlog(seen: Seen, policy: HealthPolicy) -> Check:
     detail = f"{counted(count, 'message waits', 'messages wait')} in {name}"
     detail += f" (limit {crossed(count, limits):,.0f})."
     if count >= limits[0]:
-        detail += " More are sent than taken, so what they ask for is late."
+        detail += " More messages arrive than workers take, so their work is late."
     found = check("queue_backlog", count, limits, unit, detail)
     return lenient(found, seen, policy, queue.oldest_seconds)
 
@@ -108,6 +108,6 @@ def _late(queue: str) -> str:
         "coalesce": "Line changes wait for their valuation.",
         "valuation": "Fair prices and edges are out of date.",
         "major": "Fair prices and edges of major moves are out of date.",
-        "deliver": "Subscribers are told late.",
+        "deliver": "Subscribers get notifications late.",
     }
-    return late.get(queue, "What it asks for is late.")
+    return late.get(queue, "Its work is late.")

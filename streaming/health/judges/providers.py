@@ -127,7 +127,7 @@ def activity(seen: Seen, policy: HealthPolicy) -> Check:
         detail = f"A provider was polled {spoken(seconds)} ago."
     else:
         bound = limit(seconds, in_seconds)
-        detail = f"No provider has been polled for {spoken(seconds)} {bound}. No price is new."
+        detail = f"No provider has been polled for {spoken(seconds)} {bound}. All prices are old."
     found = check("activity", seconds / interval, limits, unit, detail)
     return lenient(dated(found, seen, seconds, in_seconds), seen, policy, seconds)
 

@@ -10,7 +10,7 @@ from streaming.health.observations import Away, Seen
 
 def database(seen: Seen, policy: HealthPolicy) -> Check:
     """Judge if PostgreSQL answers in time."""
-    consequence = "Nothing is polled or valued, and what is read from it is not known."
+    consequence = "Nothing is polled or valued, and checks that read it are not known."
     return _answers("database", "PostgreSQL", seen.stream, policy, consequence)
 
 
@@ -27,7 +27,7 @@ def broker(seen: Seen, policy: HealthPolicy) -> Check:
         return unknown("broker", policy.memory_used, unit, "Redis")
     used = seen.redis.memory_used
     if not used:
-        return check("broker", used, policy.memory_used, unit, "Redis has no limit of memory.")
+        return check("broker", used, policy.memory_used, unit, "Redis has no memory limit.")
     detail = (
         f"Redis uses {used:.0%} of its memory (limit {crossed(used, policy.memory_used):.0%})."
         " It refuses messages when it is full."

@@ -17,15 +17,15 @@ UNKNOWN = "unknown"
 
 
 class Command(UncheckedCommand):
-    help = "List the bookmakers and set how far the consensus listens to them, and what they keep."
+    help = "List the bookmakers and set their kind, weight in the consensus and commission."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         actions.add_parser("list", help="all bookmakers")
-        change = actions.add_parser("set", help="change one; its markets are valued again")
+        change = actions.add_parser("set", help="change a bookmaker and value its markets again")
         change.add_argument("key", metavar="KEY")
         change.add_argument("--kind", help="sportsbook or exchange")
-        change.add_argument("--weight", metavar="W", help="in the consensus; 0 = not heard")
+        change.add_argument("--weight", metavar="W", help="in the consensus; 0 leaves it out")
         change.add_argument(
             "--commission", metavar="C", help=f"part of net winnings, e.g. 0.05, or {UNKNOWN}"
         )
@@ -56,7 +56,7 @@ class Command(UncheckedCommand):
         bookmaker = _named(options["key"])
         given = {name: options[name] for name in FIELDS if options[name] is not None}
         if not given:
-            raise CommandError("Give --kind, --weight or --commission.")
+            raise CommandError("Add --kind, --weight or --commission.")
         if given.get("commission") == UNKNOWN:
             given["commission"] = ""
         # Clean all fields: some rules are about two of them.

@@ -21,22 +21,22 @@ from streaming.tasks import send_quarantine
 
 
 class Command(UncheckedCommand):
-    help = "Look at the circuits that stand between providers and their polls, and overrule them."
+    help = "Show the circuits between providers and their polls, and override them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        show = actions.add_parser("show", help="all circuits, or one with its history")
+        show = actions.add_parser("show", help="show all circuits, or one with its history")
         show.add_argument("key", metavar="PROVIDER", nargs="?")
         show.add_argument("--json", action="store_true", help="for programs")
         for name, words in (
             ("open", "refuse every call and take the provider's prices off the board"),
-            ("close", "let every call pass, whatever comes of it"),
-            ("reset", "begin anew: closed, and decided by the calls"),
-            ("disable", "let every call pass, and only count"),
+            ("close", "let every call pass, even if calls fail"),
+            ("reset", "close the circuit and let the calls decide again"),
+            ("disable", "let every call pass and only count failures"),
         ):
             action = actions.add_parser(name, help=words)
             action.add_argument("key", metavar="PROVIDER")
-            action.add_argument("--reason", required=True, help="kept with who did it and when")
+            action.add_argument("--reason", required=True, help="stored with your name and time")
             if name == "reset":
                 action.add_argument("--feed", metavar="FEED", help="only this feed of the provider")
 

@@ -18,20 +18,20 @@ MAX_NAME = 150  # as accounts have it
 
 
 class Command(UncheckedCommand):
-    help = "List the events of different providers that may be one, and say whether they are."
+    help = "List events of different providers that may be the same, and decide."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        doubtful = actions.add_parser("doubtful", help="pairs of events that wait for a decision")
+        doubtful = actions.add_parser("doubtful", help="list the pairs to decide")
         doubtful.add_argument("--json", action="store_true", help="for programs")
         for name, words in (
-            ("same", "they are one event: the one left apart goes up in the other"),
-            ("different", "they are two events, and stay apart"),
+            ("same", "merge the two: they are one event"),
+            ("different", "keep them apart: they are two events"),
         ):
             action = actions.add_parser(name, help=words)
             action.add_argument("ids", metavar="ID", nargs="+", type=int)
             action.add_argument(
-                "--by", metavar="NAME", type=_person, help="who says so; default: your login"
+                "--by", metavar="NAME", type=_person, help="your name; default: your login"
             )
 
     def handle(self, *, action: str, **options: Any) -> None:
@@ -50,7 +50,7 @@ class Command(UncheckedCommand):
             for side in ("event", "candidate"):
                 self.stdout.write(f"      {row[f'{side}_starts']}  {escaped(row[side])}")
         if not rows:
-            self.stdout.write("nothing is doubtful")
+            self.stdout.write("no match is doubtful")
 
     def _decide(self, action: str, ids: list[int], by: str) -> None:
         policy = get_config().matching
@@ -72,7 +72,7 @@ class Command(UncheckedCommand):
 
 def _person(name: str) -> str:
     if not 0 < len(name) <= MAX_NAME:
-        raise ArgumentTypeError(f"has to have 1 to {MAX_NAME} characters")
+        raise ArgumentTypeError(f"must have 1 to {MAX_NAME} characters")
     return name
 
 

@@ -35,7 +35,7 @@ OPTIONS = {
 
 
 class Command(UncheckedCommand):
-    help = "Add, look at, switch, poll and remove the providers that odds come from."
+    help = "Add, show, enable, disable, poll and remove the providers of odds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -43,9 +43,9 @@ class Command(UncheckedCommand):
         listing = actions.add_parser("list", help="all providers")
         listing.add_argument("--json", action="store_true", help="for programs")
         for name, words in (
-            ("show", "one provider, its feeds and its latest polls"),
+            ("show", "show a provider, its feeds and its latest polls"),
             ("enable", "poll it from the next tick on"),
-            ("disable", "poll it no more; its quotes stop pricing once they are stale"),
+            ("disable", "stop polling it; valuation leaves its quotes out once they are stale"),
             ("poll", "poll it now, in this process"),
             ("remove", "delete it with its quotes and their history"),
         ):
@@ -100,7 +100,7 @@ class Command(UncheckedCommand):
         _refuse_failures(runs)
 
     def _remove(self, provider: Provider, options: dict[str, Any]) -> None:
-        self.stdout.write(f"{provider.key} goes, and with it:")
+        self.stdout.write(f"This deletes {provider.key} with:")
         for what, count in remove_provider.holdings(provider).items():
             self.stdout.write(f"  {count:,} {what}")
         if not options["yes"]:
@@ -117,16 +117,16 @@ def _add_arguments_of_add(parser: ArgumentParser) -> None:
     add("--base-url", metavar="URL", help="default: the public address of the_odds_api or kalshi")
     add("--sport", nargs="+", default=[], metavar="KEY", help="e.g. basketball_nba")
     add("--markets", nargs="+", default=["h2h", "spreads", "totals"], metavar="KEY",
-        help="asked of a sport's whole list; default: h2h spreads totals")  # fmt: skip
+        help="asked for all events of a sport; default: h2h spreads totals")  # fmt: skip
     add("--event-markets", nargs="+", default=[], metavar="KEY",
-        help="asked event by event: player props, alternate lines, periods")  # fmt: skip
+        help="asked for event by event: player props, alternate lines, periods")  # fmt: skip
     add("--regions", nargs="+", default=["us"], metavar="KEY", help="default: us")
-    add("--bookmakers", nargs="+", default=[], metavar="KEY", help="by name, instead of regions")
+    add("--bookmakers", nargs="+", default=[], metavar="KEY", help="bookmakers instead of regions")
     add("--odds-format", choices=["decimal", "american"], default="decimal")
     add("--interval", type=float, default=config.interval_seconds, metavar="SECONDS",
         help=f"between two polls; default: {config.interval_seconds:g}")  # fmt: skip
     add("--stale-after", type=float, metavar="SECONDS",
-        help="silence after which its quotes price nothing; default: three intervals, at least "
+        help="silence after which its quotes are stale; default: three intervals, at least "
         f"{config.stale_after_seconds:g}")  # fmt: skip
     add("--api-key-env", default="", metavar="NAME", help="the variable that holds the API key")
     add("--disabled", action="store_true", help="do not poll it yet")
@@ -178,4 +178,4 @@ def _confirm(provider: Provider) -> None:
     except EOFError:
         answer = ""
     if answer.strip() != provider.key:
-        raise CommandError("not removed; --yes removes it without asking")
+        raise CommandError("not removed; to remove it without a question, add --yes")

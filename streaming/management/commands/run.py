@@ -32,18 +32,18 @@ class Command(BaseCommand):
         add = parser.add_argument
         add("--feed", nargs="+", type=Path, metavar="FILE", help="replay these recordings")
         add("--speed", type=speed, metavar="X|max", help="replay at X times the recorded speed")
-        add("--until-idle", action="store_true", help="exit when all of the replay is valued")
-        add("--json", action="store_true", help="end with the facts, as one line of JSON")
-        add("--no-simulator", action="store_true", help="poll the other providers alone")
-        add("--port", type=port, metavar="N", help="of the web server; also takes N+1 and N+2")
+        add("--until-idle", action="store_true", help="exit when the whole replay is valued")
+        add("--json", action="store_true", help="print the summary as one line of JSON")
+        add("--no-simulator", action="store_true", help="poll only your own providers")
+        add("--port", type=port, metavar="N", help="of the web server; N+1 and N+2 are taken too")
 
     def handle(self, **options: Any) -> None:
         if not options["feed"] and (options["speed"] or options["until_idle"]):
-            raise CommandError("--speed and --until-idle go with --feed.")
+            raise CommandError("--speed and --until-idle need --feed.")
         try:
             report = run(options)
         except AlreadyRunningError as error:
-            raise CommandError(f"This checkout is running already: {error}.") from error
+            raise CommandError(f"This checkout is already running: {error}.") from error
         except (PortError, EmbeddedError, RunError, ReplayError, ProviderFailure) as error:
             raise CommandError(str(error)) from error
         if options["json"]:

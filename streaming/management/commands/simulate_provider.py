@@ -39,10 +39,10 @@ class Command(BaseCommand):
         add = parser.add_argument
         add("--host", default="127.0.0.1", help="loopback address to listen on")
         add("--port", type=free_port, default=8099, help="0 picks a free port")
-        add("--seed", type=int, help="makes the market repeatable; default: a random one")
+        add("--seed", type=int, help="makes the market repeatable; default: random")
         add("--sports", nargs="+", default=(), metavar="KEY", help="default: all simulated sports")
         add("--speed", type=positive, default=1.0, help="market, or recorded, seconds per second")
-        add("--api-key-env", default=API_KEY_ENV, metavar="NAME", help="where the valid key is")
+        add("--api-key-env", default=API_KEY_ENV, metavar="NAME", help="variable that has the key")
         add("--quota", type=int, default=DEFAULT_QUOTA, help="credits of the key")
         add("--fault", action="append", default=[], metavar="SPORT=KIND[:RATE]")
         add("--feed", type=Path, metavar="FILE", help="serve this recording instead of a market")

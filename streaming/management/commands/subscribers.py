@@ -26,11 +26,11 @@ HEADERS = (
 
 
 class Command(UncheckedCommand):
-    help = "Look at, add, test and remove those who are told of events."
+    help = "List, add, test and remove the subscribers to events."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        listing = actions.add_parser("list", help="webhooks and handlers, and how they stand")
+        listing = actions.add_parser("list", help="list webhooks and handlers with their state")
         listing.add_argument("--json", action="store_true", help="for programs")
         _add_arguments_of_add(actions.add_parser("add", help="add a webhook and show its secret"))
         test = actions.add_parser("test", help="send a test event now, from this process")

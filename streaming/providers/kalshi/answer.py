@@ -237,12 +237,12 @@ def _micro(dollars: Dollars | None) -> int | None:
 def _contract(kind: str, market: Market, name: str, home: str, away: str) -> Contract:
     if kind == OUTRIGHTS:
         if not name:
-            raise DataFailure("no_name", "A contract names nobody.", "yes_sub_title")
+            raise DataFailure("no_name", "A contract has no name.", "yes_sub_title")
         return outright(name)
     if kind == "h2h":
         return moneyline(_winner(name, home, away))
     if market.strike_type != "greater" or market.floor_strike is None:
-        raise DataFailure("bad_strike", "A contract is not about more than so much.", "strike_type")
+        raise DataFailure("bad_strike", "A contract has no lower bound.", "strike_type")
     if kind == "totals":
         return total(market.floor_strike)
     # "Seattle wins by over 1.5 runs"

@@ -48,7 +48,7 @@ class Book:
         level = _level(delta.price_dollars)
         left = ladder.get(level, 0) + _hundredths(delta.delta_fp)
         if left < 0:
-            words = f"Fewer than none are left at {delta.price_dollars}."
+            words = f"The count at {delta.price_dollars} is below 0."
             raise DataFailure("bad_delta", words, "delta_fp")
         if left:
             ladder[level] = left
@@ -86,7 +86,7 @@ def _put(ladder: dict[int, int], price: str, count: str) -> None:
 def _level(price: str) -> int:
     level = micro(price)
     if not 0 < level < MICRO:
-        raise DataFailure("bad_price", f"Nobody can bid {price}.", "price_dollars")
+        raise DataFailure("bad_price", f"A bid of {price} is not possible.", "price_dollars")
     return level
 
 

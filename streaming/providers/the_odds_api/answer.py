@@ -215,7 +215,7 @@ class Reading:
         if home and home == away:
             raise DataFailure("same_teams", "A team plays itself.", "away_team")
         if (event.home_team and not home) or (event.away_team and not away):
-            raise DataFailure("no_name", "A team has a name that shows nothing.", "home_team")
+            raise DataFailure("no_name", "A team's name has no visible character.", "home_team")
         return SnapshotEvent(
             external_id=text(event.id),
             sport_key=event.sport_key,
@@ -306,7 +306,7 @@ def _source_at(book: Bookmaker, market: Market) -> datetime | None:
 def _line(teams: Teams, market: MarketKey, name: str, point: float | None) -> float | None:
     """Return the point from the view of the home side, or of the over."""
     if not name:
-        raise DataFailure("no_name", "A price is for nothing that has a name.", "name")
+        raise DataFailure("no_name", "A price has no outcome.", "name")
     if point is None:
         if market.needs_point:
             raise DataFailure("no_point", f"A {market.kind} price has no point.", "point")

@@ -160,7 +160,7 @@ def test_tables_of_another_server_are_left_to_whoever_runs_it(
         assert done.returncode == 2
         assert done.stderr == (
             "The tables of DATABASE_URL are not up to date:"
-            " run `manage.py migrate`, or `manage.py run`, which does.\n"
+            " run `manage.py migrate` or `manage.py run`.\n"
         )
         assert elsewhere.fork("migrate").returncode == 0
         assert elsewhere.fork("provider", "list").returncode == 0

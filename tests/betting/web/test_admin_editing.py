@@ -72,7 +72,7 @@ def test_a_provider_in_a_private_network_is_refused_unless_that_is_allowed(
     closed = replace(config, poll=replace(config.poll, allow_private_networks=False))
     monkeypatch.setattr("streaming.forms.provider.get_config", lambda: closed)
     said = html.unescape(add_provider(operator, base_url=f"http://{host}"))
-    assert "not on the public internet" in said
+    assert "an address on the public internet" in said
     assert not Provider.objects.exists()
 
 
@@ -87,7 +87,7 @@ def test_a_provider_in_a_private_network_is_refused_unless_that_is_allowed(
         ("api_key_env", "4f8e0c1ab2d34f8e0c1ab2d3", "NAME of the environment variable"),
         ("api_key_env", "DATABASE_URL", "may not hold a provider"),
         ("api_key_env", "HARDLINE_SECRET_KEY", "HARDLINE_KEY_HARDLINE_SECRET_KEY"),
-        ("sports", "", "would ask nothing"),
+        ("sports", "", "would ask for nothing"),
         ("sports", "upcoming", "not a sport"),
         ("interval_seconds", "0", "above 0"),
         ("stale_after_seconds", "30", "more than the interval"),
@@ -166,10 +166,10 @@ def test_an_operator_adds_an_alias_as_providers_write_the_names(operator: Client
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("family", "harbor", "No sport is of this family; did you mean harbour?"),
-        ("name", "?!", "no letter or digit"),
-        ("name", "harbour gulls FC", "To matching, this is that name already."),
-        ("canonical", "Known", "To matching, this is that name already."),
+        ("family", "harbor", "There is no sport of this family; did you mean harbour?"),
+        ("name", "?!", "a letter or a digit"),
+        ("name", "harbour gulls FC", "Enter another name: matching reads these two as one."),
+        ("canonical", "Known", "Enter another name: matching reads these two as one."),
         ("name", "Known", "already exists"),
     ],
 )
@@ -197,7 +197,7 @@ def test_an_operator_decides_doubtful_matches(operator: Client, action: str) -> 
     decided = DoubtfulMatch.objects.values_list("decision", "decided_by")
     assert set(decided) == {(action.removeprefix("decide_"), "operator")}
     assert f"{doubts[0].pk}: {decided[0][0]} event" in first
-    assert "is decided already" in again
+    assert "is already decided" in again
 
 
 def test_who_may_not_change_a_doubtful_match_may_not_decide_it(client: Client) -> None:
@@ -251,7 +251,7 @@ def test_an_operator_changes_what_a_webhook_gets_but_not_its_name_or_secret(
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("url", "http://169.254.169.254/latest", "not on the public internet"),
+        ("url", "http://169.254.169.254/latest", "an address on the public internet"),
         ("types", "edge.openend", "did you mean edge.opened"),
     ],
 )

@@ -243,7 +243,7 @@ def test_a_queue_without_a_worker_is_named(watch: Watch, monkeypatch: pytest.Mon
 
     assert (told["status"], told["output"]) == (
         "fail",
-        "No worker takes from major. What is sent there waits.",
+        "No worker takes from major. Their messages wait.",
     )
 
     monkeypatch.setattr(servers, "consumers", lambda _seconds: taken)

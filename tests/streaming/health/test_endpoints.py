@@ -142,8 +142,8 @@ def test_workers_that_nobody_has_looked_at_lately_are_taken_to_be_gone(
 
     assert told["status"] == "fail"
     assert told["output"] == (
-        "Nobody has asked the workers for 1 min (limit 30 s): beat or worker-io is gone."
-        " No snapshot is taken and no failure told meanwhile."
+        "No snapshot has asked the workers for 1 min (limit 30 s): beat or worker-io is down."
+        " Until both run, no failure is reported."
     )
 
 

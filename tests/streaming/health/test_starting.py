@@ -72,7 +72,7 @@ def test_a_start_is_a_warning_that_names_what_is_not_known_yet(
     assert (beat["status"], beat["observedValue"]) == ("warn", None)
     assert beat["output"] == (
         "Beat has never ticked. Nothing is polled or swept."
-        " The system started 59 s ago; this fails from 1 min on."
+        " The system started 59 s ago; this fails after 1 min."
     )
 
 

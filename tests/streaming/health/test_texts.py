@@ -215,7 +215,7 @@ def test_the_limits_of_every_queue_are_named(at_noon: Watch, redis: Redis) -> No
 
     assert status == "warn"
     assert text == (
-        "600 messages wait in major (limit 500). More are sent than taken, so what they ask for is"
-        " late."
+        "600 messages wait in major (limit 500). More messages arrive than workers take, so"
+        " their work is late."
     )
     assert set(servers.queue_names()) == {"coalesce", "valuation", "major", "poll", "deliver"}

@@ -146,7 +146,7 @@ def test_events_that_one_provider_tells_apart_cannot_be_one(
     take(ours, snapshot([game("ace", "first"), game("ace", "second", starts=DAY + 4 * HOUR)], 60))
     doubt = DoubtfulMatch.objects.get()
 
-    with pytest.raises(UndecidableError, match=r"ours knows both events \(this one as second\)"):
+    with pytest.raises(UndecidableError, match=r"ours lists both events \(this one as second\)"):
         same(doubt)
 
     doubt.refresh_from_db()
@@ -175,7 +175,7 @@ def test_a_pair_is_decided_once(ours: Provider, theirs: Provider) -> None:
     doubt = DoubtfulMatch.objects.get()
     decide_different(doubt.pk, "kim")
 
-    with pytest.raises(UndecidableError, match="decided already"):
+    with pytest.raises(UndecidableError, match="already decided"):
         same(doubt)
     with pytest.raises(UndecidableError, match="no doubtful match"):
         decide_different(0, "kim")
@@ -205,7 +205,7 @@ def events(*arguments: str) -> str:
 
 
 def test_the_command_lists_what_waits_and_decides_it() -> None:
-    assert events("doubtful") == "nothing is doubtful\n"
+    assert events("doubtful") == "no match is doubtful\n"
     one, other = rows.make_doubt(), rows.make_doubt()
     assert [row["id"] for row in json.loads(events("doubtful", "--json"))] == [one.pk, other.pk]
     assert str(one.event) in events("doubtful")
@@ -214,7 +214,7 @@ def test_the_command_lists_what_waits_and_decides_it() -> None:
     assert events("same", str(one.pk), "--by", "kim") == f"{one.pk}: same event\n"
     assert events("different", str(other.pk), "--by", "kim") == f"{other.pk}: different events\n"
 
-    assert events("doubtful") == "nothing is doubtful\n"
+    assert events("doubtful") == "no match is doubtful\n"
     assert set(DoubtfulMatch.objects.values_list("decided_by", flat=True)) == {"kim"}
 
 

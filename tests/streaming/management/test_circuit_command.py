@@ -132,7 +132,7 @@ def test_opening_what_was_open_but_disabled_takes_off_what_has_come_since(mine: 
 def test_an_order_without_a_readable_reason_is_refused(
     mine: Provider, action: str, reason: str, quarantined: list[int]
 ) -> None:
-    assert "A reason has to be given." in refused(action, "mine", "--reason", reason)
+    assert "Enter a reason." in refused(action, "mine", "--reason", reason)
     assert not CircuitTransition.objects.exists()
     assert set(Circuit.objects.values_list("provider", "mode")) <= {(mine.pk, "automatic")}
     assert quarantined == []

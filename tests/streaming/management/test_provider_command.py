@@ -119,12 +119,15 @@ def test_a_recording_keeps_its_own_time_and_waits_to_be_enabled(adapter: str) ->
     ("arguments", "words"),
     [
         (["--sport", SPORT, "--adapter", "the_odds_ap"], "Did you mean 'the_odds_api'?"),
-        (["--sport", SPORT, "--base-url", "odds.example"], "--base-url: Give an http://"),
-        (["--sport", SPORT, "--interval", "-1"], "--interval: This has to be above 0"),
+        (["--sport", SPORT, "--base-url", "odds.example"], "--base-url: Enter an http://"),
+        (["--sport", SPORT, "--interval", "-1"], "--interval: Enter a number above 0"),
         (["--sport", SPORT, "--interval", "nan"], "--interval: Enter a number"),
-        (["--sport", SPORT, "--interval", "9", "--stale-after", "9"], "--stale-after: Between"),
+        (
+            ["--sport", SPORT, "--interval", "9", "--stale-after", "9"],
+            "--stale-after: Enter more than the interval",
+        ),
         (["--sport", "upcoming"], "Name the sports themselves."),
-        ([], "would ask nothing"),
+        ([], "would ask for nothing"),
         (["--adapter", "recording", "--base-url", "missing.jsonl"], "cannot be opened"),
     ],
 )

@@ -429,7 +429,7 @@ def test_a_recording_that_is_no_regular_file_needs_a_person(
     recording: Path, make: Callable[[Path], None]
 ) -> None:
     make(recording)
-    with pytest.raises(PermanentFailure, match="no regular file") as caught:
+    with pytest.raises(PermanentFailure, match="not a regular file") as caught:
         list(read(recording))
     assert caught.value.code == "recording_unreadable"
 

@@ -13,7 +13,7 @@ from streaming.management.commands.run import port, speed
 
 @pytest.mark.parametrize("arguments", [["--until-idle"], ["--speed", "10"]])
 def test_options_of_a_replay_need_one(arguments: list[str]) -> None:
-    with pytest.raises(CommandError, match="go with --feed"):
+    with pytest.raises(CommandError, match="need --feed"):
         call_command("run", *arguments)
 
 

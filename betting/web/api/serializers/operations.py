@@ -252,7 +252,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
         """Return the reason as one line that has visible text."""
         words = one_line(reason, MAX_REASON_CHARS)
         if not words:
-            raise serializers.ValidationError("This says nothing.")
+            raise serializers.ValidationError("Enter a reason.")
         return words
 
 

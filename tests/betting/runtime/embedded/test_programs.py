@@ -83,7 +83,7 @@ def test_a_missing_server_is_an_error_that_says_what_to_do(
 
     with pytest.raises(EmbeddedError, match="set REDIS_URL"):
         programs.redis_server(None)
-    with pytest.raises(EmbeddedError, match="no keydb-server to run"):
+    with pytest.raises(EmbeddedError, match="finds no keydb-server"):
         programs.redis_server("keydb-server")
     with pytest.raises(EmbeddedError, match="DATABASE_URL"):
         programs.postgres_programs()
