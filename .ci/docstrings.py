@@ -1,5 +1,6 @@
-"""Refuses docstrings that do not say plainly what they are about: see CONTRIBUTING.md, "Language".
+"""Refuses unclear wording in docstrings and texts: see CONTRIBUTING.md, "Language".
 
+A text is a string of several words: a log message, a help text, an error, a page's words.
 Run by `make check`. Prints each finding as ``path:line: text``, and exits with 1 if there is any.
 """
 
@@ -18,23 +19,29 @@ OPENERS = re.compile(r"(What|Whether|How|Who|From|Whatever|Whoever)\b")
 """First words of a question, where a docstring's first line names its subject or commands."""
 
 RIDDLES = re.compile(
-    r"\b(told|whoever|whatever|mends?|mended|anew|heard|bears)\b|nobody's business|so much as",
-    re.IGNORECASE,
+    r"\b(told|[Ww]hoever|[Ww]hatever|mends?|mended|anew|hears?|heard|bears)\b"
+    r"|nobody's business|so much as|no longer does|goes by|\bthe one\b.{,60}\bthe other\b",
+    re.DOTALL,
 )
 """Words that stood for too many things."""
 
+CODE = re.compile(r"\b(SELECT|INSERT|UPDATE|FROM|redis\.call)\b")
+"""Words of SQL and Lua, whose names and comments are no texts."""
+
 
 def findings(path: Path) -> Iterator[str]:
-    """Yield what is wrong with a module's docstrings."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    """Yield what is wrong with a module's docstrings and texts."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found = OPENERS.match(ast.get_docstring(node) or "")
+            line = node.body[0].lineno if node.body else 1
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            found = None if CODE.search(node.value) else RIDDLES.search(node.value)
+            line = node.lineno
+        else:
             continue
-        text = ast.get_docstring(node) or ""
-        line = node.body[0].lineno if node.body else 1
-        for found in (OPENERS.match(text), RIDDLES.search(text)):
-            if found:
-                yield f"{path.relative_to(CHECKOUT)}:{line}: a docstring with {found[0]!r}"
+        if found:
+            yield f"{path.relative_to(CHECKOUT)}:{line}: a text with {found[0]!r}"
 
 
 def main() -> int:

@@ -190,7 +190,7 @@ class Middles:
     Stakes are in proportion to 1/d, so that either bet alone returns the same: with
     S = 1/d_above + 1/d_below one win returns 1/S of what was staked. What the pair returns when
     both win depends on the points: 2/S where a whole number lies strictly between them, less where
-    a result that wins the one only returns the stake of the other, or half of it.
+    a result that wins one bet only returns the stake of the second, or half of it.
 
     Attributes:
         above: index of the bet that wins above its point, shape (pairs,).

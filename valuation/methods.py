@@ -5,8 +5,8 @@ outcomes run over whole rows of memory, and returns the probabilities (n, m) and
 own parameter (m,). In the formulas r = 1/d, B = Σr and n is the number of outcomes.
 
 Every root lies between the parameters that would give the lowest and the highest of a market's
-prices the probability 1/n: all n probabilities decrease in the parameter, so at the one end none
-is below 1/n, at the other none above.
+prices the probability 1/n: all n probabilities decrease in the parameter, so at the lower end
+none is below 1/n, and at the upper end none above.
 """
 
 from __future__ import annotations

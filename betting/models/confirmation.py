@@ -29,7 +29,7 @@ class FeedBook(models.Model):
         help_text="unless it is confirmed before, its quotes are quarantined then"
     )
     silent_since = models.DateTimeField(
-        null=True, blank=True, help_text="when they were; empty while it is heard"
+        null=True, blank=True, help_text="when they were; empty while it is confirmed"
     )
     gaps = ArrayField(
         models.IntegerField(),

@@ -27,7 +27,7 @@ class Bookmaker(models.Model):
         db_default=BookmakerKind.SPORTSBOOK,
     )
     weight = models.FloatField(
-        default=1.0, db_default=1.0, help_text="weight in the consensus; 0 = not heard"
+        default=1.0, db_default=1.0, help_text="weight in the consensus; 0 leaves it out"
     )
     commission = models.FloatField(
         null=True,

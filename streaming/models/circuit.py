@@ -64,7 +64,7 @@ class Circuit(models.Model):
         help_text="the latest calls, newest last: . good, s slow, f failed",
     )
     step = models.IntegerField(
-        default=0, db_default=0, help_text="openings since the waits began anew"
+        default=0, db_default=0, help_text="openings since the waits started over"
     )
     retry_at = models.DateTimeField(
         null=True, blank=True, help_text="the next probe; empty while an operator holds it open"

@@ -120,7 +120,7 @@ class DeadLetter(models.Model):
 class DeadLetterOccurrence(models.Model):
     """One counted end of one piece of work, so that it is not counted again."""
 
-    end = models.UUIDField(help_text="the letter's id, the same however often the end is told")
+    end = models.UUIDField(help_text="the letter's id, the same for every report of the end")
     kind = models.CharField(max_length=12, choices=LetterKind)
     seen_at = models.DateTimeField(db_default=Now())
 
@@ -165,7 +165,7 @@ class ActionOutcome(models.TextChoices):
     SENT = "sent", "sent"
     SUCCEEDED = "succeeded", "succeeded"
     FAILED = "failed", "failed again"
-    UNANSWERED = "unanswered", "never heard of again"
+    UNANSWERED = "unanswered", "no answer came"
 
 
 class DeadLetterAction(models.Model):

@@ -35,7 +35,7 @@ class FeedCircuit(models.Model):
         help_text="the latest calls, newest last: . good, f failed",
     )
     step = models.IntegerField(
-        default=0, db_default=0, help_text="openings since the waits began anew"
+        default=0, db_default=0, help_text="openings since the waits started over"
     )
     retry_at = models.DateTimeField(null=True, blank=True, help_text="when it is asked again")
     probe = models.BigIntegerField(default=0, db_default=0, help_text="number of the newest probe")

@@ -118,7 +118,7 @@ class QuoteParameters(PageParameters):
     side = _choice(Side.choices)
     status = _choice(QuoteStatus.choices)
     stale = serializers.BooleanField(
-        required=False, help_text="whether it is too old to trust, whatever its status"
+        required=False, help_text="whether it is too old to trust, in any status"
     )
     max_age_seconds = _number(
         min_value=0, max_value=_YEAR_SECONDS, help_text="since it was last confirmed, at most"

@@ -91,7 +91,7 @@ class PriceSerializer(QuoteKeySerializer):
     changed_at = serializers.DateTimeField()
     confirmed_at = serializers.DateTimeField(help_text="when the provider last looked at it")
     is_stale = serializers.BooleanField(
-        help_text="too old to trust, whatever its status: it is in no fair price and no edge"
+        help_text="too old to trust, in any status: it is in no fair price and no edge"
     )
     disputed_by = DisputeSerializer(
         many=True, help_text="other providers that say another price of the bookmaker's now"
