@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean-state
+.PHONY: help setup run test check format bench pictures clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ check: $(INSTALLED) ## lint, format, wording, types, import contracts, migration
 	@.venv/bin/lint-imports
 	@$(PY) manage.py makemigrations --check --dry-run
 
-format: $(INSTALLED) ## format the code and mend what the linter can
+format: $(INSTALLED) ## format the code and correct what the linter can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
 bench: $(INSTALLED) ## measure throughput and latency
 	@$(PY) -m pytest -o addopts="-p tests.environment --strict-markers --import-mode=importlib" \
 		tests/benchmarks
+
+pictures: $(INSTALLED) ## take the pictures of docs/images from a live run, with Chromium
+	@$(PY) .ci/pictures.py
 
 clean-state: $(INSTALLED) ## stop the private servers and delete this checkout's state
 	@$(PY) manage.py clean_state
