@@ -1,4 +1,4 @@
-"""The table of processes; README and docs/architecture.md say what each is for."""
+"""The table of processes; docs/architecture.md says what each is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the README on a state that no command has used before.
+"""Every command of docs/commands.md on a state that no command has used before.
 
 A cluster takes seconds to make. Those that need one find it where `services start` has left it,
 running and without a table; one of them makes it as well.
@@ -44,10 +44,10 @@ ON_NOTHING = {
 }
 
 
-def readme_commands() -> set[str]:
-    """The commands of the README's table."""
-    readme = (CHECKOUT / "README.md").read_text()
-    return set(re.findall(r"^\| `manage\.py (\w+)", readme, flags=re.MULTILINE))
+def documented_commands() -> set[str]:
+    """The commands of the table."""
+    document = (CHECKOUT / "docs" / "commands.md").read_text()
+    return set(re.findall(r"^\| `manage\.py (\w+)", document, flags=re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     installed.remove()
 
 
-def test_the_readme_lists_each_command_that_is_run_here() -> None:
-    assert readme_commands() == {command.split()[0] for command in ON_TABLES | ON_NOTHING}
+def test_the_document_lists_each_command_that_is_run_here() -> None:
+    assert documented_commands() == {command.split()[0] for command in ON_TABLES | ON_NOTHING}
 
 
 @pytest.mark.parametrize("command", ON_NOTHING)
