@@ -49,7 +49,7 @@ def open_edges(market: Market) -> Table:
             if not edge.is_stale
         ],
         numbers=frozenset({"odds", "fair odds", "EV", "advised", "books"}),
-        note=f"{stale} more are left out: no provider confirms them." if stale else "",
+        note=f"Stale edges that this table leaves out: {stale}." if stale else "",
     )  # fmt: skip
 
 

@@ -159,7 +159,7 @@ def test_no_endpoint_serves_an_edge_that_nobody_vouches_for_as_open(
     assert b"1 edge" in reader.get("/admin/valuation/edge/", {"state": "stale"}).content
     assert reader.get("/admin/valuation/edge/", {"state": "no such"}).status_code == 200
     page = reader.get(f"/admin/betting/market/{board.market.pk}/change/").content.decode()
-    assert "Without 1 that nobody confirms any more." in page
+    assert "Stale edges that this table leaves out: 1." in page
 
 
 @pytest.mark.parametrize("lose", LOSSES)

@@ -78,8 +78,8 @@ def test_a_replay_with_other_arguments_shows_what_there_is_and_sends_what_was_ma
     ("args", "kwargs", "fault"),
     [
         ("[[1]", "{}", "Enter a valid JSON"),
-        ('{"market_ids": [1]}', "{}", "This is no list"),
-        ("[]", "", "This is no object"),
+        ('{"market_ids": [1]}', "{}", "Enter a JSON list"),
+        ("[]", "", "Enter a JSON object"),
         ('["many", "batch"]', "{}", "market_ids: Expected `array`"),
         ("[[1]]", "{}", "missing a required argument"),
     ],
