@@ -43,7 +43,7 @@ from streaming.notifications import bus, delivery
 from streaming.notifications.delivery import Delivery, Fate
 from streaming.notifications.major_moves import major_moves
 from streaming.notifications.subscriber_health import suppressed_subscribers
-from streaming.polling.circuits import unsound_providers
+from streaming.polling.circuits import unhealthy_providers
 from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer
 from streaming.polling.replay_answer import ingest_payload
 from streaming.retention.prune import prune_old_rows
@@ -284,7 +284,7 @@ def send_replays() -> None:
     sends what is left.
     """
     config = get_config()
-    held_back = HeldBack(unsound_providers(config), suppressed_subscribers(delivery.utc_now()))
+    held_back = HeldBack(unhealthy_providers(config), suppressed_subscribers(delivery.utc_now()))
     send_due_replays(config.dead_letters, held_back)
 
 

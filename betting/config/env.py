@@ -99,11 +99,14 @@ def expectation(type_: Any, text: str) -> str:
 def variables(tree: type[DataclassInstance], prefix: str, parent: str = "") -> Iterator[Variable]:
     """Yield the variables of a tree: a field that is a dataclass is a section of the tree.
 
-    A field's metadata may hold ``env`` (a name other than the derived one) and ``is_secret``.
+    A field's metadata may hold ``env`` (a name other than the derived one), ``is_secret``, and
+    ``is_setting``, which is False where no variable sets the field.
     """
     hints = typing.get_type_hints(tree)
     described = attribute_descriptions(tree)
     for field in dataclasses.fields(tree):
+        if not field.metadata.get("is_setting", True):
+            continue
         path = f"{parent}{field.name}"
         if dataclasses.is_dataclass(hints[field.name]):
             yield from variables(hints[field.name], prefix, f"{path}.")

@@ -16,7 +16,7 @@ from typing import Literal
 
 from betting.config import rules
 from betting.config.env import ConfigError, Variable, build, read, variables
-from streaming.core.circuit import CircuitPolicy
+from streaming.core.breaker import BreakerPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.health import HealthPolicy
@@ -367,7 +367,7 @@ class Config:
     fetch: FetchPolicy = field(default_factory=FetchPolicy)
     poll: PollConfig = field(default_factory=PollConfig)
     circuits_enabled: bool = True
-    circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+    circuit: BreakerPolicy = field(default_factory=BreakerPolicy)
     staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     bus: BusConfig = field(default_factory=BusConfig)

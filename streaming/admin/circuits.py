@@ -17,10 +17,10 @@ from betting.admin_base.formatting import link
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import Colour, ThemedAdmin, badge
 from betting.db.clock import database_now
-from streaming.core.circuit import Command
+from streaming.core.breaker import Command
 from streaming.forms.provider import CircuitForm
 from streaming.models import Circuit, CircuitMode, CircuitState, CircuitTransition
-from streaming.polling.circuits import order
+from streaming.polling.circuits import give_command
 from streaming.tasks import send_quarantine
 
 TRANSITIONS_SHOWN = 20
@@ -126,33 +126,35 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         self, request: HttpRequest, circuits: QuerySet[Circuit]
     ) -> TemplateResponse | None:
         """Refuse every call, and take the providers' prices off the board."""
-        return self._order(request, circuits, "open", "Force open")
+        return self._command(request, circuits, "open", "Force open")
 
     @admin.action(description="Force closed: every call passes …", permissions=["change"])
     def force_closed(
         self, request: HttpRequest, circuits: QuerySet[Circuit]
     ) -> TemplateResponse | None:
         """Let every call pass, even if calls fail."""
-        return self._order(request, circuits, "close", "Force closed")
+        return self._command(request, circuits, "close", "Force closed")
 
     @admin.action(description="Disable: only count …", permissions=["change"])
     def disable(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
         """Let every call pass, and only count the calls."""
-        return self._order(request, circuits, "disable", "Disable")
+        return self._command(request, circuits, "disable", "Disable")
 
     @admin.action(description="Reset: closed and automatic …", permissions=["change"])
     def reset(self, request: HttpRequest, circuits: QuerySet[Circuit]) -> TemplateResponse | None:
         """Close the circuits, make them automatic and forget what they have counted."""
-        return self._order(request, circuits, "reset", "Reset")
+        return self._command(request, circuits, "reset", "Reset")
 
-    def _order(
+    def _command(
         self, request: HttpRequest, circuits: QuerySet[Circuit], command: Command, title: str
     ) -> TemplateResponse | None:
         reason = ask_reason(self, request, circuits, title)
         if isinstance(reason, TemplateResponse):
             return reason
         for circuit in circuits.select_related("provider"):
-            order(circuit.provider, command, reason, request.user.get_username(), database_now())
+            give_command(
+                circuit.provider, command, reason, request.user.get_username(), database_now()
+            )
             if command == "open":
                 send_quarantine(circuit.provider_id)
         self.message_user(request, f"{title}: done.", messages.SUCCESS)

@@ -22,7 +22,7 @@ from streaming.forms.webhook import WebhookForm
 from streaming.models import DeliveryOutcome, DeliveryRun, SubscriberRecord, WebhookSubscriber
 from streaming.notifications import bus
 from streaming.notifications.delivery import send_test, utc_now
-from streaming.notifications.subscriber_health import Standing, state_of
+from streaming.notifications.subscriber_health import SubscriberHealth, breaker_of
 from streaming.notifications.webhooks import subscribe
 
 DELIVERIES_SHOWN = 20
@@ -93,13 +93,13 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
     def tables(self, row: WebhookSubscriber) -> list[Table]:
         """Return the webhook's statistics and its latest deliveries."""
         records = SubscriberRecord.objects.filter(subscriber=row.key)
-        standings = [Standing(row.key, row.enabled, state_of(each), utc_now()) for each in records]
+        health = [SubscriberHealth(each, row.enabled, utc_now()) for each in records]
         deliveries = DeliveryRun.objects.filter(subscriber=row.key)[:DELIVERIES_SHOWN]
         return [
             Table(
                 "Statistics",
                 ("what", "value"),
-                [item for standing in standings for item in standing.facts().items()],
+                [item for each in health for item in each.as_json().items()],
             ),
             Table(
                 "Latest deliveries",
@@ -141,12 +141,12 @@ class SubscriberRecordAdmin(FactAdmin):
     @badge("state", "suppressed_until", {"well": "success", "failing": "warning"})
     def state(self, row: SubscriberRecord) -> str:
         """Return whether the subscriber is well, and if not, what happens next."""
-        return Standing(row.subscriber, is_enabled=True, state=state_of(row), now=utc_now()).words
+        return SubscriberHealth(row, is_enabled=True, now=utc_now()).words
 
     @admin.display(description="failing lately")
     def rate(self, row: SubscriberRecord) -> str:
         """Return the part of the latest deliveries that failed."""
-        return formatting.percent(state_of(row).failure_rate)
+        return formatting.percent(breaker_of(row).failure_rate)
 
     @admin.display(description="p50")
     def median(self, row: SubscriberRecord) -> str:

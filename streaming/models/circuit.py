@@ -42,7 +42,7 @@ def _unset_or(field: str, **lookups: object) -> Q:
 
 
 class Circuit(models.Model):
-    """The circuit of a provider; `streaming.core.circuit` explains each field.
+    """The circuit of a provider; `streaming.core.breaker` explains each field.
 
     The lower half overrides the configured policy for this provider; empty means the default.
     """

@@ -14,7 +14,7 @@ class FeedCircuit(models.Model):
     """One feed that the polls of its provider ask for, and whether they leave it out at present.
 
     There is a row for every feed that polls ask for, even if it never answered, and none for any
-    other: `streaming.polling.feed_circuits` keeps them so. `streaming.core.circuit` explains
+    other: `streaming.polling.feed_circuits` keeps them so. `streaming.core.breaker` explains
     the state.
     """
 

@@ -22,19 +22,22 @@ from django.db import connections
 
 from betting.config import BusConfig, Config
 from betting.logs import Operation, operation
+from streaming.core.breaker import Breaker, CallOutcome
 from streaming.core.events import Event, SubscriberTest, from_message, to_message
 from streaming.core.failures import ProviderFailure, TransientFailure
 from streaming.core.letters import Kind, Letter, scrub_text
-from streaming.core.suppression import Decision, Outcome, SubscriberState, is_logged
 from streaming.core.texts import one_line
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.notifications.bus import DELIVER
 from streaming.notifications.handlers import Handler, find_handler
-from streaming.notifications.subscriber_health import admit, note
+from streaming.notifications.subscriber_health import Admission, admit, note
 from streaming.notifications.webhooks import post
 
 RECORDING_SECONDS = 5.0
 """The time that recording an outcome may take, beyond a delivery's own deadline."""
+
+_LOGGED_FAILURES = frozenset({1, 5, 25})
+_LOGGED_EVERY = 100
 
 _left_behind: dict[str, Future[None]] = {}
 """By handler, the latest call that did not end in time."""
@@ -107,10 +110,10 @@ def deliver(
         return _without_subscriber(delivery, put_aside)
     if _has_arrived(delivery.id):
         return Fate.NEEDLESS
-    decision = admit(delivery.subscriber, clock(), _lease_seconds(config.bus))
-    if decision is Decision.WAIT:
+    admission = admit(delivery.subscriber, clock(), _lease_seconds(config.bus))
+    if admission is Admission.WAIT:
         return Fate.WAITING
-    if decision is Decision.HOLD:
+    if admission is Admission.HOLD:
         _record(delivery, clock(), DeliveryOutcome.HELD)
         put_aside(_letter(delivery, "suppressed"))
         return Fate.HELD
@@ -207,13 +210,13 @@ def _attempt(
     events = len(delivery.events)
     with operation("bus", "delivery", subscriber=delivery.subscriber, events=events) as op:
         op.add(delivery_id=delivery.id)
-        failure, state = _carry_out(delivery, carry, config, clock)
+        failure, breaker = _carry_out(delivery, carry, config, clock)
         if failure is not None:
-            _tell_failure(op, failure, state)
+            _log_failure(op, failure, breaker)
     return failure
 
 
-def _tell_failure(op: Operation, failure: ProviderFailure, state: SubscriberState) -> None:
+def _log_failure(op: Operation, failure: ProviderFailure, breaker: Breaker) -> None:
     """Log a failure; of a long row of failures of one subscriber, log a sample."""
     op.status = "timeout" if failure.code == "timeout" else "failed"
     op.error = failure.__cause__
@@ -221,30 +224,44 @@ def _tell_failure(op: Operation, failure: ProviderFailure, state: SubscriberStat
         kind=failure.kind,
         code=failure.code,
         reason=one_line(str(failure)),
-        failures_in_a_row=state.consecutive_failures,
+        failures_in_a_row=breaker.failures,
     )
-    if state.suppressed_until is not None:
-        op.add(suppressed_until=state.suppressed_until.isoformat())
-    if not is_logged(state.consecutive_failures):
+    if breaker.retry_at is not None:
+        op.add(suppressed_until=breaker.retry_at.isoformat())
+    if not is_logged(breaker.failures):
         op.silence()
+
+
+def is_logged(failures_in_a_row: int) -> bool:
+    """Return True if this failure in a row is logged: the 1st, 5th, 25th, then every 100th.
+
+    >>> [n for n in range(1, 310) if is_logged(n)]
+    [1, 5, 25, 100, 200, 300]
+    """
+    return failures_in_a_row in _LOGGED_FAILURES or (
+        failures_in_a_row > 0 and failures_in_a_row % _LOGGED_EVERY == 0
+    )
 
 
 def _carry_out(
     delivery: Delivery, carry: Carry, config: Config, clock: Clock
-) -> tuple[ProviderFailure | None, SubscriberState]:
+) -> tuple[ProviderFailure | None, Breaker]:
     started_at, started = clock(), time.perf_counter()
     failure = None
     try:
         carry(started_at)
     except ProviderFailure as error:
         failure = error
-    outcome = Outcome(
-        duration_ms=(time.perf_counter() - started) * 1000,
-        error="" if failure is None else one_line(str(failure)),
+    seconds = time.perf_counter() - started
+    # A permanent failure of one delivery says nothing of the next, whose events may be others.
+    call = (
+        CallOutcome(seconds)
+        if failure is None
+        else CallOutcome(seconds, "transient", one_line(str(failure)))
     )
-    state = note(delivery.subscriber, config.suppression, outcome, clock())
-    _record(delivery, started_at, DeliveryOutcome.DELIVERED, outcome.duration_ms, failure)
-    return failure, state
+    breaker = note(delivery.subscriber, config.suppression, call, clock())
+    _record(delivery, started_at, DeliveryOutcome.DELIVERED, seconds * 1_000, failure)
+    return failure, breaker
 
 
 def _record(

@@ -1,100 +1,105 @@
-"""The records of subscribers in the database, and the claim of a suppressed one's probe.
+"""The records of subscribers in the database: their breakers, and how their deliveries went.
 
-`streaming.core.suppression` decides what a record means.
+`streaming.core.breaker` decides; this module reads and writes its decisions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 
-from streaming.core.histogram import quantile_ms
-from streaming.core.suppression import (
-    Decision,
-    Outcome,
-    SubscriberState,
-    SuppressionPolicy,
-    decide,
-    record,
-)
+from streaming.core import histogram
+from streaming.core.breaker import Breaker, CallOutcome, decide, record
+from streaming.core.suppression import SuppressionPolicy
 from streaming.models import SubscriberRecord, WebhookSubscriber
 from streaming.notifications.handlers import handler_routes
 
-_FIELDS = (
-    "deliveries",
-    "failures",
-    "consecutive_failures",
-    "recent",
-    "suppressions",
-    "suppressed_until",
-    "probe_until",
-    "last_error",
-    "latencies",
-)
+MAX_ERROR_CHARS = 200
+
+_SIGNS = str.maketrans({"s": ".", "f": "x"})
+_FROM_SIGNS = str.maketrans({"x": "f"})
+"""In a row the latest deliveries are newest first, and `x` stands for one that failed."""
+
+
+class Admission(Enum):
+    """The decision on a delivery.
+
+    Attributes:
+        DELIVER: make it.
+        WAIT: wait for the probe under way, which soon decides between DELIVER and HOLD.
+        HOLD: put it aside.
+    """
+
+    DELIVER = "deliver"
+    WAIT = "wait"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The record of a subscriber at one moment.
+class SubscriberHealth:
+    """The health of a subscriber: its deliveries until one moment.
 
     Attributes:
-        subscriber: its key.
+        row: its record; an unsaved one before its first delivery.
         is_enabled: whether notifications are sent to it.
-        state: its deliveries so far.
         now: the moment.
     """
 
-    subscriber: str
+    row: SubscriberRecord
     is_enabled: bool
-    state: SubscriberState
     now: datetime
 
     @property
     def words(self) -> str:
         """Its state in words: whether it is well, and if not, what happens next."""
-        until = self.state.suppressed_until
+        until = self.row.suppressed_until
         if until is None:
-            return "well" if self.state.consecutive_failures == 0 else "failing"
+            return "well" if self.row.consecutive_failures == 0 else "failing"
         seconds = (until - self.now).total_seconds()
         return f"suppressed for {seconds:.0f} s" if seconds > 0 else "next delivery is a probe"
 
-    def facts(self) -> dict[str, Any]:
+    @property
+    def failure_rate(self) -> float:
+        """The part of the latest deliveries that failed, 0 to 1."""
+        return breaker_of(self.row).failure_rate
+
+    def as_json(self) -> dict[str, Any]:
         """Return all that is known of the subscriber, as JSON values."""
-        state = self.state
-        until = state.suppressed_until
+        row, until = self.row, self.row.suppressed_until
         return {
-            "subscriber": self.subscriber,
+            "subscriber": row.subscriber,
             "enabled": self.is_enabled,
             "state": self.words,
-            "deliveries": state.deliveries,
-            "failures": state.failures,
-            "consecutive_failures": state.consecutive_failures,
-            "failure_rate": state.failure_rate,
+            "deliveries": row.deliveries,
+            "failures": row.failures,
+            "consecutive_failures": row.consecutive_failures,
+            "failure_rate": self.failure_rate,
             "suppressed_until": None if until is None else until.isoformat(),
-            "last_error": state.last_error,
-            "p50_ms": quantile_ms(state.latencies, 0.5),
-            "p95_ms": quantile_ms(state.latencies, 0.95),
+            "last_error": row.last_error,
+            "p50_ms": histogram.quantile_ms(row.latencies, 0.5),
+            "p95_ms": histogram.quantile_ms(row.latencies, 0.95),
         }
 
 
-def standings() -> list[Standing]:
-    """Return the standing of every webhook and every handler of this process, in two statements."""
+def health_of_all() -> list[SubscriberHealth]:
+    """Return the health of every webhook and every handler of this process, in two statements."""
     now = datetime.now(UTC)
     webhooks = {each.key: each.enabled for each in WebhookSubscriber.objects.all()}
     enabled = {**dict.fromkeys((each.subscriber for each in handler_routes()), True), **webhooks}
     rows = {row.subscriber: row for row in SubscriberRecord.objects.filter(subscriber__in=enabled)}
     return [
-        Standing(key, is_on, state_of(rows[key]) if key in rows else SubscriberState(), now)
-        for key, is_on in enabled.items()
+        SubscriberHealth(rows.get(key) or SubscriberRecord(subscriber=key), is_enabled, now)
+        for key, is_enabled in enabled.items()
     ]
 
 
-def admit(subscriber: str, now: datetime, lease_seconds: float) -> Decision:
-    """Decide about a delivery now; a probe is claimed, so the decision is never `PROBE`.
+def admit(subscriber: str, now: datetime, lease_seconds: float) -> Admission:
+    """Decide about a delivery now; where it is to be the probe, claim that.
 
     Args:
         subscriber: its key.
@@ -102,10 +107,14 @@ def admit(subscriber: str, now: datetime, lease_seconds: float) -> Decision:
         lease_seconds: how long the probe may take before another is let through.
     """
     row = SubscriberRecord.objects.filter(subscriber=subscriber).first()
-    decision = Decision.DELIVER if row is None else decide(state_of(row), now)
-    if decision is not Decision.PROBE:
-        return decision
-    return Decision.DELIVER if _claim_probe(subscriber, now, lease_seconds) else Decision.WAIT
+    breaker = Breaker() if row is None else breaker_of(row)
+    verdict = decide(breaker, now).verdict
+    if verdict == "probe":
+        is_claimed = _claim_probe(subscriber, now, lease_seconds)
+        return Admission.DELIVER if is_claimed else Admission.WAIT
+    if verdict == "pass":
+        return Admission.DELIVER
+    return Admission.WAIT if breaker.state == "half_open" else Admission.HOLD
 
 
 def suppressed_subscribers(now: datetime) -> frozenset[str]:
@@ -114,30 +123,53 @@ def suppressed_subscribers(now: datetime) -> frozenset[str]:
     return frozenset(SubscriberRecord.objects.filter(is_held).values_list("subscriber", flat=True))
 
 
-def note(
-    subscriber: str, policy: SuppressionPolicy, outcome: Outcome, now: datetime
-) -> SubscriberState:
+def note(subscriber: str, policy: SuppressionPolicy, call: CallOutcome, now: datetime) -> Breaker:
     """Add a delivery that ended now to its subscriber's record.
 
     Returns:
-        The subscriber's state with this delivery counted.
+        The subscriber's breaker with this delivery counted.
     """
     SubscriberRecord.objects.bulk_create(
         [SubscriberRecord(subscriber=subscriber)], ignore_conflicts=True
     )
     with transaction.atomic():
         row = SubscriberRecord.objects.select_for_update().get(subscriber=subscriber)
-        state = record(state_of(row), policy, outcome, now)
+        after = record(breaker_of(row), policy.breaker, call, now)
+        has_failed = call.kind is not None
         SubscriberRecord.objects.filter(pk=row.pk).update(
-            **{name: getattr(state, name) for name in _FIELDS}
+            deliveries=row.deliveries + 1,
+            failures=row.failures + has_failed,
+            last_error=call.reason[:MAX_ERROR_CHARS] if has_failed else row.last_error,
+            latencies=histogram.with_latest(tuple(row.latencies), call.seconds * 1_000),
+            **_columns(after),
         )
-    return state
+    return after
 
 
-def state_of(row: SubscriberRecord) -> SubscriberState:
+def breaker_of(row: SubscriberRecord) -> Breaker:
     """Convert a record to the core's state."""
-    values = {name: getattr(row, name) for name in _FIELDS}
-    return SubscriberState(**{**values, "latencies": tuple(row.latencies)})
+    is_open = row.suppressed_until is not None
+    is_probed = row.probe_until is not None
+    return Breaker(
+        state="half_open" if is_probed else "open" if is_open else "closed",
+        failures=row.consecutive_failures,
+        recent=row.recent[::-1].translate(_FROM_SIGNS),
+        step=row.suppressions,
+        retry_at=None if is_probed else row.suppressed_until,
+        probe_until=row.probe_until,
+        reason=row.last_error,
+    )
+
+
+def _columns(after: Breaker) -> dict[str, Any]:
+    """Return what a record keeps of a breaker after a delivery, which leaves none half-open."""
+    return {
+        "consecutive_failures": after.failures,
+        "recent": after.recent[::-1].translate(_SIGNS),
+        "suppressions": 0 if after.state == "closed" else after.step,
+        "suppressed_until": after.retry_at,
+        "probe_until": after.probe_until,
+    }
 
 
 def _claim_probe(subscriber: str, now: datetime, lease_seconds: float) -> bool:

@@ -1,6 +1,6 @@
 """The circuits in the database: correct with any number of workers and beats.
 
-`streaming.core.circuit` decides; this module reads and writes its decisions. No transaction and no
+`streaming.core.breaker` decides; this module reads and writes its decisions. No transaction and no
 lock is held while a provider is being asked. The one probe of a half-open circuit is claimed by a
 conditional update, under a lease: if the process that claimed it dies, the lease ends and the probe
 can be claimed again.
@@ -21,8 +21,8 @@ from django.db.models.functions import Greatest, Least
 
 from betting.config import Config
 from betting.models import Provider
-from streaming.core import circuit as core
-from streaming.core.circuit import Call, CircuitPolicy, Command, Decision
+from streaming.core import breaker as core
+from streaming.core.breaker import BreakerPolicy, CallOutcome, Command, Decision
 from streaming.core.events import CircuitClosed, CircuitOpened
 from streaming.core.texts import one_line
 from streaming.models import Circuit
@@ -32,8 +32,9 @@ from streaming.polling import feed_circuits, transitions
 Now = Callable[[], datetime]
 """A function that returns the current time."""
 
-_STATE_FIELDS = tuple(each.name for each in fields(core.Circuit))
-_POLICY_FIELDS = tuple(each.name for each in fields(CircuitPolicy))
+_STATE_FIELDS = tuple(each.name for each in fields(core.Breaker))
+_COLUMNS = {each.name for each in Circuit._meta.get_fields()}  # noqa: SLF001 - Django's documented name
+_POLICY_FIELDS = tuple(each.name for each in fields(BreakerPolicy) if each.name in _COLUMNS)
 _FIELDS = ("version", *_STATE_FIELDS, *_POLICY_FIELDS)
 
 INGEST_SECONDS = 10.0
@@ -54,9 +55,9 @@ class Admission:
     provider_id: int
     generation: int
     probe: int | None = None
-    seen: tuple[core.Circuit, CircuitPolicy] | None = field(default=None, compare=False, repr=False)
+    seen: tuple[core.Breaker, BreakerPolicy] | None = field(default=None, compare=False, repr=False)
 
-    def is_news(self, call: Call, now: datetime) -> bool:
+    def is_news(self, call: CallOutcome, now: datetime) -> bool:
         """Return True unless the call is one more success that leaves its circuit as it was.
 
         (It would have ended a row of failures that began meanwhile; but which of two calls at the
@@ -91,7 +92,7 @@ def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decisi
     return decision
 
 
-def record(admission: Admission, call: Call, config: Config, now: datetime) -> core.Circuit:
+def record(admission: Admission, call: CallOutcome, config: Config, now: datetime) -> core.Breaker:
     """Count an admitted call, and change the circuit if the call calls for it.
 
     A circuit that opens raises its provider's generation in the same transaction, so that from
@@ -135,9 +136,9 @@ def release(admission: Admission) -> None:
         _write(row, core.release(_state(row), admission.probe))
 
 
-def order(
+def give_command(
     provider: Provider, command: Command, reason: str, actor: str, now: datetime
-) -> core.Circuit:
+) -> core.Breaker:
     """Carry out an operator's command, and record who gave it and why.
 
     A command that lets calls pass resets the circuits of the provider's feeds too.
@@ -152,8 +153,8 @@ def order(
     with transaction.atomic():
         row = _locked(provider.pk)
         before = _state(row)
-        after = core.order(before, command, reason, now)
-        _save(row, after, now, actor=actor, is_order=True)
+        after = core.with_command(before, command, reason, now)
+        _save(row, after, now, actor=actor, is_commanded=True)
     _tell(provider.key, before, after, now)
     if command in {"close", "reset", "disable"}:
         feed_circuits.reset(provider, reason, actor, now)
@@ -161,7 +162,7 @@ def order(
     return after
 
 
-def unsound_providers(config: Config) -> frozenset[str]:
+def unhealthy_providers(config: Config) -> frozenset[str]:
     """Return the keys of the providers whose circuit has opened and not closed again."""
     if not config.circuits_enabled:
         return frozenset()
@@ -170,7 +171,7 @@ def unsound_providers(config: Config) -> frozenset[str]:
     return frozenset(rows.values_list("provider__key", flat=True))
 
 
-def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
+def policy_of(row: Circuit, config: Config) -> BreakerPolicy:
     """Return the policy of a circuit: the configured one, with the overrides of its row."""
     own = {name: getattr(row, name) for name in _POLICY_FIELDS}
     own["backoff_seconds"] = row.backoff_seconds and tuple(row.backoff_seconds)
@@ -180,11 +181,11 @@ def policy_of(row: Circuit, config: Config) -> CircuitPolicy:
     return replace(policy, probe_lease_seconds=max(policy.probe_lease_seconds, longest))
 
 
-def _tell(provider: str, before: core.Circuit, after: core.Circuit, now: datetime) -> None:
+def _tell(provider: str, before: core.Breaker, after: core.Breaker, now: datetime) -> None:
     """Notify subscribers of an outage's beginning and end, but of none of the probes in between."""
-    if before.is_sound == after.is_sound:
+    if before.is_healthy == after.is_healthy:
         return
-    if after.is_sound:
+    if after.is_healthy:
         bus.tell(CircuitClosed(id=uuid4(), occurred_at=now, provider=provider, reason=after.reason))
     else:
         bus.tell(
@@ -214,11 +215,11 @@ def _rows() -> QuerySet[Circuit]:
     return rows.only(*_FIELDS, "provider__key", "provider__generation")
 
 
-def _state(row: Circuit) -> core.Circuit:
-    return core.Circuit(**{name: getattr(row, name) for name in _STATE_FIELDS})
+def _state(row: Circuit) -> core.Breaker:
+    return core.Breaker(**{name: getattr(row, name) for name in _STATE_FIELDS})
 
 
-def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datetime) -> bool:
+def _claim(row: Circuit, before: core.Breaker, claimed: core.Breaker, now: datetime) -> bool:
     """Write a claimed probe, unless the circuit has changed since it was read; True if written."""
     with transaction.atomic():
         if not _write(row, claimed):
@@ -231,17 +232,17 @@ def _claim(row: Circuit, before: core.Circuit, claimed: core.Circuit, now: datet
 
 def _save(
     row: Circuit,
-    after: core.Circuit,
+    after: core.Breaker,
     now: datetime,
     actor: str = "",
     *,
-    is_order: bool = False,
+    is_commanded: bool = False,
     dedupe: timedelta = timedelta(0),
 ) -> None:
     before = _state(row)
     _write(row, after)
     has_opened = after.is_refusing and not before.is_refusing
-    if is_order or (before.state, before.mode) != (after.state, after.mode):
+    if is_commanded or (before.state, before.mode) != (after.state, after.mode):
         transitions.record(row.provider, before, after, now, actor)
     if has_opened:
         Provider.objects.filter(pk=row.provider_id).update(generation=F("generation") + 1)
@@ -252,7 +253,7 @@ def _save(
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=now + dedupe)
 
 
-def _put_off_poll(row: Circuit, before: core.Circuit, after: core.Circuit) -> None:
+def _put_off_poll(row: Circuit, before: core.Breaker, after: core.Breaker) -> None:
     """Move the next poll to the end of a pause that was just asked for, to avoid refused polls."""
     is_news = after.pause_until is not None and after.pause_until != before.pause_until
     if is_news and after.is_automatic:
@@ -260,7 +261,7 @@ def _put_off_poll(row: Circuit, before: core.Circuit, after: core.Circuit) -> No
         Provider.objects.filter(pk=row.provider_id).update(next_poll_at=late)
 
 
-def _write(row: Circuit, after: core.Circuit) -> bool:
+def _write(row: Circuit, after: core.Breaker) -> bool:
     """Write a circuit over the version that was read; return False if it has changed since."""
     if after == _state(row):
         return True

@@ -22,8 +22,8 @@ from django.db import transaction
 
 from betting.config import Config
 from betting.models import Feed, Provider
-from streaming.core import circuit as core
-from streaming.core.circuit import Call, CircuitPolicy
+from streaming.core import breaker as core
+from streaming.core.breaker import BreakerPolicy, CallOutcome
 from streaming.core.texts import one_line
 from streaming.models import Circuit, FeedCircuit
 from streaming.polling import transitions
@@ -66,7 +66,7 @@ class FeedCircuits:
             return True
         return core.decide(known, now).verdict != "refuse"
 
-    def record(self, feed: str, call: Call, now: datetime) -> bool:
+    def record(self, feed: str, call: CallOutcome, now: datetime) -> bool:
         """Count a call about a feed; one more success of a sound feed costs no statement.
 
         Returns:
@@ -105,7 +105,7 @@ class FeedCircuits:
             rows = [FeedCircuit(provider=self._provider, feed=feed) for feed in sorted(new)]
             FeedCircuit.objects.bulk_create(rows, ignore_conflicts=True)
 
-    def _after(self, before: core.Circuit, call: Call, now: datetime) -> core.Circuit:
+    def _after(self, before: core.Breaker, call: CallOutcome, now: datetime) -> core.Breaker:
         chance = random.random()  # noqa: S311 - spreads retries, guards nothing
         if before.state == "open" and self._is_acting:
             before = core.claim(before, self._policy, now)
@@ -115,7 +115,7 @@ class FeedCircuits:
         )
 
 
-def policy_of(config: Config) -> CircuitPolicy:
+def policy_of(config: Config) -> BreakerPolicy:
     """Return the policy of a feed: failures in a row open it, one complete answer closes it."""
     in_a_row = config.circuit.open_after_failures
     return replace(
@@ -153,7 +153,7 @@ def reset(provider: Provider, reason: str, actor: str, now: datetime, feed: str 
         held = list(chosen.select_for_update(no_key=True).order_by("pk"))
         for row in held:
             before = _state(row)
-            after = core.order(before, "reset", reason, now)
+            after = core.with_command(before, "reset", reason, now)
             if before.state == "closed" and not before.failures and not feed:
                 continue
             _write(row, after)
@@ -170,11 +170,11 @@ def _locked(provider_id: int, feed: str) -> FeedCircuit:
     return row or rows.get_or_create(provider_id=provider_id, feed=feed)[0]
 
 
-def _state(row: FeedCircuit) -> core.Circuit:
-    return core.Circuit(**{name: getattr(row, name) for name in _STATE_FIELDS})
+def _state(row: FeedCircuit) -> core.Breaker:
+    return core.Breaker(**{name: getattr(row, name) for name in _STATE_FIELDS})
 
 
-def _write(row: FeedCircuit, after: core.Circuit) -> None:
+def _write(row: FeedCircuit, after: core.Breaker) -> None:
     values: dict[str, Any] = {name: getattr(after, name) for name in _STATE_FIELDS}
     values |= {name: values[name][: transitions.MAX_CHARS] for name in ("reason", "advice")}
     FeedCircuit.objects.filter(pk=row.pk).update(**values)

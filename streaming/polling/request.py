@@ -12,7 +12,7 @@ from django.db import DataError
 from betting.config import Config
 from betting.logs import Operation, operation
 from betting.models import Provider
-from streaming.core.circuit import Call, Decision
+from streaming.core.breaker import CallOutcome, Decision
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot, require_readable
 from streaming.core.texts import one_line
@@ -95,7 +95,7 @@ def exchange(
     if taken.run.outcome == PollOutcome.REPEATED:
         circuits.release(admission)
         return taken
-    call = Call.of(taken.failure, taken.seconds, admission.probe)
+    call = CallOutcome.of(taken.failure, taken.seconds, admission.probe)
     if request.recorded is not None:
         # A recorded answer puts no load on the provider, so a pause it asked for does not matter.
         call = replace(call, retry_after_seconds=0.0)
@@ -121,7 +121,7 @@ def fail_unanswered(
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision):
         return IngestResult()
-    call = Call.of(min(failures, key=_gravity), 0.0, admission.probe)
+    call = CallOutcome.of(min(failures, key=_gravity), 0.0, admission.probe)
     call = replace(call, reason=f"no feed answers: {call.reason}")
     return IngestResult(quarantined=_settle(admission, call, config, now))
 
@@ -144,7 +144,7 @@ def fail_before_asking(
     with operation("provider", "poll", provider=provider.key) as op:
         _fail(run, failure)
         _tell(op, run)
-    call = Call.of(failure, 0.0, admission.probe)
+    call = CallOutcome.of(failure, 0.0, admission.probe)
     return IngestResult(quarantined=_settle(admission, call, config, now))
 
 
@@ -206,7 +206,7 @@ def recorded_answer(request: Request) -> Response | None:
     return request.recorded
 
 
-def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Sequence[int]:
+def _settle(admission: Admission, call: CallOutcome, config: Config, now: Now) -> Sequence[int]:
     """Count a call; take the provider's prices off the board if its circuit has opened."""
     circuit = circuits.record(admission, call, config, now())
     if circuit.state != "open":
@@ -215,7 +215,7 @@ def _settle(admission: Admission, call: Call, config: Config, now: Now) -> Seque
 
 
 def _settle_feed(
-    conversation: Conversation, request: Request, call: Call, now: Now
+    conversation: Conversation, request: Request, call: CallOutcome, now: Now
 ) -> Sequence[int]:
     """Count a call about a feed; take its prices off the board if its circuit has opened."""
     if not conversation.feeds.record(request.feed, call, now()):

@@ -7,7 +7,7 @@ from datetime import datetime
 from betting.log_schema import Facts, Status
 from betting.logs import note
 from betting.models import Provider
-from streaming.core import circuit as core
+from streaming.core import breaker as core
 from streaming.models import CircuitTransition
 
 MAX_CHARS = 500
@@ -16,8 +16,8 @@ MAX_CHARS = 500
 
 def record(
     provider: Provider,
-    before: core.Circuit,
-    after: core.Circuit,
+    before: core.Breaker,
+    after: core.Breaker,
     now: datetime,
     actor: str = "",
     *,
@@ -59,7 +59,7 @@ def record(
     note("circuit", "transition", words, status=_status_of(after), **facts)
 
 
-def _status_of(circuit: core.Circuit) -> Status:
+def _status_of(circuit: core.Breaker) -> Status:
     if circuit.is_refusing:
         return "degraded"
     return "recovering" if circuit.state == "half_open" else "ok"

@@ -15,7 +15,7 @@ import pytest
 
 from betting.config import Config
 from betting.models import Provider
-from streaming.core.circuit import Decision
+from streaming.core.breaker import Decision
 from streaming.models import Circuit, CircuitTransition
 from streaming.polling.circuits import admit
 from streaming.polling.poll import poll

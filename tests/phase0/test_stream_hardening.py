@@ -35,11 +35,11 @@ from streaming.benchmark.baseline import Baseline
 from streaming.benchmark.compare import Spread, compare
 from streaming.benchmark.window import Window, measure
 from streaming.coalescing import buffer
-from streaming.core.circuit import Call, Circuit, CircuitPolicy, claim, decide, record
+from streaming.core.breaker import Breaker, BreakerPolicy, CallOutcome, claim, decide, record
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.events import to_message
 from streaming.core.letters import Kind, Letter, sealed
-from streaming.core.suppression import SuppressionPolicy, suppression_seconds
+from streaming.core.suppression import SuppressionPolicy
 from streaming.dead_letters import bury
 from streaming.dead_letters.store import store
 from streaming.health.counters import SETTLE_SECONDS
@@ -70,7 +70,7 @@ from valuation.tasks import recompute_markets
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
 
-FAILED, GOOD = Call(0.1, "transient", "HTTP 503"), Call(0.1)
+FAILED, GOOD = CallOutcome(0.1, "transient", "HTTP 503"), CallOutcome(0.1)
 BATCH = CoalescePolicy(shards=1)
 """The defaults, in one shard."""
 
@@ -92,42 +92,42 @@ def after(seconds: float) -> datetime:
 
 
 def test_three_failures_in_a_row_open_a_circuit_and_two_do_not() -> None:
-    circuit = Circuit()
+    circuit = Breaker()
     for _ in range(2):
-        circuit = record(circuit, CircuitPolicy(), FAILED, NOON)
-    assert record(circuit, CircuitPolicy(), GOOD, NOON).failures == 0
+        circuit = record(circuit, BreakerPolicy(), FAILED, NOON)
+    assert record(circuit, BreakerPolicy(), GOOD, NOON).failures == 0
     assert circuit.state == "closed"
-    assert record(circuit, CircuitPolicy(), FAILED, NOON).state == "open"
+    assert record(circuit, BreakerPolicy(), FAILED, NOON).state == "open"
 
 
 def test_an_open_circuit_refuses_until_its_time_and_then_lets_one_probe_pass() -> None:
-    circuit = Circuit()
+    circuit = Breaker()
     for _ in range(3):
-        circuit = record(circuit, CircuitPolicy(), FAILED, NOON, chance=0.5)
+        circuit = record(circuit, BreakerPolicy(), FAILED, NOON, chance=0.5)
     assert decide(circuit, after(0.999)).verdict == "refuse"
     assert decide(circuit, after(1.0)).verdict == "probe"
-    probed = claim(circuit, CircuitPolicy(), after(1.0))
+    probed = claim(circuit, BreakerPolicy(), after(1.0))
     assert probed.state == "half_open"
     assert decide(probed, after(1.0)).verdict == "refuse"
 
 
 def test_probes_that_fail_are_1_2_4_8_15_and_15_seconds_apart() -> None:
-    circuit, now, waits = Circuit(), NOON, []
+    circuit, now, waits = Breaker(), NOON, []
     for _ in range(3):
-        circuit = record(circuit, CircuitPolicy(), FAILED, now, chance=0.5)
+        circuit = record(circuit, BreakerPolicy(), FAILED, now, chance=0.5)
     for _ in range(6):
         assert circuit.retry_at is not None
         waits.append((circuit.retry_at - now).total_seconds())
         now = circuit.retry_at
-        circuit = claim(circuit, CircuitPolicy(), now)
+        circuit = claim(circuit, BreakerPolicy(), now)
         failed = replace(FAILED, probe=circuit.probe)
-        circuit = record(circuit, CircuitPolicy(), failed, now, chance=0.5)
+        circuit = record(circuit, BreakerPolicy(), failed, now, chance=0.5)
     assert waits == [1, 2, 4, 8, 15, 15]
 
 
 def test_a_provider_that_asks_for_a_pause_is_not_asked_before_its_end() -> None:
     asked = replace(FAILED, retry_after_seconds=20)
-    circuit = record(Circuit(), CircuitPolicy(), asked, NOON)
+    circuit = record(Breaker(), BreakerPolicy(), asked, NOON)
     assert circuit.state == "closed"
     assert decide(circuit, after(19.999)).verdict == "refuse"
     assert decide(circuit, after(20)).verdict == "pass"
@@ -335,12 +335,24 @@ def test_what_a_subscriber_missed_is_kept_for_a_replay(receiver: Receiver) -> No
 
 
 def test_suppressions_double_up_to_a_minute_and_last_longer_the_more_fails() -> None:
-    policy = SuppressionPolicy()
-    well = [suppression_seconds(policy, number, 0.0) for number in range(1, 9)]
-    assert well == [1, 2, 4, 8, 16, 32, 60, 60]
-    rising = [suppression_seconds(policy, 3, rate / 10) for rate in range(11)]
+    policy = SuppressionPolicy().breaker
+
+    def waits(history: str, turns: int) -> list[float]:
+        """The suppressions in a row of a subscriber whose latest deliveries are `history`."""
+        breaker, now, found = Breaker(recent=history, failures=2), NOON, []
+        for _ in range(turns):
+            breaker = record(breaker, policy, CallOutcome(0.1, "transient", "timeout"), now)
+            assert breaker.retry_at is not None
+            found.append((breaker.retry_at - now).total_seconds())
+            now = breaker.retry_at
+        return found
+
+    well = waits("." * 50, 8)
+    doubled = [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all(base <= wait <= base * 1.2 for base, wait in zip(doubled, well, strict=True))
+    rising = [waits("f" * failed + "." * (49 - failed), 1)[0] for failed in range(0, 50, 5)]
     assert rising == sorted(set(rising))
-    assert rising[-1] == 2 * rising[0]
+    assert rising[-1] < 2 * rising[0]
 
 
 # --- 5. Log lines ---

@@ -12,10 +12,10 @@ from betting.config import get_config
 from betting.logs import operations
 from betting.models import Provider
 from streaming.coalescing import buffer
-from streaming.core.circuit import Call
+from streaming.core.breaker import CallOutcome
 from streaming.core.letters import Kind, Letter
 from streaming.dead_letters import bury
-from streaming.polling.circuits import Admission, admit, order, record
+from streaming.polling.circuits import Admission, admit, give_command, record
 from streaming.simulator.running import RunningSimulator
 from streaming.tasks import coalesce_line_changes, poll_provider, sweep
 from tests.support.logs import lines_of
@@ -38,7 +38,7 @@ def told(caplog: pytest.LogCaptureFixture, action: str) -> list[dict[str, Any]]:
     return [line for line in lines_of(caplog.records) if line["action"] == action]
 
 
-def calls(provider: Provider, what: Call, seconds: float) -> None:
+def calls(provider: Provider, what: CallOutcome, seconds: float) -> None:
     admission = admit(provider.pk, CONFIG, at(seconds))
     assert isinstance(admission, Admission)
     record(admission, replace(what, probe=admission.probe), CONFIG, at(seconds))
@@ -77,10 +77,10 @@ def test_a_failed_poll_says_why_and_one_that_its_circuit_refuses_as_well(
 def test_a_circuit_degrades_recovers_and_is_well_again(caplog: pytest.LogCaptureFixture) -> None:
     provider = make_provider(key="mine")
     for _ in range(3):
-        calls(provider, Call(0.1, "transient", "down"), 0)
+        calls(provider, CallOutcome(0.1, "transient", "down"), 0)
     for _ in range(2):
-        calls(provider, Call(0.1), 1)
-    order(provider, "open", "maintenance", "ann", at(2))
+        calls(provider, CallOutcome(0.1), 1)
+    give_command(provider, "open", "maintenance", "ann", at(2))
 
     lines = told(caplog, "transition")
     assert [(line["to_state"], line["status"]) for line in lines] == [

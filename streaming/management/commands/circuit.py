@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from betting.db.clock import database_now
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Provider
-from streaming.core.circuit import Command as Order
+from streaming.core.breaker import Command as Given
 from streaming.core.texts import did_you_mean
 from streaming.management.feed_report import feeds, feeds_of
 from streaming.management.login import login_name
@@ -16,7 +16,7 @@ from streaming.management.lookup import provider_named
 from streaming.management.provider_report import circuits, transitions
 from streaming.models import Circuit, FeedCircuit
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import order
+from streaming.polling.circuits import give_command
 from streaming.tasks import send_quarantine
 
 
@@ -46,7 +46,7 @@ class Command(UncheckedCommand):
         elif options.get("feed"):
             self._reset_feed(provider_named(options["key"]), options["feed"], options["reason"])
         else:
-            self._order(provider_named(options["key"]), cast("Order", action), options["reason"])
+            self._command(provider_named(options["key"]), cast("Given", action), options["reason"])
 
     def _show(self, key: str | None, *, as_json: bool) -> None:
         rows = Circuit.objects.select_related("provider").order_by("provider__key")
@@ -59,9 +59,9 @@ class Command(UncheckedCommand):
             feeds(self.stdout, feeds_of(provider))
             transitions(self.stdout, provider)
 
-    def _order(self, provider: Provider, command: Order, reason: str) -> None:
+    def _command(self, provider: Provider, command: Given, reason: str) -> None:
         try:
-            circuit = order(provider, command, reason, _actor(), database_now())
+            circuit = give_command(provider, command, reason, _actor(), database_now())
         except ValueError as error:
             raise CommandError(str(error)) from error
         if command == "open":

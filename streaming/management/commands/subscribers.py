@@ -15,7 +15,7 @@ from streaming.forms.webhook import WebhookForm
 from streaming.models import WebhookSubscriber
 from streaming.notifications.delivery import send_test
 from streaming.notifications.handlers import handler_routes
-from streaming.notifications.subscriber_health import Standing, standings
+from streaming.notifications.subscriber_health import SubscriberHealth, health_of_all
 from streaming.notifications.webhooks import subscribe, unsubscribe
 from streaming.runner.tables import write_table
 
@@ -42,9 +42,9 @@ class Command(UncheckedCommand):
         getattr(self, f"_{action}")(options)
 
     def _list(self, options: dict[str, Any]) -> None:
-        rows = standings()
+        rows = health_of_all()
         if options["json"]:
-            self.stdout.write(json.dumps([row.facts() for row in rows], indent=2))
+            self.stdout.write(json.dumps([row.as_json() for row in rows], indent=2))
         else:
             write_table(self.stdout, HEADERS, [_cells(row) for row in rows])
 
@@ -95,18 +95,18 @@ def _webhook(name: str) -> WebhookSubscriber:
     raise CommandError(f"no webhook {name!r}{did_you_mean(name, keys)}; {known}")
 
 
-def _cells(row: Standing) -> tuple[str, ...]:
-    facts = row.facts()
+def _cells(row: SubscriberHealth) -> tuple[str, ...]:
+    values = row.as_json()
     return (
-        row.subscriber,
+        values["subscriber"],
         "yes" if row.is_enabled else "no",
         row.words,
-        f"{facts['deliveries']:,}",
-        f"{facts['failures']:,}",
-        f"{row.state.failure_rate:.0%}",
-        _milliseconds(facts["p50_ms"]),
-        _milliseconds(facts["p95_ms"]),
-        row.state.last_error,
+        f"{values['deliveries']:,}",
+        f"{values['failures']:,}",
+        f"{row.failure_rate:.0%}",
+        _milliseconds(values["p50_ms"]),
+        _milliseconds(values["p95_ms"]),
+        values["last_error"],
     )
 
 

@@ -17,9 +17,9 @@ from betting.config import get_config
 from betting.db.clock import database_now
 from streaming import tasks
 from streaming.admin.circuits import CircuitAdmin
-from streaming.core.circuit import CircuitPolicy
+from streaming.core.breaker import BreakerPolicy
 from streaming.models import Circuit, CircuitTransition
-from streaming.polling.circuits import order, policy_of
+from streaming.polling.circuits import give_command, policy_of
 from tests.support import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quarantined")]
@@ -230,13 +230,15 @@ def test_a_circuit_is_neither_added_nor_deleted_by_hand(client: Client, circuit:
 
 
 def test_a_policy_of_its_own_is_used(operator: Client, circuit: Circuit) -> None:
-    assert POLICY.keys() == {field.name for field in fields(CircuitPolicy)}
+    assert POLICY.keys() == {
+        field.name for field in fields(BreakerPolicy) if field.metadata.get("is_setting", True)
+    }
 
     operator.post(change_url(circuit), POLICY)
 
     circuit.refresh_from_db()
     policy = policy_of(circuit, get_config())
-    assert replace(policy, backoff_seconds=tuple(policy.backoff_seconds)) == CircuitPolicy(
+    assert replace(policy, backoff_seconds=tuple(policy.backoff_seconds)) == BreakerPolicy(
         open_after_failures=5,
         failure_rate=0.25,
         slow_call_rate=0.9,
@@ -260,7 +262,7 @@ def test_what_is_left_empty_stays_as_configured(
     circuit.refresh_from_db()
     usual, policy = (policy_of(one, get_config()) for one in (Circuit(), circuit))
     changed = {
-        field.name for field in fields(CircuitPolicy)
+        field.name for field in fields(BreakerPolicy)
         if getattr(policy, field.name) != getattr(usual, field.name)
     }  # fmt: skip
     assert changed == {name}
@@ -304,7 +306,7 @@ def test_editing_a_policy_leaves_what_happens_meanwhile_alone(
         form: ModelForm[Circuit],
         change: bool,
     ) -> None:
-        order(circuit.provider, "open", "They move house.", "bob", database_now())
+        give_command(circuit.provider, "open", "They move house.", "bob", database_now())
         save_model(pages, request, obj, form, change)
 
     monkeypatch.setattr(CircuitAdmin, "save_model", save_later)

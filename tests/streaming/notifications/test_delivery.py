@@ -15,7 +15,6 @@ from django.db import connection
 
 from betting.config import Config, get_config
 from streaming.core.events import Event, to_message
-from streaming.core.suppression import Decision
 from streaming.dead_letters import bury
 from streaming.models import (
     DeadLetter,
@@ -27,7 +26,7 @@ from streaming.models import (
 from streaming.notifications import handlers
 from streaming.notifications.delivery import Delivery, Fate, deliver, send_test
 from streaming.notifications.handlers import subscriber
-from streaming.notifications.subscriber_health import admit, suppressed_subscribers
+from streaming.notifications.subscriber_health import Admission, admit, suppressed_subscribers
 from tests.support.clock import Clock
 from tests.support.events import line_major
 from tests.support.logs import lines_of, rendered
@@ -212,7 +211,7 @@ def test_of_many_workers_one_probes(receiver: Receiver, clock: Clock) -> None:
     clock.advance(60)
     start = threading.Barrier(6)
 
-    def ask() -> Decision:
+    def ask() -> Admission:
         try:
             start.wait()
             return admit(webhook.key, clock.now, 10.0)
@@ -225,9 +224,9 @@ def test_of_many_workers_one_probes(receiver: Receiver, clock: Clock) -> None:
     assert at(webhook, clock) is Fate.WAITING
     assert len(receiver.posts) == 3
     clock.advance(9.9)
-    assert admit(webhook.key, clock.now, 10.0) is Decision.WAIT
+    assert admit(webhook.key, clock.now, 10.0) is Admission.WAIT
     clock.advance(0.1)  # the probe's worker died: its lease is over
-    assert admit(webhook.key, clock.now, 10.0) is Decision.DELIVER
+    assert admit(webhook.key, clock.now, 10.0) is Admission.DELIVER
 
 
 def test_the_failures_of_parallel_deliveries_are_all_counted(

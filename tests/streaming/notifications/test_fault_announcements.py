@@ -7,12 +7,12 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 
 from betting.models import Provider
-from streaming.core.circuit import Call
+from streaming.core.breaker import CallOutcome
 from streaming.core.letters import Kind, Letter
 from streaming.dead_letters import bury, store_spooled
 from streaming.models import Circuit, DeadLetter
 from streaming.notifications import bus
-from streaming.polling.circuits import Admission, admit, order, record
+from streaming.polling.circuits import Admission, admit, give_command, record
 from tests.streaming.polling.test_circuits import CONFIG, DOWN, WELL
 from tests.support.events import told
 from tests.support.rows import make_provider, make_webhook
@@ -34,11 +34,11 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "_send", refuse)
 
 
-def call(provider: Provider, what: Call, seconds: float) -> Circuit:
+def call(provider: Provider, what: CallOutcome, seconds: float) -> Circuit:
     """One call that the circuit admits at that time."""
     admission = admit(provider.pk, CONFIG, at(seconds))
     assert isinstance(admission, Admission)
-    probe = Call(what.seconds, what.kind, what.reason, probe=admission.probe)
+    probe = CallOutcome(what.seconds, what.kind, what.reason, probe=admission.probe)
     record(admission, probe, CONFIG, at(seconds))
     return Circuit.objects.get(provider=provider)
 
@@ -72,7 +72,7 @@ def test_an_operators_command_is_told_with_its_reason_where_it_changes_anything(
 ) -> None:
     make_webhook()
     for command, seconds in (("reset", 0), ("open", 1), ("open", 2), ("disable", 3), ("reset", 4)):
-        order(provider, command, f"{command} at {seconds}", "ana", at(seconds))  # type: ignore[arg-type]  # literals in a loop
+        give_command(provider, command, f"{command} at {seconds}", "ana", at(seconds))  # type: ignore[arg-type]  # literals in a loop
     opened, closed = told(redis)
     assert (opened["type"], opened["reason"]) == ("circuit.opened", "open at 1")
     assert opened["retry_at"] is None
@@ -85,7 +85,7 @@ def test_a_circuit_opens_and_closes_while_the_broker_is_away(provider: Provider)
     for seconds in range(3):
         circuit = call(provider, DOWN, seconds)
     assert circuit.state == "open"
-    assert order(provider, "reset", "mended", "ana", at(3)).state == "closed"
+    assert give_command(provider, "reset", "mended", "ana", at(3)).state == "closed"
 
 
 def failure(number: int, **fields: object) -> Letter:

@@ -15,20 +15,20 @@ from django.db import IntegrityError, connection, transaction
 
 from betting.config import Config, get_config
 from betting.models import Provider
-from streaming.core.circuit import Call, Command, Decision
+from streaming.core.breaker import CallOutcome, Command, Decision
 from streaming.models import Circuit, CircuitTransition
-from streaming.polling.circuits import Admission, admit, order, record, release
+from streaming.polling.circuits import Admission, admit, give_command, record, release
 from tests.support.rows import make_circuit, make_provider
 from tests.support.snapshots import at
 
 CONFIG = replace(get_config(), circuit=replace(get_config().circuit, jitter_fraction=0.0))
-DOWN = Call(0.1, "transient", "server_error: HTTP 503")
-WELL = Call(0.1)
+DOWN = CallOutcome(0.1, "transient", "server_error: HTTP 503")
+WELL = CallOutcome(0.1)
 
 pytestmark = pytest.mark.django_db
 
 
-def call(provider: Provider, what: Call, now: datetime, config: Config = CONFIG) -> Circuit:
+def call(provider: Provider, what: CallOutcome, now: datetime, config: Config = CONFIG) -> Circuit:
     """One admitted call that ends this way."""
     admission = admit(provider.pk, config, now)
     assert isinstance(admission, Admission)
@@ -109,7 +109,7 @@ def test_a_pause_is_only_noted_while_every_call_is_to_pass(command: Command | No
     if command is None:
         config = replace(CONFIG, circuits_enabled=False)
     else:
-        order(provider, command, "maintenance", "ops", at(0))
+        give_command(provider, command, "maintenance", "ops", at(0))
     Provider.objects.update(next_poll_at=at(2))
     circuit = call(provider, replace(DOWN, retry_after_seconds=20.0), at(0), config)
     provider.refresh_from_db()
@@ -193,7 +193,9 @@ def test_a_call_like_any_other_that_was_not_made_changes_nothing() -> None:
 
 def test_a_permanent_failure_asks_for_a_person_and_is_probed_after_a_day() -> None:
     provider = make_provider()
-    rejected = Call(0.1, "permanent", "invalid_key: HTTP 401", "Check the key.", needs_person=True)
+    rejected = CallOutcome(
+        0.1, "permanent", "invalid_key: HTTP 401", "Check the key.", needs_person=True
+    )
     circuit = call(provider, rejected, at(0))
     assert (circuit.state, circuit.advice) == ("open", "Check the key.")
     refused = admit(provider.pk, CONFIG, at(86_399))
@@ -210,7 +212,7 @@ def test_switched_off_circuits_refuse_nothing_and_go_on_counting() -> None:
     provider.refresh_from_db()
     assert provider.generation == 0
 
-    order(provider, "open", "maintenance", "ops", at(1))
+    give_command(provider, "open", "maintenance", "ops", at(1))
     assert isinstance(admit(provider.pk, off, at(2)), Admission)
 
 
@@ -235,7 +237,7 @@ def test_an_operators_word_overrules_the_calls_and_is_kept(
 ) -> None:
     provider = make_provider()
     opened(provider, at(0))
-    order(provider, command, " they said\nso ", "ops", at(0.5))
+    give_command(provider, command, " they said\nso ", "ops", at(0.5))
 
     circuit = Circuit.objects.get()
     assert (circuit.state, circuit.mode, circuit.reason) == (state, mode, "they said so")
@@ -246,13 +248,13 @@ def test_an_operators_word_overrules_the_calls_and_is_kept(
 
 def test_a_command_needs_a_reason() -> None:
     with pytest.raises(ValueError, match="reason"):
-        order(make_provider(), "open", "  ", "ops", at(0))
+        give_command(make_provider(), "open", "  ", "ops", at(0))
     assert not CircuitTransition.objects.exists()
 
 
 def test_a_circuit_that_is_forced_open_raises_the_generation() -> None:
     provider = make_provider()
-    order(provider, "open", "maintenance", "ops", at(0))
+    give_command(provider, "open", "maintenance", "ops", at(0))
     provider.refresh_from_db()
     assert provider.generation == 1
 

@@ -9,11 +9,11 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from betting.models import Feed, Provider, Quote
-from streaming.core.circuit import Call
+from streaming.core.breaker import CallOutcome
 from streaming.ingest.quarantine import quarantine_unsafe
 from streaming.models import Circuit, CircuitTransition, FeedCircuit, PollRun
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import order
+from streaming.polling.circuits import give_command
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.poll import poll
 from streaming.simulator.faults import FaultKind
@@ -217,7 +217,7 @@ def test_a_reset_of_the_provider_begins_anew_with_its_feeds(simulator: RunningSi
     provider = polled_provider(simulator, sports=SPORTS)
     simulator.fail(EPL, "404")
     list(poll(provider.pk, CONFIG))
-    order(provider, "reset", "mended", "ann", at(0))
+    give_command(provider, "reset", "mended", "ann", at(0))
     assert circuit_of(EPL).state == "closed"
 
 
@@ -234,7 +234,9 @@ def test_quotes_of_a_feed_that_failed_are_swept_when_its_worker_died_before_it_c
     provider = make_provider()
     failing, sound = make_feed(provider), make_feed(provider)
     quotes = [make_quote(make_outcome(make_market(), "home"), feed) for feed in (failing, sound)]
-    refused = Call(0.1, "permanent", "unknown_sport: HTTP 404", "Correct it.", needs_person=True)
+    refused = CallOutcome(
+        0.1, "permanent", "unknown_sport: HTTP 404", "Correct it.", needs_person=True
+    )
     assert FeedCircuits(provider, CONFIG).record(failing.key, refused, at(0))
 
     # Nobody quarantined anything; what was committed says it all.
@@ -249,15 +251,15 @@ def test_a_steady_feed_costs_no_statement(
     feed = make_feed(provider)
     feeds = FeedCircuits(provider, CONFIG)
     for _ in range(CONFIG.circuit.open_after_failures):
-        feeds.record(feed.key, Call(0.1), at(0))
+        feeds.record(feed.key, CallOutcome(0.1), at(0))
     with django_assert_num_queries(0):
-        assert not feeds.record(feed.key, Call(9.0), at(1))
+        assert not feeds.record(feed.key, CallOutcome(9.0), at(1))
 
 
 def test_a_failure_of_a_feed_is_counted_in_the_row_not_in_what_a_poll_has_read() -> None:
     provider = make_provider()
     first, second = FeedCircuits(provider, CONFIG), FeedCircuits(provider, CONFIG)
-    spoilt = Call(0.1, "data", "wrong_schema: no list")
+    spoilt = CallOutcome(0.1, "data", "wrong_schema: no list")
     assert [each.record("/a", spoilt, at(0)) for each in (first, second, first)] == [
         False,
         False,

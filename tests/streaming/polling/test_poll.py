@@ -28,7 +28,7 @@ from betting.models import (
     Quote,
 )
 from streaming.models import Circuit, PollOutcome, PollRun
-from streaming.polling.circuits import order
+from streaming.polling.circuits import give_command
 from streaming.polling.poll import poll
 from streaming.simulator.running import RunningSimulator
 from tests.support.polling import EPL, KEY, NBA, config_with, poll_now, polled_provider
@@ -195,7 +195,7 @@ def test_a_key_that_was_missing_is_used_once_the_circuit_is_reset_as_the_advice_
 
     monkeypatch.setenv("HARDLINE_KEY_LATE", KEY)
     assert [run.outcome for run in poll_now(provider)] == [PollOutcome.REFUSED]
-    order(provider, "reset", "new key", "ann", database_now())
+    give_command(provider, "reset", "new key", "ann", database_now())
     assert [run.outcome for run in poll_now(provider)] == [PollOutcome.OK]
 
 

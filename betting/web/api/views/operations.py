@@ -40,7 +40,7 @@ from betting.web.api.serializers.operations import (
     WholeLetterSerializer,
 )
 from betting.web.api.views.base import RowsView
-from streaming.core.circuit import Command
+from streaming.core.breaker import Command
 from streaming.dead_letters import replays
 from streaming.dead_letters.actions import with_last_replay
 from streaming.models import (
@@ -52,7 +52,7 @@ from streaming.models import (
     PollRun,
 )
 from streaming.polling import feed_circuits
-from streaming.polling.circuits import order
+from streaming.polling.circuits import give_command
 from streaming.tasks import send_quarantine
 from valuation.models import RecomputeRun
 
@@ -85,13 +85,13 @@ class CircuitViews(mixins.RetrieveModelMixin, RowsView):
     @action(detail=True, methods=["post"])
     def open(self, request: Request, provider: str) -> Response:
         """Refuse every call, and take the provider's prices off the board."""
-        return self._order(request, provider, "open")
+        return self._command(request, provider, "open")
 
     @extend_schema(request=ReasonSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
     def close(self, request: Request, provider: str) -> Response:
         """Let every call pass, even if calls fail."""
-        return self._order(request, provider, "close")
+        return self._command(request, provider, "close")
 
     @extend_schema(request=ResetSerializer, responses=CircuitSerializer)
     @action(detail=True, methods=["post"])
@@ -101,7 +101,7 @@ class CircuitViews(mixins.RetrieveModelMixin, RowsView):
         given.is_valid(raise_exception=True)
         feed = given.validated_data.get("feed")
         if feed is None:
-            return self._order(request, provider, "reset")
+            return self._command(request, provider, "reset")
         found = get_object_or_404(FeedCircuit, provider__key=provider, feed=feed)
         reason, by = given.validated_data["reason"], request.user.get_username()
         feed_circuits.reset(found.provider, reason, by, database_now(), feed)
@@ -111,13 +111,13 @@ class CircuitViews(mixins.RetrieveModelMixin, RowsView):
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, provider: str) -> Response:
         """Let every call pass, and only count failures."""
-        return self._order(request, provider, "disable")
+        return self._command(request, provider, "disable")
 
-    def _order(self, request: Request, key: str, command: Command) -> Response:
+    def _command(self, request: Request, key: str, command: Command) -> Response:
         """Carry out a command; it creates the circuit of a provider that was never polled."""
         reason = _reason(request)
         provider = get_object_or_404(Provider, key=key)
-        order(provider, command, reason, request.user.get_username(), database_now())
+        give_command(provider, command, reason, request.user.get_username(), database_now())
         if command == "open":
             send_quarantine(provider.pk)
         return Response(CircuitSerializer(self.get_object()).data)

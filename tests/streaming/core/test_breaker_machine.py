@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,26 +21,34 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from streaming.core.circuit import (
-    Call,
-    Circuit,
-    CircuitPolicy,
+from streaming.core.breaker import (
+    Breaker,
+    BreakerPolicy,
+    CallOutcome,
     Command,
     Decision,
     claim,
     decide,
-    order,
     record,
     release,
+    with_command,
 )
+from streaming.core.suppression import SuppressionPolicy
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROUNDING_SECONDS = 2e-6
 """Of a moment to microseconds."""
 
-DEFAULTS = CircuitPolicy()
-policies = st.just(DEFAULTS) | st.builds(
-    CircuitPolicy,
+DEFAULTS = BreakerPolicy()
+of_subscribers = st.builds(
+    SuppressionPolicy,
+    after_failures=st.integers(1, 4),
+    first_seconds=st.sampled_from([0.5, 1.0]),
+    max_seconds=st.sampled_from([0.5, 5.0, 60.0]),
+    window=st.integers(1, 8),
+).map(lambda policy: policy.breaker)
+of_providers = st.just(DEFAULTS) | st.builds(
+    BreakerPolicy,
     open_after_failures=st.integers(1, 6),
     failure_rate=st.sampled_from([0.25, 0.5, 0.8, 1.0]),
     slow_call_rate=st.sampled_from([0.25, 0.5, 0.8, 1.0]),
@@ -52,14 +61,14 @@ policies = st.just(DEFAULTS) | st.builds(
 )
 seconds_taken = st.sampled_from([0.1, 4.999, 5.0, 9.0])
 transients = st.builds(
-    Call,
+    CallOutcome,
     seconds_taken,
     st.sampled_from(["transient", "data"]),
     st.just("HTTP 503"),
     retry_after_seconds=st.sampled_from([0.0, 0.0, 3.0, 40.0]),
 )
 permanents = st.builds(
-    Call,
+    CallOutcome,
     seconds_taken,
     st.just("permanent"),
     st.just("HTTP 401"),
@@ -67,20 +76,20 @@ permanents = st.builds(
     until=st.none() | st.sampled_from([NOON + timedelta(seconds=n) for n in (20, 120, 600)]),
     needs_person=st.booleans(),
 )
-successes = st.builds(Call, seconds_taken)
+successes = st.builds(CallOutcome, seconds_taken)
 calls = successes | transients | st.one_of(successes, transients, permanents)
 chances = st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1)
 acting = st.sampled_from([True] * 9 + [False])
 picks = st.integers(0, 9)
 
 
-class CircuitMachine(RuleBasedStateMachine):
-    """A circuit, the account of it, and the probes that are under way."""
+class BreakerMachine(RuleBasedStateMachine):
+    """A breaker, the account of it, and the probes that are under way."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = NOON
-        self.circuit = Circuit()
+        self.circuit = Breaker()
         self.policy = DEFAULTS
         self.account: dict[str, Any] = {
             "state": "closed",
@@ -107,9 +116,11 @@ class CircuitMachine(RuleBasedStateMachine):
             circuit.retry_at is not None or circuit.state == "half_open"
         )
 
-    @initialize(policy=policies)
-    def start(self, policy: CircuitPolicy) -> None:
-        self.policy = policy
+    policies = of_providers
+
+    @initialize(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        self.policy = data.draw(self.policies, label="policy")
 
     @rule(seconds=st.sampled_from([0.000001, 0.4, 1.0, 5.0, 29.0, 61.0]))
     def time_passes(self, seconds: float) -> None:
@@ -139,23 +150,23 @@ class CircuitMachine(RuleBasedStateMachine):
             self._claim()
 
     @rule(call=calls, chance=chances, is_acting=acting)
-    def a_call_ends(self, call: Call, chance: float, is_acting: bool) -> None:
+    def a_call_ends(self, call: CallOutcome, chance: float, is_acting: bool) -> None:
         self._record(call, chance, is_acting)
 
     @rule(call=transients, chance=chances, times=st.integers(2, 4))
-    def calls_fail_in_a_row(self, call: Call, chance: float, times: int) -> None:
+    def calls_fail_in_a_row(self, call: CallOutcome, chance: float, times: int) -> None:
         for _ in range(times):
             self._record(call, chance, is_acting=True)
 
     @precondition(lambda self: self.asked)
     @rule(call=calls, chance=chances, is_acting=acting, pick=picks)
-    def a_probe_ends(self, call: Call, chance: float, is_acting: bool, pick: int) -> None:
+    def a_probe_ends(self, call: CallOutcome, chance: float, is_acting: bool, pick: int) -> None:
         number = self._ended(pick)
         self._record(replace(call, probe=number), chance, is_acting)
 
     @precondition(lambda self: self.asked and self.circuit.state == "closed")
     @rule(call=permanents, chance=chances, pick=picks)
-    def a_probe_ends_after_it_is_closed(self, call: Call, chance: float, pick: int) -> None:
+    def a_probe_ends_after_it_is_closed(self, call: CallOutcome, chance: float, pick: int) -> None:
         number = self._ended(pick)
         self._record(replace(call, probe=number), chance, is_acting=True)
 
@@ -163,7 +174,7 @@ class CircuitMachine(RuleBasedStateMachine):
     @rule(seconds=seconds_taken, chance=chances)
     def the_newest_probe_succeeds(self, seconds: float, chance: float) -> None:
         number = self._ended(-1)
-        self._record(Call(seconds, probe=number), chance, is_acting=True)
+        self._record(CallOutcome(seconds, probe=number), chance, is_acting=True)
 
     @precondition(lambda self: self.may_be_probed)
     @rule(seconds=seconds_taken)
@@ -185,11 +196,11 @@ class CircuitMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.circuit.state != "closed" or not self.circuit.is_automatic)
     @rule()
     def an_operator_resets_it(self) -> None:
-        self._order("reset")
+        self._command("reset")
 
     @rule(command=st.sampled_from([*get_args(Command), "reset", "reset", "reset"]))
     def an_operator_commands(self, command: Command) -> None:
-        self._order(command)
+        self._command(command)
 
     @invariant()
     def it_is_as_the_account_says(self) -> None:
@@ -215,8 +226,8 @@ class CircuitMachine(RuleBasedStateMachine):
             assert decision.until or circuit.advice or circuit.mode == "forced_open"
             assert decision.reason
 
-    def _order(self, command: Command) -> None:
-        self.circuit = order(self.circuit, command, "Because.", self.now)
+    def _command(self, command: Command) -> None:
+        self.circuit = with_command(self.circuit, command, "Because.", self.now)
         account = self.account
         account.update(since=self.now, advice="")
         if command == "disable":
@@ -268,7 +279,7 @@ class CircuitMachine(RuleBasedStateMachine):
         moments = [self.account[name] for name in names]
         return [moment for moment in moments if moment is not None and moment > self.now]
 
-    def _record(self, call: Call, chance: float, is_acting: bool) -> None:
+    def _record(self, call: CallOutcome, chance: float, is_acting: bool) -> None:
         self.circuit = record(
             self.circuit, self.policy, call, self.now, chance=chance, is_acting=is_acting
         )
@@ -288,10 +299,18 @@ class CircuitMachine(RuleBasedStateMachine):
                 seconds=self.policy.forget_after_seconds
             )
             self._expect_open(call, chance, 0 if has_rested else account["opened"])
-        elif account["state"] == "half_open" and call.probe == account["probe"]:
+        elif account["state"] != "closed" and self._decides(call):
             self._expect_after_probe(call, chance)
 
-    def _is_too_much(self, call: Call) -> bool:
+    def _decides(self, call: CallOutcome) -> bool:
+        account = self.account
+        if self.policy.any_call_probes:
+            self.leases.clear()
+            return call.kind is None or not self._ahead("retry_at")
+        is_newest: bool = call.probe == account["probe"]
+        return account["state"] == "half_open" and is_newest
+
+    def _is_too_much(self, call: CallOutcome) -> bool:
         account, policy = self.account, self.policy
         if call.kind == "permanent":
             return True
@@ -305,17 +324,19 @@ class CircuitMachine(RuleBasedStateMachine):
             return True
         return has_enough and slow / calls >= policy.slow_call_rate
 
-    def _expect_after_probe(self, call: Call, chance: float) -> None:
+    def _expect_after_probe(self, call: CallOutcome, chance: float) -> None:
         account = self.account
-        account["probe_until"] = None
+        account.update(probe_until=None, retry_at=None)
         if call.kind is not None:
             self._expect_open(call, chance, account["opened"])
             return
         account["successes"] += 1
         if account["successes"] == self.policy.close_after_successes:
-            account.update(state="closed", since=self.now, recent=[], successes=0, advice="")
+            account.update(state="closed", since=self.now, successes=0, advice="")
+            if not self.policy.keeps_window:
+                account["recent"] = []
 
-    def _expect_open(self, call: Call, chance: float, opened: int) -> None:
+    def _expect_open(self, call: CallOutcome, chance: float, opened: int) -> None:
         account = self.account
         if account["state"] == "closed":
             account["since"] = self.now
@@ -330,6 +351,9 @@ class CircuitMachine(RuleBasedStateMachine):
             minutes = (1_440,) if call.needs_person else (1, 2, 4, 8, 16, 32, 60)
             waits = tuple(60.0 * each for each in minutes)
         usual = waits[opened] if opened < len(waits) else waits[-1]
+        if self.policy.stretch and call.kind != "permanent":
+            recent = account["recent"]
+            usual = min(usual * (1 + recent.count("f") / len(recent)), waits[-1])
         least, most = (usual * (1 + sign * self.policy.jitter_fraction) for sign in (-1, 1))
         assert self.circuit.retry_at is not None
         waited = (self.circuit.retry_at - self.now).total_seconds()
@@ -340,8 +364,15 @@ class CircuitMachine(RuleBasedStateMachine):
         account["retry_at"] = self.circuit.retry_at
 
 
-def test_a_circuit_does_what_a_second_account_of_it_says() -> None:
+class SubscriberMachine(BreakerMachine):
+    """The same before a subscriber."""
+
+    policies = of_subscribers
+
+
+@pytest.mark.parametrize("machine", [BreakerMachine, SubscriberMachine])
+def test_a_breaker_does_what_a_second_account_of_it_says(machine: type[BreakerMachine]) -> None:
     run_state_machine_as_test(
-        CircuitMachine,
+        machine,
         settings=settings(max_examples=200, stateful_step_count=60, deadline=None),
     )

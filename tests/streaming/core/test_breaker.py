@@ -10,26 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.circuit import (
+from streaming.core.breaker import (
     PERSON_WAIT_SECONDS,
-    Call,
-    Circuit,
-    CircuitPolicy,
+    Breaker,
+    BreakerPolicy,
+    CallOutcome,
     Command,
     Decision,
     Mode,
     State,
     claim,
     decide,
-    order,
     record,
     release,
+    with_command,
 )
 from streaming.core.failures import DataFailure, FailureKind, PermanentFailure, TransientFailure
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-POLICY = CircuitPolicy()
-GOOD, SLOW, FAILED = Call(0.1), Call(5.0), Call(0.1, "transient", "HTTP 503")
+POLICY = BreakerPolicy()
+GOOD, SLOW, FAILED = CallOutcome(0.1), CallOutcome(5.0), CallOutcome(0.1, "transient", "HTTP 503")
 NOT_AUTOMATIC: tuple[Mode, ...] = ("forced_open", "forced_closed", "disabled")
 
 
@@ -37,30 +37,30 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def replay(calls: str, policy: CircuitPolicy = POLICY) -> Circuit:
+def replay(calls: str, policy: BreakerPolicy = POLICY) -> Breaker:
     """A new circuit after calls at noon: ``.`` good, ``s`` slow, ``f`` failed."""
-    circuit = Circuit()
+    circuit = Breaker()
     for character in calls:
         call = {".": GOOD, "s": SLOW, "f": FAILED}[character]
         circuit = record(circuit, policy, call, NOON)
     return circuit
 
 
-def wait_seconds(circuit: Circuit, now: datetime) -> float:
+def wait_seconds(circuit: Breaker, now: datetime) -> float:
     assert circuit.retry_at is not None
     return (circuit.retry_at - now).total_seconds()
 
 
-def probed(circuit: Circuit, now: datetime, call: Call, chance: float = 0.5) -> Circuit:
+def probed(circuit: Breaker, now: datetime, call: CallOutcome, chance: float = 0.5) -> Breaker:
     """The circuit after the probe that it allows now."""
     assert decide(circuit, now).verdict == "probe"
     claimed = claim(circuit, POLICY, now)
     return record(claimed, POLICY, replace(call, probe=claimed.probe), now, chance=chance)
 
 
-def half_open(successes: int = 0) -> Circuit:
+def half_open(successes: int = 0) -> Breaker:
     """A circuit at noon whose newest probe, number 7, is under way."""
-    return Circuit(
+    return Breaker(
         "half_open", since=NOON, probe=7, probe_until=after(30), step=1, successes=successes
     )
 
@@ -122,24 +122,24 @@ def test_four_fifths_of_enough_calls_being_slow_open_it(calls: str, state: State
 
 @pytest.mark.parametrize(("seconds", "recent"), [(4.999, "."), (5.0, "s"), (60.0, "s")])
 def test_a_call_is_slow_from_five_seconds_on(seconds: float, recent: str) -> None:
-    assert record(Circuit(), POLICY, Call(seconds), NOON).recent == recent
+    assert record(Breaker(), POLICY, CallOutcome(seconds), NOON).recent == recent
 
 
 def test_a_failure_is_a_failure_however_long_it_took() -> None:
-    assert record(Circuit(), POLICY, Call(60.0, "transient", "timeout"), NOON).recent == "f"
+    assert record(Breaker(), POLICY, CallOutcome(60.0, "transient", "timeout"), NOON).recent == "f"
 
 
 def test_a_window_smaller_than_the_minimum_counts_once_it_is_full() -> None:
-    policy = CircuitPolicy(open_after_failures=9, window_calls=4, min_calls=10)
+    policy = BreakerPolicy(open_after_failures=9, window_calls=4, min_calls=10)
     assert replay(".f.", policy).state == "closed"
     assert replay(".f.f", policy).state == "open"
 
 
 @pytest.mark.parametrize("kind", ["transient", "data"])
 def test_transient_and_data_failures_count_alike(kind: FailureKind) -> None:
-    circuit = Circuit()
+    circuit = Breaker()
     for _ in range(3):
-        circuit = record(circuit, POLICY, Call(0.1, kind, "bad_json: no JSON"), NOON)
+        circuit = record(circuit, POLICY, CallOutcome(0.1, kind, "bad_json: no JSON"), NOON)
     assert (circuit.state, circuit.failures, circuit.recent) == ("open", 3, "fff")
     assert circuit.reason == "3 failures in a row, the last: bad_json: no JSON"
     assert circuit.advice == ""
@@ -160,7 +160,7 @@ def test_the_waits_are_1_2_4_8_15_15_give_or_take_the_jitter(chance: float) -> N
 @given(st.floats(0, 1), st.integers(0, 8), st.floats(0, 1))
 def test_a_wait_is_within_its_jitter(chance: float, step: int, jitter: float) -> None:
     policy = replace(POLICY, jitter_fraction=jitter)
-    circuit = Circuit(failures=2, step=step, since=after(-1))
+    circuit = Breaker(failures=2, step=step, since=after(-1))
     opened = record(circuit, policy, FAILED, NOON, chance=chance)
     usual = POLICY.backoff_seconds[min(step, 4)]
     assert usual * (1 - jitter) - 1e-6 <= wait_seconds(opened, NOON) <= usual * (1 + jitter) + 1e-6
@@ -172,9 +172,9 @@ def test_a_wait_is_within_its_jitter(chance: float, step: int, jitter: float) ->
 def test_what_the_provider_asks_for_is_the_least_wait(
     retry_after_seconds: float, wait: float
 ) -> None:
-    often = Call(0.1, "transient", "HTTP 429", retry_after_seconds=retry_after_seconds)
+    often = CallOutcome(0.1, "transient", "HTTP 429", retry_after_seconds=retry_after_seconds)
     assert wait_seconds(record(replay("ff"), POLICY, often, NOON), NOON) == wait
-    opened = probed(Circuit("open", retry_at=NOON), NOON, often)
+    opened = probed(Breaker("open", retry_at=NOON), NOON, often)
     assert wait_seconds(opened, NOON) == wait
 
 
@@ -182,11 +182,11 @@ def test_what_the_provider_asks_for_is_the_least_wait(
 def test_a_closed_circuit_keeps_the_pause_that_a_failure_asks_for_and_stays_closed(
     failures: int, seconds: float
 ) -> None:
-    asks = Call(0.1, "transient", "HTTP 429", retry_after_seconds=seconds)
+    asks = CallOutcome(0.1, "transient", "HTTP 429", retry_after_seconds=seconds)
     circuit = record(replay("f" * (failures - 1)), POLICY, asks, NOON)
     until = after(seconds)
     assert (circuit.state, circuit.pause_until) == ("closed", until)
-    assert circuit.is_sound
+    assert circuit.is_healthy
     early = decide(circuit, until - timedelta(microseconds=1))
     assert early == Decision("refuse", until, "The provider has asked for a pause.")
     assert decide(circuit, until).verdict == "pass"
@@ -201,7 +201,7 @@ def test_a_closed_circuit_keeps_the_pause_that_a_failure_asks_for_and_stays_clos
 def test_nothing_is_asked_within_a_pause_whatever_else_has_happened(
     steps: list[tuple[float, float | None, bool]],
 ) -> None:
-    circuit, now, quiet_until = Circuit(), NOON, NOON
+    circuit, now, quiet_until = Breaker(), NOON, NOON
     for seconds, retry_after_seconds, is_late in steps:
         now += timedelta(seconds=seconds)
         verdict = decide(circuit, now).verdict
@@ -219,7 +219,7 @@ def test_nothing_is_asked_within_a_pause_whatever_else_has_happened(
 
 
 def test_a_probe_waits_for_the_end_of_a_pause_that_a_late_answer_asks_for() -> None:
-    late = Call(0.1, "transient", "HTTP 429", retry_after_seconds=60)
+    late = CallOutcome(0.1, "transient", "HTTP 429", retry_after_seconds=60)
     opened = record(replay("fff"), POLICY, late, after(0.5))
     assert opened.retry_at == after(1)
     assert decide(opened, after(1)) == Decision(
@@ -229,29 +229,35 @@ def test_a_probe_waits_for_the_end_of_a_pause_that_a_late_answer_asks_for() -> N
 
 
 def test_a_pause_that_an_earlier_failure_asked_for_is_the_least_wait() -> None:
-    paused = record(Circuit(), POLICY, Call(0.1, "transient", "", retry_after_seconds=60), NOON)
+    paused = record(
+        Breaker(), POLICY, CallOutcome(0.1, "transient", "", retry_after_seconds=60), NOON
+    )
     for seconds in (1, 2):
         paused = record(paused, POLICY, FAILED, after(seconds))
     assert (paused.state, paused.retry_at) == ("open", after(60))
 
 
 def test_a_pause_is_forgotten_with_the_first_call_after_it() -> None:
-    paused = record(Circuit(), POLICY, Call(0.1, "transient", "", retry_after_seconds=7), NOON)
+    paused = record(
+        Breaker(), POLICY, CallOutcome(0.1, "transient", "", retry_after_seconds=7), NOON
+    )
     assert record(paused, POLICY, GOOD, after(6.9)).pause_until == after(7)
     assert record(paused, POLICY, GOOD, after(7)).pause_until is None
 
 
 def test_an_operator_who_lets_calls_pass_or_resets_the_circuit_ends_a_pause() -> None:
-    paused = record(Circuit(), POLICY, Call(0.1, "transient", "", retry_after_seconds=60), NOON)
+    paused = record(
+        Breaker(), POLICY, CallOutcome(0.1, "transient", "", retry_after_seconds=60), NOON
+    )
     commands: tuple[Command, ...] = ("close", "reset", "disable")
     for command in commands:
-        assert decide(order(paused, command, "Because.", NOON), NOON).verdict == "pass"
+        assert decide(with_command(paused, command, "Because.", NOON), NOON).verdict == "pass"
 
 
 @pytest.mark.parametrize("until", [None, after(3_600)])
 def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime | None) -> None:
     failure = PermanentFailure("key_rejected", "HTTP 401", "Check the key.", until)
-    circuit = record(Circuit(), POLICY, Call.of(failure, 0.1), NOON)
+    circuit = record(Breaker(), POLICY, CallOutcome.of(failure, 0.1), NOON)
     assert (circuit.state, circuit.since) == ("open", NOON)
     assert circuit.reason == "key_rejected: HTTP 401"
     # What is over by itself needs no reset.
@@ -262,8 +268,8 @@ def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime |
 
 
 def test_one_that_waits_for_a_person_is_tried_again_every_day_all_the_same() -> None:
-    rejected = Call(0.1, "permanent", "HTTP 401", "Check.", needs_person=True)
-    circuit = record(Circuit(), POLICY, rejected, NOON)
+    rejected = CallOutcome(0.1, "permanent", "HTTP 401", "Check.", needs_person=True)
+    circuit = record(Breaker(), POLICY, rejected, NOON)
     for day in (1, 2, 3):
         decision = decide(circuit, after(day * 86_400 - 1))
         assert (decision.verdict, decision.until) == ("refuse", after(day * 86_400))
@@ -272,18 +278,18 @@ def test_one_that_waits_for_a_person_is_tried_again_every_day_all_the_same() -> 
 
 def test_a_refusal_without_a_known_code_is_probed_after_1_2_4_up_to_60_minutes() -> None:
     page = PermanentFailure("forbidden", "HTTP 403", "Check the plan.", needs_person=False)
-    circuit, now, waits = record(Circuit(), POLICY, Call.of(page, 0.1), NOON), NOON, []
+    circuit, now, waits = record(Breaker(), POLICY, CallOutcome.of(page, 0.1), NOON), NOON, []
     assert circuit.advice == "Check the plan."
     for _ in range(9):
         assert circuit.retry_at is not None
         waits.append((circuit.retry_at - now).total_seconds() / 60)
         now = circuit.retry_at
-        circuit = probed(circuit, now, Call.of(page, 0.1))
+        circuit = probed(circuit, now, CallOutcome.of(page, 0.1))
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_permanent_failure_of_a_probe_waits_for_a_person_too() -> None:
-    call = Call(0.1, "permanent", "HTTP 401", "Check the key.", needs_person=True, probe=7)
+    call = CallOutcome(0.1, "permanent", "HTTP 401", "Check the key.", needs_person=True, probe=7)
     circuit = record(half_open(successes=1), POLICY, call, NOON)
     assert (circuit.state, circuit.retry_at) == ("open", after(PERSON_WAIT_SECONDS))
     assert (circuit.advice, circuit.probe_until) == ("Check the key.", None)
@@ -291,7 +297,7 @@ def test_a_permanent_failure_of_a_probe_waits_for_a_person_too() -> None:
 
 
 def test_an_advice_is_gone_once_it_is_closed_or_opened_by_something_else() -> None:
-    advised = Circuit("open", retry_at=NOON, advice="Check the key.")
+    advised = Breaker("open", retry_at=NOON, advice="Check the key.")
     opened = probed(advised, NOON, FAILED)
     assert (opened.state, opened.advice) == ("open", "")
     half_closed = probed(advised, NOON, GOOD)
@@ -360,19 +366,21 @@ def test_probes_that_fail_keep_the_beginning_of_the_outage_until_it_is_over() ->
     for seconds in (10, 100, 1_000, 10_000):
         circuit = probed(circuit, after(seconds), FAILED)
         assert (circuit.state, circuit.since) == ("open", NOON)
-    circuit = probed(circuit, after(10_100), Call(0.1, "permanent", "HTTP 401", "Mend the key."))
+    circuit = probed(
+        circuit, after(10_100), CallOutcome(0.1, "permanent", "HTTP 401", "Mend the key.")
+    )
     assert (circuit.state, circuit.since) == ("open", NOON)
     circuit = replace(circuit, retry_at=after(20_000))
     circuit = probed(probed(circuit, after(20_000), GOOD), after(20_001), GOOD)
     assert (circuit.state, circuit.since) == ("closed", after(20_001))
 
 
-@pytest.mark.parametrize("call", [GOOD, FAILED, Call(0.1, "permanent", "HTTP 401")])
+@pytest.mark.parametrize("call", [GOOD, FAILED, CallOutcome(0.1, "permanent", "HTTP 401")])
 @pytest.mark.parametrize(
     "circuit", [replay("fff"), half_open(), half_open(successes=1)], ids=["open", "none", "one"]
 )
 def test_a_late_answer_to_an_old_call_or_a_given_up_probe_is_only_counted(
-    circuit: Circuit, call: Call
+    circuit: Breaker, call: CallOutcome
 ) -> None:
     for late in (call, replace(call, probe=circuit.probe - 1)):
         counted = record(circuit, POLICY, late, after(0.5))
@@ -384,8 +392,12 @@ def test_a_late_answer_to_an_old_call_or_a_given_up_probe_is_only_counted(
         )
 
 
-@pytest.mark.parametrize("call", [FAILED, Call(0.1, "permanent", "HTTP 401", "Check the key.")])
-def test_a_probe_that_was_given_up_cannot_open_what_later_probes_have_closed(call: Call) -> None:
+@pytest.mark.parametrize(
+    "call", [FAILED, CallOutcome(0.1, "permanent", "HTTP 401", "Check the key.")]
+)
+def test_a_probe_that_was_given_up_cannot_open_what_later_probes_have_closed(
+    call: CallOutcome,
+) -> None:
     given_up = claim(replay("fff"), POLICY, after(1))
     closed = probed(probed(given_up, after(31), GOOD), after(32), GOOD)
     for _ in range(2):
@@ -419,17 +431,17 @@ def test_the_waits_start_anew_only_after_a_minute_closed(
 )
 @pytest.mark.parametrize("state", ["closed", "open", "half_open"])
 def test_an_operators_word_overrules_the_state(mode: Mode, verdict: str, state: State) -> None:
-    decision = decide(Circuit(state, mode, reason="Maintenance."), NOON)
+    decision = decide(Breaker(state, mode, reason="Maintenance."), NOON)
     assert (decision.verdict, decision.until) == (verdict, None)
     assert decision.reason == ("Maintenance." if verdict == "refuse" else "")
 
 
 @pytest.mark.parametrize("mode", NOT_AUTOMATIC)
 def test_calls_move_nothing_while_an_operator_decides(mode: Mode) -> None:
-    circuit = Circuit(mode=mode, since=NOON)
+    circuit = Breaker(mode=mode, since=NOON)
     for _ in range(12):
-        circuit = record(circuit, POLICY, Call(9.0, "permanent", "HTTP 401"), after(9))
-    assert circuit == Circuit(mode=mode, since=NOON, failures=12, recent="f" * 12)
+        circuit = record(circuit, POLICY, CallOutcome(9.0, "permanent", "HTTP 401"), after(9))
+    assert circuit == Breaker(mode=mode, since=NOON, failures=12, recent="f" * 12)
 
 
 @pytest.mark.parametrize(
@@ -440,17 +452,17 @@ def test_calls_move_nothing_while_an_operator_decides(mode: Mode) -> None:
         ("reset", "automatic", "closed"),
     ],
 )
-def test_an_order_leaves_nothing_of_before_but_the_number_of_the_probe(
+def test_a_command_leaves_nothing_of_before_but_the_number_of_the_probe(
     command: Command, mode: Mode, state: State
 ) -> None:
     before = replace(half_open(1), failures=2, recent="sf", advice="Wait.", reason="HTTP 503")
-    ordered = order(before, command, "Because.", after(9))
-    assert ordered == Circuit(state, mode, since=after(9), probe=7, reason="Because.")
+    commanded = with_command(before, command, "Because.", after(9))
+    assert commanded == Breaker(state, mode, since=after(9), probe=7, reason="Because.")
 
 
 def test_disabling_keeps_the_state() -> None:
     before = replace(half_open(1), failures=2, recent="sf", advice="Wait.", reason="HTTP 503")
-    disabled = order(before, "disable", "Because.", after(9))
+    disabled = with_command(before, "disable", "Because.", after(9))
     assert disabled == replace(
         before, mode="disabled", since=after(9), reason="Because.", advice=""
     )
@@ -462,7 +474,7 @@ def test_a_probe_of_before_a_reset_does_not_pass_for_a_later_one(
 ) -> None:
     circuit = half_open()
     for command in commands:
-        circuit = order(circuit, command, "Because.", after(1))
+        circuit = with_command(circuit, command, "Because.", after(1))
     for _ in range(3):
         circuit = record(circuit, POLICY, FAILED, after(2))
     claimed = claim(circuit, POLICY, after(3))
@@ -471,12 +483,12 @@ def test_a_probe_of_before_a_reset_does_not_pass_for_a_later_one(
 
 @pytest.mark.parametrize(
     "circuit",
-    [Circuit(), replay("fff"), half_open(), half_open(successes=1)],
+    [Breaker(), replay("fff"), half_open(), half_open(successes=1)],
     ids=["closed", "open", "none", "one"],
 )
-@pytest.mark.parametrize("call", [GOOD, SLOW, FAILED, Call(0.1, "permanent", "HTTP 401")])
+@pytest.mark.parametrize("call", [GOOD, SLOW, FAILED, CallOutcome(0.1, "permanent", "HTTP 401")])
 def test_calls_are_counted_and_nothing_more_where_circuits_are_off(
-    circuit: Circuit, call: Call
+    circuit: Breaker, call: CallOutcome
 ) -> None:
     counted = circuit
     for _ in range(12):
@@ -489,13 +501,15 @@ def test_calls_are_counted_and_nothing_more_where_circuits_are_off(
 
 def test_a_call_keeps_what_a_failure_says() -> None:
     until = after(60)
-    assert Call.of(None, 0.2, probe=3) == Call(0.2, probe=3)
-    assert Call.of(TransientFailure("timeout", "late"), 5.0) == Call(
+    assert CallOutcome.of(None, 0.2, probe=3) == CallOutcome(0.2, probe=3)
+    assert CallOutcome.of(TransientFailure("timeout", "late"), 5.0) == CallOutcome(
         5.0, "transient", "timeout: late"
     )
-    assert Call.of(PermanentFailure("gone", "HTTP 402", "Pay.", until), 0.2, 4) == Call(
+    assert CallOutcome.of(
+        PermanentFailure("gone", "HTTP 402", "Pay.", until), 0.2, 4
+    ) == CallOutcome(
         0.2, "permanent", "gone: HTTP 402", "Pay.", until=until, needs_person=True, probe=4
     )
-    assert Call.of(DataFailure("bad_price", "0", "$[1]"), 0.2) == Call(
+    assert CallOutcome.of(DataFailure("bad_price", "0", "$[1]"), 0.2) == CallOutcome(
         0.2, "data", "bad_price: 0 (at $[1])"
     )

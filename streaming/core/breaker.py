@@ -1,14 +1,14 @@
-"""The circuit breaker between a provider and its polls.
+"""The circuit breaker: between a provider or a feed and its polls, and before a subscriber.
 
     closed ──failures──▶ open ──retry_at──▶ half-open ──successes──▶ closed
                           ▲                     │
                           └──────failure────────┘
 
 Deciding and recording are separate: `decide` says whether a call may be made, `claim` takes the one
-probe that a half-open circuit allows, and `record` applies the result of a call. Nothing is held
-during the call itself.
+probe that a half-open breaker allows, and `record` applies the result of a call. Nothing is held
+during the call itself. What differs between providers and subscribers is in their `BreakerPolicy`.
 
-A provider that asks for a pause gets it from its first failure on, in any state: a closed circuit
+A provider that asks for a pause gets it from its first failure on, in any state: a closed breaker
 refuses calls until the pause ends and stays closed.
 
 An operator's mode overrules the state: forced open refuses, forced closed and disabled let pass.
@@ -17,7 +17,7 @@ An operator's mode overrules the state: forced open refuses, forced closed and d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 from types import MappingProxyType
@@ -35,13 +35,19 @@ REFUSED_WAITS_SECONDS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_600.0)
 PERSON_WAIT_SECONDS = 86_400.0
 """The wait before a probe after a failure that needs a person, who may forget to reset."""
 
+NO_SETTING = {"is_setting": False}
+"""The metadata of a policy's field that no environment variable sets."""
+
 OK, SLOW, FAILED = ".", "s", "f"
-"""The characters of a call in `Circuit.recent`."""
+"""The characters of a call in `Breaker.recent`."""
 
 
 @dataclass(frozen=True, slots=True)
-class CircuitPolicy:
-    """Limits at which a circuit opens and closes, and its waits.
+class BreakerPolicy:
+    """Limits at which a breaker opens and closes, and its waits.
+
+    The defaults are those of providers. The last three are what sets subscribers apart, and no
+    settings.
 
     Attributes:
         open_after_failures: failures in a row that open it.
@@ -56,6 +62,10 @@ class CircuitPolicy:
         close_after_successes: probes in a row that have to succeed.
         forget_after_seconds: once it has been closed for this long, the waits start over.
         probe_lease_seconds: a probe without a result for this long may be followed by another.
+        stretch: each wait grows by this times the failure rate, up to the longest of the backoff.
+        keeps_window: whether closing leaves the window as it is, instead of emptying it.
+        any_call_probes: whether, while it is open, any call that ends counts as its probe: one that
+            succeeded at once, one that failed once a probe is due.
     """
 
     open_after_failures: int = 3
@@ -69,11 +79,14 @@ class CircuitPolicy:
     close_after_successes: int = 2
     forget_after_seconds: float = 60.0
     probe_lease_seconds: float = 30.0
+    stretch: float = field(default=0.0, metadata=NO_SETTING)
+    keeps_window: bool = field(default=False, metadata=NO_SETTING)
+    any_call_probes: bool = field(default=False, metadata=NO_SETTING)
 
 
 @dataclass(frozen=True, slots=True)
-class Circuit:
-    """The state of one circuit.
+class Breaker:
+    """The state of one breaker.
 
     Attributes:
         state: see the module.
@@ -119,10 +132,10 @@ class Circuit:
         return self.mode == "forced_open" or (self.is_automatic and self.state == "open")
 
     @property
-    def is_sound(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return True if calls pass as usual: it is neither open nor being probed.
 
-        >>> Circuit(state="half_open").is_sound, Circuit(state="open", mode="disabled").is_sound
+        >>> Breaker(state="half_open").is_healthy, Breaker(state="open", mode="disabled").is_healthy
         (False, True)
         """
         return self.mode != "forced_open" and not (self.is_automatic and self.state != "closed")
@@ -131,7 +144,7 @@ class Circuit:
     def failure_rate(self) -> float:
         """The part of the latest calls that failed.
 
-        >>> Circuit(recent="..fs").failure_rate
+        >>> Breaker(recent="..fs").failure_rate
         0.25
         """
         return self.recent.count(FAILED) / max(len(self.recent), 1)
@@ -158,7 +171,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallOutcome:
     """The result of a call.
 
     Attributes:
@@ -182,10 +195,14 @@ class Call:
     probe: int | None = None
 
     @classmethod
-    def of(cls, failure: ProviderFailure | None, seconds: float, probe: int | None = None) -> Call:
+    def of(
+        cls, failure: ProviderFailure | None, seconds: float, probe: int | None = None
+    ) -> CallOutcome:
         """Return the result of a call that ended in a failure, or in none.
 
-        >>> Call.of(TransientFailure("rate_limited", "HTTP 429", 7.0), 0.1).retry_after_seconds
+        >>> CallOutcome.of(
+        ...     TransientFailure("rate_limited", "HTTP 429", 7.0), 0.1
+        ... ).retry_after_seconds
         7.0
         """
         if failure is None:
@@ -202,175 +219,184 @@ class Call:
         )
 
 
-def decide(circuit: Circuit, now: datetime) -> Decision:
+def decide(breaker: Breaker, now: datetime) -> Decision:
     """Decide whether a call may be made now.
 
     >>> noon = datetime(2026, 1, 1, 12)
     >>> later = noon + timedelta(seconds=4)
-    >>> decide(Circuit("open", retry_at=later, reason="HTTP 503"), noon)  # doctest: +ELLIPSIS
+    >>> decide(Breaker("open", retry_at=later, reason="HTTP 503"), noon)  # doctest: +ELLIPSIS
     Decision(verdict='refuse', until=datetime.datetime(2026, 1, 1, 12, 0, 4), reason='HTTP 503')
-    >>> decide(Circuit("open", retry_at=later), later).verdict
+    >>> decide(Breaker("open", retry_at=later), later).verdict
     'probe'
     """
-    if circuit.mode == "forced_open":
-        return Decision("refuse", reason=circuit.reason)
-    if not circuit.is_automatic:
+    if breaker.mode == "forced_open":
+        return Decision("refuse", reason=breaker.reason)
+    if not breaker.is_automatic:
         return Decision("pass")
-    if circuit.state == "open" and circuit.retry_at is None:
-        return Decision("refuse", reason=circuit.reason)
+    if breaker.state == "open" and breaker.retry_at is None:
+        return Decision("refuse", reason=breaker.reason)
     waits = (
-        (circuit.retry_at, circuit.reason),
-        (circuit.probe_until, "A probe is under way."),
-        (circuit.pause_until, "The provider has asked for a pause."),
+        (breaker.retry_at, breaker.reason),
+        (breaker.probe_until, "A probe is under way."),
+        (breaker.pause_until, "The provider has asked for a pause."),
     )
     ahead = [(until, reason) for until, reason in waits if until is not None and now < until]
     if ahead:
         return Decision("refuse", *max(ahead, key=itemgetter(0)))
-    return Decision("pass" if circuit.state == "closed" else "probe")
+    return Decision("pass" if breaker.state == "closed" else "probe")
 
 
-def claim(circuit: Circuit, policy: CircuitPolicy, now: datetime) -> Circuit:
-    """Return the circuit with its one probe claimed, after `decide` has allowed it."""
+def claim(breaker: Breaker, policy: BreakerPolicy, now: datetime) -> Breaker:
+    """Return the breaker with its one probe claimed, after `decide` has allowed it."""
     claimed = replace(
-        circuit,
-        probe=circuit.probe + 1,
+        breaker,
+        probe=breaker.probe + 1,
         probe_until=now + timedelta(seconds=policy.probe_lease_seconds),
     )
-    if circuit.state == "half_open":
+    if breaker.state == "half_open":
         return claimed
     return replace(claimed, state="half_open", retry_at=None, successes=0)
 
 
-def release(circuit: Circuit, probe: int) -> Circuit:
-    """Return the circuit without a probe whose call was not needed, and not made."""
-    return replace(circuit, probe_until=None) if probe == circuit.probe else circuit
+def release(breaker: Breaker, probe: int) -> Breaker:
+    """Return the breaker without a probe whose call was not needed, and not made."""
+    return replace(breaker, probe_until=None) if probe == breaker.probe else breaker
 
 
 def record(
-    circuit: Circuit,
-    policy: CircuitPolicy,
-    call: Call,
+    breaker: Breaker,
+    policy: BreakerPolicy,
+    call: CallOutcome,
     now: datetime,
     *,
     chance: float = 0.5,
     is_acting: bool = True,
-) -> Circuit:
-    """Return the circuit after a call.
+) -> Breaker:
+    """Return the breaker after a call.
 
-    Every call is counted, and any may ask for a pause. But only calls of a closed circuit and the
+    Every call is counted, and any may ask for a pause. But only calls of a closed breaker and the
     current probe of a half-open one change the state: a late answer to a call made before it
     opened, or to a probe that was given up, says nothing new.
 
     Args:
-        circuit: as it is now, not as it was when the call was made.
+        breaker: as it is now, not as it was when the call was made.
         policy: the thresholds.
         call: its result.
         now: when the result became known.
         chance: uniform in [0, 1]; where in its range the jitter falls.
-        is_acting: False where circuits are switched off: calls are counted and nothing more.
+        is_acting: False where breakers are switched off: calls are counted and nothing more.
     """
-    counted = _counted(circuit, policy, call, now)
-    if not (is_acting and circuit.is_automatic):
+    counted = _counted(breaker, policy, call, now)
+    if not (is_acting and breaker.is_automatic):
         return counted
-    if circuit.state == "closed" and call.probe is None:
+    if breaker.state == "closed" and call.probe is None:
         return _after_call(counted, policy, call, now, chance)
-    is_its_probe = call.probe == circuit.probe and circuit.probe_until is not None
-    if circuit.state == "half_open" and is_its_probe:
+    if breaker.state != "closed" and _is_its_probe(breaker, policy, call, now):
         return _after_probe(counted, policy, call, now, chance)
     return counted
 
 
-def order(circuit: Circuit, command: Command, reason: str, now: datetime) -> Circuit:
-    """Return the circuit after an operator's command.
+def _is_its_probe(
+    breaker: Breaker, policy: BreakerPolicy, call: CallOutcome, now: datetime
+) -> bool:
+    """Return True if a call that ended decides what becomes of a breaker that is not closed."""
+    if policy.any_call_probes:
+        return call.kind is None or breaker.retry_at is None or now >= breaker.retry_at
+    is_newest = call.probe == breaker.probe and breaker.probe_until is not None
+    return breaker.state == "half_open" and is_newest
+
+
+def with_command(breaker: Breaker, command: Command, reason: str, now: datetime) -> Breaker:
+    """Return the breaker after an operator's command.
 
     ``open`` and ``close`` hold until another command; ``disable`` lets every call pass and keeps
-    the rest of the state; ``reset`` starts from a new circuit.
+    the rest of the state; ``reset`` starts from a new breaker.
     """
-    return replace(_ORDERS[command](circuit), since=now, reason=reason, advice="")
+    return replace(_COMMANDS[command](breaker), since=now, reason=reason, advice="")
 
 
-_NEW = Circuit()
+_NEW = Breaker()
 
 
-def _fresh(circuit: Circuit, mode: Mode, state: State = "closed") -> Circuit:
+def _fresh(breaker: Breaker, mode: Mode, state: State = "closed") -> Breaker:
     # Probe numbers continue: a probe from before the command must not pass for a later one.
-    return replace(_NEW, mode=mode, state=state, probe=circuit.probe)
+    return replace(_NEW, mode=mode, state=state, probe=breaker.probe)
 
 
-_ORDERS: Mapping[Command, Callable[[Circuit], Circuit]] = MappingProxyType(
+_COMMANDS: Mapping[Command, Callable[[Breaker], Breaker]] = MappingProxyType(
     {
-        "open": lambda circuit: _fresh(circuit, "forced_open", "open"),
-        "close": lambda circuit: _fresh(circuit, "forced_closed"),
-        "reset": lambda circuit: _fresh(circuit, "automatic"),
-        "disable": lambda circuit: replace(circuit, mode="disabled"),
+        "open": lambda breaker: _fresh(breaker, "forced_open", "open"),
+        "close": lambda breaker: _fresh(breaker, "forced_closed"),
+        "reset": lambda breaker: _fresh(breaker, "automatic"),
+        "disable": lambda breaker: replace(breaker, mode="disabled"),
     }
 )
 
 
-def _counted(circuit: Circuit, policy: CircuitPolicy, call: Call, now: datetime) -> Circuit:
+def _counted(breaker: Breaker, policy: BreakerPolicy, call: CallOutcome, now: datetime) -> Breaker:
     if call.kind is not None:
         outcome = FAILED
     else:
         outcome = SLOW if call.seconds >= policy.slow_call_seconds else OK
     return replace(
-        circuit,
-        failures=0 if call.kind is None else circuit.failures + 1,
-        recent=(circuit.recent + outcome)[-policy.window_calls :],
-        pause_until=_pause_until(circuit, call, now),
+        breaker,
+        failures=0 if call.kind is None else breaker.failures + 1,
+        recent=(breaker.recent + outcome)[-policy.window_calls :],
+        pause_until=_pause_until(breaker, call, now),
     )
 
 
-def _pause_until(circuit: Circuit, call: Call, now: datetime) -> datetime | None:
+def _pause_until(breaker: Breaker, call: CallOutcome, now: datetime) -> datetime | None:
     """Return the end of the longest pause that was asked for and is not over; None if none is."""
     asked_for = now + timedelta(seconds=call.retry_after_seconds)
-    until = max(asked_for, circuit.pause_until or asked_for)
+    until = max(asked_for, breaker.pause_until or asked_for)
     return until if until > now else None
 
 
 def _after_call(
-    circuit: Circuit, policy: CircuitPolicy, call: Call, now: datetime, chance: float
-) -> Circuit:
-    words = _reason_to_open(circuit, policy, call)
+    breaker: Breaker, policy: BreakerPolicy, call: CallOutcome, now: datetime, chance: float
+) -> Breaker:
+    words = _reason_to_open(breaker, policy, call)
     if not words:
-        return circuit
-    has_recovered = circuit.since is None or now - circuit.since >= timedelta(
+        return breaker
+    has_recovered = breaker.since is None or now - breaker.since >= timedelta(
         seconds=policy.forget_after_seconds
     )
     if has_recovered:
-        circuit = replace(circuit, step=0)
-    return _opened(circuit, policy, call, now, chance, words)
+        breaker = replace(breaker, step=0)
+    return _opened(breaker, policy, call, now, chance, words)
 
 
-def _reason_to_open(circuit: Circuit, policy: CircuitPolicy, call: Call) -> str:
-    """Return why the latest call opens a closed circuit; empty when it does not."""
+def _reason_to_open(breaker: Breaker, policy: BreakerPolicy, call: CallOutcome) -> str:
+    """Return why the latest call opens a closed breaker; empty when it does not."""
     if call.kind == "permanent":
         return call.reason
-    if call.kind is not None and circuit.failures >= policy.open_after_failures:
-        return f"{circuit.failures} failures in a row, the last: {call.reason}"
-    calls = len(circuit.recent)
+    if call.kind is not None and breaker.failures >= policy.open_after_failures:
+        return f"{breaker.failures} failures in a row, the last: {call.reason}"
+    calls = len(breaker.recent)
     if calls < min(policy.min_calls, policy.window_calls):
         return ""
-    if call.kind is not None and circuit.failure_rate >= policy.failure_rate:
-        return f"{circuit.failure_rate:.0%} of {calls} calls failed, the last: {call.reason}"
-    if circuit.slow_call_rate >= policy.slow_call_rate:
-        return f"{circuit.slow_call_rate:.0%} of {calls} calls were slow"
+    if call.kind is not None and breaker.failure_rate >= policy.failure_rate:
+        return f"{breaker.failure_rate:.0%} of {calls} calls failed, the last: {call.reason}"
+    if breaker.slow_call_rate >= policy.slow_call_rate:
+        return f"{breaker.slow_call_rate:.0%} of {calls} calls were slow"
     return ""
 
 
 def _after_probe(
-    circuit: Circuit, policy: CircuitPolicy, call: Call, now: datetime, chance: float
-) -> Circuit:
-    circuit = replace(circuit, probe_until=None)
+    breaker: Breaker, policy: BreakerPolicy, call: CallOutcome, now: datetime, chance: float
+) -> Breaker:
+    breaker = replace(breaker, probe_until=None, retry_at=None)
     if call.kind is not None:
-        return _opened(circuit, policy, call, now, chance, f"The probe failed: {call.reason}")
-    successes = circuit.successes + 1
+        return _opened(breaker, policy, call, now, chance, f"The probe failed: {call.reason}")
+    successes = breaker.successes + 1
     if successes < policy.close_after_successes:
-        return replace(circuit, successes=successes)
+        return replace(breaker, successes=successes)
     return replace(
-        circuit,
+        breaker,
         state="closed",
         since=now,
-        recent="",
+        recent=breaker.recent if policy.keeps_window else "",
         successes=0,
         reason=f"{successes} probes succeeded",
         advice="",
@@ -378,37 +404,40 @@ def _after_probe(
 
 
 def _opened(
-    circuit: Circuit,
-    policy: CircuitPolicy,
-    call: Call,
+    breaker: Breaker,
+    policy: BreakerPolicy,
+    call: CallOutcome,
     now: datetime,
     chance: float,
     reason: str,
-) -> Circuit:
-    circuit = replace(
-        circuit,
+) -> Breaker:
+    breaker = replace(
+        breaker,
         state="open",
         # A probe that fails prolongs an outage; it does not begin one.
-        since=now if circuit.state == "closed" else circuit.since,
+        since=now if breaker.state == "closed" else breaker.since,
         successes=0,
         reason=reason,
         advice=call.advice,
     )
     if call.kind == "permanent" and call.until is not None:
         # Probing earlier would not help, so no step of the waits is used up either.
-        return replace(circuit, retry_at=call.until)
-    waits = _waits(policy, call)
-    wait = waits[min(circuit.step, len(waits) - 1)]
+        return replace(breaker, retry_at=call.until)
+    wait = _wait_seconds(breaker, policy, call)
     wait *= 1 + policy.jitter_fraction * (2 * chance - 1)
     return replace(
-        circuit,
-        step=circuit.step + (not call.needs_person),
-        retry_at=max(now + timedelta(seconds=wait), circuit.pause_until or now),
+        breaker,
+        step=breaker.step + (not call.needs_person),
+        retry_at=max(now + timedelta(seconds=wait), breaker.pause_until or now),
     )
 
 
-def _waits(policy: CircuitPolicy, call: Call) -> tuple[float, ...]:
-    """Return the seconds before the first probe after such a failure, the second, ... and later."""
-    if call.kind != "permanent":
-        return policy.backoff_seconds
-    return (PERSON_WAIT_SECONDS,) if call.needs_person else REFUSED_WAITS_SECONDS
+def _wait_seconds(breaker: Breaker, policy: BreakerPolicy, call: CallOutcome) -> float:
+    """Return the seconds until the next probe after such a failure, before jitter."""
+    if call.kind == "permanent" and call.needs_person:
+        return PERSON_WAIT_SECONDS
+    if call.kind == "permanent":
+        return REFUSED_WAITS_SECONDS[min(breaker.step, len(REFUSED_WAITS_SECONDS) - 1)]
+    waits = policy.backoff_seconds
+    wait = waits[min(breaker.step, len(waits) - 1)]
+    return min(wait * (1 + policy.stretch * breaker.failure_rate), max(waits))
