@@ -68,7 +68,7 @@ class Facts(TypedDict, total=False):
     """The fields of an action beside its status; every field is optional.
 
     A new fact needs a line here and one in docs/logging.md. Its name must not be one that
-    `streaming.core.letters.is_secret` blanks.
+    `streaming.core.redaction.is_secret` blanks.
     """
 
     advice: str

@@ -18,7 +18,7 @@ from betting.config import LogConfig
 from betting.log_schema import Category, Status
 from betting.logs import context
 from betting.logs.ecs import to_ecs
-from streaming.core.letters import scrub_text
+from streaming.core.redaction import scrub_text
 from streaming.core.texts import escaped, escaped_json, escaped_lines
 
 MAX_TEXT_CHARS = 2_000

@@ -25,7 +25,7 @@ from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.types import Event, Hint
 
 from betting.config import CHECKOUT, SentryConfig
-from streaming.core.letters import scrub_told
+from streaming.core.redaction import scrub_for_display
 
 Told = TypeVar("Told")
 
@@ -99,7 +99,7 @@ def _is_of_a_task(event: Event) -> bool:
 
 
 def _scrubbed(told: Told, _hint: dict[str, Any]) -> Told:
-    return cast("Told", scrub_told(told))
+    return cast("Told", scrub_for_display(told))
 
 
 def _say_nothing(_pending: int, _seconds: float) -> None:

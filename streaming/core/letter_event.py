@@ -14,7 +14,7 @@ def event_of(letter: Letter) -> dict[str, Any]:
     It holds what the letter holds, except its arguments and its body.
 
     Args:
-        letter: sealed, so scrubbed and bounded.
+        letter: redacted, so scrubbed and bounded.
 
     >>> from streaming.core.letters import Kind
     >>> event = event_of(Letter(kind=Kind.EXCEPTION, task="a.b", exception="builtins.KeyError"))
@@ -54,8 +54,8 @@ def _exception(letter: Letter) -> dict[str, Any]:
         }
         for path, line, function, source in _FRAME.findall(letter.traceback)
     ]
-    told = {"type": name or letter.kind.value, "module": module, "value": letter.message}
-    return {**told, "stacktrace": {"frames": frames}} if frames else told
+    raised = {"type": name or letter.kind.value, "module": module, "value": letter.message}
+    return {**raised, "stacktrace": {"frames": frames}} if frames else raised
 
 
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d{1,9}), in ([^\n]+)(?:\n {4}([^\n]+))?')

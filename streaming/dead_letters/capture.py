@@ -16,7 +16,7 @@ from betting.config import Config, get_config
 from betting.db.redis import make_lease
 from betting.logs import note
 from streaming.core.events import DeadletterAdded
-from streaming.core.letters import Kind, Letter, sealed
+from streaming.core.letters import Kind, Letter, redacted
 from streaming.core.texts import one_line
 from streaming.dead_letters import spool
 from streaming.dead_letters.exception_info import describe
@@ -73,7 +73,7 @@ def store_spooled(config: Config) -> int:
 
 
 def _sealed(letter: Letter) -> Letter:
-    return announced(sealed(letter, datetime.now(UTC), uuid4().hex))
+    return announced(redacted(letter, datetime.now(UTC), uuid4().hex))
 
 
 def _keep(letter: Letter, config: Config) -> bool:

@@ -21,7 +21,7 @@ from betting.config import DeadLettersConfig
 from betting.db.advisory_locks import REPLAYS
 from betting.db.outages import BROKER_OUTAGES
 from betting.logs import note
-from streaming.core.letters import scrub_text
+from streaming.core.redaction import scrub_text
 from streaming.core.texts import one_line
 from streaming.dead_letters.actions import MAX_ERROR_CHARS, OPEN, open_replays
 from streaming.dead_letters.messages import REPLAY_HEADER

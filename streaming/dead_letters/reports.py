@@ -24,7 +24,7 @@ def announced(letter: Letter) -> Letter:
     and would use up the quota of those that are.
 
     Args:
-        letter: sealed.
+        letter: redacted.
     """
     if letter.kind is Kind.DELIVERY or not sentry_sdk.is_initialized():
         return letter

@@ -39,10 +39,10 @@ class Stored:
 
 
 def store(letter: Letter, max_rows: int) -> Stored | None:
-    """Store a sealed letter, or raise the count of the row that is equal to it.
+    """Store a redacted letter, or raise the count of the row that is equal to it.
 
     Args:
-        letter: sealed.
+        letter: redacted.
         max_rows: letters that are kept at most; evicted ones are counted. Those replayed or
             discarded go first, then missed deliveries beyond half of the rows, then the least
             recently seen.

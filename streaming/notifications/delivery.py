@@ -25,7 +25,8 @@ from betting.logs import Operation, operation
 from streaming.core.breaker import Breaker, CallOutcome
 from streaming.core.events import Event, SubscriberTest, from_message, to_message
 from streaming.core.failures import ProviderFailure, TransientFailure
-from streaming.core.letters import Kind, Letter, scrub_text
+from streaming.core.letters import Kind, Letter
+from streaming.core.redaction import scrub_text
 from streaming.core.texts import one_line
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.notifications.bus import DELIVER

@@ -38,7 +38,7 @@ from streaming.coalescing import buffer
 from streaming.core.breaker import Breaker, BreakerPolicy, CallOutcome, claim, decide, record
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.events import to_message
-from streaming.core.letters import Kind, Letter, sealed
+from streaming.core.letters import Kind, Letter, redacted
 from streaming.core.suppression import SuppressionPolicy
 from streaming.dead_letters import bury
 from streaming.dead_letters.store import store
@@ -271,7 +271,7 @@ def test_what_finds_the_buffer_full_is_counted_and_the_sweeper_values_it(
 
 def letter(number: int, seconds: float) -> Letter:
     failed = Letter(kind=Kind.EXCEPTION, task="a.b", args=[number], exception="E")
-    return sealed(failed, after(seconds), uuid4().hex)
+    return redacted(failed, after(seconds), uuid4().hex)
 
 
 def test_a_thousand_letters_are_kept_at_most_and_the_least_recently_seen_goes_first() -> None:

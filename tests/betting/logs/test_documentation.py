@@ -6,7 +6,7 @@ import re
 
 from betting.config import CHECKOUT
 from betting.log_schema import ACTIONS, FIELDS, Facts
-from streaming.core.letters import is_secret
+from streaming.core.redaction import is_secret
 from tests.support.logs import documented_facts
 
 

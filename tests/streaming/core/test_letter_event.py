@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.letter_event import event_of
-from streaming.core.letters import Kind, Letter, fingerprint, sealed
+from streaming.core.letters import Kind, Letter, fingerprint, redacted
 from tests.streaming.core.test_letters import TRACEBACK
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_whatever_a_letter_holds_its_event_is_json(
     kind: Kind, task: str, exception: str, message: str, traceback: str
 ) -> None:
     told = f'File "{traceback}", line {len(traceback)}, in {message}\n    {exception}'
-    letter = sealed(
+    letter = redacted(
         Letter(kind=kind, task=task, exception=exception, message=message, traceback=told),
         NOON,
         "0" * 32,

@@ -16,7 +16,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from betting.config import DeadLettersConfig
-from streaming.core.letters import Kind, Letter, sealed
+from streaming.core.letters import Kind, Letter, redacted
 from streaming.dead_letters import replays
 from streaming.dead_letters.actions import with_last_replay
 from streaming.dead_letters.messages import REPLAY_HEADER
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 
 def bury(number: int = 0, **fields: Any) -> DeadLetter:
     given = {"kind": Kind.EXCEPTION, "task": TASK, "args": [[number], "batch"], **fields}
-    letter = sealed(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
+    letter = redacted(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
     store(letter, 1_000)
     return DeadLetter.objects.latest("id")
 

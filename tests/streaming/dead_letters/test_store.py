@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from streaming.core.letters import Kind, Letter, sealed
+from streaming.core.letters import Kind, Letter, redacted
 from streaming.dead_letters.store import POLL_PROVIDER, store
 from streaming.models import (
     ActionKind,
@@ -31,7 +31,7 @@ ROWS = 1_000
 
 def letter(number: int = 0, **fields: Any) -> Letter:
     given = {"kind": Kind.EXCEPTION, "task": "a.b", "args": [number], "exception": "E", **fields}
-    return sealed(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
+    return redacted(Letter(**given), NOON + timedelta(seconds=number), uuid4().hex)
 
 
 def test_the_database_knows_every_kind() -> None:
