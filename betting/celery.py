@@ -18,7 +18,7 @@ TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
 
 app = Celery(
     "hardline",
-    task_cls="streaming.dead_letters.task:Task",
+    task_cls="streaming.dead_letters.celery_hooks:Task",
     fixups=["betting.db.connections:fixup"],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -220,7 +220,7 @@ CELERY_TASK_TIME_LIMIT = CONFIG.celery.task_hard_limit_seconds
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}
 
 # A message that cannot be run as a task becomes a dead letter: docs/adr/0010-dead-letters.md.
-CELERY_WORKER_CONSUMER = "streaming.dead_letters.consumer:Consumer"
+CELERY_WORKER_CONSUMER = "streaming.dead_letters.celery_hooks:Consumer"
 CELERY_WORKER_LOST_WAIT = 2.0  # seconds until a killed process's message is requeued (default 10)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ETA_TASK_LIMIT = 1000

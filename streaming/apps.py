@@ -26,5 +26,5 @@ class StreamingConfig(AppConfig):
         This waits until the settings are loaded. Every process that publishes notifications must
         know the handlers and what they subscribe to.
         """
-        import_module("streaming.dead_letters.hooks").connect()
+        import_module("streaming.dead_letters.celery_hooks").connect()
         autodiscover_modules("subscribers")

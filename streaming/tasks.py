@@ -29,11 +29,10 @@ from streaming.coalescing import buffer
 from streaming.coalescing.buffer import Flush
 from streaming.coalescing.sweep import stale_markets
 from streaming.core.coalesce import CoalescePolicy
-from streaming.dead_letters import bury, store_spooled
-from streaming.dead_letters.actions import replayed_feed
+from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.dead_letters.messages import replay_of
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD, payload_of
-from streaming.dead_letters.replays import HeldBack, send_due_replays
+from streaming.dead_letters.replay import HeldBack, replayed_feed, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
 from streaming.ingest.ageing import age
@@ -148,7 +147,7 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
     """
     replay = replay_of(vars(self.request))
     made = Delivery(subscriber, delivery_id, events, replay)
-    fate = delivery.deliver(made, get_config(), bury)
+    fate = delivery.deliver(made, get_config(), record_letter)
     if fate is Fate.WAITING:
         raise self.retry(countdown=PROBE_WAIT_SECONDS)
     if fate in {Fate.FAILED, Fate.HELD}:

@@ -1,6 +1,6 @@
 """Reports of errors to Sentry, if a DSN is set: those of the web server, workers and beat.
 
-The dead letter of a failed task reports it (`streaming.dead_letters.reports`), as it covers every
+The dead letter of a failed task reports it (`streaming.dead_letters.capture`), as it covers every
 way in which a task can fail. Errors that Sentry's integration for Celery captures are dropped, so
 that one failure is one event. The integration is used to monitor the beat entries only.
 

@@ -15,8 +15,8 @@ from betting.admin_base.action_forms import ask_reason, question
 from betting.admin_base.formatting import link
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import badge
-from streaming.dead_letters import replays
-from streaming.dead_letters.actions import with_last_replay
+from streaming.dead_letters import replay
+from streaming.dead_letters.replay import with_last_replay
 from streaming.forms.dead_letter import ArgumentsForm
 from streaming.models import (
     ActionOutcome,
@@ -97,7 +97,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
     def replay(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         """Request a replay of each letter, sent at the configured rate."""
         chosen = letters.count()
-        asked = replays.request_replays(_plain(letters), request.user.get_username())
+        asked = replay.request_replays(_plain(letters), request.user.get_username())
         left = chosen - asked
         words = f"{asked} will be replayed"
         if left:
@@ -122,7 +122,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         form = ArgumentsForm(letter, request.POST if was_asked else None)
         if not (was_asked and form.is_valid()):
             return question(self, request, letters, title, form)
-        if replays.request_replay(letter.pk, request.user.get_username(), form.edited()):
+        if replay.request_replay(letter.pk, request.user.get_username(), form.edited()):
             self.message_user(request, "1 will be replayed, edited", messages.SUCCESS)
         else:
             self.message_user(request, "It is being replayed already.", messages.WARNING)
@@ -136,7 +136,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         reason = ask_reason(self, request, letters, "Discard")
         if isinstance(reason, TemplateResponse):
             return reason
-        count = replays.discard(_plain(letters), request.user.get_username(), reason)
+        count = replay.discard(_plain(letters), request.user.get_username(), reason)
         self.message_user(request, f"{count} discarded", messages.SUCCESS)
         return None
 

@@ -1,4 +1,4 @@
-"""Burial of letters: `bury` keeps one in the first place that takes it."""
+"""Recording of letters: each goes to the first place that takes it, and then to Sentry."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import msgspec
+import sentry_sdk
 from django.db import DataError, IntegrityError, connection
 from redis.exceptions import LockNotOwnedError
 
@@ -16,19 +17,21 @@ from betting.config import Config, get_config
 from betting.db.redis import make_lease
 from betting.logs import note
 from streaming.core.events import DeadletterAdded
+from streaming.core.letter_event import event_of
 from streaming.core.letters import Kind, Letter, redacted
 from streaming.core.texts import one_line
 from streaming.dead_letters import spool
-from streaming.dead_letters.exception_info import describe
-from streaming.dead_letters.reports import announced, report
+from streaming.dead_letters.messages import exception_info
 from streaming.dead_letters.store import store
 from streaming.notifications import bus
 
 DRAIN_SECONDS = 60.0
 """The longest that storing one letter may take before another process goes on with the rest."""
 
+logger = logging.getLogger(__name__)
 
-def bury(letter: Letter) -> None:
+
+def record_letter(letter: Letter) -> None:
     """Keep a letter: in PostgreSQL, or in Redis while that is away, or in a file.
 
     Never raises: it is called where something has failed already. A letter that no place takes is
@@ -36,16 +39,16 @@ def bury(letter: Letter) -> None:
     """
     try:
         config = get_config()
-        sealed_one = _sealed(letter)
-        is_news = True
+        letter = _prepared(letter)
+        is_new = True
         try:
             if config.dead_letters_enabled:
-                is_news = _keep(sealed_one, config)
+                is_new = _keep(letter, config)
         finally:
-            if is_news:
-                report(sealed_one)
+            if is_new:
+                report(letter)
     except Exception as error:  # noqa: BLE001 - it must never raise
-        _tell(letter, "a dead letter is lost", logging.CRITICAL, error)
+        _log(letter, "no place took a dead letter", logging.CRITICAL, error)
 
 
 def store_spooled(config: Config) -> int:
@@ -72,8 +75,36 @@ def store_spooled(config: Config) -> int:
             drain.release()
 
 
-def _sealed(letter: Letter) -> Letter:
-    return announced(redacted(letter, datetime.now(UTC), uuid4().hex))
+def report(letter: Letter) -> None:
+    """Hand the letter's event to the thread that sends them to Sentry. Neither waits nor raises.
+
+    The row is written before the event is sent, and Sentry accepts an id once: a failure is one
+    event, however often it is reported.
+    """
+    if not letter.sentry_event_id:
+        return
+    try:
+        sentry_sdk.capture_event(event_of(letter))  # type: ignore[arg-type]  # a plain dictionary
+    except Exception:
+        logger.warning("Sentry did not take a dead letter: id=%s", letter.id, exc_info=True)
+
+
+def with_event_id(letter: Letter) -> Letter:
+    """Return the letter with the id of its event for Sentry, if one will be sent.
+
+    Missed deliveries are not sent: a receiver that is away for an hour is no fault of this code,
+    and would use up the quota of those that are.
+
+    Args:
+        letter: redacted; its id is the same for every report of the same failure.
+    """
+    if letter.kind is Kind.DELIVERY or not sentry_sdk.is_initialized():
+        return letter
+    return msgspec.structs.replace(letter, sentry_event_id=letter.id)
+
+
+def _prepared(letter: Letter) -> Letter:
+    return with_event_id(redacted(letter, datetime.now(UTC), uuid4().hex))
 
 
 def _keep(letter: Letter, config: Config) -> bool:
@@ -92,7 +123,7 @@ def _keep(letter: Letter, config: Config) -> bool:
         try:
             return keep()
         except Exception as error:  # noqa: BLE001 - after any error there, the next place is tried
-            words = f"a dead letter does not go to {place}: {describe(error).exception}"
+            words = f"{place} did not take a dead letter: {exception_info(error)['exception']}"
             note("deadletter", "spool", words, status="degraded", place=place)
     spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
     return True
@@ -108,7 +139,7 @@ def _to_database(letter: Letter, max_rows: int) -> bool:
     # Missed deliveries have log lines of their own, which are sampled: one dead subscriber must not
     # flood the log.
     is_delivery = letter.kind is Kind.DELIVERY
-    _tell(letter, "dead letter", logging.DEBUG if is_delivery else logging.ERROR)
+    _log(letter, "work failed for good", logging.DEBUG if is_delivery else logging.ERROR)
     return True
 
 
@@ -129,7 +160,20 @@ def _store(letter: Letter, max_rows: int) -> bool:
     return stored is not None
 
 
-def _tell(letter: Letter, words: str, level: int, error: Exception | None = None) -> None:
+def _store_line(line: bytes, max_rows: int) -> None:
+    """Store a spooled line; instead of one that can never be stored, a letter that says so."""
+    try:
+        _store(spool.decoded(line), max_rows)
+    except (msgspec.DecodeError, DataError, IntegrityError) as error:
+        info = exception_info(error)
+        info["message"] = f"A spooled letter cannot be stored: {info['message']}"
+        body = line.decode("utf-8", "replace")
+        instead = _prepared(Letter(kind=Kind.HOOK, body=body, is_complete=False, **info))
+        if _store(instead, max_rows):
+            report(instead)
+
+
+def _log(letter: Letter, words: str, level: int, error: Exception | None = None) -> None:
     note(
         "deadletter",
         "dead_letter",
@@ -141,23 +185,3 @@ def _tell(letter: Letter, words: str, level: int, error: Exception | None = None
         letter_task=letter.task,
         letter_task_id=letter.task_id,
     )
-
-
-def _store_line(line: bytes, max_rows: int) -> None:
-    """Store a spooled line; instead of one that can never be stored, a letter that says so."""
-    try:
-        _store(spool.decoded(line), max_rows)
-    except (msgspec.DecodeError, DataError, IntegrityError) as error:
-        told = describe(error)
-        instead = _sealed(
-            Letter(
-                kind=Kind.HOOK,
-                exception=told.exception,
-                message=f"A spooled letter cannot be stored: {told.message}",
-                traceback=told.traceback,
-                body=line.decode("utf-8", "replace"),
-                is_complete=False,
-            )
-        )
-        if _store(instead, max_rows):
-            report(instead)

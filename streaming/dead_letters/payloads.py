@@ -14,9 +14,8 @@ from betting.config import get_config
 from streaming.coalescing.buffer import first_within
 from streaming.core.failures import DataFailure, ProviderFailure
 from streaming.core.letters import MAX_BODY_CHARS, Kind, Letter
-from streaming.dead_letters.capture import bury
-from streaming.dead_letters.exception_info import describe
-from streaming.dead_letters.messages import body_text
+from streaming.dead_letters.capture import record_letter
+from streaming.dead_letters.messages import body_text, exception_info
 from streaming.dead_letters.store import POLL_PROVIDER
 from streaming.models import PollRun
 from streaming.providers.base import Request, Response
@@ -61,7 +60,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
         return zlib.decompress(base64.b64decode(self.packed))
 
 
-def bury_payload(
+def record_unreadable(
     provider_id: int,
     provider: str,
     failure: ProviderFailure,
@@ -69,7 +68,7 @@ def bury_payload(
     response: Response | None,
     generation: int | None = None,
 ) -> None:
-    """Bury an answer that could not be read; other failures of a provider are no letters.
+    """Record an answer that could not be read; other failures of a provider are no letters.
 
     Letters of one provider, feed and failure are one row, which keeps the newest answer. Without
     an answer (it was too large to be read at all, say) a replay asks the provider again.
@@ -84,27 +83,25 @@ def bury_payload(
     """
     if failure.kind != "data":
         return
-    told = describe(failure)
+    feed = request.feed if request else ""
     letter = Letter(
         kind=Kind.PAYLOAD,
         task=POLL_PROVIDER,
         args=[provider_id],
-        exception=told.exception,
-        message=told.message,
-        traceback=told.traceback,
         provider=provider,
-        feed=request.feed if request else "",
-        subject=f"{provider} {request.feed if request else ''} {failure.code}",
+        feed=feed,
+        subject=f"{provider} {feed} {failure.code}",
+        **exception_info(failure),
     )
     if request is not None and response is not None:
         letter = _with_answer(letter, request, response, generation)
-    bury(letter)
+    record_letter(letter)
 
 
-def bury_samples(
+def record_left_out(
     run: PollRun, request: Request, response: Response, generation: int | None
 ) -> None:
-    """Bury a sample of each reason for which records were left out of an answer.
+    """Record a sample of each reason for which records were left out of an answer.
 
     At most one an hour of each reason and feed: the rows of the polls count them.
 
@@ -122,7 +119,9 @@ def bury_samples(
             is_due = True
         if is_due:
             fault = DataFailure(each["reason"], each["message"], each["place"])
-            bury_payload(run.provider_id, run.provider.key, fault, request, response, generation)
+            record_unreadable(
+                run.provider_id, run.provider.key, fault, request, response, generation
+            )
 
 
 def payload_of(arguments: dict[str, Any]) -> Payload:

@@ -13,18 +13,25 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Value, When
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Greatest, Least
 
 from betting.db.advisory_locks import LETTERS
 from betting.models import Provider
 from streaming.core.letters import Letter, digest, fingerprint
 from streaming.core.texts import one_line
-from streaming.dead_letters.actions import MAX_ERROR_CHARS, UNHEARD_OF, open_replays
 from streaming.models import ActionKind, ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 POLL_PROVIDER = "streaming.poll_provider"
 """The task that polls; named here, because this module may not import it."""
+
+MAX_ERROR_CHARS = 500
+"""The characters that are kept of the error of a replay that failed."""
+
+OPEN = (ActionOutcome.WAITING, ActionOutcome.SENT)
+
+OPEN_OR_UNANSWERED = (*OPEN, ActionOutcome.UNANSWERED)
+"""Replays whose end may still be reported: a waiting one's message may have gone out unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,15 @@ def store(letter: Letter, max_rows: int) -> Stored | None:
     return stored
 
 
+def open_replays(letter: int | OuterRef) -> QuerySet[DeadLetterAction]:
+    """Return the replay of a letter that waits or was sent; one at most.
+
+    Args:
+        letter: its id, or a reference to it in an outer query.
+    """
+    return DeadLetterAction.objects.filter(letter=letter, outcome__in=OPEN)
+
+
 def _failed_again(letter: Letter) -> bool:
     """Raise the count of the letter that this work was a replay of, even for another failure."""
     if letter.replay is None:
@@ -78,7 +94,7 @@ def _failed_again(letter: Letter) -> bool:
     # Lock the letter first, as everywhere, so that no replay of it is opened meanwhile.
     letters = DeadLetter.objects.filter(pk=action.letter_id)
     list(letters.select_for_update().values_list("pk"))
-    DeadLetterAction.objects.filter(pk=action.pk, outcome__in=UNHEARD_OF).update(
+    DeadLetterAction.objects.filter(pk=action.pk, outcome__in=OPEN_OR_UNANSWERED).update(
         outcome=ActionOutcome.FAILED,
         ended_at=letter.at,
         error=one_line(f"{letter.exception}: {letter.message}", MAX_ERROR_CHARS),

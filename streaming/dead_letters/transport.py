@@ -1,4 +1,4 @@
-"""kombu's Redis transport, with which a worker survives an envelope that cannot be opened.
+"""kombu's Redis transport, with which a worker survives an envelope that cannot be decoded.
 
 kombu takes an envelope off its queue and then decodes it. When that fails the message is gone, and
 the error ends the whole worker.
@@ -16,10 +16,8 @@ from kombu.transport.virtual import base
 
 from betting.config import get_config
 from betting.logs import note
-from streaming.core.letters import Kind, Letter
-from streaming.dead_letters.capture import bury
-from streaming.dead_letters.exception_info import describe
-from streaming.dead_letters.messages import body_text
+from streaming.dead_letters.capture import record_letter
+from streaming.dead_letters.messages import letter_of_envelope
 
 SENT_AT = "sent_at"
 """The property of a message that says when it was put on its queue, in seconds since 1970."""
@@ -75,7 +73,7 @@ class Message(base.Message):
 
 
 class Channel(redis.Channel):
-    """A channel that buries what cannot be decoded, and goes on with the next message.
+    """A channel that records what cannot be decoded, and goes on with the next message.
 
     It stamps what it sends, so that a look at a queue shows how long its oldest message waits.
     """
@@ -90,12 +88,12 @@ class Channel(redis.Channel):
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs leave it out
         except UnicodeDecodeError as error:
-            _bury(error, error.object)
+            _record(error.object, error)
         except ValueError as error:
             # json's own error holds the text it read.
-            _bury(error, getattr(error, "doc", ""))
+            _record(getattr(error, "doc", ""), error)
         except RecursionError as error:
-            _bury(error, "(nested too deeply to be read)")
+            _record("(nested too deeply to be read)", error)
         return True
 
 
@@ -108,29 +106,15 @@ class Transport(redis.Transport):
         try:
             super()._deliver(message, queue)
         except EnvelopeError as error:
-            _bury(error, error.content, queue or "")
+            _record(error.content, error, queue or "")
 
 
 def _has_body(payload: Any) -> bool:
     return isinstance(payload, dict) and isinstance(payload.get("body"), str)
 
 
-def _bury(error: Exception, content: object, queue: str = "") -> None:
-    told = describe(error)
-    headers = content.get("headers") if isinstance(content, dict) else None
-    named = headers if isinstance(headers, dict) else {}
-    bury(
-        Letter(
-            kind=Kind.UNDECODABLE,
-            task=str(named.get("task") or ""),
-            task_id=str(named.get("id") or ""),
-            queue=queue,
-            exception=told.exception,
-            message=told.message,
-            traceback=told.traceback,
-            body=body_text(content),
-            is_complete=False,
-        )
-    )
-    words = f"not a message: {told.message}"
+def _record(content: object, error: Exception, queue: str = "") -> None:
+    letter = letter_of_envelope(content, queue, error)
+    record_letter(letter)
+    words = f"kombu could not decode a message: {letter.message}"
     note("deadletter", "undecodable", words, status="failed", level=logging.ERROR)

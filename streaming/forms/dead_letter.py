@@ -8,8 +8,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from streaming.dead_letters.replays import Edited
-from streaming.dead_letters.signatures import fault_of
+from streaming.dead_letters.replay import EditedArguments, arguments_error
 from streaming.models import DeadLetter
 
 
@@ -53,12 +52,12 @@ class ArgumentsForm(forms.Form):
 
     def clean(self) -> None:
         """Reject arguments that the task does not take."""
-        if not self.errors and (fault := fault_of(self._task, *self._arguments())):
+        if not self.errors and (fault := arguments_error(self._task, *self._arguments())):
             raise forms.ValidationError(fault)
 
-    def edited(self) -> Edited:
+    def edited(self) -> EditedArguments:
         """Return the arguments of a valid form."""
-        return Edited(*self._arguments())
+        return EditedArguments(*self._arguments())
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
         return self.cleaned_data["edited_args"], self.cleaned_data["edited_kwargs"]

@@ -16,7 +16,7 @@ from streaming.core.breaker import CallOutcome, Decision
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
 from streaming.core.snapshot import Snapshot, require_readable
 from streaming.core.texts import one_line
-from streaming.dead_letters.payloads import bury_payload, bury_samples
+from streaming.dead_letters.payloads import record_left_out, record_unreadable
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.ingest.quarantine import quarantine_unsafe
 from streaming.models import PollOutcome, PollRun
@@ -190,10 +190,10 @@ def _take(
     if failure is None:
         run.save()
         if run.left_out and response is not None:
-            bury_samples(run, request, response, generation)
+            record_left_out(run, request, response, generation)
     else:
         _fail(run, failure)
-        bury_payload(run.provider_id, run.provider.key, failure, request, response, generation)
+        record_unreadable(run.provider_id, run.provider.key, failure, request, response, generation)
     seconds = elapsed if response is None else response.duration_ms / 1000
     following = None
     if run.outcome == PollOutcome.PAGE and response is not None:

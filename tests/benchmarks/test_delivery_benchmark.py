@@ -20,7 +20,7 @@ from django.db import connections
 
 from betting.config import Config, get_config
 from streaming.core.events import Event, to_message
-from streaming.dead_letters import bury
+from streaming.dead_letters.capture import record_letter
 from streaming.models import DeadLetter
 from streaming.notifications import handlers
 from streaming.notifications.delivery import Delivery, Fate, deliver
@@ -64,7 +64,9 @@ def _config() -> Config:
 
 def _deliver(key: str) -> Fate:
     with closing(connections["default"]):
-        return deliver(Delivery(key, str(uuid4()), to_message([line_major()])), _config(), bury)
+        return deliver(
+            Delivery(key, str(uuid4()), to_message([line_major()])), _config(), record_letter
+        )
 
 
 def _latencies_ms(webhook: str, beside: str) -> list[float]:

@@ -24,7 +24,8 @@ from betting.db.outages import OUTAGES
 from betting.runtime.embedded import ensure_running, status
 from betting.runtime.supervisor import Program, Supervisor
 from streaming.core.letters import Kind
-from streaming.dead_letters import replays, store_spooled
+from streaming.dead_letters import replay
+from streaming.dead_letters.capture import store_spooled
 from streaming.dead_letters.spool import FILE, waiting_in_redis
 from streaming.models import (
     ActionOutcome,
@@ -224,9 +225,9 @@ def test_every_failure_leaves_one_letter_from_which_the_work_is_done(
 
         # Not mended yet: a replay fails into its own letter.
         two = failed.filter(task__in=["tests.raises", "tests.retries"])
-        assert replays.request_replays(two, "ana") == 2
-        assert replays.request_replays(two, "bob") == 0
-        assert replays.send_due_replays(servers.dead_letters) == 2
+        assert replay.request_replays(two, "ana") == 2
+        assert replay.request_replays(two, "bob") == 0
+        assert replay.send_due_replays(servers.dead_letters) == 2
         wait_until(lambda: two.filter(count=2).count() == 2, "the failures of the replays")
         assert set(two.values_list("status", flat=True)) == {LetterStatus.NEW}
         outcomes = DeadLetterAction.objects.values_list("outcome", flat=True)
@@ -235,9 +236,9 @@ def test_every_failure_leaves_one_letter_from_which_the_work_is_done(
 
         (folder / "mended").touch()
         known = failed.exclude(kind=Kind.UNKNOWN_TASK)
-        assert replays.request_replays(known, "ana") == len(FAILURES)
+        assert replay.request_replays(known, "ana") == len(FAILURES)
         limits = replace(servers.dead_letters, replay_per_second=100)
-        assert replays.send_due_replays(limits) == len(FAILURES)
+        assert replay.send_due_replays(limits) == len(FAILURES)
         wait_until(lambda: not known.exclude(status=LetterStatus.REPLAYED).exists(), "the replays")
     for failure in FAILURES:
         assert lines(folder / failure.task) == ["done"], failure.task

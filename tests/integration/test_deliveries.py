@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from betting.config import Config, get_config
 from betting.runtime.supervisor import Supervisor
-from streaming.dead_letters import replays
+from streaming.dead_letters import replay
 from streaming.models import DeadLetter, DeadLetterAction, DeliveryRun, SubscriberRecord
 from streaming.notifications import bus, handlers
 from streaming.runner.processes import deliverers
@@ -92,12 +92,12 @@ def test_a_handler_that_fails_has_letters_of_its_own_and_the_others_go_on(
 
 def replayed(letters: QuerySet[DeadLetter], outcome: str) -> None:
     """Replay all of them by one action, as beat would drive it, until each has this outcome."""
-    asked = replays.request_replays(letters, "tests")
+    asked = replay.request_replays(letters, "tests")
     assert asked == BATCHES
     actions = DeadLetterAction.objects.order_by("-id")[:asked]
 
     def all_have_ended() -> bool:
-        replays.send_due_replays(get_config().dead_letters)
+        replay.send_due_replays(get_config().dead_letters)
         return {action.outcome for action in actions.all()} == {outcome}
 
     wait_until(all_have_ended, f"the replays to have {outcome}")

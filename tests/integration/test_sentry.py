@@ -208,8 +208,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "betting.settings"
 import django
 django.setup()
 import sentry_sdk
-from streaming.dead_letters.reports import announced, report
+from streaming.dead_letters.capture import report, with_event_id
 from streaming.core.letters import Kind, Letter
-report(announced(Letter(kind=Kind.EXCEPTION, id="0" * 32)))
+report(with_event_id(Letter(kind=Kind.EXCEPTION, id="0" * 32)))
 print(sentry_sdk.is_initialized(), "sentry_sdk.integrations.celery" in sys.modules)
 """

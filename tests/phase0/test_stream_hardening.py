@@ -40,7 +40,7 @@ from streaming.core.coalesce import CoalescePolicy
 from streaming.core.events import to_message
 from streaming.core.letters import Kind, Letter, redacted
 from streaming.core.suppression import SuppressionPolicy
-from streaming.dead_letters import bury
+from streaming.dead_letters.capture import record_letter
 from streaming.dead_letters.store import store
 from streaming.health.counters import SETTLE_SECONDS
 from streaming.models import (
@@ -310,7 +310,7 @@ def test_a_subscriber_that_fails_three_times_is_left_alone_and_others_are_not(
     clock, config = Clock(), local_webhooks()
     broken = make_webhook(url=receiver.url)
     receiver.status = 500
-    fates = [deliver(a_delivery(broken.key), config, bury, clock) for _ in range(4)]
+    fates = [deliver(a_delivery(broken.key), config, record_letter, clock) for _ in range(4)]
     assert fates == [Fate.FAILED] * 3 + [Fate.HELD]
     record_of_it = SubscriberRecord.objects.get()
     assert (record_of_it.deliveries, record_of_it.failures) == (3, 3)
@@ -318,9 +318,9 @@ def test_a_subscriber_that_fails_three_times_is_left_alone_and_others_are_not(
 
     receiver.status = 204
     well = make_webhook(url=receiver.url)
-    assert deliver(a_delivery(well.key), config, bury, clock) is Fate.DELIVERED
+    assert deliver(a_delivery(well.key), config, record_letter, clock) is Fate.DELIVERED
     clock.advance(60)
-    assert deliver(a_delivery(broken.key), config, bury, clock) is Fate.DELIVERED
+    assert deliver(a_delivery(broken.key), config, record_letter, clock) is Fate.DELIVERED
     assert DeliveryRun.objects.filter(subscriber=broken.key).count() == 5
 
 
@@ -329,7 +329,7 @@ def test_what_a_subscriber_missed_is_kept_for_a_replay(receiver: Receiver) -> No
     receiver.status = 500
     deliveries = [a_delivery(broken.key) for _ in range(4)]
     for delivery in deliveries:
-        deliver(delivery, local_webhooks(), bury, Clock())
+        deliver(delivery, local_webhooks(), record_letter, Clock())
     kept = [tuple(args[:2]) for args in DeadLetter.objects.values_list("args", flat=True)]
     assert sorted(kept) == sorted((each.subscriber, each.id) for each in deliveries)
 

@@ -14,7 +14,7 @@ from betting.models import Provider
 from streaming.coalescing import buffer
 from streaming.core.breaker import CallOutcome
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters import bury
+from streaming.dead_letters.capture import record_letter
 from streaming.polling.circuits import Admission, admit, give_command, record
 from streaming.simulator.running import RunningSimulator
 from streaming.tasks import coalesce_line_changes, poll_provider, sweep
@@ -126,5 +126,5 @@ def test_a_flush_tells_of_the_markets_whose_recompute_is_on_its_way_already(
 def test_a_dead_letter_is_an_error_unless_its_delivery_has_a_line_of_its_own(
     caplog: pytest.LogCaptureFixture, kind: Kind, levels: list[int]
 ) -> None:
-    bury(Letter(kind=kind, task="a.b", exception="ValueError"))
+    record_letter(Letter(kind=kind, task="a.b", exception="ValueError"))
     assert [each.levelno for each in caplog.records if each.name == "hardline.deadletter"] == levels

@@ -19,7 +19,7 @@ from betting.config import Config, get_config
 from betting.models import LineChange, Market
 from streaming import tasks
 from streaming.coalescing import buffer
-from streaming.dead_letters import replays
+from streaming.dead_letters import replay
 from streaming.dead_letters.messages import REPLAY_HEADER
 from streaming.ingest.ingest import MarketChange
 from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterAction, PollRun
@@ -428,7 +428,7 @@ def test_letters_of_a_provider_whose_circuit_has_opened_wait_until_it_has_closed
     circuit = make_circuit(provider, state="open")
     for key in (provider.key, other.key):
         make_dead_letter(provider=key)
-    replays.request_replays(DeadLetter.objects.all(), "ana")
+    replay.request_replays(DeadLetter.objects.all(), "ana")
 
     def waiting() -> list[str]:
         tasks.send_replays()

@@ -10,10 +10,9 @@ from django.db.models import QuerySet
 from betting.config import get_config
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.texts import did_you_mean
-from streaming.dead_letters import replays, store_spooled
-from streaming.dead_letters.actions import with_last_replay
-from streaming.dead_letters.replays import Edited
-from streaming.dead_letters.signatures import fault_of
+from streaming.dead_letters import replay
+from streaming.dead_letters.capture import store_spooled
+from streaming.dead_letters.replay import EditedArguments, arguments_error, with_last_replay
 from streaming.management import letter_report as report
 from streaming.management.arguments import one_or_more
 from streaming.management.login import login_name
@@ -64,34 +63,34 @@ class Command(UncheckedCommand):
         report.details(self.stdout, _letter(options["id"]))
 
     def _replay(self, options: dict[str, Any]) -> None:
-        edited = Edited(_json(options, "args", list), _json(options, "kwargs", dict))
-        if edited != Edited():
+        edited = EditedArguments(_json(options, "args", list), _json(options, "kwargs", dict))
+        if edited != EditedArguments():
             self._replay_edited(options, edited)
             return
         chosen = _chosen(options)
         there_are = chosen.count()
-        count = replays.request_replays(chosen, _whoever())
+        count = replay.request_replays(chosen, _whoever())
         self.stdout.write(
             f"{count:,} of {there_are:,} will be replayed,"
             f" {get_config().dead_letters.replay_per_second} a second, while beat runs"
         )
 
-    def _replay_edited(self, options: dict[str, Any], edited: Edited) -> None:
+    def _replay_edited(self, options: dict[str, Any], edited: EditedArguments) -> None:
         if len(options["ids"]) != 1:
             raise CommandError("edited arguments are for one letter: give one ID")
         letter = _letter(options["ids"][0])
         args = letter.args if edited.args is None else edited.args
         kwargs = letter.kwargs if edited.kwargs is None else edited.kwargs
-        if fault := fault_of(letter.task, args, kwargs):
+        if fault := arguments_error(letter.task, args, kwargs):
             raise CommandError(fault)
-        if not replays.request_replay(letter.pk, _whoever(), edited):
+        if not replay.request_replay(letter.pk, _whoever(), edited):
             raise CommandError(f"letter {letter.pk} is being replayed already")
         self.stdout.write(f"letter {letter.pk} will be replayed, edited")
 
     def _discard(self, options: dict[str, Any]) -> None:
         if not options["reason"].strip():
             raise CommandError("--reason: say why")
-        count = replays.discard(_chosen(options), _whoever(), options["reason"])
+        count = replay.discard(_chosen(options), _whoever(), options["reason"])
         self.stdout.write(f"{count:,} discarded")
 
     def _export(self, options: dict[str, Any]) -> None:

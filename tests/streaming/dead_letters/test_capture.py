@@ -18,7 +18,8 @@ from betting.config import Config, get_config
 from betting.db.redis import make_lease
 from betting.models import Provider
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters import bury, capture, spool, store_spooled
+from streaming.dead_letters import capture, spool
+from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.models import DeadLetter
 from tests.support.rows import make_provider
 
@@ -86,14 +87,14 @@ def rows() -> list[Any]:
 
 @pytest.mark.usefixtures("config")
 def test_a_letter_goes_into_its_row() -> None:
-    bury(letter(7))
+    record_letter(letter(7))
     assert rows() == [7]
 
 
 @pytest.mark.usefixtures("config")
 def test_within_a_transaction_that_rolls_back_the_letter_survives(config: Config) -> None:
     with transaction.atomic():
-        bury(letter(7))
+        record_letter(letter(7))
         transaction.set_rollback(True)
     assert rows() == []
     assert store_spooled(config) == 1
@@ -103,7 +104,7 @@ def test_within_a_transaction_that_rolls_back_the_letter_survives(config: Config
 def test_a_transaction_in_which_a_letter_is_buried_goes_on(config: Config) -> None:
     with transaction.atomic():
         provider = make_provider()
-        bury(letter(7))
+        record_letter(letter(7))
     assert Provider.objects.get() == provider
     assert store_spooled(config) == 1
 
@@ -111,7 +112,7 @@ def test_a_transaction_in_which_a_letter_is_buried_goes_on(config: Config) -> No
 def test_letters_wait_in_redis_while_postgresql_is_away(config: Config, away: Away) -> None:
     away.postgres()
     for number in range(150):
-        bury(letter(number))
+        record_letter(letter(number))
     away.nothing()
     assert (rows(), spool.waiting_in_redis()) == ([], 150)
     assert store_spooled(config) == 150
@@ -121,7 +122,7 @@ def test_letters_wait_in_redis_while_postgresql_is_away(config: Config, away: Aw
 def test_letters_wait_in_a_file_while_both_are_away(config: Config, away: Away) -> None:
     away.postgres()
     away.redis()
-    at_once(bury, map(letter, range(150)))
+    at_once(record_letter, map(letter, range(150)))
     away.nothing()
     assert store_spooled(config) == 150
     assert rows() == list(range(150))
@@ -133,10 +134,10 @@ def test_a_drain_that_dies_between_its_steps_stores_each_letter_once(
     config: Config, away: Away
 ) -> None:
     away.postgres()
-    bury(letter(1))
+    record_letter(letter(1))
     away.redis()
     for number in (2, 3):
-        bury(letter(number))
+        record_letter(letter(number))
     away.nothing()
     seen: list[bytes] = []
 
@@ -148,7 +149,7 @@ def test_a_drain_that_dies_between_its_steps_stores_each_letter_once(
 
     with pytest.raises(ZeroDivisionError):
         spool.take_from_file(die_at_the_second, config.home)
-    bury(letter(4))
+    record_letter(letter(4))
     assert store_spooled(config) == 3
     assert rows() == [1, 2, 3, 4]
     assert set(DeadLetter.objects.values_list("count", flat=True)) == {1}
@@ -163,7 +164,7 @@ def test_a_drain_that_fails_again_and_again_sets_no_second_file_aside(
     away.postgres()
     away.redis()
     for number in range(3):
-        bury(letter(number))
+        record_letter(letter(number))
         with pytest.raises(OperationalError):
             spool.take_from_file(fail, config.home)
     away.nothing()
@@ -174,7 +175,7 @@ def test_a_drain_that_fails_again_and_again_sets_no_second_file_aside(
 
 def test_one_drains_at_a_time_and_the_next_takes_what_it_left(config: Config, away: Away) -> None:
     away.postgres()
-    bury(letter(1))
+    record_letter(letter(1))
     away.nothing()
     other = make_lease("store-spooled-letters", 60.0)
     assert other.acquire()
@@ -187,10 +188,10 @@ def test_one_drains_at_a_time_and_the_next_takes_what_it_left(config: Config, aw
 def test_many_drains_at_once_store_each_letter_once(config: Config, away: Away) -> None:
     away.postgres()
     for number in range(50):
-        bury(letter(number))
+        record_letter(letter(number))
     away.redis()
     for number in range(50, 100):
-        bury(letter(number))
+        record_letter(letter(number))
     away.nothing()
     at_once(store_spooled, [config] * 4)
     assert (rows(), spool.waiting_in_redis()) == (list(range(100)), 0)
@@ -202,10 +203,10 @@ def test_a_writer_that_died_in_its_line_spoils_no_other_and_is_a_letter_itself(
 ) -> None:
     away.postgres()
     away.redis()
-    bury(letter(1))
+    record_letter(letter(1))
     with (config.home / spool.FILE).open("ab") as file:
         file.write(b'{"kind":"exce')
-    bury(letter(2))
+    record_letter(letter(2))
     away.nothing()
     store_spooled(config)
     torn = DeadLetter.objects.get(kind=Kind.HOOK)
@@ -221,7 +222,7 @@ def test_what_finds_no_place_at_all_is_a_critical_line(
     full = replace(config, dead_letters=limits)
     monkeypatch.setattr(capture, "get_config", lambda: full)
     away.postgres()
-    bury(letter(1, kwargs={"note": "words of the letter"}))
+    record_letter(letter(1, kwargs={"note": "words of the letter"}))
     assert [record.levelno for record in caplog.records][-1] == logging.CRITICAL
     assert "words of the letter" not in caplog.text
 
@@ -233,8 +234,8 @@ def test_a_full_redis_spool_passes_on_to_the_file(
     limits = replace(config.dead_letters, spool_letters=1)
     monkeypatch.setattr(capture, "get_config", lambda: replace(config, dead_letters=limits))
     away.postgres()
-    bury(letter(1))
-    bury(letter(2))
+    record_letter(letter(1))
+    record_letter(letter(2))
     assert redis.llen(spool.KEY) == 1
     away.nothing()
     assert store_spooled(config) == 2
@@ -243,5 +244,5 @@ def test_a_full_redis_spool_passes_on_to_the_file(
 @pytest.mark.usefixtures("config")
 def test_switched_off_nothing_is_kept(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "get_config", lambda: replace(config, dead_letters_enabled=False))
-    bury(letter())
+    record_letter(letter())
     assert rows() == []

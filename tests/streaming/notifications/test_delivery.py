@@ -15,7 +15,7 @@ from django.db import connection
 
 from betting.config import Config, get_config
 from streaming.core.events import Event, to_message
-from streaming.dead_letters import bury
+from streaming.dead_letters.capture import record_letter
 from streaming.models import (
     DeadLetter,
     DeliveryOutcome,
@@ -61,13 +61,13 @@ def a_delivery(key: str, *events: Event) -> Delivery:
 
 
 def at(webhook: WebhookSubscriber, clock: Clock) -> Fate:
-    return deliver(a_delivery(webhook.key), config(), bury, clock)
+    return deliver(a_delivery(webhook.key), config(), record_letter, clock)
 
 
 def replay_all(clock: Clock) -> list[Fate]:
     """Run the work of every letter again, as its replay does."""
     return [
-        deliver(Delivery(*letter.args), config(), bury, clock)
+        deliver(Delivery(*letter.args), config(), record_letter, clock)
         for letter in DeadLetter.objects.order_by("id")
     ]
 
@@ -95,7 +95,7 @@ def test_a_failure_is_recorded_classified_and_put_aside(receiver: Receiver, cloc
     receiver.status = 503
     webhook = make_webhook(url=receiver.url)
     delivery = a_delivery(webhook.key)
-    assert deliver(delivery, config(), bury, clock) is Fate.FAILED
+    assert deliver(delivery, config(), record_letter, clock) is Fate.FAILED
 
     run = DeliveryRun.objects.get()
     assert (run.outcome, run.failure_kind, run.failure_code) == (FAILED, "transient", "http_503")
@@ -110,8 +110,8 @@ def test_a_failure_is_recorded_classified_and_put_aside(receiver: Receiver, cloc
 def test_a_delivery_that_has_arrived_is_not_made_again(receiver: Receiver, clock: Clock) -> None:
     webhook = make_webhook(url=receiver.url)
     delivery = a_delivery(webhook.key)
-    assert deliver(delivery, config(), bury, clock) is Fate.DELIVERED
-    assert deliver(delivery, config(), bury, clock) is Fate.NEEDLESS
+    assert deliver(delivery, config(), record_letter, clock) is Fate.DELIVERED
+    assert deliver(delivery, config(), record_letter, clock) is Fate.NEEDLESS
     assert len(receiver.posts) == 1
     assert SubscriberRecord.objects.get().deliveries == 1
 
@@ -156,7 +156,7 @@ def test_what_a_dead_receiver_missed_arrives_by_one_replay_and_nothing_twice(
         receiver.status = 500 if 2 <= number < 8 else 204
         event = line_major(version=number)
         published.append(str(event.id))
-        deliver(a_delivery(webhook.key, event), config(), bury, clock)
+        deliver(a_delivery(webhook.key, event), config(), record_letter, clock)
         clock.advance(1)
     assert 0 < DeadLetter.objects.count() <= 8
     # One fingerprint: an operator replays all of them in one go.
@@ -254,7 +254,9 @@ def test_a_handler_is_called_with_typed_events(clock: Clock) -> None:
     heard: list[Event] = []
     subscriber("line.major", name="tell")(heard.extend)
     event = line_major()
-    assert deliver(a_delivery("handler:tell", event), config(), bury, clock) is Fate.DELIVERED
+    assert (
+        deliver(a_delivery("handler:tell", event), config(), record_letter, clock) is Fate.DELIVERED
+    )
     assert heard == [event]
 
 
@@ -270,8 +272,8 @@ def test_what_a_handler_raises_is_its_own_failure_and_nobody_elses(
     subscriber(name="broken")(fail)
     subscriber(name="well")(heard.extend)
     for _ in range(5):
-        deliver(a_delivery("handler:broken"), config(), bury, clock)
-        assert deliver(a_delivery("handler:well"), config(), bury, clock) is Fate.DELIVERED
+        deliver(a_delivery("handler:broken"), config(), record_letter, clock)
+        assert deliver(a_delivery("handler:well"), config(), record_letter, clock) is Fate.DELIVERED
     assert len(heard) == 5
     assert {letter.args[0] for letter in DeadLetter.objects.all()} == {"handler:broken"}
     assert DeadLetter.objects.count() == 5
@@ -288,7 +290,7 @@ def test_a_handler_that_hangs_is_left_behind_at_the_deadline(clock: Clock) -> No
     subscriber(name="slow")(hang)
     try:
         outcome = deliver(
-            a_delivery("handler:slow"), config(total_timeout_seconds=0.2), bury, clock
+            a_delivery("handler:slow"), config(total_timeout_seconds=0.2), record_letter, clock
         )
     finally:
         released.set()
@@ -308,12 +310,12 @@ def test_a_handler_that_hangs_is_not_called_again_until_it_has_ended(clock: Cloc
     brief = config(total_timeout_seconds=0.2)
     try:
         for _ in range(2):
-            assert deliver(a_delivery("handler:stuck"), brief, bury, clock) is Fate.FAILED
+            assert deliver(a_delivery("handler:stuck"), brief, record_letter, clock) is Fate.FAILED
         assert len(calls) == 1
     finally:
         released.set()
     calls[0].join()
-    assert deliver(a_delivery("handler:stuck"), config(), bury, clock) is Fate.DELIVERED
+    assert deliver(a_delivery("handler:stuck"), config(), record_letter, clock) is Fate.DELIVERED
     assert len(calls) == 2
 
 
@@ -324,7 +326,7 @@ def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
         raise ValueError("GET https://desk.example/?token=swordfish refused")
 
     subscriber(name="leaky")(fail)
-    assert deliver(a_delivery("handler:leaky"), config(), bury, clock) is Fate.FAILED
+    assert deliver(a_delivery("handler:leaky"), config(), record_letter, clock) is Fate.FAILED
     told = [
         DeliveryRun.objects.get().failure_message,
         SubscriberRecord.objects.get().last_error,
@@ -336,7 +338,7 @@ def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
 
 
 def test_what_a_handler_of_another_release_misses_is_put_aside_for_it(clock: Clock) -> None:
-    assert deliver(a_delivery("handler:newer"), config(), bury, clock) is Fate.HELD
+    assert deliver(a_delivery("handler:newer"), config(), record_letter, clock) is Fate.HELD
     heard: list[Event] = []
     subscriber(name="newer")(heard.extend)
     assert replay_all(clock) == [Fate.DELIVERED]
@@ -352,7 +354,7 @@ def test_the_log_of_one_failing_subscriber_is_sampled(
     subscriber(name="broken")(fail)
     with caplog.at_level(logging.INFO):
         for _ in range(30):
-            deliver(a_delivery("handler:broken"), config(), bury, clock)
+            deliver(a_delivery("handler:broken"), config(), record_letter, clock)
             clock.advance(60)
     # Its letters are silent: their number is the log's business least of all.
     said = lines_of(caplog.records)
@@ -388,7 +390,9 @@ def test_a_receiver_that_got_versions_out_of_order_can_tell(
 ) -> None:
     webhook = make_webhook(url=receiver.url)
     for version in (1, 3, 2):
-        deliver(a_delivery(webhook.key, line_major(version=version)), config(), bury, clock)
+        deliver(
+            a_delivery(webhook.key, line_major(version=version)), config(), record_letter, clock
+        )
     newest: dict[int, int] = {}
     applied = []
     for post in receiver.posts:

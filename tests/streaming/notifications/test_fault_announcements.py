@@ -9,7 +9,7 @@ from redis import Redis
 from betting.models import Provider
 from streaming.core.breaker import CallOutcome
 from streaming.core.letters import Kind, Letter
-from streaming.dead_letters import bury, store_spooled
+from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.models import Circuit, DeadLetter
 from streaming.notifications import bus
 from streaming.polling.circuits import Admission, admit, give_command, record
@@ -96,7 +96,7 @@ def failure(number: int, **fields: object) -> Letter:
 def test_a_letter_is_told_when_it_is_added_and_not_each_time_it_is_counted(redis: Redis) -> None:
     make_webhook()
     for number in (1, 2, 1):
-        bury(failure(number))
+        record_letter(failure(number))
     first, second = told(redis)
     rows = DeadLetter.objects.order_by("id")
     assert [row.count for row in rows] == [2, 1]
@@ -111,7 +111,7 @@ def test_a_letter_that_had_waited_for_the_database_is_told_when_it_is_stored(
     make_webhook()
     with monkeypatch.context() as away:
         away.setattr("streaming.dead_letters.capture._to_database", None)
-        bury(failure(1))
+        record_letter(failure(1))
     assert told(redis) == []
     store_spooled(CONFIG)
     assert [event["letter_id"] for event in told(redis)] == [DeadLetter.objects.get().pk]
@@ -119,7 +119,7 @@ def test_a_letter_that_had_waited_for_the_database_is_told_when_it_is_stored(
 
 def test_a_missed_delivery_is_news_to_nobody(redis: Redis) -> None:
     make_webhook()
-    bury(failure(1, kind=Kind.DELIVERY, task="streaming.deliver"))
+    record_letter(failure(1, kind=Kind.DELIVERY, task="streaming.deliver"))
     assert DeadLetter.objects.count() == 1
     assert told(redis) == []
 
@@ -127,6 +127,6 @@ def test_a_missed_delivery_is_news_to_nobody(redis: Redis) -> None:
 @pytest.mark.usefixtures("_no_broker", "redis")
 def test_a_letter_is_kept_while_the_broker_is_away(caplog: pytest.LogCaptureFixture) -> None:
     make_webhook()
-    bury(failure(1))
+    record_letter(failure(1))
     assert DeadLetter.objects.count() == 1
     assert "the bus cannot send deadletter.added" in caplog.text

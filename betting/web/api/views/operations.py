@@ -41,8 +41,8 @@ from betting.web.api.serializers.operations import (
 )
 from betting.web.api.views.base import RowsView
 from streaming.core.breaker import Command
-from streaming.dead_letters import replays
-from streaming.dead_letters.actions import with_last_replay
+from streaming.dead_letters import replay
+from streaming.dead_letters.replay import with_last_replay
 from streaming.models import (
     Circuit,
     CircuitTransition,
@@ -199,7 +199,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
         """Queue the work to be done again; 409 if it cannot be."""
         letter = cast("DeadLetter", self.get_object())
         letters = DeadLetter.objects.filter(pk=letter.pk)
-        if not replays.request_replays(letters, request.user.get_username()):
+        if not replay.request_replays(letters, request.user.get_username()):
             raise Conflict(
                 "The letter is being replayed already, has no task, or is without all of its"
                 " arguments."
@@ -213,7 +213,7 @@ class LetterViews(mixins.RetrieveModelMixin, RowsView):
         reason = _reason(request)
         letter = cast("DeadLetter", self.get_object())
         letters = DeadLetter.objects.filter(pk=letter.pk)
-        if not replays.discard(letters, request.user.get_username(), reason):
+        if not replay.discard(letters, request.user.get_username(), reason):
             raise Conflict("The letter is being replayed, or has been discarded.")
         return self._whole(status.HTTP_200_OK)
 

@@ -7,14 +7,16 @@ whose replay reports no end becomes new again.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 from celery import current_app
 from django.db import connection, transaction
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from betting.config import DeadLettersConfig
@@ -22,9 +24,9 @@ from betting.db.advisory_locks import REPLAYS
 from betting.db.outages import BROKER_OUTAGES
 from betting.logs import note
 from streaming.core.redaction import scrub_text
-from streaming.core.texts import one_line
-from streaming.dead_letters.actions import MAX_ERROR_CHARS, OPEN, open_replays
+from streaming.core.texts import did_you_mean, one_line
 from streaming.dead_letters.messages import REPLAY_HEADER
+from streaming.dead_letters.store import MAX_ERROR_CHARS, OPEN, open_replays
 from streaming.models import (
     ActionKind,
     ActionOutcome,
@@ -36,16 +38,11 @@ from streaming.models import (
 
 
 @dataclass(frozen=True, slots=True)
-class Edited:
+class EditedArguments:
     """Arguments that a person gives a replay instead of the letter's own; None keeps those."""
 
     args: Sequence[Any] | None = None
     kwargs: Mapping[str, Any] | None = None
-
-
-def replayable(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-    """Return those of the letters that can be sent again as they are."""
-    return _at_rest(letters).exclude(task="").filter(is_complete=True)
 
 
 def request_replays(letters: QuerySet[DeadLetter], by: str) -> int:
@@ -61,13 +58,13 @@ def request_replays(letters: QuerySet[DeadLetter], by: str) -> int:
         Replays that will be sent.
     """
     with transaction.atomic():
-        locked = _locked(replayable(letters))
-        _open(locked, by, Edited())
+        locked = _locked(letters.exclude(task="").filter(is_complete=True))
+        _enter(locked, ActionKind.REPLAY, by, outcome=ActionOutcome.WAITING)
     return len(locked)
 
 
-def request_replay(letter_id: int, by: str, edited: Edited) -> bool:
-    """Ask for the replay of one letter with other arguments; see `signatures.fault_of`.
+def request_replay(letter_id: int, by: str, edited: EditedArguments) -> bool:
+    """Ask for the replay of one letter with other arguments, checked by `arguments_error`.
 
     Returns:
         False when it is gone, has no task, is being replayed already, or is not complete and
@@ -78,9 +75,36 @@ def request_replay(letter_id: int, by: str, edited: Edited) -> bool:
         letters = DeadLetter.objects.filter(pk=letter_id).exclude(task="")
         if not is_edited:
             letters = letters.filter(is_complete=True)
-        locked = _locked(_at_rest(letters))
-        _open(locked, by, edited)
+        locked = _locked(letters)
+        _enter(
+            locked,
+            ActionKind.REPLAY,
+            by,
+            args=edited.args,
+            kwargs=edited.kwargs,
+            outcome=ActionOutcome.WAITING,
+        )
     return bool(locked)
+
+
+def arguments_error(task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return why a task does not take these arguments; empty if it does."""
+    current_app.loader.import_default_modules()  # only a worker has done it before
+    registered = current_app.tasks.get(task)
+    if registered is None:
+        return f"there is no task {task!r}{did_you_mean(task, current_app.tasks)}"
+    signature = inspect.signature(registered.run)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        return f"{task}{signature}: {error}"
+    hints = get_type_hints(registered.run)
+    for name, value in given.items():
+        try:
+            msgspec.convert(value, hints.get(name, Any))
+        except msgspec.ValidationError as error:
+            return f"{task}{signature}: {name}: {error}"
+    return ""
 
 
 def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
@@ -95,12 +119,11 @@ def discard(letters: QuerySet[DeadLetter], by: str, reason: str) -> int:
     if not reason.strip():
         raise ValueError("a letter is discarded for a reason")
     with transaction.atomic():
-        locked = _locked(_at_rest(letters).exclude(status=LetterStatus.DISCARDED))
+        locked = _locked(letters.exclude(status=LetterStatus.DISCARDED))
         _enter(
             locked,
             ActionKind.DISCARD,
             by,
-            LetterStatus.DISCARDED,
             reason=reason.strip()[:500],
             ended_at=timezone.now(),
             outcome=ActionOutcome.SUCCEEDED,
@@ -142,16 +165,15 @@ def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()
         try:
             _send(action)
         except BROKER_OUTAGES as error:
-            words = f"replays wait, the broker is away: {error}"
+            words = f"the broker could not send replays, they wait: {error}"
             note("deadletter", "replay", words, status="degraded")
             _put_back(claimed[sent:])
             return sent
         except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
-            words = f"a replay cannot be sent: letter {action.letter_id}"
+            words = f"the replay of letter {action.letter_id} could not be sent"
             note("deadletter", "replay", words, status="failed", error=error)
-            reason = scrub_text(f"{type(error).__name__}: {error}")
-            words = one_line(f"could not be sent: {reason}", MAX_ERROR_CHARS)
-            _end([action.pk], ActionOutcome.FAILED, LetterStatus.NEW, words)
+            reason = scrub_text(f"could not be sent: {type(error).__name__}: {error}")
+            _end([action.pk], ActionOutcome.FAILED, one_line(reason, MAX_ERROR_CHARS))
     return len(claimed)
 
 
@@ -185,7 +207,30 @@ def give_up_on_lost(timeout_seconds: float) -> int:
     since = timezone.now() - timedelta(seconds=timeout_seconds)
     is_kept = Exists(DeadLetter.objects.filter(pk=OuterRef("letter_id")))
     lost = DeadLetterAction.objects.filter(outcome__in=OPEN).filter(Q(sent_at__lt=since) | ~is_kept)
-    return _end(list(lost.values_list("pk", flat=True)), ActionOutcome.UNANSWERED, LetterStatus.NEW)
+    return _end(list(lost.values_list("pk", flat=True)), ActionOutcome.UNANSWERED)
+
+
+def replayed_feed(action_id: int) -> str:
+    """Return the feed that a replay's letter is about; empty where it is about none."""
+    actions = DeadLetterAction.objects.filter(pk=action_id)
+    return actions.values_list("letter__feed", flat=True).first() or ""
+
+
+def with_last_replay(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """Return the letters with the end of their latest replay that has one.
+
+    A letter whose replay failed is new again: only this says when it was tried and how it failed.
+    """
+    ended = (
+        DeadLetterAction.objects.filter(letter=OuterRef("pk"), action=ActionKind.REPLAY)
+        .exclude(outcome__in=OPEN)
+        .order_by("-id")
+    )
+    return letters.annotate(
+        last_replay_outcome=Subquery(ended.values("outcome")[:1]),
+        last_replay_ended_at=Subquery(ended.values("ended_at")[:1]),
+        last_replay_error=Subquery(ended.values("error")[:1]),
+    )
 
 
 def _at_rest(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
@@ -194,38 +239,26 @@ def _at_rest(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
 
 
 def _locked(letters: QuerySet[DeadLetter]) -> list[DeadLetter]:
-    """Return the letters, locked until the transaction ends, without those just taken elsewhere.
+    """Return the letters without an open replay, locked until the transaction ends.
 
     A statement that waited for a lock sees the entries as they were before it; the second one sees
     what the holder of the lock has written.
     """
-    ids = letters.order_by("id").select_for_update().values_list("pk", flat=True)
+    ids = _at_rest(letters).order_by("id").select_for_update().values_list("pk", flat=True)
     held = DeadLetter.objects.filter(pk__in=list(ids))
     return list(_at_rest(held).order_by("id").only("id", "task"))
-
-
-def _open(letters: Sequence[DeadLetter], by: str, edited: Edited) -> None:
-    _enter(
-        letters,
-        ActionKind.REPLAY,
-        by,
-        LetterStatus.REPLAYING,
-        args=edited.args,
-        kwargs=edited.kwargs,
-        outcome=ActionOutcome.WAITING,
-    )
 
 
 def _enter(
     letters: Sequence[DeadLetter],
     action: ActionKind,
     by: str,
-    status: LetterStatus,
     *,
     reason: str = "",
     **fields: Any,
 ) -> None:
     """Write an entry for each letter, then the letters' status. The letters are locked."""
+    status = LetterStatus.REPLAYING if action == ActionKind.REPLAY else LetterStatus.DISCARDED
     DeadLetterAction.objects.bulk_create(
         DeadLetterAction(
             letter=letter,
@@ -280,10 +313,8 @@ def _put_back(actions: Sequence[DeadLetterAction]) -> None:
     ).update(outcome=ActionOutcome.WAITING, sent_at=None)
 
 
-def _end(
-    action_ids: Sequence[int], outcome: ActionOutcome, status: LetterStatus, error: str = ""
-) -> int:
-    """End open replays and set their letters' status."""
+def _end(action_ids: Sequence[int], outcome: ActionOutcome, error: str = "") -> int:
+    """End open replays without success: their letters are new again."""
     with transaction.atomic():
         ended = DeadLetterAction.objects.filter(pk__in=action_ids, outcome__in=OPEN)
         letters = list(ended.values_list("letter_id", flat=True))
@@ -292,6 +323,6 @@ def _end(
         letters = list(ended.select_for_update().values_list("letter_id", flat=True))
         ended.update(outcome=outcome, ended_at=timezone.now(), error=error)
         DeadLetter.objects.filter(pk__in=letters, status=LetterStatus.REPLAYING).update(
-            status=status
+            status=LetterStatus.NEW
         )
     return len(letters)

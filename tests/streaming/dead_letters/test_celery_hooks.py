@@ -1,7 +1,8 @@
-"""What the worker's parent process makes of an end: a letter, and its acknowledgement after it."""
+"""Celery's hooks: an end is a letter, then its acknowledgement; poison is stopped."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,22 @@ from billiard.exceptions import Terminated, WorkerLostError
 from celery import current_app
 from celery.exceptions import Ignore, Reject, Retry
 from kombu.message import Message
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from betting.config import get_config
 from streaming.core.letters import Kind
-from streaming.dead_letters.request import Request
+from streaming.dead_letters import celery_hooks
+from streaming.dead_letters.celery_hooks import (
+    DeliveriesExhaustedError,
+    Request,
+    count_redelivery,
+    forget_redeliveries,
+)
 from streaming.models import DeadLetter
 from streaming.tasks import poll_provider, sweep
+
+MAX_DELIVERIES = 3
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
@@ -97,3 +109,45 @@ def test_what_escaped_the_tracer_failed_around_the_task() -> None:
     request, _ = request_of(sweep)
     request.on_failure(info(RuntimeError("a hook")), return_ok=False)
     assert DeadLetter.objects.get().kind == Kind.HOOK
+
+
+@pytest.fixture
+def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = replace(get_config().dead_letters, max_deliveries=MAX_DELIVERIES)
+    config = replace(get_config(), dead_letters=limits)
+    monkeypatch.setattr(celery_hooks, "get_config", lambda: config)
+
+
+@pytest.mark.usefixtures("_limit")
+def test_it_runs_as_often_as_is_allowed_and_not_once_more() -> None:
+    for _ in range(MAX_DELIVERIES - 1):  # the first delivery is not counted
+        count_redelivery("t", 0)
+    with pytest.raises(DeliveriesExhaustedError, match="3 times"):
+        count_redelivery("t", 0)
+
+
+@pytest.mark.usefixtures("_limit")
+def test_another_try_and_another_message_are_counted_for_themselves() -> None:
+    for task_id, retries in (("t", 0), ("t", 1), ("u", 0)) * (MAX_DELIVERIES - 1):
+        count_redelivery(task_id, retries)
+
+
+@pytest.mark.usefixtures("_limit")
+def test_a_message_that_came_to_its_end_starts_afresh(redis: Redis) -> None:
+    for _ in range(3 * MAX_DELIVERIES):
+        count_redelivery("t", 0)
+        forget_redeliveries("t", 0)
+    assert redis.keys("hardline:deliveries:*") == []
+
+
+@pytest.mark.usefixtures("_limit")
+def test_while_redis_is_away_the_task_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RedisConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Redis, "execute_command", refuse)
+        patch.setattr("redis.client.Pipeline.execute", refuse)
+        for _ in range(2 * MAX_DELIVERIES):
+            count_redelivery("t", 0)
+        forget_redeliveries("t", 0)
