@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from celery import shared_task
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
@@ -31,7 +32,7 @@ from streaming.coalescing.sweep import stale_markets
 from streaming.core.coalesce import CoalescePolicy
 from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.dead_letters.messages import replay_of
-from streaming.dead_letters.payloads import REPLAY_PAYLOAD, payload_of
+from streaming.dead_letters.payloads import REPLAY_PAYLOAD, Payload
 from streaming.dead_letters.replay import HeldBack, replayed_feed, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
@@ -306,7 +307,7 @@ def replay_payload(  # noqa: PLR0913 - the fields of a `Payload`, so that edited
 
     Idempotent as `poll_provider` is: an answer ingested twice changes nothing.
     """
-    payload = payload_of(
+    payload = msgspec.convert(
         {
             "provider": provider,
             "path": path,
@@ -317,7 +318,8 @@ def replay_payload(  # noqa: PLR0913 - the fields of a `Payload`, so that edited
             "packed": packed,
             "adapter": adapter,
             "generation": generation,
-        }
+        },
+        Payload,
     )
     with operation("streaming", "cycle") as op:
         op.follow([new_trace_id()])

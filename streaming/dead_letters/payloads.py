@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import zlib
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from redis.exceptions import RedisError
@@ -122,15 +121,6 @@ def record_left_out(
             record_unreadable(
                 run.provider_id, run.provider.key, fault, request, response, generation
             )
-
-
-def payload_of(arguments: dict[str, Any]) -> Payload:
-    """Return the payload of a task's arguments.
-
-    Raises:
-        msgspec.ValidationError: they do not fit.
-    """
-    return msgspec.convert(arguments, Payload)
 
 
 def _with_answer(

@@ -35,7 +35,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 class Away:
-    """Servers that a test can take away from the burial."""
+    """Servers that a test can take away while letters are recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
@@ -101,7 +101,7 @@ def test_within_a_transaction_that_rolls_back_the_letter_survives(config: Config
     assert rows() == [7]
 
 
-def test_a_transaction_in_which_a_letter_is_buried_goes_on(config: Config) -> None:
+def test_a_transaction_in_which_a_letter_is_recorded_goes_on(config: Config) -> None:
     with transaction.atomic():
         provider = make_provider()
         record_letter(letter(7))

@@ -7,13 +7,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.test import Client
 
 from betting.db.clock import database_now
 from betting.models import Event, EventStatus, Provider, Quote, QuoteStatus
 from streaming.core.failures import DataFailure
-from streaming.dead_letters.payloads import payload_of
+from streaming.dead_letters.payloads import Payload
 from streaming.health.stream import Unread, look_at_stream
 from streaming.models import Circuit, DeadLetter, FeedCircuit, PollOutcome, PollRun
 from streaming.polling.feed_circuits import FeedCircuits
@@ -201,7 +202,7 @@ def test_a_started_event_that_cannot_be_read_is_not_taken_as_ended(
 
 def test_a_replay_of_a_sample_fails_until_its_record_can_be_read(provider: Provider) -> None:
     answered(provider, price_null())
-    payload = payload_of(DeadLetter.objects.get().kwargs)
+    payload = msgspec.convert(DeadLetter.objects.get().kwargs, Payload)
     with pytest.raises(DataFailure) as caught:
         ingest_payload(payload, CONFIG)
     assert caught.value.code == "wrong_schema"
