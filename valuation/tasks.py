@@ -10,7 +10,7 @@ from celery import shared_task
 from betting.config import get_config
 from betting.logs import Operation, operation
 from streaming.notifications import bus
-from valuation.announce import edge_changes
+from valuation.edge_notifications import edge_changes
 from valuation.recompute import RecomputeResult, recompute
 
 

@@ -74,13 +74,15 @@ class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
             secret = subscribe(obj)
             self.message_user(request, f"Its secret, shown this once: {secret}", messages.WARNING)
 
-    @admin.action(description="Send a test event", permissions=["change"])
+    @admin.action(description="Send a test notification", permissions=["change"])
     def send_test_event(self, request: HttpRequest, queryset: QuerySet[WebhookSubscriber]) -> None:
-        """Post a test event to each webhook now."""
+        """Post a test notification to each webhook now."""
         for webhook in queryset:
             failure = send_test(webhook.key, get_config())
             if failure is None:
-                self.message_user(request, f"{webhook} took the test event.", messages.SUCCESS)
+                self.message_user(
+                    request, f"{webhook} took the test notification.", messages.SUCCESS
+                )
                 continue
             advice = failure.advice if isinstance(failure, PermanentFailure) else ""
             self.message_user(request, f"{failure} {advice}".strip(), messages.ERROR)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from streaming.core.events import EdgeClosed, EdgeOpened, Event, LineMajor, type_of
+from streaming.core.notifications import EdgeClosed, EdgeOpened, LineMajor, Notification, type_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Filter:
         """Return True if any notification of these types may pass."""
         return not self.types or not self.types.isdisjoint(types)
 
-    def wants(self, event: Event) -> bool:
+    def wants(self, notification: Notification) -> bool:
         """Return True if the notification passes.
 
         An edge that closes is judged by its best expected value, so that a subscriber notified of
         its opening is notified of its closing.
         """
         return (
-            self.wants_type(type_of(event))
-            and (not self.sports or _sport(event) in {None, *self.sports})
-            and (self.min_ev is None or _best_ev(event) >= self.min_ev)
+            self.wants_type(type_of(notification))
+            and (not self.sports or _sport(notification) in {None, *self.sports})
+            and (self.min_ev is None or _best_ev(notification) >= self.min_ev)
         )
 
 
@@ -54,31 +54,37 @@ class Route:
 
 
 def batches(
-    events: Sequence[Event], routes: Sequence[Route], max_events: int
-) -> Iterator[tuple[str, Sequence[Event]]]:
+    notifications: Sequence[Notification], routes: Sequence[Route], max_events: int
+) -> Iterator[tuple[str, Sequence[Notification]]]:
     """Yield each message to send: its subscriber, and its notifications in their order.
 
     Args:
-        events: what happened, oldest first.
+        notifications: what happened, oldest first.
         routes: the subscribers.
         max_events: the most notifications in one message, at least 1.
     """
     for route in routes:
-        wanted = [event for event in events if route.filter.wants(event)]
+        wanted = [
+            notification for notification in notifications if route.filter.wants(notification)
+        ]
         for start in range(0, len(wanted), max_events):
             yield route.subscriber, wanted[start : start + max_events]
 
 
-def _sport(event: Event) -> str | None:
-    return event.sport if isinstance(event, LineMajor | EdgeOpened | EdgeClosed) else None
+def _sport(notification: Notification) -> str | None:
+    return (
+        notification.sport
+        if isinstance(notification, LineMajor | EdgeOpened | EdgeClosed)
+        else None
+    )
 
 
-def _best_ev(event: Event) -> float:
+def _best_ev(notification: Notification) -> float:
     """Return an edge's best expected value so far; infinity for other notifications."""
-    match event:
+    match notification:
         case EdgeOpened():
-            return event.ev
+            return notification.ev
         case EdgeClosed():
-            return event.peak_ev
+            return notification.peak_ev
         case _:
             return math.inf

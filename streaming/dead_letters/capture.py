@@ -16,9 +16,9 @@ from redis.exceptions import LockNotOwnedError
 from betting.config import Config, get_config
 from betting.db.redis import make_lease
 from betting.logs import note
-from streaming.core.events import DeadletterAdded
 from streaming.core.letter_event import event_of
 from streaming.core.letters import Kind, Letter, redacted
+from streaming.core.notifications import DeadletterAdded
 from streaming.core.texts import one_line
 from streaming.dead_letters import spool
 from streaming.dead_letters.messages import exception_info
@@ -147,7 +147,7 @@ def _store(letter: Letter, max_rows: int) -> bool:
     """Store a letter and notify subscribers of a new one; return True if its failure is new."""
     stored = store(letter, max_rows)
     if stored is not None and stored.added is not None:
-        bus.tell(
+        bus.announce(
             DeadletterAdded(
                 id=uuid4(),
                 occurred_at=letter.at or datetime.now(UTC),

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from betting.config import get_config
 from betting.models import Sport
 from streaming.core.addresses import is_private_literal, web_address
-from streaming.core.events import TYPES
+from streaming.core.notifications import TYPES
 from streaming.core.texts import did_you_mean
 from streaming.models import WebhookSubscriber
 from streaming.notifications.webhooks import PRIVATE_SETTING

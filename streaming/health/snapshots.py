@@ -8,9 +8,9 @@ from functools import partial
 from uuid import uuid4
 
 from betting.config import Config
-from streaming.core.events import HealthChanged
 from streaming.core.health import Check, Status
 from streaming.core.health_since import has_changed, with_since
+from streaming.core.notifications import HealthChanged
 from streaming.health import servers, starting
 from streaming.health.checks import judge
 from streaming.health.counters import SETTLE_SECONDS, Done, advanced
@@ -137,4 +137,4 @@ def _tell(told: Report, earlier: Earlier | None) -> None:
             previous=previous.value,
             reasons=told.reasons,
         )
-        bus.tell(event)
+        bus.announce(event)

@@ -1,7 +1,7 @@
 """The notification bus: what happened is sent to its subscribers, one message to each.
 
-Publishing costs no look-up per event: the subscriptions are read once per `route_cache_ms` at most,
-so every process notices a webhook that is added or changed within that time. A webhook that is
+Publishing costs no look-up: the subscriptions are read once per `route_cache_ms` at most, so every
+process notices a webhook that is added or changed within that time. A webhook that is
 disabled or removed gets nothing from that moment on, because its deliveries check again.
 """
 
@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from betting.config import get_config
 from betting.db.redis import redis_client
 from betting.logs import operation
-from streaming.core.events import DeadletterAdded, Event, to_message
+from streaming.core.notifications import DeadletterAdded, Notification, to_message
 from streaming.core.routing import Filter, Route, batches
 from streaming.core.texts import one_line
 from streaming.models import WebhookSubscriber
@@ -40,7 +40,7 @@ MISSED = "delivery"
 """The kind of a dead letter that holds a delivery."""
 
 Message = tuple[str, str, list[dict[str, object]]]
-"""A subscriber's key, the delivery's id, and the events as JSON values."""
+"""A subscriber's key, the delivery's id, and the notifications as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Known:
 _known = _Known((), 0.0)
 
 
-def publish(events: Iterable[Event]) -> None:
+def publish(notifications: Iterable[Notification]) -> None:
     """Send notifications to their subscribers, once the open transaction has committed.
 
     Outside a transaction they are sent at once; what is rolled back is never sent. If a process
@@ -63,25 +63,27 @@ def publish(events: Iterable[Event]) -> None:
     Raises:
         kombu.exceptions.OperationalError: the broker is away, and no transaction is open.
     """
-    told = [event for event in events if not _is_about_a_delivery(event)]
+    wanted = [
+        notification for notification in notifications if not _is_about_a_delivery(notification)
+    ]
     size = get_config().bus.message_events
     messages: list[Message] = [
         (subscriber, str(uuid4()), to_message(batch))
-        for subscriber, batch in batches(told, routes(), size)
+        for subscriber, batch in batches(wanted, routes(), size)
     ]
     if messages:
         transaction.on_commit(partial(_send, messages))
 
 
-def tell(*events: Event) -> None:
+def announce(*notifications: Notification) -> None:
     """Publish notifications about a fault without ever raising: that must not cause another fault.
 
     If the broker or the database is away as well, nothing is sent.
     """
     try:
-        publish(events)
+        publish(notifications)
     except Exception as error:  # noqa: BLE001 - the fault itself must still be handled
-        names = ", ".join(map(_type, events))
+        names = ", ".join(map(_type, notifications))
         logger.warning("the bus cannot send %s: %s", names, one_line(str(error)))
 
 
@@ -104,7 +106,7 @@ def routes() -> tuple[Route, ...]:
 
 
 def forget_routes() -> None:
-    """Read the subscriptions again at the next event: a change in this process shows at once."""
+    """Read the subscriptions again when next needed: a change in this process shows at once."""
     global _known  # noqa: PLW0603 - as above
     _known = _Known((), 0.0)
 
@@ -146,10 +148,10 @@ def _room() -> int:
         return most
 
 
-def _type(event: Event) -> str:
-    return str(event.__struct_config__.tag)
+def _type(notification: Notification) -> str:
+    return str(notification.__struct_config__.tag)
 
 
-def _is_about_a_delivery(event: Event) -> bool:
+def _is_about_a_delivery(notification: Notification) -> bool:
     """Return True for what is about a delivery: its own delivery could fail, and so on for ever."""
-    return isinstance(event, DeadletterAdded) and event.kind == MISSED
+    return isinstance(notification, DeadletterAdded) and notification.kind == MISSED

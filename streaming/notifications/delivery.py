@@ -23,9 +23,9 @@ from django.db import connections
 from betting.config import BusConfig, Config
 from betting.logs import Operation, operation
 from streaming.core.breaker import Breaker, CallOutcome
-from streaming.core.events import Event, SubscriberTest, from_message, to_message
 from streaming.core.failures import ProviderFailure, TransientFailure
 from streaming.core.letters import Kind, Letter
+from streaming.core.notifications import Notification, SubscriberTest, from_message, to_message
 from streaming.core.redaction import scrub_text
 from streaming.core.texts import one_line
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
@@ -58,13 +58,13 @@ class Delivery:
     Attributes:
         subscriber: its key.
         id: the delivery's id, the same whenever it is delivered again.
-        events: JSON values.
+        notifications: JSON values.
         replay: the action by which a dead letter sends it again; None for the first time.
     """
 
     subscriber: str
     id: str
-    events: list[dict[str, Any]]
+    notifications: list[dict[str, Any]]
     replay: int | None = None
 
 
@@ -103,10 +103,10 @@ def deliver(
         clock: returns the current time.
 
     Raises:
-        msgspec.ValidationError: the events are not valid.
+        msgspec.ValidationError: the notifications are not valid.
     """
-    events = from_message(delivery.events)
-    carry = _carrier(delivery, events, config.bus)
+    notifications = from_message(delivery.notifications)
+    carry = _carrier(delivery, notifications, config.bus)
     if carry is None:
         return _without_subscriber(delivery, put_aside)
     if _has_arrived(delivery.id):
@@ -126,7 +126,7 @@ def deliver(
 
 
 def send_test(subscriber: str, config: Config, clock: Clock = utc_now) -> ProviderFailure | None:
-    """Deliver a test event at once, even to a subscriber that is suppressed or disabled.
+    """Deliver a test notification at once, even to a subscriber that is suppressed or disabled.
 
     It counts like any delivery, so one that arrives ends a suppression. One that fails is not
     stored.
@@ -137,16 +137,22 @@ def send_test(subscriber: str, config: Config, clock: Clock = utc_now) -> Provid
     Raises:
         LookupError: there is no such subscriber.
     """
-    events: list[Event] = [SubscriberTest(id=uuid4(), occurred_at=clock(), subscriber=subscriber)]
-    delivery = Delivery(subscriber, str(uuid4()), to_message(events))
-    carry = _carrier(delivery, events, config.bus, is_test=True)
+    notifications: list[Notification] = [
+        SubscriberTest(id=uuid4(), occurred_at=clock(), subscriber=subscriber)
+    ]
+    delivery = Delivery(subscriber, str(uuid4()), to_message(notifications))
+    carry = _carrier(delivery, notifications, config.bus, is_test=True)
     if carry is None:
         raise LookupError(f"no subscriber {subscriber}")
     return _attempt(delivery, carry, config, clock)
 
 
 def _carrier(
-    delivery: Delivery, events: Sequence[Event], config: BusConfig, *, is_test: bool = False
+    delivery: Delivery,
+    notifications: Sequence[Notification],
+    config: BusConfig,
+    *,
+    is_test: bool = False,
 ) -> Carry | None:
     """Return how to make the delivery; None if its subscriber is gone or disabled."""
     kind, _, name = delivery.subscriber.partition(":")
@@ -154,11 +160,11 @@ def _carrier(
         webhook = WebhookSubscriber.objects.filter(name=name).first()
         if webhook is None or not (webhook.enabled or is_test):
             return None
-        return partial(post, webhook, delivery.id, events, config)
+        return partial(post, webhook, delivery.id, notifications, config)
     handler = find_handler(delivery.subscriber)
     if handler is None:
         return None
-    return lambda _now: _handle(handler, events, config.total_timeout_seconds)
+    return lambda _now: _handle(handler, notifications, config.total_timeout_seconds)
 
 
 def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
@@ -172,7 +178,7 @@ def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
     return Fate.HELD
 
 
-def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
+def _handle(handler: Handler, notifications: Sequence[Notification], seconds: float) -> None:
     """Call a handler in a thread that a deadline can leave behind, one at most.
 
     Raises:
@@ -186,7 +192,7 @@ def _handle(handler: Handler, events: Sequence[Event], seconds: float) -> None:
 
     def run() -> None:
         try:
-            handler.handle(events)
+            handler.handle(notifications)
         except BaseException as error:  # noqa: BLE001 - any error is the handler's own failure
             ended.set_exception(error)
         else:
@@ -208,8 +214,8 @@ def _attempt(
     delivery: Delivery, carry: Carry, config: Config, clock: Clock
 ) -> ProviderFailure | None:
     """Attempt a delivery once and record the outcome."""
-    events = len(delivery.events)
-    with operation("bus", "delivery", subscriber=delivery.subscriber, events=events) as op:
+    notifications = len(delivery.notifications)
+    with operation("bus", "delivery", subscriber=delivery.subscriber, events=notifications) as op:
         op.add(delivery_id=delivery.id)
         failure, breaker = _carry_out(delivery, carry, config, clock)
         if failure is not None:
@@ -254,7 +260,7 @@ def _carry_out(
     except ProviderFailure as error:
         failure = error
     seconds = time.perf_counter() - started
-    # A permanent failure of one delivery says nothing of the next, whose events may be others.
+    # A permanent failure of one delivery says nothing of the next, whose content differs.
     call = (
         CallOutcome(seconds)
         if failure is None
@@ -277,7 +283,7 @@ def _record(
         subscriber=delivery.subscriber,
         started_at=started_at,
         outcome=outcome,
-        events=len(delivery.events),
+        events=len(delivery.notifications),
         duration_ms=duration_ms,
     )
     if failure is not None:
@@ -298,7 +304,7 @@ def _letter(delivery: Delivery, reason: str) -> Letter:
     return Letter(
         kind=Kind.DELIVERY,
         task=DELIVER,
-        args=[delivery.subscriber, delivery.id, delivery.events],
+        args=[delivery.subscriber, delivery.id, delivery.notifications],
         queue="deliver",
         replay=delivery.replay,
         message=f"{delivery.subscriber} missed a delivery: '{quoted}'",

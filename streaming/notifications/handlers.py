@@ -1,9 +1,9 @@
-"""Subscribers inside the process: functions that are called with the events they subscribe to.
+"""Subscribers inside the process: functions that are called with notifications.
 
 A handler lives in the module `subscribers` of any installed app, which is found by its name:
 
     @subscriber("edge.opened", min_ev=0.05)
-    def log_good_edges(events: Sequence[Event]) -> None:
+    def log_good_edges(notifications: Sequence[Notification]) -> None:
         ...
 
 It runs in the worker that delivers, in a thread of its own with a deadline. If it raises, the
@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from streaming.core.events import TYPES, Event
+from streaming.core.notifications import TYPES, Notification
 from streaming.core.routing import Filter, Route
 from streaming.core.texts import did_you_mean
 
-Handle = Callable[[Sequence[Event]], None]
+Handle = Callable[[Sequence[Notification]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Handler:
     """A registered function.
 
     Attributes:
-        route: the handler's key and the events that it subscribes to.
+        route: the handler's key and the notifications that it subscribes to.
         handle: the function.
     """
 
@@ -44,7 +44,7 @@ def subscriber(
     """Register a function as a subscriber, under ``handler:<name>``.
 
     Args:
-        types: types of events; none for all.
+        types: types of notifications; none for all.
         name: by default the function's own; a name that is already registered is refused.
         sports: keys of sports; none for all.
         min_ev: the least expected value of an edge.
@@ -54,7 +54,7 @@ def subscriber(
     """
     for each in types:
         if each not in TYPES:
-            raise ValueError(f"no event is a {each!r}{did_you_mean(each, TYPES)}")
+            raise ValueError(f"no notification is a {each!r}{did_you_mean(each, TYPES)}")
 
     def register(handle: Handle) -> Handle:
         key = f"handler:{name or handle.__name__}"

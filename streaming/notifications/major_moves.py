@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from betting.models import Market, Provider
-from streaming.core.events import LineMajor
+from streaming.core.notifications import LineMajor
 from streaming.ingest.ingest import MarketChange
 
 

@@ -17,8 +17,8 @@ from django.db import transaction
 from betting.config import BusConfig
 from streaming.bounded_http import Call, exchange
 from streaming.core.deadlines import FetchPolicy
-from streaming.core.events import Event
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.notifications import Notification
 from streaming.core.signatures import signature, written
 from streaming.models import SubscriberRecord, WebhookSubscriber
 from streaming.notifications import bus
@@ -52,16 +52,16 @@ def unsubscribe(webhook: WebhookSubscriber) -> None:
 def post(
     webhook: WebhookSubscriber,
     delivery_id: str,
-    events: Sequence[Event],
+    notifications: Sequence[Notification],
     config: BusConfig,
     now: datetime,
 ) -> None:
-    """Post events to a webhook; any status from 200 to 299 is a success, with any body.
+    """Post notifications to a webhook; any status from 200 to 299 is a success, with any body.
 
     Args:
         webhook: the receiver's address, and the secret that signs.
         delivery_id: the header ``webhook-id``.
-        events: the events that the body lists.
+        notifications: the notifications that the body lists.
         config: the deadlines, and whether the receiver may be in a private network.
         now: the header ``webhook-timestamp``.
 
@@ -70,7 +70,7 @@ def post(
         PermanentFailure: as `exchange` does, or ``http_<status>`` for another status.
     """
     # Built from the structs, so that a replay sends the same bytes: PostgreSQL reorders keys.
-    body = msgspec.json.encode({"id": delivery_id, "events": events})
+    body = msgspec.json.encode({"id": delivery_id, "events": notifications})
     timestamp = int(now.timestamp())
     call = Call(
         method="POST",

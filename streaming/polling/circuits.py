@@ -23,7 +23,7 @@ from betting.config import Config
 from betting.models import Provider
 from streaming.core import breaker as core
 from streaming.core.breaker import BreakerPolicy, CallOutcome, Command, Decision
-from streaming.core.events import CircuitClosed, CircuitOpened
+from streaming.core.notifications import CircuitClosed, CircuitOpened
 from streaming.core.texts import one_line
 from streaming.models import Circuit
 from streaming.notifications import bus
@@ -186,9 +186,11 @@ def _tell(provider: str, before: core.Breaker, after: core.Breaker, now: datetim
     if before.is_healthy == after.is_healthy:
         return
     if after.is_healthy:
-        bus.tell(CircuitClosed(id=uuid4(), occurred_at=now, provider=provider, reason=after.reason))
+        bus.announce(
+            CircuitClosed(id=uuid4(), occurred_at=now, provider=provider, reason=after.reason)
+        )
     else:
-        bus.tell(
+        bus.announce(
             CircuitOpened(
                 id=uuid4(),
                 occurred_at=now,

@@ -19,13 +19,13 @@ import pytest
 from django.db import connections
 
 from betting.config import Config, get_config
-from streaming.core.events import Event, to_message
+from streaming.core.notifications import Notification, to_message
 from streaming.dead_letters.capture import record_letter
 from streaming.models import DeadLetter
 from streaming.notifications import handlers
 from streaming.notifications.delivery import Delivery, Fate, deliver
 from streaming.notifications.handlers import subscriber
-from tests.support.events import line_major
+from tests.support.notifications import line_major
 from tests.support.receiver import Receiver, running_receiver
 from tests.support.rows import make_webhook
 
@@ -43,11 +43,11 @@ def _handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "_handlers", {})
 
     @subscriber(name="failing")
-    def fail(_events: Sequence[Event]) -> None:
+    def fail(_events: Sequence[Notification]) -> None:
         raise ValueError("on purpose")
 
     @subscriber(name="well")
-    def take(_events: Sequence[Event]) -> None:
+    def take(_events: Sequence[Notification]) -> None:
         """Nothing is done with them."""
 
 

@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
 
 #: Importing them for their doctests would register their tasks and handlers in this process.
-collect_ignore = ["failing_tasks.py", "told"]
+collect_ignore = ["failing_tasks.py", "subscribing"]
 
 
 def wait_until(

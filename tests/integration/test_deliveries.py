@@ -19,7 +19,7 @@ from streaming.models import DeadLetter, DeadLetterAction, DeliveryRun, Subscrib
 from streaming.notifications import bus, handlers
 from streaming.runner.processes import deliverers
 from tests.integration.conftest import running, wait_until
-from tests.support.events import line_major
+from tests.support.notifications import line_major
 from tests.support.receiver import Receiver, running_receiver
 from tests.support.rows import make_webhook
 
@@ -42,12 +42,12 @@ def deliverer(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Supervisor]:
-    """The delivering worker, which knows the handlers of `tests.integration.told`, as we do."""
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.integration.told.settings")
+    """The delivering worker, which knows the handlers of `tests.integration.subscribing`."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.integration.subscribing.settings")
     monkeypatch.setenv("HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS", "true")
     monkeypatch.setattr(handlers, "_handlers", {})
-    sys.modules.pop("tests.integration.told.subscribers", None)
-    import_module("tests.integration.told.subscribers")
+    sys.modules.pop("tests.integration.subscribing.subscribers", None)
+    import_module("tests.integration.subscribing.subscribers")
     bus.forget_routes()
     with running(deliverers(servers), servers, tmp_path / "logs", monkeypatch) as supervisor:
         yield supervisor

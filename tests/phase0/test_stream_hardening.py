@@ -37,8 +37,8 @@ from streaming.benchmark.window import Window, measure
 from streaming.coalescing import buffer
 from streaming.core.breaker import Breaker, BreakerPolicy, CallOutcome, claim, decide, record
 from streaming.core.coalesce import CoalescePolicy
-from streaming.core.events import to_message
 from streaming.core.letters import Kind, Letter, redacted
+from streaming.core.notifications import to_message
 from streaming.core.suppression import SuppressionPolicy
 from streaming.dead_letters.capture import record_letter
 from streaming.dead_letters.store import store
@@ -58,9 +58,9 @@ from tests.support.baselines import a_baseline
 from tests.support.beat import CONFIG, WITHOUT_CIRCUITS, Beat, gaps
 from tests.support.broker import QUEUES, Message, messages, work_off
 from tests.support.clock import Clock
-from tests.support.events import line_major
 from tests.support.logs import Lines, assert_is_line
 from tests.support.moved_market import MovedMarket, sweep
+from tests.support.notifications import line_major
 from tests.support.polling import EPL, KEY, poll_now, polled_provider
 from tests.support.receiver import Receiver
 from tests.support.rows import NOON, make_poll_run, make_provider, make_webhook

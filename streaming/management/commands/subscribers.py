@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 
 from betting.config import get_config
 from betting.management.unchecked import UncheckedCommand
-from streaming.core.events import TYPES
 from streaming.core.failures import PermanentFailure
+from streaming.core.notifications import TYPES
 from streaming.core.texts import did_you_mean
 from streaming.forms.webhook import WebhookForm
 from streaming.models import WebhookSubscriber
@@ -33,7 +33,7 @@ class Command(UncheckedCommand):
         listing = actions.add_parser("list", help="list webhooks and handlers with their state")
         listing.add_argument("--json", action="store_true", help="for programs")
         _add_arguments_of_add(actions.add_parser("add", help="add a webhook and show its secret"))
-        test = actions.add_parser("test", help="send a test event now, from this process")
+        test = actions.add_parser("test", help="send a test notification now, from this process")
         test.add_argument("key", metavar="NAME", help="a webhook's name, or handler:NAME")
         remove = actions.add_parser("remove", help="delete a webhook")
         remove.add_argument("name", metavar="NAME")
@@ -67,7 +67,7 @@ class Command(UncheckedCommand):
         if failure is not None:
             advice = failure.advice if isinstance(failure, PermanentFailure) else ""
             raise CommandError(f"{key}: {failure} {advice}".strip())
-        self.stdout.write(f"{key} took the test event")
+        self.stdout.write(f"{key} took the test notification")
 
     def _remove(self, options: dict[str, Any]) -> None:
         webhook = _webhook(options["name"])

@@ -1,4 +1,4 @@
-"""Which events a subscriber gets, in which messages."""
+"""Which notifications a subscriber gets, in which messages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.events import Event, from_message, to_message, type_of
+from streaming.core.notifications import Notification, from_message, to_message, type_of
 from streaming.core.routing import Filter, Route, batches
-from tests.support.events import (
+from tests.support.notifications import (
     circuit_closed,
     circuit_opened,
     deadletter_added,
@@ -21,7 +21,7 @@ from tests.support.events import (
     subscriber_test,
 )
 
-EVERY_KIND: list[Event] = [
+EVERY_KIND: list[Notification] = [
     line_major(),
     edge_opened(),
     edge_closed(),
@@ -32,30 +32,32 @@ EVERY_KIND: list[Event] = [
     subscriber_test(),
 ]
 
-events = st.lists(st.sampled_from(EVERY_KIND), max_size=30)
+notifications = st.lists(st.sampled_from(EVERY_KIND), max_size=30)
 filters = st.builds(
     Filter,
-    types=st.frozensets(st.sampled_from([type_of(event) for event in EVERY_KIND]), max_size=3),
+    types=st.frozensets(
+        st.sampled_from([type_of(notification) for notification in EVERY_KIND]), max_size=3
+    ),
     sports=st.frozensets(st.sampled_from(["basketball_nba", "soccer_epl"]), max_size=2),
     min_ev=st.none() | st.floats(-1, 1),
 )
 
 
 @pytest.mark.parametrize("event", EVERY_KIND, ids=type_of)
-def test_an_event_survives_its_message(event: Event) -> None:
-    (row,) = to_message([event])
-    assert row["type"] == type_of(event)
-    assert from_message([row]) == [event]
+def test_an_event_survives_its_message(notification: Notification) -> None:
+    (row,) = to_message([notification])
+    assert row["type"] == type_of(notification)
+    assert from_message([row]) == [notification]
 
 
 @pytest.mark.parametrize("event", EVERY_KIND, ids=type_of)
-def test_a_filter_that_names_nothing_lets_all_through(event: Event) -> None:
-    assert Filter().wants(event)
+def test_a_filter_that_names_nothing_lets_all_through(notification: Notification) -> None:
+    assert Filter().wants(notification)
 
 
 def test_a_filter_lets_through_the_types_it_names() -> None:
     only = Filter(types=frozenset({"edge.opened", "circuit.opened"}))
-    assert [type_of(event) for event in EVERY_KIND if only.wants(event)] == [
+    assert [type_of(notification) for notification in EVERY_KIND if only.wants(notification)] == [
         "edge.opened",
         "circuit.opened",
     ]
@@ -79,15 +81,15 @@ def test_an_edge_that_closes_is_judged_by_the_best_it_was() -> None:
     assert good.wants(line_major())
 
 
-@given(events=events, filters=st.lists(filters, max_size=4), size=st.integers(1, 7))
+@given(events=notifications, filters=st.lists(filters, max_size=4), size=st.integers(1, 7))
 def test_every_subscriber_gets_what_it_wants_once_in_order_and_in_messages_of_bounded_size(
-    events: list[Event], filters: list[Filter], size: int
+    notifications: list[Notification], filters: list[Filter], size: int
 ) -> None:
     routes = [Route(f"handler:{number}", each) for number, each in enumerate(filters)]
-    received: dict[str, list[Event]] = {route.subscriber: [] for route in routes}
-    batch: Sequence[Event]
-    for subscriber, batch in batches(events, routes, size):
+    received: dict[str, list[Notification]] = {route.subscriber: [] for route in routes}
+    batch: Sequence[Notification]
+    for subscriber, batch in batches(notifications, routes, size):
         assert 1 <= len(batch) <= size
         received[subscriber] += batch
     for route in routes:
-        assert received[route.subscriber] == [e for e in events if route.filter.wants(e)]
+        assert received[route.subscriber] == [e for e in notifications if route.filter.wants(e)]

@@ -9,8 +9,8 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from betting.db.sql import fetch_all
-from streaming.core.events import Event, HealthChanged
 from streaming.core.histogram import counts_of
+from streaming.core.notifications import HealthChanged, Notification
 from streaming.health.counters import Done
 from streaming.models import HealthSnapshot
 from streaming.notifications import bus
@@ -29,7 +29,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[HealthChanged]:
     """What somebody who subscribed to everything would be sent."""
     published: list[HealthChanged] = []
 
-    def publish(events: list[Event]) -> None:
+    def publish(events: list[Notification]) -> None:
         published.extend(each for each in events if isinstance(each, HealthChanged))
 
     monkeypatch.setattr(bus, "is_wanted", lambda *_types: True)
@@ -80,7 +80,7 @@ def test_a_change_within_the_same_overall_status_is_told(
 def test_a_broker_that_takes_no_news_keeps_nobody_from_a_snapshot(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_events: list[Event]) -> None:
+    def refuse(_events: list[Notification]) -> None:
         raise OperationalError("command not allowed when used memory > 'maxmemory'")
 
     monkeypatch.setattr(bus, "is_wanted", lambda *_types: True)

@@ -117,7 +117,7 @@ def test_a_list_says_how_everybody_stands() -> None:
 @pytest.mark.usefixtures("_private_networks")
 def test_a_test_event_is_sent_at_once(receiver: Receiver) -> None:
     subscribers("add", "desk", receiver.url)
-    assert subscribers("test", "desk") == "webhook:desk took the test event\n"
+    assert subscribers("test", "desk") == "webhook:desk took the test notification\n"
     ((event,),) = (post.events for post in receiver.posts)
     assert (event["type"], event["subscriber"]) == ("subscriber.test", "webhook:desk")
     assert DeliveryRun.objects.get().outcome == "delivered"

@@ -13,7 +13,7 @@ from streaming import tasks
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.notifications import bus
-from tests.support.events import told
+from tests.support.notifications import sent_to_subscribers
 from tests.support.rows import make_webhook
 from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.models import Edge
@@ -45,7 +45,7 @@ def test_a_major_move_is_told_with_what_moved(redis: Redis, provider: Provider) 
     tasks.send_changes(take(provider, board(2.1), 60).markets)
 
     market = Market.objects.get()
-    (moved,) = told(redis)
+    (moved,) = sent_to_subscribers(redis)
     assert moved["type"] == "line.major"
     assert (moved["sport"], moved["market"], moved["participant"]) == (
         market.event.sport.key, "h2h", "",
@@ -60,7 +60,7 @@ def test_a_suspension_is_a_major_move_without_a_movement(redis: Redis, provider:
     make_webhook()
     take(provider, board(1.905), 0)
     tasks.send_changes(take(provider, board(1.905)[:-2], 60).markets)
-    (moved,) = told(redis)
+    (moved,) = sent_to_subscribers(redis)
     assert (moved["changes"], moved["movement"]) == (2, None)
 
 
@@ -68,7 +68,7 @@ def test_a_minor_move_is_news_to_nobody(redis: Redis, provider: Provider) -> Non
     make_webhook(types=["line.major"])
     take(provider, board(1.905), 0)
     tasks.send_changes(take(provider, board(1.91), 60).markets)
-    assert told(redis) == []
+    assert sent_to_subscribers(redis) == []
 
 
 def test_an_edge_is_told_when_it_opens_and_when_it_closes(redis: Redis, provider: Provider) -> None:
@@ -78,7 +78,7 @@ def test_an_edge_is_told_when_it_opens_and_when_it_closes(redis: Redis, provider
         recompute_markets([change.market_id for change in changes], "batch")
 
     edge = Edge.objects.get()
-    opened, closed = told(redis)
+    opened, closed = sent_to_subscribers(redis)
     assert (opened["type"], closed["type"]) == ("edge.opened", "edge.closed")
     assert opened["edge_id"] == closed["edge_id"] == edge.pk
     assert (opened["bookmaker"], opened["outcome"], opened["side"]) == ("elm", HOME, "back")
@@ -95,7 +95,7 @@ def test_an_edge_that_lasts_is_no_news(redis: Redis, provider: Provider) -> None
     for seconds, price in enumerate((2.1, 2.11)):
         changes = take(provider, board(price), seconds).markets
         recompute_markets([change.market_id for change in changes], "batch")
-    assert [each["type"] for each in told(redis)] == ["edge.opened"]
+    assert [each["type"] for each in sent_to_subscribers(redis)] == ["edge.opened"]
 
 
 def test_an_edge_below_what_a_subscriber_asks_for_is_not_told(
@@ -105,7 +105,7 @@ def test_an_edge_below_what_a_subscriber_asks_for_is_not_told(
     changes = take(provider, board(2.1), 0).markets
     recompute_markets([change.market_id for change in changes], "batch")
     assert Edge.objects.count() == 1
-    assert told(redis) == []
+    assert sent_to_subscribers(redis) == []
 
 
 def statements_of_a_recompute(provider: Provider, seconds: float, price: float) -> int:
@@ -125,5 +125,5 @@ def test_without_subscribers_news_costs_the_hot_path_no_statement(
     opens = statements_of_a_recompute(provider, 1, 2.1)
     assert Edge.objects.count() == 1
     assert opens == first
-    assert told(redis) == []
+    assert sent_to_subscribers(redis) == []
     assert get_config().bus.route_cache_ms <= 1_000

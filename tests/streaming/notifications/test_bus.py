@@ -15,12 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
 from betting.config import Config, get_config
-from streaming.core.events import Event, LineMajor
+from streaming.core.notifications import LineMajor, Notification
 from streaming.models import WebhookSubscriber
 from streaming.notifications import bus, handlers
 from streaming.notifications.handlers import subscriber
-from tests.support.events import circuit_opened, deadletter_added, edge_opened, line_major
 from tests.support.logs import lines_of
+from tests.support.notifications import circuit_opened, deadletter_added, edge_opened, line_major
 from tests.support.rows import make_webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,14 +58,17 @@ def test_a_subscriber_gets_one_message_with_all_it_wants_of_a_batch(redis: Redis
     everything = make_webhook()
     make_webhook(types=["health.changed"])
     make_webhook(enabled=False)
-    batch: list[Event] = [edge_opened(ev=0.05), line_major(), edge_opened(ev=0.01)]
+    batch: list[Notification] = [edge_opened(ev=0.05), line_major(), edge_opened(ev=0.01)]
 
     bus.publish(batch)
 
-    by_subscriber = {key: events for key, _, events in sent(redis)}
-    assert {key: [event["id"] for event in events] for key, events in by_subscriber.items()} == {
+    by_subscriber = {key: notifications for key, _, notifications in sent(redis)}
+    assert {
+        key: [notification["id"] for notification in notifications]
+        for key, notifications in by_subscriber.items()
+    } == {
         edges.key: [str(batch[0].id)],
-        everything.key: [str(event.id) for event in batch],
+        everything.key: [str(notification.id) for notification in batch],
     }
     ids = [UUID(delivery) for _, delivery, _ in sent(redis)]
     assert len(set(ids)) == 2
@@ -77,7 +80,10 @@ def test_a_large_batch_is_split_into_messages_of_bounded_size(
     use(monkeypatch, message_events=3)
     make_webhook()
     bus.publish(line_major(version=number) for number in range(8))
-    assert [[event["version"] for event in events] for _, _, events in sent(redis)] == [
+    assert [
+        [notification["version"] for notification in notifications]
+        for _, _, notifications in sent(redis)
+    ] == [
         [0, 1, 2],
         [3, 4, 5],
         [6, 7],
@@ -91,7 +97,7 @@ def test_no_more_deliveries_wait_than_may_and_those_beyond_are_counted(
     make_webhook()
     for _ in range(2):
         bus.publish(line_major(version=number) for number in range(5))
-    assert [events[0]["version"] for _, _, events in sent(redis)] == [0, 1, 2]
+    assert [notifications[0]["version"] for _, _, notifications in sent(redis)] == [0, 1, 2]
     assert bus.dropped_deliveries() == 7
     dropped = [line["dropped"] for line in lines_of(caplog.records, "bus") if "dropped" in line]
     assert dropped == [2, 5]
@@ -99,14 +105,14 @@ def test_no_more_deliveries_wait_than_may_and_those_beyond_are_counted(
 
 def test_a_handler_is_a_subscriber_like_any_other(redis: Redis) -> None:
     @subscriber("line.major", sports=["basketball_nba"])
-    def tell(events: Sequence[Event]) -> None:
+    def tell(notifications: Sequence[Notification]) -> None:
         """Never called here: the worker that delivers does it."""
 
     bus.forget_routes()
     bus.publish([line_major(), line_major(sport="soccer_epl"), edge_opened()])
-    ((key, _, events),) = sent(redis)
+    ((key, _, notifications),) = sent(redis)
     assert key == "handler:tell"
-    assert [event["type"] for event in events] == ["line.major"]
+    assert [notification["type"] for notification in notifications] == ["line.major"]
 
 
 def test_a_handler_of_an_unknown_type_or_a_taken_name_is_refused() -> None:
@@ -141,8 +147,8 @@ def test_what_is_rolled_back_is_never_told(redis: Redis) -> None:
 def test_a_letter_about_a_delivery_is_news_to_nobody(redis: Redis) -> None:
     make_webhook()
     bus.publish([deadletter_added(kind="delivery"), deadletter_added(kind="exception")])
-    ((_, _, events),) = sent(redis)
-    assert [event["kind"] for event in events] == ["exception"]
+    ((_, _, notifications),) = sent(redis)
+    assert [notification["kind"] for notification in notifications] == ["exception"]
 
 
 def test_who_subscribes_is_asked_once_for_many_batches(redis: Redis) -> None:
@@ -186,8 +192,8 @@ def test_without_subscribers_nothing_is_sent_and_nobody_is_asked_twice(redis: Re
 
 def test_events_keep_their_ids_and_versions_in_the_message(redis: Redis) -> None:
     make_webhook()
-    event = line_major(version=41)
-    bus.publish([event])
+    notification = line_major(version=41)
+    bus.publish([notification])
     ((_, _, (row,)),) = sent(redis)
-    assert (row["id"], row["version"], row["type"]) == (str(event.id), 41, "line.major")
-    assert isinstance(event, LineMajor)
+    assert (row["id"], row["version"], row["type"]) == (str(notification.id), 41, "line.major")
+    assert isinstance(notification, LineMajor)

@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 
 from betting.config import Config, get_config
-from streaming.core.events import Event, to_message
+from streaming.core.notifications import Notification, to_message
 from streaming.dead_letters.capture import record_letter
 from streaming.models import (
     DeadLetter,
@@ -28,8 +28,8 @@ from streaming.notifications.delivery import Delivery, Fate, deliver, send_test
 from streaming.notifications.handlers import subscriber
 from streaming.notifications.subscriber_health import Admission, admit, suppressed_subscribers
 from tests.support.clock import Clock
-from tests.support.events import line_major
 from tests.support.logs import lines_of, rendered
+from tests.support.notifications import line_major
 from tests.support.receiver import Receiver
 from tests.support.rows import NOON, make_webhook
 
@@ -56,8 +56,8 @@ def config(**bus: Any) -> Config:
     return replace(usual, bus=replace(usual.bus, **limits))
 
 
-def a_delivery(key: str, *events: Event) -> Delivery:
-    return Delivery(key, str(uuid4()), to_message(events or (line_major(),)))
+def a_delivery(key: str, *notifications: Notification) -> Delivery:
+    return Delivery(key, str(uuid4()), to_message(notifications or (line_major(),)))
 
 
 def at(webhook: WebhookSubscriber, clock: Clock) -> Fate:
@@ -102,7 +102,7 @@ def test_a_failure_is_recorded_classified_and_put_aside(receiver: Receiver, cloc
     assert SubscriberRecord.objects.get().last_error == "The receiver answered HTTP 503."
     letter = DeadLetter.objects.get()
     assert (letter.kind, letter.task, letter.queue) == ("delivery", "streaming.deliver", "deliver")
-    assert letter.args == [webhook.key, delivery.id, delivery.events]
+    assert letter.args == [webhook.key, delivery.id, delivery.notifications]
     assert letter.is_complete
     assert len(receiver.posts) == 1  # no second attempt within a delivery
 
@@ -170,7 +170,7 @@ def test_what_a_dead_receiver_missed_arrives_by_one_replay_and_nothing_twice(
     assert sorted(receiver.event_ids()) == sorted(published)
     by_id = {post.id: post for post in receiver.posts}
     for post in receiver.posts:
-        # The same delivery is the same event, byte for byte.
+        # The same delivery is the same notification, byte for byte.
         assert post.body == by_id[post.id].body
 
 
@@ -251,7 +251,7 @@ def test_the_failures_of_parallel_deliveries_are_all_counted(
 
 
 def test_a_handler_is_called_with_typed_events(clock: Clock) -> None:
-    heard: list[Event] = []
+    heard: list[Notification] = []
     subscriber("line.major", name="tell")(heard.extend)
     event = line_major()
     assert (
@@ -264,9 +264,9 @@ def test_a_handler_is_called_with_typed_events(clock: Clock) -> None:
 def test_what_a_handler_raises_is_its_own_failure_and_nobody_elses(
     clock: Clock, error: BaseException
 ) -> None:
-    heard: list[Event] = []
+    heard: list[Notification] = []
 
-    def fail(_events: Sequence[Event]) -> None:
+    def fail(_events: Sequence[Notification]) -> None:
         raise error
 
     subscriber(name="broken")(fail)
@@ -284,7 +284,7 @@ def test_what_a_handler_raises_is_its_own_failure_and_nobody_elses(
 def test_a_handler_that_hangs_is_left_behind_at_the_deadline(clock: Clock) -> None:
     released = threading.Event()
 
-    def hang(_events: Sequence[Event]) -> None:
+    def hang(_events: Sequence[Notification]) -> None:
         released.wait(30)
 
     subscriber(name="slow")(hang)
@@ -302,7 +302,7 @@ def test_a_handler_that_hangs_is_not_called_again_until_it_has_ended(clock: Cloc
     calls: list[threading.Thread] = []
     released = threading.Event()
 
-    def hang(_events: Sequence[Event]) -> None:
+    def hang(_events: Sequence[Notification]) -> None:
         calls.append(threading.current_thread())
         released.wait(30)
 
@@ -322,7 +322,7 @@ def test_a_handler_that_hangs_is_not_called_again_until_it_has_ended(clock: Cloc
 def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_events: Sequence[Event]) -> None:
+    def fail(_events: Sequence[Notification]) -> None:
         raise ValueError("GET https://desk.example/?token=swordfish refused")
 
     subscriber(name="leaky")(fail)
@@ -339,7 +339,7 @@ def test_what_a_handler_knows_as_a_secret_reaches_no_row_and_no_log(
 
 def test_what_a_handler_of_another_release_misses_is_put_aside_for_it(clock: Clock) -> None:
     assert deliver(a_delivery("handler:newer"), config(), record_letter, clock) is Fate.HELD
-    heard: list[Event] = []
+    heard: list[Notification] = []
     subscriber(name="newer")(heard.extend)
     assert replay_all(clock) == [Fate.DELIVERED]
     assert len(heard) == 1
@@ -348,7 +348,7 @@ def test_what_a_handler_of_another_release_misses_is_put_aside_for_it(clock: Clo
 def test_the_log_of_one_failing_subscriber_is_sampled(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_events: Sequence[Event]) -> None:
+    def fail(_events: Sequence[Notification]) -> None:
         raise ValueError("no such desk")
 
     subscriber(name="broken")(fail)
@@ -396,8 +396,8 @@ def test_a_receiver_that_got_versions_out_of_order_can_tell(
     newest: dict[int, int] = {}
     applied = []
     for post in receiver.posts:
-        for event in post.events:
-            if event["version"] > newest.get(event["market_id"], 0):
-                newest[event["market_id"]] = event["version"]
-                applied.append(event["version"])
+        for notification in post.events:
+            if notification["version"] > newest.get(notification["market_id"], 0):
+                newest[notification["market_id"]] = notification["version"]
+                applied.append(notification["version"])
     assert applied == [1, 3]

@@ -14,7 +14,7 @@ from streaming.models import Circuit, DeadLetter
 from streaming.notifications import bus
 from streaming.polling.circuits import Admission, admit, give_command, record
 from tests.streaming.polling.test_circuits import CONFIG, DOWN, WELL
-from tests.support.events import told
+from tests.support.notifications import sent_to_subscribers
 from tests.support.rows import make_provider, make_webhook
 from tests.support.snapshots import at
 
@@ -49,7 +49,7 @@ def test_an_outage_is_told_at_its_beginning_and_at_its_end_and_its_probes_are_no
     make_webhook()
     for seconds in range(3):
         call(provider, DOWN, seconds)
-    (opened,) = told(redis)
+    (opened,) = sent_to_subscribers(redis)
     assert (opened["type"], opened["provider"]) == ("circuit.opened", provider.key)
     assert opened["reason"] == "3 failures in a row, the last: server_error: HTTP 503"
     assert (opened["occurred_at"], opened["retry_at"]) == (
@@ -59,10 +59,10 @@ def test_an_outage_is_told_at_its_beginning_and_at_its_end_and_its_probes_are_no
 
     call(provider, DOWN, 4)  # a probe that fails
     call(provider, WELL, 10)  # the first of two that succeed
-    assert told(redis) == []
+    assert sent_to_subscribers(redis) == []
 
     assert call(provider, WELL, 11).state == "closed"
-    (closed,) = told(redis)
+    (closed,) = sent_to_subscribers(redis)
     assert (closed["type"], closed["provider"]) == ("circuit.closed", provider.key)
     assert closed["reason"] == "2 probes succeeded"
 
@@ -73,7 +73,7 @@ def test_an_operators_command_is_told_with_its_reason_where_it_changes_anything(
     make_webhook()
     for command, seconds in (("reset", 0), ("open", 1), ("open", 2), ("disable", 3), ("reset", 4)):
         give_command(provider, command, f"{command} at {seconds}", "ana", at(seconds))  # type: ignore[arg-type]  # literals in a loop
-    opened, closed = told(redis)
+    opened, closed = sent_to_subscribers(redis)
     assert (opened["type"], opened["reason"]) == ("circuit.opened", "open at 1")
     assert opened["retry_at"] is None
     assert (closed["type"], closed["reason"]) == ("circuit.closed", "disable at 3")
@@ -97,7 +97,7 @@ def test_a_letter_is_told_when_it_is_added_and_not_each_time_it_is_counted(redis
     make_webhook()
     for number in (1, 2, 1):
         record_letter(failure(number))
-    first, second = told(redis)
+    first, second = sent_to_subscribers(redis)
     rows = DeadLetter.objects.order_by("id")
     assert [row.count for row in rows] == [2, 1]
     assert [first["letter_id"], second["letter_id"]] == [row.pk for row in rows]
@@ -112,16 +112,18 @@ def test_a_letter_that_had_waited_for_the_database_is_told_when_it_is_stored(
     with monkeypatch.context() as away:
         away.setattr("streaming.dead_letters.capture._to_database", None)
         record_letter(failure(1))
-    assert told(redis) == []
+    assert sent_to_subscribers(redis) == []
     store_spooled(CONFIG)
-    assert [event["letter_id"] for event in told(redis)] == [DeadLetter.objects.get().pk]
+    assert [event["letter_id"] for event in sent_to_subscribers(redis)] == [
+        DeadLetter.objects.get().pk
+    ]
 
 
 def test_a_missed_delivery_is_news_to_nobody(redis: Redis) -> None:
     make_webhook()
     record_letter(failure(1, kind=Kind.DELIVERY, task="streaming.deliver"))
     assert DeadLetter.objects.count() == 1
-    assert told(redis) == []
+    assert sent_to_subscribers(redis) == []
 
 
 @pytest.mark.usefixtures("_no_broker", "redis")

@@ -13,11 +13,11 @@ import pytest
 
 from betting.config import BusConfig
 from streaming import bounded_http
-from streaming.core.events import to_message
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.notifications import to_message
 from streaming.models import SubscriberRecord, WebhookSubscriber
 from streaming.notifications.webhooks import post, subscribe, unsubscribe
-from tests.support.events import edge_opened
+from tests.support.notifications import edge_opened
 from tests.support.receiver import Receiver
 from tests.support.rows import make_webhook
 
@@ -51,13 +51,13 @@ def failure_of(url: str, config: BusConfig = HERE) -> ProviderFailure:
 
 
 def test_events_arrive_signed_in_one_post(receiver: Receiver) -> None:
-    events = [edge_opened(), edge_opened()]
+    notifications = [edge_opened(), edge_opened()]
     webhook = make_webhook(url=receiver.url)
-    post(webhook, "d7", events, HERE, NOW)
+    post(webhook, "d7", notifications, HERE, NOW)
 
     (arrived,) = receiver.posts
     assert arrived.id == "d7"
-    assert arrived.events == to_message(events)
+    assert arrived.events == to_message(notifications)
     assert arrived.headers["content-type"] == "application/json"
     assert arrived.headers["webhook-timestamp"] == str(int(NOW.timestamp()))
     assert arrived.is_signed_with(webhook.secret)
@@ -65,9 +65,9 @@ def test_events_arrive_signed_in_one_post(receiver: Receiver) -> None:
 
 
 def test_the_same_delivery_sent_again_has_the_same_id_and_body(receiver: Receiver) -> None:
-    webhook, events = make_webhook(url=receiver.url), [edge_opened()]
+    webhook, notifications = make_webhook(url=receiver.url), [edge_opened()]
     for _ in range(2):
-        post(webhook, "d7", events, HERE, NOW)
+        post(webhook, "d7", notifications, HERE, NOW)
     first, second = receiver.posts
     assert (first.id, first.body) == (second.id, second.body)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from streaming.core.events import EdgeClosed, EdgeOpened
+from streaming.core.notifications import EdgeClosed, EdgeOpened
 from valuation.models import Edge
 from valuation.recompute import EdgeChange, RecomputeResult
 

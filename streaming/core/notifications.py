@@ -1,4 +1,4 @@
-"""Notifications to subscribers: one struct for each type; docs/events.md describes them.
+"""Notifications to subscribers: one struct for each type; docs/notifications.md describes them.
 
 A notification may arrive twice, with the same `id`. Notifications about one market may arrive out
 of order; the market's `version` in them gives the order.
@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class _Notification(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """The fields of every notification.
 
     Attributes:
@@ -26,7 +26,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     occurred_at: datetime
 
 
-class _MarketEvent(_Event, frozen=True, kw_only=True, tag_field="type"):
+class _MarketNotification(_Notification, frozen=True, kw_only=True, tag_field="type"):
     """The fields of every notification about a market.
 
     Attributes:
@@ -52,7 +52,7 @@ class _MarketEvent(_Event, frozen=True, kw_only=True, tag_field="type"):
     version: int
 
 
-class LineMajor(_MarketEvent, frozen=True, kw_only=True, tag="line.major"):
+class LineMajor(_MarketNotification, frozen=True, kw_only=True, tag="line.major"):
     """Notification that a market made a major move.
 
     Attributes:
@@ -67,7 +67,7 @@ class LineMajor(_MarketEvent, frozen=True, kw_only=True, tag="line.major"):
     movement: float | None
 
 
-class _EdgeEvent(_MarketEvent, frozen=True, kw_only=True, tag_field="type"):
+class _EdgeNotification(_MarketNotification, frozen=True, kw_only=True, tag_field="type"):
     """The fields of both notifications about an edge.
 
     Attributes:
@@ -91,7 +91,7 @@ class _EdgeEvent(_MarketEvent, frozen=True, kw_only=True, tag_field="type"):
     ev: float
 
 
-class EdgeOpened(_EdgeEvent, frozen=True, kw_only=True, tag="edge.opened"):
+class EdgeOpened(_EdgeNotification, frozen=True, kw_only=True, tag="edge.opened"):
     """Notification that a quote is above its fair price.
 
     Attributes:
@@ -105,7 +105,7 @@ class EdgeOpened(_EdgeEvent, frozen=True, kw_only=True, tag="edge.opened"):
     warnings: list[str]
 
 
-class EdgeClosed(_EdgeEvent, frozen=True, kw_only=True, tag="edge.closed"):
+class EdgeClosed(_EdgeNotification, frozen=True, kw_only=True, tag="edge.closed"):
     """Notification that an edge has closed.
 
     Attributes:
@@ -117,7 +117,7 @@ class EdgeClosed(_EdgeEvent, frozen=True, kw_only=True, tag="edge.closed"):
     peak_ev: float
 
 
-class CircuitOpened(_Event, frozen=True, kw_only=True, tag="circuit.opened"):
+class CircuitOpened(_Notification, frozen=True, kw_only=True, tag="circuit.opened"):
     """Notification that a provider is not polled for a while.
 
     Attributes:
@@ -131,7 +131,7 @@ class CircuitOpened(_Event, frozen=True, kw_only=True, tag="circuit.opened"):
     retry_at: datetime | None
 
 
-class CircuitClosed(_Event, frozen=True, kw_only=True, tag="circuit.closed"):
+class CircuitClosed(_Notification, frozen=True, kw_only=True, tag="circuit.closed"):
     """Notification that a provider is polled as usual again.
 
     Attributes:
@@ -143,7 +143,7 @@ class CircuitClosed(_Event, frozen=True, kw_only=True, tag="circuit.closed"):
     reason: str
 
 
-class HealthChanged(_Event, frozen=True, kw_only=True, tag="health.changed"):
+class HealthChanged(_Notification, frozen=True, kw_only=True, tag="health.changed"):
     """Notification that the health of the whole has changed.
 
     Attributes:
@@ -157,7 +157,7 @@ class HealthChanged(_Event, frozen=True, kw_only=True, tag="health.changed"):
     reasons: tuple[str, ...]
 
 
-class DeadletterAdded(_Event, frozen=True, kw_only=True, tag="deadletter.added"):
+class DeadletterAdded(_Notification, frozen=True, kw_only=True, tag="deadletter.added"):
     """Notification that work failed for good and waits for a person.
 
     It is never about a missed delivery: that would be one more delivery to the same failing
@@ -176,7 +176,7 @@ class DeadletterAdded(_Event, frozen=True, kw_only=True, tag="deadletter.added")
     error: str
 
 
-class SubscriberTest(_Event, frozen=True, kw_only=True, tag="subscriber.test"):
+class SubscriberTest(_Notification, frozen=True, kw_only=True, tag="subscriber.test"):
     """Test notification, sent to one subscriber regardless of its filter.
 
     Attributes:
@@ -186,7 +186,7 @@ class SubscriberTest(_Event, frozen=True, kw_only=True, tag="subscriber.test"):
     subscriber: str
 
 
-Event = (
+Notification = (
     LineMajor
     | EdgeOpened
     | EdgeClosed
@@ -199,14 +199,14 @@ Event = (
 
 #: Type → struct, of every notification.
 STRUCTS: dict[str, type[msgspec.Struct]] = {
-    str(struct.__struct_config__.tag): struct for struct in get_args(Event)
+    str(struct.__struct_config__.tag): struct for struct in get_args(Notification)
 }
 
 #: Types that a subscriber can ask for.
 TYPES: tuple[str, ...] = tuple(name for name in STRUCTS if name != "subscriber.test")
 
 
-def type_of(event: Event) -> str:
+def type_of(notification: Notification) -> str:
     """Return the type of a notification, as it is sent.
 
     >>> closed = CircuitClosed(
@@ -215,19 +215,19 @@ def type_of(event: Event) -> str:
     >>> type_of(closed)
     'circuit.closed'
     """
-    return str(event.__struct_config__.tag)
+    return str(notification.__struct_config__.tag)
 
 
-def to_message(events: Sequence[Event]) -> list[dict[str, Any]]:
+def to_message(notifications: Sequence[Notification]) -> list[dict[str, Any]]:
     """Return notifications as JSON values, for a message or a webhook's body."""
-    rows: list[dict[str, Any]] = msgspec.to_builtins(list(events))
+    rows: list[dict[str, Any]] = msgspec.to_builtins(list(notifications))
     return rows
 
 
-def from_message(rows: Sequence[dict[str, Any]]) -> list[Event]:
+def from_message(rows: Sequence[dict[str, Any]]) -> list[Notification]:
     """Return the notifications that a message holds.
 
     Raises:
         msgspec.ValidationError: a row is none of the structs.
     """
-    return msgspec.convert(rows, list[Event])
+    return msgspec.convert(rows, list[Notification])

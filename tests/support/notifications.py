@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from redis import Redis
 
-from streaming.core.events import (
+from streaming.core.notifications import (
     CircuitClosed,
     CircuitOpened,
     DeadletterAdded,
@@ -91,8 +91,8 @@ def subscriber_test(**fields: Any) -> SubscriberTest:
     return SubscriberTest(**{**_happened(), "subscriber": "webhook:mine", **fields})
 
 
-def told(redis: Redis) -> list[dict[str, Any]]:
-    """Every event that lies on the broker for a subscriber, oldest first; they are taken off it."""
+def sent_to_subscribers(redis: Redis) -> list[dict[str, Any]]:
+    """Take every notification for a subscriber off the broker, oldest first."""
     found = []
     for raw in reversed(redis.lrange("deliver", 0, -1)):
         args, _, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))

@@ -1,4 +1,4 @@
-"""docs/events.md and the structs say the same."""
+"""docs/notifications.md and the structs say the same."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streaming.core.events import STRUCTS
+from streaming.core.notifications import STRUCTS
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "events.md").read_text("utf-8")
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text("utf-8")
 COMMON = ("id", "occurred_at", "type")
 
 
@@ -39,12 +39,12 @@ def test_every_type_has_its_section_and_no_other_has() -> None:
 
 @pytest.mark.parametrize("name", STRUCTS)
 def test_a_section_lists_the_fields_of_its_struct(name: str) -> None:
-    shared = listed("Every event") | (
-        listed("Events about a market") if "market_id" in fields(name) else set()
+    shared = listed("Every notification") | (
+        listed("Notifications about a market") if "market_id" in fields(name) else set()
     )
     assert described()[name] | shared == fields(name) | {"type"}
     assert not described()[name] & shared
 
 
 def test_the_fields_of_every_event_are_listed_once() -> None:
-    assert listed("Every event") == set(COMMON)
+    assert listed("Every notification") == set(COMMON)
