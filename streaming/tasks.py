@@ -178,8 +178,9 @@ def coalesce_line_changes(shard: int) -> None:
 def sweep() -> None:
     """Quarantine unsafe quotes, age those past their limit, and have stale markets valued.
 
-    Idempotent by the quotes' status, by `FeedBook.stale_markets`, by `Revaluation.after_market`,
-    by the marks on edges, and by `Market.swept_at`, which claiming moves.
+    Idempotent by the quotes' status, by `FeedBookmaker.stale_markets`, by
+    `Revaluation.after_market`, by the marks on edges, and by `Market.swept_at`, which claiming
+    moves.
     """
     with operation("streaming", "sweep") as op:
         op.follow([new_trace_id()])

@@ -29,7 +29,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 from django.db.models.lookups import LessThan
 
-from betting.models import Clock, FeedBook, Quote, QuoteStatus, RivalQuote
+from betting.models import Clock, FeedBookmaker, Quote, QuoteStatus, RivalQuote
 
 
 def with_freshness(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
@@ -130,9 +130,9 @@ def _trusted_until(quote: str, bookmaker: str) -> Combinable:
     )
 
 
-def _book(quote: str, bookmaker: str) -> QuerySet[FeedBook]:
+def _book(quote: str, bookmaker: str) -> QuerySet[FeedBookmaker]:
     """Return the row of a quote's bookmaker within its feed."""
-    return FeedBook.objects.filter(
+    return FeedBookmaker.objects.filter(
         feed=OuterRef(f"{quote}feed"), bookmaker=OuterRef(bookmaker or f"{quote}bookmaker")
     ).order_by()
 

@@ -1,6 +1,6 @@
 """The domain: providers and their feeds, events, markets, quotes and their line history."""
 
-from betting.models.confirmation import FeedBook
+from betting.models.confirmation import FeedBookmaker
 from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
 from betting.models.matching import Decision, DoubtfulMatch, DoubtReason, ParticipantAlias
@@ -27,7 +27,7 @@ __all__ = [
     "EventAlias",
     "EventStatus",
     "Feed",
-    "FeedBook",
+    "FeedBookmaker",
     "LineChange",
     "Market",
     "Movement",

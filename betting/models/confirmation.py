@@ -10,7 +10,7 @@ from betting.models.market import Bookmaker
 from betting.models.provider import Feed
 
 
-class FeedBook(models.Model):
+class FeedBookmaker(models.Model):
     """One bookmaker within a feed.
 
     The provider confirms a bookmaker when it looks at it again, which moves its stamps on. Without
@@ -64,6 +64,7 @@ class FeedBook(models.Model):
     )
 
     class Meta:
+        db_table = "betting_feedbook"
         ordering = ["feed", "bookmaker"]
         constraints = [
             # ingest, recompute: the books of a feed

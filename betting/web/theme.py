@@ -52,7 +52,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Feeds that polls ask for", "rss_feed", "streaming_feedcircuit"),
                     _list("Circuit history", "history", "streaming_circuittransition"),
                     _list("Feeds", "rss_feed", "betting_feed"),
-                    _list("Bookmakers of feeds", "hearing", "betting_feedbook"),
+                    _list("Bookmakers of feeds", "hearing", "betting_feedbookmaker"),
                     _list("Poll runs", "sync", "streaming_pollrun"),
                     _list("Doubtful matches", "help", "betting_doubtfulmatch"),
                     _list("Recompute runs", "calculate", "valuation_recomputerun"),

@@ -20,8 +20,8 @@ MAX_BOOKS = 500
 def age(now: datetime) -> list[int]:
     """Declare the prices stale that have become too old.
 
-    Idempotent by `FeedBook.stale_markets`. A bookmaker whose row an ingest has locked is left to
-    it.
+    Idempotent by `FeedBookmaker.stale_markets`. A bookmaker whose row an ingest has locked is left
+    to it.
 
     Args:
         now: the time that age is measured at.

@@ -32,7 +32,7 @@ from tests.support.rows import (
     make_dead_letter,
     make_dead_letter_action,
     make_feed,
-    make_feed_book,
+    make_feed_bookmaker,
     make_market,
     make_provider,
 )
@@ -402,7 +402,7 @@ def test_a_sweep_sends_the_markets_that_wait_too_long(redis: Redis) -> None:
 def test_a_sweep_sends_the_markets_a_price_of_which_has_become_too_old(redis: Redis) -> None:
     aged = make_market(version=4, valued_version=4)
     now = datetime.now(UTC)
-    book = make_feed_book(
+    book = make_feed_bookmaker(
         make_feed(),
         lagging_markets=[aged.pk],
         lagging_ats=[now - timedelta(minutes=3)],

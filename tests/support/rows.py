@@ -17,7 +17,7 @@ from betting.models import (
     Event,
     EventAlias,
     Feed,
-    FeedBook,
+    FeedBookmaker,
     LineChange,
     Market,
     Movement,
@@ -223,7 +223,7 @@ def make_poll_run(provider: Provider, **fields: Any) -> PollRun:
     return PollRun.objects.create(provider=provider, **{**values, **fields})
 
 
-def make_feed_book(feed: Feed, **fields: Any) -> FeedBook:
+def make_feed_bookmaker(feed: Feed, **fields: Any) -> FeedBookmaker:
     """A bookmaker of the feed, confirmed just now."""
     now = datetime.now(UTC)
     values = {
@@ -231,7 +231,7 @@ def make_feed_book(feed: Feed, **fields: Any) -> FeedBook:
         "confirmed_at": now,
         "expires_at": now + timedelta(minutes=2),
     }
-    return FeedBook.objects.create(feed=feed, **{**values, **fields})
+    return FeedBookmaker.objects.create(feed=feed, **{**values, **fields})
 
 
 def make_circuit(provider: Provider, **fields: Any) -> Circuit:

@@ -143,7 +143,7 @@ def test_a_dispute_in_a_market_that_is_declared_stale_does_not_count(
 ) -> None:
     take(owner, [*EVEN, *elm(2.10)], 0)
     take(guest, elm(1.91), 1)
-    rows.make_feed_book(
+    rows.make_feed_bookmaker(
         Feed.objects.get(provider=guest),
         bookmaker=Bookmaker.objects.get(key="elm"),
         stale_markets=list(Market.objects.values_list("pk", flat=True)),

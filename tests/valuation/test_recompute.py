@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from betting.models import Bookmaker, Clock, Event, Feed, FeedBook, Market, Provider, Quote
+from betting.models import Bookmaker, Clock, Event, Feed, FeedBookmaker, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.support.orphans import orphans
@@ -240,7 +240,7 @@ def confirm_before(seconds: float, limit_seconds: float) -> None:
     """All bookmakers were confirmed some time ago, and are trusted for longer."""
     Provider.objects.update(clock=Clock.WALL, stale_after_seconds=limit_seconds)
     confirmed_at = timezone.now() - timedelta(seconds=seconds)
-    FeedBook.objects.update(
+    FeedBookmaker.objects.update(
         confirmed_at=confirmed_at, expires_at=confirmed_at + timedelta(seconds=limit_seconds)
     )
 

@@ -94,7 +94,7 @@ def test_a_bookmakers_age_is_its_own_within_each_feed() -> None:
     market, other = (stale_market(changed_at=rows.NOON) for _ in range(2))
     for feed, silent, lasting in ((first, 30, 60), (second, 45, 300)):
         confirmed_at = rows.NOON - timedelta(seconds=silent)
-        rows.make_feed_book(
+        rows.make_feed_bookmaker(
             feed,
             bookmaker=bookmaker,
             confirmed_at=confirmed_at,
@@ -157,7 +157,7 @@ def test_a_quote_is_as_old_as_its_own_market_at_its_bookmaker_within_its_feed() 
     bookmakers = [rows.make_bookmaker() for _ in range(3)]
     stuck_at = rows.NOON - timedelta(seconds=50)
     for bookmaker in bookmakers[1:]:
-        rows.make_feed_book(
+        rows.make_feed_bookmaker(
             feed,
             bookmaker=bookmaker,
             confirmed_at=rows.NOON,
@@ -189,7 +189,7 @@ def test_a_live_quote_is_stale_once_its_market_has_been_declared_so_and_no_soone
     feed, market = rows.make_feed(), stale_market()
     declared, late = rows.make_bookmaker(), rows.make_bookmaker()
     for bookmaker in (declared, late):
-        rows.make_feed_book(
+        rows.make_feed_bookmaker(
             feed,
             bookmaker=bookmaker,
             lagging_markets=[market.pk],

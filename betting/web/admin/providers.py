@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from betting.admin_base.formatting import link, milliseconds
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import ThemedAdmin
-from betting.models import Feed, FeedBook, Provider
+from betting.models import Feed, FeedBookmaker, Provider
 from streaming.forms.provider import ProviderForm
 from streaming.models import PollRun
 from streaming.providers.registry import ADAPTERS
@@ -160,8 +160,8 @@ class FeedAdmin(FactAdmin):
         return feed.generation == feed.provider.generation
 
 
-@admin.register(FeedBook)
-class FeedBookAdmin(FactAdmin):
+@admin.register(FeedBookmaker)
+class FeedBookmakerAdmin(FactAdmin):
     """The confirmation of each bookmaker of a feed, and until when it is trusted."""
 
     list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since", "lagging")
@@ -170,6 +170,6 @@ class FeedBookAdmin(FactAdmin):
     list_select_related = ("bookmaker", "feed")
 
     @admin.display(description="markets too old / lagging")
-    def lagging(self, book: FeedBook) -> str:
+    def lagging(self, book: FeedBookmaker) -> str:
         """Return the numbers of its markets that are too old to be valued and that lag behind."""
         return f"{len(book.stale_markets)} / {len(book.lagging_markets)}"

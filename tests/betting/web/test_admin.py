@@ -71,7 +71,7 @@ def fill(size: int) -> None:
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_health_snapshot()
-        rows.make_feed_book(board.feed)
+        rows.make_feed_bookmaker(board.feed)
         rows.make_rival(board.quotes[0], 1.8)
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
         AppliedPolicy.objects.get_or_create(
@@ -161,7 +161,7 @@ def grown(board: rows.Board, size: int) -> None:
     for _ in range(size):
         rows.make_poll_run(board.provider)
         rows.make_transition(board.provider)
-        rows.make_feed_book(rows.make_feed(board.provider))
+        rows.make_feed_bookmaker(rows.make_feed(board.provider))
         rows.make_market(board.event, participant=f"player {rows._next('p')}")
         bookmaker = rows.make_bookmaker()
         for outcome in board.outcomes:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from betting.models import Bookmaker, BookmakerKind, Feed, FeedBook, Market, Quote, RivalQuote
+from betting.models import Bookmaker, BookmakerKind, Feed, FeedBookmaker, Market, Quote, RivalQuote
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def rival() -> RivalQuote:
     """A relay says 1.91, looked at just now, where 2.30 is shown."""
     board = rows.make_board((2.3, 1.7))
     feed = rows.make_feed(rows.make_provider(key="relay"))
-    rows.make_feed_book(feed, bookmaker=board.quotes[0].bookmaker)
+    rows.make_feed_bookmaker(feed, bookmaker=board.quotes[0].bookmaker)
     return rows.make_rival(board.quotes[0], 1.91, feed)
 
 
@@ -62,7 +62,7 @@ def test_the_other_providers_price_is_shown_with_when_it_looked(
     (said,) = disputes_of(reader, rival.quote)
     assert (said["provider"], said["price"]) == ("relay", 1.91)
     looked_at = datetime.fromisoformat(said["confirmed_at"])
-    assert looked_at == FeedBook.objects.get(feed=rival.feed).confirmed_at
+    assert looked_at == FeedBookmaker.objects.get(feed=rival.feed).confirmed_at
     assert "relay @ 1.91" in page(reader, rival.market)
 
     undisputed = Quote.objects.exclude(pk=rival.quote_id)[:1].get()
@@ -70,18 +70,18 @@ def test_the_other_providers_price_is_shown_with_when_it_looked(
 
 
 def expire(rival: RivalQuote) -> None:
-    FeedBook.objects.filter(feed=rival.feed).update(expires_at=datetime.now(UTC))
+    FeedBookmaker.objects.filter(feed=rival.feed).update(expires_at=datetime.now(UTC))
 
 
 def forget(rival: RivalQuote) -> None:
     """Nothing is known but when the feed was heard."""
-    FeedBook.objects.filter(feed=rival.feed).delete()
+    FeedBookmaker.objects.filter(feed=rival.feed).delete()
     Feed.objects.filter(pk=rival.feed_id).update(observed_at=datetime.now(UTC) - timedelta(hours=1))
 
 
 def lag_behind(rival: RivalQuote) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
-    FeedBook.objects.filter(feed=rival.feed).update(
+    FeedBookmaker.objects.filter(feed=rival.feed).update(
         lagging_markets=[rival.market_id], lagging_ats=[long_ago]
     )
 

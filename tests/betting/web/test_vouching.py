@@ -28,7 +28,7 @@ from betting.models import (
     Clock,
     Event,
     Feed,
-    FeedBook,
+    FeedBookmaker,
     Market,
     Provider,
     Quote,
@@ -51,8 +51,8 @@ def board() -> rows.Board:
     board = rows.make_board((2.3, 2.3), (2.2, 1.7), provider=live(), voices=3)
     Market.objects.update(changed_at=datetime.now(UTC))
     for quote in Quote.objects.select_related("feed"):
-        if not FeedBook.objects.filter(feed=quote.feed, bookmaker=quote.bookmaker).exists():
-            rows.make_feed_book(quote.feed, bookmaker=quote.bookmaker)
+        if not FeedBookmaker.objects.filter(feed=quote.feed, bookmaker=quote.bookmaker).exists():
+            rows.make_feed_bookmaker(quote.feed, bookmaker=quote.bookmaker)
     return board
 
 
@@ -64,12 +64,12 @@ def age_books() -> None:
     """The workers died fourteen minutes ago."""
     confirmed_at = datetime.now(UTC) - AGED
     Feed.objects.update(observed_at=confirmed_at)
-    FeedBook.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
+    FeedBookmaker.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
 
 
 def age_feeds() -> None:
     """The same where nothing is known but when the feeds were heard."""
-    FeedBook.objects.all().delete()
+    FeedBookmaker.objects.all().delete()
     Feed.objects.update(observed_at=datetime.now(UTC) - AGED)
 
 
@@ -79,14 +79,14 @@ def open_circuits() -> None:
 
 def lag_behind() -> None:
     """Nobody looks at this market any more, and nobody has declared it stale."""
-    FeedBook.objects.update(
+    FeedBookmaker.objects.update(
         lagging_markets=list(Market.objects.values_list("pk", flat=True)),
         lagging_ats=[datetime.now(UTC) - AGED] * Market.objects.count(),
     )
 
 
 def declare_stale() -> None:
-    FeedBook.objects.update(stale_markets=list(Market.objects.values_list("pk", flat=True)))
+    FeedBookmaker.objects.update(stale_markets=list(Market.objects.values_list("pk", flat=True)))
 
 
 def close_everything() -> None:
@@ -220,9 +220,9 @@ def test_a_page_that_has_grown_stale_is_sent_again(reader: Client) -> None:
         address = f"/api/v1/{name}/"
         tag = reader.get(address)["ETag"]
         assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 304
-        FeedBook.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+        FeedBookmaker.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
         assert reader.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
-        FeedBook.objects.update(expires_at=datetime.now(UTC) + LIMIT)
+        FeedBookmaker.objects.update(expires_at=datetime.now(UTC) + LIMIT)
 
 
 @pytest.mark.parametrize("is_of_all", [True, False])
@@ -351,7 +351,7 @@ def test_no_arbitrage_in_play_rests_on_a_price_of_a_minute_ago(reader: Client) -
     for age, count in ((30, 1), (90, 0)):
         begin()
         confirmed_at = datetime.now(UTC) - timedelta(seconds=age)
-        FeedBook.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
+        FeedBookmaker.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
         assert len(results(reader, "arbitrages")) == count
         begin(after=timedelta(hours=1))
         assert len(results(reader, "arbitrages")) == 1
@@ -374,18 +374,18 @@ def test_an_edge_of_a_market_without_a_time_is_stale_when_its_quote_is_too_old(
     begin(after=timedelta(hours=1))
     Market.objects.update(changed_at=None)
     confirmed_at = datetime.now(UTC) - timedelta(seconds=90)
-    FeedBook.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
+    FeedBookmaker.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
     is_stale = edges().filter(market=board.market, closed_at=None).values_list("is_stale")
     assert list(is_stale) == [(False,)]
 
 
 @pytest.mark.usefixtures("board")
 def test_a_fair_price_is_vouched_for_while_enough_of_its_bookmakers_are_confirmed() -> None:
-    books = list(FeedBook.objects.order_by("id"))
+    books = list(FeedBookmaker.objects.order_by("id"))
     states = []
     for book in books:
         states.append(set(fair_prices().values_list("is_stale", flat=True)))
-        FeedBook.objects.filter(pk=book.pk).update(expires_at=datetime.now(UTC) - LIMIT)
+        FeedBookmaker.objects.filter(pk=book.pk).update(expires_at=datetime.now(UTC) - LIMIT)
     assert states == [{False}, {False}, {False}, {True}, {True}]
 
 
@@ -394,7 +394,7 @@ def test_bookmakers_without_a_weight_vouch_for_nothing(board: rows.Board) -> Non
         quote.bookmaker.weight = 0
         quote.bookmaker.save()
     assert set(fair_prices().values_list("is_stale", flat=True)) == {False}
-    voice = FeedBook.objects.exclude(feed=board.feed)[:1].get().bookmaker
+    voice = FeedBookmaker.objects.exclude(feed=board.feed)[:1].get().bookmaker
     voice.weight = 0
     voice.save()
     assert set(fair_prices().values_list("is_stale", flat=True)) == {True}
@@ -402,8 +402,8 @@ def test_bookmakers_without_a_weight_vouch_for_nothing(board: rows.Board) -> Non
 
 def test_an_edge_needs_its_own_quote_and_enough_of_the_others(board: rows.Board) -> None:
     edge = Edge.objects.select_related("quote").get(closed_at=None)
-    own = FeedBook.objects.filter(feed=board.feed, bookmaker=edge.quote.bookmaker)
-    others = FeedBook.objects.exclude(pk=own.get().pk)
+    own = FeedBookmaker.objects.filter(feed=board.feed, bookmaker=edge.quote.bookmaker)
+    others = FeedBookmaker.objects.exclude(pk=own.get().pk)
     expired = datetime.now(UTC) - timedelta(seconds=1)
 
     others.filter(pk=others.earliest("id").pk).update(expires_at=expired)
@@ -442,7 +442,9 @@ def test_a_recording_does_not_age_by_the_wall_clock() -> None:
 
 def test_a_quote_is_as_old_as_its_own_market(board: rows.Board) -> None:
     looked = datetime.now(UTC) - timedelta(seconds=50)
-    FeedBook.objects.update(lagging_markets=[10**9, board.market.pk], lagging_ats=[looked, looked])
+    FeedBookmaker.objects.update(
+        lagging_markets=[10**9, board.market.pk], lagging_ats=[looked, looked]
+    )
     quotes: Any = with_freshness(Quote.objects.all())
     assert {(quote.confirmed_at, quote.is_stale) for quote in quotes} == {(looked, False)}
 

@@ -84,8 +84,8 @@ def they_are_valued(_watch: Watch) -> None:
 
 def a_bookmaker_falls_silent(watch: Watch) -> None:
     feed = watch.provider.feeds.get()
-    rows.make_feed_book(feed, silent_since=watch.now)
-    rows.make_feed_book(feed)
+    rows.make_feed_bookmaker(feed, silent_since=watch.now)
+    rows.make_feed_bookmaker(feed)
 
 
 def it_is_heard(watch: Watch) -> None:

@@ -17,7 +17,7 @@ from betting.models import (
     Clock,
     Event,
     Feed,
-    FeedBook,
+    FeedBookmaker,
     Market,
     Provider,
     Quote,
@@ -96,7 +96,7 @@ def make_live() -> None:
     now = timezone.now()
     Provider.objects.update(clock=Clock.WALL)
     Feed.objects.update(observed_at=now)
-    FeedBook.objects.update(confirmed_at=now, expires_at=now + timedelta(minutes=2))
+    FeedBookmaker.objects.update(confirmed_at=now, expires_at=now + timedelta(minutes=2))
 
 
 def test_a_price_that_does_not_win_is_kept_beside_the_quote_and_the_market_valued_again(
@@ -252,7 +252,7 @@ def test_a_dispute_that_nobody_has_looked_at_within_its_limit_does_not_count(
     make_live()
     assert disputed() == [("guest", 1.91)]
 
-    books = FeedBook.objects.filter(feed__provider=guest)
+    books = FeedBookmaker.objects.filter(feed__provider=guest)
     books.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert disputed() == []
 
@@ -263,7 +263,7 @@ def test_a_dispute_goes_when_its_bookmaker_falls_silent_and_the_market_is_valued
     take(owner, 2.30, 0)
     take(guest, 1.91, 1)
     make_live()
-    books = FeedBook.objects.filter(feed__provider=guest)
+    books = FeedBookmaker.objects.filter(feed__provider=guest)
     books.update(expires_at=timezone.now() - timedelta(seconds=1))
 
     assert quarantine_unsafe(timezone.now()) == [Market.objects.get().pk]
@@ -287,7 +287,7 @@ def test_a_market_whose_dispute_becomes_too_old_is_valued(owner: Provider, guest
     take(guest, 1.91, 1)
     make_live()
     now, market = timezone.now(), Market.objects.get().pk
-    FeedBook.objects.filter(feed__provider=guest).update(
+    FeedBookmaker.objects.filter(feed__provider=guest).update(
         lagging_markets=[market],
         lagging_ats=[now - timedelta(minutes=5)],
         next_stale_at=now - timedelta(minutes=3),

@@ -15,7 +15,7 @@ from django.db.models import F
 from betting.models import (
     ChangeKind,
     Clock,
-    FeedBook,
+    FeedBookmaker,
     LineChange,
     Market,
     Provider,
@@ -276,7 +276,7 @@ def test_a_feed_that_lists_nothing_any_more_has_no_silent_bookmaker() -> None:
         hear(provider, board("cap"), seconds)
     hear(provider, [], 540, feed="/out-of-season")
     assert quarantine_unsafe(at(550)) == []
-    assert FeedBook.objects.exclude(silent_since=None).count() == 2
+    assert FeedBookmaker.objects.exclude(silent_since=None).count() == 2
 
     seen = look_at_stream(at(550))
 
@@ -298,7 +298,7 @@ def test_a_bookmaker_that_nothing_confirms_is_told_as_silent(books: list[str]) -
 def test_a_recordings_time_does_not_pass() -> None:
     hear(make_provider(clock=Clock.RECORDED, stale_after_seconds=1.0), board("ace"), 0)
     assert quarantine_unsafe(at(1_000_000)) == []
-    assert not FeedBook.objects.exclude(silent_since=None).exists()
+    assert not FeedBookmaker.objects.exclude(silent_since=None).exists()
 
 
 def test_each_provider_has_a_limit_of_its_own() -> None:
@@ -345,7 +345,7 @@ def test_the_limit_of_a_slow_bookmaker_is_learnt_from_its_gaps() -> None:
         looked = seconds // 300 * 300
         hear(provider, board("ace", looked=seconds) + board("slow", looked=looked), seconds)
         quarantine_unsafe(at(seconds))
-    books = {book.bookmaker.key: book for book in FeedBook.objects.select_related("bookmaker")}
+    books = {book.bookmaker.key: book for book in FeedBookmaker.objects.select_related("bookmaker")}
     learnt = books["slow"].expires_at - books["slow"].confirmed_at
     assert 300 <= learnt.total_seconds() <= 300 * GROWTH
     assert (books["ace"].expires_at - books["ace"].confirmed_at).total_seconds() == LIMIT
@@ -359,14 +359,14 @@ def test_an_outage_of_the_feed_teaches_nothing_about_its_bookmakers() -> None:
     provider = live_provider()
     hear(provider, board("ace", looked=0), 0)
     hear(provider, board("ace", looked=5_000), 5_000)
-    book = FeedBook.objects.get()
+    book = FeedBookmaker.objects.get()
     assert sum(book.gaps) == 0
     assert (book.expires_at - book.confirmed_at).total_seconds() == LIMIT
 
 
 def test_a_stamp_from_the_future_confirms_no_longer_than_the_answer_does() -> None:
     hear(live_provider(), board("ace", looked=10_000), 0)
-    assert FeedBook.objects.get().confirmed_at == at(0)
+    assert FeedBookmaker.objects.get().confirmed_at == at(0)
 
 
 def test_a_market_that_is_quarantined_waits_for_its_valuation_since_its_oldest_change() -> None:
@@ -395,7 +395,7 @@ def test_a_worker_whose_clock_runs_ahead_makes_nobody_elses_answer_old() -> None
     result = hear(provider, moved, (datetime.now(UTC) - at(0)).total_seconds() + 1)
 
     assert result.counts == Counter({ChangeKind.PRICE: 2})
-    assert FeedBook.objects.get().confirmed_at < now + timedelta(minutes=1)
+    assert FeedBookmaker.objects.get().confirmed_at < now + timedelta(minutes=1)
 
 
 def test_a_provider_that_is_paced_is_not_silent_between_its_polls() -> None:
@@ -403,7 +403,7 @@ def test_a_provider_that_is_paced_is_not_silent_between_its_polls() -> None:
     Provider.objects.update(paced_interval_seconds=400.0)
     for seconds in range(0, 2_001, 400):
         hear(provider, board("ace", looked=seconds), seconds)
-    book = FeedBook.objects.get()
+    book = FeedBookmaker.objects.get()
     assert 400 <= (book.expires_at - book.confirmed_at).total_seconds() <= 600
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from betting.db.sql import fetch_all
-from betting.models import Clock, FeedBook, Market, Provider, Quote
+from betting.models import Clock, FeedBookmaker, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotEvent, SnapshotQuote
 from streaming.core.staleness import StalenessPolicy
 from streaming.ingest.ageing import age
@@ -211,7 +211,7 @@ def test_without_stamps_every_listing_confirms(provider: Provider) -> None:
         quotes = [q for book in (*OTHERS, "elm") for q in prices(book, 1.9, 1.9, 0)]
         result = ingest(provider.pk, snapshot([event(quotes)], seconds), POLICY)
         assert list(result.aged) == []
-    assert set(FeedBook.objects.values_list("confirmed_at", flat=True)) == {at(300)}
+    assert set(FeedBookmaker.objects.values_list("confirmed_at", flat=True)) == {at(300)}
 
 
 def test_an_unchanged_answer_writes_at_most_one_row_a_bookmaker(provider: Provider) -> None:
@@ -231,14 +231,14 @@ def test_what_is_learnt_of_a_bookmaker_is_not_what_its_stuck_market_did(provider
     for seconds in range(0, 901, 30):
         hear(provider, seconds, stuck_at=0)
     hear(provider, 930, stuck_at=930)
-    book = FeedBook.objects.get(bookmaker__key="elm")
+    book = FeedBookmaker.objects.get(bookmaker__key="elm")
     assert (book.expires_at - book.confirmed_at).total_seconds() == LIMIT
     assert (book.lagging_markets, book.stale_markets, book.next_stale_at) == ([], [], None)
 
 
 def test_a_stuck_market_shows_how_old_its_price_is(provider: Provider) -> None:
     hear(provider, 100, stuck_at=-STUCK_AGE)
-    book = FeedBook.objects.get(bookmaker__key="elm")
+    book = FeedBookmaker.objects.get(bookmaker__key="elm")
     assert book.confirmed_at == at(100)
     assert dict(zip(book.lagging_markets, book.lagging_ats, strict=True)) == {
         stuck_market().pk: at(-STUCK_AGE)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from betting.config import RetentionConfig
 from betting.db.sql import fetch_all
-from betting.models import ChangeKind, Event, Feed, FeedBook, Market, Quote
+from betting.models import ChangeKind, Event, Feed, FeedBookmaker, Market, Quote
 from streaming.core.snapshot import Snapshot
 from streaming.ingest import ingest
 from streaming.ingest.ingest import IngestPolicy, IngestResult
@@ -332,17 +332,17 @@ def test_a_crash_between_two_batches_leaves_nothing_half_deleted(
 
 def unheard_feed(**fields: Any) -> Feed:
     feed = rows.make_feed(observed_at=ago(OLD), **fields)
-    rows.make_feed_book(feed)
+    rows.make_feed_bookmaker(feed)
     return feed
 
 
 def test_an_unheard_feed_without_quotes_goes_with_its_books() -> None:
     unheard_feed()
-    kept = rows.make_feed_book(rows.make_feed(observed_at=ago(YOUNG)))
+    kept = rows.make_feed_bookmaker(rows.make_feed(observed_at=ago(YOUNG)))
 
     assert prune() == (0, 1)
 
-    assert FeedBook.objects.get() == kept
+    assert FeedBookmaker.objects.get() == kept
     assert Feed.objects.get() == kept.feed
 
 
@@ -376,7 +376,7 @@ def test_a_feed_that_is_quoted_from_before_it_was_locked_stays(
 
     monkeypatch.setattr(retention, "fetch_all", heard_meanwhile)
     assert prune() == (0, 0)
-    assert FeedBook.objects.get().feed == feed
+    assert FeedBookmaker.objects.get().feed == feed
 
 
 @pytest.mark.django_db(transaction=True)

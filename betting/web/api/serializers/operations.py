@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from betting.models import Clock, Feed, FeedBook, Provider
+from betting.models import Clock, Feed, FeedBookmaker, Provider
 from streaming.core.texts import one_line
 from streaming.models import (
     ActionKind,
@@ -121,7 +121,7 @@ class FeedSerializer(serializers.Serializer[Feed]):
     generation = serializers.IntegerField()
 
 
-class FeedBookSerializer(serializers.Serializer[FeedBook]):
+class FeedBookSerializer(serializers.Serializer[FeedBookmaker]):
     """A bookmaker within a feed, and until when its prices are trusted."""
 
     id = serializers.IntegerField()

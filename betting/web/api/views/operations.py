@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from betting.db.clock import database_now
-from betting.models import Feed, FeedBook, Provider
+from betting.models import Feed, FeedBookmaker, Provider
 from betting.web.api.parameters import (
     FeedBookParameters,
     FeedCircuitParameters,
@@ -150,7 +150,7 @@ class FeedViews(RowsView):
 class FeedBookViews(RowsView):
     """The bookmakers of feeds, and when each was last confirmed."""
 
-    queryset = FeedBook.objects.select_related("feed__provider", "bookmaker")
+    queryset = FeedBookmaker.objects.select_related("feed__provider", "bookmaker")
     serializer_class = FeedBookSerializer
     parameters = FeedBookParameters
 

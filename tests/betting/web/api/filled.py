@@ -29,7 +29,7 @@ def fill(size: int) -> None:
         board = rows.make_board((1.9, 2.1), (2.0, 2.2), voices=3)
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
-        rows.make_feed_book(board.feed, bookmaker=board.quotes[0].bookmaker)
+        rows.make_feed_bookmaker(board.feed, bookmaker=board.quotes[0].bookmaker)
         rows.make_rival(board.quotes[0], 1.8)
         rows.make_circuit(board.provider)
         rows.make_feed_circuit(board.provider)

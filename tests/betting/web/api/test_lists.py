@@ -252,8 +252,10 @@ def test_doubtful_edges_are_a_list_of_their_own(reader: APIClient) -> None:
 def test_a_quotes_age_is_that_of_its_bookmaker_or_else_its_feed(reader: APIClient) -> None:
     heard, silent, stampless = (rows.make_board((2.0, 2.0), voices=3) for _ in range(3))
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    rows.make_feed_book(heard.feed, bookmaker=heard.quotes[0].bookmaker)
-    rows.make_feed_book(silent.feed, bookmaker=silent.quotes[0].bookmaker, confirmed_at=hour_ago)
+    rows.make_feed_bookmaker(heard.feed, bookmaker=heard.quotes[0].bookmaker)
+    rows.make_feed_bookmaker(
+        silent.feed, bookmaker=silent.quotes[0].bookmaker, confirmed_at=hour_ago
+    )
 
     young = {"max_age_seconds": "600"}
     assert ids(reader.get(url("edges"), young)) == [edge_of(stampless).pk, edge_of(heard).pk]
