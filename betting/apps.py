@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from importlib import import_module
 
 from django.apps import AppConfig
 
 from betting.config import get_config
+from betting.config.removed import removed_settings
+
+logger = logging.getLogger(__name__)
 
 
 class BettingConfig(AppConfig):
@@ -16,10 +21,12 @@ class BettingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Start sending errors to Sentry if a DSN is set, then load the Celery app.
+        """Warn of removed settings, start Sentry if a DSN is set, then load the Celery app.
 
         Without a DSN the module is not imported, and Sentry patches nothing.
         """
+        for sentence in removed_settings(os.environ):
+            logger.warning(sentence)
         config = get_config().sentry
         if config.dsn is not None:
             import_module("betting.logs.sentry").start(config)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kombu import Exchange, Queue
 
+from betting import timing
 from betting.config import get_config
 from betting.logs.rendering import logging_settings
 from betting.runtime.embedded import broker_url, database_settings, redis_url, secret_key
@@ -101,8 +102,8 @@ CACHES = {
         "LOCATION": redis_url(CONFIG),
         "KEY_PREFIX": "hardline:cache",
         "OPTIONS": {
-            "socket_timeout": CONFIG.celery.socket_timeout_seconds,
-            "socket_connect_timeout": CONFIG.celery.socket_timeout_seconds,
+            "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
+            "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
         },
     }
 }
@@ -215,8 +216,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = not CONFIG.dead_letters_enabled
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_SOFT_TIME_LIMIT = CONFIG.celery.task_soft_limit_seconds
-CELERY_TASK_TIME_LIMIT = CONFIG.celery.task_hard_limit_seconds
+CELERY_TASK_SOFT_TIME_LIMIT = timing.TASK_SOFT_LIMIT_SECONDS
+CELERY_TASK_TIME_LIMIT = timing.TASK_HARD_LIMIT_SECONDS
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}
 
 # A message that cannot be run as a task becomes a dead letter: docs/adr/0010-dead-letters.md.
@@ -237,11 +238,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # All workers of a broker need the same value: the shortest one applies.
-    "visibility_timeout": CONFIG.celery.visibility_timeout_seconds,
+    "visibility_timeout": timing.VISIBILITY_TIMEOUT_SECONDS,
     "unacked_restore_interval": 1,
     "unacked_restore_throttle": 1,
-    "socket_timeout": CONFIG.celery.socket_timeout_seconds,
-    "socket_connect_timeout": CONFIG.celery.socket_timeout_seconds,
+    "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
+    "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
     "health_check_interval": 10,
 }
 
@@ -250,23 +251,23 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.home / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "streaming.tick",
-        "schedule": CONFIG.poll.tick_seconds,
+        "schedule": timing.TICK_SECONDS,
         # The newest tick replaces all earlier ones: expire a backlog.
-        "options": {"expires": CONFIG.poll.tick_seconds * 2},
+        "options": {"expires": timing.TICK_SECONDS * 2},
     },
     "sweep": {
         "task": "streaming.sweep",
-        "schedule": CONFIG.sweep.interval_seconds,
-        "options": {"expires": CONFIG.sweep.interval_seconds * 2},
+        "schedule": timing.SWEEP_SECONDS,
+        "options": {"expires": timing.SWEEP_SECONDS * 2},
     },
     "store-spooled-letters": {
         "task": "streaming.store_spooled_letters",
-        "schedule": CONFIG.dead_letters.store_seconds,
-        "options": {"expires": CONFIG.dead_letters.store_seconds * 2},
+        "schedule": 5.0,
+        "options": {"expires": 10.0},
     },
     "send-replays": {
         "task": "streaming.send_replays",
-        "schedule": 1.0,  # the unit of `replay_per_second`
+        "schedule": 1.0,  # the unit of `replays.PER_SECOND`
         "options": {"expires": 2.0},
     },
     "check-health": {

@@ -60,7 +60,7 @@ def tick() -> None:
 
     Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once.
     """
-    for claim in claim_due_providers(get_config().poll):
+    for claim in claim_due_providers():
         poll_provider.apply_async(
             (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
         )
@@ -286,7 +286,7 @@ def send_replays() -> None:
     """
     config = get_config()
     held_back = HeldBack(unhealthy_providers(config), suppressed_subscribers(delivery.utc_now()))
-    send_due_replays(config.dead_letters, held_back)
+    send_due_replays(held_back)
 
 
 @shared_task(name=REPLAY_PAYLOAD)

@@ -1,9 +1,11 @@
-"""The valuation rules that an operator can set."""
+"""The valuation rules. Those marked `Setting` are an operator's to set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta as Setting
 
 Method = Literal[
     "multiplicative",
@@ -48,19 +50,19 @@ class ValuationPolicy:
         in_play_advice: whether a stake is advised on edges of events that have started.
     """
 
-    method: Method = "power"
-    min_books: int = 3
+    method: Annotated[Method, Setting()] = "power"
+    min_books: Annotated[int, Setting(ge=1, le=1_000)] = 3
     min_booksum: float = 0.98
     max_booksum: float = 1.35
     outlier_mads: float = 6.0
     outlier_floor: float = 0.25
     max_exchange_width: float = 0.35
-    min_edge_ev: float = 0.01
-    kelly_fraction: float = 0.25
-    kelly_cap: float = 0.02
-    suspicious_ev: float = 0.15
+    min_edge_ev: Annotated[float, Setting(ge=-1, le=10)] = 0.01
+    kelly_fraction: Annotated[float, Setting(ge=0, le=1)] = 0.25
+    kelly_cap: Annotated[float, Setting(ge=0, le=1)] = 0.02
+    suspicious_ev: Annotated[float, Setting(ge=0, le=10)] = 0.15
     in_play_seconds: float = 60.0
-    in_play_advice: bool = False
+    in_play_advice: Annotated[bool, Setting()] = False
 
     def max_booksum_of(self, outcomes: int) -> float:
         """Return the booksum above which a large field of so many outcomes is a data fault.

@@ -1,4 +1,9 @@
-"""A tree of frozen dataclasses, read from environment variables with all problems at once."""
+"""A tree of frozen dataclasses, read from environment variables with all problems at once.
+
+A field is a setting if it is annotated with a `msgspec.Meta`, which holds its limits:
+``Annotated[int, Setting(ge=1, le=64)]``, where ``Setting`` is msgspec's own class. So a pure
+policy marks its settings without knowing of this module. A field without one is a constant.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,10 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta as Setting
 
 from streaming.core.texts import did_you_mean
 
@@ -19,8 +25,22 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
-Limits = tuple[float, float]
 Values = dict[str, Any]
+
+COUNTED = (
+    "books", "changes", "connections", "failures", "markets", "messages", "processes", "rows",
+    "threads",
+)  # fmt: skip
+UNITS = {
+    "ms": "ms",
+    "seconds": "s",
+    "minutes": "min",
+    "hours": "h",
+    "days": "days",
+    "minute": "per minute",
+    **{noun: noun for noun in COUNTED},
+}
+"""The last word of a setting's name → its unit; any other is a fraction, a ratio or no number."""
 
 
 class ConfigError(Exception):
@@ -41,10 +61,11 @@ class Variable:
     """One environment variable and the field of the tree that it sets.
 
     Attributes:
-        name: the variable, e.g. ``HARDLINE_POLL_TICK_SECONDS``.
-        path: the field, dotted from the root of the tree, e.g. ``poll.tick_seconds``.
+        name: the variable, e.g. ``HARDLINE_POLL_INTERVAL_SECONDS``.
+        path: the field, dotted from the root of the tree, e.g. ``poll.interval_seconds``.
         type: the field's resolved type.
         default: the field's default, or `dataclasses.MISSING`.
+        setting: its limits, both inclusive.
         is_secret: its value appears in no message.
         description: the field's entry under "Attributes" in its dataclass's docstring.
     """
@@ -53,10 +74,22 @@ class Variable:
     path: str
     type: Any
     default: object
+    setting: Setting
     is_secret: bool
     description: str
 
-    def parse(self, text: str, limits: Limits | None) -> object:
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The smallest and the largest value; None if it is no number."""
+        low, high = self.setting.ge, self.setting.le
+        return None if low is None or high is None else (low, high)
+
+    @property
+    def unit(self) -> str:
+        """The unit of its value, such as ``ms``, which is the end of its name; or nothing."""
+        return UNITS.get(self.path.rpartition("_")[2], "")
+
+    def parse(self, text: str) -> object:
         """Convert the variable's text.
 
         Raises:
@@ -71,8 +104,10 @@ class Variable:
         except msgspec.ValidationError as error:
             shown = "the value given" if self.is_secret else repr(text)
             raise ValueError(f"{shown} is not {expectation(self.type, text)}") from error
-        if limits is not None and not limits[0] <= value <= limits[1]:
-            raise ValueError(f"{text} is not between {limits[0]:g} and {limits[1]:g}")
+        if self.limits is not None:
+            low, high = self.limits
+            if not low <= value <= high:
+                raise ValueError(f"{text} is not between {low:g} and {high:g}")
         return value
 
 
@@ -97,33 +132,40 @@ def expectation(type_: Any, text: str) -> str:
 
 
 def variables(tree: type[DataclassInstance], prefix: str, parent: str = "") -> Iterator[Variable]:
-    """Yield the variables of a tree: a field that is a dataclass is a section of the tree.
+    """Yield the settings of a tree: a field that is a dataclass is a section of the tree.
 
-    A field's metadata may hold ``env`` (a name other than the derived one), ``is_secret``, and
-    ``is_setting``, which is False where no variable sets the field.
+    A field's metadata may hold ``env`` (a name other than the derived one) and ``is_secret``.
     """
-    hints = typing.get_type_hints(tree)
+    hints = typing.get_type_hints(tree, include_extras=True)
     described = attribute_descriptions(tree)
     for field in dataclasses.fields(tree):
-        if not field.metadata.get("is_setting", True):
-            continue
         path = f"{parent}{field.name}"
         if dataclasses.is_dataclass(hints[field.name]):
             yield from variables(hints[field.name], prefix, f"{path}.")
             continue
+        type_, setting = _split(hints[field.name])
+        if setting is None:
+            continue
         yield Variable(
             name=field.metadata.get("env", f"{prefix}{path.replace('.', '_')}".upper()),
             path=path,
-            type=hints[field.name],
+            type=type_,
             default=field.default,
+            setting=setting,
             is_secret=field.metadata.get("is_secret", False),
             description=described.get(field.name, ""),
         )
 
 
-def read(
-    known: Iterable[Variable], environ: Mapping[str, str], limits: Mapping[str, Limits]
-) -> tuple[Values, dict[str, str]]:
+def _split(hint: Any) -> tuple[Any, Setting | None]:
+    """Return a field's type and what marks it as a setting."""
+    if typing.get_origin(hint) is not Annotated:
+        return hint, None
+    type_, *metadata = typing.get_args(hint)
+    return type_, next((each for each in metadata if isinstance(each, Setting)), None)
+
+
+def read(known: Iterable[Variable], environ: Mapping[str, str]) -> tuple[Values, dict[str, str]]:
     """Parse the variables that are set; an empty one counts as not set.
 
     Returns:
@@ -136,7 +178,7 @@ def read(
         if not text:
             continue
         try:
-            values[variable.path] = variable.parse(text, limits.get(variable.path))
+            values[variable.path] = variable.parse(text)
         except ValueError as error:
             problems[variable.path] = f"{variable.name}: {error}"
     return values, problems

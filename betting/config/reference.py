@@ -9,7 +9,6 @@ from itertools import groupby
 
 from betting.config import Config, known_variables
 from betting.config.env import Variable, attribute_descriptions
-from betting.config.rules import LIMITS
 
 TABLE_START = "<!-- table: manage.py configuration --write -->"
 TABLE_END = "<!-- end of table -->"
@@ -20,12 +19,26 @@ ENV_INTRODUCTION = """\
 """
 
 
+MOST_SET = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "HARDLINE_SECRET_KEY",
+    "HARDLINE_WEB_HOST",
+    "HARDLINE_WEB_PORT",
+    "HARDLINE_WEB_ALLOWED_HOSTS",
+    "HARDLINE_CELERY_VALUE_PROCESSES",
+    "HARDLINE_POLL_INTERVAL_SECONDS",
+    "HARDLINE_LOG_LEVEL",
+    "HARDLINE_SENTRY_DSN",
+)
+"""The settings that most installations set; they come first."""
+
+
 def env_example() -> str:
     """Return the text of ``.env.example``: every variable, commented out, with its default."""
     blocks = [ENV_INTRODUCTION]
     for section, described, variables in _sections():
-        if section:
-            blocks.append(f"\n# --- {section}: {described} ---\n")
+        blocks.append(f"\n# --- {section}{': ' if described else ''}{described} ---\n")
         for variable in variables:
             description = variable.description.replace("``", "")
             blocks.append(f"\n# {description}\n# {variable.name}={default_text(variable)}\n")
@@ -36,13 +49,16 @@ def markdown_tables() -> str:
     """Return the documentation's tables, one for each section."""
     tables = []
     for section, described, variables in _sections():
-        title = f"### `{section}`: {described}" if section else "### Servers and state"
+        title = f"### `{section}`: {described}" if described else f"### {section}"
         rows = [
-            f"| `{variable.name}` | {_code(default_text(variable))} | {accepted(variable)} |"
-            f" {variable.description} |"
+            f"| `{variable.name}` | {_code(default_text(variable))} | {variable.unit or '–'} |"
+            f" {accepted(variable)} | {variable.description} |"
             for variable in variables
         ]
-        head = ["| variable | default | accepted | what it is |", "| --- | --- | --- | --- |"]
+        head = [
+            "| variable | default | unit | accepted | what it is |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         tables.append("\n".join([title, "", *head, *rows]))
     return "\n\n".join(tables)
 
@@ -76,17 +92,24 @@ def accepted(variable: Variable) -> str:
     """Say what a variable accepts."""
     if typing.get_origin(variable.type) is typing.Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(variable.type))
-    if variable.path in LIMITS:
-        low, high = LIMITS[variable.path]
-        return f"{_number(low)} to {_number(high)}"
-    return "`true`, `false`" if variable.type is bool else "text"
+    if variable.limits is not None:
+        return " to ".join(map(_number, variable.limits))
+    if variable.type == tuple[float, float]:
+        return "two numbers above 0"
+    is_list = typing.get_origin(variable.type) is tuple
+    return (
+        "`true`, `false`" if variable.type in {bool, bool | None} else "list" if is_list else "text"
+    )
 
 
 def _sections() -> Iterator[tuple[str, str, list[Variable]]]:
-    """Yield each section's name, description and variables; the root's own have no name."""
+    """Yield each section's title, description and variables; the first two have no description."""
     described = attribute_descriptions(Config)
-    for section, group in groupby(known_variables(), key=lambda v: v.path.rpartition(".")[0]):
-        yield section, described.get(section, "").rstrip("."), list(group)
+    known = {variable.name: variable for variable in known_variables()}
+    yield "The settings set most often", "", [known.pop(name) for name in MOST_SET]
+    for section, group in groupby(known.values(), key=lambda v: v.path.rpartition(".")[0]):
+        description = described.get(section, "").rstrip(".")
+        yield section or "Servers and state", description, list(group)
 
 
 def _code(text: str) -> str:

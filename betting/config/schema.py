@@ -12,10 +12,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta as Setting
 
 from betting.config import rules
 from betting.config.env import ConfigError, Variable, build, read, variables
+from betting.config.removed import REMOVED
+from betting.timing import TICK_SECONDS
 from streaming.core.breaker import BreakerPolicy
 from streaming.core.coalesce import CoalescePolicy
 from streaming.core.deadlines import FetchPolicy
@@ -40,11 +44,9 @@ class PollConfig:
     """The times at which providers are polled.
 
     Attributes:
-        tick_seconds: how often beat looks for providers that are due.
         dedupe_ms: a request is not repeated if it ran less than this ago; 0 = every request is
             made.
         interval_seconds: between two polls of a provider that sets no interval of its own.
-        jitter_fraction: each interval varies by up to this part of it, either way.
         slowest_interval_seconds: a provider whose credits run low is slowed down to no more than
             this.
         stale_after_seconds: the least silence after which quotes are quarantined, for a provider
@@ -58,15 +60,13 @@ class PollConfig:
             failure.
     """
 
-    tick_seconds: float = 1.0
-    dedupe_ms: int = 500
-    interval_seconds: float = 30.0
-    jitter_fraction: float = 0.1
-    slowest_interval_seconds: float = 900.0
-    stale_after_seconds: float = 120.0
-    key_variables: tuple[str, ...] = ()
-    allow_private_networks: bool = False
-    max_unreadable_share: float = 0.5
+    dedupe_ms: Annotated[int, Setting(ge=0, le=60_000)] = 500
+    interval_seconds: Annotated[float, Setting(ge=TICK_SECONDS, le=86_400)] = 30.0
+    slowest_interval_seconds: Annotated[float, Setting(ge=0.5, le=86_400)] = 900.0
+    stale_after_seconds: Annotated[float, Setting(ge=1, le=86_400)] = 120.0
+    key_variables: Annotated[tuple[str, ...], Setting()] = ()
+    allow_private_networks: Annotated[bool, Setting()] = False
+    max_unreadable_share: Annotated[float, Setting(ge=0, le=1)] = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,10 @@ class SweepConfig:
     """The sweeper, which values markets whose messages were lost.
 
     Attributes:
-        interval_seconds: between two sweeps.
         dirty_after_ms: a market is swept if it waits longer than this for its valuation.
-        max_markets: the most markets that one sweep schedules.
     """
 
-    interval_seconds: float = 1.0
-    dirty_after_ms: int = 2_000
-    max_markets: int = 5_000
+    dirty_after_ms: Annotated[int, Setting(ge=1, le=3_600_000)] = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,45 +85,26 @@ class BusConfig:
     """The event bus and its deliveries.
 
     Attributes:
-        route_cache_ms: how long a process may not yet see a subscriber that was added or changed.
-        message_events: the most events in one delivery; all of them fit into one dead letter.
-        max_waiting: the most deliveries that wait in their queue; more are dropped, counted and
-            logged.
-        connect_timeout_seconds: name lookup, TCP connection and TLS handshake of a webhook.
         total_timeout_seconds: a whole delivery, to a webhook or by a handler.
         allow_private_networks: whether webhooks may lead to addresses that are not on the public
             internet: one's own machine, private networks, metadata services.
     """
 
-    route_cache_ms: int = 1_000
-    message_events: int = 100
-    max_waiting: int = 10_000
-    connect_timeout_seconds: float = 2.0
-    total_timeout_seconds: float = 5.0
-    allow_private_networks: bool = False
+    total_timeout_seconds: Annotated[float, Setting(ge=2, le=14)] = 5.0
+    allow_private_networks: Annotated[bool, Setting()] = False
 
 
 @dataclass(frozen=True, slots=True)
 class CeleryConfig:
-    """Workers and their time limits; all processes on one broker need the same values.
+    """The size of the workers.
 
     Attributes:
-        visibility_timeout_seconds: a message not acknowledged for this long is delivered again.
-        socket_timeout_seconds: the longest wait for an answer of Redis.
-        task_soft_limit_seconds: a task is asked to end after this long.
-        task_hard_limit_seconds: a task's process is killed after this long.
         io_threads: the number of polls that run in parallel, and of deliveries.
         value_processes: the number of processes that coalesce and value, except major moves.
-        max_message_bytes: a message larger than this is not run.
     """
 
-    visibility_timeout_seconds: int = 25
-    socket_timeout_seconds: float = 5.0
-    task_soft_limit_seconds: int = 15
-    task_hard_limit_seconds: int = 20
-    io_threads: int = 8
-    value_processes: int = 1
-    max_message_bytes: int = 1_048_576
+    io_threads: Annotated[int, Setting(ge=1, le=1_000)] = 8
+    value_processes: Annotated[int, Setting(ge=1, le=256)] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +113,9 @@ class DeadLettersConfig:
 
     Attributes:
         max_rows: the most letters that are kept; the least recently seen is deleted first.
-        max_deliveries: a message is not run again after its worker died this often while running
-            it.
-        max_payload_bytes: an answer of a provider that could not be read is kept for replay if it
-            is no larger than this, deflated and in base64.
-        spool_letters: the most letters that wait in Redis while PostgreSQL is away.
-        spool_bytes: the largest size of the file in which letters wait while both are away.
-        store_seconds: the interval between two looks for letters that wait.
-        replay_per_second: the most replays that are sent in a second.
-        replay_timeout_seconds: a replay counts as lost if its outcome is unknown after this long.
     """
 
-    max_rows: int = 1_000
-    max_deliveries: int = 3
-    max_payload_bytes: int = 65_536
-    spool_letters: int = 10_000
-    spool_bytes: int = 67_108_864
-    store_seconds: float = 5.0
-    replay_per_second: int = 10
-    replay_timeout_seconds: float = 600.0
+    max_rows: Annotated[int, Setting(ge=1, le=1_000_000)] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,34 +123,25 @@ class RetentionConfig:
     """The retention of rows in tables that only grow.
 
     Attributes:
-        poll_run_days: one row a poll.
-        circuit_transition_days: one row a change of a circuit.
-        delivery_run_days: one row a delivery; one that arrived is not repeated within this time.
-        recompute_run_days: one row a batch of recomputes.
-        line_change_days: the line history.
-        closed_edge_days: edges, counted from when they closed.
-        event_days: events with their markets, quotes and fair prices, counted from the latest of
-            their start, their first appearance and their last valuation; feeds without quotes,
-            counted from their last answer.
-        task_result_days: results of tasks that keep one.
-        health_snapshot_days: one row every `interval_seconds` of health.
-        dead_letter_occurrence_days: how long a failure that was counted is not counted again.
-        dead_letter_action_days: the actions on dead letters.
-        admin_log_days: changes made in the admin, and by whom.
+        history_days: line changes, and edges from when they closed. Events with their markets,
+            quotes and fair prices are kept 35 days longer, from the latest of their start, their
+            first appearance and their last valuation; so are feeds without quotes, from their last
+            answer.
+        operations_days: polls, deliveries, recomputes, results of tasks, snapshots of health, and
+            failures that have been counted. A delivery that arrived is not repeated within this
+            time.
+        audit_days: what people look up later: changes of circuits, actions on dead letters,
+            captured baselines, changes made in the admin and by whom.
     """
 
-    poll_run_days: int = 7
-    circuit_transition_days: int = 365
-    delivery_run_days: int = 7
-    recompute_run_days: int = 7
-    line_change_days: int = 365
-    closed_edge_days: int = 365
-    event_days: int = 400
-    task_result_days: int = 7
-    health_snapshot_days: int = 2
-    dead_letter_occurrence_days: int = 2
-    dead_letter_action_days: int = 365
-    admin_log_days: int = 365
+    history_days: Annotated[int, Setting(ge=1, le=36_500)] = 365
+    operations_days: Annotated[int, Setting(ge=1, le=36_500)] = 7
+    audit_days: Annotated[int, Setting(ge=1, le=36_500)] = 365
+
+    @property
+    def event_days(self) -> int:
+        """The retention of events: their history, which is most of their rows, goes first."""
+        return self.history_days + 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +156,10 @@ class LogConfig:
             logged.
     """
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    format: Literal["auto", "json", "console"] = "auto"
-    ecs: bool = False
-    sample: tuple[str, ...] = ("debounce_skip=10", "sweep=60")
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Setting()] = "INFO"
+    format: Annotated[Literal["auto", "json", "console"], Setting()] = "auto"
+    ecs: Annotated[bool, Setting()] = False
+    sample: Annotated[tuple[str, ...], Setting()] = ("debounce_skip=10", "sweep=60")
 
     def sampling(self) -> dict[str, int]:
         """Return the sampled actions, each with its n.
@@ -230,10 +182,12 @@ class SentryConfig:
         traces_sample_rate: the part of requests and tasks whose timings are sent as well.
     """
 
-    dsn: str | None = field(default=None, repr=False, metadata={"is_secret": True})
-    environment: str = "production"
-    release: str | None = None
-    traces_sample_rate: float = 0.0
+    dsn: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"is_secret": True}
+    )
+    environment: Annotated[str, Setting()] = "production"
+    release: Annotated[str | None, Setting()] = None
+    traces_sample_rate: Annotated[float, Setting(ge=0, le=1)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,14 +207,14 @@ class WebConfig:
             are trusted; by default none are.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    flower_port: int = 5555
-    simulator_port: int = 8099
-    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
-    debug: bool = False
-    https: bool | None = None
-    trusted_proxy: str | None = None
+    host: Annotated[str, Setting()] = "127.0.0.1"
+    port: Annotated[int, Setting(ge=1, le=65_535)] = 8000
+    flower_port: Annotated[int, Setting(ge=1, le=65_535)] = 5555
+    simulator_port: Annotated[int, Setting(ge=1, le=65_535)] = 8099
+    allowed_hosts: Annotated[tuple[str, ...], Setting()] = ("localhost", "127.0.0.1", "[::1]")
+    debug: Annotated[bool, Setting()] = False
+    https: Annotated[bool | None, Setting()] = None
+    trusted_proxy: Annotated[str | None, Setting()] = None
 
     @property
     def is_https(self) -> bool:
@@ -288,22 +242,11 @@ class ApiConfig:
             minute.
         stream_connections: the most streams that one web process serves at a time, half of which
             one user may have; each takes a thread.
-        stream_poll_ms: the interval between two looks for events.
-        stream_heartbeat_seconds: a stream sends a heartbeat after this long without an event.
-        stream_max_seconds: a stream is ended after this long; its client connects again.
-        stream_overlap_seconds: how long after the time written on it a row may become visible,
-            because its transaction had not been committed.
-        stream_replay_seconds: a client that was away for longer than this misses older events.
     """
 
-    user_per_minute: int = 600
-    anonymous_per_minute: int = 30
-    stream_connections: int = 4
-    stream_poll_ms: int = 500
-    stream_heartbeat_seconds: float = 10.0
-    stream_max_seconds: float = 300.0
-    stream_overlap_seconds: float = 35.0
-    stream_replay_seconds: float = 3_600.0
+    user_per_minute: Annotated[int, Setting(ge=1, le=1_000_000)] = 600
+    anonymous_per_minute: Annotated[int, Setting(ge=1, le=1_000_000)] = 30
+    stream_connections: Annotated[int, Setting(ge=0, le=1_000)] = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,19 +269,19 @@ class Config:
         health_token: the token that shows the details of /health/ and that /metrics requires; by
             default details are for staff and /metrics is open.
         dead_letters_enabled: whether work that failed for good is kept.
+        circuits_enabled: whether circuits refuse calls; they count failures in any case.
         movement: the changes that count as major moves.
         matching: when events of different providers are the same event.
         coalesce: micro-batching and debounce.
         valuation: how fair prices and edges are computed from quotes.
         fetch: deadlines and bounds of a poll's HTTP request.
         poll: when providers are polled.
-        circuits_enabled: whether circuits refuse calls; they count failures in any case.
         circuit: when a provider's circuit opens and closes, unless its row says otherwise.
         staleness: how long a bookmaker may go unconfirmed.
         sweep: the sweeper.
         bus: the event bus and its deliveries.
-        suppression: when deliveries to a failing subscriber pause.
-        celery: workers and their time limits.
+        suppression: when deliveries to a failing subscriber pause; no settings.
+        celery: the size of the workers.
         dead_letters: work that failed for good.
         retention: how long rows are kept.
         health: the limits of health checks; each pair is a warning's and a failure's threshold.
@@ -348,25 +291,29 @@ class Config:
         api: the REST API and its stream of events.
     """
 
-    home: Path
-    runtime_dir: Path | None = None
-    secret_key: str | None = field(default=None, repr=False, metadata={"is_secret": True})
-    database_url: str | None = field(
+    home: Annotated[Path, Setting()]
+    runtime_dir: Annotated[Path | None, Setting()] = None
+    secret_key: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"is_secret": True}
+    )
+    database_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "DATABASE_URL", "is_secret": True}
     )
-    redis_url: str | None = field(
+    redis_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
     )
-    redis_server: str | None = None
-    health_token: str | None = field(default=None, repr=False, metadata={"is_secret": True})
-    dead_letters_enabled: bool = True
+    redis_server: Annotated[str | None, Setting()] = None
+    health_token: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"is_secret": True}
+    )
+    dead_letters_enabled: Annotated[bool, Setting()] = True
+    circuits_enabled: Annotated[bool, Setting()] = True
     movement: MovementPolicy = field(default_factory=MovementPolicy)
     matching: MatchPolicy = field(default_factory=MatchPolicy)
     coalesce: CoalescePolicy = field(default_factory=CoalescePolicy)
     valuation: ValuationPolicy = field(default_factory=ValuationPolicy)
     fetch: FetchPolicy = field(default_factory=FetchPolicy)
     poll: PollConfig = field(default_factory=PollConfig)
-    circuits_enabled: bool = True
     circuit: BreakerPolicy = field(default_factory=BreakerPolicy)
     staleness: StalenessPolicy = field(default_factory=StalenessPolicy)
     sweep: SweepConfig = field(default_factory=SweepConfig)
@@ -422,7 +369,7 @@ def load(environ: Mapping[str, str]) -> Config:
     known = known_variables()
     names = {variable.path: variable.name for variable in known}
     unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES})
-    values, problems = read(known, environ, rules.LIMITS)
+    values, problems = read(known, environ)
     if "home" not in values:
         try:
             values["home"] = default_home(environ)
@@ -444,7 +391,9 @@ def _unknown_variables(environ: Mapping[str, str], names: set[str]) -> list[str]
     unknown = sorted(
         name
         for name in environ
-        if name.startswith(PREFIX) and name not in names and not name.startswith(KEY_PREFIX)
+        if name.startswith(PREFIX)
+        and name not in names | REMOVED
+        and not name.startswith(KEY_PREFIX)
     )
     return [f"{name}: unknown{did_you_mean(name, names)}" for name in unknown]
 

@@ -9,14 +9,17 @@ from redis.lock import Lock
 
 from betting.config import get_config
 from betting.runtime.embedded import redis_url
+from betting.timing import REDIS_TIMEOUT_SECONDS
 
 
 @cache
 def redis_client() -> Redis:
     """Return this process's Redis connection pool; every wait on it has a deadline."""
-    config = get_config()
-    seconds = config.celery.socket_timeout_seconds
-    return Redis.from_url(redis_url(config), socket_timeout=seconds, socket_connect_timeout=seconds)
+    return Redis.from_url(
+        redis_url(get_config()),
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+    )
 
 
 def make_lease(name: str, seconds: float) -> Lock:

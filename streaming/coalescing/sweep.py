@@ -5,6 +5,9 @@ from __future__ import annotations
 from betting.config import SweepConfig
 from betting.db.sql import fetch_all
 
+MAX_MARKETS = 5_000
+"""The most markets that one sweep schedules: ten recompute messages."""
+
 
 def stale_markets(config: SweepConfig) -> list[int]:
     """Claim markets that have waited too long for their valuation, longest first.
@@ -12,7 +15,7 @@ def stale_markets(config: SweepConfig) -> list[int]:
     The next sweep leaves a claimed market to its recompute for as long again, and then sends it
     once more; markets that another sweep is claiming are skipped.
     """
-    parameters = {"after_ms": config.dirty_after_ms, "limit": config.max_markets}
+    parameters = {"after_ms": config.dirty_after_ms, "limit": MAX_MARKETS}
     return [market_id for (market_id,) in fetch_all(_CLAIM_STALE, parameters)]
 
 

@@ -17,11 +17,13 @@ An operator's mode overrules the state: forced open refuses, forced closed and d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta as Setting
 
 from streaming.core.failures import FailureKind, PermanentFailure, ProviderFailure, TransientFailure
 
@@ -35,9 +37,6 @@ REFUSED_WAITS_SECONDS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_600.0)
 PERSON_WAIT_SECONDS = 86_400.0
 """The wait before a probe after a failure that needs a person, who may forget to reset."""
 
-NO_SETTING = {"is_setting": False}
-"""The metadata of a policy's field that no environment variable sets."""
-
 OK, SLOW, FAILED = ".", "s", "f"
 """The characters of a call in `Breaker.recent`."""
 
@@ -46,8 +45,7 @@ OK, SLOW, FAILED = ".", "s", "f"
 class BreakerPolicy:
     """Limits at which a breaker opens and closes, and its waits.
 
-    The defaults are those of providers. The last three are what sets subscribers apart, and no
-    settings.
+    The defaults are those of providers. The last three are what sets subscribers apart.
 
     Attributes:
         open_after_failures: failures in a row that open it.
@@ -66,22 +64,24 @@ class BreakerPolicy:
         keeps_window: whether closing leaves the window as it is, instead of emptying it.
         any_call_probes: whether, while it is open, any call that ends counts as its probe: one that
             succeeded at once, one that failed once a probe is due.
+
+    Those without `Setting` are the same everywhere, unless a circuit's row has its own.
     """
 
-    open_after_failures: int = 3
-    failure_rate: float = 0.5
+    open_after_failures: Annotated[int, Setting(ge=1, le=1_000)] = 3
+    failure_rate: Annotated[float, Setting(ge=0, le=1)] = 0.5
     slow_call_rate: float = 0.8
     slow_call_seconds: float = 5.0
     window_calls: int = 20
     min_calls: int = 10
-    backoff_seconds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
+    backoff_seconds: Annotated[tuple[float, ...], Setting()] = (1.0, 2.0, 4.0, 8.0, 15.0)
     jitter_fraction: float = 0.1
     close_after_successes: int = 2
     forget_after_seconds: float = 60.0
     probe_lease_seconds: float = 30.0
-    stretch: float = field(default=0.0, metadata=NO_SETTING)
-    keeps_window: bool = field(default=False, metadata=NO_SETTING)
-    any_call_probes: bool = field(default=False, metadata=NO_SETTING)
+    stretch: float = 0.0
+    keeps_window: bool = False
+    any_call_probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta as Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,11 @@ class CoalescePolicy:
         recompute_markets: markets in one recompute message, at most.
     """
 
-    enabled: bool = True
-    batch_changes: int = 50
-    batch_ms: int = 250
-    debounce_ms: int = 250
-    shards: int = 2
-    buffer_max_markets: int = 50_000
-    marker_ttl_ms: int = 10_000
-    recompute_markets: int = 500
+    enabled: Annotated[bool, Setting()] = True
+    batch_changes: Annotated[int, Setting(ge=1, le=100_000)] = 50
+    batch_ms: Annotated[int, Setting(ge=0, le=10_000)] = 250
+    debounce_ms: Annotated[int, Setting(ge=0, le=10_000)] = 250
+    shards: int = 2  # one is flushed while the other fills
+    buffer_max_markets: Annotated[int, Setting(ge=1, le=10_000_000)] = 50_000
+    marker_ttl_ms: int = 10_000  # longer than any countdown, which is below 5 s
+    recompute_markets: int = 500  # 15 kB of ids at most; a message may have 1 MiB

@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta as Setting
 
 from streaming.core.competitions import may_be_one
 from streaming.core.participants import (
@@ -39,8 +42,8 @@ class MatchPolicy:
         similar_ratio: names are similar from this part of letters in common, 0 to 1.
     """
 
-    same_start_minutes: float = 30.0
-    doubtful_start_hours: float = 12.0
+    same_start_minutes: Annotated[float, Setting(ge=0, le=1_440)] = 30.0
+    doubtful_start_hours: Annotated[float, Setting(ge=0, le=168)] = 12.0
     similar_ratio: float = 0.85
 
 

@@ -8,6 +8,9 @@ holds the two together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta as Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,9 @@ class MovementPolicy:
         major_point_move: change of the point, at or above.
     """
 
-    major_price_move: float = 0.05
-    major_probability_move: float = 0.03
-    major_point_move: float = 1.0
+    major_price_move: Annotated[float, Setting(ge=0, le=10)] = 0.05
+    major_probability_move: Annotated[float, Setting(ge=0, le=1)] = 0.03
+    major_point_move: Annotated[float, Setting(ge=0, le=1_000)] = 1.0
 
 
 IS_MAJOR = """

@@ -11,6 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta as Setting
 
 BUCKETS = 32
 GROWTH = 2 ** (1 / 3)
@@ -32,7 +35,7 @@ class StalenessPolicy:
     """
 
     quantile: float = 0.99
-    cap_seconds: float = 900.0
+    cap_seconds: Annotated[float, Setting(ge=1, le=1_600)] = 900.0
     takeover_seconds: float = 30.0
 
 

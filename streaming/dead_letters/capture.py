@@ -109,14 +109,13 @@ def _prepared(letter: Letter) -> Letter:
 
 def _keep(letter: Letter, config: Config) -> bool:
     """Keep a letter in the first place that takes it; return True if its failure is new."""
-    limits = config.dead_letters
 
     def push() -> bool:
-        spool.push_to_redis(spool.encoded(letter), limits.spool_letters)
+        spool.push_to_redis(spool.encoded(letter), spool.MAX_LETTERS)
         return True
 
     places: list[tuple[str, Callable[[], bool]]] = [
-        ("PostgreSQL", lambda: _to_database(letter, limits.max_rows)),
+        ("PostgreSQL", lambda: _to_database(letter, config.dead_letters.max_rows)),
         ("Redis", push),
     ]
     for place, keep in places:
@@ -125,7 +124,7 @@ def _keep(letter: Letter, config: Config) -> bool:
         except Exception as error:  # noqa: BLE001 - after any error there, the next place is tried
             words = f"{place} did not take a dead letter: {exception_info(error)['exception']}"
             note("deadletter", "spool", words, status="degraded", place=place)
-    spool.append_to_file(spool.encoded(letter), config.home, limits.spool_bytes)
+    spool.append_to_file(spool.encoded(letter), config.home, spool.MAX_BYTES)
     return True
 
 

@@ -55,6 +55,9 @@ from streaming.dead_letters.messages import (
 
 logger = logging.getLogger(__name__)
 
+MAX_DELIVERIES = 3
+"""A message is not run again after its worker died this often: twice may be others' doing."""
+
 REDELIVERIES_KEPT_SECONDS = 86_400
 
 
@@ -179,8 +182,7 @@ def count_redelivery(task_id: str, retries: int) -> None:
     Raises:
         DeliveriesExhaustedError: there were too many.
     """
-    config = get_config()
-    if not config.dead_letters_enabled:
+    if not get_config().dead_letters_enabled:
         return
     key = _redeliveries_key(task_id, retries)
     try:
@@ -192,7 +194,7 @@ def count_redelivery(task_id: str, retries: int) -> None:
         words = f"Redis could not count a redelivery: {error}"
         note("deadletter", "redelivery", words, status="degraded")
         return
-    if redeliveries >= config.dead_letters.max_deliveries:
+    if redeliveries >= MAX_DELIVERIES:
         raise DeliveriesExhaustedError(
             f"delivered {redeliveries} times without an end: what ran it was killed each time"
         )

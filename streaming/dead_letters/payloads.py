@@ -9,7 +9,6 @@ from datetime import datetime
 import msgspec
 from redis.exceptions import RedisError
 
-from betting.config import get_config
 from streaming.coalescing.buffer import first_within
 from streaming.core.failures import DataFailure, ProviderFailure
 from streaming.core.letters import MAX_BODY_CHARS, Kind, Letter
@@ -20,6 +19,9 @@ from streaming.models import PollRun
 from streaming.providers.base import Request, Response
 
 REPLAY_PAYLOAD = "streaming.replay_payload"
+
+MAX_PAYLOAD_BYTES = 65_536
+"""The largest answer, deflated and in base64, that is kept for replay: a letter is a row."""
 
 MAX_SAMPLES = 8
 """The most reasons of one answer that are sampled."""
@@ -128,7 +130,7 @@ def _with_answer(
 ) -> Letter:
     """Return the letter with an answer to be read again, or its beginning if it is too large."""
     packed = base64.b64encode(zlib.compress(response.body)).decode()
-    is_whole = len(packed) <= get_config().dead_letters.max_payload_bytes
+    is_whole = len(packed) <= MAX_PAYLOAD_BYTES
     payload = Payload(
         provider=letter.provider,
         path=request.path,

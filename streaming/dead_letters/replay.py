@@ -19,7 +19,6 @@ from django.db import connection, transaction
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
-from betting.config import DeadLettersConfig
 from betting.db.advisory_locks import REPLAYS
 from betting.db.outages import BROKER_OUTAGES
 from betting.logs import note
@@ -35,6 +34,12 @@ from streaming.models import (
     LetterKind,
     LetterStatus,
 )
+
+PER_SECOND = 10
+"""The most replays that are sent in a second: a thousand letters must not be a burst of work."""
+
+TIMEOUT_SECONDS = 600.0
+"""A replay counts as lost if its outcome is unknown after this long: queues are far shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +155,17 @@ class HeldBack:
         )
 
 
-def send_due_replays(config: DeadLettersConfig, held_back: HeldBack = HeldBack()) -> int:
+def send_due_replays(held_back: HeldBack = HeldBack()) -> int:
     """Send the replays whose turn it is, oldest first.
 
     Args:
-        config: how many a second, and after how long one is given up.
         held_back: whose letters are not sent in this turn.
 
     Returns:
         Replays sent.
     """
-    give_up_on_lost(config.replay_timeout_seconds)
-    for sent, action in enumerate(claimed := _claim(config.replay_per_second, held_back)):
+    give_up_on_lost(TIMEOUT_SECONDS)
+    for sent, action in enumerate(claimed := _claim(held_back)):
         try:
             _send(action)
         except BROKER_OUTAGES as error:
@@ -275,7 +279,7 @@ def _enter(
     )
 
 
-def _claim(per_second: int, held_back: HeldBack) -> list[DeadLetterAction]:
+def _claim(held_back: HeldBack) -> list[DeadLetterAction]:
     """Mark as sent what this second has room for; one process at a time."""
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -284,7 +288,7 @@ def _claim(per_second: int, held_back: HeldBack) -> list[DeadLetterAction]:
         sent = DeadLetterAction.objects.filter(sent_at__gt=now - timedelta(seconds=1)).count()
         waiting = DeadLetterAction.objects.filter(outcome=ActionOutcome.WAITING)
         due = waiting.exclude(held_back.condition()).order_by("id").select_related("letter")
-        room = max(per_second - sent, 0)
+        room = max(PER_SECOND - sent, 0)
         claimed = list(due.defer("letter__traceback", "letter__body")[:room])
         DeadLetterAction.objects.filter(pk__in=[action.pk for action in claimed]).update(
             outcome=ActionOutcome.SENT, sent_at=now

@@ -24,6 +24,12 @@ KEY = "hardline:letters"
 FILE = "dead-letters.jsonl"
 LETTERS_PER_READ = 100
 
+MAX_LETTERS = 10_000
+"""The most letters that wait in Redis, whose memory is for messages; the file takes the rest."""
+
+MAX_BYTES = 67_108_864
+"""The largest size of the file: a disk that fills up would be another fault."""
+
 Take = Callable[[bytes], None]
 """Stores one line of a spool; raises when it cannot, and the line stays."""
 

@@ -14,10 +14,12 @@ import msgspec
 from kombu.transport import redis
 from kombu.transport.virtual import base
 
-from betting.config import get_config
 from betting.logs import note
 from streaming.dead_letters.capture import record_letter
 from streaming.dead_letters.messages import letter_of_envelope
+
+MAX_MESSAGE_BYTES = 1_048_576
+"""A larger message is not run: the largest of ours carries an answer of 64 KiB."""
 
 SENT_AT = "sent_at"
 """The property of a message that says when it was put on its queue, in seconds since 1970."""
@@ -60,10 +62,9 @@ class Message(base.Message):
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         size = len(payload["body"]) if _has_body(payload) else 0
-        limit = get_config().celery.max_message_bytes
-        if size > limit:
+        if size > MAX_MESSAGE_BYTES:
             raise EnvelopeError(
-                f"a message of {size:,} bytes is above the {limit:,} allowed", payload
+                f"a message of {size:,} bytes is above the {MAX_MESSAGE_BYTES:,} allowed", payload
             )
         try:
             msgspec.convert(payload, _Envelope)

@@ -1,7 +1,7 @@
 """The notification bus: what happened is sent to its subscribers, one message to each.
 
-Publishing costs no look-up: the subscriptions are read once per `route_cache_ms` at most, so every
-process notices a webhook that is added or changed within that time. A webhook that is
+Publishing costs no look-up per event: the subscriptions are read once a second at most,
+so every process notices a webhook that is added or changed within that time. A webhook that is
 disabled or removed gets nothing from that moment on, because its deliveries check again.
 """
 
@@ -19,7 +19,6 @@ from celery import current_app
 from django.db import transaction
 from redis.exceptions import RedisError
 
-from betting.config import get_config
 from betting.db.redis import redis_client
 from betting.logs import operation
 from streaming.core.notifications import DeadletterAdded, Notification, to_message
@@ -35,6 +34,15 @@ DELIVER = "streaming.deliver"
 
 _QUEUE = "deliver"
 _DROPPED = "hardline:deliver:dropped"
+
+ROUTE_CACHE_SECONDS = 1.0
+"""How long a process may not yet see a subscriber that was added or changed."""
+
+MESSAGE_EVENTS = 100
+"""The most events in one delivery: all of them fit into one dead letter."""
+
+MAX_WAITING = 10_000
+"""The most deliveries that wait in their queue; more, which would come late, are dropped."""
 
 MISSED = "delivery"
 """The kind of a dead letter that holds a delivery."""
@@ -63,13 +71,10 @@ def publish(notifications: Iterable[Notification]) -> None:
     Raises:
         kombu.exceptions.OperationalError: the broker is away, and no transaction is open.
     """
-    wanted = [
-        notification for notification in notifications if not _is_about_a_delivery(notification)
-    ]
-    size = get_config().bus.message_events
+    wanted = [each for each in notifications if not _is_about_a_delivery(each)]
     messages: list[Message] = [
         (subscriber, str(uuid4()), to_message(batch))
-        for subscriber, batch in batches(wanted, routes(), size)
+        for subscriber, batch in batches(wanted, routes(), MESSAGE_EVENTS)
     ]
     if messages:
         transaction.on_commit(partial(_send, messages))
@@ -96,11 +101,11 @@ def is_wanted(*types: str) -> bool:
 
 
 def routes() -> tuple[Route, ...]:
-    """Return every enabled subscriber, as of `route_cache_ms` ago at most."""
+    """Return every enabled subscriber, as of `ROUTE_CACHE_SECONDS` ago at most."""
     global _known  # noqa: PLW0603 - replaced as a whole; two threads that both do it agree
     known = _known
     if time.monotonic() >= known.until:
-        until = time.monotonic() + get_config().bus.route_cache_ms / 1000
+        until = time.monotonic() + ROUTE_CACHE_SECONDS
         known = _known = _Known((*handler_routes(), *_webhook_routes()), until)
     return known.routes
 
@@ -141,11 +146,10 @@ def _room() -> int:
 
     If Redis is away, the sending raises that instead.
     """
-    most = get_config().bus.max_waiting
     try:
-        return max(most - redis_client().llen(_QUEUE), 0)
+        return max(MAX_WAITING - redis_client().llen(_QUEUE), 0)
     except RedisError:
-        return most
+        return MAX_WAITING
 
 
 def _type(notification: Notification) -> str:

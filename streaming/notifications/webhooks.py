@@ -25,6 +25,9 @@ from streaming.notifications import bus
 
 PRIVATE_SETTING = "HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS"
 
+CONNECT_TIMEOUT_SECONDS = 2.0
+"""Name lookup, TCP connection and TLS handshake of a webhook, one lost packet included."""
+
 _KEY_BYTES = 32
 _TRANSIENT = frozenset({408, 425, 429})
 
@@ -93,7 +96,7 @@ def post(
 
 def _policy(config: BusConfig) -> FetchPolicy:
     return FetchPolicy(
-        connect_timeout_seconds=config.connect_timeout_seconds,
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds=config.total_timeout_seconds,
         total_timeout_seconds=config.total_timeout_seconds,
     )

@@ -12,11 +12,12 @@ from typing import cast
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
-from betting.config import Config, PollConfig
+from betting.config import Config
 from betting.db.clock import database_now
 from betting.db.redis import make_lease
 from betting.db.sql import fetch_all
 from betting.models import Event, EventStatus, Provider
+from betting.timing import TICK_SECONDS
 from streaming.coalescing import buffer
 from streaming.core.failures import ProviderFailure
 from streaming.ingest.ingest import IngestResult
@@ -43,6 +44,9 @@ from streaming.providers.base import (
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
 
+JITTER_FRACTION = 0.1
+"""Each interval varies by up to this part of it, so that providers do not fall into step."""
+
 LONGEST_EVENT = timedelta(days=1)
 
 
@@ -61,19 +65,21 @@ class Claim:
     expires_seconds: float
 
 
-def claim_due_providers(config: PollConfig, now: datetime | None = None) -> list[Claim]:
+def claim_due_providers(
+    now: datetime | None = None, jitter: float = JITTER_FRACTION
+) -> list[Claim]:
     """Claim every provider that is due before the next tick, by moving its next poll on.
 
     Providers that another tick is claiming at the moment are skipped.
 
     Args:
-        config: the tick, and the jitter of every interval.
         now: the time; None for the database's.
+        jitter: each interval varies by up to this part of it, either way.
     """
     parameters = {
         "now": now,
-        "tick": config.tick_seconds,
-        "jitter": config.jitter_fraction,
+        "tick": TICK_SECONDS,
+        "jitter": jitter,
     }
     return [
         Claim(provider_id, wait, wait + max(interval, 1.0))

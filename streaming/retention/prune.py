@@ -35,22 +35,22 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     deleted = {
         table: _prune(table, column, days)
         for table, column, days in (
-            ("streaming_pollrun", "started_at", config.poll_run_days),
-            ("streaming_circuittransition", "recorded_at", config.circuit_transition_days),
-            ("streaming_deliveryrun", "started_at", config.delivery_run_days),
-            ("valuation_recomputerun", "finished_at", config.recompute_run_days),
-            ("betting_linechange", "recorded_at", config.line_change_days),
-            ("valuation_edge", "closed_at", config.closed_edge_days),
-            ("django_celery_results_taskresult", "date_done", config.task_result_days),
+            ("streaming_pollrun", "started_at", config.operations_days),
+            ("streaming_circuittransition", "recorded_at", config.audit_days),
+            ("streaming_deliveryrun", "started_at", config.operations_days),
+            ("valuation_recomputerun", "finished_at", config.operations_days),
+            ("betting_linechange", "recorded_at", config.history_days),
+            ("valuation_edge", "closed_at", config.history_days),
+            ("django_celery_results_taskresult", "date_done", config.operations_days),
             (
                 "streaming_deadletteroccurrence",
                 "seen_at",
-                config.dead_letter_occurrence_days,
+                config.operations_days,
             ),
-            ("streaming_deadletteraction", "requested_at", config.dead_letter_action_days),
-            ("streaming_healthsnapshot", "taken_at", config.health_snapshot_days),
-            ("streaming_baselinesnapshot", "captured_at", DAYS_OF_CAPTURED_BASELINES),
-            ("django_admin_log", "action_time", config.admin_log_days),
+            ("streaming_deadletteraction", "requested_at", config.audit_days),
+            ("streaming_healthsnapshot", "taken_at", config.operations_days),
+            ("streaming_baselinesnapshot", "captured_at", config.audit_days),
+            ("django_admin_log", "action_time", config.audit_days),
             ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
         )
     }

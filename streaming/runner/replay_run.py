@@ -11,6 +11,7 @@ from rich.console import Console
 from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.logs import note
+from betting.timing import SWEEP_SECONDS
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
 from streaming.runner import processes
@@ -65,7 +66,7 @@ def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore)
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            sweeping = Chore(config.sweep.interval_seconds, sweep)
+            sweeping = Chore(SWEEP_SECONDS, sweep)
             activity = showing_activity(terminal, config)
             for warning in replay.recordings.warnings():
                 terminal.say(f"warning: {warning}")

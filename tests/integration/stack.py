@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from django.db.models import F, Min
 from django.utils import timezone
 
-from betting.config import Config, load
+from betting.config import Config
 from betting.models import Market, Provider
 from betting.runtime.supervisor import Supervisor
 from streaming.core.health import Status
@@ -37,6 +37,7 @@ from streaming.simulator.query import Answer
 from streaming.simulator.running import RunningSimulator, running_simulator
 from streaming.tasks import check_health
 from tests.integration.conftest import environment_of_workers, nodes_of, wait_until
+from tests.integration.impatient import impatient
 from tests.support.polling import EPL, KEY, KEY_ENV, NBA, STILL, polled_provider
 from tests.support.receiver import Receiver
 from tests.support.rows import make_webhook
@@ -47,29 +48,19 @@ LATE_MAJOR_MS, LATE_BATCH_MS = 1_000, 2_500
 """What late is here: no valuation is on a machine that is only busy, one that hangs makes it so."""
 
 ENVIRON: Mapping[str, str] = {
+    # More limits are in these settings, which every program of the stack runs under.
+    "DJANGO_SETTINGS_MODULE": "tests.integration.stack_settings",
     "HARDLINE_HEALTH_TOKEN": TOKEN,
-    "HARDLINE_HEALTH_INTERVAL_SECONDS": "1",
-    # The stack is up before the first test looks, and what it values counts at once.
-    "HARDLINE_HEALTH_STARTING_SECONDS": "0",
-    # As many late ones as by default, 6 % and 14.4 %, but judged on 5 valuations, not on 100.
     "HARDLINE_HEALTH_OBJECTIVE": "0.8",
-    "HARDLINE_HEALTH_BURN_RATE": "0.3,0.72",
     "HARDLINE_HEALTH_PROBE_SECONDS": "0.4",
     # Waits that a person would think short, and a busy machine does not reach.
-    "HARDLINE_HEALTH_TICK_SECONDS": "2,3",
-    "HARDLINE_HEALTH_SILENCE_INTERVALS": "4,6",
     "HARDLINE_HEALTH_QUEUE_MESSAGES": "6,1000",
     "HARDLINE_HEALTH_QUEUE_SECONDS": "2,3",
     "HARDLINE_HEALTH_STALE_MARKET_SECONDS": "2.5,3",
     "HARDLINE_HEALTH_MAJOR_MS": str(LATE_MAJOR_MS),
     "HARDLINE_HEALTH_BATCH_MS": str(LATE_BATCH_MS),
-    "HARDLINE_HEALTH_MIN_CHANGES": "10",
-    "HARDLINE_HEALTH_DEAD_LETTERS_PER_HOUR": "3,100",
     # What recovers by itself does so soon.
     "HARDLINE_CIRCUIT_BACKOFF_SECONDS": "0.5",
-    "HARDLINE_SUPPRESSION_FIRST_SECONDS": "0.2",
-    "HARDLINE_SUPPRESSION_MAX_SECONDS": "1",
-    "HARDLINE_POLL_TICK_SECONDS": "0.5",
     "HARDLINE_POLL_SLOWEST_INTERVAL_SECONDS": "1",
     # The tests poll beside the worker.
     "HARDLINE_POLL_DEDUPE_MS": "0",
@@ -276,7 +267,7 @@ def running_stack(servers: Config, receiver: Receiver, logs: Path) -> Iterator[S
         environ = {**environment_of_workers(servers), "REDIS_URL": "", **ENVIRON}
         for name, value in environ.items():
             patch.setenv(name, value)
-        config = load(os.environ)
+        config = impatient(os.environ)
         patch.setattr("streaming.health.views.get_config", lambda: config)
         with (
             simulated("lively", EPL, LIVELY, stale_after_seconds=STALE_AFTER_SECONDS) as lively,
@@ -287,8 +278,10 @@ def running_stack(servers: Config, receiver: Receiver, logs: Path) -> Iterator[S
         ):
             make_webhook(url=receiver.url, types=["line.major", "health.changed"])
             *workers, beat = [*value_workers(config), *pollers(config, KEY)]
-            # It has nobody look within the time that the tests take.
-            seldom = {**beat.environ, "HARDLINE_HEALTH_INTERVAL_SECONDS": "300"}
+            unwatched = {
+                **beat.environ,
+                "DJANGO_SETTINGS_MODULE": "tests.integration.unwatched_settings",
+            }
             stack = Stack(
                 config,
                 lively,
@@ -297,7 +290,7 @@ def running_stack(servers: Config, receiver: Receiver, logs: Path) -> Iterator[S
                 receiver,
                 nodes_of(workers),
                 Supervisor([workers], logs),
-                Supervisor([[replace(beat, environ=seldom)]], logs),
+                Supervisor([[replace(beat, environ=unwatched)]], logs),
                 Supervisor([[beat]], logs),
             )
             try:

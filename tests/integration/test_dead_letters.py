@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +26,7 @@ from betting.runtime.supervisor import Program, Supervisor
 from streaming.core.letters import Kind
 from streaming.dead_letters import replay
 from streaming.dead_letters.capture import store_spooled
+from streaming.dead_letters.celery_hooks import MAX_DELIVERIES
 from streaming.dead_letters.spool import FILE, waiting_in_redis
 from streaming.models import (
     ActionOutcome,
@@ -39,7 +40,6 @@ from tests.integration.conftest import environment_of_workers, wait_until
 
 QUEUE = "valuation"
 NODE = "failing@tests"
-MAX_DELIVERIES = 2
 SOUND = json.dumps([["x"], {}, None]).encode()
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
@@ -52,10 +52,9 @@ def environment(
     transactional_db: None,  # noqa: ARG001 - the workers must see what is committed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The workers' environment: the tests' own servers, and a short patience with poison."""
+    """The workers' environment: the tests' own servers."""
     for name, value in environment_of_workers(servers).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HARDLINE_DEAD_LETTERS_MAX_DELIVERIES", str(MAX_DELIVERIES))
 
 
 @contextmanager
@@ -184,7 +183,7 @@ def lines(path: Path) -> list[str]:
 
 @pytest.mark.usefixtures("environment")
 def test_every_failure_leaves_one_letter_from_which_the_work_is_done(
-    tmp_path: Path, redis: Redis, servers: Config
+    tmp_path: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
@@ -227,7 +226,7 @@ def test_every_failure_leaves_one_letter_from_which_the_work_is_done(
         two = failed.filter(task__in=["tests.raises", "tests.retries"])
         assert replay.request_replays(two, "ana") == 2
         assert replay.request_replays(two, "bob") == 0
-        assert replay.send_due_replays(servers.dead_letters) == 2
+        assert replay.send_due_replays() == 2
         wait_until(lambda: two.filter(count=2).count() == 2, "the failures of the replays")
         assert set(two.values_list("status", flat=True)) == {LetterStatus.NEW}
         outcomes = DeadLetterAction.objects.values_list("outcome", flat=True)
@@ -237,8 +236,8 @@ def test_every_failure_leaves_one_letter_from_which_the_work_is_done(
         (folder / "mended").touch()
         known = failed.exclude(kind=Kind.UNKNOWN_TASK)
         assert replay.request_replays(known, "ana") == len(FAILURES)
-        limits = replace(servers.dead_letters, replay_per_second=100)
-        assert replay.send_due_replays(limits) == len(FAILURES)
+        monkeypatch.setattr(replay, "PER_SECOND", 100)
+        assert replay.send_due_replays() == len(FAILURES)
         wait_until(lambda: not known.exclude(status=LetterStatus.REPLAYED).exists(), "the replays")
     for failure in FAILURES:
         assert lines(folder / failure.task) == ["done"], failure.task

@@ -12,7 +12,7 @@ import pytest
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from betting.config import Config, get_config
+from betting.config import Config
 from betting.runtime.supervisor import Supervisor
 from streaming.dead_letters import replay
 from streaming.models import DeadLetter, DeadLetterAction, DeliveryRun, SubscriberRecord
@@ -97,7 +97,7 @@ def replayed(letters: QuerySet[DeadLetter], outcome: str) -> None:
     actions = DeadLetterAction.objects.order_by("-id")[:asked]
 
     def all_have_ended() -> bool:
-        replay.send_due_replays(get_config().dead_letters)
+        replay.send_due_replays()
         return {action.outcome for action in actions.all()} == {outcome}
 
     wait_until(all_have_ended, f"the replays to have {outcome}")

@@ -517,7 +517,7 @@ def test_a_stream_that_is_not_polled_for_three_intervals_is_a_warning_and_for_te
 
 
 def test_what_is_well_is_a_matter_of_configuration(watch: Watch) -> None:
-    health = load({"HARDLINE_HEALTH_SILENCE_INTERVALS": "1.5,2"}).health
+    health = replace(watch.config.health, silence_intervals=(1.5, 2.0))
     watch.config = replace(watch.config, health=health)
     assert activity(watch, 1.4, 1.5, 2) == ["pass", "warn", "fail"]
 

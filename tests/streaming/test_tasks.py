@@ -14,6 +14,7 @@ from celery import Task
 from django.conf import settings
 from redis import Redis
 
+from betting import timing
 from betting.celery import app
 from betting.config import Config, get_config
 from betting.models import LineChange, Market
@@ -137,7 +138,7 @@ def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or
         "streaming.store_spooled_letters": False,
     }
     config = get_config()
-    assert config.bus.total_timeout_seconds < config.celery.task_soft_limit_seconds
+    assert config.bus.total_timeout_seconds < timing.TASK_SOFT_LIMIT_SECONDS
     assert "statement_timeout=30s" in settings.DATABASES["default"]["OPTIONS"]["options"]
 
 

@@ -9,13 +9,13 @@ from itertools import pairwise
 from operator import attrgetter
 
 from betting.config import Config
+from betting.timing import TICK_SECONDS
 from streaming.polling.poll import claim_due_providers, poll
 from streaming.simulator.running import RunningSimulator
 from tests.support.polling import EPL, NBA, config_with
 
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PLAIN = config_with()
-CONFIG = replace(PLAIN, poll=replace(PLAIN.poll, jitter_fraction=0.0))
+CONFIG = config_with()
 WITHOUT_CIRCUITS = replace(CONFIG, circuits_enabled=False)
 
 
@@ -39,11 +39,11 @@ class Beat:
         end = self.now + timedelta(seconds=seconds)
         while self.now < end:
             tick = self.now
-            due = claim_due_providers(self.config.poll, tick)
+            due = claim_due_providers(tick, jitter=0.0)
             for claim in sorted(due, key=attrgetter("wait_seconds")):
                 self.now = tick + timedelta(seconds=claim.wait_seconds)
                 self._poll(claim.provider_id)
-            self.now = tick + timedelta(seconds=self.config.poll.tick_seconds)
+            self.now = tick + timedelta(seconds=TICK_SECONDS)
 
     def _poll(self, provider_id: int) -> None:
         before = {sport: self.simulator.calls.count(sport) for sport in (EPL, NBA)}

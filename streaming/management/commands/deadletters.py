@@ -72,7 +72,7 @@ class Command(UncheckedCommand):
         count = replay.request_replays(chosen, _whoever())
         self.stdout.write(
             f"{count:,} of {there_are:,} will be replayed,"
-            f" {get_config().dead_letters.replay_per_second} a second, while beat runs"
+            f" {replay.PER_SECOND} a second, while beat runs"
         )
 
     def _replay_edited(self, options: dict[str, Any], edited: EditedArguments) -> None:

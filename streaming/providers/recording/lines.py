@@ -13,7 +13,7 @@ from streaming.providers.compressed import open_file, spoilt
 from streaming.providers.fields import PADDING, unmarked
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
-"""Twice the default of HARDLINE_FETCH_MAX_BODY_BYTES, the largest answer that a poll accepts."""
+"""Twice `FetchPolicy.max_body_bytes`, the largest answer that a poll accepts."""
 
 _SKIPPED_BYTES = 1024 * 1024
 

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from betting import timing
 from betting.config import Config, default_home, known_variables, load
 from betting.config.env import ConfigError
-from betting.config.rules import LIMITS, RULES
+from betting.config.rules import RULES
+from streaming.dead_letters import transport
+from streaming.notifications import webhooks
 
 HOME = {"HARDLINE_HOME": "/srv/hardline"}
 
@@ -52,16 +55,16 @@ def test_all_problems_are_listed_at_once() -> None:
         HARDLINE_COALESE_BATCH_MS="1",
         HARDLINE_WEB_PORT="http",
         HARDLINE_LOG_FORMAT="jsn",
-        HARDLINE_POLL_JITTER_FRACTION="0.9",
-        HARDLINE_POLL_TICK_SECONDS="31",
+        HARDLINE_POLL_MAX_UNREADABLE_SHARE="1.9",
+        HARDLINE_POLL_INTERVAL_SECONDS="120",
     )
     contradiction = (
-        "HARDLINE_POLL_TICK_SECONDS and HARDLINE_POLL_INTERVAL_SECONDS:"
-        " the first must not be above the second"
+        "HARDLINE_POLL_INTERVAL_SECONDS and HARDLINE_POLL_STALE_AFTER_SECONDS:"
+        " quotes would be stale between two polls, so the first must be below the second"
     )
     assert found == (
         "HARDLINE_COALESE_BATCH_MS: unknown; did you mean HARDLINE_COALESCE_BATCH_MS?",
-        "HARDLINE_POLL_JITTER_FRACTION: 0.9 is not between 0 and 0.5",
+        "HARDLINE_POLL_MAX_UNREADABLE_SHARE: 1.9 is not between 0 and 1",
         "HARDLINE_LOG_FORMAT: 'jsn' is not one of auto, json, console; did you mean json?",
         "HARDLINE_WEB_PORT: 'http' is not a whole number",
         contradiction,
@@ -71,8 +74,8 @@ def test_all_problems_are_listed_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("HARDLINE_POLL_TICK_SECONDS", "nan"),
-        ("HARDLINE_POLL_TICK_SECONDS", "inf"),
+        ("HARDLINE_POLL_INTERVAL_SECONDS", "nan"),
+        ("HARDLINE_POLL_INTERVAL_SECONDS", "inf"),
         ("HARDLINE_WEB_PORT", "80.5"),
         ("HARDLINE_WEB_PORT", "65536"),
         ("HARDLINE_WEB_DEBUG", "maybe"),
@@ -94,27 +97,16 @@ def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({"HARDLINE_VALUATION_MIN_BOOKSUM": "1.4"}, "HARDLINE_VALUATION_MAX_BOOKSUM"),
-        ({"HARDLINE_COALESCE_MARKER_TTL_MS": "100"}, "HARDLINE_COALESCE_DEBOUNCE_MS"),
-        ({"HARDLINE_COALESCE_RECOMPUTE_MARKETS": "50000"}, "HARDLINE_CELERY_MAX_MESSAGE_BYTES"),
+        ({"HARDLINE_MATCHING_DOUBTFUL_START_HOURS": "0.4"}, "HARDLINE_MATCHING_SAME_START_MINUTES"),
         ({"HARDLINE_COALESCE_BATCH_MS": "1900"}, "HARDLINE_SWEEP_DIRTY_AFTER_MS"),
         (
             {
                 "HARDLINE_COALESCE_DEBOUNCE_MS": "4750",
                 "HARDLINE_SWEEP_DIRTY_AFTER_MS": "20000",
             },
-            "HARDLINE_CELERY_VISIBILITY_TIMEOUT_SECONDS",
+            "visibility timeout",
         ),
-        ({"HARDLINE_CELERY_VISIBILITY_TIMEOUT_SECONDS": "20"}, "TASK_HARD_LIMIT_SECONDS"),
-        ({"HARDLINE_CELERY_TASK_SOFT_LIMIT_SECONDS": "20"}, "TASK_HARD_LIMIT_SECONDS"),
-        ({"HARDLINE_FETCH_CONNECT_TIMEOUT_SECONDS": "11"}, "FETCH_TOTAL_TIMEOUT_SECONDS"),
-        ({"HARDLINE_FETCH_READ_TIMEOUT_SECONDS": "11"}, "FETCH_TOTAL_TIMEOUT_SECONDS"),
-        ({"HARDLINE_FETCH_TOTAL_TIMEOUT_SECONDS": "15"}, "TASK_SOFT_LIMIT_SECONDS"),
-        ({"HARDLINE_POLL_TICK_SECONDS": "31"}, "HARDLINE_POLL_INTERVAL_SECONDS"),
         ({"HARDLINE_POLL_INTERVAL_SECONDS": "120"}, "HARDLINE_POLL_STALE_AFTER_SECONDS"),
-        ({"HARDLINE_RETENTION_LINE_CHANGE_DAYS": "401"}, "HARDLINE_RETENTION_EVENT_DAYS"),
-        ({"HARDLINE_RETENTION_CLOSED_EDGE_DAYS": "401"}, "HARDLINE_RETENTION_EVENT_DAYS"),
-        ({"HARDLINE_RETENTION_EVENT_DAYS": "364"}, "HARDLINE_RETENTION_LINE_CHANGE_DAYS"),
         ({"HARDLINE_WEB_FLOWER_PORT": "8000"}, "HARDLINE_WEB_SIMULATOR_PORT"),
     ],
 )
@@ -152,13 +144,44 @@ def test_other_programs_variables_are_left_alone() -> None:
 
 
 def test_every_number_has_limits_that_its_default_keeps() -> None:
-    numbers = {v.path: v.default for v in known_variables() if v.type in {int, float}}
+    numbers = [variable for variable in known_variables() if variable.type in {int, float}]
 
-    assert LIMITS.keys() == numbers.keys()
-    for path, default in numbers.items():
-        low, high = LIMITS[path]
-        assert isinstance(default, int | float)
-        assert low <= default <= high, path
+    assert numbers
+    for number in numbers:
+        assert number.limits is not None, number.name
+        assert isinstance(number.default, int | float)
+        assert number.limits[0] <= number.default <= number.limits[1], number.name
+
+
+def test_every_setting_lies_between_the_constants_around_it() -> None:
+    limits = {variable.path: variable.limits for variable in known_variables()}
+    config = load(HOME)
+    fetch, bus = limits["fetch.total_timeout_seconds"], limits["bus.total_timeout_seconds"]
+    polls = limits["poll.interval_seconds"]
+    assert fetch is not None
+    assert bus is not None
+    assert polls is not None
+
+    # A poll and a delivery must be able to end by their own deadlines.
+    assert max(config.fetch.connect_timeout_seconds, config.fetch.read_timeout_seconds) <= fetch[0]
+    assert bus[0] >= webhooks.CONNECT_TIMEOUT_SECONDS
+    assert max(fetch[1], bus[1]) < timing.TASK_SOFT_LIMIT_SECONDS
+    assert polls[0] >= timing.TICK_SECONDS
+
+
+def test_the_constants_do_not_contradict_each_other() -> None:
+    config = load(HOME)
+    longest_window_ms = 1_000 * (timing.VISIBILITY_TIMEOUT_SECONDS - timing.TASK_HARD_LIMIT_SECONDS)
+    id_bytes = 30  # 19 digits and a separator, in base64
+
+    assert timing.TASK_SOFT_LIMIT_SECONDS < timing.TASK_HARD_LIMIT_SECONDS
+    assert timing.REDIS_TIMEOUT_SECONDS < timing.TASK_SOFT_LIMIT_SECONDS
+    assert 0 < longest_window_ms <= config.coalesce.marker_ttl_ms
+    assert id_bytes * config.coalesce.recompute_markets <= transport.MAX_MESSAGE_BYTES
+    assert config.suppression.first_seconds <= config.suppression.max_seconds
+    assert config.valuation.min_booksum < config.valuation.max_booksum
+    assert config.circuit.min_calls <= config.circuit.window_calls
+    assert config.retention.event_days >= config.retention.history_days
 
 
 def test_every_rule_is_about_settings_that_exist() -> None:
@@ -198,14 +221,14 @@ def test_a_dsn_without_one_of_its_parts_is_refused_and_not_repeated(dsn: str) ->
 
 
 def test_a_pair_of_thresholds_is_read_from_one_variable() -> None:
-    assert load({"HARDLINE_HEALTH_TICK_SECONDS": "3, 20"}).health.tick_seconds == (3.0, 20.0)
+    assert load({"HARDLINE_HEALTH_QUEUE_SECONDS": "3, 20"}).health.queue_seconds == (3.0, 20.0)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("HARDLINE_HEALTH_TICK_SECONDS", "30,5", "must be a warning's threshold, above 0, and"),
-        ("HARDLINE_HEALTH_TICK_SECONDS", "30", "'30' is not a valid tuple"),
+        ("HARDLINE_HEALTH_QUEUE_SECONDS", "30,5", "must be a warning's threshold, above 0, and"),
+        ("HARDLINE_HEALTH_QUEUE_SECONDS", "30", "'30' is not a valid tuple"),
         ("HARDLINE_HEALTH_MAJOR_MS", "120", "must be one of 5, 10, 25, 50, 100, 250"),
         ("HARDLINE_HEALTH_OBJECTIVE", "1", "is not between 0 and 0.99999"),
         ("HARDLINE_HEALTH_TOKEN", "short", "must have at least 16 characters"),

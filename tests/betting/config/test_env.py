@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import pytest
+from msgspec import Meta as Setting
 
 from betting.config.env import build, parse_env_file, read, variables
 
@@ -12,13 +14,15 @@ class Engine:
     """An engine.
 
     Attributes:
-        power_watts: at the shaft,
-            in watts.
+        boost_seconds: at the shaft,
+            in seconds.
         fuels: what it burns.
+        cylinders: no setting.
     """
 
-    power_watts: int = 100
-    fuels: tuple[str, ...] = ("petrol",)
+    boost_seconds: Annotated[int, Setting(ge=1, le=500)] = 100
+    fuels: Annotated[tuple[str, ...], Setting()] = ("petrol",)
+    cylinders: int = 4
 
 
 @dataclass(frozen=True)
@@ -30,38 +34,40 @@ class Car:
         engine: what drives it.
     """
 
-    plate: str = field(default="", metadata={"env": "PLATE", "is_secret": True})
+    plate: Annotated[str, Setting()] = field(
+        default="", metadata={"env": "PLATE", "is_secret": True}
+    )
     engine: Engine = field(default_factory=Engine)
 
 
 def test_variables_are_named_and_described_by_the_tree() -> None:
-    plate, power, fuels = variables(Car, "CAR_")
+    plate, boost, fuels = variables(Car, "CAR_")
 
     assert (plate.name, plate.path, plate.is_secret) == ("PLATE", "plate", True)
-    assert (power.name, power.path, power.default) == (
-        "CAR_ENGINE_POWER_WATTS",
-        "engine.power_watts",
+    assert (boost.name, boost.path, boost.default) == (
+        "CAR_ENGINE_BOOST_SECONDS",
+        "engine.boost_seconds",
         100,
     )
-    assert power.description == "at the shaft, in watts."
+    assert (boost.limits, boost.unit) == ((1, 500), "s")
+    assert fuels.limits is None
+    assert boost.description == "at the shaft, in seconds."
     assert fuels.description == "what it burns."
 
 
 def test_values_build_the_tree_and_the_rest_keeps_its_defaults() -> None:
     values, problems = read(
-        variables(Car, "CAR_"), {"CAR_ENGINE_FUELS": "petrol, alcohol,", "PLATE": "B 7"}, {}
+        variables(Car, "CAR_"), {"CAR_ENGINE_FUELS": "petrol, alcohol,", "PLATE": "B 7"}
     )
     assert problems == {}
     assert build(Car, values) == Car("B 7", Engine(100, ("petrol", "alcohol")))
 
 
 def test_a_value_is_never_both_read_and_a_problem() -> None:
-    values, problems = read(
-        variables(Car, "CAR_"), {"CAR_ENGINE_POWER_WATTS": "900"}, {"engine.power_watts": (1, 500)}
-    )
+    values, problems = read(variables(Car, "CAR_"), {"CAR_ENGINE_BOOST_SECONDS": "900"})
     assert values == {}
     assert problems == {
-        "engine.power_watts": "CAR_ENGINE_POWER_WATTS: 900 is not between 1 and 500"
+        "engine.boost_seconds": "CAR_ENGINE_BOOST_SECONDS: 900 is not between 1 and 500"
     }
 
 

@@ -103,6 +103,14 @@ def test_configuration_shows_the_settings_without_the_secrets(manage: Manage) ->
     assert "hunter2" not in done.stdout
 
 
+def test_a_removed_setting_is_named_at_the_start_and_stops_nothing(manage: Manage) -> None:
+    done = manage("configuration", HARDLINE_COALESCE_SHARDS="4")
+
+    assert done.returncode == 0
+    assert done.stderr.count("HARDLINE_COALESCE_SHARDS was removed in 0.3.0") == 1
+    assert "HARDLINE_COALESCE_SHARDS" not in done.stdout
+
+
 def test_a_configured_server_is_not_ours_to_report_on(manage: Manage) -> None:
     done = manage(
         "services", "status", DATABASE_URL="postgresql://db.local/odds", REDIS_URL="redis://cache"

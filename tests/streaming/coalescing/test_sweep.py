@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from betting.config import SweepConfig
 from betting.models import Market
+from streaming.coalescing import sweep
 from streaming.coalescing.sweep import stale_markets
 from tests.support.rows import make_market
 
@@ -40,10 +41,12 @@ def test_a_market_that_waits_longer_than_the_bound_is_claimed() -> None:
     assert stale_markets(CONFIG) == [late.pk]
 
 
-def test_a_sweep_claims_no_more_than_its_limit_and_the_longest_waiting_first() -> None:
+def test_a_sweep_claims_no_more_than_its_limit_and_the_longest_waiting_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     markets = [waiting(seconds).pk for seconds in (10, 40, 20, 50, 30)]
-    limited = SweepConfig(dirty_after_ms=2_000, max_markets=2)
-    claimed = [set(stale_markets(limited)) for _ in range(4)]
+    monkeypatch.setattr(sweep, "MAX_MARKETS", 2)
+    claimed = [set(stale_markets(CONFIG)) for _ in range(4)]
     assert claimed == [{markets[3], markets[1]}, {markets[4], markets[2]}, {markets[0]}, set()]
 
 
@@ -63,14 +66,16 @@ def test_a_market_that_was_valued_meanwhile_is_not_claimed() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sweeper_skips_what_another_is_claiming_instead_of_waiting() -> None:
+def test_a_sweeper_skips_what_another_is_claiming_instead_of_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first, second = waiting(20), waiting(10)
-    one = SweepConfig(dirty_after_ms=2_000, max_markets=1)
+    monkeypatch.setattr(sweep, "MAX_MARKETS", 1)
     is_claimed, may_commit = threading.Event(), threading.Event()
 
     def slow_sweep() -> list[int]:
         with closing(connection), transaction.atomic():
-            claimed = stale_markets(one)
+            claimed = stale_markets(CONFIG)
             is_claimed.set()
             assert may_commit.wait(10)
             return claimed

@@ -215,12 +215,12 @@ def test_a_writer_that_died_in_its_line_spoils_no_other_and_is_a_letter_itself(
     assert rows() == [1, 2]
 
 
+@pytest.mark.usefixtures("config")
 def test_what_finds_no_place_at_all_is_a_critical_line(
-    config: Config, away: Away, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    away: Away, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limits = replace(config.dead_letters, spool_letters=0, spool_bytes=0)
-    full = replace(config, dead_letters=limits)
-    monkeypatch.setattr(capture, "get_config", lambda: full)
+    monkeypatch.setattr(spool, "MAX_LETTERS", 0)
+    monkeypatch.setattr(spool, "MAX_BYTES", 0)
     away.postgres()
     record_letter(letter(1, kwargs={"note": "words of the letter"}))
     assert [record.levelno for record in caplog.records][-1] == logging.CRITICAL
@@ -231,8 +231,7 @@ def test_what_finds_no_place_at_all_is_a_critical_line(
 def test_a_full_redis_spool_passes_on_to_the_file(
     config: Config, away: Away, monkeypatch: pytest.MonkeyPatch, redis: Redis
 ) -> None:
-    limits = replace(config.dead_letters, spool_letters=1)
-    monkeypatch.setattr(capture, "get_config", lambda: replace(config, dead_letters=limits))
+    monkeypatch.setattr(spool, "MAX_LETTERS", 1)
     away.postgres()
     record_letter(letter(1))
     record_letter(letter(2))

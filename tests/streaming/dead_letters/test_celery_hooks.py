@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +13,9 @@ from kombu.message import Message
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from betting.config import get_config
 from streaming.core.letters import Kind
-from streaming.dead_letters import celery_hooks
 from streaming.dead_letters.celery_hooks import (
+    MAX_DELIVERIES,
     DeliveriesExhaustedError,
     Request,
     count_redelivery,
@@ -25,8 +23,6 @@ from streaming.dead_letters.celery_hooks import (
 )
 from streaming.models import DeadLetter
 from streaming.tasks import poll_provider, sweep
-
-MAX_DELIVERIES = 3
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
@@ -111,14 +107,6 @@ def test_what_escaped_the_tracer_failed_around_the_task() -> None:
     assert DeadLetter.objects.get().kind == Kind.HOOK
 
 
-@pytest.fixture
-def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = replace(get_config().dead_letters, max_deliveries=MAX_DELIVERIES)
-    config = replace(get_config(), dead_letters=limits)
-    monkeypatch.setattr(celery_hooks, "get_config", lambda: config)
-
-
-@pytest.mark.usefixtures("_limit")
 def test_it_runs_as_often_as_is_allowed_and_not_once_more() -> None:
     for _ in range(MAX_DELIVERIES - 1):  # the first delivery is not counted
         count_redelivery("t", 0)
@@ -126,13 +114,11 @@ def test_it_runs_as_often_as_is_allowed_and_not_once_more() -> None:
         count_redelivery("t", 0)
 
 
-@pytest.mark.usefixtures("_limit")
 def test_another_try_and_another_message_are_counted_for_themselves() -> None:
     for task_id, retries in (("t", 0), ("t", 1), ("u", 0)) * (MAX_DELIVERIES - 1):
         count_redelivery(task_id, retries)
 
 
-@pytest.mark.usefixtures("_limit")
 def test_a_message_that_came_to_its_end_starts_afresh(redis: Redis) -> None:
     for _ in range(3 * MAX_DELIVERIES):
         count_redelivery("t", 0)
@@ -140,7 +126,6 @@ def test_a_message_that_came_to_its_end_starts_afresh(redis: Redis) -> None:
     assert redis.keys("hardline:deliveries:*") == []
 
 
-@pytest.mark.usefixtures("_limit")
 def test_while_redis_is_away_the_task_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise RedisConnectionError("away")

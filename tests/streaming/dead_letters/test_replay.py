@@ -16,7 +16,6 @@ from django.db import connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from betting.config import DeadLettersConfig
 from streaming.core.letters import Kind, Letter, redacted
 from streaming.dead_letters import replay
 from streaming.dead_letters.messages import REPLAY_HEADER
@@ -30,12 +29,18 @@ from streaming.dead_letters.store import store
 from streaming.models import ActionOutcome, DeadLetter, DeadLetterAction, LetterStatus
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-CONFIG = DeadLettersConfig(replay_per_second=3, replay_timeout_seconds=60.0)
 TASK = "valuation.recompute_markets"
 
 Sent = list[dict[str, Any]]
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three replay a second, each of them given up after a minute."""
+    monkeypatch.setattr(replay, "PER_SECOND", 3)
+    monkeypatch.setattr(replay, "TIMEOUT_SECONDS", 60.0)
 
 
 def failed(number: int = 0, **fields: Any) -> DeadLetter:
@@ -73,7 +78,7 @@ def test_a_replay_is_the_letters_own_message_on_its_own_queue(sent: Sent) -> Non
     letter = failed(7, queue="major", kwargs={"x": 1})
     assert replay.request_replays(DeadLetter.objects.all(), "ana") == 1
     assert sent == []
-    assert replay.send_due_replays(CONFIG) == 1
+    assert replay.send_due_replays() == 1
     action = DeadLetterAction.objects.get()
     assert sent == [
         {
@@ -92,7 +97,7 @@ def test_a_replay_is_the_letters_own_message_on_its_own_queue(sent: Sent) -> Non
 def test_a_queue_that_is_gone_gives_way_to_the_tasks_own(sent: Sent) -> None:
     failed(queue="renamed")
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     assert sent[0]["queue"] is None
 
 
@@ -100,7 +105,7 @@ def test_edited_arguments_are_sent_and_the_letter_keeps_its_own(sent: Sent) -> N
     letter = failed(7, is_complete=False)
     assert not replay.request_replay(letter.pk, "ana", EditedArguments())
     assert replay.request_replay(letter.pk, "ana", EditedArguments(args=[[8], "batch"]))
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     letter.refresh_from_db()
     assert (sent[0]["args"], letter.args) == ([[8], "batch"], [[7], "batch"])
 
@@ -117,9 +122,9 @@ def test_so_many_are_sent_in_a_second_and_the_oldest_first(sent: Sent) -> None:
     for number in range(5):
         failed(number)
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    assert [replay.send_due_replays(CONFIG) for _ in range(2)] == [3, 0]
+    assert [replay.send_due_replays() for _ in range(2)] == [3, 0]
     a_second_later()
-    assert replay.send_due_replays(CONFIG) == 2
+    assert replay.send_due_replays() == 2
     assert [message["args"][0] for message in sent] == [[0], [1], [2], [3], [4]]
 
 
@@ -127,10 +132,10 @@ def test_a_letter_that_is_held_back_waits_and_holds_up_no_other(sent: Sent) -> N
     failed(1, provider="closed")
     failed(2)
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    assert replay.send_due_replays(CONFIG, HeldBack(providers={"closed"})) == 1
+    assert replay.send_due_replays(HeldBack(providers={"closed"})) == 1
     assert [message["args"][0] for message in sent] == [[2]]
     assert outcomes() == [ActionOutcome.WAITING, ActionOutcome.SENT]
-    assert replay.send_due_replays(CONFIG) == 1
+    assert replay.send_due_replays() == 1
 
 
 def test_deliveries_wait_for_their_subscriber_and_for_no_other(sent: Sent) -> None:
@@ -138,7 +143,7 @@ def test_deliveries_wait_for_their_subscriber_and_for_no_other(sent: Sent) -> No
         failed(number, kind=Kind.DELIVERY, args=[subscriber, "id", []])
     failed(2, args=["webhook:ill"])  # no delivery, whatever its arguments
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    assert replay.send_due_replays(CONFIG, HeldBack(subscribers={"webhook:ill"})) == 2
+    assert replay.send_due_replays(HeldBack(subscribers={"webhook:ill"})) == 2
     assert [message["args"][0] for message in sent] == ["webhook:well", "webhook:ill"]
     assert outcomes() == [ActionOutcome.WAITING, ActionOutcome.SENT, ActionOutcome.SENT]
 
@@ -146,7 +151,7 @@ def test_deliveries_wait_for_their_subscriber_and_for_no_other(sent: Sent) -> No
 def given_up_and_asked_again() -> tuple[DeadLetterAction, DeadLetterAction]:
     """A replay that was thought lost, and the one that a person asked for after it."""
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     DeadLetterAction.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
     replay.give_up_on_lost(60.0)
     assert replay.request_replays(DeadLetter.objects.all(), "bob") == 1
@@ -163,7 +168,7 @@ def test_a_late_failure_leaves_the_letter_to_the_replay_that_was_asked_for_meanw
     assert (letter.status, letter.count) == (LetterStatus.REPLAYING, 2)
     assert outcomes() == [ActionOutcome.FAILED, ActionOutcome.WAITING]
     assert replay.request_replays(DeadLetter.objects.all(), "eve") == 0
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     failed(2, replay=second.pk)
     letter.refresh_from_db()
     assert (letter.status, letter.count) == (LetterStatus.NEW, 3)
@@ -202,7 +207,7 @@ def test_a_replay_that_went_out_unnoticed_and_failed_is_not_sent_again(
         raise OperationalError("no answer, though the message is out")
 
     monkeypatch.setattr(current_app, "send_task", time_out)
-    assert replay.send_due_replays(CONFIG) == 0
+    assert replay.send_due_replays() == 0
     failed(1, replay=DeadLetterAction.objects.get().pk)
     letter.refresh_from_db()
     assert (letter.status, outcomes()) == (LetterStatus.NEW, [ActionOutcome.FAILED])
@@ -218,9 +223,9 @@ def test_replays_wait_while_the_broker_is_away(sent: Sent, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(current_app, "send_task", refuse)
-        assert replay.send_due_replays(CONFIG) == 0
+        assert replay.send_due_replays() == 0
     assert outcomes() == [ActionOutcome.WAITING] * 2
-    assert replay.send_due_replays(CONFIG) == len(sent) == 2
+    assert replay.send_due_replays() == len(sent) == 2
 
 
 def test_why_a_replay_cannot_be_sent_is_said_without_its_secrets(
@@ -233,7 +238,7 @@ def test_why_a_replay_cannot_be_sent_is_said_without_its_secrets(
         raise ValueError("https://a.example/odds?apiKey=5ecret is no queue")
 
     monkeypatch.setattr(current_app, "send_task", refuse)
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
 
     (error,) = DeadLetterAction.objects.values_list("error", flat=True)
     assert error.startswith("could not be sent: ValueError: https://a.example/odds?apiKey=")
@@ -244,7 +249,7 @@ def test_why_a_replay_cannot_be_sent_is_said_without_its_secrets(
 def test_a_replay_that_succeeds_closes_its_letter() -> None:
     letter = failed()
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     replay.succeeded(DeadLetterAction.objects.get().pk)
     letter.refresh_from_db()
     assert (letter.status, outcomes()) == (LetterStatus.REPLAYED, [ActionOutcome.SUCCEEDED])
@@ -254,7 +259,7 @@ def test_a_replay_that_succeeds_closes_its_letter() -> None:
 def test_a_letter_that_failed_anew_while_its_replay_ran_stays_open() -> None:
     letter = failed()
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     DeadLetter.objects.update(last_seen=timezone.now() + timedelta(seconds=1))
     replay.succeeded(DeadLetterAction.objects.get().pk)
     letter.refresh_from_db()
@@ -265,7 +270,7 @@ def test_a_letter_that_failed_anew_while_its_replay_ran_stays_open() -> None:
 def test_a_replay_that_is_never_heard_of_again_leaves_a_new_letter() -> None:
     letter = failed()
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     assert replay.give_up_on_lost(60.0) == 0
     DeadLetterAction.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
     assert replay.give_up_on_lost(60.0) == 1
@@ -280,7 +285,7 @@ def test_a_replay_whose_letter_was_evicted_is_not_sent(sent: Sent) -> None:
     failed()
     replay.request_replays(DeadLetter.objects.all(), "ana")
     connection.cursor().execute("DELETE FROM streaming_deadletter")
-    assert replay.send_due_replays(CONFIG) == 0
+    assert replay.send_due_replays() == 0
     assert (sent, outcomes()) == ([], [ActionOutcome.UNANSWERED])
 
 
@@ -319,13 +324,13 @@ def at_once(acts: list[Callable[[], int]]) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_who_ask_at_once_send_once(sent: Sent) -> None:
+def test_two_who_ask_at_once_send_once(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         failed(number)
-    config = DeadLettersConfig(replay_per_second=1_000)
+    monkeypatch.setattr(replay, "PER_SECOND", 1_000)
     asked = at_once([lambda: replay.request_replays(DeadLetter.objects.all(), "ana")] * 4)
     assert sum(asked) == 20
-    assert sum(at_once([lambda: replay.send_due_replays(config)] * 4)) == 20
+    assert sum(at_once([replay.send_due_replays] * 4)) == 20
     assert sorted(message["args"][0][0] for message in sent) == list(range(20))
 
 
@@ -333,7 +338,7 @@ def test_a_replay_that_fails_says_when_and_what_of_on_its_letter(sent: Sent) -> 
     letter = failed(message="no market 7", exception="builtins.LookupError")
     assert with_last_replay(DeadLetter.objects.all()).get().last_replay == ""
     replay.request_replays(DeadLetter.objects.all(), "ana")
-    replay.send_due_replays(CONFIG)
+    replay.send_due_replays()
     assert with_last_replay(DeadLetter.objects.all()).get().last_replay == ""
 
     action = sent[0]["headers"][REPLAY_HEADER]

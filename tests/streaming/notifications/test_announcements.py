@@ -7,7 +7,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
-from betting.config import get_config
 from betting.models import Market, Provider
 from streaming import tasks
 from streaming.core.snapshot import SnapshotQuote
@@ -126,4 +125,4 @@ def test_without_subscribers_news_costs_the_hot_path_no_statement(
     assert Edge.objects.count() == 1
     assert opens == first
     assert sent_to_subscribers(redis) == []
-    assert get_config().bus.route_cache_ms <= 1_000
+    assert bus.ROUTE_CACHE_SECONDS <= 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
-from betting.config import Config, get_config
 from streaming.core.notifications import LineMajor, Notification
 from streaming.models import WebhookSubscriber
 from streaming.notifications import bus, handlers
@@ -43,16 +41,6 @@ def sent(redis: Redis) -> list[tuple[str, str, list[dict[str, Any]]]]:
     return found
 
 
-def use(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
-    usual = get_config()
-    config = replace(usual, bus=replace(usual.bus, **fields))
-
-    def configured() -> Config:
-        return config
-
-    monkeypatch.setattr(bus, "get_config", configured)
-
-
 def test_a_subscriber_gets_one_message_with_all_it_wants_of_a_batch(redis: Redis) -> None:
     edges = make_webhook(types=["edge.opened"], min_ev=0.03)
     everything = make_webhook()
@@ -77,7 +65,7 @@ def test_a_subscriber_gets_one_message_with_all_it_wants_of_a_batch(redis: Redis
 def test_a_large_batch_is_split_into_messages_of_bounded_size(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(monkeypatch, message_events=3)
+    monkeypatch.setattr(bus, "MESSAGE_EVENTS", 3)
     make_webhook()
     bus.publish(line_major(version=number) for number in range(8))
     assert [
@@ -93,7 +81,8 @@ def test_a_large_batch_is_split_into_messages_of_bounded_size(
 def test_no_more_deliveries_wait_than_may_and_those_beyond_are_counted(
     redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    use(monkeypatch, message_events=1, max_waiting=3)
+    monkeypatch.setattr(bus, "MESSAGE_EVENTS", 1)
+    monkeypatch.setattr(bus, "MAX_WAITING", 3)
     make_webhook()
     for _ in range(2):
         bus.publish(line_major(version=number) for number in range(5))

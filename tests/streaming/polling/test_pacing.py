@@ -27,7 +27,7 @@ from tests.support.rows import NOON, make_provider
 LONG_BEFORE, LONG_AFTER = (NOON.replace(year=year) for year in (2000, 2999))
 """Of any reset that an answer may name: answers tell the real time."""
 
-POLL = PollConfig(jitter_fraction=0.0, slowest_interval_seconds=900.0)
+POLL = PollConfig(slowest_interval_seconds=900.0)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
@@ -136,7 +136,7 @@ def test_a_provider_that_runs_low_is_polled_at_the_slower_interval_from_then_on(
     untouched = provider_with(48, next_poll_at=NOON)
     pace_at(provider, NOON, 4.0)
 
-    claimed = {claim.provider_id: claim for claim in claim_due_providers(POLL, NOON)}
+    claimed = {claim.provider_id: claim for claim in claim_due_providers(NOON, jitter=0.0)}
 
     provider.refresh_from_db()
     assert provider.next_poll_at == NOON + timedelta(seconds=300)
@@ -152,7 +152,7 @@ def test_between_two_slower_polls_nothing_is_claimed() -> None:
     claimed = [
         seconds
         for seconds in range(0, 901, 30)
-        if claim_due_providers(POLL, NOON + timedelta(seconds=seconds))
+        if claim_due_providers(NOON + timedelta(seconds=seconds), jitter=0.0)
     ]
 
     assert claimed == [0, 300, 600, 900]
@@ -162,7 +162,7 @@ def test_between_two_slower_polls_nothing_is_claimed() -> None:
 
 def test_a_slower_interval_is_jittered_like_any_other() -> None:
     provider = pace_at(provider_with(48, next_poll_at=NOON), NOON, 4.0)
-    claim_due_providers(PollConfig(jitter_fraction=0.2), NOON)
+    claim_due_providers(NOON, jitter=0.2)
     provider.refresh_from_db()
     assert provider.next_poll_at is not None
     assert 240 <= (provider.next_poll_at - NOON).total_seconds() <= 360
@@ -172,7 +172,7 @@ def test_an_interval_longer_than_the_slowest_is_never_shortened() -> None:
     provider = provider_with(0, next_poll_at=NOON)
     Provider.objects.update(interval_seconds=3_600.0)
     assert pace_at(provider, NOON, 4.0).paced_interval_seconds is None
-    claim_due_providers(POLL, NOON)
+    claim_due_providers(NOON, jitter=0.0)
     provider.refresh_from_db()
     assert provider.next_poll_at == NOON + timedelta(hours=1)
 
@@ -205,7 +205,7 @@ def test_after_the_reset_a_provider_goes_back_to_its_pace_and_says_so(
     assert provider.paced_interval_seconds is None
     (said,) = paces(caplog)
     assert said.startswith("mine is polled every 600 s: 20000.0 credits are left until 2026-04-01")
-    claim_due_providers(POLL, renewed)
+    claim_due_providers(renewed, jitter=0.0)
     provider.refresh_from_db()
     assert provider.next_poll_at == renewed + timedelta(seconds=600)
 

@@ -14,7 +14,6 @@ from urllib.request import urlopen
 import pytest
 from redis import Redis
 
-from betting.config import PollConfig
 from betting.db.clock import database_now
 from betting.models import (
     ChangeKind,
@@ -35,7 +34,6 @@ from tests.support.polling import EPL, KEY, NBA, config_with, poll_now, polled_p
 from tests.support.rows import make_provider
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "simulated.jsonl.gz"
-POLL = PollConfig(jitter_fraction=0.2)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 

@@ -11,12 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
-from betting.config import PollConfig
 from betting.models import Provider
 from streaming.polling.poll import Claim, claim_due_providers
 from tests.support.rows import make_provider
 
-POLL = PollConfig(jitter_fraction=0.2)
+JITTER = 0.2
 
 pytestmark = pytest.mark.django_db
 
@@ -28,14 +27,14 @@ def test_a_provider_is_due_when_it_was_never_polled_or_its_time_has_come() -> No
     make_provider(next_poll_at=now + timedelta(minutes=1))
     make_provider(enabled=False)
 
-    assert {claim.provider_id for claim in claim_due_providers(POLL)} == {never.pk, due.pk}
-    assert claim_due_providers(POLL) == []
+    assert {claim.provider_id for claim in claim_due_providers(jitter=JITTER)} == {never.pk, due.pk}
+    assert claim_due_providers(jitter=JITTER) == []
 
 
 def test_an_order_to_poll_is_worth_something_until_the_next_one() -> None:
     often = make_provider(interval_seconds=0.5)
     seldom = make_provider(interval_seconds=90.0)
-    claims = sorted(claim_due_providers(POLL), key=lambda claim: claim.provider_id)
+    claims = sorted(claim_due_providers(jitter=JITTER), key=lambda claim: claim.provider_id)
     assert claims == [Claim(often.pk, 0.0, 1.0), Claim(seldom.pk, 0.0, 90.0)]
 
 
@@ -43,7 +42,7 @@ def test_the_next_poll_comes_after_the_interval_give_or_take_the_jitter() -> Non
     for _ in range(60):
         make_provider(interval_seconds=100.0)
     before = datetime.now(UTC)
-    claim_due_providers(POLL)
+    claim_due_providers(jitter=JITTER)
     after = datetime.now(UTC)
 
     times = sorted(at for provider in Provider.objects.all() if (at := provider.next_poll_at))
@@ -57,7 +56,7 @@ def test_the_next_poll_comes_after_the_interval_give_or_take_the_jitter() -> Non
 def test_without_jitter_the_interval_is_kept() -> None:
     make_provider(interval_seconds=100.0)
     before = datetime.now(UTC)
-    claim_due_providers(PollConfig(jitter_fraction=0.0))
+    claim_due_providers(jitter=0.0)
     after = datetime.now(UTC)
     next_poll_at = Provider.objects.get().next_poll_at
     assert next_poll_at is not None
@@ -73,7 +72,7 @@ def test_ticks_at_the_same_moment_claim_each_provider_once() -> None:
         with closing(connection):
             connection.ensure_connection()
             barrier.wait()
-            return claim_due_providers(POLL)
+            return claim_due_providers(jitter=JITTER)
 
     with ThreadPoolExecutor() as pool:
         ticks = [pool.submit(tick) for _ in range(6)]
@@ -89,7 +88,7 @@ def test_a_tick_skips_what_another_is_claiming_instead_of_waiting() -> None:
 
     def slow_tick() -> list[Claim]:
         with closing(connection), transaction.atomic():
-            claims = claim_due_providers(POLL)
+            claims = claim_due_providers(jitter=JITTER)
             is_claimed.set()
             assert may_commit.wait(10)
             return claims
@@ -97,8 +96,8 @@ def test_a_tick_skips_what_another_is_claiming_instead_of_waiting() -> None:
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(slow_tick)
         assert is_claimed.wait(10)
-        during = claim_due_providers(POLL)
+        during = claim_due_providers(jitter=JITTER)
         may_commit.set()
         assert len(slow.result()) == 1
     assert during == []
-    assert claim_due_providers(POLL) == []
+    assert claim_due_providers(jitter=JITTER) == []

@@ -46,36 +46,23 @@ from tests.support.rows import (
 )
 from valuation.models import CloseReason, Edge, RecomputeRun
 
-CONFIG = RetentionConfig(
-    poll_run_days=3,
-    circuit_transition_days=2,
-    delivery_run_days=4,
-    recompute_run_days=5,
-    line_change_days=7,
-    closed_edge_days=11,
-    task_result_days=13,
-    dead_letter_occurrence_days=17,
-    dead_letter_action_days=19,
-    health_snapshot_days=23,
-    admin_log_days=37,
-    event_days=31,
-)
+CONFIG = RetentionConfig(history_days=7, operations_days=3, audit_days=19)
 DAYS = {
     "streaming_pollrun": 3,
-    "streaming_circuittransition": 2,
-    "streaming_deliveryrun": 4,
-    "valuation_recomputerun": 5,
+    "streaming_circuittransition": 19,
+    "streaming_deliveryrun": 3,
+    "valuation_recomputerun": 3,
     "betting_linechange": 7,
-    "valuation_edge": 11,
-    "django_celery_results_taskresult": 13,
-    "streaming_deadletteroccurrence": 17,
+    "valuation_edge": 7,
+    "django_celery_results_taskresult": 3,
+    "streaming_deadletteroccurrence": 3,
     "streaming_deadletteraction": 19,
-    "streaming_healthsnapshot": 23,
-    "streaming_baselinesnapshot": prune.DAYS_OF_CAPTURED_BASELINES,
-    "django_admin_log": 37,
+    "streaming_healthsnapshot": 3,
+    "streaming_baselinesnapshot": 19,
+    "django_admin_log": 19,
     "django_session": prune.DAYS_OF_EXPIRED_SESSIONS,
-    "betting_event": 31,
-    "betting_feed": 31,
+    "betting_event": CONFIG.event_days,
+    "betting_feed": CONFIG.event_days,
 }
 
 pytestmark = pytest.mark.django_db

@@ -23,7 +23,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 
-from betting.config import ApiConfig, get_config
+from betting.config import get_config
 from betting.web.api.parameters import StreamParameters
 from betting.web.api.stream import PAGE, Follower, Happening, database_time, described
 from betting.web.api.views.base import ApiView, checked
@@ -32,6 +32,28 @@ logger = logging.getLogger(__name__)
 
 RETRY_MS = 2_000
 """The time that a client waits before it connects again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """The times of a stream.
+
+    Attributes:
+        poll_seconds: between two looks for events.
+        heartbeat_seconds: it sends a heartbeat after this long without an event; proxies close a
+            connection that is silent for a minute.
+        max_seconds: it is ended after this long; its client connects again.
+        overlap_seconds: how long after the time written on it a row may become visible, because
+            its transaction had not been committed: longer than a statement may take.
+        replay_seconds: a client that was away for longer than this misses older events.
+    """
+
+    poll_seconds: float = 0.5
+    heartbeat_seconds: float = 10.0
+    max_seconds: float = 300.0
+    overlap_seconds: float = 35.0
+    replay_seconds: float = 3_600.0
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -94,27 +116,27 @@ class StreamView(ApiView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Stream what happens from now on, or after the event that the client received last."""
-        config = get_config().api
+        policy = StreamPolicy()
         wanted = checked(StreamParameters, request).validated_data
-        start = beginning(request.headers.get("Last-Event-ID"), database_time(), config)
+        start = beginning(request.headers.get("Last-Event-ID"), database_time(), policy)
         places = _places()
         user_id = cast("int", request.user.pk)  # permissions have refused anonymous users
         if not places.take(user_id):
             raise Busy
-        body = _Held(told(start, wanted, config), partial(places.give_back, user_id))
+        body = _Held(told(start, wanted, policy), partial(places.give_back, user_id))
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
         response["X-Accel-Buffering"] = "no"  # keeps nginx from buffering the stream
         return response
 
 
-def beginning(last_id: str | None, now: datetime, config: ApiConfig) -> Start:
+def beginning(last_id: str | None, now: datetime, policy: StreamPolicy) -> Start:
     """Return the point from which a client's stream starts or resumes.
 
     Args:
         last_id: the id of the last event that the client received; None for a new stream.
         now: the database's time.
-        config: limits how far back the stream may go.
+        policy: limits how far back the stream may go.
 
     Raises:
         ValidationError: the id was not made by this API.
@@ -125,7 +147,7 @@ def beginning(last_id: str | None, now: datetime, config: ApiConfig) -> Start:
         raise ValidationError({"Last-Event-ID": ["This is not an id of an earlier event."]})
     microseconds = min(int(last_id), (now - _EPOCH) // _MICROSECOND)
     had = _EPOCH + microseconds * _MICROSECOND
-    oldest = now - timedelta(seconds=config.stream_replay_seconds)
+    oldest = now - timedelta(seconds=policy.replay_seconds)
     if had < oldest:
         return Start(oldest, is_resumed=True, missed_since=had)
     return Start(had, is_resumed=True)
@@ -134,7 +156,7 @@ def beginning(last_id: str | None, now: datetime, config: ApiConfig) -> Start:
 def told(
     start: Start,
     wanted: dict[str, Any],
-    config: ApiConfig,
+    policy: StreamPolicy,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] = time.sleep,
 ) -> Generator[bytes]:
@@ -146,13 +168,13 @@ def told(
     Args:
         start: the point from which the stream starts.
         wanted: the filters `type` and `sport`, each optional.
-        config: intervals and deadlines.
+        policy: intervals and deadlines.
         clock: returns the time in seconds.
         wait: waits for a number of seconds.
     """
-    overlap = timedelta(seconds=config.stream_overlap_seconds)
+    overlap = timedelta(seconds=policy.overlap_seconds)
     follower = Follower(start.at - overlap if start.is_resumed else start.at, overlap)
-    newest, ends, spoken = start.at, clock() + config.stream_max_seconds, clock()
+    newest, ends, spoken = start.at, clock() + policy.max_seconds, clock()
     # A message without data is no event for the client, but the client remembers its id.
     yield f"retry: {RETRY_MS}\nid: {_id(newest)}\n\n".encode()
     if start.missed_since is not None:
@@ -170,11 +192,11 @@ def told(
             if _is_wanted(one, row, wanted):
                 spoken = clock()
                 yield _message(newest, one.kind, {"id": one.key, "at": one.at, "row": row})
-        if clock() - spoken >= config.stream_heartbeat_seconds:
+        if clock() - spoken >= policy.heartbeat_seconds:
             spoken = clock()
             yield f": waiting\nid: {_id(newest)}\n\n".encode()
         if len(fresh) < PAGE:
-            wait(config.stream_poll_ms / 1_000)
+            wait(policy.poll_seconds)
 
 
 def _is_wanted(one: Happening, row: dict[str, Any], wanted: dict[str, Any]) -> bool:

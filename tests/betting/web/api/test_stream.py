@@ -19,12 +19,12 @@ from rest_framework.authtoken.models import Token
 from rest_framework.exceptions import ValidationError
 from rest_framework.test import APIClient
 
-from betting.config import ApiConfig, get_config
+from betting.config import get_config
 from betting.models import LineChange
 from betting.web.api import stream
 from betting.web.api.stream import Follower, Happening, database_time
 from betting.web.api.views import stream as view
-from betting.web.api.views.stream import Places, Start, beginning, told
+from betting.web.api.views.stream import Places, Start, StreamPolicy, beginning, told
 from tests.betting.web.api.filled import url
 from tests.betting.web.api.test_access import assert_problem
 from tests.support import rows
@@ -32,7 +32,7 @@ from valuation.models import Edge
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OVERLAP = timedelta(seconds=30)
-POLICY = ApiConfig(stream_poll_ms=100, stream_heartbeat_seconds=1.0, stream_max_seconds=3.0)
+POLICY = StreamPolicy(poll_seconds=0.1, heartbeat_seconds=1.0, max_seconds=3.0)
 
 
 @dataclass
@@ -167,7 +167,7 @@ def test_a_stream_begins_with_an_id_lives_audibly_and_ends_in_time() -> None:
     assert text.startswith("retry: 2000\nid: ")
     assert text.count(": waiting") == 2
     assert parse(text) == []
-    assert POLICY.stream_max_seconds <= clock.seconds < POLICY.stream_max_seconds + 0.2
+    assert POLICY.max_seconds <= clock.seconds < POLICY.max_seconds + 0.2
 
 
 @pytest.mark.django_db
@@ -238,8 +238,8 @@ def test_a_stream_ends_when_the_database_is_away(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One place for a stream, which looks often."""
-    api = replace(get_config().api, stream_connections=1, stream_poll_ms=10)
+    """One place for a stream."""
+    api = replace(get_config().api, stream_connections=1)
     config = replace(get_config(), api=api)
     monkeypatch.setattr(view, "get_config", lambda: config)
     view._places.cache_clear()
