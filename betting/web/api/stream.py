@@ -1,11 +1,12 @@
-"""The source of the API's stream, read from the database: it can be followed and resumed.
+"""Notifications for the API's stream, read from the database: it can be followed and resumed.
 
-An event of the stream is a row: an edge that opened or closed, or a major move of a line. Rows are
-read by the time written on them. Transactions do not commit in the order of those times, so a row
-may become visible after newer rows. Each look therefore goes back over an overlap that is longer
-than a transaction can take, and skips by its key what has been sent. Nothing is lost, and nothing
-is sent twice within one connection. A client that resumes is sent again what happened in the
-overlap before the last event that it received; keys are stable, so it can recognise repetitions.
+A notification of the stream is a row: an edge that opened or closed, or a major move of a line.
+Rows are read by the time written on them. Transactions do not commit in the order of those times,
+so a row may become visible after newer rows. Each look therefore goes back over an overlap that is
+longer than a transaction can take, and skips by its key what has been sent. Nothing is lost, and
+nothing is sent twice within one connection. A client that resumes is sent again what happened in
+the overlap before the last notification that it received; keys are stable, so it can recognise
+repetitions.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from betting.web.api.serializers.valuation import EdgeSerializer
 from valuation.vouching import edges
 
 PAGE = 500
-"""The most events that one look returns."""
+"""The most notifications that one look returns."""
 
 EDGE_OPENED, EDGE_CLOSED, LINE_MAJOR = "edge.opened", "edge.closed", "line.major"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Happening:
-    """An event of the stream.
+class StreamNotification:
+    """A notification of the stream.
 
     Attributes:
         at: the time written on its row.
@@ -45,13 +46,13 @@ class Happening:
 
     @property
     def key(self) -> str:
-        """The event's key, the same each time that it is sent."""
+        """The notification's key, the same each time that it is sent."""
         return f"{self.kind}:{self.row_id}"
 
 
 @dataclass(slots=True)
 class Follower:
-    """A reader that returns each event once.
+    """A reader that returns each notification once.
 
     Attributes:
         since: the time from which the next look reads rows.
@@ -60,30 +61,33 @@ class Follower:
 
     since: datetime
     overlap: timedelta
-    _told: set[Happening] = field(default_factory=set)
+    _returned: set[StreamNotification] = field(default_factory=set)
 
-    def look(self) -> list[Happening]:
-        """Return the events that it has not returned yet, oldest first, at most `PAGE`."""
+    def look(self) -> list[StreamNotification]:
+        """Return the notifications that it has not returned yet, oldest first, at most `PAGE`."""
         # All of those returned before may come first: read a full page beyond them.
-        now, found = _happenings(self.since, PAGE + len(self._told))
-        fresh = [one for one in found if one not in self._told][:PAGE]
-        # A full page may leave out newer events: the next look starts from its last one.
+        now, found = _notifications_since(self.since, PAGE + len(self._returned))
+        fresh = [one for one in found if one not in self._returned][:PAGE]
+        # A full page may leave out newer notifications: the next look starts from its last one.
         settled = fresh[-1].at if len(fresh) == PAGE else now
         self.since = max(self.since, settled - self.overlap)
-        self._told = {one for one in (*self._told, *fresh) if one.at >= self.since}
+        self._returned = {one for one in (*self._returned, *fresh) if one.at >= self.since}
         return fresh
 
 
-def described(happenings: Iterable[Happening]) -> Iterator[tuple[Happening, dict[str, Any]]]:
-    """Yield each event with its row as it is now, in two statements; skip deleted rows."""
-    happenings = list(happenings)
-    changed = _by_id(edges(), EdgeSerializer, (one for one in happenings if one.kind != LINE_MAJOR))
+def with_rows(
+    notifications: Iterable[StreamNotification],
+) -> Iterator[tuple[StreamNotification, dict[str, Any]]]:
+    """Yield each notification with its row as it is now, in two statements; skip deleted rows."""
+    notifications = list(notifications)
+    changes = (one for one in notifications if one.kind != LINE_MAJOR)
+    changed = _by_id(edges(), EdgeSerializer, changes)
     moves = _by_id(
         LineChange.objects.all(),
         LineChangeSerializer,
-        (one for one in happenings if one.kind == LINE_MAJOR),
+        (one for one in notifications if one.kind == LINE_MAJOR),
     )
-    for one in happenings:
+    for one in notifications:
         rows = moves if one.kind == LINE_MAJOR else changed
         if one.row_id in rows:
             yield one, rows[one.row_id]
@@ -97,18 +101,18 @@ def database_time() -> datetime:
 
 
 def _by_id(
-    rows: QuerySet[Any], serializer: Any, happenings: Iterable[Happening]
+    rows: QuerySet[Any], serializer: Any, notifications: Iterable[StreamNotification]
 ) -> Mapping[int, Any]:
-    ids = {one.row_id for one in happenings}
+    ids = {one.row_id for one in notifications}
     found = rows.select_related(*ABOUT_QUOTE).in_bulk(ids) if ids else {}
     return {pk: serializer(row).data for pk, row in found.items()}
 
 
-def _happenings(since: datetime, limit: int) -> tuple[datetime, list[Happening]]:
-    """Return the database's time, and the events since a time."""
+def _notifications_since(since: datetime, limit: int) -> tuple[datetime, list[StreamNotification]]:
+    """Return the database's time, and the notifications since a time."""
     (row,) = fetch_all(_HAPPENED, {"since": since, "limit": limit})
     now, ats, kinds, ids = row
-    return now, [Happening(*one) for one in zip(ats, kinds, ids, strict=True)]
+    return now, [StreamNotification(*one) for one in zip(ats, kinds, ids, strict=True)]
 
 
 _HAPPENED = """

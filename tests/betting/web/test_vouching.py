@@ -33,7 +33,7 @@ from betting.models import (
     Provider,
     Quote,
 )
-from betting.web.api.stream import EDGE_OPENED, Happening, described
+from betting.web.api.stream import EDGE_OPENED, StreamNotification, with_rows
 from tests.support import rows
 from valuation.admin import EdgeAdmin
 from valuation.models import Edge, FairPrice, Revaluation
@@ -151,8 +151,8 @@ def test_no_endpoint_serves_an_edge_that_nobody_vouches_for_as_open(
     assert edge["confirmed_at"]
     assert {one["is_stale"] for one in results(reader, "edges", state="all")} == {False, True}
     assert results(reader, "edges", state="closed")[0]["is_stale"] is False
-    ((_, told),) = described([Happening(rows.NOON, EDGE_OPENED, edge["id"])])
-    assert told["is_stale"]
+    ((_, streamed),) = with_rows([StreamNotification(rows.NOON, EDGE_OPENED, edge["id"])])
+    assert streamed["is_stale"]
     assert exported("edges", "open") == []
     assert [row["is_stale"] for row in exported("edges", "stale")] == ["True"]
     assert b"0 edges" in reader.get("/admin/valuation/edge/", {"state": "open"}).content
@@ -310,7 +310,7 @@ def advised_everywhere(reader: Client) -> set[float]:
     """What the list, the stream, the export and the admin say to stake on the one open edge."""
     everything = results(reader, "edges", state="all", in_play="any")
     (edge,) = (one for one in everything if not one["closed_at"])
-    ((_, streamed),) = described([Happening(rows.NOON, EDGE_OPENED, edge["id"])])
+    ((_, streamed),) = with_rows([StreamNotification(rows.NOON, EDGE_OPENED, edge["id"])])
     (row,) = (one for one in exported("edges") if not one["closed_at"])
     page = reader.get("/admin/valuation/edge/", {"list": "all"})
     (listed,) = (one for one in page.context["cl"].result_list if not one.closed_at)

@@ -25,7 +25,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from betting.config import get_config
 from betting.web.api.parameters import StreamParameters
-from betting.web.api.stream import PAGE, Follower, Happening, database_time, described
+from betting.web.api.stream import PAGE, Follower, StreamNotification, database_time, with_rows
 from betting.web.api.views.base import ApiView, checked
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class StreamView(ApiView):
         user_id = cast("int", request.user.pk)  # permissions have refused anonymous users
         if not places.take(user_id):
             raise Busy
-        body = _Held(told(start, wanted, policy), partial(places.give_back, user_id))
+        body = _Body(stream_body(start, wanted, policy), partial(places.give_back, user_id))
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
         response["X-Accel-Buffering"] = "no"  # keeps nginx from buffering the stream
@@ -134,7 +134,7 @@ def beginning(last_id: str | None, now: datetime, policy: StreamPolicy) -> Start
     """Return the point from which a client's stream starts or resumes.
 
     Args:
-        last_id: the id of the last event that the client received; None for a new stream.
+        last_id: the id of the last notification that the client received; None for a new stream.
         now: the database's time.
         policy: limits how far back the stream may go.
 
@@ -153,7 +153,7 @@ def beginning(last_id: str | None, now: datetime, policy: StreamPolicy) -> Start
     return Start(had, is_resumed=True)
 
 
-def told(
+def stream_body(
     start: Start,
     wanted: dict[str, Any],
     policy: StreamPolicy,
@@ -162,8 +162,8 @@ def told(
 ) -> Generator[bytes]:
     """Yield the stream's text until its time is over or the database is away.
 
-    Ids never decrease, though an event that became visible late may be older than the one before
-    it: a client that resumes after an id is sent the events in the overlap before it again.
+    Ids never decrease, though a notification that became visible late may be older than the one
+    before it: a client that resumes after an id is sent those in the overlap before it again.
 
     Args:
         start: the point from which the stream starts.
@@ -174,8 +174,8 @@ def told(
     """
     overlap = timedelta(seconds=policy.overlap_seconds)
     follower = Follower(start.at - overlap if start.is_resumed else start.at, overlap)
-    newest, ends, spoken = start.at, clock() + policy.max_seconds, clock()
-    # A message without data is no event for the client, but the client remembers its id.
+    newest, ends, sent_at = start.at, clock() + policy.max_seconds, clock()
+    # A message without data is no notification to the client, but the client remembers its id.
     yield f"retry: {RETRY_MS}\nid: {_id(newest)}\n\n".encode()
     if start.missed_since is not None:
         gap = {"from": start.missed_since, "to": start.at}
@@ -183,23 +183,23 @@ def told(
     while clock() < ends:
         try:
             fresh = follower.look()
-            events = list(described(fresh))
+            rows = list(with_rows(fresh))
         except DatabaseError as error:
             logger.warning("a stream ends, the database is away: %s", type(error).__name__)
             return
-        for one, row in events:
+        for one, row in rows:
             newest = max(newest, one.at)
             if _is_wanted(one, row, wanted):
-                spoken = clock()
+                sent_at = clock()
                 yield _message(newest, one.kind, {"id": one.key, "at": one.at, "row": row})
-        if clock() - spoken >= policy.heartbeat_seconds:
-            spoken = clock()
+        if clock() - sent_at >= policy.heartbeat_seconds:
+            sent_at = clock()
             yield f": waiting\nid: {_id(newest)}\n\n".encode()
         if len(fresh) < PAGE:
             wait(policy.poll_seconds)
 
 
-def _is_wanted(one: Happening, row: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _is_wanted(one: StreamNotification, row: dict[str, Any], wanted: dict[str, Any]) -> bool:
     sport: str = row["event"]["sport"]
     return bool(wanted.get("type", one.kind) == one.kind and wanted.get("sport", sport) == sport)
 
@@ -214,7 +214,7 @@ def _id(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-class _Held(Iterator[bytes]):
+class _Body(Iterator[bytes]):
     """A stream's text, which gives its place back when the response is closed, even if unread."""
 
     def __init__(self, text: Generator[bytes], release: Callable[[], object]) -> None:

@@ -22,9 +22,9 @@ from rest_framework.test import APIClient
 from betting.config import get_config
 from betting.models import LineChange
 from betting.web.api import stream
-from betting.web.api.stream import Follower, Happening, database_time
+from betting.web.api.stream import Follower, StreamNotification, database_time
 from betting.web.api.views import stream as view
-from betting.web.api.views.stream import Places, Start, StreamPolicy, beginning, told
+from betting.web.api.views.stream import Places, Start, StreamPolicy, beginning, stream_body
 from tests.betting.web.api.filled import url
 from tests.betting.web.api.test_access import assert_problem
 from tests.support import rows
@@ -58,7 +58,7 @@ class Message:
 
 
 def parse(text: str) -> list[Message]:
-    """The events of a stream's text, as a browser reads them."""
+    """The notifications of a stream's text, as a browser reads them."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(
@@ -71,7 +71,7 @@ def parse(text: str) -> list[Message]:
 
 def follow(start: Start, clock: Clock | None = None, **wanted: str) -> list[Message]:
     clock = clock or Clock()
-    return parse(b"".join(told(start, wanted, POLICY, clock, clock.wait)).decode())
+    return parse(b"".join(stream_body(start, wanted, POLICY, clock, clock.wait)).decode())
 
 
 def opened(at: datetime) -> Edge:
@@ -84,12 +84,12 @@ def moved(at: datetime, classification: str = "major") -> LineChange:
     return rows.make_change(quote, classification=classification, recorded_at=at)
 
 
-def keys(happenings: list[Happening]) -> list[str]:
-    return [one.key for one in happenings]
+def keys(notifications: list[StreamNotification]) -> list[str]:
+    return [one.key for one in notifications]
 
 
 @pytest.mark.django_db
-def test_what_happens_is_told_once_in_its_order() -> None:
+def test_what_happens_is_sent_once_in_its_order() -> None:
     now = database_time()
     move = moved(now + timedelta(seconds=1))
     edge = opened(now)
@@ -120,7 +120,7 @@ def test_a_row_that_comes_to_be_seen_after_newer_ones_is_not_lost() -> None:
 
 
 @pytest.mark.django_db
-def test_more_than_a_page_within_the_overlap_is_told_to_its_end(
+def test_more_than_a_page_within_the_overlap_is_sent_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stream, "PAGE", 2)
@@ -135,34 +135,37 @@ def test_more_than_a_page_within_the_overlap_is_told_to_its_end(
 
 
 @pytest.mark.django_db
-def test_an_event_says_what_its_row_says() -> None:
+def test_a_notification_says_what_its_row_says() -> None:
     now = database_time()
     edge, move = opened(now), moved(now)
 
-    edge_event, move_event = follow(Start(now))
+    opening, move_sent = follow(Start(now))
 
-    assert (edge_event.kind, edge_event.data["id"]) == ("edge.opened", f"edge.opened:{edge.pk}")
-    assert edge_event.data["row"]["price"] == edge.price
-    assert (move_event.kind, move_event.data["row"]["id"]) == ("line.major", move.pk)
+    assert (opening.kind, opening.data["id"]) == (
+        "edge.opened",
+        f"edge.opened:{edge.pk}",
+    )
+    assert opening.data["row"]["price"] == edge.price
+    assert (move_sent.kind, move_sent.data["row"]["id"]) == ("line.major", move.pk)
 
 
 @pytest.mark.django_db
-def test_only_what_is_wanted_is_told() -> None:
+def test_only_what_is_wanted_is_sent() -> None:
     now = database_time()
     edge = opened(now)
     opened(now)
     moved(now)
 
-    (event,) = follow(Start(now), type="edge.opened", sport=edge.market.event.sport.key)
+    (notification,) = follow(Start(now), type="edge.opened", sport=edge.market.event.sport.key)
 
-    assert event.data["row"]["id"] == edge.pk
+    assert notification.data["row"]["id"] == edge.pk
 
 
 @pytest.mark.django_db
 def test_a_stream_begins_with_an_id_lives_audibly_and_ends_in_time() -> None:
     clock = Clock()
 
-    text = b"".join(told(Start(database_time()), {}, POLICY, clock, clock.wait)).decode()
+    text = b"".join(stream_body(Start(database_time()), {}, POLICY, clock, clock.wait)).decode()
 
     assert text.startswith("retry: 2000\nid: ")
     assert text.count(": waiting") == 2
@@ -181,15 +184,15 @@ def test_ids_never_fall_when_an_older_row_comes_late() -> None:
 
     clock = Clock(meanwhile=late_once)
 
-    events = follow(Start(now, is_resumed=True), clock)
+    notifications = follow(Start(now, is_resumed=True), clock)
 
-    assert len(events) == 2
-    assert events[0].id == events[1].id
-    assert events[1].data["at"] < events[0].data["at"]
+    assert len(notifications) == 2
+    assert notifications[0].id == notifications[1].id
+    assert notifications[1].data["at"] < notifications[0].data["at"]
 
 
 @pytest.mark.django_db
-def test_whoever_resumes_misses_nothing_whichever_event_was_the_last() -> None:
+def test_a_client_that_resumes_misses_nothing_whichever_notification_was_the_last() -> None:
     now = database_time()
     for second in range(5):
         opened(now + timedelta(seconds=second))
@@ -197,12 +200,12 @@ def test_whoever_resumes_misses_nothing_whichever_event_was_the_last() -> None:
 
     for index, last in enumerate(everything):
         start = beginning(str(last.id), now + timedelta(seconds=9), POLICY)
-        again = {event.data["id"] for event in follow(start)}
-        assert {event.data["id"] for event in everything[index + 1 :]} <= again
+        again = {each.data["id"] for each in follow(start)}
+        assert {each.data["id"] for each in everything[index + 1 :]} <= again
 
 
 @pytest.mark.django_db
-def test_whoever_was_away_too_long_is_told_of_the_gap() -> None:
+def test_a_client_that_was_away_too_long_is_sent_the_gap() -> None:
     now = database_time()
     had = now - timedelta(days=2)
     start = beginning(str(int(had.timestamp() * 1e6)), now, POLICY)
@@ -225,7 +228,7 @@ def test_an_id_that_is_none_is_refused(last_id: str) -> None:
 
 @pytest.mark.django_db
 def test_a_stream_ends_when_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_self: Follower) -> list[Happening]:
+    def away(_self: Follower) -> list[StreamNotification]:
         raise DatabaseError("the server closed the connection")
 
     monkeypatch.setattr(Follower, "look", away)
@@ -273,10 +276,10 @@ def test_one_user_has_half_of_the_places_and_leaves_the_rest_to_others() -> None
 
 def test_a_stream_that_nobody_read_gives_its_place_back_too_and_once() -> None:
     released: list[bool] = []
-    held = view._Held(told(Start(NOW), {}, POLICY), lambda: released.append(True))
+    body = view._Body(stream_body(Start(NOW), {}, POLICY), lambda: released.append(True))
 
-    held.close()
-    held.close()
+    body.close()
+    body.close()
 
     assert released == [True]
 
@@ -303,16 +306,16 @@ def connected(server: Any, token: str, **headers: str) -> Iterator[http.client.H
         client.close()
 
 
-def next_event(response: http.client.HTTPResponse) -> Message:
-    """The next event that has data."""
+def next_notification(response: http.client.HTTPResponse) -> Message:
+    """The next notification that has data."""
     block = b""
     while True:
         line = response.readline()
         assert line, "the stream has ended"
         block += line
         if line == b"\n":
-            if events := parse(block.decode()):
-                return events[0]
+            if notifications := parse(block.decode()):
+                return notifications[0]
             block = b""
 
 
@@ -323,16 +326,16 @@ def test_a_client_over_a_socket_resumes_where_it_was_cut_off(live_server: Any) -
     with connected(live_server, token) as response:
         assert response.readline() == b"retry: 2000\n"
         seen = opened(database_time())
-        last = next_event(response)
+        last = next_notification(response)
     assert last.data["id"] == f"edge.opened:{seen.pk}"
     missed = moved(database_time())
 
     wait_for_a_place()
     with connected(live_server, token, **{"Last-Event-ID": str(last.id)}) as response:
-        told_again, told_now = next_event(response), next_event(response)
+        sent_again, sent_now = next_notification(response), next_notification(response)
 
-    assert told_again == last
-    assert told_now.data["id"] == f"line.major:{missed.pk}"
+    assert sent_again == last
+    assert sent_now.data["id"] == f"line.major:{missed.pk}"
     wait_for_a_place()
 
 
@@ -345,7 +348,7 @@ def wait_for_a_place() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_transaction_that_commits_late_is_told_late_and_not_lost() -> None:
+def test_a_transaction_that_commits_late_is_sent_late_and_not_lost() -> None:
     began, may_commit, committed = (threading.Event() for _ in range(3))
     quote = rows.make_quote(rows.make_outcome(rows.make_market(), "Over"), rows.make_feed())
 
