@@ -28,7 +28,7 @@ ON_TABLES = {
     "provider show odds_us": (1, "none has been added"),
     "circuit show odds_us": (1, "none has been added"),
     "bookmakers list": (0, "commission"),
-    "events doubtful": (0, ""),
+    "matches doubtful": (0, ""),
     "subscribers list": (0, ""),
     "export edges": (0, "opened_at"),
     "deadletters list": (0, ""),
@@ -143,7 +143,11 @@ def test_commands_that_start_together_make_the_tables_once(installation: Install
             stderr=subprocess.PIPE,
             text=True,
         )
-        for command in (["provider", "list"], ["events", "doubtful"], ["drf_create_token", "admin"])
+        for command in (
+            ["provider", "list"],
+            ["matches", "doubtful"],
+            ["drf_create_token", "admin"],
+        )
     ]
     ended = [(process.communicate()[1], process.returncode) for process in processes]
     assert [code for _, code in ended] == [0, 0, 0], ended

@@ -198,29 +198,38 @@ def test_what_else_was_asked_about_the_event_is_settled_or_asked_of_the_candidat
     assert not DoubtfulMatch.objects.filter(pk=asked_already.pk).exists()
 
 
-def events(*arguments: str) -> str:
+def matches(*arguments: str) -> str:
     out = io.StringIO()
-    call_command("events", *arguments, stdout=out)
+    call_command("matches", *arguments, stdout=out)
     return out.getvalue()
 
 
 def test_the_command_lists_what_waits_and_decides_it() -> None:
-    assert events("doubtful") == "no match is doubtful\n"
+    assert matches("doubtful") == "no match is doubtful\n"
     one, other = rows.make_doubt(), rows.make_doubt()
-    assert [row["id"] for row in json.loads(events("doubtful", "--json"))] == [one.pk, other.pk]
-    assert str(one.event) in events("doubtful")
-    assert "the starts differ" in events("doubtful")
+    assert [row["id"] for row in json.loads(matches("doubtful", "--json"))] == [one.pk, other.pk]
+    assert str(one.event) in matches("doubtful")
+    assert "the starts differ" in matches("doubtful")
 
-    assert events("same", str(one.pk), "--by", "kim") == f"{one.pk}: same event\n"
-    assert events("different", str(other.pk), "--by", "kim") == f"{other.pk}: different events\n"
+    assert matches("same", str(one.pk), "--by", "kim") == f"{one.pk}: same event\n"
+    assert matches("different", str(other.pk), "--by", "kim") == f"{other.pk}: different events\n"
 
-    assert events("doubtful") == "no match is doubtful\n"
+    assert matches("doubtful") == "no match is doubtful\n"
     assert set(DoubtfulMatch.objects.values_list("decided_by", flat=True)) == {"kim"}
 
 
 def test_the_command_decides_what_it_can_and_names_what_it_cannot() -> None:
     doubt = rows.make_doubt()
     with pytest.raises(CommandError, match="there is no doubtful match 0"):
-        events("different", "0", str(doubt.pk), "--by", "kim")
+        matches("different", "0", str(doubt.pk), "--by", "kim")
     doubt.refresh_from_db()
     assert doubt.decision == Decision.DIFFERENT
+
+
+def test_the_commands_former_name_works_and_names_the_new_one() -> None:
+    out, err = io.StringIO(), io.StringIO()
+
+    call_command("events", "doubtful", stdout=out, stderr=err)
+
+    assert out.getvalue() == "no match is doubtful\n"
+    assert "manage.py matches" in err.getvalue()

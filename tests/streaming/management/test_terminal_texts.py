@@ -31,7 +31,7 @@ def assert_harmless(text: str) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("arguments", [["events", "doubtful"], ["events", "doubtful", "--json"]])
+@pytest.mark.parametrize("arguments", [["matches", "doubtful"], ["matches", "doubtful", "--json"]])
 def test_doubtful_events_are_listed_with_their_names_spelt_out(arguments: list[str]) -> None:
     provider = rows.make_provider()
     event, candidate = (rows.make_event(provider, home=EVIL, away="Otters") for _ in range(2))
@@ -81,7 +81,7 @@ def test_a_refused_decision_quotes_a_providers_id_spelt_out() -> None:
         event=event, candidate=candidate, provider=provider, reason=DoubtReason.NAME
     )
     with pytest.raises(CommandError) as caught:
-        said("events", "same", str(doubt.pk), "--by", "someone")
+        said("matches", "same", str(doubt.pk), "--by", "someone")
     assert_harmless(str(caught.value))
 
 
