@@ -8,7 +8,7 @@ from betting.models.provider import Clock, Feed, Provider
 from betting.models.quote import (
     ChangeKind,
     LineChange,
-    Movement,
+    MoveClass,
     Quote,
     QuoteStatus,
     RivalQuote,
@@ -30,7 +30,7 @@ __all__ = [
     "FeedBookmaker",
     "LineChange",
     "Market",
-    "Movement",
+    "MoveClass",
     "Outcome",
     "ParticipantAlias",
     "Provider",

@@ -139,7 +139,7 @@ class ChangeKind(models.TextChoices):
     QUARANTINED = "quarantined", "quarantined"
 
 
-class Movement(models.TextChoices):
+class MoveClass(models.TextChoices):
     """The urgency of a change: a major one is valued without waiting for others."""
 
     MINOR = "minor", "minor"
@@ -167,7 +167,7 @@ class LineChange(models.Model):
     movement = models.FloatField(
         null=True, blank=True, help_text="relative price change, |new − old| / old"
     )
-    classification = models.CharField(max_length=5, choices=Movement)
+    classification = models.CharField(max_length=5, choices=MoveClass)
     source_at = models.DateTimeField(null=True, blank=True)
     received_at = models.DateTimeField()
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)

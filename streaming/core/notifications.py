@@ -58,13 +58,13 @@ class LineMajor(_MarketNotification, frozen=True, kw_only=True, tag="line.major"
     Attributes:
         provider: the provider's key.
         changes: line changes of the market in the answer, minor ones included.
-        movement: the largest relative price change among the major ones; None where there are only
-            suspensions.
+        price_change: the largest relative price change among the major ones, ``movement`` on the
+            wire; None where there are only suspensions.
     """
 
     provider: str
     changes: int
-    movement: float | None
+    price_change: float | None = msgspec.field(name="movement")
 
 
 class _EdgeNotification(_MarketNotification, frozen=True, kw_only=True, tag_field="type"):

@@ -62,7 +62,7 @@ class MarketChange:
         provider_id: the provider whose answer it was.
         changes: line changes, at least 1.
         is_major: whether its valuation must not wait.
-        movement: the largest relative price change among the major ones; None without any.
+        price_change: the largest relative price change among the major ones; None without any.
     """
 
     market_id: int
@@ -70,7 +70,7 @@ class MarketChange:
     provider_id: int
     changes: int
     is_major: bool
-    movement: float | None = None
+    price_change: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +252,12 @@ _KINDS = [
 def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
     markets, aged = [], []
-    for market_id, version, is_major, movement, *by_kind in rows:
+    for market_id, version, is_major, price_change, *by_kind in rows:
         if not any(by_kind):
             aged.append(market_id)
             continue
         counts.update(dict(zip(_KINDS, by_kind, strict=True)))
         markets.append(
-            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, movement)
+            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, price_change)
         )
     return IngestResult(counts=+counts, markets=tuple(markets), aged=tuple(aged))

@@ -235,7 +235,7 @@ change AS (
 ),
 classified AS MATERIALIZED (
     SELECT quote_id, market_id, kind, old_price, new_price, old_point, new_point, source_at,
-           abs(new_price - old_price) / old_price AS movement,
+           abs(new_price - old_price) / old_price AS price_change,
            CASE WHEN {IS_MAJOR} THEN 'major' ELSE 'minor' END AS classification
     FROM change
 ),
@@ -244,7 +244,7 @@ history AS (
         (quote_id, market_id, kind, old_price, new_price, old_point, new_point, movement,
          classification, source_at, received_at)
     SELECT quote_id, market_id, kind,
-           old_price, new_price, old_point, new_point, movement, classification, source_at,
+           old_price, new_price, old_point, new_point, price_change, classification, source_at,
            %(received_at)s
     FROM classified
 ),
@@ -280,7 +280,7 @@ settled AS (
 touched AS MATERIALIZED (
     SELECT market_id, true AS has_changed,
            bool_or(classification = 'major') AS is_major,
-           max(movement) FILTER (WHERE classification = 'major') AS movement,
+           max(price_change) FILTER (WHERE classification = 'major') AS price_change,
            count(*) FILTER (WHERE kind = 'opened') AS opened,
            count(*) FILTER (WHERE kind = 'price') AS price,
            count(*) FILTER (WHERE kind = 'point') AS point,
@@ -309,6 +309,6 @@ SET version = m.version + 1,
     changed_at = CASE WHEN t.has_changed THEN %(received_at)s ELSE m.changed_at END,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
 FROM locked t WHERE m.id = t.market_id
-RETURNING m.id, m.version, t.is_major, t.movement,
+RETURNING m.id, m.version, t.is_major, t.price_change,
           t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
 """  # noqa: S608 - a constant of ours

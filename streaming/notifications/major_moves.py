@@ -49,5 +49,5 @@ def _major_move(
         version=change.version,
         provider=provider.key,
         changes=change.changes,
-        movement=change.movement,
+        price_change=change.price_change,
     )

@@ -56,7 +56,7 @@ def _of_an_edge() -> dict[str, Any]:
 
 
 def line_major(**fields: Any) -> LineMajor:
-    moved = {"provider": "mine", "changes": 2, "movement": 0.08}
+    moved = {"provider": "mine", "changes": 2, "price_change": 0.08}
     return LineMajor(**{**_on_a_market(), **moved, **fields})
 
 

@@ -20,7 +20,7 @@ from betting.models import (
     FeedBookmaker,
     LineChange,
     Market,
-    Movement,
+    MoveClass,
     Outcome,
     ParticipantAlias,
     Provider,
@@ -168,7 +168,7 @@ def make_change(quote: Quote, **fields: Any) -> LineChange:
         "market": quote.market,
         "kind": ChangeKind.OPENED,
         "new_price": quote.price,
-        "classification": Movement.MINOR,
+        "classification": MoveClass.MINOR,
         "received_at": quote.changed_at,
     }
     return LineChange.objects.create(quote=quote, **{**values, **fields})

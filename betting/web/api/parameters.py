@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from betting.db.querysets import confirmed_within
-from betting.models import EventStatus, Movement, QuoteStatus, Side
+from betting.models import EventStatus, MoveClass, QuoteStatus, Side
 from betting.web.api.pagination import MAX_PAGE
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import FairPriceState, RecomputeTrigger
@@ -135,7 +135,7 @@ class HistoryParameters(PageParameters):
     """The filters of a line's changes."""
 
     lookups = {"movement": "classification"}
-    movement = _choice(Movement.choices)
+    movement = _choice(MoveClass.choices)
 
 
 class FairPriceParameters(PageParameters):

@@ -24,7 +24,7 @@ from betting.models import (
     Feed,
     LineChange,
     Market,
-    Movement,
+    MoveClass,
     Provider,
     Quote,
     QuoteStatus,
@@ -97,7 +97,7 @@ def test_a_price_move_is_one_change_with_both_prices(provider: Provider) -> None
     assert result.counts == Counter({ChangeKind.PRICE: 1})
     assert (change.old_price, change.new_price) == (2.0, 2.05)
     assert change.movement == pytest.approx(0.025)
-    assert change.classification == Movement.MINOR
+    assert change.classification == MoveClass.MINOR
     assert Market.objects.get().version == 2
 
 

@@ -12,7 +12,7 @@ from betting.models import (
     EventStatus,
     LineChange,
     Market,
-    Movement,
+    MoveClass,
     Outcome,
     Quote,
     QuoteStatus,
@@ -166,7 +166,7 @@ class LineChangeSerializer(serializers.Serializer[LineChange]):
     movement = serializers.FloatField(
         allow_null=True, help_text="relative price change, |new − old| / old"
     )
-    classification = serializers.ChoiceField(choices=Movement.choices)
+    classification = serializers.ChoiceField(choices=MoveClass.choices)
     source_at = serializers.DateTimeField(allow_null=True)
     received_at = serializers.DateTimeField()
     recorded_at = serializers.DateTimeField()
