@@ -22,8 +22,8 @@ from streaming.ingest.resolve import QuoteColumns
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
-    """An answer of a feed: when it arrived, and by what its confirmations are judged.
+class FeedUpdate:
+    """The update of a feed by an answer: when it arrived, and how its confirmations are judged.
 
     Attributes:
         feed_id: the feed.
@@ -68,7 +68,7 @@ class Confirmed:
     """The quotes and markets that an answer confirms.
 
     Attributes:
-        is_heard: for each quote, whether what the answer says of its bookmaker can be trusted;
+        is_trusted: for each quote, whether what the answer says of its bookmaker can be trusted;
             shape (quotes,).
         leads: for each quote, by how many seconds the provider must have looked at it later than
             another provider did, to replace the other's price; shape (quotes,).
@@ -76,32 +76,32 @@ class Confirmed:
             again: they have to be valued.
     """
 
-    is_heard: Booleans
+    is_trusted: Booleans
     leads: Floats
     aged: Bigints = field(default_factory=Bigints)
 
 
-def confirm(hearing: Hearing, quotes: QuoteColumns, policy: StalenessPolicy) -> Confirmed:
+def confirm(update: FeedUpdate, quotes: QuoteColumns, policy: StalenessPolicy) -> Confirmed:
     """Record what an answer confirms, writing at most one row per bookmaker.
 
     Runs in the ingest's transaction, while the feed's row is locked.
     """
-    if not hearing.is_judged or not quotes.bookmaker_ids:
+    if not update.is_judged or not quotes.bookmaker_ids:
         unjudged = len(quotes.bookmaker_ids)
         return Confirmed(Booleans([True] * unjudged), Floats([policy.takeover_seconds] * unjudged))
-    known = _known(hearing.feed_id)
+    known = _known(update.feed_id)
     books = {
-        bookmaker: look(known.get(bookmaker), looks, hearing.floor_seconds, policy)
-        for bookmaker, looks in _looks(hearing, quotes).items()
+        bookmaker: look(known.get(bookmaker), looks, update.floor_seconds, policy)
+        for bookmaker, looks in _looks(update, quotes).items()
     }
-    _write(hearing, {key: book for key, book in books.items() if book is not known.get(key)})
-    received = hearing.received_at.timestamp()
-    is_heard = {
-        key: hearing.is_recorded or book.is_confirmed(received) for key, book in books.items()
+    _write(update, {key: book for key, book in books.items() if book is not known.get(key)})
+    received = update.received_at.timestamp()
+    is_trusted = {
+        key: update.is_recorded or book.is_confirmed(received) for key, book in books.items()
     }
     leads = {key: lead_seconds(book.gaps, policy) for key, book in books.items()}
     return Confirmed(
-        Booleans(is_heard[bookmaker] for bookmaker in quotes.bookmaker_ids),
+        Booleans(is_trusted[bookmaker] for bookmaker in quotes.bookmaker_ids),
         Floats(leads[bookmaker] for bookmaker in quotes.bookmaker_ids),
         _aged(known, books),
     )
@@ -130,13 +130,13 @@ def _known(feed_id: int) -> dict[int, Book]:
     }
 
 
-def _looks(hearing: Hearing, quotes: QuoteColumns) -> dict[int, Looks]:
+def _looks(update: FeedUpdate, quotes: QuoteColumns) -> dict[int, Looks]:
     """Return, by bookmaker, when the provider looked at each quote: not later than it answered."""
-    received = hearing.received_at.timestamp()
+    received = update.received_at.timestamp()
     bookmakers = np.asarray(quotes.bookmaker_ids, np.int64)
     markets = np.asarray(quotes.market_ids, np.int64)
     stamps = np.full(bookmakers.shape, received)
-    if hearing.stamps_confirm:
+    if update.stamps_confirm:
         # A quote without a stamp (NaN is not below anything) counts as looked at when the answer
         # came.
         np.fmin(stamps, np.asarray(quotes.source_seconds, np.float64), out=stamps)
@@ -147,19 +147,19 @@ def _looks(hearing: Hearing, quotes: QuoteColumns) -> dict[int, Looks]:
             markets=markets[rows],
             stamps=stamps[rows],
             at=received,
-            is_complete=hearing.is_complete,
-            is_continuous=hearing.is_continuous,
-            is_recorded=hearing.is_recorded,
+            is_complete=update.is_complete,
+            is_continuous=update.is_continuous,
+            is_recorded=update.is_recorded,
         )
         for bookmaker, rows in zip(ids.tolist(), np.split(order, firsts[1:]), strict=True)
     }
 
 
-def _write(hearing: Hearing, books: Mapping[int, Book]) -> None:
+def _write(update: FeedUpdate, books: Mapping[int, Book]) -> None:
     if not books:
         return
     parameters = {
-        "feed": hearing.feed_id,
+        "feed": update.feed_id,
         "bookmakers": Bigints(books),
         "confirmed_ats": [_moment(book.confirmed_at) for book in books.values()],
         "expires_ats": [_moment(book.expires_at) for book in books.values()],
@@ -169,7 +169,7 @@ def _write(hearing: Hearing, books: Mapping[int, Book]) -> None:
         "stale_markets": [_array(sorted(book.stale)) for book in books.values()],
         # A recording's time does not pass between answers, so nothing becomes stale then.
         "next_stale_ats": [
-            None if hearing.is_recorded or at is None else _moment(at)
+            None if update.is_recorded or at is None else _moment(at)
             for at in (book.next_stale_at for book in books.values())
         ],
     }

@@ -29,10 +29,10 @@ from streaming.core.movement import parameters as movement_parameters
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy
 from streaming.ingest import resolve
-from streaming.ingest.confirmations import Hearing, confirm
+from streaming.ingest.confirmations import FeedUpdate, confirm
 from streaming.ingest.event_matching import KnownEvent
 from streaming.ingest.locks import lock_family
-from streaming.ingest.sql import APPLY, HEAR
+from streaming.ingest.sql import APPLY, TOUCH_FEED
 
 LeftAside = Literal["superseded", "held"]
 
@@ -139,22 +139,22 @@ def _ingest(
     resolved = resolve.resolve(provider_id, snapshot, policy.matching)
     with transaction.atomic():
         lock_family(resolved.source.family)
-        heard = _hear(provider_id, snapshot, generation)
-        if heard.left_aside:
-            return IngestResult(left_aside=heard.left_aside)
+        touched = _touch_feed(provider_id, snapshot, generation)
+        if touched.left_aside:
+            return IngestResult(left_aside=touched.left_aside)
         if not (snapshot.events or snapshot.is_complete):
             return IngestResult()  # nothing has changed
-        if heard.names_epoch != resolved.epoch:
+        if touched.names_epoch != resolved.epoch:
             resolve.forget()
-            resolved = resolve.resolve_anew(provider_id, snapshot, policy.matching)
-        confirmed = confirm(heard.hearing, resolved.columns, policy.staleness)
+            resolved = resolve.resolve_uncached(provider_id, snapshot, policy.matching)
+        confirmed = confirm(touched.update, resolved.columns, policy.staleness)
         parameters: dict[str, object] = {
             "provider": provider_id,
-            "feed": heard.hearing.feed_id,
-            "confirmed": confirmed.is_heard,
+            "feed": touched.update.feed_id,
+            "confirmed": confirmed.is_trusted,
             "leads": confirmed.leads,
             "aged": confirmed.aged,
-            "received_at": heard.hearing.received_at,
+            "received_at": touched.update.received_at,
             "stamps_confirm": snapshot.stamps_confirm,
             **_snapshot_parameters(provider_id, snapshot, resolved),
             **movement_parameters(policy.movement),
@@ -164,13 +164,13 @@ def _ingest(
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    hearing: Hearing
+class _TouchedFeed:
+    update: FeedUpdate
     left_aside: LeftAside | None
     names_epoch: int
 
 
-def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Heard:
+def _touch_feed(provider_id: int, snapshot: Snapshot, generation: int | None) -> _TouchedFeed:
     """Record a feed's newest answer, unless it has to be left aside.
 
     The result holds the epoch of names too: see `resolve`.
@@ -182,15 +182,15 @@ def _hear(provider_id: int, snapshot: Snapshot, generation: int | None) -> _Hear
         "is_complete": snapshot.is_complete,
         "generation": generation,
     }
-    rows = fetch_all(HEAR, parameters)
+    rows = fetch_all(TOUCH_FEED, parameters)
     if not rows:
         raise IntegrityError(f"Provider {provider_id} does not exist.")
-    ((feed_id, is_admitted, is_outdated, is_live, epoch, *heard),) = rows
-    hearing = Hearing(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *heard)
+    ((feed_id, is_admitted, is_outdated, is_live, epoch, *times),) = rows
+    update = FeedUpdate(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *times)
     left_aside: LeftAside | None = None
     if not is_admitted:
         left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
-    return _Heard(hearing, left_aside, epoch)
+    return _TouchedFeed(update, left_aside, epoch)
 
 
 def _snapshot_parameters(

@@ -104,7 +104,7 @@ def resolve(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolv
     return _resolve(_caches(), provider_id, snapshot, policy)
 
 
-def resolve_anew(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolved:
+def resolve_uncached(provider_id: int, snapshot: Snapshot, policy: MatchPolicy) -> Resolved:
     """Return the same from the database alone, for a transaction that holds the family's lock.
 
     The result is not cached: the transaction may be rolled back.

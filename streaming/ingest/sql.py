@@ -6,7 +6,7 @@ from streaming.core.movement import IS_MAJOR
 
 # A complete answer admits its feed to the provider's generation. An incremental one only adds to a
 # complete one of this generation.
-HEAR = """
+TOUCH_FEED = """
 WITH provider AS MATERIALIZED (
     SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds,
            GREATEST(stale_after_seconds, 1.5 * paced_interval_seconds) AS continuous_seconds,
@@ -19,7 +19,7 @@ before AS MATERIALIZED (
     SELECT id, observed_at, generation FROM betting_feed
     WHERE provider_id = %(provider)s AND key = %(key)s
 ),
-heard AS (
+touched_feed AS (
     INSERT INTO betting_feed AS feed (provider_id, key, observed_at, generation)
     SELECT id, %(key)s, received_at, CASE WHEN %(is_complete)s THEN generation ELSE 0 END
     FROM provider WHERE generation = COALESCE(%(generation)s::bigint, generation)
@@ -30,12 +30,12 @@ heard AS (
       AND (%(is_complete)s OR feed.generation = (SELECT generation FROM provider))
     RETURNING id, generation
 )
-SELECT COALESCE(heard.id, before.id, 0),
-       heard.generation IS NOT DISTINCT FROM provider.generation,
+SELECT COALESCE(touched_feed.id, before.id, 0),
+       touched_feed.generation IS NOT DISTINCT FROM provider.generation,
        COALESCE(before.generation, 0) < provider.generation,
        provider.is_live, (SELECT value FROM betting_names_epoch), provider.received_at,
        before.observed_at, provider.stale_after_seconds, provider.continuous_seconds
-FROM provider LEFT JOIN heard ON true LEFT JOIN before ON true
+FROM provider LEFT JOIN touched_feed ON true LEFT JOIN before ON true
 """
 
 APPLY = f"""
@@ -249,10 +249,10 @@ history AS (
     FROM classified
 ),
 
--- The prices that stand beside quotes of other providers. HEAR keeps the answers of a feed in the
--- order of their arrival, so the last one counts. A row is written when its price changes, and when
--- its provider has looked for the first time since the quote was priced; a price that is repeated
--- costs no write.
+-- The prices that stand beside quotes of other providers. TOUCH_FEED keeps the answers of a feed in
+-- the order of their arrival, so the last one counts. A row is written when its price changes, and
+-- when its provider has looked for the first time since the quote was priced; a price that is
+-- repeated costs no write.
 disputed AS (
     INSERT INTO betting_rivalquote (quote_id, feed_id, market_id, price, looked_at)
     SELECT quote_id, %(feed)s, market_id, price, looked_at FROM rival v
