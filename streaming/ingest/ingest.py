@@ -7,7 +7,7 @@ nothing is new.
 
 Most messages of a stream change nothing: for those, the second statement is the last.
 
-Idempotent: an answer ingested twice changes nothing the second time. An answer is left aside if its
+Idempotent: an answer ingested twice changes nothing the second time. An answer is skipped if its
 feed has already given a newer one, or if it was requested before its provider's circuit opened.
 """
 
@@ -34,7 +34,7 @@ from streaming.ingest.event_matching import KnownEvent
 from streaming.ingest.locks import lock_family
 from streaming.ingest.sql import APPLY, TOUCH_FEED
 
-LeftAside = Literal["superseded", "held"]
+SkippedReason = Literal["superseded", "held"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class IngestResult:
     """The result of an ingest.
 
     Attributes:
-        left_aside: why nothing was written; None when the answer was ingested. ``superseded``: the
-            feed has already given a newer answer, or its provider's circuit has opened since the
-            request. ``held``: it is an incremental answer, and the complete one that must come
+        skipped_reason: why nothing was written; None when the answer was ingested. ``superseded``:
+            the feed has already given a newer answer, or its provider's circuit has opened since
+            the request. ``held``: it is an incremental answer, and the complete one that must come
             first is missing.
         counts: line changes by kind.
         markets: the markets that have to be valued.
@@ -90,7 +90,7 @@ class IngestResult:
             confirmed again, or the prices that dispute it have changed; nothing else has changed.
     """
 
-    left_aside: LeftAside | None = None
+    skipped_reason: SkippedReason | None = None
     counts: Counter[ChangeKind] = field(default_factory=Counter)
     markets: tuple[MarketChange, ...] = ()
     quarantined: Sequence[int] = ()
@@ -122,9 +122,9 @@ def ingest(
             # A row that the caches knew is gone: resolve the names once more, from the database.
             resolve.forget()
             result = _ingest(provider_id, snapshot, policy, generation)
-        if result.left_aside:
+        if result.skipped_reason:
             op.status = "skipped"
-            op.add(code=result.left_aside)
+            op.add(code=result.skipped_reason)
         op.add(
             changes=result.counts.total(),
             markets=len(result.markets),
@@ -140,8 +140,8 @@ def _ingest(
     with transaction.atomic():
         lock_family(resolved.source.family)
         touched = _touch_feed(provider_id, snapshot, generation)
-        if touched.left_aside:
-            return IngestResult(left_aside=touched.left_aside)
+        if touched.skipped_reason:
+            return IngestResult(skipped_reason=touched.skipped_reason)
         if not (snapshot.events or snapshot.is_complete):
             return IngestResult()  # nothing has changed
         if touched.names_epoch != resolved.epoch:
@@ -166,12 +166,12 @@ def _ingest(
 @dataclass(frozen=True, slots=True)
 class _TouchedFeed:
     update: FeedUpdate
-    left_aside: LeftAside | None
+    skipped_reason: SkippedReason | None
     names_epoch: int
 
 
 def _touch_feed(provider_id: int, snapshot: Snapshot, generation: int | None) -> _TouchedFeed:
-    """Record a feed's newest answer, unless it has to be left aside.
+    """Record a feed's newest answer, unless it has to be skipped.
 
     The result holds the epoch of names too: see `resolve`.
     """
@@ -187,10 +187,10 @@ def _touch_feed(provider_id: int, snapshot: Snapshot, generation: int | None) ->
         raise IntegrityError(f"Provider {provider_id} does not exist.")
     ((feed_id, is_admitted, is_outdated, is_live, epoch, *times),) = rows
     update = FeedUpdate(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *times)
-    left_aside: LeftAside | None = None
+    skipped_reason: SkippedReason | None = None
     if not is_admitted:
-        left_aside = "held" if is_outdated and not snapshot.is_complete else "superseded"
-    return _TouchedFeed(update, left_aside, epoch)
+        skipped_reason = "held" if is_outdated and not snapshot.is_complete else "superseded"
+    return _TouchedFeed(update, skipped_reason, epoch)
 
 
 def _snapshot_parameters(

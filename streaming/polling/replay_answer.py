@@ -40,10 +40,10 @@ def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     if snapshot.is_page or (
         provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds
     ):
-        return IngestResult(left_aside="superseded")
+        return IngestResult(skipped_reason="superseded")
     failed_since = feed_circuits.failed_since(provider.pk, snapshot.feed)
     if failed_since is not None and payload.received_at < failed_since:
-        return IngestResult(left_aside="superseded")
+        return IngestResult(skipped_reason="superseded")
     return ingest(provider.pk, snapshot, policy, payload.generation)
 
 

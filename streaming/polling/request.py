@@ -246,7 +246,7 @@ def _ingest(
         result = None
     if result is None:
         raise DataFailure("unstorable", "The database cannot store a value.", one_line(run.feed))
-    run.outcome = result.left_aside or PollOutcome.OK
+    run.outcome = result.skipped_reason or PollOutcome.OK
     run.changes = sum(result.counts.values())
     return result
 

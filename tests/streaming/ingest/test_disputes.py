@@ -224,8 +224,8 @@ def test_an_incremental_answer_settles_what_it_is_about_alone(
 def test_an_answer_that_arrives_late_changes_nothing(owner: Provider, guest: Provider) -> None:
     take(owner, 2.30, 0)
     take(guest, 1.91, 5)
-    assert take(guest, 2.30, 3).left_aside == "superseded"
-    assert take(guest, 2.10, 4).left_aside == "superseded"
+    assert take(guest, 2.30, 3).skipped_reason == "superseded"
+    assert take(guest, 2.10, 4).skipped_reason == "superseded"
     assert disputed() == [("guest", 1.91)]
 
 

@@ -224,7 +224,7 @@ def test_two_ids_of_one_provider_are_two_events(provider: Provider) -> None:
 def test_an_older_answer_is_superseded(provider: Provider) -> None:
     take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 60))
     result = take(provider, snapshot([event([quote("ace", HOME, 1.7)])], 30))
-    assert result == IngestResult(left_aside="superseded")
+    assert result == IngestResult(skipped_reason="superseded")
     assert active() == {("ace", HOME, None): 1.8}
 
 
@@ -232,7 +232,7 @@ def test_an_older_answer_after_an_unchanged_newer_one_is_superseded(provider: Pr
     take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 0))
     take(provider, snapshot([event([quote("ace", HOME, 1.8)])], 60))
     result = take(provider, snapshot([event([quote("ace", HOME, 1.7)])], 30))
-    assert result.left_aside == "superseded"
+    assert result.skipped_reason == "superseded"
 
 
 def test_the_same_answer_twice_changes_nothing_the_second_time(provider: Provider) -> None:
@@ -345,7 +345,7 @@ def test_an_incremental_answer_without_events_is_a_heartbeat_in_two_statements(
     assert Feed.objects.get().observed_at == at(60)
     assert (active(), Market.objects.get().version) == ({("ace", HOME, None): 1.8}, 1)
     late = take(provider, snapshot([], 59, is_complete=False))
-    assert late.left_aside == "superseded"
+    assert late.skipped_reason == "superseded"
 
 
 def test_an_incremental_answer_takes_back_what_it_says_is_gone_and_nothing_else(

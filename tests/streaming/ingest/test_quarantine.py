@@ -197,17 +197,17 @@ def test_an_incremental_answer_brings_nothing_back_before_a_complete_one() -> No
 
     held = hear(provider, board("ace"), 60, is_complete=False)
 
-    assert (held.left_aside, held.markets) == ("held", ())
+    assert (held.skipped_reason, held.markets) == ("held", ())
     assert statuses() == {"ace": {"quarantined"}, "bay": {"quarantined"}}
 
     hear(provider, board("ace"), 61)
-    assert hear(provider, board("bay"), 62, is_complete=False).left_aside is None
+    assert hear(provider, board("bay"), 62, is_complete=False).skipped_reason is None
     assert statuses() == {"ace": {"active"}, "bay": {"active"}}
 
 
 def test_a_first_incremental_answer_is_held_as_well_when_the_circuit_has_opened_before() -> None:
     provider = make_provider(generation=3)
-    assert hear(provider, board("ace"), 0, is_complete=False).left_aside == "held"
+    assert hear(provider, board("ace"), 0, is_complete=False).skipped_reason == "held"
     assert not Quote.objects.exists()
 
 
@@ -218,9 +218,9 @@ def test_an_answer_that_was_asked_for_before_the_circuit_opened_is_left_aside() 
 
     late = hear(provider, board("ace"), 60, generation=0)
 
-    assert late.left_aside == "superseded"
+    assert late.skipped_reason == "superseded"
     assert statuses() == {"ace": {"quarantined"}}
-    assert hear(provider, board("ace"), 61, generation=1).left_aside is None
+    assert hear(provider, board("ace"), 61, generation=1).skipped_reason is None
 
 
 def test_another_provider_that_lists_a_quarantined_quote_brings_it_back_as_its_own() -> None:
