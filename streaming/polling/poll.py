@@ -26,12 +26,12 @@ from streaming.polling.circuits import INGEST_SECONDS, Now
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.pacing import pace
 from streaming.polling.request import (
-    Ask,
-    Conversation,
-    Taken,
-    exchange,
-    fail_before_asking,
+    PollSession,
+    RequestResult,
+    SendRequest,
+    fail_before_request,
     fail_unanswered,
+    make_request,
 )
 from streaming.providers.base import (
     Adapter,
@@ -109,9 +109,9 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
     if provider is None or not lease.acquire():
         return
     try:
-        yield from _converse(provider, lease, config, now)
+        yield from _make_requests(provider, lease, config, now)
     except ProviderFailure as failure:
-        yield fail_before_asking(provider, failure, config, now)
+        yield fail_before_request(provider, failure, config, now)
     finally:
         with suppress(LockNotOwnedError):
             lease.release()
@@ -154,19 +154,19 @@ class _Round:
 
     Attributes:
         feeds: the feeds that the provider's requests are about, whether asked or left out.
-        taken: the result of each request that was made, without its changes.
+        results: the result of each request that was made, without its changes.
         is_refused: whether the provider's circuit ended the poll.
     """
 
-    conversation: Conversation
+    session: PollSession
     lease: Lock
     config: Config
     now: Now
     feeds: set[str] = field(default_factory=set)
-    taken: list[Taken] = field(default_factory=list)
+    results: list[RequestResult] = field(default_factory=list)
     is_refused: bool = False
 
-    def make(self, requests: Iterable[Request]) -> Iterator[Taken]:
+    def make(self, requests: Iterable[Request]) -> Iterator[RequestResult]:
         """Make the requests whose feeds are not left out at present."""
         for request in requests:
             self.feeds.add(request.feed)
@@ -175,19 +175,19 @@ class _Round:
             if self.is_refused:
                 return
 
-    def _make_pages(self, first: Request) -> Iterator[Taken]:
+    def _make_pages(self, first: Request) -> Iterator[RequestResult]:
         """Make a request, and those for the pages that follow, until the circuit refuses one."""
         request: Request | None = first
         while request is not None:
             with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
                 self.lease.reacquire()
-            taken = exchange(self.conversation, request, self.config, self.now)
-            if taken is None:
+            result = make_request(self.session, request, self.config, self.now)
+            if result is None:
                 self.is_refused = True
                 return
-            self.taken.append(replace(taken, result=IngestResult()))
-            yield taken
-            request = taken.following
+            self.results.append(replace(result, ingested=IngestResult()))
+            yield result
+            request = result.following
 
     @property
     def is_unanswered(self) -> bool:
@@ -195,41 +195,45 @@ class _Round:
 
         A page does not count as an answer: the request for the next one decides.
         """
-        decisive = [taken for taken in self.taken if not taken.is_page]
-        return bool(decisive) and all(taken.concerns_feed for taken in decisive)
+        decisive = [result for result in self.results if not result.is_page]
+        return bool(decisive) and all(result.concerns_feed for result in decisive)
 
     def failures(self) -> Sequence[ProviderFailure]:
         """Return the failures of the requests."""
-        return [taken.failure for taken in self.taken if taken.failure is not None]
+        return [each.failure for each in self.results if each.failure is not None]
 
     def _is_due(self, request: Request) -> bool:
         # A recorded answer needs no request: leaving it out would relieve no provider.
         is_recorded = request.recorded is not None
-        return is_recorded or self.conversation.feeds.may_ask(request.feed, self.now())
+        return is_recorded or self.session.feeds.may_ask(request.feed, self.now())
 
 
-def _converse(provider: Provider, lease: Lock, config: Config, now: Now) -> Iterator[IngestResult]:
+def _make_requests(
+    provider: Provider, lease: Lock, config: Config, now: Now
+) -> Iterator[IngestResult]:
     source, settings = adapter(provider.adapter), _settings(provider)
     feeds = FeedCircuits(provider, config)
-    ask = _asker(provider, source, config)
-    this = _Round(Conversation(provider, source, source.decoder(), ask, feeds), lease, config, now)
-    for taken in this.make(source.requests(settings)):
-        yield taken.result
+    session = PollSession(
+        provider, source, source.decoder(), _sender(provider, source, config), feeds
+    )
+    this = _Round(session, lease, config, now)
+    for result in this.make(source.requests(settings)):
+        yield result.ingested
     if this.is_refused:
         return
     feeds.keep_only(this.feeds)
     if this.is_unanswered:
-        result = fail_unanswered(provider, this.failures(), config, now)
-        if result.quarantined:
-            yield result
-    pace(provider.pk, [taken.run for taken in this.taken], config.poll, now())
+        failed = fail_unanswered(provider, this.failures(), config, now)
+        if failed.quarantined:
+            yield failed
+    pace(provider.pk, [each.run for each in this.results], config.poll, now())
 
 
-def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
+def _sender(provider: Provider, source: Adapter, config: Config) -> SendRequest:
     secret = Secret.from_environment(provider.api_key_env, config.poll.key_variables)
     is_private_allowed = config.is_private_provider_allowed(provider.base_url)
 
-    def ask(request: Request) -> Response | None:
+    def send(request: Request) -> Response | None:
         if request.refusal is not None:
             raise request.refusal
         if request.recorded is not None:
@@ -243,7 +247,7 @@ def _asker(provider: Provider, source: Adapter, config: Config) -> Ask:
             is_private_allowed=is_private_allowed,
         )
 
-    return ask
+    return send
 
 
 def _settings(provider: Provider) -> ProviderSettings:

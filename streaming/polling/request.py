@@ -25,43 +25,43 @@ from streaming.polling.circuits import Admission, Now
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
 
-Ask = Callable[[Request], Response | None]
+SendRequest = Callable[[Request], Response | None]
 """A function that sends a request to a provider; None if the same request was sent moments ago."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class PollSession:
     """The parts of one poll, or one replay, of a provider.
 
     Attributes:
         provider: the provider that is asked.
         source: the adapter that speaks its protocol.
         decoder: reads its answers, in their order.
-        ask: sends a request to it.
+        send: sends a request to it.
         feeds: the circuits of its feeds.
     """
 
     provider: Provider
     source: Adapter
     decoder: Decoder
-    ask: Ask
+    send: SendRequest
     feeds: FeedCircuits
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RequestResult:
     """The result of one request.
 
     Attributes:
         run: the row that records it.
-        result: the changes that its answer made.
+        ingested: the changes that its answer made.
         failure: why there is no usable answer; None if there is one.
         seconds: how long the provider took.
         following: the request for the next page; None if the answer was not a page before the last.
     """
 
     run: PollRun
-    result: IngestResult
+    ingested: IngestResult
     failure: ProviderFailure | None
     seconds: float
     following: Request | None = None
@@ -77,38 +77,38 @@ class Taken:
         return self.run.outcome == PollOutcome.PAGE
 
 
-def exchange(
-    conversation: Conversation, request: Request, config: Config, now: Now
-) -> Taken | None:
-    """Make one request, if the provider's circuit lets it pass, and ingest the answer.
+def make_request(
+    session: PollSession, request: Request, config: Config, now: Now
+) -> RequestResult | None:
+    """Make one request, if the provider's circuit admits it, and ingest the answer.
 
     Returns:
         The result, with the markets that lose prices if the call opens the circuit of the provider
         or the feed; None if the provider's circuit refuses.
     """
-    provider = conversation.provider
+    provider = session.provider
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision):
         _refuse(PollRun(provider=provider, feed=request.feed[:2000]), admission)
         return None
-    taken = take(conversation, request, config, admission.generation)
-    if taken.run.outcome == PollOutcome.REPEATED:
+    result = make_admitted_request(session, request, config, admission.generation)
+    if result.run.outcome == PollOutcome.REPEATED:
         circuits.release(admission)
-        return taken
-    call = CallOutcome.of(taken.failure, taken.seconds, admission.probe)
+        return result
+    call = CallOutcome.of(result.failure, result.seconds, admission.probe)
     if request.recorded is not None:
         # A recorded answer puts no load on the provider, so a pause it asked for does not matter.
         call = replace(call, retry_after_seconds=0.0)
-    if taken.concerns_feed:
-        # The provider answered: its other feeds show whether it is sound.
+    if result.concerns_feed:
+        # The provider answered: its other feeds show whether it is healthy.
         circuits.release(admission)
-        quarantined = _settle_feed(conversation, request, call, now)
+        quarantined = _settle_feed(session, request, call, now)
     else:
         # Pages that arrive do not clear a feed whose last page keeps failing.
-        if call.kind is None and not taken.is_page:
-            conversation.feeds.record(request.feed, call, now())
+        if call.kind is None and not result.is_page:
+            session.feeds.record(request.feed, call, now())
         quarantined = _settle(admission, call, config, now)
-    return replace(taken, result=replace(taken.result, quarantined=quarantined))
+    return replace(result, ingested=replace(result.ingested, quarantined=quarantined))
 
 
 def fail_unanswered(
@@ -132,7 +132,7 @@ def _gravity(failure: ProviderFailure) -> int:
     return 2 if failure.needs_person else 1
 
 
-def fail_before_asking(
+def fail_before_request(
     provider: Provider, failure: ProviderFailure, config: Config, now: Now
 ) -> IngestResult:
     """Record that no request could be made: no key, an unknown adapter, no recording."""
@@ -143,46 +143,44 @@ def fail_before_asking(
         return IngestResult()
     with operation("provider", "poll", provider=provider.key) as op:
         _fail(run, failure)
-        _tell(op, run)
+        _log_run(op, run)
     call = CallOutcome.of(failure, 0.0, admission.probe)
     return IngestResult(quarantined=_settle(admission, call, config, now))
 
 
-def take(
-    conversation: Conversation, request: Request, config: Config, generation: int | None = None
-) -> Taken:
-    """Make one request and ingest the answer.
+def make_admitted_request(
+    session: PollSession, request: Request, config: Config, generation: int | None = None
+) -> RequestResult:
+    """Make one request without asking its circuit, and ingest the answer.
 
     Each result is recorded in one `PollRun` row and one log line. An outage of our own servers is
     the task's failure instead.
 
     Args:
-        conversation: the provider, and how it is asked.
+        session: the provider, and how it is asked.
         request: the request to make.
         config: deadlines and policies.
         generation: the provider's, as the circuit said it; None where no circuit was asked.
     """
-    provider = conversation.provider
+    provider = session.provider
     with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
-        taken = _take(conversation, request, config, generation)
-        _tell(op, taken.run)
-    return taken
+        result = _request_and_ingest(session, request, config, generation)
+        _log_run(op, result.run)
+    return result
 
 
-def _take(
-    conversation: Conversation, request: Request, config: Config, generation: int | None
-) -> Taken:
+def _request_and_ingest(
+    session: PollSession, request: Request, config: Config, generation: int | None
+) -> RequestResult:
     started = time.perf_counter()
-    run = PollRun(
-        provider=conversation.provider, feed=request.feed[:2000], started_at=datetime.now(UTC)
-    )
-    result, failure, response = IngestResult(), None, None
+    run = PollRun(provider=session.provider, feed=request.feed[:2000], started_at=datetime.now(UTC))
+    ingested, failure, response = IngestResult(), None, None
     try:
-        response = conversation.ask(request)
+        response = session.send(request)
         if response is None:
             run.outcome = PollOutcome.REPEATED
         else:
-            result = _ingest(run, conversation, request, response, config, generation)
+            ingested = _ingest(run, session, request, response, config, generation)
     except ProviderFailure as caught:
         failure = caught
     elapsed = time.perf_counter() - started
@@ -197,8 +195,8 @@ def _take(
     seconds = elapsed if response is None else response.duration_ms / 1000
     following = None
     if run.outcome == PollOutcome.PAGE and response is not None:
-        following = conversation.source.following(request, response)
-    return Taken(run, result, failure, seconds, following)
+        following = session.source.following(request, response)
+    return RequestResult(run, ingested, failure, seconds, following)
 
 
 def recorded_answer(request: Request) -> Response | None:
@@ -215,25 +213,25 @@ def _settle(admission: Admission, call: CallOutcome, config: Config, now: Now) -
 
 
 def _settle_feed(
-    conversation: Conversation, request: Request, call: CallOutcome, now: Now
+    session: PollSession, request: Request, call: CallOutcome, now: Now
 ) -> Sequence[int]:
     """Count a call about a feed; take its prices off the board if its circuit has opened."""
-    if not conversation.feeds.record(request.feed, call, now()):
+    if not session.feeds.record(request.feed, call, now()):
         return ()
-    return quarantine_unsafe(now(), conversation.provider.pk)
+    return quarantine_unsafe(now(), session.provider.pk)
 
 
 def _ingest(
     run: PollRun,
-    conversation: Conversation,
+    session: PollSession,
     request: Request,
     response: Response,
     config: Config,
     generation: int | None,
 ) -> IngestResult:
     run.http_status, run.response_bytes = response.status, response.wire_bytes
-    _note_quota(run, conversation.source.quota(response))
-    snapshot = conversation.decoder.decode(request, response)
+    _note_quota(run, session.source.quota(response))
+    snapshot = session.decoder.decode(request, response)
     _note_contents(run, snapshot)
     require_readable(snapshot, config.poll.max_unreadable_share)
     if snapshot.is_page:
@@ -282,7 +280,7 @@ def _refuse(run: PollRun, decision: Decision) -> None:
     run.failure_message = decision.reason[:500]
     run.save()
     with operation("provider", "poll", provider=run.provider.key, feed=run.feed) as op:
-        _tell(op, run)
+        _log_run(op, run)
 
 
 def _fail(run: PollRun, failure: ProviderFailure) -> None:
@@ -295,7 +293,7 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
     run.save()
 
 
-def _tell(op: Operation, run: PollRun) -> None:
+def _log_run(op: Operation, run: PollRun) -> None:
     """Copy the facts of a poll's row to its log line."""
     if run.outcome == PollOutcome.FAILED:
         op.status = "timeout" if run.failure_code == "timeout" else "failed"

@@ -203,11 +203,11 @@ class Authorisation:
 
 
 class Decoder(Protocol):
-    """The reader of one conversation's answers, in the order received.
+    """The reader of one session's answers, in the order received.
 
     Where each answer is independent, an adapter is its own decoder. Where answers build on each
     other (a stream's image and its deltas), a decoder keeps the state of earlier ones. One thread
-    uses it; a new conversation needs a new decoder.
+    uses it; a new session needs a new decoder.
     """
 
     def decode(self, request: Request, response: Response) -> Snapshot:
@@ -241,7 +241,7 @@ class Adapter(Protocol):
         ...
 
     def decoder(self) -> Decoder:
-        """Return a decoder for a conversation that begins now."""
+        """Return a decoder for a session that begins now."""
         ...
 
     def following(self, request: Request, response: Response) -> Request | None:

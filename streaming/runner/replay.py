@@ -15,7 +15,7 @@ from betting.logs.context import new_trace_id
 from betting.models import Clock, Provider
 from streaming.ingest.ingest import IngestResult
 from streaming.polling.feed_circuits import FeedCircuits
-from streaming.polling.request import Conversation, exchange, recorded_answer
+from streaming.polling.request import PollSession, make_request, recorded_answer
 from streaming.providers.recording.adapter import Record, Recording, merged, survey
 from streaming.providers.registry import ADAPTERS, adapter
 from streaming.tasks import send_result
@@ -109,7 +109,7 @@ class Player:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._conversations: dict[str, Conversation] = {}
+        self._sessions: dict[str, PollSession] = {}
 
     def play(self, record: Record) -> None:
         """Ingest one answer, leaving a `PollRun` row, and send on what it changed.
@@ -117,22 +117,22 @@ class Player:
         Raises:
             ReplayError: a live provider has the recording's name.
         """
-        if record.provider not in self._conversations:
+        if record.provider not in self._sessions:
             source = adapter(record.provider)
             provider = recorded_provider(record)
             feeds = FeedCircuits(provider, self._config)
-            self._conversations[record.provider] = Conversation(
+            self._sessions[record.provider] = PollSession(
                 provider, source, source.decoder(), recorded_answer, feeds
             )
-        conversation = self._conversations[record.provider]
-        with operation("streaming", "cycle", provider_id=conversation.provider.pk) as op:
+        session = self._sessions[record.provider]
+        with operation("streaming", "cycle", provider_id=session.provider.pk) as op:
             op.follow([new_trace_id()])
-            taken = exchange(conversation, record.request, self._config, lambda: record.received_at)
-            if taken is None:
+            result = make_request(session, record.request, self._config, lambda: record.received_at)
+            if result is None:
                 op.status = "skipped"
                 return
-            op.count(answers=1, markets=len(taken.result.markets))
-            _send(taken.result)
+            op.count(answers=1, markets=len(result.ingested.markets))
+            _send(result.ingested)
 
 
 def _send(result: IngestResult) -> None:

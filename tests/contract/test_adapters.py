@@ -1,7 +1,7 @@
 """What every registered adapter owes the pipeline, shown on recorded payloads.
 
 A payload is a recording (see `streaming.providers.recording.adapter`) in ``payloads/<adapter>/``,
-and a conversation: an answer is read by a decoder that has read the answers before it. A new
+and a session: an answer is read by a decoder that has read the answers before it. A new
 adapter is tested here as soon as it is registered and has one. ``<payload>.expected.txt`` beside a
 payload says what it means; see `meaning`. docs/adding-a-provider.md is the way through all of it.
 """
@@ -41,7 +41,7 @@ KEY = "5ecre7c0ffee5ecre7c0ffee5ecre7c0"
 
 @dataclass(frozen=True)
 class Exchange:
-    """A recorded exchange in its conversation."""
+    """A recorded request and its answer, in their session."""
 
     key: str
     recording: str
@@ -68,7 +68,7 @@ class Exchange:
         return decoder
 
     def decode(self, response: Response | None = None, request: Request | None = None) -> Snapshot:
-        """What the answer, or another in its place, means in this conversation."""
+        """What the answer, or another in its place, means in this session."""
         return self.decoder().decode(request or self.request, response or self.response)
 
 

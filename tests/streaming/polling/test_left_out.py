@@ -19,7 +19,7 @@ from streaming.health.stream import Unread, look_at_stream
 from streaming.models import Circuit, DeadLetter, FeedCircuit, PollOutcome, PollRun
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.replay_answer import ingest_payload
-from streaming.polling.request import Conversation, exchange
+from streaming.polling.request import PollSession, make_request
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 from tests.support.polling import config_with
@@ -108,11 +108,11 @@ def answered(provider: Provider, answer: Any) -> PollRun:
     response = Response(200, {}, body, datetime.now(UTC), 5.0, len(body))
     source = adapter(provider.adapter)
     feeds = FeedCircuits(provider, CONFIG)
-    conversation = Conversation(provider, source, source.decoder(), lambda _: response, feeds)
+    session = PollSession(provider, source, source.decoder(), lambda _: response, feeds)
     request = Request("the_odds_api", provider.base_url, PATH, {"markets": "h2h"})
-    taken = exchange(conversation, request, CONFIG, database_now)
-    assert taken is not None, "the circuit has opened"
-    return taken.run
+    result = make_request(session, request, CONFIG, database_now)
+    assert result is not None, "the circuit has opened"
+    return result.run
 
 
 def active() -> int:

@@ -18,7 +18,7 @@ from streaming.core.snapshot import require_readable
 from streaming.ingest import resolve
 from streaming.models import PollOutcome, PollRun
 from streaming.polling.feed_circuits import FeedCircuits
-from streaming.polling.request import Conversation, take
+from streaming.polling.request import PollSession, make_admitted_request
 from streaming.providers.base import Request, Response, Secret
 from streaming.providers.http import fetch
 from streaming.providers.registry import adapter
@@ -39,30 +39,30 @@ pytestmark = pytest.mark.django_db
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Answered:
     """A provider that has answered well, its question, and the answer."""
 
     provider: Provider
     request: Request
     response: Response
 
-    def take(self, response: Response) -> PollRun:
+    def answer(self, response: Response) -> PollRun:
         """Let the provider answer this way, and return the one row it leaves."""
         known = set(PollRun.objects.values_list("pk", flat=True))
         source = adapter(self.provider.adapter)
-        conversation = Conversation(
+        session = PollSession(
             self.provider,
             source,
             source.decoder(),
             lambda _: response,
             FeedCircuits(self.provider, CONFIG),
         )
-        take(conversation, self.request, CONFIG)
+        make_admitted_request(session, self.request, CONFIG)
         return PollRun.objects.exclude(pk__in=known).get()
 
 
 @pytest.fixture
-def answered(simulator: RunningSimulator) -> Exchange:
+def answered(simulator: RunningSimulator) -> Answered:
     provider = polled_provider(simulator)
     params = {
         "bookmakers": "pinnacle,betfair_ex_eu",
@@ -71,11 +71,11 @@ def answered(simulator: RunningSimulator) -> Exchange:
     }
     request = Request("the_odds_api", simulator.base_url, f"/v4/sports/{EPL}/odds", params)
     authorisation = adapter(provider.adapter).authorise(request, Secret(KEY))
-    exchange = Exchange(
+    answered = Answered(
         provider, request, fetch(request, authorisation, CONFIG.fetch, is_private_allowed=True)
     )
-    assert exchange.take(exchange.response).changes > 20
-    return exchange
+    assert answered.answer(answered.response).changes > 20
+    return answered
 
 
 Place = tuple[Any, ...]
@@ -185,19 +185,19 @@ def active_prices(provider: Provider) -> dict[tuple[Any, ...], float]:
     return {tuple(key): price for *key, price in rows.values_list(*fields)}
 
 
-def assert_ingested_as_far_as_it_can_be_read(exchange: Exchange, response: Response) -> None:
+def assert_ingested_as_far_as_it_can_be_read(answered: Answered, response: Response) -> None:
     before = everything_known()
-    run = exchange.take(response)
-    source = adapter(exchange.provider.adapter)
+    run = answered.answer(response)
+    source = adapter(answered.provider.adapter)
     if run.outcome == PollOutcome.FAILED:
         assert run.failure_kind in {"transient", "permanent", "data"}
-        assert (run.failure_code == "unstorable") == decodes(exchange, response)
+        assert (run.failure_code == "unstorable") == decodes(answered, response)
         assert everything_known() == before
         return
     assert run.outcome == PollOutcome.OK
-    snapshot = source.decoder().decode(exchange.request, response)
-    assert_valid(snapshot, exchange.request, response)
-    assert active_prices(exchange.provider) == {
+    snapshot = source.decoder().decode(answered.request, response)
+    assert_valid(snapshot, answered.request, response)
+    assert active_prices(answered.provider) == {
         (
             event.external_id, quote.bookmaker, quote.kind, quote.period,
             quote.participant, quote.name, quote.point, quote.side,
@@ -207,10 +207,10 @@ def assert_ingested_as_far_as_it_can_be_read(exchange: Exchange, response: Respo
     }  # fmt: skip
 
 
-def decodes(exchange: Exchange, response: Response) -> bool:
+def decodes(answered: Answered, response: Response) -> bool:
     try:
-        decoder = adapter(exchange.provider.adapter).decoder()
-        snapshot = decoder.decode(exchange.request, response)
+        decoder = adapter(answered.provider.adapter).decoder()
+        snapshot = decoder.decode(answered.request, response)
         require_readable(snapshot, CONFIG.poll.max_unreadable_share)
     except ProviderFailure:
         return False
@@ -241,13 +241,13 @@ NAME = (*PRICE[:-1], "name")
     ],
 )
 def test_one_node_that_does_not_fit_costs_its_own_record_alone(
-    answered: Exchange, place: Place, value: object, code: str
+    answered: Answered, place: Place, value: object, code: str
 ) -> None:
     before = active_prices(answered.provider)
     tree = json.loads(answered.response.body)
     lost = {tree[0]["id"]}
     parent_of(tree, place)[place[-1]] = value
-    run = answered.take(replace(answered.response, body=json.dumps(tree).encode()))
+    run = answered.answer(replace(answered.response, body=json.dumps(tree).encode()))
     assert (run.outcome, run.left_out) == (PollOutcome.OK, 1)
     assert run.left_out_reasons[0]["reason"] == code
     after = active_prices(answered.provider)
@@ -258,10 +258,10 @@ def test_one_node_that_does_not_fit_costs_its_own_record_alone(
 
 
 @pytest.mark.parametrize("noise", ["a\x00b", "a\ud800b", "a\x1b\u202eb"])
-def test_a_name_with_characters_that_no_name_has_is_cleaned(answered: Exchange, noise: str) -> None:
+def test_a_name_with_characters_that_no_name_has_is_cleaned(answered: Answered, noise: str) -> None:
     tree = json.loads(answered.response.body)
     parent_of(tree, NAME)[NAME[-1]] = noise
-    run = answered.take(replace(answered.response, body=json.dumps(tree).encode()))
+    run = answered.answer(replace(answered.response, body=json.dumps(tree).encode()))
     assert (run.outcome, run.left_out) == (PollOutcome.OK, 0)
     assert "ab" in {key[5] for key in active_prices(answered.provider)}
 
@@ -274,7 +274,7 @@ def test_a_name_with_characters_that_no_name_has_is_cleaned(answered: Exchange, 
 )
 @given(data=st.data())
 def test_a_mutilated_answer_is_ingested_as_far_as_it_can_be_read_or_not_at_all(
-    answered: Exchange, data: st.DataObject
+    answered: Answered, data: st.DataObject
 ) -> None:
     good = answered.response
     response = replace(

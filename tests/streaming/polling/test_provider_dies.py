@@ -16,7 +16,7 @@ from betting.config import get_config
 from betting.models import Clock, Market, Quote
 from streaming.models import PollRun
 from streaming.polling.feed_circuits import FeedCircuits
-from streaming.polling.request import Conversation, exchange
+from streaming.polling.request import PollSession, make_request
 from streaming.providers.base import Request, Response
 from streaming.providers.recording.adapter import Record, read
 from streaming.providers.registry import adapter
@@ -56,11 +56,11 @@ class Replayed:
     def __post_init__(self) -> None:
         source = adapter("the_odds_api")
         row = make_provider(key=self.key, clock=Clock.RECORDED, stale_after_seconds=1e6)
-        self.conversation = Conversation(
-            row, source, source.decoder(), self._ask, FeedCircuits(row, CONFIG)
+        self.session = PollSession(
+            row, source, source.decoder(), self._send, FeedCircuits(row, CONFIG)
         )
 
-    def _ask(self, _request: Request) -> Response | None:
+    def _send(self, _request: Request) -> Response | None:
         return self.answers
 
     def _lists(self, key: str, without: Iterable[str]) -> bool:
@@ -80,19 +80,19 @@ class Replayed:
         """Answer this, so long after the record, and value at once what that reaches."""
         at = record.received_at + timedelta(seconds=seconds)
         self.answers = replace(record.response, received_at=at, body=body, status=status)
-        taken = exchange(self.conversation, record.request, CONFIG, lambda: at)
-        if taken is not None:
-            reached = [change.market_id for change in taken.result.markets]
-            recompute([*reached, *taken.result.quarantined], "major", CONFIG.valuation)
+        result = make_request(self.session, record.request, CONFIG, lambda: at)
+        if result is not None:
+            reached = [change.market_id for change in result.ingested.markets]
+            recompute([*reached, *result.ingested.quarantined], "major", CONFIG.valuation)
         return PollRun.objects.latest("id")
 
     def quotes(self, status: str) -> set[int]:
-        found = Quote.objects.filter(feed__provider=self.conversation.provider, status=status)
+        found = Quote.objects.filter(feed__provider=self.session.provider, status=status)
         return set(found.values_list("pk", flat=True))
 
     def open_edges(self) -> set[int]:
         """The quotes of this provider that have one."""
-        edges = Edge.objects.filter(quote__feed__provider=self.conversation.provider)
+        edges = Edge.objects.filter(quote__feed__provider=self.session.provider)
         return set(edges.filter(closed_at=None).values_list("quote_id", flat=True))
 
 
