@@ -1,6 +1,6 @@
-"""One HTTP exchange with an external server, within bounds that no server can exceed.
+"""One HTTP request to an external server, within bounds that no server can exceed.
 
-Each exchange has an event loop, a connection and a name lookup of its own. That costs about a
+Each request has an event loop, a connection and a name lookup of its own. That costs about a
 millisecond of CPU and a TLS handshake, and buys isolation: no server can make another wait.
 """
 
@@ -43,13 +43,13 @@ _NETWORK_CODES: tuple[tuple[type[Exception], str, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """A request, and how the messages of its failures describe it.
 
     Attributes:
         method: HTTP method.
         url: the address, which may hold a secret.
-        shown: what messages show instead of the address, e.g. ``GET /odds``.
+        label: what messages show instead of the address, e.g. ``GET /odds``.
         advice: what to do if the address is not valid.
         params: further query parameters.
         headers: further headers.
@@ -60,7 +60,7 @@ class Call:
 
     method: str
     url: str = field(repr=False)
-    shown: str
+    label: str
     advice: str
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -68,14 +68,16 @@ class Call:
     private_setting: str = ""
 
 
-def exchange(
-    call: Call, policy: FetchPolicy, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+def send_request(
+    request: HttpRequest,
+    policy: FetchPolicy,
+    read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
 ) -> T:
     """Send a request and read its answer; redirects are not followed.
 
     Args:
-        call: the request.
-        policy: the bounds; the call returns or raises within its total deadline.
+        request: what is sent, and to where.
+        policy: the bounds; it returns or raises within its total deadline.
         read: turns the answer into the result, and reads as much of the body as it needs.
 
     Raises:
@@ -84,7 +86,7 @@ def exchange(
         PermanentFailure: ``invalid_url``, ``forbidden_address``.
         ProviderFailure: as `read` raises it.
     """
-    outcome = asyncio.run(_attempt(call, policy, read))
+    outcome = asyncio.run(_attempt(request, policy, read))
     if isinstance(outcome, ProviderFailure):
         # Raised here, with nothing being handled: the client's own errors carry the URL, secrets
         # included, and must be neither cause nor context of what gets logged.
@@ -93,17 +95,19 @@ def exchange(
 
 
 async def _attempt(
-    call: Call, policy: FetchPolicy, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    request: HttpRequest,
+    policy: FetchPolicy,
+    read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
 ) -> T | ProviderFailure:
     try:
         async with (
             asyncio.timeout(policy.total_timeout_seconds),
-            _session(policy, is_public_only=bool(call.private_setting)) as session,
+            _session(policy, is_public_only=bool(request.private_setting)) as session,
             session.request(
-                call.method,
-                URL(call.url).update_query(call.params),
-                headers=call.headers,
-                data=call.body,
+                request.method,
+                URL(request.url).update_query(request.params),
+                headers=request.headers,
+                data=request.body,
                 allow_redirects=False,
             ) as answer,
         ):
@@ -111,9 +115,9 @@ async def _attempt(
     except ProviderFailure as failure:
         return failure.with_traceback(None)  # its frames hold the URL
     except _OnlyAttemptError as attempt:
-        return _network_failure(attempt.error, call)
+        return _network_failure(attempt.error, request)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return _network_failure(error, call)
+        return _network_failure(error, request)
 
 
 class _OnlyAttemptError(Exception):
@@ -141,20 +145,22 @@ async def _once(
         raise _OnlyAttemptError(error) from None
 
 
-def _network_failure(error: Exception, call: Call) -> ProviderFailure:
+def _network_failure(error: Exception, request: HttpRequest) -> ProviderFailure:
     if isinstance(error, aiohttp.NonHttpUrlClientError | ValueError):
-        return PermanentFailure("invalid_url", "The request's address is not valid.", call.advice)
+        return PermanentFailure(
+            "invalid_url", "The request's address is not valid.", request.advice
+        )
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
         error.os_error, _NotPublicError
     ):
         return PermanentFailure(
             "forbidden_address",
-            f"{call.shown}: the host is not on the public internet.",
-            f"Set {call.private_setting}=true if it is one of your own.",
+            f"{request.label}: the host is not on the public internet.",
+            f"Set {request.private_setting}=true if it is one of your own.",
         )
     named = ((code, words) for kind, code, words in _NETWORK_CODES if isinstance(error, kind))
-    code, words = next(named, ("network", f"the exchange failed ({type(error).__name__})"))
-    return TransientFailure(code, f"{call.shown}: {words}.")
+    code, words = next(named, ("network", f"the request failed ({type(error).__name__})"))
+    return TransientFailure(code, f"{request.label}: {words}.")
 
 
 def _session(policy: FetchPolicy, *, is_public_only: bool) -> aiohttp.ClientSession:

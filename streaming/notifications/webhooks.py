@@ -15,7 +15,7 @@ import msgspec
 from django.db import transaction
 
 from betting.config import BusConfig
-from streaming.bounded_http import Call, exchange
+from streaming.bounded_http import HttpRequest, send_request
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
 from streaming.core.notifications import Notification
@@ -69,16 +69,16 @@ def post(
         now: the header ``webhook-timestamp``.
 
     Raises:
-        TransientFailure: as `exchange` does, or ``http_<status>`` for 5xx, 408, 425 and 429.
-        PermanentFailure: as `exchange` does, or ``http_<status>`` for another status.
+        TransientFailure: as `send_request` does, or ``http_<status>`` for 5xx, 408, 425 and 429.
+        PermanentFailure: as `send_request` does, or ``http_<status>`` for another status.
     """
     # Built from the structs, so that a replay sends the same bytes: PostgreSQL reorders keys.
     body = msgspec.json.encode({"id": delivery_id, "events": notifications})
     timestamp = int(now.timestamp())
-    call = Call(
+    request = HttpRequest(
         method="POST",
         url=webhook.url,
-        shown=f"POST to {webhook.name}",
+        label=f"POST to {webhook.name}",
         advice="Give the webhook an http:// or https:// address.",
         headers={
             "Content-Type": "application/json",
@@ -89,7 +89,7 @@ def post(
         body=body,
         private_setting="" if config.allow_private_networks else PRIVATE_SETTING,
     )
-    status = exchange(call, _policy(config), _status)
+    status = send_request(request, _policy(config), _status)
     if not 200 <= status < 300:
         raise _refusal(status)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from streaming.bounded_http import Call, exchange
+from streaming.bounded_http import HttpRequest, send_request
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import DataFailure
 from streaming.providers.base import Authorisation, Request, Response, Secret
@@ -49,10 +49,10 @@ def fetch(
         DataFailure: ``too_large``, ``bad_encoding``.
     """
     started = time.perf_counter()
-    call = Call(
+    sent = HttpRequest(
         method=request.method,
         url=request.url,
-        shown=f"{request.method} {request.path}",
+        label=f"{request.method} {request.path}",
         advice="Set the provider's base URL to an http:// or https:// address.",
         params=authorisation.params,
         headers={"Accept-Encoding": "gzip", **authorisation.headers},
@@ -76,7 +76,7 @@ def fetch(
             wire_bytes=body.wire_bytes,
         )
 
-    return exchange(call, policy, read)
+    return send_request(sent, policy, read)
 
 
 def _redacted(data: bytes, authorisation: Authorisation) -> bytes:
