@@ -24,6 +24,7 @@ from streaming.benchmark.baseline import (
     Recomputes,
 )
 from streaming.models import (
+    NOT_REQUESTED,
     Circuit,
     CircuitTransition,
     DeadLetterOccurrence,
@@ -34,9 +35,6 @@ from streaming.models import (
 )
 from streaming.runner.backlog import Backlog
 from valuation.models import RecomputeRun
-
-#: Outcomes of polls that sent no request.
-_NOT_ASKED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def measure(
         overdue_after_ms: a market that waits for its value longer than this is left unvalued.
         label: its name, for people.
     """
-    polls = _of(PollRun.objects.exclude(outcome__in=_NOT_ASKED), "started_at", window)
+    polls = _of(PollRun.objects.exclude(outcome__in=NOT_REQUESTED), "started_at", window)
     recomputes = _of(RecomputeRun.objects.all(), "finished_at", window)
     changes = _counted(_of(LineChange.objects.all(), "recorded_at", window), "kind")
     runs = _recomputes(recomputes, sum(changes.values()))
@@ -132,7 +130,7 @@ def _providers(window: Window) -> Iterator[tuple[str, ProviderFigures]]:
     circuits = dict(Circuit.objects.values_list("provider_id", "state"))
     for provider in Provider.objects.order_by("key"):
         polls = _of(PollRun.objects.filter(provider=provider), "started_at", window)
-        asked = polls.exclude(outcome__in=_NOT_ASKED)
+        asked = polls.exclude(outcome__in=NOT_REQUESTED)
         failed = asked.filter(outcome=PollOutcome.FAILED)
         transitions = _of(
             CircuitTransition.objects.filter(provider=provider, feed=""), "recorded_at", window

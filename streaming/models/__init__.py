@@ -14,7 +14,7 @@ from streaming.models.deadletter import (
 )
 from streaming.models.feed_circuit import FeedCircuit
 from streaming.models.health import HealthSnapshot, HealthStatus
-from streaming.models.poll import PollOutcome, PollRun
+from streaming.models.poll import NOT_REQUESTED, PollOutcome, PollRun
 from streaming.models.subscriber import (
     DeliveryOutcome,
     DeliveryRun,
@@ -23,6 +23,7 @@ from streaming.models.subscriber import (
 )
 
 __all__ = [
+    "NOT_REQUESTED",
     "ActionKind",
     "ActionOutcome",
     "BaselineSnapshot",

@@ -21,6 +21,10 @@ class PollOutcome(models.TextChoices):
     FAILED = "failed", "failed"
 
 
+NOT_REQUESTED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
+"""Outcomes of runs that sent no request."""
+
+
 class PollRun(models.Model):
     """One request to a provider and its result."""
 

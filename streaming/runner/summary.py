@@ -12,12 +12,9 @@ from django.db.models import Count, Max, Model, Q, Sum
 from django_celery_results.models import TaskResult
 
 from betting.models import ChangeKind, LineChange, Market
-from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome, PollRun
+from streaming.models import NOT_REQUESTED, DeadLetterOccurrence, LetterKind, PollOutcome, PollRun
 from valuation.models import Edge, RecomputeRun
 from valuation.vouching import OPEN, edges
-
-#: Outcomes of polls that sent no request.
-_NOT_ASKED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,7 @@ def _newest(model: type[Model]) -> int:
 def _polls(since: Mark) -> dict[str, Any]:
     return (
         PollRun.objects.filter(id__gt=since.poll)
-        .exclude(outcome__in=_NOT_ASKED)
+        .exclude(outcome__in=NOT_REQUESTED)
         .aggregate(
             count=Count("id"),
             quotes=Sum("quotes_seen", default=0),

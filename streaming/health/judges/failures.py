@@ -6,6 +6,7 @@ from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, check, cross
 from streaming.health.judges.common import counted, listed, unknown
 from streaming.health.judges.valuation import too_few
 from streaming.health.observations import Away, Seen, Work
+from streaming.models import NOT_REQUESTED
 
 
 def dead_letter_rate(seen: Seen, policy: HealthPolicy) -> Check:
@@ -60,5 +61,7 @@ def subscribers(seen: Seen, _policy: HealthPolicy) -> Check:
 
 
 def pieces_of_work(work: Work) -> float:
-    """Count the polls, recomputes and deliveries of the past hour."""
-    return sum(work.long.sum(kind) for kind in ("polls", "recomputes", "deliveries"))
+    """Count the requests to providers, the recomputes and the deliveries of the past hour."""
+    polls = work.long.by_label("polls")
+    requests = sum(count for outcome, count in polls.items() if outcome not in NOT_REQUESTED)
+    return requests + work.long.sum("recomputes") + work.long.sum("deliveries")

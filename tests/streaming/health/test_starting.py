@@ -206,6 +206,18 @@ def test_a_rate_of_dead_letters_needs_a_hundred_pieces_of_work(watch: Watch) -> 
     assert told["output"] == "Not judged: 12 pieces of work in 1 h, 100 are needed."
 
 
+@pytest.mark.parametrize("outcome", ["refused", "repeated"])
+def test_a_poll_that_sent_no_request_is_no_piece_of_work(watch: Watch, outcome: str) -> None:
+    for _ in range(200):
+        rows.make_poll_run(watch.provider, started_at=watch.now, outcome=outcome)
+    for _ in range(12):
+        DeadLetterOccurrence.objects.create(end=uuid4(), kind="exception", seen_at=watch.now)
+
+    told = watch.look(SETTLED).checks["dead_letter_rate"]
+
+    assert told["output"] == "Not judged: 12 pieces of work in 1 h, 100 are needed."
+
+
 def test_a_ratio_of_recomputes_needs_as_many_changes_as_are_set(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
