@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MIN_AMERICAN = 100
+"""American odds run from this outwards: those between −100 and +100 do not exist."""
+
 
 def to_american(price: float) -> int:
     """Return decimal odds above 1 as American odds.

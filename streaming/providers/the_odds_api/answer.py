@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streaming.core.american import from_american
+from streaming.core.american import MIN_AMERICAN, from_american
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Side, SnapshotEvent, SnapshotQuote
 from streaming.providers.fields import (
@@ -32,8 +32,6 @@ from streaming.providers.fields import (
 )
 from streaming.providers.outcomes import fixed_name
 from streaming.providers.sieve import Nested, Sieve, numbered, salvage, salvaged
-
-MIN_AMERICAN = 100  # American odds run from ±100 outwards
 
 
 class Outcome(msgspec.Struct, gc=False):
