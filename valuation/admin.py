@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.read_only import BetAdmin, FactAdmin
 from betting.admin_base.unfold_types import badge
+from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from valuation.models import (
     AppliedPolicy,
     Edge,
@@ -47,9 +48,10 @@ class PricedFilter(admin.SimpleListFilter):
 
 
 @admin.register(FairPrice)
-class FairPriceAdmin(FactAdmin):
+class FairPriceAdmin(BetAdmin):
     """The consensus of every outcome, or why there is none."""
 
+    bet = FAIR_PRICE
     list_display = (
         "id",
         "event",
@@ -78,7 +80,6 @@ class FairPriceAdmin(FactAdmin):
         "market__event__away",
         "reason",
     )
-    list_select_related = ("outcome", "market__event")
     fields = (
         ("outcome", "market"),
         ("current_state", "why_not", "confirmed"),
@@ -91,16 +92,6 @@ class FairPriceAdmin(FactAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[FairPrice]:  # noqa: ARG002 - Django's signature
         """Return all fair prices with what may be shown of each now."""
         return fair_prices().order_by(*self.ordering)
-
-    @admin.display(description="event")
-    def event(self, price: FairPrice) -> str:
-        """Return the event that is bet on."""
-        return str(price.market.event)
-
-    @admin.display(description="selection")
-    def selection(self, price: FairPrice) -> str:
-        """Return the outcome with its point."""
-        return str(price.outcome)
 
     @admin.display(description="probability", ordering="current_probability")
     def fair(self, price: Any) -> str:
@@ -176,9 +167,10 @@ class ListedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Edge)
-class EdgeAdmin(FactAdmin):
+class EdgeAdmin(BetAdmin):
     """Edges from when they opened until they closed."""
 
+    bet = OF_QUOTE
     list_display = (
         "id",
         "event",
@@ -214,7 +206,6 @@ class EdgeAdmin(FactAdmin):
         "market__event__home",
         "market__event__away",
     )
-    list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
     fields = (
         ("quote", "market"),
         ("state", "is_in_play", "confirmed"),
@@ -245,21 +236,6 @@ class EdgeAdmin(FactAdmin):
     def confirmed(self, edge: Any) -> object:
         """Return when the edge's quote was last confirmed."""
         return edge.confirmed_at
-
-    @admin.display(description="event")
-    def event(self, edge: Edge) -> str:
-        """Return the event that is bet on."""
-        return str(edge.market.event)
-
-    @admin.display(description="selection")
-    def selection(self, edge: Edge) -> str:
-        """Return the outcome with its point."""
-        return str(edge.quote.outcome)
-
-    @admin.display(description="bookmaker")
-    def bookmaker(self, edge: Edge) -> str:
-        """Return the bookmaker that offers the price."""
-        return edge.quote.bookmaker.key
 
     @admin.display(description="side")
     def side(self, edge: Edge) -> str:

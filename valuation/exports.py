@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.db.models import Case, F, OuterRef, Subquery, When
 
+from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from betting.db.exports import (
     Table,
     Utc,
     alias_of_provider,
     market_columns,
-    quote_columns,
 )
 from betting.models import EventAlias, Side
 from valuation.models import RecomputeRun
@@ -35,8 +35,7 @@ FAIR_PRICES = Table(
     rows=fair_prices().order_by("id"),
     columns={
         **market_columns("market", _FIRST_ALIAS),
-        "outcome": "outcome__name",
-        "point": "outcome__point",
+        **FAIR_PRICE.columns,
         "probability": "current_probability",
         "fair_odds": "current_fair_odds",
         "method": "method",
@@ -58,7 +57,7 @@ EDGES = Table(
         "id": "id",
         "quote_id": "quote_id",
         **market_columns("market", alias_of_provider("market", "quote__feed__provider")),
-        **quote_columns("quote__"),
+        **OF_QUOTE.columns,
         "price": "price",
         "net_price": _NET_PRICE,
         "probability": "probability",

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
+from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from betting.admin_base.unfold_types import ThemedAdmin
+from betting.db.bets import BetOf
 
 MAX_LISTED = 10_000
 """The most rows that a list pages through. To find a later one, filter the list."""
@@ -115,3 +117,28 @@ class FactAdmin(ReadOnlyMixin, ThemedAdmin):
     list_per_page = 50
     list_filter_submit = True
     list_fullwidth = True
+
+
+class BetAdmin(FactAdmin):
+    """A table of rows that are about a bet, with the columns that name it."""
+
+    bet: ClassVar[BetOf]
+
+    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:  # noqa: ARG002 - Django's signature
+        """Return what the columns of the bet need."""
+        return self.bet.related
+
+    @admin.display(description="event")
+    def event(self, row: Any) -> str:
+        """Return the event that is bet on."""
+        return self.bet.event(row)
+
+    @admin.display(description="selection")
+    def selection(self, row: Any) -> str:
+        """Return the outcome with its point."""
+        return self.bet.selection(row)
+
+    @admin.display(description="bookmaker")
+    def bookmaker(self, row: Any) -> str:
+        """Return the bookmaker whose price it is."""
+        return self.bet.bookmaker(row)

@@ -25,6 +25,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 
+from betting.db.bets import OF_QUOTE, QUOTE
 from betting.db.freshness import disputed_by, with_freshness
 from betting.models import EventAlias, LineChange, Quote, QuoteStatus
 
@@ -102,18 +103,6 @@ def alias_of_provider(market: str, provider: str) -> Combinable:
     return Subquery(known.filter(provider=OuterRef(provider)).values("external_id"))
 
 
-def quote_columns(quote: str) -> dict[str, str | Combinable]:
-    """Return the columns that identify a quote; `quote` is the path to it with `__`, or empty."""
-    return {
-        "outcome": f"{quote}outcome__name",
-        "point": f"{quote}outcome__point",
-        "bookmaker": f"{quote}bookmaker__key",
-        "side": f"{quote}side",
-        "feed": f"{quote}feed__key",
-        "provider": f"{quote}feed__provider__key",
-    }
-
-
 _DISPUTED_BY = disputed_by(
     Concat(
         F("feed__provider__key"),
@@ -128,7 +117,7 @@ QUOTES = Table(
     rows=with_freshness(Quote.objects.order_by("id")),
     columns={
         **market_columns("market", alias_of_provider("market", "feed__provider")),
-        **quote_columns(""),
+        **QUOTE.columns,
         "price": "price",
         "status": "status",
         "source_at": Utc("source_at"),
@@ -153,7 +142,7 @@ LINE_CHANGES = Table(
         "id": "id",
         "quote_id": "quote_id",
         **market_columns("market", alias_of_provider("market", "quote__feed__provider")),
-        **quote_columns("quote__"),
+        **OF_QUOTE.columns,
         "kind": "kind",
         "old_price": "old_price",
         "new_price": "new_price",

@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.read_only import BetAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import badge
+from betting.db.bets import OF_QUOTE, QUOTE
 from betting.db.freshness import disputes, with_disputes, with_freshness
 from betting.db.querysets import series_history
 from betting.models import LineChange, Quote, QuoteStatus, RivalQuote
@@ -20,9 +21,10 @@ HISTORY_SHOWN = 200
 
 
 @admin.register(Quote)
-class QuoteAdmin(TablesMixin, FactAdmin):
+class QuoteAdmin(TablesMixin, BetAdmin):
     """Current prices, each with the history of its line."""
 
+    bet = QUOTE
     list_display = (
         "id",
         "event",
@@ -53,7 +55,6 @@ class QuoteAdmin(TablesMixin, FactAdmin):
         "market__event__home",
         "market__event__away",
     )
-    list_select_related = ("outcome", "market__event", "bookmaker")
     exclude = ("status",)
     readonly_fields = ("state", "confirmed", "disputed_by")
 
@@ -135,9 +136,10 @@ def _history_row(change: LineChange) -> tuple[object, ...]:
 
 
 @admin.register(RivalQuote)
-class RivalQuoteAdmin(FactAdmin):
+class RivalQuoteAdmin(BetAdmin):
     """Different prices that providers last said of quotes that other providers hold."""
 
+    bet = OF_QUOTE
     list_display = (
         "id",
         "event",
@@ -158,13 +160,11 @@ class RivalQuoteAdmin(FactAdmin):
         "market__event__home",
         "market__event__away",
     )
-    list_select_related = (
-        "market__event",
-        "quote__outcome",
-        "quote__bookmaker",
-        "quote__feed__provider",
-        "feed__provider",
-    )
+
+    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return what the columns need: the bet, and both providers."""
+        bet = super().get_list_select_related(request)
+        return (*bet, "quote__feed__provider", "feed__provider")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RivalQuote]:
         """Return the rivals, each with whether it counts now."""
@@ -172,20 +172,10 @@ class RivalQuoteAdmin(FactAdmin):
         rivals: QuerySet[RivalQuote] = super().get_queryset(request).annotate(counts=is_dispute)
         return rivals
 
-    @admin.display(description="event")
-    def event(self, rival: RivalQuote) -> str:
-        """Return the event that is bet on."""
-        return str(rival.market.event)
-
     @admin.display(description="selection")
     def selection(self, rival: RivalQuote) -> str:
         """Return the outcome with its point, linked to the quote."""
         return formatting.link(rival.quote, rival.quote.outcome)
-
-    @admin.display(description="bookmaker")
-    def bookmaker(self, rival: RivalQuote) -> str:
-        """Return the bookmaker whose price it is."""
-        return rival.quote.bookmaker.key
 
     @admin.display(description="provider")
     def provider(self, rival: RivalQuote) -> str:
@@ -209,9 +199,10 @@ class RivalQuoteAdmin(FactAdmin):
 
 
 @admin.register(LineChange)
-class LineChangeAdmin(FactAdmin):
+class LineChangeAdmin(BetAdmin):
     """Every change of every quote, newest first."""
 
+    bet = OF_QUOTE
     list_display = (
         "id",
         "received_at",
@@ -233,22 +224,6 @@ class LineChangeAdmin(FactAdmin):
     )
     search_fields = ("=quote__id", "=quote__bookmaker__key", "=quote__outcome__name")
     search_help_text = "a quote's id, a bookmaker's key, or an outcome's whole name"
-    list_select_related = ("market__event", "quote__outcome", "quote__bookmaker")
-
-    @admin.display(description="event")
-    def event(self, change: LineChange) -> str:
-        """Return the event that is bet on."""
-        return str(change.market.event)
-
-    @admin.display(description="selection")
-    def selection(self, change: LineChange) -> str:
-        """Return the outcome with its point."""
-        return str(change.quote.outcome)
-
-    @admin.display(description="bookmaker")
-    def bookmaker(self, change: LineChange) -> str:
-        """Return the bookmaker that changed the price."""
-        return change.quote.bookmaker.key
 
     @admin.display(description="odds before")
     def odds_before(self, change: LineChange) -> str:

@@ -18,9 +18,10 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from betting.db.bets import OF_QUOTE
 from betting.db.sql import fetch_all
 from betting.models import LineChange
-from betting.web.api.serializers.odds import ABOUT_QUOTE, LineChangeSerializer
+from betting.web.api.serializers.odds import LineChangeSerializer
 from betting.web.api.serializers.valuation import EdgeSerializer
 from valuation.vouching import edges
 
@@ -104,7 +105,7 @@ def _by_id(
     rows: QuerySet[Any], serializer: Any, notifications: Iterable[StreamNotification]
 ) -> Mapping[int, Any]:
     ids = {one.row_id for one in notifications}
-    found = rows.select_related(*ABOUT_QUOTE).in_bulk(ids) if ids else {}
+    found = rows.select_related(*OF_QUOTE.related).in_bulk(ids) if ids else {}
     return {pk: serializer(row).data for pk, row in found.items()}
 
 

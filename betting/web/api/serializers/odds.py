@@ -20,9 +20,6 @@ from betting.models import (
 )
 from valuation.models import FairPriceState
 
-ABOUT_QUOTE = ("market__event__sport", "quote__outcome", "quote__bookmaker")
-"""The relations selected with rows about a quote, so that none is queried one by one."""
-
 
 class EventSerializer(serializers.Serializer[Event]):
     """An event: a fixture or a field of runners."""

@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from betting.db.bets import OF_QUOTE
 from betting.db.freshness import with_disputes, with_freshness
 from betting.db.querysets import changes_of, series
 from betting.models import Event, Market, Outcome, Quote
@@ -22,7 +23,6 @@ from betting.web.api.parameters import (
     QuoteParameters,
 )
 from betting.web.api.serializers.odds import (
-    ABOUT_QUOTE,
     EventSerializer,
     LineChangeSerializer,
     MarketBoardSerializer,
@@ -61,7 +61,7 @@ class _HistoryView(RowsView):
     def _history(self, quotes: QuerySet[Quote]) -> Response:
         changes = checked(HistoryParameters, self.request).narrow(changes_of(quotes))
         pages = HistoryPages()
-        changes = changes.select_related(*ABOUT_QUOTE)
+        changes = changes.select_related(*OF_QUOTE.related)
         page: Any = pages.paginate_queryset(changes, self.request, self)
         return pages.get_paginated_response(LineChangeSerializer(page, many=True).data)
 

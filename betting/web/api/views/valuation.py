@@ -10,6 +10,7 @@ from rest_framework import mixins
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from betting.models import EventStatus, Market
 from betting.web.api.pagination import MAX_PAGE
 from betting.web.api.parameters import (
@@ -18,7 +19,6 @@ from betting.web.api.parameters import (
     OpportunityParameters,
     Parameters,
 )
-from betting.web.api.serializers.odds import ABOUT_QUOTE
 from betting.web.api.serializers.valuation import (
     ArbitragesSerializer,
     EdgeSerializer,
@@ -37,7 +37,7 @@ MAX_MARKETS = 200
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
     """The consensus on every outcome, or why there is none."""
 
-    queryset = fair_prices().select_related("market__event__sport", "outcome")
+    queryset = fair_prices().select_related(*FAIR_PRICE.related)
     serializer_class = FairPriceSerializer
     parameters = FairPriceParameters
     version_fields = ("id", "version", "valued_at", *FRESHNESS, *ABOUT_MARKET)
@@ -47,7 +47,7 @@ class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     """Edges, the latest opened first."""
 
-    queryset = edges().select_related(*ABOUT_QUOTE)
+    queryset = edges().select_related(*OF_QUOTE.related)
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
     version_fields = (
