@@ -16,7 +16,7 @@ from streaming.benchmark.capture import SAMPLE_SECONDS, Capture
 from streaming.runner.environment import private_servers
 from streaming.runner.replay import Recordings
 from streaming.runner.replay_run import Replay, run_replay
-from streaming.runner.run_loop import Chore
+from streaming.runner.run_loop import PeriodicJob
 from streaming.runner.simulated_run import Simulation, run_simulated
 from valuation.models import FairPrice
 
@@ -59,7 +59,7 @@ def run_trial(
         if Provider.objects.exists():
             raise TrialError("A trial begins with an empty database: set HARDLINE_HOME to another.")
         capture = Capture(config)
-        sampling = Chore(SAMPLE_SECONDS, capture.sample)
+        sampling = PeriodicJob(SAMPLE_SECONDS, capture.sample)
         if isinstance(trial_of, Simulation):
             report = run_simulated(config, console, trial_of, sampling)
         else:

@@ -14,7 +14,7 @@ from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
 from streaming.runner.report import Report, Stopwatch
-from streaming.runner.run_loop import InterruptedRunError, Session, showing_activity
+from streaming.runner.run_loop import InterruptedRunError, RunLoop, showing_activity
 from streaming.runner.terminal import Terminal
 
 
@@ -27,7 +27,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
         with_simulator: whether the simulated provider runs and is polled.
 
     Raises:
-        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+        AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
         RunError: a console did not come up.
     """
     listeners = [(config.web.host, config.web.port), (config.web.host, config.web.flower_port)]
@@ -42,9 +42,9 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
         stopwatch = Stopwatch.start()
         stages = _stages(config, login, with_simulator=with_simulator)
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            session = Session(supervisor, interrupts, terminal, showing_activity(terminal, config))
+            loop = RunLoop(supervisor, interrupts, terminal, showing_activity(terminal, config))
             with suppress(InterruptedRunError):
-                session.wait_until(
+                loop.wait_until(
                     lambda: all(is_listening(*at) for at in listeners),
                     "The web server, Flower or the simulator",
                 )
@@ -58,7 +58,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
                         with_simulator=with_simulator,
                     )
                 )
-                session.wait_for_ever()
+                loop.wait_for_ever()
         terminal.say("Stopped. The next run goes on from here.")
         return Report(stopwatch.facts())
 

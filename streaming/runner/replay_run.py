@@ -20,10 +20,10 @@ from streaming.runner.interrupts import Interrupts
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError
 from streaming.runner.report import Report, Stopwatch
 from streaming.runner.run_loop import (
-    Chore,
     InterruptedRunError,
+    PeriodicJob,
     RunError,
-    Session,
+    RunLoop,
     showing_activity,
     workers_answer,
 )
@@ -46,14 +46,14 @@ class Replay:
     until_idle: bool
 
 
-def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore) -> Report:
-    """Replay recordings and have everything valued; do the chores meanwhile.
+def run_replay(config: Config, console: Console, replay: Replay, *jobs: PeriodicJob) -> Report:
+    """Replay recordings and have everything valued; run the jobs meanwhile.
 
     Nothing is polled meanwhile: there is no beat, and this process sweeps in its stead. The
     consoles run unless the replay ends when all is valued.
 
     Raises:
-        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+        AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
     web = config.web
     ports = [] if replay.until_idle else [(web.host, web.port), (web.host, web.flower_port)]
@@ -66,30 +66,30 @@ def run_replay(config: Config, console: Console, replay: Replay, *chores: Chore)
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            sweeping = Chore(SWEEP_SECONDS, sweep)
+            sweeping = PeriodicJob(SWEEP_SECONDS, sweep)
             activity = showing_activity(terminal, config)
             for warning in replay.recordings.warnings():
                 terminal.say(f"warning: {warning}")
                 note("streaming", "replay", warning, status="degraded")
-            session = Session(supervisor, interrupts, terminal, activity, sweeping, *chores)
+            loop = RunLoop(supervisor, interrupts, terminal, activity, sweeping, *jobs)
             if not replay.until_idle:
                 terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
             stopwatch = Stopwatch.start()
-            problem = _conduct(session, terminal, config, replay)
+            problem = _conduct(loop, terminal, config, replay)
             lines_left_out = replay.recordings.lines_left_out
             facts = structs.replace(stopwatch.facts(), lines_left_out=lines_left_out)
         return Report(facts, problem or _failed_polls(stopwatch))
 
 
-def _conduct(session: Session, terminal: Terminal, config: Config, replay: Replay) -> str:
+def _conduct(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> str:
     """Replay, then wait; return why that did not come to its end, if so."""
     try:
-        session.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
-        _play(session, terminal, config, replay)
+        loop.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
+        _play(loop, terminal, config, replay)
         if replay.until_idle:
-            session.wait_until_idle(config.coalesce)
+            loop.wait_until_idle(config.coalesce)
         else:
-            session.wait_for_ever()
+            loop.wait_for_ever()
     except InterruptedRunError:
         return "Interrupted." if replay.until_idle else ""
     except (RunError, ReplayError, ProviderFailure, *OUTAGES) as error:
@@ -97,11 +97,11 @@ def _conduct(session: Session, terminal: Terminal, config: Config, replay: Repla
     return ""
 
 
-def _play(session: Session, terminal: Terminal, config: Config, replay: Replay) -> None:
+def _play(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> None:
     player = Player(config)
     pace = Pace(replay.speed, replay.recordings.first_at, time.monotonic())
     for number, record in enumerate(replay.recordings.records(), start=1):
-        session.wait(pace.wait_seconds(record.received_at, time.monotonic()))
+        loop.wait(pace.wait_seconds(record.received_at, time.monotonic()))
         player.play(record)
         terminal.done(number)
 

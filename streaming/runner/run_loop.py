@@ -42,12 +42,12 @@ class InterruptedRunError(RunError):
 
 
 @dataclass(slots=True)
-class Chore:
-    """An action that is repeated.
+class PeriodicJob:
+    """A job that a run repeats.
 
     Attributes:
         every_seconds: from one time to the next.
-        action: what to do; it may find PostgreSQL or Redis away.
+        action: the job; it may find PostgreSQL or Redis away.
         due_at: the next time, on the monotonic clock.
         is_failing: whether it failed the last time.
     """
@@ -58,14 +58,14 @@ class Chore:
     is_failing: bool = False
 
 
-class Session:
-    """The waiting of a run, which meanwhile restarts processes, does chores and informs people.
+class RunLoop:
+    """The waiting of a run, which meanwhile restarts processes, runs jobs and informs people.
 
     Args:
         supervisor: the processes, started.
         interrupts: requests to stop.
         terminal: where exits and outages are shown.
-        chores: what is done meanwhile.
+        jobs: what is done meanwhile.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Session:
         supervisor: Supervisor,
         interrupts: Interrupts,
         terminal: Terminal,
-        *chores: Chore,
+        *jobs: PeriodicJob,
     ) -> None:
         self._supervisor = supervisor
         self._interrupts = interrupts
         self._terminal = terminal
-        self._chores = [Chore(_TICK_SECONDS, self._tend), *chores]
+        self._jobs = [PeriodicJob(_TICK_SECONDS, self._tend), *jobs]
         self._crash_loop = ""
 
     def wait(self, seconds: float) -> None:
@@ -89,7 +89,7 @@ class Session:
         """
         deadline = time.monotonic() + seconds
         while True:
-            self._do_what_is_due()
+            self._run_what_is_due()
             remaining = deadline - time.monotonic()
             if self._interrupts.wait(min(remaining, _TICK_SECONDS)):
                 raise InterruptedRunError("interrupted")
@@ -148,23 +148,23 @@ class Session:
         if self._crash_loop:
             raise RunError(self._crash_loop)
 
-    def _do_what_is_due(self) -> None:
+    def _run_what_is_due(self) -> None:
         now = time.monotonic()
-        for chore in self._chores:
-            if now >= chore.due_at:
-                chore.due_at = now + chore.every_seconds
-                self._do(chore)
+        for job in self._jobs:
+            if now >= job.due_at:
+                job.due_at = now + job.every_seconds
+                self._run(job)
 
-    def _do(self, chore: Chore) -> None:
+    def _run(self, job: PeriodicJob) -> None:
         try:
-            chore.action()
+            job.action()
         except OUTAGES as error:
-            if not chore.is_failing:
+            if not job.is_failing:
                 self._terminal.say(sentence(error))
-            chore.is_failing = True
+            job.is_failing = True
             close_old_connections()
         else:
-            chore.is_failing = False
+            job.is_failing = False
 
     def _tend(self) -> None:
         for end in self._supervisor.tend():
@@ -176,8 +176,8 @@ class Session:
                 self._crash_loop = f"{end.name} exits again and again. Its log: {end.log}"
 
 
-def showing_activity(terminal: Terminal, config: Config) -> Chore:
-    """Return the chore that shows what is down, and the rates of the pipeline."""
+def showing_activity(terminal: Terminal, config: Config) -> PeriodicJob:
+    """Return the job that shows what is down, and the rates of the pipeline."""
     activity = RecentActivity()
 
     def show() -> None:
@@ -189,7 +189,7 @@ def showing_activity(terminal: Terminal, config: Config) -> Chore:
             raise
         terminal.summarise(line)
 
-    return Chore(_SUMMARY_SECONDS, show)
+    return PeriodicJob(_SUMMARY_SECONDS, show)
 
 
 def workers_answer(nodes: list[str]) -> bool:

@@ -18,10 +18,10 @@ from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
 from streaming.runner.report import Report, Stopwatch
 from streaming.runner.run_loop import (
-    Chore,
     InterruptedRunError,
+    PeriodicJob,
     RunError,
-    Session,
+    RunLoop,
     showing_activity,
     workers_answer,
 )
@@ -51,12 +51,12 @@ class Simulation:
 
 
 def run_simulated(
-    config: Config, console: Console, simulation: Simulation, *chores: Chore
+    config: Config, console: Console, simulation: Simulation, *jobs: PeriodicJob
 ) -> Report:
     """Poll the simulated providers for a while, then wait until everything is valued.
 
     Raises:
-        AlreadyRunningError, PortError, EmbeddedError: as `stage.set_up` does.
+        AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
     at = (LOOPBACK, config.web.simulator_port)
     with (
@@ -67,23 +67,21 @@ def run_simulated(
         stages = _stages(config, simulation)
         with supervised(stages, config, interrupts, terminal) as supervisor:
             activity = showing_activity(terminal, config)
-            session = Session(supervisor, interrupts, terminal, activity, *chores)
+            loop = RunLoop(supervisor, interrupts, terminal, activity, *jobs)
             stopwatch = Stopwatch.start()
-            problem = _conduct(session, config, simulation)
+            problem = _conduct(loop, config, simulation)
             return Report(stopwatch.facts(), problem)
 
 
-def _conduct(session: Session, config: Config, simulation: Simulation) -> str:
+def _conduct(loop: RunLoop, config: Config, simulation: Simulation) -> str:
     """Poll, then wait; return why that did not come to its end, if so."""
     try:
-        session.wait_until(
-            lambda: is_listening(LOOPBACK, config.web.simulator_port), "The simulator"
-        )
-        session.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
+        loop.wait_until(lambda: is_listening(LOOPBACK, config.web.simulator_port), "The simulator")
+        loop.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
         _poll_providers(config.web)
-        session.wait(simulation.seconds)
+        loop.wait(simulation.seconds)
         _leave_providers_alone()
-        session.wait_until_idle(config.coalesce)
+        loop.wait_until_idle(config.coalesce)
     except InterruptedRunError:
         return "Interrupted."
     except (RunError, *OUTAGES) as error:

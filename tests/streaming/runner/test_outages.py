@@ -67,8 +67,8 @@ def test_a_postgresql_that_goes_away_replaces_the_rates_of_a_moment_ago(
     output = io.StringIO()
     terminal = Terminal(Console(file=output, width=500))
     terminal._line_due_at = 0.0
-    chore = run_loop.showing_activity(terminal, servers)
+    job = run_loop.showing_activity(terminal, servers)
     monkeypatch.setattr(run_loop, "what_is_down", fails)
     with pytest.raises(OperationalError):
-        chore.action()
+        job.action()
     assert output.getvalue() == "PostgreSQL does not answer: the connection is closed\n"
