@@ -55,7 +55,7 @@ class BoundedLog:
                 continue
 
 
-class Keeper:
+class ProcessWrapper:
     """One command and its process group.
 
     Args:
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     log_path, max_bytes, grace_seconds, *command = arguments
     log = BoundedLog(Path(log_path), int(max_bytes))
     try:
-        return Keeper(command, log, float(grace_seconds)).wait()
+        return ProcessWrapper(command, log, float(grace_seconds)).wait()
     except OSError as error:
         log.write(f"{command[0]} cannot be started: {error.strerror}\n".encode())
         return 127

@@ -1,6 +1,6 @@
 """A supervisor of programs: it starts them, restarts one that exits, and stops them all.
 
-Each program runs under a keeper (`betting.runtime.process_wrapper`) in a session of its own. So a
+Each program runs under a wrapper (`betting.runtime.process_wrapper`) in a session of its own. So a
 Ctrl-C on the terminal reaches the supervisor alone, a program is ended together with everything it
 started, and no program outlives the supervisor, even if that is killed.
 
@@ -113,17 +113,17 @@ class Supervisor:
     ) -> None:
         self._policy = policy or SupervisionPolicy()
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._stages = [[_Kept(program, logs, self._policy) for program in s] for s in stages]
+        self._stages = [[_Supervised(program, logs, self._policy) for program in s] for s in stages]
 
     def start(self) -> None:
         """Start every program."""
-        for kept in self._kept():
-            kept.start()
+        for each in self._programs():
+            each.start()
 
     def tend(self) -> list[Exit]:
         """Return the programs that exited, and restart those that are due; do not block."""
         now = time.monotonic()
-        return [end for kept in self._kept() if (end := kept.tend(now)) is not None]
+        return [end for each in self._programs() if (end := each.tend(now)) is not None]
 
     def stop(self, is_hurried: Callable[[], bool] = lambda: False) -> list[str]:
         """Stop every program.
@@ -137,30 +137,30 @@ class Supervisor:
         return [name for stage in reversed(self._stages) for name in self._stop(stage, is_hurried)]
 
     def pids(self) -> dict[str, int]:
-        """Name → process id of the keeper, which is also the process group, of what runs now."""
-        return {kept.program.name: kept.pid for kept in self._kept() if kept.pid is not None}
+        """Name → process id of the wrapper, which is also the process group, of what runs now."""
+        return {each.program.name: each.pid for each in self._programs() if each.pid is not None}
 
-    def _kept(self) -> Iterator[_Kept]:
+    def _programs(self) -> Iterator[_Supervised]:
         return chain.from_iterable(self._stages)
 
-    def _stop(self, stage: Sequence[_Kept], is_hurried: Callable[[], bool]) -> list[str]:
+    def _stop(self, stage: Sequence[_Supervised], is_hurried: Callable[[], bool]) -> list[str]:
         deadline = time.monotonic() + self._policy.stop_seconds
-        for kept in reversed(stage):
-            kept.terminate()
+        for each in reversed(stage):
+            each.terminate()
         while (
-            any(kept.is_running for kept in stage)
+            any(each.is_running for each in stage)
             and time.monotonic() < deadline
             and not is_hurried()
         ):
             time.sleep(_POLL_SECONDS)
-        killed = [kept.program.name for kept in stage if kept.is_running]
-        for kept in stage:
-            kept.end()
+        killed = [each.program.name for each in stage if each.is_running]
+        for each in stage:
+            each.end()
         return killed
 
 
-class _Kept:
-    """One program, its keeper, and when to start it again."""
+class _Supervised:
+    """One program, its wrapper, and when to start it again."""
 
     def __init__(self, program: Program, logs: Path, policy: SupervisionPolicy) -> None:
         self.program = program

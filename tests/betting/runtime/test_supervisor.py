@@ -145,9 +145,9 @@ def test_a_killed_program_is_started_again(run: Running) -> None:
 def test_a_killed_keeper_takes_its_program_with_it(run: Running) -> None:
     supervisor = run(python("sleeps", SLEEPS))
     wait_until(lambda: run.log("sleeps") == "up\n")
-    keeper = supervisor.pids()["sleeps"]
-    (program,) = descendants(keeper)
-    os.kill(keeper, signal.SIGKILL)
+    wrapper = supervisor.pids()["sleeps"]
+    (program,) = descendants(wrapper)
+    os.kill(wrapper, signal.SIGKILL)
     next_exits(supervisor, 1)
     wait_until(lambda: is_gone(program))
 
