@@ -22,8 +22,9 @@ from tests.betting.runtime.embedded.clients import database_url
 CHECKOUT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
 
-#: Importing them for their doctests would register their tasks and handlers in this process.
-collect_ignore = ["failing_tasks.py", "subscribing"]
+#: Importing them for their doctests would register their tasks and handlers in this process, and
+#: apply their settings to it.
+collect_ignore = ["failing_tasks.py", "stack_settings.py", "subscribing", "unwatched_settings.py"]
 
 
 def wait_until(

@@ -43,14 +43,14 @@ filters = st.builds(
 )
 
 
-@pytest.mark.parametrize("event", EVERY_KIND, ids=type_of)
+@pytest.mark.parametrize("notification", EVERY_KIND, ids=type_of)
 def test_an_event_survives_its_message(notification: Notification) -> None:
     (row,) = to_message([notification])
     assert row["type"] == type_of(notification)
     assert from_message([row]) == [notification]
 
 
-@pytest.mark.parametrize("event", EVERY_KIND, ids=type_of)
+@pytest.mark.parametrize("notification", EVERY_KIND, ids=type_of)
 def test_a_filter_that_names_nothing_lets_all_through(notification: Notification) -> None:
     assert Filter().wants(notification)
 
