@@ -81,7 +81,7 @@ def test_an_edge_that_closes_is_judged_by_the_best_it_was() -> None:
     assert good.wants(line_major())
 
 
-@given(events=notifications, filters=st.lists(filters, max_size=4), size=st.integers(1, 7))
+@given(notifications=notifications, filters=st.lists(filters, max_size=4), size=st.integers(1, 7))
 def test_every_subscriber_gets_what_it_wants_once_in_order_and_in_messages_of_bounded_size(
     notifications: list[Notification], filters: list[Filter], size: int
 ) -> None:
