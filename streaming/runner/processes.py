@@ -14,9 +14,7 @@ from betting.runtime.supervisor import Program
 from streaming.core.key_variables import SIMULATOR_KEY_ENV
 from streaming.runner.ports import LOOPBACK
 
-#: Quiet, because a banner is not a log line.
-_CELERY_OPTIONS = ("--quiet", "-A", "betting.celery")
-_CELERY = (sys.executable, "-m", "celery", *_CELERY_OPTIONS)
+_CELERY = (sys.executable, "-m", "betting.celery_process")
 
 #: The most tasks that Flower remembers.
 _FLOWER_TASKS = 10_000
@@ -63,8 +61,8 @@ def consoles(web: WebConfig, admin_password: str) -> list[Program]:
             **_simulator_port(web),
         ),
         _program(
-            "flower", sys.executable, "-m", "betting.web.guarded_flower", *_CELERY_OPTIONS,
-            "flower",
+            "flower", sys.executable, "-m", "betting.web.guarded_flower",
+            "--quiet", "-A", "betting.celery", "flower",
             f"--address={web.host}", f"--port={web.flower_port}", f"--max_tasks={_FLOWER_TASKS}",
             FLOWER_BASIC_AUTH=f"{ADMIN}:{admin_password}",
         ),

@@ -61,7 +61,7 @@ def environment(
 def failing_worker(logs: Path, *options: str) -> Iterator[Supervisor]:
     """A worker that knows the tasks that fail."""
     command = (
-        sys.executable, "-m", "celery", "-A", "betting.celery", "worker", "--hostname", NODE,
+        sys.executable, "-m", "betting.celery_process", "worker", "--hostname", NODE,
         "--queues", QUEUE, "--include", "tests.integration.failing_tasks", "--without-gossip",
         "--without-mingle", *options,
     )  # fmt: skip

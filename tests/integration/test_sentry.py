@@ -47,7 +47,7 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[SentryProject]:
 def worker(*options: str, queues: str = QUEUE) -> list[Program]:
     """A worker that knows the tasks that fail."""
     command = (
-        sys.executable, "-m", "celery", "-A", "betting.celery", "worker",
+        sys.executable, "-m", "betting.celery_process", "worker",
         "--hostname", "failing@tests", "--queues", queues,
         "--include", "tests.integration.failing_tasks", "--without-gossip", "--without-mingle",
         *options,
