@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.test import override_settings
+from pytest_django import DjangoDbBlocker
 from redis import Redis
 
 from betting.config import Config, get_config
 from betting.db.redis import redis_client
 from betting.runtime.embedded import ensure_running, remove_state
+from betting.runtime.embedded.postgres import DATABASE
 from streaming.health import starting
 from streaming.ingest import resolve
 from streaming.notifications import bus
-from tests.betting.runtime.embedded.clients import query
+from tests.support.cluster import lay, made_cluster
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Config]:
+def cluster(django_db_blocker: DjangoDbBlocker) -> Path:
+    """A data directory with all tables, to `lay` into homes."""
+    with django_db_blocker.unblock():
+        return made_cluster(get_config())
+
+
+@pytest.fixture(scope="session")
+def servers(cluster: Path) -> Iterator[Config]:
     """The configuration of running servers, which end with the session."""
     config = get_config()
+    lay(cluster, config)
     ensure_running(config)
-    # A server that is killed loses nothing by it, only a machine would: no test waits for the disk.
-    query(config, "ALTER SYSTEM SET fsync = off")
-    query(config, "SELECT pg_reload_conf()")
     yield config
     remove_state(config)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(servers: Config) -> None:
-    """Start the servers before pytest-django makes its database."""
+def django_db_modify_db_settings(servers: Config) -> None:  # noqa: ARG001 - asks for a fixture
+    """Start the servers before pytest-django makes its database, a copy of the one with tables."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = DATABASE
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,10 @@ for name in list(os.environ):
     if name.startswith("HARDLINE_") or name in {"DATABASE_URL", "REDIS_URL"}:
         del os.environ[name]
 os.environ["HARDLINE_HOME"] = tempfile.mkdtemp(prefix="hardline-test-")
+IS_FIRST = "PYTEST_XDIST_WORKER" not in os.environ
+if IS_FIRST:
+    # What the processes of one run share; they inherit the name.
+    os.environ["TEST_RUN_DIRECTORY"] = tempfile.mkdtemp(prefix="hardline-run-")
 os.environ["HARDLINE_LOG_LEVEL"] = "WARNING"
 # A machine that is busy with other tests answers later than a server that is well.
 os.environ["HARDLINE_HEALTH_PROBE_SECONDS"] = "3"
@@ -28,3 +32,5 @@ sys.dont_write_bytecode = False
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     shutil.rmtree(os.environ["HARDLINE_HOME"], ignore_errors=True)
+    if IS_FIRST:
+        shutil.rmtree(os.environ["TEST_RUN_DIRECTORY"], ignore_errors=True)
