@@ -11,6 +11,7 @@ import pytest
 
 from streaming.benchmark.ab_trial import Trial
 from tests.integration.installation import CHECKOUT, Installation
+from tests.support.cluster import lay
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
 
@@ -18,8 +19,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, cluster: Path) -> Iterator[Installation]:
     installed = Installation(tmp_path / "home")
+    lay(cluster, installed.config)
     yield installed
     installed.remove()
 

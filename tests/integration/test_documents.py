@@ -30,6 +30,7 @@ from tests.integration.live_run import (
     wait_for_the_start,
 )
 from tests.integration.reader import ENDS, Reader
+from tests.support.cluster import lay
 from tests.support.documents import (
     DOCUMENTS,
     OTHERS,
@@ -89,11 +90,12 @@ def like_the_checkout(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterator[Reader]:
     """A reader beside a live run, whose board has edges."""
     here = tmp_path_factory.mktemp("documents")
     installation, port = Installation(here / "home"), free_ports(4)
     as_installed(installation)
+    lay(cluster, installation.config)
     installation.environ["HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS"] = "true"  # our receiver
     directory, told = like_the_checkout(here / "checkout"), here / "told"
     environ = {

@@ -9,6 +9,7 @@ import pytest
 
 from betting.log_schema import Line
 from tests.integration.installation import CHECKOUT, Installation
+from tests.support.cluster import lay
 from tests.support.logs import assert_is_line, read_logs
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
@@ -17,10 +18,11 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
+def lines(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterator[list[Line]]:
     """What a replay and its workers have logged, in full."""
     home: Path = tmp_path_factory.mktemp("installation") / "home"
     installation = Installation(home)
+    lay(cluster, installation.config)
     installation.environ |= {"HARDLINE_LOG_LEVEL": "INFO", "HARDLINE_LOG_SAMPLE": "sweep=1"}
     done = installation.manage("run", "--feed", SIMULATED, "--until-idle", "--json")
     assert done.returncode == 0, done.stderr

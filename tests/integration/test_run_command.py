@@ -18,6 +18,7 @@ from betting.runtime import embedded
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading
 from tests.integration.installation import CHECKOUT, Installation, Row
+from tests.support.cluster import lay
 from tests.support.documents import commands
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
@@ -44,9 +45,10 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installed(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterator[Installation]:
     """Servers that go on from one command to the next."""
     installed = Installation(tmp_path_factory.mktemp("installation") / "home")
+    lay(cluster, installed.config)
     embedded.ensure_running(installed.config)
     yield installed
     installed.remove()
