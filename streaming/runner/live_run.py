@@ -13,12 +13,12 @@ from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
-from streaming.runner.report import Report, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch
 from streaming.runner.run_loop import InterruptedRunError, RunLoop, showing_activity
 from streaming.runner.terminal import Terminal
 
 
-def run_live(config: Config, console: Console, *, with_simulator: bool) -> Report:
+def run_live(config: Config, console: Console, *, with_simulator: bool) -> RunReport:
     """Run until interrupted.
 
     Args:
@@ -60,7 +60,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> Repor
                 )
                 loop.wait_for_ever()
         terminal.say("Stopped. The next run goes on from here.")
-        return Report(stopwatch.facts())
+        return RunReport(stopwatch.facts())
 
 
 def _stages(config: Config, login: Login, *, with_simulator: bool) -> list[list[Program]]:

@@ -18,7 +18,7 @@ from streaming.runner import processes
 from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError
-from streaming.runner.report import Report, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch
 from streaming.runner.run_loop import (
     InterruptedRunError,
     PeriodicJob,
@@ -46,7 +46,7 @@ class Replay:
     until_idle: bool
 
 
-def run_replay(config: Config, console: Console, replay: Replay, *jobs: PeriodicJob) -> Report:
+def run_replay(config: Config, console: Console, replay: Replay, *jobs: PeriodicJob) -> RunReport:
     """Replay recordings and have everything valued; run the jobs meanwhile.
 
     Nothing is polled meanwhile: there is no beat, and this process sweeps in its stead. The
@@ -78,7 +78,7 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
             problem = _conduct(loop, terminal, config, replay)
             lines_left_out = replay.recordings.lines_left_out
             facts = structs.replace(stopwatch.facts(), lines_left_out=lines_left_out)
-        return Report(facts, problem or _failed_polls(stopwatch))
+        return RunReport(facts, problem or _failed_polls(stopwatch))
 
 
 def _conduct(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from streaming.runner.summary import Facts, Mark, facts
+from streaming.runner.summary import Mark, RunFacts, run_facts
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RunReport:
     """The report on how a run ended.
 
     Attributes:
@@ -17,7 +17,7 @@ class Report:
         problem: why it did not end as was asked; empty when it did.
     """
 
-    facts: Facts
+    facts: RunFacts
     problem: str = ""
 
 
@@ -38,7 +38,7 @@ class Stopwatch:
         """Start at the present moment."""
         return cls(Mark.now(), time.monotonic())
 
-    def facts(self) -> Facts:
+    def facts(self) -> RunFacts:
         """Return what has happened since."""
         seconds = time.monotonic() - self.started_at
-        return facts(self.since, seconds)
+        return run_facts(self.since, seconds)

@@ -16,7 +16,7 @@ from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
-from streaming.runner.report import Report, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch
 from streaming.runner.run_loop import (
     InterruptedRunError,
     PeriodicJob,
@@ -52,7 +52,7 @@ class Simulation:
 
 def run_simulated(
     config: Config, console: Console, simulation: Simulation, *jobs: PeriodicJob
-) -> Report:
+) -> RunReport:
     """Poll the simulated providers for a while, then wait until everything is valued.
 
     Raises:
@@ -70,7 +70,7 @@ def run_simulated(
             loop = RunLoop(supervisor, interrupts, terminal, activity, *jobs)
             stopwatch = Stopwatch.start()
             problem = _conduct(loop, config, simulation)
-            return Report(stopwatch.facts(), problem)
+            return RunReport(stopwatch.facts(), problem)
 
 
 def _conduct(loop: RunLoop, config: Config, simulation: Simulation) -> str:

@@ -45,7 +45,7 @@ class Changes(msgspec.Struct, frozen=True):
     resumed: int
 
 
-class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+class RunFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The figures that `manage.py run --json` ends with.
 
     Attributes:
@@ -73,7 +73,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     lines_left_out: int = 0
 
 
-def facts(since: Mark, seconds: float) -> Facts:
+def run_facts(since: Mark, seconds: float) -> RunFacts:
     """Count what came after a mark.
 
     Args:
@@ -82,7 +82,7 @@ def facts(since: Mark, seconds: float) -> Facts:
     """
     polls = _polls(since)
     recomputes = _recomputes(since)
-    return Facts(
+    return RunFacts(
         responses=polls["count"],
         quotes_seen=polls["quotes"],
         changes=_changes(since),

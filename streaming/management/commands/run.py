@@ -18,7 +18,7 @@ from streaming.runner.live_run import run_live
 from streaming.runner.ports import PortError, moved
 from streaming.runner.replay import ReplayError, inspect
 from streaming.runner.replay_run import Replay, run_replay
-from streaming.runner.report import Report
+from streaming.runner.report import RunReport
 from streaming.runner.run_loop import RunError
 
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             raise CommandError(report.problem)
 
 
-def run(options: dict[str, Any]) -> Report:
+def run(options: dict[str, Any]) -> RunReport:
     """Run what the command line asks for."""
     config: Config = get_config()
     if options["port"]:

@@ -8,7 +8,7 @@ from django_celery_results.models import TaskResult
 
 from betting.models import ChangeKind
 from streaming.models import DeadLetterOccurrence, LetterKind, PollOutcome
-from streaming.runner.summary import Changes, Facts, Mark, RecentActivity, facts
+from streaming.runner.summary import Changes, Mark, RecentActivity, RunFacts, run_facts
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_facts_are_counted_from_the_rows_after_the_mark() -> None:
     since = Mark.now()
     opened = 4
     one_of_each()
-    assert facts(since, seconds=1.25) == Facts(
+    assert run_facts(since, seconds=1.25) == RunFacts(
         responses=2,
         quotes_seen=10,
         changes=Changes(opened=opened, price=1, point=1, suspended=2, resumed=1),
@@ -58,7 +58,7 @@ def test_facts_are_counted_from_the_rows_after_the_mark() -> None:
 
 def test_nothing_has_happened_since_now() -> None:
     one_of_each()
-    counted = facts(Mark.now(), seconds=0)
+    counted = run_facts(Mark.now(), seconds=0)
     assert counted.changes == Changes(0, 0, 0, 0, 0)
     assert (counted.responses, counted.recomputes, counted.edges_opened) == (0, 0, 0)
     assert counted.dead_letters == 0
@@ -69,7 +69,7 @@ def test_facts_are_one_json_object_with_the_promised_names() -> None:
         "responses", "quotes_seen", "changes", "recomputes", "markets_recomputed", "markets",
         "edges_opened", "dead_letters", "seconds",
     ]  # fmt: skip
-    decoded = msgspec.json.decode(msgspec.json.encode(facts(Mark.now(), 0)))
+    decoded = msgspec.json.decode(msgspec.json.encode(run_facts(Mark.now(), 0)))
     assert list(decoded) == promised
     assert list(decoded["changes"]) == ["opened", "price", "point", "suspended", "resumed"]
 
