@@ -19,7 +19,7 @@ from streaming.core.health import Check, Status
 from streaming.health.checks import worst_group
 from streaming.health.judges.common import counted
 from streaming.health.judges.processes import trusted_seconds
-from streaming.health.observations import Away, Seen
+from streaming.health.observations import Away, Observations
 from streaming.health.report import Report, report
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
@@ -55,10 +55,10 @@ def _tables(told: Report) -> Iterator[Table]:
     checks = sorted(told.checks, key=lambda check: -check.status.severity)
     headers = ("check", "status", "observed", "limits", "since", "what to do")
     yield Table("Checks", headers, [_check(check) for check in checks])
-    if not isinstance(told.seen.stream, Away):
-        yield _providers(told.seen.stream)
-    if not isinstance(told.seen.redis, Away):
-        yield _queues(told.seen.redis, told, trusted_seconds(get_config().health))
+    if not isinstance(told.observations.stream, Away):
+        yield _providers(told.observations.stream)
+    if not isinstance(told.observations.redis, Away):
+        yield _queues(told.observations.redis, told, trusted_seconds(get_config().health))
 
 
 def _check(check: Check) -> tuple[str, ...]:
@@ -96,28 +96,32 @@ def _queues(facts: RedisFacts, told: Report, trusted: float) -> Table:
             name,
             queue.messages,
             spoken(queue.oldest_seconds) if queue.messages else ABSENT,
-            _workers(told.seen, name, trusted),
+            _workers(told.observations, name, trusted),
         )
         for name, queue in facts.queues.items()
     ]
     busy = counted(facts.unacknowledged, "message is", "messages are")
-    note = f"{busy} in countdown or at work. {_asked(told.seen)}"
+    note = f"{busy} in countdown or at work. {_asked(told.observations)}"
     return Table("Queues", headers, rows, numbers=frozenset(headers[1:]), note=note)
 
 
-def _workers(seen: Seen, queue: str, trusted: float) -> object:
+def _workers(observations: Observations, queue: str, trusted: float) -> object:
     """Return the number of a queue's workers; the last one known if they were not asked lately."""
-    if seen.workers is None or seen.workers_seconds is None or queue not in seen.workers:
+    if (
+        observations.workers is None
+        or observations.workers_seconds is None
+        or queue not in observations.workers
+    ):
         return "not known"
-    count = seen.workers[queue]
-    is_old = seen.workers_seconds > trusted
-    return f"not known; {count} were {ago(seen.workers_seconds)}" if is_old else count
+    count = observations.workers[queue]
+    is_old = observations.workers_seconds > trusted
+    return f"not known; {count} were {ago(observations.workers_seconds)}" if is_old else count
 
 
-def _asked(seen: Seen) -> str:
-    if seen.workers_seconds is None:
+def _asked(observations: Observations) -> str:
+    if observations.workers_seconds is None:
         return "The workers were never asked."
-    return f"The workers were last asked {ago(seen.workers_seconds)}."
+    return f"The workers were last asked {ago(observations.workers_seconds)}."
 
 
 def _trend(points: float | None) -> str:

@@ -13,7 +13,7 @@ from streaming.core.health import Check, HealthPolicy, Status
 from streaming.core.health_score import part
 from streaming.health.judges import failures, feeds, processes, providers, servers, valuation
 from streaming.health.judges.common import Judge
-from streaming.health.observations import Seen
+from streaming.health.observations import Observations
 
 GROUPS: Mapping[str, tuple[Judge, ...]] = MappingProxyType(
     {
@@ -54,9 +54,9 @@ CHECKS: tuple[Judge, ...] = tuple(chain.from_iterable(GROUPS.values()))
 """All checks."""
 
 
-def judge(seen: Seen, policy: HealthPolicy) -> list[Check]:
+def judge(observations: Observations, policy: HealthPolicy) -> list[Check]:
     """Judge all checks, in their order."""
-    return [each(seen, policy) for each in CHECKS]
+    return [each(observations, policy) for each in CHECKS]
 
 
 def grouped(checks: Iterable[Check]) -> dict[str, list[Status]]:

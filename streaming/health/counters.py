@@ -25,7 +25,7 @@ Totals = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Counters:
     """The work done, in total or within a window.
 
     Attributes:
@@ -61,9 +61,9 @@ class Done:
             for bucket in range(BUCKETS)
         ]
 
-    def since(self, earlier: Done) -> Done:
+    def since(self, earlier: Counters) -> Counters:
         """Return the work done between an earlier sum and this one."""
-        return Done(
+        return Counters(
             {key: amount - earlier.totals.get(key, 0) for key, amount in self.totals.items()}
         )
 

@@ -20,10 +20,10 @@ from prometheus_client.registry import Collector
 
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
-from streaming.health.counters import Done
+from streaming.health.counters import Counters
 from streaming.health.judges.processes import trusted_seconds
 from streaming.health.objective import Objective, batch, major
-from streaming.health.observations import Away, Seen, Work
+from streaming.health.observations import Away, Observations, Work
 from streaming.health.report import Report
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
@@ -69,17 +69,17 @@ class _Health(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all that could be observed; what could not be is left out, never shown as 0."""
-        seen = self._told.seen
+        observations = self._told.observations
         yield from _health(self._told)
-        if not isinstance(seen.redis, Away):
-            yield from _redis(seen.redis)
-        if not isinstance(seen.stream, Away):
-            yield from _stream(seen.stream)
-        yield from _workers(seen, self._policy)
-        if seen.work is not None:
-            yield from _counters(seen.work.total)
-            yield _latency(seen.work.total)
-            yield from _objectives(seen.work, (major(self._policy), batch(self._policy)))
+        if not isinstance(observations.redis, Away):
+            yield from _redis(observations.redis)
+        if not isinstance(observations.stream, Away):
+            yield from _stream(observations.stream)
+        yield from _workers(observations, self._policy)
+        if observations.work is not None:
+            yield from _counters(observations.work.total)
+            yield _latency(observations.work.total)
+            yield from _objectives(observations.work, (major(self._policy), batch(self._policy)))
 
 
 def _health(told: Report) -> Iterator[Metric]:
@@ -96,13 +96,15 @@ def _health(told: Report) -> Iterator[Metric]:
     yield _gauge("check_observed", "What each check measured.", "check", observed)
 
 
-def _workers(seen: Seen, policy: HealthPolicy) -> Iterator[Metric]:
-    seconds = seen.workers_seconds
+def _workers(observations: Observations, policy: HealthPolicy) -> Iterator[Metric]:
+    seconds = observations.workers_seconds
     if seconds is None:
         return
     yield _value("workers_asked_seconds", "Seconds since workers were asked.", seconds)
-    if seen.workers is not None and seconds <= trusted_seconds(policy):
-        yield _gauge("workers", "Workers that take from a queue.", "queue", seen.workers.items())
+    if observations.workers is not None and seconds <= trusted_seconds(policy):
+        yield _gauge(
+            "workers", "Workers that take from a queue.", "queue", observations.workers.items()
+        )
 
 
 def _redis(facts: RedisFacts) -> Iterator[Metric]:
@@ -133,7 +135,7 @@ def _stream(facts: StreamFacts) -> Iterator[Metric]:
     yield _gauge("books_silent", "Bookmakers that nothing confirms.", "provider", books)
 
 
-def _counters(total: Done) -> Iterator[Metric]:
+def _counters(total: Counters) -> Iterator[Metric]:
     for name, (label, documentation) in _COUNTERS.items():
         family = CounterMetricFamily(
             f"hardline_{name}", documentation, labels=[label] if label else []
@@ -144,7 +146,7 @@ def _counters(total: Done) -> Iterator[Metric]:
         yield family
 
 
-def _latency(total: Done) -> Metric:
+def _latency(total: Counters) -> Metric:
     family = HistogramMetricFamily(
         "hardline_change_to_value_seconds",
         "From the commit of a market's oldest change to the commit of its value.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streaming.core.health import HealthPolicy, burn_rate
 from streaming.core.histogram import above
-from streaming.health.counters import Done
+from streaming.health.counters import Counters
 from streaming.health.observations import Work
 
 
@@ -27,13 +27,15 @@ class Objective:
     bound_ms: float
     part: float
 
-    def latencies(self, done: Done) -> list[int]:
+    def latencies(self, counters: Counters) -> list[int]:
         """Return the latencies of all its valuations, as a histogram."""
-        return done.latencies(*self.triggers)
+        return counters.latencies(*self.triggers)
 
-    def judged(self, done: Done) -> list[int]:
+    def judged(self, counters: Counters) -> list[int]:
         """Return the latencies that a check may judge: all but those of a start, as a histogram."""
-        pairs = zip(self.latencies(done), done.startup_latencies(*self.triggers), strict=True)
+        pairs = zip(
+            self.latencies(counters), counters.startup_latencies(*self.triggers), strict=True
+        )
         return [count - startup for count, startup in pairs]
 
     def late(self, counts: Sequence[int]) -> int:
@@ -42,11 +44,11 @@ class Objective:
 
     def burn_rates(self, work: Work) -> list[float]:
         """Return how fast misses use it up: over 5 minutes, and over 1 hour."""
-        return [self._rate(self.latencies(done)) for done in (work.short, work.long)]
+        return [self._rate(self.latencies(counters)) for counters in (work.short, work.long)]
 
     def judged_rates(self, work: Work, needed: int) -> list[float]:
         """Return the burn rates without those of a start, of windows with enough valuations."""
-        windows = [self.judged(done) for done in (work.short, work.long)]
+        windows = [self.judged(counters) for counters in (work.short, work.long)]
         return [self._rate(counts) for counts in windows if sum(counts) >= needed]
 
     def _rate(self, counts: Sequence[int]) -> float:

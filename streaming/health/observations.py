@@ -9,10 +9,17 @@ from typing import TypeVar
 import django.db
 
 from betting.db.outages import BROKER_OUTAGES
-from streaming.health.counters import Done
+from streaming.health.counters import Counters
 from streaming.health.deadline import DeadlineError
 from streaming.health.servers import RedisFacts
-from streaming.health.stream import LONG, SHORT, Earlier, StreamFacts, done_within, look_at_stream
+from streaming.health.stream import (
+    LONG,
+    SHORT,
+    Earlier,
+    StreamFacts,
+    counters_within,
+    look_at_stream,
+)
 
 T = TypeVar("T")
 
@@ -41,13 +48,13 @@ class Work:
         long: in the past hour.
     """
 
-    total: Done
-    short: Done
-    long: Done
+    total: Counters
+    short: Counters
+    long: Counters
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observations:
     """The observations of one moment.
 
     Attributes:
@@ -80,8 +87,10 @@ def attempt(look: Callable[[], T]) -> T | Away:
 
 def look_at_work(counted: Earlier) -> Work:
     """Return the work of the windows that end with some totals, by the snapshots before them."""
-    done, until = counted.done, counted.counted_until
-    return Work(done, done_within(done, until, SHORT), done_within(done, until, LONG))
+    counters, until = counted.counters, counted.counted_until
+    return Work(
+        counters, counters_within(counters, until, SHORT), counters_within(counters, until, LONG)
+    )
 
 
 def look() -> tuple[StreamFacts, Work | None]:

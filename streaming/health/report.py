@@ -17,7 +17,7 @@ from streaming.health import servers, starting
 from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
 from streaming.health.judges.processes import trusted_seconds
-from streaming.health.observations import Away, Seen, Work, attempt, look
+from streaming.health.observations import Away, Observations, Work, attempt, look
 from streaming.health.stream import StreamFacts
 
 
@@ -27,11 +27,11 @@ class Report:
 
     Attributes:
         checks: every check.
-        seen: the observations they judged.
+        observations: those they judged.
     """
 
     checks: Sequence[Check]
-    seen: Seen
+    observations: Observations
 
     @property
     def status(self) -> Status:
@@ -55,9 +55,9 @@ class Report:
     @property
     def trend(self) -> float | None:
         """The score's slope over the past hour, in points an hour; None where that is not known."""
-        if isinstance(self.seen.stream, Away):
+        if isinstance(self.observations.stream, Away):
             return None
-        slope = trend(self.seen.stream.scores)
+        slope = trend(self.observations.stream.scores)
         return None if slope is None else round(slope, 1) + 0.0  # never −0.0
 
     @property
@@ -78,10 +78,10 @@ def report(config: Config) -> Report:
     redis = attempt(partial(servers.look_at_redis, config))
     stream: StreamFacts | Away
     stream, work = (asked, None) if isinstance(asked, Away) else asked
-    seen = _seen(config, stream, redis, work)
-    checks = judge(seen, config.health)
+    observations = _observe(config, stream, redis, work)
+    checks = judge(observations, config.health)
     if isinstance(stream, Away):
-        return Report(checks, seen)
+        return Report(checks, observations)
     dated = with_since(
         checks,
         None if stream.earlier is None else stream.earlier.record,
@@ -89,20 +89,20 @@ def report(config: Config) -> Report:
         trusted_seconds=trusted_seconds(config.health),
         is_recorded=False,
     )
-    return Report(dated, seen)
+    return Report(dated, observations)
 
 
-def _seen(
+def _observe(
     config: Config,
     stream: StreamFacts | Away,
     redis: servers.RedisFacts | Away,
     work: Work | None,
-) -> Seen:
+) -> Observations:
     earlier = None if isinstance(stream, Away) else stream.earlier
     asked_seconds = None
     if earlier is not None and not isinstance(stream, Away):
         asked_seconds = (stream.now - earlier.taken_at).total_seconds()
-    return Seen(
+    return Observations(
         stream=stream,
         redis=redis,
         work=work,

@@ -13,9 +13,9 @@ from streaming.core.health_since import has_changed, with_since
 from streaming.core.notifications import HealthChanged
 from streaming.health import servers, starting
 from streaming.health.checks import judge
-from streaming.health.counters import SETTLE_SECONDS, Done, advanced
+from streaming.health.counters import SETTLE_SECONDS, Counters, advanced
 from streaming.health.judges.processes import trusted_seconds
-from streaming.health.observations import Away, Seen, attempt, look_at_work
+from streaming.health.observations import Away, Observations, attempt, look_at_work
 from streaming.health.report import Report, described
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import Earlier, StreamFacts, look_at_stream
@@ -38,30 +38,30 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
         django.db.Error: the database does not answer, and nothing can be kept.
     """
     stream = look_at_stream(now)
-    seen, counted = _seen(stream, config)
+    observations, counted = _observe(stream, config)
     checks = with_since(
-        judge(seen, config.health),
+        judge(observations, config.health),
         None if stream.earlier is None else stream.earlier.record,
         stream.now,
         trusted_seconds=trusted_seconds(config.health),
         is_recorded=True,
     )
-    told = Report(checks, seen)
+    told = Report(checks, observations)
     snapshot = HealthSnapshot.objects.create(
         taken_at=stream.now,
         status=told.status.value,
         score=told.score,
         checks={check.name: _kept(check) for check in told.checks},
-        workers=dict(seen.workers or {}),
+        workers=dict(observations.workers or {}),
         counted_until=counted.counted_until,
-        totals=counted.done.totals,
+        totals=counted.counters.totals,
         hints_dropped=counted.hints_dropped,
     )
     _tell(told, stream.earlier)
     return snapshot
 
 
-def _seen(stream: StreamFacts, config: Config) -> tuple[Seen, Earlier]:
+def _observe(stream: StreamFacts, config: Config) -> tuple[Observations, Earlier]:
     """Return all observations, and the totals up to now."""
     redis = attempt(partial(servers.look_at_redis, config))
     workers = attempt(partial(servers.consumers, config.health.probe_seconds))
@@ -70,7 +70,7 @@ def _seen(stream: StreamFacts, config: Config) -> tuple[Seen, Earlier]:
     start_seconds = running_seconds - SETTLE_SECONDS
     is_startup = 0 < start_seconds <= config.health.starting_seconds
     counted = _counted(stream, redis, is_startup=is_startup)
-    seen = Seen(
+    observations = Observations(
         stream=stream,
         redis=redis,
         work=look_at_work(counted),
@@ -79,7 +79,7 @@ def _seen(stream: StreamFacts, config: Config) -> tuple[Seen, Earlier]:
         disk_used=servers.disk_used(config),
         running_seconds=running_seconds,
     )
-    return seen, counted
+    return observations, counted
 
 
 def _counted(stream: StreamFacts, redis: RedisFacts | Away, *, is_startup: bool) -> Earlier:
@@ -92,16 +92,22 @@ def _counted(stream: StreamFacts, redis: RedisFacts | Away, *, is_startup: bool)
     """
     until = stream.now - timedelta(seconds=SETTLE_SECONDS)
     before = stream.earlier or Earlier(
-        stream.now, Status.UNKNOWN, {}, {}, until, Done({}), _dropped(redis, 0)
+        stream.now, Status.UNKNOWN, {}, {}, until, Counters({}), _dropped(redis, 0)
     )
     until = max(until, before.counted_until)
-    totals = advanced(before.done.totals, before.counted_until, until, is_startup=is_startup)
+    totals = advanced(before.counters.totals, before.counted_until, until, is_startup=is_startup)
     dropped = _dropped(redis, before.hints_dropped)
     # A Redis that was set up again counts from 0.
     more = dropped - before.hints_dropped if dropped >= before.hints_dropped else dropped
     totals["hints_dropped:"] = totals.get("hints_dropped:", 0) + more
     return Earlier(
-        before.taken_at, before.status, before.checks, before.workers, until, Done(totals), dropped
+        before.taken_at,
+        before.status,
+        before.checks,
+        before.workers,
+        until,
+        Counters(totals),
+        dropped,
     )
 
 
@@ -129,12 +135,12 @@ def _tell(told: Report, earlier: Earlier | None) -> None:
         level, "health is %s, was %s: %s", told.status.value, previous.value,
         "; ".join(told.reasons) or "all is well",
     )  # fmt: skip
-    if bus.is_wanted("health.changed") and not isinstance(told.seen.stream, Away):
-        event = HealthChanged(
+    if bus.is_wanted("health.changed") and not isinstance(told.observations.stream, Away):
+        changed = HealthChanged(
             id=uuid4(),
-            occurred_at=told.seen.stream.now,
+            occurred_at=told.observations.stream.now,
             status=told.status.value,
             previous=previous.value,
             reasons=told.reasons,
         )
-        bus.announce(event)
+        bus.announce(changed)

@@ -10,7 +10,7 @@ from typing import Any
 from betting.db.sql import fetch_all
 from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
-from streaming.health.counters import Done
+from streaming.health.counters import Counters
 from streaming.health.feeds import FeedFacts, failing_feeds
 from streaming.models import HealthSnapshot
 from valuation.vouching import OPEN, edges
@@ -103,7 +103,7 @@ class Earlier:
         checks: check → how it was, and since when.
         workers: queue → workers that took from it.
         counted_until: up to when the totals go.
-        done: all that had been done.
+        counters: of all work until then.
         hints_dropped: as Redis counted.
     """
 
@@ -112,7 +112,7 @@ class Earlier:
     checks: Mapping[str, Recorded]
     workers: Mapping[str, int]
     counted_until: datetime
-    done: Done
+    counters: Counters
     hints_dropped: int
 
     @property
@@ -218,13 +218,13 @@ def newest() -> Earlier | None:
         checks={name: _recorded(told) for name, told in row.checks.items()},
         workers=row.workers,
         counted_until=row.counted_until,
-        done=Done(row.totals),
+        counters=Counters(row.totals),
         hints_dropped=row.hints_dropped,
     )
 
 
-def done_within(done: Done, until: datetime, window: timedelta) -> Done:
-    """Return the work done in the window that ends when the totals do.
+def counters_within(counters: Counters, until: datetime, window: timedelta) -> Counters:
+    """Return the counters of the window that ends when the totals do.
 
     The window begins with the last snapshot before it. Before there is one, with the first.
     """
@@ -234,7 +234,7 @@ def done_within(done: Done, until: datetime, window: timedelta) -> Done:
         .first()
         or HealthSnapshot.objects.order_by("counted_until").first()
     )
-    return done.since(Done(earlier.totals if earlier is not None else {}))
+    return counters.since(Counters(earlier.totals if earlier is not None else {}))
 
 
 def _recorded(told: Mapping[str, Any]) -> Recorded:

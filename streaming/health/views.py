@@ -74,7 +74,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _away(told: Report) -> list[str]:
-    servers = (told.seen.stream, told.seen.redis)
+    servers = (told.observations.stream, told.observations.redis)
     names = ("PostgreSQL", "Redis")
     return [
         f"{name}: {server.reason}"
@@ -107,5 +107,7 @@ def _bears_token(request: HttpRequest) -> bool:
 def _is_staff(request: HttpRequest, told: Report) -> bool:
     """Return True if a staff member is logged in, which only a database that answers can say."""
     return (
-        not isinstance(told.seen.stream, Away) and request.user.is_active and request.user.is_staff
+        not isinstance(told.observations.stream, Away)
+        and request.user.is_active
+        and request.user.is_staff
     )

@@ -9,9 +9,9 @@ from datetime import datetime
 from streaming.core.durations import spoken
 from streaming.core.health import Check, HealthPolicy, Status, Thresholds, check, crossed
 from streaming.core.health_since import since_crossing
-from streaming.health.observations import Away, Seen
+from streaming.health.observations import Away, Observations
 
-Judge = Callable[[Seen, HealthPolicy], Check]
+Judge = Callable[[Observations, HealthPolicy], Check]
 
 NAMED = 5
 """The most providers, queues or subscribers that a text names."""
@@ -28,24 +28,29 @@ def never(name: str, thresholds: Thresholds, unit: str, detail: str) -> Check:
 
 
 def timed(
-    seen: Seen, name: str, seconds: float, limits: Thresholds, unit: str, detail: str
+    observations: Observations,
+    name: str,
+    seconds: float,
+    limits: Thresholds,
+    unit: str,
+    detail: str,
 ) -> Check:
     """Return a check of a duration that grows until something happens, dated by its limits."""
     found = check(name, seconds, limits, unit, detail)
-    return dated(found, seen, seconds, limits)
+    return dated(found, observations, seconds, limits)
 
 
-def dated(found: Check, seen: Seen, seconds: float, limits: Thresholds) -> Check:
+def dated(found: Check, observations: Observations, seconds: float, limits: Thresholds) -> Check:
     """Return the check with the time when a duration crossed its status's limit, where known."""
-    now = seen_at(seen)
+    now = observed_at(observations)
     if now is None:
         return found
     return replace(found, since=since_crossing(now, seconds, limits, found.status))
 
 
-def seen_at(seen: Seen) -> datetime | None:
+def observed_at(observations: Observations) -> datetime | None:
     """Return the database's time of the observation; None while it does not answer."""
-    return None if isinstance(seen.stream, Away) else seen.stream.now
+    return None if isinstance(observations.stream, Away) else observations.stream.now
 
 
 def limit(observed: float, limits: Thresholds) -> str:
@@ -54,7 +59,7 @@ def limit(observed: float, limits: Thresholds) -> str:
 
 
 def lenient(
-    found: Check, seen: Seen, policy: HealthPolicy, evidence_seconds: float | None
+    found: Check, observations: Observations, policy: HealthPolicy, evidence_seconds: float | None
 ) -> Check:
     """Return the check, with a warning instead of a failure while the system is starting.
 
@@ -63,16 +68,16 @@ def lenient(
 
     Args:
         found: the check.
-        seen: what was seen, and how long this process runs.
+        observations: what was seen, and how long this process runs.
         policy: how long a start may take.
         evidence_seconds: the age of what the check judges; None where there is nothing yet.
     """
-    is_starting = seen.running_seconds < policy.starting_seconds
-    is_explained = evidence_seconds is None or evidence_seconds > seen.running_seconds
+    is_starting = observations.running_seconds < policy.starting_seconds
+    is_explained = evidence_seconds is None or evidence_seconds > observations.running_seconds
     if found.status is not Status.FAIL or not (is_starting and is_explained):
         return found
     excuse = (
-        f"The system started {spoken(seen.running_seconds)} ago; this fails after"
+        f"The system started {spoken(observations.running_seconds)} ago; this fails after"
         f" {spoken(policy.starting_seconds)}."
     )
     return replace(

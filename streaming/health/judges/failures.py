@@ -5,17 +5,17 @@ from __future__ import annotations
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, check, crossed, samples_needed
 from streaming.health.judges.common import counted, listed, unknown
 from streaming.health.judges.valuation import too_few
-from streaming.health.observations import Away, Seen, Work
+from streaming.health.observations import Away, Observations, Work
 from streaming.models import NOT_REQUESTED
 
 
-def dead_letter_rate(seen: Seen, policy: HealthPolicy) -> Check:
+def dead_letter_rate(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if much of the work fails for good."""
     unit, limits = "dead letters for each piece of work in 1 hour", policy.dead_letter_rate
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("dead_letter_rate", limits, unit, "PostgreSQL")
-    letters = seen.work.long.sum("letters") if seen.work else 0
-    pieces = max(letters, pieces_of_work(seen.work) if seen.work else 0)
+    letters = observations.work.long.sum("letters") if observations.work else 0
+    pieces = max(letters, pieces_of_work(observations.work) if observations.work else 0)
     needed = samples_needed(limits[0])
     worked = counted(pieces, "piece of work", "pieces of work")
     if pieces < needed:
@@ -31,13 +31,13 @@ def dead_letter_rate(seen: Seen, policy: HealthPolicy) -> Check:
     return check("dead_letter_rate", rate, limits, unit, detail)
 
 
-def dead_letter_growth(seen: Seen, policy: HealthPolicy) -> Check:
+def dead_letter_growth(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if dead letters pile up."""
     unit, limits = "dead letters in 1 hour", policy.dead_letters_per_hour
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("dead_letter_growth", limits, unit, "PostgreSQL")
-    letters = seen.work.long.sum("letters") if seen.work else 0
-    waiting = counted(seen.stream.letters_new, "dead letter waits", "dead letters wait")
+    letters = observations.work.long.sum("letters") if observations.work else 0
+    waiting = counted(observations.stream.letters_new, "dead letter waits", "dead letters wait")
     detail = (
         f"{counted(letters, 'piece of work', 'pieces of work')} failed for good in 1 h"
         f" (limit {crossed(letters, limits):g}). {waiting} for a person."
@@ -45,12 +45,12 @@ def dead_letter_growth(seen: Seen, policy: HealthPolicy) -> Check:
     return check("dead_letter_growth", letters, limits, unit, detail)
 
 
-def subscribers(seen: Seen, _policy: HealthPolicy) -> Check:
+def subscribers(observations: Observations, _policy: HealthPolicy) -> Check:
     """Judge if subscribers fail; a warning, because nothing else waits for them."""
     unit, limits = "subscribers that are suppressed", (1.0, ALWAYS_WELL[1])
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("subscribers", limits, unit, "PostgreSQL")
-    suppressed = seen.stream.suppressed
+    suppressed = observations.stream.suppressed
     detail = "No subscriber is suppressed."
     if suppressed:
         are = counted(len(suppressed), "subscriber fails and is", "subscribers fail and are")

@@ -10,20 +10,20 @@ from streaming.core.durations import spoken
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, Status, Thresholds, check
 from streaming.health.feeds import FeedFacts
 from streaming.health.judges.common import NAMED, counted, lenient, unknown
-from streaming.health.observations import Away, Seen
+from streaming.health.observations import Away, Observations
 
 _LIMITS: Thresholds = (1.0, 2.0)
 _UNIT = "1: a feed fails, 2: its quotes are off the board"
 
 
-def feeds(seen: Seen, policy: HealthPolicy) -> Check:
+def feeds(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if every feed that is polled answers.
 
     A failing feed without a quote on an open event, of a sport out of season say, is a warning.
     """
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("feeds", _LIMITS, _UNIT, "PostgreSQL")
-    failing = seen.stream.feeds
+    failing = observations.stream.feeds
     if not failing:
         return check("feeds", 0.0, _LIMITS, _UNIT, "Every feed that is polled answers.")
     costly = [each for each in failing if each.quarantined]
@@ -32,16 +32,16 @@ def feeds(seen: Seen, policy: HealthPolicy) -> Check:
     # board.
     judged = costly if found.status is Status.FAIL else failing
     longest = max(_too_long(each) for each in judged)
-    found = replace(found, since=seen.stream.now - timedelta(seconds=longest))
-    return lenient(found, seen, policy, min(each.failing_seconds for each in judged))
+    found = replace(found, since=observations.stream.now - timedelta(seconds=longest))
+    return lenient(found, observations, policy, min(each.failing_seconds for each in judged))
 
 
-def unread_records(seen: Seen, _policy: HealthPolicy) -> Check:
+def unread_records(observations: Observations, _policy: HealthPolicy) -> Check:
     """Judge if answers hold records that cannot be read: a warning, as the rest is ingested."""
     unit, limits = "feeds with records left out", (1.0, ALWAYS_WELL[1])
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("unread_records", limits, unit, "PostgreSQL")
-    unread = seen.stream.unread
+    unread = observations.stream.unread
     said = "; ".join(
         f"{each.provider} {each.feed}: {counted(each.count, 'record was', 'records were')} left out"
         f" ({each.reasons})"

@@ -16,16 +16,16 @@ from streaming.health.judges.common import (
     never,
     unknown,
 )
-from streaming.health.observations import Away, Seen
+from streaming.health.observations import Away, Observations
 from streaming.health.stream import ProviderFacts, StreamFacts
 
 
-def circuits(seen: Seen, _policy: HealthPolicy) -> Check:
+def circuits(observations: Observations, _policy: HealthPolicy) -> Check:
     """Judge if circuits are open: one is a warning, all of them a failure."""
     unit, limits = "share of the circuits that are open", (ANY, 1.0)
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("circuits", limits, unit, "PostgreSQL")
-    stream = seen.stream
+    stream = observations.stream
     opened = [each for each in stream.providers if each.circuit != "closed"]
     if not opened:
         return check("circuits", 0.0, limits, unit, "No circuit is open.")
@@ -39,17 +39,17 @@ def circuits(seen: Seen, _policy: HealthPolicy) -> Check:
     return replace(found, since=begun[-1] if found.status is Status.FAIL else begun[0])
 
 
-def provider_silence(seen: Seen, policy: HealthPolicy) -> Check:
+def provider_silence(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if every enabled provider answers."""
     unit, limits = "times its limit of silence", policy.provider_silence
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("provider_silence", limits, unit, "PostgreSQL")
-    stream = seen.stream
+    stream = observations.stream
     if not stream.providers:
         return check("provider_silence", 0.0, limits, unit, "No provider is enabled.")
     if all(each.silence_seconds is None for each in stream.providers):
         detail = "No provider has ever answered, so there is no price."
-        return lenient(never("provider_silence", limits, unit, detail), seen, policy, None)
+        return lenient(never("provider_silence", limits, unit, detail), observations, policy, None)
     worst = max(stream.providers, key=_silence)
     seconds, allowed = worst.unanswered_seconds, worst.stale_after_seconds
     in_seconds = (limits[0] * allowed, limits[1] * allowed)
@@ -68,15 +68,15 @@ def provider_silence(seen: Seen, policy: HealthPolicy) -> Check:
     else:
         detail += _lost([worst], stream)
     found = replace(found, detail=detail)
-    return lenient(dated(found, seen, seconds, in_seconds), seen, policy, seconds)
+    return lenient(dated(found, observations, seconds, in_seconds), observations, policy, seconds)
 
 
-def book_silence(seen: Seen, policy: HealthPolicy) -> Check:
+def book_silence(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if bookmakers go unconfirmed, though their feeds answer."""
     unit, limits = "share of the bookmakers that nothing confirms", policy.silent_books
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("book_silence", limits, unit, "PostgreSQL")
-    silent, heard = seen.stream.books_silent, seen.stream.books_heard
+    silent, heard = observations.stream.books_silent, observations.stream.books_heard
     if not silent:
         return check("book_silence", 0.0, limits, unit, "Every bookmaker is confirmed.")
     share = sum(silent.values()) / heard if heard else 0.0
@@ -88,13 +88,13 @@ def book_silence(seen: Seen, policy: HealthPolicy) -> Check:
     return check("book_silence", share, limits, unit, detail)
 
 
-def quota(seen: Seen, _policy: HealthPolicy) -> Check:
+def quota(observations: Observations, _policy: HealthPolicy) -> Check:
     """Judge if credits last: a provider slowed down is a warning, one without any a failure."""
     unit, limits = "1: slowed down, 2: used up", (1.0, 2.0)
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("quota", limits, unit, "PostgreSQL")
     used_up, paced = [], []
-    for each in seen.stream.providers:
+    for each in observations.stream.providers:
         left, cost = each.quota_remaining, each.quota_poll_cost
         if left is not None and left < (cost or 1):
             used_up.append(
@@ -109,18 +109,18 @@ def quota(seen: Seen, _policy: HealthPolicy) -> Check:
     return check("quota", observed, limits, unit, f"{detail}.")
 
 
-def activity(seen: Seen, policy: HealthPolicy) -> Check:
+def activity(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if anything is polled."""
     unit, limits = "intervals since the last poll", policy.silence_intervals
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("activity", limits, unit, "PostgreSQL")
-    seconds, providers = seen.stream.polled_seconds, seen.stream.providers
+    seconds, providers = observations.stream.polled_seconds, observations.stream.providers
     if not providers:
         detail = "No provider is enabled, so nothing is polled."
-        return lenient(never("activity", limits, unit, detail), seen, policy, None)
+        return lenient(never("activity", limits, unit, detail), observations, policy, None)
     if seconds is None:
         detail = "No provider was ever polled, so there is no price."
-        return lenient(never("activity", limits, unit, detail), seen, policy, None)
+        return lenient(never("activity", limits, unit, detail), observations, policy, None)
     interval = min(each.interval_seconds for each in providers)
     in_seconds = (limits[0] * interval, limits[1] * interval)
     if seconds < in_seconds[0]:
@@ -129,7 +129,7 @@ def activity(seen: Seen, policy: HealthPolicy) -> Check:
         bound = limit(seconds, in_seconds)
         detail = f"No provider has been polled for {spoken(seconds)} {bound}. All prices are old."
     found = check("activity", seconds / interval, limits, unit, detail)
-    return lenient(dated(found, seen, seconds, in_seconds), seen, policy, seconds)
+    return lenient(dated(found, observations, seconds, in_seconds), observations, policy, seconds)
 
 
 def _silence(provider: ProviderFacts) -> float:

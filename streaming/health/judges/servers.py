@@ -5,27 +5,27 @@ from __future__ import annotations
 from streaming.core.durations import spoken
 from streaming.core.health import MUST_NOT_BE, Check, HealthPolicy, check, crossed
 from streaming.health.judges.common import unknown
-from streaming.health.observations import Away, Seen
+from streaming.health.observations import Away, Observations
 
 
-def database(seen: Seen, policy: HealthPolicy) -> Check:
+def database(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if PostgreSQL answers in time."""
     consequence = "Nothing is polled or valued, and checks that read it are not known."
-    return _answers("database", "PostgreSQL", seen.stream, policy, consequence)
+    return _answers("database", "PostgreSQL", observations.stream, policy, consequence)
 
 
-def redis(seen: Seen, policy: HealthPolicy) -> Check:
+def redis(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if Redis answers in time."""
     consequence = "No task is sent or taken; the sweeper makes up for it when Redis is back."
-    return _answers("redis", "Redis", seen.redis, policy, consequence)
+    return _answers("redis", "Redis", observations.redis, policy, consequence)
 
 
-def broker(seen: Seen, policy: HealthPolicy) -> Check:
+def broker(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if the broker has room: a full one refuses messages."""
     unit = "share of its memory"
-    if isinstance(seen.redis, Away):
+    if isinstance(observations.redis, Away):
         return unknown("broker", policy.memory_used, unit, "Redis")
-    used = seen.redis.memory_used
+    used = observations.redis.memory_used
     if not used:
         return check("broker", used, policy.memory_used, unit, "Redis has no memory limit.")
     detail = (
@@ -35,9 +35,9 @@ def broker(seen: Seen, policy: HealthPolicy) -> Check:
     return check("broker", used, policy.memory_used, unit, detail)
 
 
-def disk(seen: Seen, policy: HealthPolicy) -> Check:
+def disk(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if the private servers' disk has room."""
-    used, unit = seen.disk_used, "share of the disk"
+    used, unit = observations.disk_used, "share of the disk"
     if used is None:
         return check("disk", 0.0, policy.disk_used, unit, "No private server uses the disk.")
     detail = (

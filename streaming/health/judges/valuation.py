@@ -18,19 +18,19 @@ from streaming.core.health import (
 from streaming.core.histogram import quantile_ms
 from streaming.health.judges.common import counted, lenient, limit, timed, unknown
 from streaming.health.objective import Objective, batch, major
-from streaming.health.observations import Away, Seen
+from streaming.health.observations import Away, Observations
 
 OUTDATED = "Fair prices and edges are out of date."
 
 
-def missing_recomputes(seen: Seen, policy: HealthPolicy) -> Check:
+def missing_recomputes(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if lines change and nothing is valued."""
     unit = "line changes in 5 minutes without a valuation"
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("missing_recomputes", MUST_NOT_BE, unit, "PostgreSQL")
-    if seen.work is None:
+    if observations.work is None:
         return check("missing_recomputes", 0, MUST_NOT_BE, unit, "Nothing is counted yet.")
-    changes, valued = seen.work.short.sum("changes"), seen.work.short.sum("valued")
+    changes, valued = observations.work.short.sum("changes"), observations.work.short.sum("valued")
     is_missing = changes >= policy.min_changes and not valued
     detail = f"{counted(valued, 'valuation')} for {counted(changes, 'line change')} in 5 min."
     if is_missing:
@@ -39,20 +39,20 @@ def missing_recomputes(seen: Seen, policy: HealthPolicy) -> Check:
             f" (limit {policy.min_changes:,}). {OUTDATED}"
         )
     found = check("missing_recomputes", changes if is_missing else 0, MUST_NOT_BE, unit, detail)
-    return lenient(found, seen, policy, None)
+    return lenient(found, observations, policy, None)
 
 
-def recompute_ratio(seen: Seen, policy: HealthPolicy) -> Check:
+def recompute_ratio(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if coalescing saves work: recomputes of a market, as asked for, for each line change.
 
     A recompute that finds its market valued already counts as well. When every change asks for its
     own, most are of that kind: the changes of one answer are one new version of their market.
     """
     unit, limits = "recomputes for each line change", policy.recomputes_per_change
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("recompute_ratio", limits, unit, "PostgreSQL")
-    changes = seen.work.short.sum("changes") if seen.work else 0
-    asked = seen.work.short.sum("asked") if seen.work else 0
+    changes = observations.work.short.sum("changes") if observations.work else 0
+    asked = observations.work.short.sum("asked") if observations.work else 0
     if changes < policy.min_changes:
         detail = too_few(counted(changes, "line change"), "5 min", policy.min_changes)
         return check("recompute_ratio", 0.0, limits, unit, detail)
@@ -66,38 +66,38 @@ def recompute_ratio(seen: Seen, policy: HealthPolicy) -> Check:
     return check("recompute_ratio", ratio, limits, unit, detail)
 
 
-def stale_markets(seen: Seen, policy: HealthPolicy) -> Check:
+def stale_markets(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if changes wait for their valuation."""
     unit, limits = "seconds that the oldest change waits", policy.stale_market_seconds
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("stale_markets", limits, unit, "PostgreSQL")
-    count, seconds = seen.stream.stale_markets, seen.stream.stale_seconds
+    count, seconds = observations.stream.stale_markets, observations.stream.stale_seconds
     if not count:
         return check("stale_markets", 0.0, limits, unit, "Every change is valued.")
     waits = counted(count, "market waits", "markets wait")
     detail = f"{waits} for a valuation, the first for {spoken(seconds)} {limit(seconds, limits)}."
     if seconds >= limits[0]:
         detail += " Fair prices and edges on them are out of date."
-    found = timed(seen, "stale_markets", seconds, limits, unit, detail)
-    return lenient(found, seen, policy, seconds)
+    found = timed(observations, "stale_markets", seconds, limits, unit, detail)
+    return lenient(found, observations, policy, seconds)
 
 
-def latency_major(seen: Seen, policy: HealthPolicy) -> Check:
+def latency_major(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if major moves are valued in time."""
-    return _latency("latency_major", "major move", major(policy), seen, policy)
+    return _latency("latency_major", "major move", major(policy), observations, policy)
 
 
-def latency_batch(seen: Seen, policy: HealthPolicy) -> Check:
+def latency_batch(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if all other changes are valued in time."""
-    return _latency("latency_batch", "other change", batch(policy), seen, policy)
+    return _latency("latency_batch", "other change", batch(policy), observations, policy)
 
 
-def buffer_overflow(seen: Seen, _policy: HealthPolicy) -> Check:
+def buffer_overflow(observations: Observations, _policy: HealthPolicy) -> Check:
     """Judge if the buffer was full; a warning, because the sweeper values what it dropped."""
     unit, limits = "changes that found the buffer full in 5 minutes", (1.0, ALWAYS_WELL[1])
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown("buffer_overflow", limits, unit, "PostgreSQL")
-    dropped = seen.work.short.of("hints_dropped") if seen.work else 0
+    dropped = observations.work.short.of("hints_dropped") if observations.work else 0
     detail = "The buffer had room for every change in 5 min."
     if dropped:
         detail = (
@@ -112,16 +112,18 @@ def too_few(samples: str, window: str, needed: int) -> str:
     return f"Not judged: {samples} in {window}, {needed:,} are needed."
 
 
-def _latency(name: str, noun: str, objective: Objective, seen: Seen, policy: HealthPolicy) -> Check:
+def _latency(
+    name: str, noun: str, objective: Objective, observations: Observations, policy: HealthPolicy
+) -> Check:
     unit, limits = "times the misses that the objective allows", policy.burn_rate
-    if isinstance(seen.stream, Away):
+    if isinstance(observations.stream, Away):
         return unknown(name, limits, unit, "PostgreSQL")
     needed = samples_needed(1 - objective.part)
-    counts = objective.judged(seen.work.long) if seen.work else []
-    if seen.work is None or sum(counts) < needed:
+    counts = objective.judged(observations.work.long) if observations.work else []
+    if observations.work is None or sum(counts) < needed:
         detail = too_few(counted(sum(counts), noun), "1 h", needed)
         return check(name, 0.0, limits, unit, detail)
-    rate = sustained(objective.judged_rates(seen.work, needed))
+    rate = sustained(objective.judged_rates(observations.work, needed))
     detail = f"{_lateness(noun, objective, counts)} Misses come {rate:.1f} times as fast as the"
     detail += f" objective of {objective.part * 100:.4g}% allows (limit {crossed(rate, limits):g})."
     if rate >= limits[0]:

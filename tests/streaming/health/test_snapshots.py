@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from betting.db.sql import fetch_all
 from streaming.core.histogram import counts_of
 from streaming.core.notifications import HealthChanged, Notification
-from streaming.health.counters import Done
+from streaming.health.counters import Counters
 from streaming.models import HealthSnapshot
 from streaming.notifications import bus
 from streaming.retention.prune import prune_old_rows
@@ -141,14 +141,14 @@ def test_the_totals_are_what_the_rows_add_up_to(watch: Watch) -> None:
         watch.look(timedelta(seconds=7))
 
     last = HealthSnapshot.objects.latest("id")
-    done = Done(last.totals)
+    counters = Counters(last.totals)
     summed = (
-        done.sum("polls"),
-        done.sum("changes"),
-        done.sum("quotes"),
-        done.of("recomputes", "major"),
-        done.of("valued", "major"),
-        float(sum(done.latencies("major")[5:])),
+        counters.sum("polls"),
+        counters.sum("changes"),
+        counters.sum("quotes"),
+        counters.of("recomputes", "major"),
+        counters.of("valued", "major"),
+        float(sum(counters.latencies("major")[5:])),
     )
     assert dict(zip("pcqrvl", summed, strict=True)) == by_sql(last, first.counted_until)
 
@@ -160,7 +160,7 @@ def test_two_snapshots_at_once_count_nothing_twice(watch: Watch) -> None:
     # The other one had begun before the first was there to be seen.
     other = watch.look(timedelta(0))
 
-    assert Done(other.totals).of("recomputes", "major") == 2
+    assert Counters(other.totals).of("recomputes", "major") == 2
     assert other.totals == one.totals
 
 
@@ -171,7 +171,7 @@ def test_an_hour_without_snapshots_is_counted_by_the_next(watch: Watch) -> None:
 
     snapshot = watch.look(SETTLED)
 
-    assert Done(snapshot.totals).of("recomputes", "batch") == 2
+    assert Counters(snapshot.totals).of("recomputes", "batch") == 2
 
 
 def test_the_task_takes_a_snapshot_and_old_ones_are_pruned(watch: Watch) -> None:
