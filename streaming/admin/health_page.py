@@ -20,7 +20,7 @@ from streaming.health.checks import worst_group
 from streaming.health.judges.common import counted
 from streaming.health.judges.processes import trusted_seconds
 from streaming.health.observations import Away, Observations
-from streaming.health.report import Report, report
+from streaming.health.report import HealthReport, build_report
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
 
@@ -37,28 +37,28 @@ _WORDS = {
 def page(request: HttpRequest) -> HttpResponse:
     """Render the status, what is wrong and what to do. `admin_view` checks the permission."""
     config = get_config()
-    told = report(config)
+    report = build_report(config)
     context = {
         **admin.site.each_context(request),
         "title": "Health",
-        "report": told,
-        "words": _WORDS[told.status],
-        "worst_group": None if told.status is Status.PASS else worst_group(told.checks),
-        "trend": _trend(told.trend),
-        "tables": list(_tables(told)),
+        "report": report,
+        "words": _WORDS[report.status],
+        "worst_group": None if report.status is Status.PASS else worst_group(report.checks),
+        "trend": _trend(report.trend),
+        "tables": list(_tables(report)),
         "flower_url": _beside(request, config.web.flower_port),
     }
     return TemplateResponse(request, "streaming/health.html", context)
 
 
-def _tables(told: Report) -> Iterator[Table]:
-    checks = sorted(told.checks, key=lambda check: -check.status.severity)
+def _tables(report: HealthReport) -> Iterator[Table]:
+    checks = sorted(report.checks, key=lambda check: -check.status.severity)
     headers = ("check", "status", "observed", "limits", "since", "what to do")
     yield Table("Checks", headers, [_check(check) for check in checks])
-    if not isinstance(told.observations.stream, Away):
-        yield _providers(told.observations.stream)
-    if not isinstance(told.observations.redis, Away):
-        yield _queues(told.observations.redis, told, trusted_seconds(get_config().health))
+    if not isinstance(report.observations.stream, Away):
+        yield _providers(report.observations.stream)
+    if not isinstance(report.observations.redis, Away):
+        yield _queues(report.observations.redis, report, trusted_seconds(get_config().health))
 
 
 def _check(check: Check) -> tuple[str, ...]:
@@ -89,19 +89,19 @@ def _providers(facts: StreamFacts) -> Table:
     return Table("Providers and circuits", headers, rows, numbers=frozenset(headers[5:]))
 
 
-def _queues(facts: RedisFacts, told: Report, trusted: float) -> Table:
+def _queues(facts: RedisFacts, report: HealthReport, trusted: float) -> Table:
     headers = ("queue", "messages", "the oldest waits", "workers")
     rows = [
         (
             name,
             queue.messages,
             spoken(queue.oldest_seconds) if queue.messages else ABSENT,
-            _workers(told.observations, name, trusted),
+            _workers(report.observations, name, trusted),
         )
         for name, queue in facts.queues.items()
     ]
     busy = counted(facts.unacknowledged, "message is", "messages are")
-    note = f"{busy} in countdown or at work. {_asked(told.observations)}"
+    note = f"{busy} in countdown or at work. {_asked(report.observations)}"
     return Table("Queues", headers, rows, numbers=frozenset(headers[1:]), note=note)
 
 

@@ -24,7 +24,7 @@ from streaming.health.counters import Counters
 from streaming.health.judges.processes import trusted_seconds
 from streaming.health.objective import Objective, batch, major
 from streaming.health.observations import Away, Observations, Work
-from streaming.health.report import Report
+from streaming.health.report import HealthReport
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import StreamFacts
 
@@ -49,18 +49,18 @@ _COUNTERS = {
 }
 
 
-def exposition(told: Report, policy: HealthPolicy) -> bytes:
+def exposition(report: HealthReport, policy: HealthPolicy) -> bytes:
     """Return a scrape in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Health(told, policy))
+    registry.register(_Health(report, policy))
     return generate_latest(registry)
 
 
 class _Health(Collector):
     """One report as metrics."""
 
-    def __init__(self, told: Report, policy: HealthPolicy) -> None:
-        self._told = told
+    def __init__(self, report: HealthReport, policy: HealthPolicy) -> None:
+        self._report = report
         self._policy = policy
 
     def describe(self) -> Iterable[Metric]:
@@ -69,8 +69,8 @@ class _Health(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all that could be observed; what could not be is left out, never shown as 0."""
-        observations = self._told.observations
-        yield from _health(self._told)
+        observations = self._report.observations
+        yield from _health(self._report)
         if not isinstance(observations.redis, Away):
             yield from _redis(observations.redis)
         if not isinstance(observations.stream, Away):
@@ -82,17 +82,19 @@ class _Health(Collector):
             yield from _objectives(observations.work, (major(self._policy), batch(self._policy)))
 
 
-def _health(told: Report) -> Iterator[Metric]:
-    yield _value("health_score", "The share of the worst group that is well, 0 to 100.", told.score)
-    yield _states("health_status", "The state of the whole.", told.status)
+def _health(report: HealthReport) -> Iterator[Metric]:
+    yield _value(
+        "health_score", "The share of the worst group that is well, 0 to 100.", report.score
+    )
+    yield _states("health_status", "The state of the whole.", report.status)
     family = GaugeMetricFamily(
         "hardline_check_status", "The state of each check.", labels=["check", "status"]
     )
-    for check in told.checks:
+    for check in report.checks:
         for status in Status:
             family.add_metric([check.name, status.value], float(check.status is status))
     yield family
-    observed = ((each.name, each.observed) for each in told.checks if each.observed is not None)
+    observed = ((each.name, each.observed) for each in report.checks if each.observed is not None)
     yield _gauge("check_observed", "What each check measured.", "check", observed)
 
 

@@ -22,7 +22,7 @@ from streaming.health.stream import StreamFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class HealthReport:
     """The checks of one moment, and the observations they judged.
 
     Attributes:
@@ -68,7 +68,7 @@ class Report:
         return tuple(check.line for check in wrong)
 
 
-def report(config: Config) -> Report:
+def build_report(config: Config) -> HealthReport:
     """Observe everything now, except the workers, which the newest snapshot has observed.
 
     Never raises because a server is away, and never takes longer than the deadlines of its
@@ -81,7 +81,7 @@ def report(config: Config) -> Report:
     observations = _observe(config, stream, redis, work)
     checks = judge(observations, config.health)
     if isinstance(stream, Away):
-        return Report(checks, observations)
+        return HealthReport(checks, observations)
     dated = with_since(
         checks,
         None if stream.earlier is None else stream.earlier.record,
@@ -89,7 +89,7 @@ def report(config: Config) -> Report:
         trusted_seconds=trusted_seconds(config.health),
         is_recorded=False,
     )
-    return Report(dated, observations)
+    return HealthReport(dated, observations)
 
 
 def _observe(
@@ -113,18 +113,18 @@ def _observe(
     )
 
 
-def summary(told: Report) -> dict[str, Any]:
+def summary(report: HealthReport) -> dict[str, Any]:
     """Return what everybody may see, as JSON values of ``application/health+json``."""
-    return {"status": told.status.value, "description": "Hardline", "score": told.score}
+    return {"status": report.status.value, "description": "Hardline", "score": report.score}
 
 
-def details(told: Report) -> dict[str, Any]:
+def details(report: HealthReport) -> dict[str, Any]:
     """Return the whole report, as JSON values of ``application/health+json``."""
     return {
-        **summary(told),
-        "trend": told.trend,
-        "notes": list(told.reasons),
-        "checks": {check.name: [described(check)] for check in told.checks},
+        **summary(report),
+        "trend": report.trend,
+        "notes": list(report.reasons),
+        "checks": {check.name: [described(check)] for check in report.checks},
     }
 
 

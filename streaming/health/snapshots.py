@@ -16,7 +16,7 @@ from streaming.health.checks import judge
 from streaming.health.counters import SETTLE_SECONDS, Counters, advanced
 from streaming.health.judges.processes import trusted_seconds
 from streaming.health.observations import Away, Observations, attempt, look_at_work
-from streaming.health.report import Report, described
+from streaming.health.report import HealthReport, described
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import Earlier, StreamFacts, look_at_stream
 from streaming.models import HealthSnapshot
@@ -46,18 +46,18 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
         trusted_seconds=trusted_seconds(config.health),
         is_recorded=True,
     )
-    told = Report(checks, observations)
+    report = HealthReport(checks, observations)
     snapshot = HealthSnapshot.objects.create(
         taken_at=stream.now,
-        status=told.status.value,
-        score=told.score,
-        checks={check.name: _kept(check) for check in told.checks},
+        status=report.status.value,
+        score=report.score,
+        checks={check.name: _kept(check) for check in report.checks},
         workers=dict(observations.workers or {}),
         counted_until=counted.counted_until,
         totals=counted.counters.totals,
         hints_dropped=counted.hints_dropped,
     )
-    _tell(told, stream.earlier)
+    _publish_change(report, stream.earlier)
     return snapshot
 
 
@@ -116,31 +116,31 @@ def _dropped(redis: RedisFacts | Away, known: int) -> int:
 
 
 def _kept(check: Check) -> dict[str, object]:
-    told = described(check)
-    del told["links"]  # the same in every snapshot
-    return told
+    kept = described(check)
+    del kept["links"]  # the same in every snapshot
+    return kept
 
 
-def _tell(told: Report, earlier: Earlier | None) -> None:
+def _publish_change(report: HealthReport, earlier: Earlier | None) -> None:
     """Log what has changed since the previous snapshot, and notify of it.
 
     No notification is sent while the broker itself is away or full: that must not become another
     failure.
     """
-    if not has_changed(told.checks, None if earlier is None else earlier.record):
+    if not has_changed(report.checks, None if earlier is None else earlier.record):
         return
     previous = Status.UNKNOWN if earlier is None else earlier.status
-    level = logging.INFO if told.status is Status.PASS else logging.WARNING
+    level = logging.INFO if report.status is Status.PASS else logging.WARNING
     logger.log(
-        level, "health is %s, was %s: %s", told.status.value, previous.value,
-        "; ".join(told.reasons) or "all is well",
+        level, "health is %s, was %s: %s", report.status.value, previous.value,
+        "; ".join(report.reasons) or "all is well",
     )  # fmt: skip
-    if bus.is_wanted("health.changed") and not isinstance(told.observations.stream, Away):
+    if bus.is_wanted("health.changed") and not isinstance(report.observations.stream, Away):
         changed = HealthChanged(
             id=uuid4(),
-            occurred_at=told.observations.stream.now,
-            status=told.status.value,
+            occurred_at=report.observations.stream.now,
+            status=report.status.value,
             previous=previous.value,
-            reasons=told.reasons,
+            reasons=report.reasons,
         )
         bus.announce(changed)

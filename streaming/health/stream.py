@@ -215,7 +215,7 @@ def newest() -> Earlier | None:
     return Earlier(
         taken_at=row.taken_at,
         status=Status(row.status),
-        checks={name: _recorded(told) for name, told in row.checks.items()},
+        checks={name: _recorded(recorded) for name, recorded in row.checks.items()},
         workers=row.workers,
         counted_until=row.counted_until,
         counters=Counters(row.totals),
@@ -237,9 +237,9 @@ def counters_within(counters: Counters, until: datetime, window: timedelta) -> C
     return counters.since(Counters(earlier.totals if earlier is not None else {}))
 
 
-def _recorded(told: Mapping[str, Any]) -> Recorded:
-    since = datetime.fromisoformat(told["since"])
-    return Recorded(Status(told["status"]), since, bool(told.get("sinceAtLeast")))
+def _recorded(recorded: Mapping[str, Any]) -> Recorded:
+    since = datetime.fromisoformat(recorded["since"])
+    return Recorded(Status(recorded["status"]), since, bool(recorded.get("sinceAtLeast")))
 
 
 _OVERVIEW = """

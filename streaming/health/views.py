@@ -14,7 +14,7 @@ from streaming.core.health import Status
 from streaming.health.metrics import CONTENT_TYPE, exposition
 from streaming.health.observations import Away
 from streaming.health.readiness import unready
-from streaming.health.report import Report, details, report, summary
+from streaming.health.report import HealthReport, build_report, details, summary
 
 UNAVAILABLE = 503
 
@@ -46,14 +46,14 @@ def health(request: HttpRequest) -> HttpResponse:
     Everybody sees whether a server is away, and which checks are not known (yet): that is what the
     answer is asked for.
     """
-    told = report(get_config())
-    is_trusted = _bears_token(request) or _is_staff(request, told)
+    report = build_report(get_config())
+    is_trusted = _bears_token(request) or _is_staff(request, report)
     body = (
-        details(told)
+        details(report)
         if is_trusted
-        else {**summary(told), "notes": [*_away(told), *_not_known(told)]}
+        else {**summary(report), "notes": [*_away(report), *_not_known(report)]}
     )
-    is_well = told.status in {Status.PASS, Status.WARN}
+    is_well = report.status in {Status.PASS, Status.WARN}
     return _health_json(body, status=200 if is_well else UNAVAILABLE)
 
 
@@ -66,15 +66,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
         refused = HttpResponse("a bearer token is needed\n", "text/plain", status=401)
         refused["WWW-Authenticate"] = "Bearer"
         return refused
-    told = report(config)
-    away = _away(told)
+    report = build_report(config)
+    away = _away(report)
     reasons = "".join(f"# {reason}\n" for reason in away).encode()
-    body = exposition(told, config.health) + reasons
+    body = exposition(report, config.health) + reasons
     return HttpResponse(body, CONTENT_TYPE, status=UNAVAILABLE if away else 200)
 
 
-def _away(told: Report) -> list[str]:
-    servers = (told.observations.stream, told.observations.redis)
+def _away(report: HealthReport) -> list[str]:
+    servers = (report.observations.stream, report.observations.redis)
     names = ("PostgreSQL", "Redis")
     return [
         f"{name}: {server.reason}"
@@ -83,12 +83,12 @@ def _away(told: Report) -> list[str]:
     ]
 
 
-def _not_known(told: Report) -> list[str]:
+def _not_known(report: HealthReport) -> list[str]:
     """Name the checks that are not known; none while a server is away, which is said instead."""
-    names = ", ".join(told.unknown)
-    if not names or _away(told):
+    names = ", ".join(report.unknown)
+    if not names or _away(report):
         return []
-    is_starting = any(check.is_starting for check in told.checks)
+    is_starting = any(check.is_starting for check in report.checks)
     return [
         f"The system is starting. Not known yet: {names}."
         if is_starting
@@ -104,10 +104,10 @@ def _bears_token(request: HttpRequest) -> bool:
     return hmac.compare_digest(given.strip().encode(), token.encode())
 
 
-def _is_staff(request: HttpRequest, told: Report) -> bool:
+def _is_staff(request: HttpRequest, report: HealthReport) -> bool:
     """Return True if a staff member is logged in, which only a database that answers can say."""
     return (
-        not isinstance(told.observations.stream, Away)
+        not isinstance(report.observations.stream, Away)
         and request.user.is_active
         and request.user.is_staff
     )

@@ -13,7 +13,7 @@ from betting.models import Feed, Provider, QuoteStatus
 from streaming.core.durations import spoken
 from streaming.health import servers, stream
 from streaming.health.checks import CHECKS, worst_group
-from streaming.health.report import Report, report
+from streaming.health.report import HealthReport, build_report
 from streaming.models import HealthSnapshot
 from tests.support import rows
 from tests.support.watch import Watch
@@ -37,7 +37,7 @@ def at_noon(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 def asked(watch: Watch) -> dict[str, tuple[str, str, datetime | None]]:
     """Check → its status, its text and since when, as whoever asks now is told."""
-    return {c.name: (c.status.value, c.detail, c.since) for c in report(watch.config).checks}
+    return {c.name: (c.status.value, c.detail, c.since) for c in build_report(watch.config).checks}
 
 
 def on_the_board(provider: Provider, quotes: int, status: QuoteStatus) -> None:
@@ -130,29 +130,29 @@ def test_of_a_provider_that_is_well_no_quote_is_counted(at_noon: Watch) -> None:
     assert facts.quarantined == 0
 
 
-def gone(watch: Watch, redis: Redis) -> Report:
+def gone(watch: Watch, redis: Redis) -> HealthReport:
     """Beat and all workers have been gone for a while, and somebody asks."""
     seconds, _ = redis.time()
     redis.set("hardline:tick", seconds - OUTAGE.total_seconds())
     watch.now += OUTAGE
-    return report(watch.config)
+    return build_report(watch.config)
 
 
 def test_beat_and_all_workers_dead_leave_less_than_half_of_the_score(
     at_noon: Watch, redis: Redis
 ) -> None:
-    told = gone(at_noon, redis)
+    report = gone(at_noon, redis)
 
-    assert told.score < 50
-    statuses = {check.name: check.status.value for check in told.checks}
+    assert report.score < 50
+    statuses = {check.name: check.status.value for check in report.checks}
     assert (statuses["beat"], statuses["workers"]) == ("fail", "fail")
-    assert worst_group(told.checks) in {"processes", "providers"}
+    assert worst_group(report.checks) in {"processes", "providers"}
 
 
 def test_the_only_provider_down_leaves_less_than_half_of_the_score(at_noon: Watch) -> None:
     Feed.objects.update(observed_at=at_noon.now - OUTAGE)
 
-    assert report(at_noon.config).score < 50
+    assert build_report(at_noon.config).score < 50
 
 
 def test_nobody_who_asks_twice_is_told_another_beginning(at_noon: Watch, redis: Redis) -> None:
@@ -199,8 +199,8 @@ def test_metrics_leave_out_workers_that_nobody_has_asked_lately(
 
 
 def test_every_check_speaks_in_sentences(at_noon: Watch, redis: Redis) -> None:
-    well, wrong = report(at_noon.config), gone(at_noon, redis)
-    texts = [check.detail for told in (well, wrong) for check in told.checks]
+    well, wrong = build_report(at_noon.config), gone(at_noon, redis)
+    texts = [check.detail for report in (well, wrong) for check in report.checks]
 
     assert len(texts) == 2 * len(CHECKS)
     for text in texts:

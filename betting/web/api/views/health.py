@@ -15,7 +15,7 @@ from betting.web.api.serializers.health import (
     WholeHealthSnapshotSerializer,
 )
 from betting.web.api.views.base import ApiView, RowsView
-from streaming.health.report import details, report
+from streaming.health.report import build_report, details
 from streaming.models import HealthSnapshot
 
 
@@ -25,7 +25,7 @@ class HealthView(ApiView):
     @extend_schema(responses=HealthSerializer)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Run every check now; answer 200 even if checks fail."""
-        return Response(HealthSerializer(details(report(get_config()))).data)
+        return Response(HealthSerializer(details(build_report(get_config()))).data)
 
 
 class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
