@@ -3,7 +3,7 @@
 from betting.models.confirmation import FeedBookmaker
 from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
-from betting.models.matching import Decision, DoubtfulMatch, DoubtReason, ParticipantAlias
+from betting.models.matching import DoubtfulMatch, DoubtReason, MatchDecision, ParticipantAlias
 from betting.models.provider import Clock, Feed, Provider
 from betting.models.quote import (
     ChangeKind,
@@ -20,7 +20,6 @@ __all__ = [
     "BookmakerKind",
     "ChangeKind",
     "Clock",
-    "Decision",
     "DoubtReason",
     "DoubtfulMatch",
     "Event",
@@ -30,6 +29,7 @@ __all__ = [
     "FeedBookmaker",
     "LineChange",
     "Market",
+    "MatchDecision",
     "MoveClass",
     "Outcome",
     "ParticipantAlias",

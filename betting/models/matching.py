@@ -53,7 +53,7 @@ class DoubtReason(models.TextChoices):
     SPORT = Reason.SPORT.value, "the competitions differ"
 
 
-class Decision(models.TextChoices):
+class MatchDecision(models.TextChoices):
     """An operator's decision about a doubtful match."""
 
     OPEN = "open", "open"
@@ -90,7 +90,10 @@ class DoubtfulMatch(models.Model):
     reason = models.CharField(max_length=8, choices=DoubtReason)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     decision = models.CharField(
-        max_length=9, choices=Decision, default=Decision.OPEN, db_default=Decision.OPEN
+        max_length=9,
+        choices=MatchDecision,
+        default=MatchDecision.OPEN,
+        db_default=MatchDecision.OPEN,
     )
     decided_by = models.CharField(max_length=150, default="", db_default="", blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -110,7 +113,7 @@ class DoubtfulMatch(models.Model):
                 name="doubtful_match_reason_known", condition=Q(reason__in=DoubtReason.values)
             ),
             models.CheckConstraint(
-                name="doubtful_match_decision_known", condition=Q(decision__in=Decision.values)
+                name="doubtful_match_decision_known", condition=Q(decision__in=MatchDecision.values)
             ),
             models.CheckConstraint(
                 name="doubtful_match_decided_by_someone",

@@ -8,12 +8,12 @@ from django.db.models.functions import Coalesce, Now
 
 from betting.db.querysets import participant_aliases
 from betting.models import (
-    Decision,
     DoubtfulMatch,
     Event,
     EventAlias,
     EventStatus,
     Market,
+    MatchDecision,
     ParticipantAlias,
 )
 from streaming.core.matching import MatchPolicy
@@ -56,7 +56,7 @@ def decide_same(doubt_id: int, by: str, policy: MatchPolicy) -> DoubtfulMatch:
         Event.objects.filter(pk=doubt.event_id).update(status=EventStatus.ENDED)
         # Nothing is on offer on an ended event: its edges close with the next valuation.
         _raise_versions(doubt.event_id)
-        _decide(doubt, Decision.SAME, by)
+        _decide(doubt, MatchDecision.SAME, by)
         _settle_others(doubt, by)
     return doubt
 
@@ -69,7 +69,7 @@ def decide_different(doubt_id: int, by: str) -> DoubtfulMatch:
     """
     with transaction.atomic():
         doubt = _open(doubt_id)
-        _decide(doubt, Decision.DIFFERENT, by)
+        _decide(doubt, MatchDecision.DIFFERENT, by)
     return doubt
 
 
@@ -81,7 +81,7 @@ def _open(doubt_id: int) -> DoubtfulMatch:
         raise UndecidableError(f"there is no doubtful match {doubt_id}")
     lock_family(sport_family(doubt.event.sport.key))
     doubt = doubts.filter(pk=doubt_id).first()  # again under the lock: it may be decided meanwhile
-    if doubt is None or doubt.decision != Decision.OPEN:
+    if doubt is None or doubt.decision != MatchDecision.OPEN:
         raise UndecidableError(f"doubtful match {doubt_id} is already decided")
     return doubt
 
@@ -124,7 +124,7 @@ def _learn_names(doubt: DoubtfulMatch, policy: MatchPolicy) -> None:
             )
 
 
-def _decide(doubt: DoubtfulMatch, decision: Decision, by: str) -> None:
+def _decide(doubt: DoubtfulMatch, decision: MatchDecision, by: str) -> None:
     doubt.decision, doubt.decided_by, doubt.decided_at = decision, by, Now()
     doubt.save(update_fields=["decision", "decided_by", "decided_at"])
 
@@ -136,9 +136,9 @@ def _settle_others(doubt: DoubtfulMatch, by: str) -> None:
     the event it was merged into; those that would repeat a doubt, or pair an event with itself, are
     deleted.
     """
-    others = DoubtfulMatch.objects.filter(decision=Decision.OPEN)
+    others = DoubtfulMatch.objects.filter(decision=MatchDecision.OPEN)
     others.filter(event=doubt.event_id).update(
-        decision=Decision.DIFFERENT, decided_by=by, decided_at=Now()
+        decision=MatchDecision.DIFFERENT, decided_by=by, decided_at=Now()
     )
     asked = DoubtfulMatch.objects.filter(candidate=doubt.candidate_id).values("event")
     waiting = others.filter(candidate=doubt.event_id)

@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
-from betting.models import Bookmaker, BookmakerKind, Decision, DoubtfulMatch, DoubtReason
+from betting.models import Bookmaker, BookmakerKind, DoubtfulMatch, DoubtReason, MatchDecision
 from tests.support import rows
 from valuation.models import Revaluation
 
@@ -30,7 +30,7 @@ def loaded(name: str) -> tuple[Migration, ProjectState]:
 def test_doubts_about_competitions_go_back_as_doubts_about_names() -> None:
     doubt = rows.make_doubt(
         reason=DoubtReason.SPORT,
-        decision=Decision.DIFFERENT,
+        decision=MatchDecision.DIFFERENT,
         decided_by="ana",
         decided_at=rows.NOON,
     )

@@ -18,7 +18,7 @@ from betting.admin_base.formatting import link
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import ThemedAdmin, badge
 from betting.config import get_config
-from betting.models import Decision, DoubtfulMatch, ParticipantAlias
+from betting.models import DoubtfulMatch, MatchDecision, ParticipantAlias
 from streaming.forms.participant_alias import ParticipantAliasForm, sport_families
 from streaming.ingest import match_review
 
@@ -95,7 +95,7 @@ class DoubtfulMatchAdmin(FactAdmin):
     @badge(
         "decision",
         "decision",
-        {Decision.OPEN.label: "warning", Decision.SAME.label: "success"},
+        {MatchDecision.OPEN.label: "warning", MatchDecision.SAME.label: "success"},
     )
     def state(self, doubt: DoubtfulMatch) -> str:
         """Return the decision about it."""

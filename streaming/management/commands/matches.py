@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from betting.config import get_config
 from betting.management.unchecked import UncheckedCommand
-from betting.models import Decision, DoubtfulMatch, Event
+from betting.models import DoubtfulMatch, Event, MatchDecision
 from streaming.core.texts import escaped
 from streaming.ingest import match_review
 from streaming.management.login import login_name
@@ -77,7 +77,7 @@ def _person(name: str) -> str:
 
 
 def _open_doubts() -> Iterator[dict[str, Any]]:
-    doubts = DoubtfulMatch.objects.filter(decision=Decision.OPEN)
+    doubts = DoubtfulMatch.objects.filter(decision=MatchDecision.OPEN)
     for doubt in doubts.select_related("event", "candidate", "provider").order_by("id"):
         yield {
             "id": doubt.pk,

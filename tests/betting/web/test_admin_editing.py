@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from betting.config import get_config
-from betting.models import Decision, DoubtfulMatch, ParticipantAlias, Provider
+from betting.models import DoubtfulMatch, MatchDecision, ParticipantAlias, Provider
 from streaming.models import WebhookSubscriber
 from tests.support import rows
 
@@ -210,7 +210,7 @@ def test_who_may_not_change_a_doubtful_match_may_not_decide_it(client: Client) -
     shown = client.post(url, {"action": "decide_same", "_selected_action": [doubt.pk]}, follow=True)
 
     doubt.refresh_from_db()
-    assert doubt.decision == Decision.OPEN
+    assert doubt.decision == MatchDecision.OPEN
     assert "Same event" not in shown.content.decode()
 
 

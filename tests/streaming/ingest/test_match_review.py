@@ -11,11 +11,11 @@ from django.core.management import CommandError, call_command
 
 from betting.models import (
     ChangeKind,
-    Decision,
     DoubtfulMatch,
     Event,
     EventAlias,
     EventStatus,
+    MatchDecision,
     Outcome,
     ParticipantAlias,
     Provider,
@@ -82,7 +82,7 @@ def test_the_next_answer_quotes_at_the_candidate_and_suspends_at_the_one_left_ap
 
     doubt.refresh_from_db()
     candidate = doubt.candidate_id
-    assert (doubt.decision, doubt.decided_by) == (Decision.SAME, "kim")
+    assert (doubt.decision, doubt.decided_by) == (MatchDecision.SAME, "kim")
     assert doubt.decided_at is not None
     assert known_as("k1").pk == candidate
     assert doubt.event.status == EventStatus.ENDED
@@ -150,7 +150,7 @@ def test_events_that_one_provider_tells_apart_cannot_be_one(
         same(doubt)
 
     doubt.refresh_from_db()
-    assert doubt.decision == Decision.OPEN
+    assert doubt.decision == MatchDecision.OPEN
     assert known_as("b") == known_as("second") != known_as("first")
 
 
@@ -165,7 +165,7 @@ def test_different_events_stay_apart_and_are_not_asked_about_again(
     take(theirs, snapshot([game("bay", "k1", SHORT)], 60))
 
     doubt = DoubtfulMatch.objects.get()
-    assert (doubt.decision, doubt.decided_by) == (Decision.DIFFERENT, "kim")
+    assert (doubt.decision, doubt.decided_by) == (MatchDecision.DIFFERENT, "kim")
     assert active() == before
 
 
@@ -193,8 +193,8 @@ def test_what_else_was_asked_about_the_event_is_settled_or_asked_of_the_candidat
 
     elsewhere.refresh_from_db()
     waits.refresh_from_db()
-    assert (elsewhere.decision, elsewhere.decided_by) == (Decision.DIFFERENT, "kim")
-    assert (waits.decision, waits.candidate) == (Decision.OPEN, candidate)
+    assert (elsewhere.decision, elsewhere.decided_by) == (MatchDecision.DIFFERENT, "kim")
+    assert (waits.decision, waits.candidate) == (MatchDecision.OPEN, candidate)
     assert not DoubtfulMatch.objects.filter(pk=asked_already.pk).exists()
 
 
@@ -223,7 +223,7 @@ def test_the_command_decides_what_it_can_and_names_what_it_cannot() -> None:
     with pytest.raises(CommandError, match="there is no doubtful match 0"):
         matches("different", "0", str(doubt.pk), "--by", "kim")
     doubt.refresh_from_db()
-    assert doubt.decision == Decision.DIFFERENT
+    assert doubt.decision == MatchDecision.DIFFERENT
 
 
 def test_the_commands_former_name_works_and_names_the_new_one() -> None:
