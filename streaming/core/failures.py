@@ -142,7 +142,7 @@ class DataFailure(ProviderFailure):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ErrorMeaning:
     """The meaning of a provider's own error code.
 
     Attributes:
@@ -156,26 +156,26 @@ class Verdict:
     scope: Scope = "provider"
 
 
-def _permanent(code: str, advice: str) -> tuple[str, Verdict]:
-    return code, Verdict("permanent", advice)
+def _permanent(code: str, advice: str) -> tuple[str, ErrorMeaning]:
+    return code, ErrorMeaning("permanent", advice)
 
 
-_BY_STATUS: Mapping[int, tuple[str, Verdict]] = MappingProxyType(
+_BY_STATUS: Mapping[int, tuple[str, ErrorMeaning]] = MappingProxyType(
     {
         401: _permanent("key_rejected", "Check the provider's key and its subscription."),
         402: _permanent("payment_required", "Check the provider's subscription."),
         403: _permanent("forbidden", "Check that the key's plan covers this request."),
         404: _permanent("not_found", "Check the provider's base URL, sports and markets."),
-        408: ("timeout", Verdict("transient")),
-        425: ("too_early", Verdict("transient")),
-        429: ("rate_limited", Verdict("transient")),
+        408: ("timeout", ErrorMeaning("transient")),
+        425: ("too_early", ErrorMeaning("transient")),
+        429: ("rate_limited", ErrorMeaning("transient")),
     }
 )
-_BY_CLASS: Mapping[int, tuple[str, Verdict]] = MappingProxyType(
+_BY_CLASS: Mapping[int, tuple[str, ErrorMeaning]] = MappingProxyType(
     {
         3: _permanent("redirected", "Set the provider's base URL to where it has moved."),
         4: _permanent("refused", "Check the provider's settings: it refuses this request."),
-        5: ("server_error", Verdict("transient")),
+        5: ("server_error", ErrorMeaning("transient")),
     }
 )
 
@@ -186,7 +186,7 @@ def classify_status(
     error_code: str | None = None,
     detail: str = "",
     retry_after_seconds: float | None = None,
-    verdicts: Mapping[str, Verdict] = MappingProxyType({}),
+    meanings: Mapping[str, ErrorMeaning] = MappingProxyType({}),
 ) -> ProviderFailure:
     """Return the failure that an answer other than 200 stands for.
 
@@ -199,19 +199,19 @@ def classify_status(
         error_code: the provider's own code, as its body states it.
         detail: the provider's own words; shortened to one line.
         retry_after_seconds: see `retry_after_seconds`.
-        verdicts: the provider's error codes.
+        meanings: the provider's error codes.
 
-    >>> gone = {"OUT_OF_CREDITS": Verdict("permanent", "Buy more.")}
-    >>> classify_status(401, error_code="OUT_OF_CREDITS", verdicts=gone).message
+    >>> gone = {"OUT_OF_CREDITS": ErrorMeaning("permanent", "Buy more.")}
+    >>> classify_status(401, error_code="OUT_OF_CREDITS", meanings=gone).message
     'HTTP 401 OUT_OF_CREDITS'
     >>> classify_status(503, retry_after_seconds=2.0)
     TransientFailure('server_error', 'HTTP 503', 2.0)
     >>> classify_status(204).kind
     'data'
     """
-    known = verdicts.get(error_code) if error_code else None
+    known = meanings.get(error_code) if error_code else None
     if error_code and known:
-        slug, verdict = error_code.lower(), known
+        slug, meaning = error_code.lower(), known
         message = f"HTTP {status} {error_code}"
     elif status == NOT_MODIFIED:
         # No request is conditional, so the answer comes from a broken cache on the way.
@@ -220,14 +220,14 @@ def classify_status(
         found = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100)
         if found is None:
             return DataFailure("unexpected_status", f"HTTP {status}", "status")
-        slug, verdict = found
+        slug, meaning = found
         message = f"HTTP {status}"
     if words := one_line(detail):
         message = f"{message}: {words}"
-    if verdict.kind == "transient":
+    if meaning.kind == "transient":
         return TransientFailure(slug, message, retry_after_seconds)
-    scope = verdict.scope if known else "feed"
-    return PermanentFailure(slug, message, verdict.advice, scope=scope, needs_person=bool(known))
+    scope = meaning.scope if known else "feed"
+    return PermanentFailure(slug, message, meaning.advice, scope=scope, needs_person=bool(known))
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

@@ -105,7 +105,7 @@ class New:
     """The verdict that no known event is like the contest."""
 
 
-Verdict = Same | Doubtful | New
+MatchVerdict = Same | Doubtful | New
 
 
 def compare(one: Contest, other: Contest, policy: MatchPolicy) -> Reason | bool:
@@ -134,7 +134,9 @@ def compare(one: Contest, other: Contest, policy: MatchPolicy) -> Reason | bool:
     return Reason.SIDES if found is Likeness.SWAPPED else Reason.NAME
 
 
-def match(candidates: Mapping[int, Contest], incoming: Contest, policy: MatchPolicy) -> Verdict:
+def match(
+    candidates: Mapping[int, Contest], incoming: Contest, policy: MatchPolicy
+) -> MatchVerdict:
     """Find a contest among the events it could be.
 
     Args:
@@ -159,7 +161,7 @@ def match(candidates: Mapping[int, Contest], incoming: Contest, policy: MatchPol
 
 def match_all(
     candidates: Mapping[int, Contest], incoming: Sequence[Contest], policy: MatchPolicy
-) -> list[Verdict]:
+) -> list[MatchVerdict]:
     """Find each of one provider's new contests; their order does not matter.
 
     Two ids of one provider are two events. So an event that two contests match is doubtful for
@@ -175,7 +177,7 @@ def match_all(
     return [_settled(each, claims) for each in verdicts]
 
 
-def _settled(verdict: Verdict, claims: Mapping[int, int]) -> Verdict:
+def _settled(verdict: MatchVerdict, claims: Mapping[int, int]) -> MatchVerdict:
     if isinstance(verdict, Same) and claims[verdict.event_id] > 1:
         return Doubtful({verdict.event_id: Reason.SEVERAL})
     if isinstance(verdict, Doubtful):
@@ -190,7 +192,7 @@ def _settled(verdict: Verdict, claims: Mapping[int, int]) -> Verdict:
 
 def _doubtful(
     reasons: Mapping[int, Reason], candidates: Mapping[int, Contest], incoming: Contest
-) -> Verdict:
+) -> MatchVerdict:
     if not reasons:
         return New()
     nearest = sorted(reasons, key=lambda one: (abs(candidates[one].start - incoming.start), one))

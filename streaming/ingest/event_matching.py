@@ -19,7 +19,7 @@ from django.db import transaction
 from betting.db.querysets import participant_aliases
 from betting.db.sql import Bigints, fetch_all
 from betting.logs import note
-from streaming.core.matching import Contest, Doubtful, MatchPolicy, Same, Verdict, match_all
+from streaming.core.matching import Contest, Doubtful, MatchPolicy, MatchVerdict, Same, match_all
 from streaming.core.participants import (
     VERBATIM,
     Pair,
@@ -170,7 +170,7 @@ def _contest(
 
 
 def _make(
-    source: Source, events: Sequence[SnapshotEvent], verdicts: Sequence[Verdict]
+    source: Source, events: Sequence[SnapshotEvent], verdicts: Sequence[MatchVerdict]
 ) -> list[int]:
     """Write the matches and the new events; return the ids of the events, in order."""
     doubts = [

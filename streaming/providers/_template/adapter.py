@@ -11,9 +11,9 @@ import msgspec
 
 from streaming.core.failures import (
     DataFailure,
+    ErrorMeaning,
     PermanentFailure,
     ProviderFailure,
-    Verdict,
     classify_status,
     retry_after_seconds,
 )
@@ -33,11 +33,13 @@ from streaming.providers.sieve import Sieve, Survivors, add_event, numbered
 
 MARKETS = ("h2h", "spreads", "totals")
 
-ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
+ERROR_CODES: Mapping[str, ErrorMeaning] = MappingProxyType(
     {
-        "too_many_requests": Verdict("transient"),
-        "bad_key": Verdict("permanent", "Check the key in the provider's environment variable."),
-        "unknown_sport": Verdict("permanent", "Correct the provider's sports.", "feed"),
+        "too_many_requests": ErrorMeaning("transient"),
+        "bad_key": ErrorMeaning(
+            "permanent", "Check the key in the provider's environment variable."
+        ),
+        "unknown_sport": ErrorMeaning("permanent", "Correct the provider's sports.", "feed"),
     }
 )
 """The service's own error codes; the HTTP status decides about any other."""
@@ -171,5 +173,5 @@ def _refusal(response: Response) -> ProviderFailure:
         retry_after_seconds=retry_after_seconds(
             response.headers.get("retry-after"), response.received_at
         ),
-        verdicts=ERROR_CODES,
+        meanings=ERROR_CODES,
     )

@@ -15,9 +15,9 @@ import msgspec
 
 from streaming.core.failures import (
     DataFailure,
+    ErrorMeaning,
     PermanentFailure,
     ProviderFailure,
-    Verdict,
     classify_status,
     retry_after_seconds,
 )
@@ -50,20 +50,20 @@ MAX_PAGES = 25  # 5,000 events; the largest series that was seen listed 2,180
 
 _REQUEST_ADVICE = "Correct the provider's settings: the service does not accept this request."
 _KEY_ADVICE = "Polling market data needs no key: check the provider's base URL."
-ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
+ERROR_CODES: Mapping[str, ErrorMeaning] = MappingProxyType(
     {
-        "too_many_requests": Verdict("transient"),
-        "internal_server_error": Verdict("transient"),
-        "service_unavailable": Verdict("transient"),
-        "bad_request": Verdict("permanent", _REQUEST_ADVICE, "feed"),
-        "invalid_parameters": Verdict("permanent", _REQUEST_ADVICE, "feed"),
-        "missing_parameters": Verdict("permanent", _REQUEST_ADVICE, "feed"),
-        "not_found": Verdict("permanent", _REQUEST_ADVICE, "feed"),
-        "authentication_error": Verdict("permanent", _KEY_ADVICE),
-        "token_authentication_failure": Verdict("permanent", _KEY_ADVICE),
+        "too_many_requests": ErrorMeaning("transient"),
+        "internal_server_error": ErrorMeaning("transient"),
+        "service_unavailable": ErrorMeaning("transient"),
+        "bad_request": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
+        "invalid_parameters": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
+        "missing_parameters": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
+        "not_found": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
+        "authentication_error": ErrorMeaning("permanent", _KEY_ADVICE),
+        "token_authentication_failure": ErrorMeaning("permanent", _KEY_ADVICE),
     }
 )
-"""Codes in error bodies → verdict; for any other code the HTTP status decides."""
+"""Codes in error bodies → their meaning; for any other code the HTTP status decides."""
 
 _LEAGUES = MappingProxyType({league.sport: league for league in LEAGUES})
 _KINDS = (*MARKETS, OUTRIGHTS)
@@ -241,7 +241,7 @@ def refusal(response: Response) -> ProviderFailure:
         retry_after_seconds=retry_after_seconds(
             response.headers.get("retry-after"), response.received_at
         ),
-        verdicts=ERROR_CODES,
+        meanings=ERROR_CODES,
     )
 
 

@@ -16,8 +16,8 @@ import msgspec
 
 from streaming.core.failures import (
     DataFailure,
+    ErrorMeaning,
     PermanentFailure,
-    Verdict,
     classify_status,
     retry_after_seconds,
 )
@@ -47,24 +47,24 @@ _REQUEST_ADVICE = "Correct the provider's settings: the service does not accept 
 
 OUT_OF_CREDITS = "OUT_OF_USAGE_CREDITS"
 
-ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
+ERROR_CODES: Mapping[str, ErrorMeaning] = MappingProxyType(
     {
-        "EXCEEDED_FREQ_LIMIT": Verdict("transient"),
-        OUT_OF_CREDITS: Verdict("permanent", _QUOTA_ADVICE),
-        "MISSING_KEY": Verdict("permanent", _KEY_ADVICE),
-        "INVALID_KEY": Verdict("permanent", _KEY_ADVICE),
-        "DEACTIVATED_KEY": Verdict("permanent", _KEY_ADVICE),
-        "UNKNOWN_SPORT": Verdict("permanent", _SPORT_ADVICE, "feed"),
-        "INVALID_SPORT": Verdict("permanent", _SPORT_ADVICE, "feed"),
-        "MISSING_MARKET": Verdict("permanent", _MARKET_ADVICE, "feed"),
-        "INVALID_MARKET": Verdict("permanent", _MARKET_ADVICE, "feed"),
-        "INVALID_MARKET_COMBO": Verdict("permanent", _MARKET_ADVICE, "feed"),
-        "MISSING_REGION": Verdict("permanent", _REQUEST_ADVICE),
-        "INVALID_REGION": Verdict("permanent", _REQUEST_ADVICE),
-        "INVALID_BOOKMAKERS": Verdict("permanent", _REQUEST_ADVICE),
-        "INVALID_ODDS_FORMAT": Verdict("permanent", _REQUEST_ADVICE),
-        "INVALID_DATE_FORMAT": Verdict("permanent", _REQUEST_ADVICE),
-        "INVALID_EVENT_ID": Verdict("permanent", _REQUEST_ADVICE, "feed"),
+        "EXCEEDED_FREQ_LIMIT": ErrorMeaning("transient"),
+        OUT_OF_CREDITS: ErrorMeaning("permanent", _QUOTA_ADVICE),
+        "MISSING_KEY": ErrorMeaning("permanent", _KEY_ADVICE),
+        "INVALID_KEY": ErrorMeaning("permanent", _KEY_ADVICE),
+        "DEACTIVATED_KEY": ErrorMeaning("permanent", _KEY_ADVICE),
+        "UNKNOWN_SPORT": ErrorMeaning("permanent", _SPORT_ADVICE, "feed"),
+        "INVALID_SPORT": ErrorMeaning("permanent", _SPORT_ADVICE, "feed"),
+        "MISSING_MARKET": ErrorMeaning("permanent", _MARKET_ADVICE, "feed"),
+        "INVALID_MARKET": ErrorMeaning("permanent", _MARKET_ADVICE, "feed"),
+        "INVALID_MARKET_COMBO": ErrorMeaning("permanent", _MARKET_ADVICE, "feed"),
+        "MISSING_REGION": ErrorMeaning("permanent", _REQUEST_ADVICE),
+        "INVALID_REGION": ErrorMeaning("permanent", _REQUEST_ADVICE),
+        "INVALID_BOOKMAKERS": ErrorMeaning("permanent", _REQUEST_ADVICE),
+        "INVALID_ODDS_FORMAT": ErrorMeaning("permanent", _REQUEST_ADVICE),
+        "INVALID_DATE_FORMAT": ErrorMeaning("permanent", _REQUEST_ADVICE),
+        "INVALID_EVENT_ID": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
     }
 )
 """The service's error codes: https://the-odds-api.com/liveapi/guides/v4/api-error-codes.html"""
@@ -242,7 +242,7 @@ def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
         retry_after_seconds=retry_after_seconds(
             response.headers.get("retry-after"), response.received_at
         ),
-        verdicts=ERROR_CODES,
+        meanings=ERROR_CODES,
     )
     if error.error_code == OUT_OF_CREDITS:
         renewed = next_month(response.received_at)

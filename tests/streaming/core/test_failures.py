@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from streaming.core.failures import (
     MAX_RETRY_AFTER_SECONDS,
     DataFailure,
+    ErrorMeaning,
     PermanentFailure,
     ProviderFailure,
     TransientFailure,
-    Verdict,
     classify_status,
     retry_after_seconds,
 )
 from streaming.core.texts import one_line
 
 NOW = datetime(2026, 3, 1, 18, tzinfo=UTC)
-VERDICTS = {
-    "QUOTA_USED": Verdict("permanent", "Wait."),
-    "TOO_OFTEN": Verdict("transient"),
+MEANINGS = {
+    "QUOTA_USED": ErrorMeaning("permanent", "Wait."),
+    "TOO_OFTEN": ErrorMeaning("transient"),
 }
 
 
@@ -51,26 +51,26 @@ VERDICTS = {
 )
 def test_a_status_alone_decides_without_a_known_code(status: int, kind: str, code: str) -> None:
     for error_code in (None, "", "NEVER_HEARD_OF"):
-        failure = classify_status(status, error_code=error_code, verdicts=VERDICTS)
+        failure = classify_status(status, error_code=error_code, meanings=MEANINGS)
         assert (failure.kind, failure.code) == (kind, code)
         assert failure.message.startswith(f"HTTP {status}")
 
 
 def test_a_refusal_concerns_the_feed_unless_a_known_code_says_otherwise() -> None:
-    verdicts = {**VERDICTS, "NO_SUCH_SPORT": Verdict("permanent", "Correct it.", "feed")}
+    meanings = {**MEANINGS, "NO_SUCH_SPORT": ErrorMeaning("permanent", "Correct it.", "feed")}
     for status in (301, 304, 401, 403, 404, 422, 204):
-        assert classify_status(status, verdicts=verdicts).scope == "feed"
+        assert classify_status(status, meanings=meanings).scope == "feed"
     for status in (408, 429, 500, 503):
-        assert classify_status(status, verdicts=verdicts).scope == "provider"
-    sport = classify_status(404, error_code="NO_SUCH_SPORT", verdicts=verdicts)
-    quota = classify_status(401, error_code="QUOTA_USED", verdicts=verdicts)
+        assert classify_status(status, meanings=meanings).scope == "provider"
+    sport = classify_status(404, error_code="NO_SUCH_SPORT", meanings=meanings)
+    quota = classify_status(401, error_code="QUOTA_USED", meanings=meanings)
     assert (sport.scope, quota.scope) == ("feed", "provider")
 
 
 def test_only_a_known_code_waits_for_a_person() -> None:
     page, known = (
         classify_status(403),
-        classify_status(403, error_code="QUOTA_USED", verdicts=VERDICTS),
+        classify_status(403, error_code="QUOTA_USED", meanings=MEANINGS),
     )
     assert isinstance(page, PermanentFailure)
     assert isinstance(known, PermanentFailure)
@@ -79,11 +79,11 @@ def test_only_a_known_code_waits_for_a_person() -> None:
 
 @given(st.integers(100, 599))
 def test_a_known_code_decides_whatever_the_status(status: int) -> None:
-    used = classify_status(status, error_code="QUOTA_USED", verdicts=VERDICTS)
+    used = classify_status(status, error_code="QUOTA_USED", meanings=MEANINGS)
     assert isinstance(used, PermanentFailure)
     assert (used.code, used.advice) == ("quota_used", "Wait.")
     often = classify_status(
-        status, error_code="TOO_OFTEN", retry_after_seconds=4.0, verdicts=VERDICTS
+        status, error_code="TOO_OFTEN", retry_after_seconds=4.0, meanings=MEANINGS
     )
     assert isinstance(often, TransientFailure)
     assert often.retry_after_seconds == 4.0
