@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
@@ -46,6 +47,21 @@ def test_doubts_about_competitions_go_back_as_doubts_about_names() -> None:
     with connection.schema_editor() as editor:
         migration.apply(before.clone(), editor)
     rows.make_doubt(reason=DoubtReason.SPORT)
+
+
+def test_permissions_on_the_bookmakers_of_a_feed_follow_its_name_back_and_forth() -> None:
+    migration, before = loaded("0021_rename_feedbook_feedbookmaker")
+    kept = Permission.objects.get(codename="view_feedbookmaker")
+
+    with connection.schema_editor() as editor:
+        migration.unapply(before.clone(), editor)
+    kept.refresh_from_db()
+    assert (kept.codename, kept.name) == ("view_feedbook", "Can view feed book")
+
+    with connection.schema_editor() as editor:
+        migration.apply(before.clone(), editor)
+    kept.refresh_from_db()
+    assert (kept.codename, kept.name) == ("view_feedbookmaker", "Can view feed bookmaker")
 
 
 def terms() -> dict[str, tuple[str, float | None]]:
