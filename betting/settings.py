@@ -10,7 +10,7 @@ from betting import timing
 from betting.config import get_config
 from betting.logs.rendering import logging_settings
 from betting.runtime.embedded import broker_url, database_settings, redis_url, secret_key
-from betting.web import theme
+from betting.web import security, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG = get_config()
@@ -54,7 +54,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "betting.web.security.PagePolicy",
 ]
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": security.DIRECTIVES}
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -205,6 +205,7 @@ class WebConfig:
             terminates; by default true unless it listens on the loopback.
         trusted_proxy: the address of that proxy, whose X-Forwarded-For, -Proto and -Host headers
             are trusted; by default none are.
+        board_public: whether the board can be read without a login.
     """
 
     host: Annotated[str, Setting()] = "127.0.0.1"
@@ -215,6 +216,7 @@ class WebConfig:
     debug: Annotated[bool, Setting()] = False
     https: Annotated[bool | None, Setting()] = None
     trusted_proxy: Annotated[str | None, Setting()] = None
+    board_public: Annotated[bool, Setting()] = False
 
     @property
     def is_https(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from streaming.admin import health_page
 from streaming.health import views
@@ -12,7 +11,7 @@ from streaming.health import views
 admin.autodiscover()
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("betting.web.board.urls")),
     path("admin/streaming/health/", admin.site.admin_view(health_page.page), name="health_page"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("betting.web.api.urls")),

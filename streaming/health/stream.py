@@ -204,7 +204,8 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
 def _edges_open(providers: Sequence[ProviderFacts]) -> int:
     if not any(each.is_in_trouble for each in providers):
         return 0
-    return edges().filter(OPEN)[:MAX_EDGES].count()
+    # Without an order PostgreSQL stops as soon as it has counted that many.
+    return edges().filter(OPEN).order_by()[:MAX_EDGES].count()
 
 
 def newest() -> Earlier | None:

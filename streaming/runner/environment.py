@@ -71,6 +71,7 @@ def where_to_look(
     else:
         by = f"the password that you set; Flower's is in {login.file}"
     lines = [
+        f"  Board      http://{host}:{config.web.port}/",
         f"  Admin      http://{host}:{config.web.port}/admin/",
         f"  Flower     http://{host}:{config.web.flower_port}/",
         f"  Log in as  {ADMIN}, {by}",

@@ -3,7 +3,6 @@
 from betting.web.admin import (
     accounts,
     events,
-    login,
     markets,
     matching,
     providers,
@@ -11,4 +10,4 @@ from betting.web.admin import (
     results,
 )
 
-__all__ = ["accounts", "events", "login", "markets", "matching", "providers", "quotes", "results"]
+__all__ = ["accounts", "events", "markets", "matching", "providers", "quotes", "results"]

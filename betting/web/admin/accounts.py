@@ -12,6 +12,7 @@ from rest_framework.authtoken.models import TokenProxy
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from betting.admin_base.unfold_types import ThemedAdmin
+from betting.web.login import AdminLoginForm
 
 # Its pages would show every user's token to anyone who may see the list.
 admin.site.unregister([User, Group, TokenProxy])
@@ -29,3 +30,6 @@ class AccountAdmin(UserAdmin, ThemedAdmin):  # type: ignore[type-arg]  # no gene
 @admin.register(Group)
 class RoleAdmin(GroupAdmin, ThemedAdmin):
     """Permissions that several accounts share."""
+
+
+admin.site.login_form = AdminLoginForm

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from redis.exceptions import ConnectionError as RedisAwayError
 
-from betting.web.admin import login
+from betting.web import login
 from betting.web.guarded_flower import MAX_FAILURES, WINDOW_SECONDS, Gate
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
@@ -22,10 +22,22 @@ def _operator() -> None:
     User.objects.create_superuser(NAME, password=PASSWORD)
 
 
-def log_in(name: str, password: str, address: str = "192.0.2.1") -> bool:
+def log_in(name: str, password: str, address: str = "192.0.2.1", page: str = "admin:login") -> bool:
     client = Client(REMOTE_ADDR=address)
-    answer = client.post(reverse("admin:login"), {"username": name, "password": password})
+    answer = client.post(reverse(page), {"username": name, "password": password})
     return answer.status_code == 302
+
+
+def test_a_user_who_is_not_staff_logs_in_to_the_board_alone() -> None:
+    User.objects.create_user("ana", password=PASSWORD)
+    assert log_in("ana", PASSWORD, page="board:login")
+    assert not log_in("ana", PASSWORD, page="admin:login")
+
+
+def test_failures_on_one_login_page_count_on_the_other() -> None:
+    for _ in range(login.PER_NAME):
+        assert not log_in(NAME, "wrong", page="board:login")
+    assert not log_in(NAME, PASSWORD)
 
 
 def test_a_password_is_not_tried_after_too_many_wrong_ones() -> None:

@@ -1,4 +1,4 @@
-"""The login page's form, which limits failed attempts."""
+"""The forms of the two login pages, of the admin and of the board, which limit failed attempts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 from hashlib import blake2b
 from typing import Any
 
-from django.contrib import admin
+from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from redis.exceptions import RedisError
-from unfold.forms import AuthenticationForm
+from unfold.forms import AuthenticationForm as StaffForm
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ There is no limit for a name alone: anyone who knows the name could lock its own
 """
 
 
-class LoginForm(AuthenticationForm):  # type: ignore[misc]  # it has no types
+class LimitedForm(AuthenticationForm):
     """A name and a password, refused untried after too many failures from the same address."""
 
     def clean(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]  # it has no types
                 code="throttled",
             )
         try:
-            cleaned: dict[str, Any] = super().clean()
+            cleaned: dict[str, Any] = super().clean() or {}
         except ValidationError:
             for key in limits:
                 _count(key)
@@ -47,10 +47,14 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]  # it has no types
 
     def _limits(self) -> dict[str, int]:
         """Return the counters of this attempt, each with its limit."""
-        address = self.request.META.get("REMOTE_ADDR", "")
+        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
         name = str(self.cleaned_data.get("username", ""))
         digest = blake2b(name.encode(), digest_size=8).hexdigest()
         return {f"login:{address}": PER_ADDRESS, f"login:{address}:{digest}": PER_NAME}
+
+
+class AdminLoginForm(LimitedForm, StaffForm):  # type: ignore[misc]  # unfold has no types
+    """The admin's login, for staff alone."""
 
 
 def _failures(key: str) -> int:
@@ -68,6 +72,3 @@ def _count(key: str) -> None:
         cache.incr(key)
     except (RedisError, ValueError) as error:  # the counter expired between the two calls
         logger.warning("a failed login is not counted: %s", type(error).__name__)
-
-
-admin.site.login_form = LoginForm

@@ -1,0 +1,118 @@
+"""One edge: the bet, and what each bookmaker's own prices make of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db.models import F, Q
+
+from betting.config import get_config
+from betting.db.freshness import is_stale
+from betting.models import Quote, QuoteStatus, Side
+from betting.web.board.filters import Choices
+from betting.web.board.words import odds, percent, signed_percent
+from valuation.devig import devig
+from valuation.edges import bet_odds, expected_value
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The opinion of one bookmaker's prices on the bet.
+
+    Attributes:
+        chance: of the bet to win, without the bookmaker's margin.
+        ev: of the bet at its price, if that chance were right.
+    """
+
+    book: str
+    price: str
+    chance: str
+    ev: str
+    is_positive: bool
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An edge as it opened, and the best that it has been."""
+
+    price: str
+    fair: str
+    ev: str
+    peak_ev: str
+
+
+def opening(edge: Any, choices: Choices) -> Opening:
+    """Return an edge's price, fair price and expected value when it opened."""
+    quote, chance = edge.quote, edge.opened_probability
+    is_lay = quote.side == Side.LAY
+    ev = expected_value(
+        np.array([1 - chance if is_lay else chance]),
+        bet_odds(
+            np.array([edge.opened_price]),
+            np.array([quote.bookmaker.commission or 0.0]),
+            np.array([is_lay]),
+        ),
+    )
+    return Opening(
+        price=odds(edge.opened_price, choices.odds_format),
+        fair=odds(1 / chance, choices.odds_format),
+        ev=signed_percent(float(ev[0])),
+        peak_ev=signed_percent(edge.peak_ev),
+    )
+
+
+def opinions(edge: Any, choices: Choices) -> list[Opinion]:
+    """Return what each bookmaker that prices the whole line says, the one most in favour first.
+
+    Args:
+        edge: with its quote, outcome and bookmaker.
+        choices: how odds are written.
+    """
+    outcome, own = edge.quote.outcome, edge.quote.bookmaker
+    books = _whole_lines(edge)
+    if outcome.pk not in next(iter(books.values()), {}):
+        return []
+    outcomes = sorted(next(iter(books.values())))
+    place = outcomes.index(outcome.pk)
+    table = np.array([[line[each] for each in outcomes] for line in books.values()])
+    chances = devig(table, get_config().valuation.method).probabilities[:, place]
+    is_lay = edge.quote.side == Side.LAY
+    winning = 1 - chances if is_lay else chances
+    net = bet_odds(np.array([edge.price]), np.array([own.commission or 0.0]), np.array([is_lay]))
+    evs = expected_value(winning, np.broadcast_to(net, winning.shape))
+    found = sorted(zip(books, table[:, place], winning, evs, strict=True), key=lambda row: -row[3])
+    return [
+        Opinion(
+            book=title,
+            price=odds(float(price), choices.odds_format),
+            chance=percent(float(chance)),
+            ev=signed_percent(float(ev)),
+            is_positive=bool(ev > 0),
+            is_own=title == own.title,
+        )
+        for title, price, chance, ev in found
+    ]
+
+
+def _whole_lines(edge: Any) -> dict[str, dict[int, float]]:
+    """Return the back prices of the edge's line by bookmaker and outcome.
+
+    Only of the bookmakers that price as many outcomes of it as any does.
+    """
+    fresh = (
+        Quote.objects.filter(market=edge.market_id, side=Side.BACK, status=QuoteStatus.ACTIVE)
+        .alias(stale=is_stale(), line=F("outcome__line"))
+        .filter(Q(line=edge.quote.outcome.line) | Q(line__isnull=True), stale=False)
+        .values_list("bookmaker__title", "outcome_id", "price")
+    )
+    prices: dict[str, dict[int, float]] = defaultdict(dict)
+    for title, outcome_id, price in fresh:
+        prices[title][outcome_id] = price
+    size = max(map(len, prices.values()), default=0)
+    whole = {title: line for title, line in prices.items() if len(line) == size >= 2}
+    outcomes = next(iter(whole.values()), {}).keys()
+    return {title: line for title, line in whole.items() if line.keys() == outcomes}

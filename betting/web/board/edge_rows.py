@@ -1,0 +1,204 @@
+"""The rows of the board: edges as bettors read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.functions import Now
+
+from betting.db.bets import OF_QUOTE
+from betting.db.freshness import is_stale
+from betting.models import Quote, QuoteStatus, Side
+from betting.web.board.filters import Choices
+from betting.web.board.words import (
+    bet_title,
+    event_title,
+    money,
+    odds,
+    percent,
+    signed_percent,
+)
+from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS, Edge
+from valuation.vouching import edges
+
+MAX_ROWS = 100
+JUDGED_AT_ONCE = 150
+
+NEW_SECONDS = 10.0
+"""An edge is marked as new for this long."""
+
+GONE_SECONDS = 3.0
+"""An edge that has closed stays, struck through, for this long."""
+
+_WARNINGS = {
+    IN_PLAY: "in play",
+    OUTLIER: "outlier",
+    SUSPICIOUS: "too good",
+    CONTRADICTED: "contradicted",
+    "near_stale": "nearly stale",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRow:
+    """One edge in words. Odds, money and percentages are written as the reader chose.
+
+    Attributes:
+        state: "new", "gone", "stale" or "".
+    """
+
+    id: int
+    event_id: int
+    market_id: int
+    state: str
+    ev: str
+    event: str
+    league: str
+    starts_at: datetime
+    is_in_play: bool
+    bet: str
+    book: str
+    price: str
+    fair: str
+    fair_chance: str
+    next_best: str
+    next_book: str
+    stake: str
+    stake_share: str
+    books: int
+    confirmed_at: datetime
+    warnings: tuple[str, ...]
+
+
+def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
+    """Return the best open edges of a tab, best first, and whether there are more.
+
+    Edges that closed in the last seconds stand among them, marked as gone.
+    """
+    found = _best(choices, tab)
+    shown = [*found[:MAX_ROWS], *_just_gone(choices, tab)]
+    shown.sort(key=lambda edge: (-edge.ev, edge.pk))
+    return in_words(shown, choices), len(found) > MAX_ROWS
+
+
+def _best(choices: Choices, tab: str) -> list[Any]:
+    """Return the best open edges of a tab, one more than are shown.
+
+    To judge whether an edge still stands takes a hundred times as long as to read it: they are
+    judged a few at a time, best first, until there are enough.
+    """
+    best_first = Edge.objects.filter(*choices.stored_conditions(tab), closed_at=None)
+    ids = list(best_first.order_by("-ev", "id").values_list("pk", flat=True))
+    found: list[Any] = []
+    for start in range(0, len(ids), JUDGED_AT_ONCE):
+        some = readable_edges().filter(pk__in=ids[start : start + JUDGED_AT_ONCE])
+        found += choices.narrow(some, tab)
+        if len(found) > MAX_ROWS:
+            break
+    return sorted(found, key=lambda edge: (-edge.ev, edge.pk))[: MAX_ROWS + 1]
+
+
+def readable_edges() -> QuerySet[Any]:
+    """Return `valuation.vouching.edges` with what `in_words` needs of each."""
+    is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
+    found: QuerySet[Any] = edges().annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
+    return found.select_related(*OF_QUOTE.related)
+
+
+def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
+    """Return edges as rows, with the best price of another bookmaker: one statement for all.
+
+    Args:
+        found: rows of `readable_edges`.
+        choices: how odds and stakes are written.
+    """
+    found = list(found)
+    others = _other_prices(found)
+    return [_row(edge, others.get(edge.pk), choices) for edge in found]
+
+
+def _just_gone(choices: Choices, tab: str) -> list[Any]:
+    since = Now() - timedelta(seconds=GONE_SECONDS)
+    closed = readable_edges().filter(closed_at__gte=since)
+    return list(choices.narrow(closed, tab, is_open=False)[:MAX_ROWS])
+
+
+def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRow:
+    quote, market = edge.quote, edge.market
+    sport = market.event.sport
+    style = choices.odds_format
+    probability = edge.probability if quote.side == Side.BACK else 1 - edge.probability
+    next_price, next_book = other or (None, "")
+    return EdgeRow(
+        id=edge.pk,
+        event_id=market.event_id,
+        market_id=market.pk,
+        state=_state(edge),
+        ev=signed_percent(edge.ev),
+        event=event_title(market.event),
+        league=sport.title,
+        starts_at=market.event.commence_time,
+        is_in_play=edge.is_in_play,
+        bet=bet_title(market, quote.outcome, quote.side, sport.key),
+        book=quote.bookmaker.title,
+        price=odds(edge.price, style),
+        fair=odds(1 / edge.probability, style),
+        fair_chance=percent(probability),
+        next_best=odds(next_price, style),
+        next_book=next_book,
+        stake=_stake(edge, choices.bankroll),
+        stake_share=percent(edge.current_advised, 2) if edge.current_advised else "",
+        books=edge.books,
+        confirmed_at=edge.confirmed_at,
+        warnings=tuple(_WARNINGS.get(each, each) for each in edge.warnings if each != IN_PLAY),
+    )
+
+
+def _state(edge: Any) -> str:
+    if edge.closed_at is not None:
+        return "gone"
+    if edge.is_stale:
+        return "stale"
+    return "new" if edge.is_new else ""
+
+
+def _stake(edge: Any, bankroll: float | None) -> str:
+    """Return the advised risk in money, or as a share where no bankroll is known."""
+    if not edge.current_advised:
+        return "–"
+    if bankroll is None:
+        return percent(edge.current_advised, 2)
+    return money(bankroll * edge.current_advised)
+
+
+def _other_prices(found: list[Any]) -> dict[int, tuple[float, str]]:
+    """Return, by edge, the best price of the same bet at another bookmaker, and which."""
+    quotes = (
+        Quote.objects.filter(
+            outcome__in={edge.quote.outcome_id for edge in found}, status=QuoteStatus.ACTIVE
+        )
+        .alias(stale=is_stale())
+        .filter(stale=False)
+        .values_list("outcome_id", "side", "bookmaker_id", "price", "bookmaker__title")
+    )
+    offers: dict[tuple[int, str], list[tuple[float, int, str]]] = {}
+    for outcome_id, side, bookmaker_id, price, title in quotes:
+        # The best lay price is the lowest one.
+        rank = price if side == Side.BACK else -price
+        offers.setdefault((outcome_id, side), []).append((rank, bookmaker_id, title))
+    best = {}
+    for edge in found:
+        quote = edge.quote
+        of_others = [
+            (rank, title)
+            for rank, bookmaker_id, title in offers.get((quote.outcome_id, quote.side), [])
+            if bookmaker_id != quote.bookmaker_id
+        ]
+        if of_others:
+            rank, title = max(of_others)
+            best[edge.pk] = (abs(rank), title)
+    return best

@@ -1,0 +1,177 @@
+"""The choices of a reader of the board: read from the URL, remembered in a cookie."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django import forms
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.http import HttpRequest
+
+from betting.models import Bookmaker, EventStatus, LineChange, Sport
+from betting.web.board.words import OddsFormat
+from valuation.vouching import CLOSED, LISTED, OPEN
+
+BEFORE_START, IN_PLAY = "before", "in_play"
+
+MARKETS = {
+    "h2h": "Winner",
+    "spreads": "Spread",
+    "totals": "Total",
+    "outrights": "Outright",
+    "props": "Player and team props",
+}
+_PLAIN_KINDS = ["h2h", "spreads", "totals", "outrights"]
+
+ZONES = [
+    "UTC",
+    *("America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York"),
+    *("America/Sao_Paulo", "Europe/London", "Europe/Paris", "Europe/Athens", "Africa/Lagos"),
+    *("Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney"),
+]
+"""The time zones to choose from, beside the browser's own."""
+
+SHOWN_AT_MOST_EV = 0.15
+"""The board opens with edges up to this: above it they are rather mistakes."""
+
+COOKIE = "board"
+ZONE_COOKIE = "timezone"
+"""The browser's own time zone, which the page's script writes."""
+
+
+class BoardForm(forms.Form):
+    """The choices of the board; each is optional and has a default."""
+
+    sport = forms.ChoiceField(required=False)
+    market = forms.ChoiceField(required=False, choices=[("", "All markets"), *MARKETS.items()])
+    book = forms.MultipleChoiceField(
+        required=False, label="My books", widget=forms.CheckboxSelectMultiple
+    )
+    min_ev = forms.FloatField(required=False, label="EV from %", min_value=-100, max_value=1000)
+    max_ev = forms.FloatField(required=False, label="to %", min_value=-100, max_value=1000)
+    min_books = forms.IntegerField(required=False, label="Books ≥", min_value=1, max_value=100)
+    seen = forms.ChoiceField(
+        required=False,
+        label="Price seen",
+        choices=[("2", "by 2 polls or more"), ("1", "by 1 poll or more")],
+    )
+    odds = forms.ChoiceField(
+        required=False,
+        label="Odds",
+        choices=[
+            ("decimal", "Decimal"),
+            ("american", "American"),
+            ("fractional", "Fractional"),
+        ],
+    )
+    bankroll = forms.FloatField(required=False, min_value=0, max_value=1e9)
+    tz = forms.ChoiceField(
+        required=False,
+        label="Time zone",
+        choices=[("", "This browser's"), *((zone, zone.replace("_", " ")) for zone in ZONES)],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        sports = Sport.objects.order_by("title").values_list("key", "title")
+        books = Bookmaker.objects.order_by("title").values_list("key", "title")
+        cast("forms.ChoiceField", self.fields["sport"]).choices = [("", "All sports"), *sports]
+        cast("forms.MultipleChoiceField", self.fields["book"]).choices = list(books)
+
+
+class Choices:
+    """The valid choices of a request; what is missing or wrong has its default.
+
+    Attributes:
+        form: the bound form, with the errors of what could not be used.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.form = BoardForm(request.GET)
+        self.form.is_valid()
+        self._values = self.form.cleaned_data
+        self._browser_zone = request.COOKIES.get(ZONE_COOKIE, "")
+
+    @property
+    def odds_format(self) -> OddsFormat:
+        """The way in which odds are written."""
+        return cast("OddsFormat", self._values.get("odds") or "decimal")
+
+    @property
+    def bankroll(self) -> float | None:
+        """The reader's bankroll in their own currency, if they have entered one."""
+        value: float | None = self._values.get("bankroll")
+        return value or None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone that times are shown in: the chosen one, the browser's, or UTC."""
+        name = self._values.get("tz") or self._browser_zone
+        try:
+            return ZoneInfo(name or "UTC")
+        except (ValueError, ZoneInfoNotFoundError, OSError):  # anyone can write a cookie
+            return ZoneInfo("UTC")
+
+    @property
+    def books_chosen(self) -> int:
+        """The number of bookmakers chosen; 0 for all."""
+        return len(self._values.get("book") or [])
+
+    @property
+    def more_chosen(self) -> int:
+        """The number of choices made under "More"."""
+        values = self._values
+        return sum(
+            [bool(values.get("min_books")), values.get("seen") == "1", bool(values.get("tz"))]
+        )
+
+    def narrow(self, rows: QuerySet[Any], tab: str, *, is_open: bool = True) -> QuerySet[Any]:
+        """Return the edges of a tab that fit the choices, judged at the time of the query.
+
+        Args:
+            rows: of `valuation.vouching.edges`.
+            tab: `BEFORE_START` or `IN_PLAY`.
+            is_open: whether they have to be open.
+        """
+        listed = Q(is_in_play=True, is_doubtful=False) if tab == IN_PLAY else LISTED
+        judged = rows.filter(OPEN if is_open else CLOSED, listed)
+        if self._values.get("seen") != "1":
+            # Its provider has looked again since the look that brought the price.
+            first_look = Coalesce("quote__source_at", "quote__changed_at")
+            judged = judged.filter(confirmed_at__gt=first_look)
+        return judged.filter(*self.stored_conditions(tab))
+
+    def narrow_changes(self, changes: QuerySet[LineChange]) -> QuerySet[LineChange]:
+        """Return the line changes of the chosen sport, market and books."""
+        return changes.filter(*self._about())
+
+    def stored_conditions(self, tab: str) -> list[Q]:
+        """Return the conditions on what is stored of an edge, which cost little to judge."""
+        values = self._values
+        max_ev = values.get("max_ev")
+        conditions = [Q(ev__lte=SHOWN_AT_MOST_EV if max_ev is None else max_ev / 100)]
+        if (min_ev := values.get("min_ev")) is not None:
+            conditions.append(Q(ev__gte=min_ev / 100))
+        if min_books := values.get("min_books"):
+            conditions.append(Q(books__gte=min_books))
+        if tab == IN_PLAY:
+            # Wider than `is_in_play`, which asks for more.
+            has_started = Q(market__event__commence_time__lte=Now())
+            has_changed = Q(market__changed_at__gte=F("market__event__commence_time"))
+            conditions.append(has_started | has_changed | Q(market__event__status=EventStatus.LIVE))
+        return conditions + self._about()
+
+    def _about(self) -> list[Q]:
+        """Return the conditions on a row's sport, kind of market and bookmaker."""
+        values = self._values
+        conditions = []
+        if sport := values.get("sport"):
+            conditions.append(Q(market__event__sport__key=sport))
+        if kind := values.get("market"):
+            is_plain = Q(market__kind__in=_PLAIN_KINDS)
+            conditions.append(~is_plain if kind == "props" else Q(market__kind=kind))
+        if books := values.get("book"):
+            conditions.append(Q(quote__bookmaker__key__in=books))
+        return conditions

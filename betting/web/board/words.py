@@ -1,0 +1,180 @@
+"""The words of bettors: what a bet is called, how odds and times are written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fractions import Fraction
+from typing import Literal
+
+from betting.models import Event, Market, Outcome, Side
+from streaming.core.american import to_american
+
+OddsFormat = Literal["decimal", "american", "fractional"]
+
+MINUS = "\N{MINUS SIGN}"
+
+_VISITOR_FIRST = {"americanfootball", "baseball", "basketball", "icehockey"}
+"""The families of sports whose events are called "visitor @ home"."""
+
+_H2H = {"soccer": "Match result", "tennis": "Match winner", "mma": "Fight winner"}
+_SPREAD = {"baseball": "Run line", "icehockey": "Puck line", "soccer": "Handicap"}
+_UNIT = {
+    "americanfootball": "points",
+    "baseball": "runs",
+    "basketball": "points",
+    "icehockey": "goals",
+    "soccer": "goals",
+    "tennis": "games",
+}
+_PERIODS = {
+    "full": "",
+    "h1": "1st half",
+    "h2": "2nd half",
+    "q1": "1st quarter",
+    "q2": "2nd quarter",
+    "q3": "3rd quarter",
+    "q4": "4th quarter",
+    "p1": "1st period",
+    "p2": "2nd period",
+    "p3": "3rd period",
+}
+
+
+def family(sport_key: str) -> str:
+    """Return the family of a sport: what stands before the first underscore of its key."""
+    return sport_key.partition("_")[0]
+
+
+def event_title(event: Event) -> str:
+    """Return what an event is called: the visitors come first where the sport has it so.
+
+    Args:
+        event: with its sport.
+    """
+    if not event.away:
+        return event.home
+    if family(event.sport.key) in _VISITOR_FIRST:
+        return f"{event.away} @ {event.home}"
+    return f"{event.home} v {event.away}"
+
+
+def market_title(market: Market, sport_key: str) -> str:
+    """Return what a kind of market is called in a sport, with its period.
+
+    >>> market_title(Market(kind="h2h"), "soccer_epl")
+    'Match result'
+    >>> market_title(Market(kind="totals", period="h1"), "basketball_nba")
+    'Total points, 1st half'
+    >>> market_title(Market(kind="player_pass_yds"), "americanfootball_nfl")
+    'Player pass yds'
+    """
+    title = _kind_title(market.kind, family(sport_key))
+    period = _PERIODS.get(market.period, market.period)
+    return f"{title}, {period}" if period else title
+
+
+def _kind_title(kind: str, sport: str) -> str:
+    if kind == "h2h":
+        return _H2H.get(sport, "Money line")
+    if kind == "spreads":
+        return _SPREAD.get(sport, "Spread")
+    if kind == "totals":
+        return f"Total {_UNIT[sport]}" if sport in _UNIT else "Total"
+    if kind == "outrights":
+        return "Winner"
+    return kind.replace("_", " ").capitalize()
+
+
+def outcome_title(outcome: Outcome) -> str:
+    """Return an outcome with its point: a handicap has a sign, a total has none.
+
+    >>> outcome_title(Outcome(name="Over", point=2.5)), outcome_title(Outcome(name="Draw"))
+    ('Over 2.5', 'Draw')
+    >>> outcome_title(Outcome(name="Leeds United", point=-1.0))
+    'Leeds United −1'
+    """
+    if outcome.point is None:
+        return outcome.name
+    if outcome.name in {"Over", "Under"}:
+        return f"{outcome.name} {outcome.point:g}"
+    return f"{outcome.name} {outcome.point:+g}".replace("-", MINUS)
+
+
+def bet_title(market: Market, outcome: Outcome, side: str, sport_key: str) -> str:
+    """Return a bet in words, as one would say it at the counter.
+
+    >>> h2h, total = Market(kind="h2h"), Market(kind="totals", participant="")
+    >>> bet_title(h2h, Outcome(name="Leeds"), "back", "soccer_epl")
+    'Leeds to win'
+    >>> bet_title(h2h, Outcome(name="Draw"), "lay", "soccer_epl")
+    'Against Draw'
+    >>> bet_title(total, Outcome(name="Over", point=2.5), "back", "soccer_epl")
+    'Over 2.5 goals'
+    """
+    words = outcome_title(outcome)
+    unit = _UNIT.get(family(sport_key), "")
+    if market.kind == "totals" and unit:
+        words = f"{words} {unit}"
+    elif market.kind in {"h2h", "outrights"} and outcome.name != "Draw" and side == Side.BACK:
+        words = f"{words} to win"
+    elif market.kind not in {"h2h", "spreads", "totals", "outrights"}:
+        words = f"{words} {_kind_title(market.kind, '').lower()}"
+    if market.participant:
+        words = f"{market.participant}: {words}"
+    period = _PERIODS.get(market.period, market.period)
+    words = f"{words}, {period}" if period else words
+    return f"Against {words}" if side == Side.LAY else words
+
+
+def odds(price: float | None, style: OddsFormat = "decimal") -> str:
+    """Return decimal odds as the reader wants to see them; an en dash for None.
+
+    >>> odds(1.909), odds(2.5), odds(None)
+    ('1.909', '2.50', '–')
+    >>> odds(2.5, "american"), odds(1.5, "american"), odds(2.0, "american")
+    ('+150', '−200', '+100')
+    >>> odds(2.5, "fractional"), odds(1.909, "fractional")
+    ('3/2', '10/11')
+    """
+    if price is None:
+        return "–"
+    if style == "american":
+        return f"{to_american(price):+d}".replace("-", MINUS)
+    if style == "fractional":
+        part = Fraction(price - 1).limit_denominator(20)
+        return f"{part.numerator}/{part.denominator}"
+    return f"{price:.3f}".removesuffix("0")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a fraction as a percentage.
+
+    >>> percent(0.5238), percent(None)
+    ('52.4 %', '–')
+    """
+    return "–" if value is None else f"{value * 100:.{digits}f} %"
+
+
+def signed_percent(value: float | None, digits: int = 2) -> str:
+    """Return a fraction as a percentage with its sign.
+
+    >>> signed_percent(0.0312), signed_percent(-0.0047)
+    ('+3.12 %', '−0.47 %')
+    """
+    if value is None:
+        return "–"
+    return f"{value * 100:+.{digits}f} %".replace("-", MINUS)
+
+
+def money(amount: float) -> str:
+    """Return an amount of the reader's currency; whole units from 100 on.
+
+    >>> money(3.456), money(1234.5)
+    ('3.46', '1,234')
+    """
+    return f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}"
+
+
+def clock_time(at: datetime) -> str:
+    """Return the time of day of a moment in its own zone, to the second."""
+    return f"{at:%H:%M:%S}"

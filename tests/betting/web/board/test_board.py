@@ -1,0 +1,236 @@
+"""The board: who may read it, what it lists, and what it says while prices are not live."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from betting.config import get_config
+from betting.models import Event, Feed, Market, Quote
+from betting.web.board import access, strip
+from streaming.models import HealthStatus
+from tests.support import rows
+from valuation.models import Edge
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis", "board")]
+
+HTMX = {"HX-Request": "true"}
+
+
+def page(reader: Client, query: str = "tab=before") -> str:
+    response = reader.get(f"/?{query}")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def listed(text: str) -> list[int]:
+    """The edges on a page, from its top."""
+    return [int(pk) for pk in re.findall(r'<tr id="edge-(\d+)"', text)]
+
+
+def test_who_is_not_logged_in_is_led_to_the_login_and_back() -> None:
+    nobody = Client()
+    response = nobody.get("/?tab=moves")
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/login/?next=/%3Ftab%3Dmoves"
+    assert b"Log in" in nobody.get("/login/").content
+
+
+@pytest.mark.parametrize("address", ["/", "/events/1/", "/edges/1/", "/history/1/"])
+def test_no_page_of_the_board_is_open_to_who_is_not_logged_in(address: str) -> None:
+    assert Client().get(address).status_code == 302
+
+
+def test_a_page_whose_session_has_ended_is_told_to_load_itself_again() -> None:
+    response = Client().get("/", headers=HTMX)
+    assert response.status_code == 401
+    assert response.headers["HX-Refresh"] == "true"
+
+
+def test_a_setting_opens_the_board_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(get_config(), web=replace(get_config().web, board_public=True))
+    monkeypatch.setattr(access, "get_config", lambda: config)
+    assert listed(page(Client())) == [Edge.objects.get(closed_at=None).pk]
+
+
+def test_a_user_without_any_permission_sees_the_open_edge_in_words(
+    reader: Client, board: rows.Board
+) -> None:
+    text = page(reader)
+    edge = Edge.objects.get(closed_at=None)
+    assert listed(text) == [edge.pk]
+    assert "+10.00 %" in text
+    assert board.quotes[0].bookmaker.title in text
+    assert "to win" in text
+    assert f"/events/{board.event.pk}/?market={board.market.pk}" in text
+
+
+def test_edges_are_listed_best_first(reader: Client, board: rows.Board) -> None:
+    better = rows.make_edge(board.quotes[1], probability=0.66)
+    worse = rows.make_edge(board.quotes[2], probability=0.54)
+    first = Edge.objects.get(quote=board.quotes[0], closed_at=None)
+    assert listed(page(reader)) == [better.pk, first.pk, worse.pk]
+
+
+def test_an_edge_that_is_too_good_is_listed_only_where_it_is_asked_for(reader: Client) -> None:
+    Edge.objects.filter(closed_at=None).update(ev=0.16, peak_ev=0.16)
+    assert listed(page(reader)) == []
+    assert len(listed(page(reader, "tab=before&max_ev=20"))) == 1
+
+
+def test_a_price_that_one_poll_alone_has_seen_is_listed_only_where_it_is_asked_for(
+    reader: Client,
+) -> None:
+    Quote.objects.update(changed_at=datetime.now(UTC) + timedelta(seconds=1))
+    assert listed(page(reader)) == []
+    assert len(listed(page(reader, "tab=before&seen=1"))) == 1
+
+
+def test_an_edge_in_play_has_a_list_of_its_own(reader: Client) -> None:
+    Event.objects.update(commence_time=datetime.now(UTC) - timedelta(minutes=1))
+    Edge.objects.update(opened_at=datetime.now(UTC))
+    assert listed(page(reader)) == []
+    assert len(listed(page(reader, "tab=in_play"))) == 1
+
+
+def test_an_edge_that_nobody_confirms_any_more_leaves_the_board(reader: Client) -> None:
+    Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert listed(page(reader)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("sport=nothing", 1),  # a choice that does not exist is reported, and not applied
+        ("market=h2h", 1),
+        ("market=totals", 0),
+        ("min_ev=9", 1),
+        ("min_ev=11", 0),
+        ("min_books=5", 1),
+        ("min_books=6", 0),
+        ("min_ev=much", 1),
+    ],
+)
+def test_the_filters_narrow_the_list(reader: Client, query: str, count: int) -> None:
+    assert len(listed(page(reader, f"tab=before&{query}"))) == count
+
+
+def test_my_books_are_the_only_ones_listed(reader: Client, board: rows.Board) -> None:
+    own, other = board.quotes[0].bookmaker.key, board.quotes[2].bookmaker.key
+    assert len(listed(page(reader, f"book={own}"))) == 1
+    assert listed(page(reader, f"book={other}")) == []
+    assert len(listed(page(reader, f"book={other}&book={own}"))) == 1
+
+
+def test_a_choice_that_cannot_be_used_is_named(reader: Client) -> None:
+    assert "EV from %: Enter a number." in page(reader, "min_ev=much")
+
+
+def test_the_stake_is_in_the_readers_money(reader: Client) -> None:
+    assert ">20.00</td>" in page(reader, "tab=before&bankroll=1000")
+    assert ">2.00 %</td>" in page(reader)
+
+
+@pytest.mark.parametrize(
+    ("style", "price"), [("decimal", "2.00"), ("american", "+100"), ("fractional", "1/1")]
+)
+def test_odds_are_written_as_the_reader_chose(reader: Client, style: str, price: str) -> None:
+    assert f'<td class="num price">{price}</td>' in page(reader, f"odds={style}")
+
+
+def test_the_choices_of_the_last_visit_are_taken_again(reader: Client) -> None:
+    page(reader, "tab=before&min_ev=11")
+    response = reader.get("/")
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/?min_ev=11"
+
+
+def test_an_edge_that_has_just_closed_stays_for_a_moment_struck_through(reader: Client) -> None:
+    edge = Edge.objects.filter(closed_at=None)
+    edge.update(closed_at=datetime.now(UTC), close_reason="gone")
+    text = page(reader)
+    assert len(listed(text)) == 1
+    assert 'class="gone"' in text
+    Edge.objects.update(closed_at=datetime.now(UTC) - timedelta(seconds=4))
+    assert listed(page(reader)) == []
+
+
+def test_a_new_edge_is_marked(reader: Client) -> None:
+    assert 'class="new"' not in page(reader)
+    Edge.objects.filter(closed_at=None).update(opened_at=datetime.now(UTC))
+    assert 'class="new"' in page(reader)
+
+
+def test_the_next_best_price_is_of_another_bookmaker(reader: Client, board: rows.Board) -> None:
+    title = board.quotes[2].bookmaker.title
+    assert f'<td class="num next" title="{title}">1.90</td>' in page(reader)
+
+
+def test_an_update_brings_the_list_and_the_strip_alone(reader: Client) -> None:
+    text = reader.get("/?tab=before", headers=HTMX).content.decode()
+    assert "<html" not in text
+    assert 'id="list"' in text
+    assert 'id="strip"' in text
+
+
+def test_as_many_statements_are_made_for_many_edges_as_for_one(
+    reader: Client, board: rows.Board
+) -> None:
+    page(reader)
+    with CaptureQueriesContext(connection) as one:
+        page(reader)
+    for quote in board.quotes[1:]:
+        rows.make_edge(quote, probability=1.1 / quote.price)
+    with CaptureQueriesContext(connection) as many:
+        assert len(listed(page(reader))) == 4
+    assert len(many) == len(one)
+
+
+class TestStrip:
+    def check(self, **fields: object) -> None:
+        rows.make_health_snapshot(**{"taken_at": datetime.now(UTC), **fields})
+
+    def test_it_says_live_while_all_is_well(self, reader: Client) -> None:
+        Feed.objects.update(observed_at=datetime.now(UTC))
+        self.check()
+        text = page(reader)
+        assert '<p class="strip ok"' in text
+        assert "1 sport<" in text
+        assert "1 edge<" in text
+
+    def test_nothing_checks_the_pipeline_any_more(self, reader: Client) -> None:
+        self.check(taken_at=datetime.now(UTC) - timedelta(seconds=strip.CHECKED_SECONDS + 1))
+        text = page(reader)
+        assert '<p class="strip bad"' in text
+        assert "nothing has checked the pipeline" in text
+
+    def test_it_names_the_provider_whose_circuit_is_open_and_since_when(
+        self, reader: Client, board: rows.Board
+    ) -> None:
+        since = datetime(2026, 11, 28, 2, 52, 15, tzinfo=UTC)
+        rows.make_circuit(board.provider, state="open", since=since, reason="HTTP 503")
+        self.check(status=HealthStatus.FAIL)
+        text = page(reader)
+        assert '<p class="strip bad"' in text
+        assert f"{board.provider.key}: HTTP 503" in text
+        assert "02:52:15" in text
+
+    def test_it_says_what_the_worst_check_means(self, reader: Client) -> None:
+        detail = "9 of 9 moves were late (p99 1.5 s). Edges open and close too late."
+        worst = {"status": "warn", "output": detail, "since": "2026-11-28T02:52:15+00:00"}
+        well = {"status": "pass", "output": "Redis answers.", "since": None}
+        self.check(status=HealthStatus.WARN, checks={"redis": well, "latency_major": worst})
+        text = page(reader)
+        assert '<p class="strip warn"' in text
+        assert "Latency major: Edges open and close too late" in text
+
+    def test_a_recording_is_never_called_live(self, reader: Client, board: rows.Board) -> None:
+        type(board.provider).objects.update(clock="recorded")
+        self.check()
+        assert "These prices are from a recording" in page(reader)

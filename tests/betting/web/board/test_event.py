@@ -1,0 +1,139 @@
+"""An event's page: the grid of odds, and the page of an edge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from betting.models import Event, Market, Quote
+from betting.web.board.filters import Choices
+from betting.web.board.odds_grid import grids
+from tests.support import rows
+from valuation.models import Edge
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis", "board")]
+
+
+def text_of(reader: Client, address: str) -> str:
+    response = reader.get(address)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_page_shows_fair_best_and_each_books_price(reader: Client, board: rows.Board) -> None:
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    assert "Leeds" in text
+    assert ">2.00<small>50.0 %</small>" in text  # fair
+    assert f"2.00<small>{board.quotes[0].bookmaker.title}</small>" in text  # best
+    assert "+10.0 %" in text
+    for quote in Quote.objects.select_related("bookmaker"):
+        assert quote.bookmaker.title in text
+
+
+def test_a_price_that_must_not_be_taken_is_neither_best_nor_without_its_reason(
+    reader: Client, board: rows.Board
+) -> None:
+    Quote.objects.filter(pk=board.quotes[0].pk).update(status="suspended")
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    assert "the bookmaker has suspended or withdrawn it" in text
+    assert f"1.90<small>{board.quotes[2].bookmaker.title}</small>" in text
+
+
+def test_a_lays_best_price_is_not_taken_for_a_backs(reader: Client, board: rows.Board) -> None:
+    exchange = rows.make_bookmaker(kind="exchange", title="Exchange")
+    feed = rows.make_feed(board.provider)
+    rows.make_quote(board.outcomes[0], feed, 1.7, bookmaker=exchange)
+    rows.make_quote(board.outcomes[0], feed, 9.0, bookmaker=exchange, side="lay")
+    rows.make_feed_bookmaker(feed, bookmaker=exchange)
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    assert "1.70 / 9.00" in text
+    assert f"2.00<small>{board.quotes[0].bookmaker.title}</small>" in text
+
+
+def test_lines_have_grids_of_their_own_the_one_with_the_most_prices_first(
+    reader: Client, board: rows.Board
+) -> None:
+    market = rows.make_market(board.event, kind="totals")
+    feed = rows.make_feed(board.provider)
+    for line, books in ((2.5, 1), (3.5, 2)):
+        over = rows.make_outcome(market, "Over", point=line, line=line)
+        for _ in range(books):
+            rows.make_quote(over, feed, 1.9)
+    request = reader.get(f"/events/{board.event.pk}/?market={market.pk}").wsgi_request
+    found = grids(Market.objects.select_related("event__sport").get(pk=market.pk), Choices(request))
+    assert [grid.line for grid in found] == [3.5, 2.5]
+
+
+def test_a_market_of_another_event_is_not_found(reader: Client, board: rows.Board) -> None:
+    other = rows.make_market(rows.make_event(board.provider))
+    assert reader.get(f"/events/{board.event.pk}/?market={other.pk}").status_code == 404
+    assert reader.get(f"/events/{board.event.pk}/?market=9{'9' * 30}").status_code == 404
+
+
+def test_an_event_without_markets_says_so(reader: Client, board: rows.Board) -> None:
+    event = rows.make_event(board.provider)
+    assert "No bookmaker has priced this event yet" in text_of(reader, f"/events/{event.pk}/")
+
+
+def test_as_many_statements_are_made_for_many_books_as_for_few(
+    reader: Client, board: rows.Board
+) -> None:
+    address = f"/events/{board.event.pk}/"
+    text_of(reader, address)
+    with CaptureQueriesContext(connection) as few:
+        text_of(reader, address)
+    rows.make_voices(board.outcomes, rows.make_feed(board.provider), 20)
+    with CaptureQueriesContext(connection) as many:
+        text_of(reader, address)
+    assert len(many) == len(few)
+
+
+class TestEdge:
+    def address(self) -> str:
+        return f"/edges/{Edge.objects.get(closed_at=None).pk}/"
+
+    def test_its_page_names_the_bet_with_book_price_and_value(
+        self, reader: Client, board: rows.Board
+    ) -> None:
+        text = text_of(reader, self.address())
+        name, title = board.outcomes[0].name, board.quotes[0].bookmaker.title
+        assert f"{name} to win" in text
+        assert f"{title} 2.00" in text
+        assert "+10.00 %" in text
+        assert f"/events/{board.event.pk}/" in text
+
+    def test_each_books_own_chance_is_without_its_margin(self, reader: Client) -> None:
+        text = text_of(reader, self.address())
+        # Three books say 1.8 against 1.8: even chances, so that 2.00 is fair.
+        assert text.count('<td class="num">50.0 %</td>') == 3
+        assert "+0.00 %" in text
+        assert "offers the bet" in text
+
+    def test_a_closed_edge_says_when_and_why(self, reader: Client) -> None:
+        closed = Edge.objects.exclude(closed_at=None).get()
+        text = text_of(reader, f"/edges/{closed.pk}/")
+        assert "This edge closed at" in text
+        assert "the price or the fair price moved" in text
+
+    def test_a_stale_edge_must_not_be_taken(self, reader: Client) -> None:
+        Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))
+        text = text_of(reader, self.address())
+        assert "Do not take this price" in text
+
+    def test_a_book_that_prices_one_side_alone_has_no_say(
+        self, reader: Client, board: rows.Board
+    ) -> None:
+        odd = rows.make_bookmaker(title="Onesided")
+        feed = rows.make_feed(board.provider)
+        rows.make_quote(board.outcomes[0], feed, 5.0, bookmaker=odd)
+        rows.make_feed_bookmaker(feed, bookmaker=odd)
+        _, _, said = text_of(reader, self.address()).partition("What each book's own prices say")
+        assert "Onesided" not in said
+
+    def test_an_edge_of_an_event_that_has_ended_can_still_be_read(self, reader: Client) -> None:
+        Event.objects.update(status="ended")
+        text_of(reader, self.address())
