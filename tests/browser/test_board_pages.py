@@ -1,0 +1,118 @@
+"""The board in a browser, as a bettor uses it, over a live run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Site, Watched, context_of
+
+pytestmark = pytest.mark.timeout(400)
+
+LONG_MS = 60_000
+
+
+def test_an_edge_arrives_without_a_reload(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=before&seen=1")
+    shown = set(page.locator("tr[id^=edge-]").evaluate_all("rows => rows.map(row => row.id)"))
+    page.wait_for_function(
+        "shown => [...document.querySelectorAll('tr[id^=edge-]')]"
+        ".some(row => !shown.includes(row.id))",
+        arg=list(shown),
+        timeout=LONG_MS,
+    )
+
+
+def test_a_filter_narrows_the_list_and_is_kept(reader: Watched) -> None:
+    page = reader.page
+    with page.expect_response(lambda answer: "sport=soccer_epl" in answer.url):
+        page.locator("#id_sport").select_option(label="EPL")
+    page.wait_for_url("**sport=soccer_epl**")
+    leagues = page.locator("#list .event small").all_inner_texts()
+    assert all(league.startswith("EPL") for league in leagues)
+    page.goto(f"{reader.url}/")
+    expect(page.locator("#id_sport")).to_have_value("soccer_epl")
+    page.get_by_role("link", name="Reset").first.click()
+    expect(page.locator("#id_sport")).to_have_value("")
+
+
+def test_an_event_has_a_grid_and_a_chart_of_each_outcome(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=before&seen=1&max_ev=100")
+    page.locator("td.event a").first.click()
+    expect(page.locator("table.grid").first).to_contain_text("Fair")
+    expect(page.locator("#chart[data-drawn]")).to_be_visible()
+    other = page.locator("table.grid .pick").nth(1)
+    title = other.inner_text()
+    other.click()
+    expect(page.locator("#chart-title")).to_have_text(title)
+    with page.expect_response(lambda answer: "window=24h" in answer.url):
+        page.get_by_role("button", name="24h").click()
+
+
+def test_the_keys_lead_from_the_list_to_an_edge(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=before&seen=1&max_ev=100")
+    page.locator("tr[id^=edge-]").first.wait_for(timeout=LONG_MS)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("tr.chosen")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/edges/\d+/"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("%")
+    expect(page.locator("#chart[data-drawn]")).to_be_visible()
+
+
+def test_the_strip_says_that_the_provider_fails_and_then_that_it_is_back(
+    reader: Watched, site: Site
+) -> None:
+    strip = reader.page.locator("#strip")
+    site.fail("503")
+    try:
+        expect(strip).to_contain_text("simulator", timeout=LONG_MS)
+        expect(strip).to_contain_text("503")
+        expect(strip).to_contain_text(re.compile(r"since \d\d:\d\d:\d\d"))
+        assert "ok" not in (strip.get_attribute("class") or "").split()
+    finally:
+        site.recover()
+    expect(strip).not_to_contain_text("503", timeout=LONG_MS)
+
+
+def test_the_strip_says_that_nothing_checks_the_pipeline_any_more(
+    reader: Watched, site: Site
+) -> None:
+    strip = reader.page.locator("#strip")
+    with site.workers_stopped():
+        expect(strip).to_contain_text("nothing has checked the pipeline", timeout=LONG_MS)
+        expect(strip).to_contain_text("Not live")
+    expect(strip).not_to_contain_text("nothing has checked", timeout=LONG_MS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_every_page_can_be_used_by_everyone(
+    site: Site, browser: Browser, width: int, height: int, scheme: str
+) -> None:
+    with context_of(browser, width, height, scheme) as context:
+        watched = Watched(context.new_page(), site.url)
+        page = watched.page
+        page.goto(site.url)
+        assert watched.barriers() == []
+        watched.log_in()
+        page.goto(f"{site.url}/?tab=before&seen=1&max_ev=100")
+        page.locator("tr[id^=edge-]").first.wait_for(timeout=LONG_MS)
+        event = page.locator("td.event a").first.get_attribute("href")
+        edge = page.locator("td.bet a").first.get_attribute("href")
+        for address in (
+            f"{page.url}",
+            f"{site.url}/?tab=moves",
+            f"{site.url}{event}",
+            f"{site.url}{edge}",
+        ):
+            page.goto(address)
+            assert watched.barriers() == [], address
+            too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+            assert not too_wide, f"{address} scrolls sideways"
+        assert watched.complaints == []
