@@ -22,7 +22,7 @@ from betting.web.board.words import (
     percent,
     signed_percent,
 )
-from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS, Edge
+from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
 from valuation.vouching import edges
 
 MAX_ROWS = 100
@@ -91,7 +91,7 @@ def _best(choices: Choices, tab: str) -> list[Any]:
     To judge whether an edge still stands takes a hundred times as long as to read it: they are
     judged a few at a time, best first, until there are enough.
     """
-    best_first = Edge.objects.filter(*choices.stored_conditions(tab), closed_at=None)
+    best_first = edges().filter(*choices.stored_conditions(tab), closed_at=None)
     ids = list(best_first.order_by("-ev", "id").values_list("pk", flat=True))
     found: list[Any] = []
     for start in range(0, len(ids), JUDGED_AT_ONCE):
