@@ -72,14 +72,7 @@ class FairPriceAdmin(BetAdmin):
         "market__event__sport",
         ("valued_at", RangeDateTimeFilter),
     )
-    search_fields = (
-        "outcome__name",
-        "market__participant",
-        "=market__kind",
-        "market__event__home",
-        "market__event__away",
-        "reason",
-    )
+    search_fields = (*bet.searched, "reason")
     fields = (
         ("outcome", "market"),
         ("current_state", "why_not", "confirmed"),
@@ -198,14 +191,7 @@ class EdgeAdmin(BetAdmin):
         "market__event__sport",
         ("opened_at", RangeDateTimeFilter),
     )
-    search_fields = (
-        "=quote__bookmaker__key",
-        "quote__outcome__name",
-        "market__participant",
-        "=market__kind",
-        "market__event__home",
-        "market__event__away",
-    )
+    search_fields = bet.searched
     fields = (
         ("quote", "market"),
         ("state", "is_in_play", "confirmed"),

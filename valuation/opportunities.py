@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from betting.db.freshness import confirmed_at, is_disputed, is_stale
-from betting.models import Market, Outcome, Quote, QuoteStatus, Side
+from betting.db.freshness import confirmed_at, is_disputed, trusted_quotes
+from betting.models import Market, Outcome, Quote, Side
 from valuation.arrays import FloatArray
 from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_price
 from valuation.vouching import is_in_play, is_too_old_in_play
@@ -200,10 +200,10 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
         Market id → what it offers.
     """
     quotes = (
-        Quote.objects.filter(market__in=markets, status=QuoteStatus.ACTIVE)
+        trusted_quotes()
         .annotate(confirmed_at=confirmed_at(), is_disputed=is_disputed(), is_in_play=is_in_play())
-        .alias(is_stale=is_stale(), is_too_old=is_too_old_in_play())
-        .filter(is_stale=False, is_too_old=False, bookmaker__commission__isnull=False)
+        .alias(is_too_old=is_too_old_in_play())
+        .filter(market__in=markets, is_too_old=False, bookmaker__commission__isnull=False)
         .select_related("outcome", "bookmaker")
         .order_by("id")
     )

@@ -25,22 +25,22 @@ def odds(value: float | None) -> str:
     return f"{value:.3f}".removesuffix("0")
 
 
-def percent(value: float | None) -> str:
+def percent(value: float | None, digits: int = 2) -> str:
     """Return a fraction as a percentage.
 
-    >>> percent(0.5238), percent(None)
-    ('52.38 %', '–')
+    >>> percent(0.5238), percent(0.5238, 1), percent(None)
+    ('52.38 %', '52.4 %', '–')
     """
-    return ABSENT if value is None else f"{value:.2%}".replace("%", " %")
+    return ABSENT if value is None else f"{value:.{digits}%}".replace("%", " %")
 
 
-def signed_percent(value: float | None) -> str:
+def signed_percent(value: float | None, digits: int = 2) -> str:
     """Return a fraction as a percentage with its sign.
 
     >>> signed_percent(0.0312), signed_percent(-0.0047)
     ('+3.12 %', '-0.47 %')
     """
-    return ABSENT if value is None else f"{value:+.2%}".replace("%", " %")
+    return ABSENT if value is None else f"{value:+.{digits}%}".replace("%", " %")
 
 
 def point(value: float | None) -> str:

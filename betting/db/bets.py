@@ -12,9 +12,6 @@ from typing import Any
 
 from django.db.models.expressions import Combinable
 
-EVENT_NAMES = ("market__event__home", "market__event__away")
-"""The paths by which a row is searched for the names of its sides."""
-
 
 @dataclass(frozen=True, slots=True)
 class BetOf:
@@ -33,6 +30,19 @@ class BetOf:
         """The relations to select with the rows, so that none is queried one by one."""
         bookmaker = (f"{self.quote}bookmaker",) if self.has_bookmaker else ()
         return ("market__event__sport", f"{self.quote}outcome", *bookmaker)
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The admin's paths to search the rows by: bookmaker, outcome, market and event."""
+        bookmaker = (f"={self.quote}bookmaker__key",) if self.has_bookmaker else ()
+        return (
+            *bookmaker,
+            f"{self.quote}outcome__name",
+            "market__participant",
+            "=market__kind",
+            "market__event__home",
+            "market__event__away",
+        )
 
     @property
     def columns(self) -> dict[str, str | Combinable]:

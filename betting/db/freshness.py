@@ -38,6 +38,16 @@ def with_freshness(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
     return annotated
 
 
+def trusted_quotes() -> QuerySet[Quote]:
+    """Return the quotes that can be bet on at the time of reading: active, and not stale."""
+    found: QuerySet[Quote] = (
+        Quote.objects.filter(status=QuoteStatus.ACTIVE)
+        .alias(is_stale=is_stale())
+        .filter(is_stale=False)
+    )
+    return found
+
+
 def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
     """Return the quotes with `disputed_by`: the different prices of other providers, oldest first.
 

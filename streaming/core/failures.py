@@ -27,7 +27,6 @@ Scope = Literal["provider", "feed"]
 """The part of a provider that a failure concerns."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-MAX_DETAIL_CHARS = 200
 NOT_MODIFIED = 304
 
 

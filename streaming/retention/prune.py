@@ -20,7 +20,6 @@ EVENTS_PER_RUN = 10_000
 #: Ingests of the family wait for as long as these take.
 EVENTS_PER_TRANSACTION = 10
 FEEDS_PER_RUN = 1_000
-DAYS_OF_CAPTURED_BASELINES = 365
 DAYS_OF_EXPIRED_SESSIONS = 1
 
 logger = logging.getLogger(__name__)

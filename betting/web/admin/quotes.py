@@ -46,15 +46,7 @@ class QuoteAdmin(TablesMixin, BetAdmin):
         "feed__provider",
         ("changed_at", RangeDateTimeFilter),
     )
-    search_fields = (
-        "=id",
-        "=bookmaker__key",
-        "outcome__name",
-        "market__participant",
-        "=market__kind",
-        "market__event__home",
-        "market__event__away",
-    )
+    search_fields = ("=id", *bet.searched)
     exclude = ("status",)
     readonly_fields = ("state", "confirmed", "disputed_by")
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.db.models import F, Q
 
+from betting.admin_base import formatting
 from betting.config import get_config
-from betting.db.freshness import is_stale
-from betting.models import Quote, QuoteStatus, Side
+from betting.db.freshness import trusted_quotes
+from betting.models import Quote, Side
 from betting.web.board.filters import Choices
-from betting.web.board.words import odds, percent, signed_percent
+from betting.web.board.words import odds, signed_percent
+from valuation.arrays import FloatArray
 from valuation.devig import devig
 from valuation.edges import bet_odds, expected_value
 
@@ -47,20 +48,12 @@ class Opening:
 
 def opening(edge: Any, choices: Choices) -> Opening:
     """Return an edge's price, fair price and expected value when it opened."""
-    quote, chance = edge.quote, edge.opened_probability
-    is_lay = quote.side == Side.LAY
-    ev = expected_value(
-        np.array([1 - chance if is_lay else chance]),
-        bet_odds(
-            np.array([edge.opened_price]),
-            np.array([quote.bookmaker.commission or 0.0]),
-            np.array([is_lay]),
-        ),
-    )
+    chance = edge.opened_probability
+    _, evs = _worth(edge.quote, edge.opened_price, np.array([chance]))
     return Opening(
         price=odds(edge.opened_price, choices.odds_format),
         fair=odds(1 / chance, choices.odds_format),
-        ev=signed_percent(float(ev[0])),
+        ev=signed_percent(float(evs[0])),
         peak_ev=signed_percent(edge.peak_ev),
     )
 
@@ -80,16 +73,13 @@ def opinions(edge: Any, choices: Choices) -> list[Opinion]:
     place = outcomes.index(outcome.pk)
     table = np.array([[line[each] for each in outcomes] for line in books.values()])
     chances = devig(table, get_config().valuation.method).probabilities[:, place]
-    is_lay = edge.quote.side == Side.LAY
-    winning = 1 - chances if is_lay else chances
-    net = bet_odds(np.array([edge.price]), np.array([own.commission or 0.0]), np.array([is_lay]))
-    evs = expected_value(winning, np.broadcast_to(net, winning.shape))
+    winning, evs = _worth(edge.quote, edge.price, chances)
     found = sorted(zip(books, table[:, place], winning, evs, strict=True), key=lambda row: -row[3])
     return [
         Opinion(
             book=title,
             price=odds(float(price), choices.odds_format),
-            chance=percent(float(chance)),
+            chance=formatting.percent(float(chance), 1),
             ev=signed_percent(float(ev)),
             is_positive=bool(ev > 0),
             is_own=title == own.title,
@@ -98,15 +88,30 @@ def opinions(edge: Any, choices: Choices) -> list[Opinion]:
     ]
 
 
+def _worth(quote: Quote, price: float, chances: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return a bet's chance to win, and its expected value, by some chances of its outcome.
+
+    Args:
+        quote: with its bookmaker; says if the outcome is backed or laid.
+        price: decimal odds of the bet.
+        chances: of the outcome, shape (n,).
+    """
+    is_lay = quote.side == Side.LAY
+    winning = 1 - chances if is_lay else chances
+    shape = chances.shape
+    commission = np.full(shape, quote.bookmaker.commission or 0.0)
+    odds_net = bet_odds(np.full(shape, price), commission, np.full(shape, is_lay))
+    return winning, expected_value(winning, odds_net)
+
+
 def _whole_lines(edge: Any) -> dict[str, dict[int, float]]:
     """Return the back prices of the edge's line by bookmaker and outcome.
 
     Only of the bookmakers that price as many outcomes of it as any does.
     """
     fresh = (
-        Quote.objects.filter(market=edge.market_id, side=Side.BACK, status=QuoteStatus.ACTIVE)
-        .alias(stale=is_stale(), line=F("outcome__line"))
-        .filter(Q(line=edge.quote.outcome.line) | Q(line__isnull=True), stale=False)
+        trusted_quotes()
+        .filter(market=edge.market_id, outcome__line=edge.quote.outcome.line, side=Side.BACK)
         .values_list("bookmaker__title", "outcome_id", "price")
     )
     prices: dict[str, dict[int, float]] = defaultdict(dict)

@@ -10,16 +10,16 @@ from typing import Any
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
+from betting.admin_base import formatting
 from betting.db.bets import OF_QUOTE
-from betting.db.freshness import is_stale
-from betting.models import Quote, QuoteStatus, Side
+from betting.db.freshness import trusted_quotes
+from betting.models import Side
 from betting.web.board.filters import Choices
 from betting.web.board.words import (
     bet_title,
     event_title,
     money,
     odds,
-    percent,
     signed_percent,
 )
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
@@ -147,11 +147,11 @@ def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRo
         book=quote.bookmaker.title,
         price=odds(edge.price, style),
         fair=odds(1 / edge.probability, style),
-        fair_chance=percent(probability),
+        fair_chance=formatting.percent(probability, 1),
         next_best=odds(next_price, style),
         next_book=next_book,
         stake=_stake(edge, choices.bankroll),
-        stake_share=percent(edge.current_advised, 2) if edge.current_advised else "",
+        stake_share=formatting.percent(edge.current_advised) if edge.current_advised else "",
         books=edge.books,
         confirmed_at=edge.confirmed_at,
         warnings=tuple(_WARNINGS.get(each, each) for each in edge.warnings if each != IN_PLAY),
@@ -169,20 +169,17 @@ def _state(edge: Any) -> str:
 def _stake(edge: Any, bankroll: float | None) -> str:
     """Return the advised risk in money, or as a share where no bankroll is known."""
     if not edge.current_advised:
-        return "–"
+        return formatting.ABSENT
     if bankroll is None:
-        return percent(edge.current_advised, 2)
+        return formatting.percent(edge.current_advised)
     return money(bankroll * edge.current_advised)
 
 
 def _other_prices(found: list[Any]) -> dict[int, tuple[float, str]]:
     """Return, by edge, the best price of the same bet at another bookmaker, and which."""
     quotes = (
-        Quote.objects.filter(
-            outcome__in={edge.quote.outcome_id for edge in found}, status=QuoteStatus.ACTIVE
-        )
-        .alias(stale=is_stale())
-        .filter(stale=False)
+        trusted_quotes()
+        .filter(outcome__in={edge.quote.outcome_id for edge in found})
         .values_list("outcome_id", "side", "bookmaker_id", "price", "bookmaker__title")
     )
     offers: dict[tuple[int, str], list[tuple[float, int, str]]] = {}

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
-
+from betting.admin_base import formatting
 from betting.db.freshness import with_freshness
 from betting.models import Event, Market, Outcome, Quote, QuoteStatus, Side
 from betting.web.board.filters import Choices
@@ -16,7 +15,6 @@ from betting.web.board.words import (
     market_title,
     odds,
     outcome_title,
-    percent,
     signed_percent,
 )
 from valuation.vouching import OPEN, edges, fair_prices
@@ -77,15 +75,13 @@ class MarketTab:
 
     id: int
     title: str
-    outcomes: int
 
 
 def market_tabs(event: Event) -> list[MarketTab]:
     """Return the event's markets, the main ones first."""
     main = {"h2h": 0, "spreads": 1, "totals": 2}
-    found = event.markets.annotate(outcome_count=Count("outcomes"))
     markets = sorted(
-        found,
+        event.markets.all(),
         key=lambda market: (
             market.period != "full",
             market.period,
@@ -100,14 +96,13 @@ def market_tabs(event: Event) -> list[MarketTab]:
             " · ".join(
                 part for part in (market_title(market, event.sport.key), market.participant) if part
             ),
-            market.outcome_count,
         )
         for market in markets
     ]
 
 
 def grids(market: Market, choices: Choices) -> list[Grid]:
-    """Return a market's lines, the one with the most prices first: four statements.
+    """Return a market's lines, the one with the most prices first: three statements.
 
     Args:
         market: with its event and sport.
@@ -117,9 +112,7 @@ def grids(market: Market, choices: Choices) -> list[Grid]:
         with_freshness(Quote.objects.filter(market=market)).select_related("outcome", "bookmaker")
     )
     fair = {price.outcome_id: price for price in fair_prices().filter(market=market)}
-    open_edges = {
-        edge.quote_id: edge for edge in edges().filter(OPEN, market=market).select_related("quote")
-    }
+    open_edges = {edge.quote_id: edge for edge in edges().filter(OPEN, market=market)}
     by_line: dict[float | None, list[Any]] = defaultdict(list)
     for quote in quotes:
         by_line[quote.outcome.line].append(quote)
@@ -175,7 +168,7 @@ def _row(
         outcome_id=outcome.pk,
         title=outcome_title(outcome),
         fair=odds(fair and fair.current_fair_odds, style),
-        chance=percent(probability) if probability else "",
+        chance=formatting.percent(probability, 1) if probability else "",
         why_not=fair.current_reason if fair else "not valued yet",
         best=odds(best and best.price, style),
         best_book=best.bookmaker.title if best else "",

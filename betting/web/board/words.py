@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from fractions import Fraction
 from typing import Literal
 
+from betting.admin_base import formatting
 from betting.models import Event, Market, Outcome, Side
 from streaming.core.american import to_american
+from streaming.core.participants import sport_family
 
 OddsFormat = Literal["decimal", "american", "fractional"]
 
@@ -40,11 +41,6 @@ _PERIODS = {
 }
 
 
-def family(sport_key: str) -> str:
-    """Return the family of a sport: what stands before the first underscore of its key."""
-    return sport_key.partition("_")[0]
-
-
 def event_title(event: Event) -> str:
     """Return what an event is called: the visitors come first where the sport has it so.
 
@@ -53,7 +49,7 @@ def event_title(event: Event) -> str:
     """
     if not event.away:
         return event.home
-    if family(event.sport.key) in _VISITOR_FIRST:
+    if sport_family(event.sport.key) in _VISITOR_FIRST:
         return f"{event.away} @ {event.home}"
     return f"{event.home} v {event.away}"
 
@@ -68,7 +64,7 @@ def market_title(market: Market, sport_key: str) -> str:
     >>> market_title(Market(kind="player_pass_yds"), "americanfootball_nfl")
     'Player pass yds'
     """
-    title = _kind_title(market.kind, family(sport_key))
+    title = _kind_title(market.kind, sport_family(sport_key))
     period = _PERIODS.get(market.period, market.period)
     return f"{title}, {period}" if period else title
 
@@ -112,7 +108,7 @@ def bet_title(market: Market, outcome: Outcome, side: str, sport_key: str) -> st
     'Over 2.5 goals'
     """
     words = outcome_title(outcome)
-    unit = _UNIT.get(family(sport_key), "")
+    unit = _UNIT.get(sport_family(sport_key), "")
     if market.kind == "totals" and unit:
         words = f"{words} {unit}"
     elif market.kind in {"h2h", "outrights"} and outcome.name != "Draw" and side == Side.BACK:
@@ -136,23 +132,12 @@ def odds(price: float | None, style: OddsFormat = "decimal") -> str:
     >>> odds(2.5, "fractional"), odds(1.909, "fractional")
     ('3/2', '10/11')
     """
-    if price is None:
-        return "–"
+    if price is None or style == "decimal":
+        return formatting.odds(price)
     if style == "american":
         return f"{to_american(price):+d}".replace("-", MINUS)
-    if style == "fractional":
-        part = Fraction(price - 1).limit_denominator(20)
-        return f"{part.numerator}/{part.denominator}"
-    return f"{price:.3f}".removesuffix("0")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """Return a fraction as a percentage.
-
-    >>> percent(0.5238), percent(None)
-    ('52.4 %', '–')
-    """
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    part = Fraction(price - 1).limit_denominator(20)
+    return f"{part.numerator}/{part.denominator}"
 
 
 def signed_percent(value: float | None, digits: int = 2) -> str:
@@ -161,9 +146,7 @@ def signed_percent(value: float | None, digits: int = 2) -> str:
     >>> signed_percent(0.0312), signed_percent(-0.0047)
     ('+3.12 %', '−0.47 %')
     """
-    if value is None:
-        return "–"
-    return f"{value * 100:+.{digits}f} %".replace("-", MINUS)
+    return formatting.signed_percent(value, digits).replace("-", MINUS)
 
 
 def money(amount: float) -> str:
@@ -173,8 +156,3 @@ def money(amount: float) -> str:
     ('3.46', '1,234')
     """
     return f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}"
-
-
-def clock_time(at: datetime) -> str:
-    """Return the time of day of a moment in its own zone, to the second."""
-    return f"{at:%H:%M:%S}"
