@@ -162,13 +162,17 @@ def give_command(
     return after
 
 
+def unhealthy_circuits(config: Config) -> QuerySet[Circuit]:
+    """Return the circuits that have opened and not closed again: `Breaker.is_healthy` as SQL."""
+    if not config.circuits_enabled:
+        return Circuit.objects.none()
+    opened = Q(mode="forced_open") | Q(mode="automatic") & ~Q(state="closed")
+    return Circuit.objects.filter(opened)
+
+
 def unhealthy_providers(config: Config) -> frozenset[str]:
     """Return the keys of the providers whose circuit has opened and not closed again."""
-    if not config.circuits_enabled:
-        return frozenset()
-    opened = Q(mode="forced_open") | Q(mode="automatic") & ~Q(state="closed")
-    rows = Circuit.objects.filter(opened)
-    return frozenset(rows.values_list("provider__key", flat=True))
+    return frozenset(unhealthy_circuits(config).values_list("provider__key", flat=True))
 
 
 def policy_of(row: Circuit, config: Config) -> BreakerPolicy:

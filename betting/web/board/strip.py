@@ -9,11 +9,13 @@ from typing import Any, Literal
 from django.db.models import Count, Max, Q
 from django.utils.dateparse import parse_datetime
 
+from betting.config import get_config
 from betting.db.clock import database_now
 from betting.models import Clock, Event, EventStatus, Feed, FeedBookmaker
 from streaming.core.durations import spoken
 from streaming.core.health import Status
-from streaming.models import Circuit, CircuitState, HealthSnapshot, HealthStatus
+from streaming.models import HealthSnapshot, HealthStatus
+from streaming.polling.circuits import unhealthy_circuits
 from valuation.vouching import OPEN, edges
 
 Level = Literal["ok", "warn", "bad"]
@@ -92,7 +94,7 @@ def _level(
         since = None if snapshot is None else snapshot.taken_at
         return "bad", f"Prices are {age} old, and nothing has checked the pipeline", since
     level: Level = "bad" if snapshot.status == HealthStatus.FAIL else "warn"
-    circuits = Circuit.objects.filter(provider__enabled=True).exclude(state=CircuitState.CLOSED)
+    circuits = unhealthy_circuits(get_config()).filter(provider__enabled=True)
     if circuit := circuits.select_related("provider").order_by("since").first():
         text = f"Prices are {age} old: {circuit.provider.key}: {circuit.reason}"
         return level, text, circuit.since

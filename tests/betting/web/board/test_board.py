@@ -221,6 +221,16 @@ class TestStrip:
         assert f"{board.provider.key}: HTTP 503" in text
         assert "02:52:15" in text
 
+    def test_a_circuit_that_an_operator_has_disabled_is_blamed_for_nothing(
+        self, reader: Client, board: rows.Board
+    ) -> None:
+        rows.make_circuit(board.provider, state="open", mode="disabled", reason="HTTP 503")
+        Feed.objects.update(observed_at=datetime.now(UTC))
+        self.check()
+        text = page(reader)
+        assert "HTTP 503" not in text
+        assert '<p class="strip ok"' in text
+
     def test_it_says_what_the_worst_check_means(self, reader: Client) -> None:
         detail = "9 of 9 moves were late (p99 1.5 s). Edges open and close too late."
         worst = {"status": "warn", "output": detail, "since": "2026-11-28T02:52:15+00:00"}
