@@ -148,7 +148,7 @@ def _points(times: FloatArray, odds: FloatArray) -> Points:
     is_same = (odds[1:] == odds[:-1]) | (np.isnan(odds[1:]) & np.isnan(odds[:-1]))
     kept = np.flatnonzero(np.append(True, ~is_same) | (np.arange(times.size) == times.size - 1))
     return [
-        (round(float(times[at]), 1), None if np.isnan(odds[at]) else round(float(odds[at]), 4))
+        (round(float(times[at]), 3), None if np.isnan(odds[at]) else round(float(odds[at]), 4))
         for at in kept
     ]
 
@@ -182,8 +182,9 @@ sampled AS (
     SELECT DISTINCT ON (c.quote_id, place) c.quote_id, place, c.new_price
     FROM bounds CROSS JOIN quote JOIN betting_linechange c ON c.quote_id = quote.id
     CROSS JOIN LATERAL (
+        -- Less a rounding error: one at the window's end is no sample beyond it.
         SELECT greatest(
-            0, ceil(extract(epoch FROM c.received_at - bounds.since) / bounds.width)
+            0, ceil(extract(epoch FROM c.received_at - bounds.since) / bounds.width - 1e-6)
         )::int AS place
     ) AS p
     WHERE c.received_at <= %(until)s::timestamptz

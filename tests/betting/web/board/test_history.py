@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from betting.models import LineChange, Quote
@@ -37,6 +37,8 @@ def move(quote: Quote, at: datetime, price: float | None) -> None:
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(moves=changes)
+@example(moves=[(-seconds, 2.0) for seconds in range(1, 12)] + [(0, 3.0)])
+@example(moves=[(-7_193, 2.0), (0, 3.0)])
 def test_at_each_sample_the_price_is_that_of_the_last_change(
     board: rows.Board, moves: list[tuple[int, float | None]]
 ) -> None:
@@ -65,7 +67,7 @@ def test_at_each_sample_the_price_is_that_of_the_last_change(
 
 
 def _at(points: list[tuple[float, float | None]], moment: float) -> float | None:
-    place = bisect.bisect_right([at for at, _ in points], moment + 0.06)
+    place = bisect.bisect_right([at for at, _ in points], moment + 0.001)
     return points[place - 1][1] if place else None
 
 
