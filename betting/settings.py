@@ -131,6 +131,10 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# The board, and its login; the admin has a login of its own.
+LOGIN_URL = "board:login"
+LOGIN_REDIRECT_URL = "board:board"
+
 UNFOLD = theme.UNFOLD
 
 # --- The REST API: docs/adr/0016-rest-api.md ---

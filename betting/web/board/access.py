@@ -24,6 +24,6 @@ def for_readers(view: View) -> View:
         if request.headers.get("HX-Request"):
             # A page that updates itself follows this; a redirect would put the login into a table.
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
-        return redirect_to_login(request.get_full_path(), "/login/")
+        return redirect_to_login(request.get_full_path())
 
     return guarded

@@ -15,5 +15,5 @@ urlpatterns = [
     path("edges/<int:edge_id>/", views.edge, name="edge"),
     path("history/<int:outcome_id>/", views.price_history, name="history"),
     path("login/", views.BoardLogin.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(next_page="/login/"), name="logout"),
+    path("logout/", LogoutView.as_view(next_page="board:login"), name="logout"),
 ]

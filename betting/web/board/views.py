@@ -139,7 +139,6 @@ class BoardLogin(LoginView):
 
     template_name = "board/login.html"
     authentication_form = LimitedForm
-    next_page = "/"
     redirect_authenticated_user = True
 
 

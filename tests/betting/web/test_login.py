@@ -34,6 +34,14 @@ def test_a_user_who_is_not_staff_logs_in_to_the_board_alone() -> None:
     assert not log_in("ana", PASSWORD, page="admin:login")
 
 
+@pytest.mark.parametrize("page", ["admin:login", "board:login"])
+def test_a_login_that_came_from_no_page_leads_to_one_that_exists(page: str) -> None:
+    client = Client()
+    answer = client.post(reverse(page), {"username": NAME, "password": PASSWORD}, follow=True)
+    assert answer.status_code == 200
+    assert answer.redirect_chain
+
+
 def test_failures_on_one_login_page_count_on_the_other() -> None:
     for _ in range(login.PER_NAME):
         assert not log_in(NAME, "wrong", page="board:login")
