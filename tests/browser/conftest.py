@@ -89,7 +89,9 @@ class Site:
         return is_own and "betting.celery_process" in words
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running in its thread for as long as it is open. A module's scope
+# ends it before the next file's tests run in this process: those may call asyncio.run themselves.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if path is None:
