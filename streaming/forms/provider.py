@@ -64,6 +64,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             "enabled",
         )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "base_url" in self.fields:
+            self.fields["base_url"].required = False
+            self.fields["base_url"].help_text = "Empty: the adapter's public address, if it has one"
+
     def clean_adapter(self) -> str:
         """Require a registered adapter; the error names the nearest one."""
         key: str = self.cleaned_data["adapter"]
@@ -92,10 +98,8 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         """Check the rules that involve several fields."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         self._check_interval(data)
-        if data.get("adapter") in PLAYERS and "base_url" in data:
-            data["base_url"] = _absolute(data["base_url"])
-        elif "base_url" in data:
-            self._check_url(data["base_url"])
+        if "base_url" in data:
+            data["base_url"] = self._address(data["base_url"], data.get("adapter"))
         if not self.errors:
             self._check_requests(data)
         return data
@@ -112,6 +116,16 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
                 "stale_after_seconds",
                 "Enter more than the interval: every feed would be stale between two polls.",
             )
+
+    def _address(self, given: str, adapter_key: str | None) -> str:
+        """Return a file's whole path, or a web address; without either, the adapter's own."""
+        if adapter_key is None:  # an error already; it may not need an address
+            return given
+        if given and adapter_key in PLAYERS:
+            return _absolute(given)
+        address = given or adapter(adapter_key).public_url
+        self._check_url(address)
+        return address
 
     def _check_url(self, url: str) -> None:
         parts = web_address(url)

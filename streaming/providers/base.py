@@ -228,6 +228,11 @@ class Adapter(Protocol):
         """The key under which the adapter is registered."""
         ...
 
+    @property
+    def public_url(self) -> str:
+        """The base URL of a provider that names none; empty if the service has no public one."""
+        ...
+
     def requests(self, settings: ProviderSettings) -> Iterable[Request]:
         """Return the requests of one poll, in order.
 

@@ -19,10 +19,6 @@ from streaming.polling.poll import poll
 from streaming.providers.registry import PLAYERS
 from streaming.tasks import send_result
 
-BASE_URLS = {
-    "kalshi": "https://external-api.kalshi.com/trade-api/v2",
-    "the_odds_api": "https://api.the-odds-api.com",
-}
 STALE_AFTER_INTERVALS = 3.0
 
 #: Form field → the option that sets it, where the two differ in more than dashes.
@@ -114,7 +110,7 @@ def _add_arguments_of_add(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("key", metavar="KEY", help="your name for it: letters, digits, - and _")
     add("--adapter", default="the_odds_api", help="its protocol; default: the_odds_api")
-    add("--base-url", metavar="URL", help="default: the public address of the_odds_api or kalshi")
+    add("--base-url", metavar="URL", help="default: the adapter's public address, if it has one")
     add("--sport", nargs="+", default=[], metavar="KEY", help="e.g. basketball_nba")
     add("--markets", nargs="+", default=["h2h", "spreads", "totals"], metavar="KEY",
         help="asked for all events of a sport; default: h2h spreads totals")  # fmt: skip
@@ -147,7 +143,7 @@ def _form_data(options: dict[str, Any]) -> dict[str, Any]:
         **lists,
         "key": options["key"],
         "adapter": options["adapter"],
-        "base_url": options["base_url"] or BASE_URLS.get(options["adapter"], ""),
+        "base_url": options["base_url"] or "",
         "odds_format": options["odds_format"],
         "api_key_env": options["api_key_env"],
         "interval_seconds": interval,

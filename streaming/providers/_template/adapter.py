@@ -62,6 +62,7 @@ class Template:
     """The adapter; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "_template"
+    public_url = ""
 
     def requests(self, settings: ProviderSettings) -> list[Request]:
         """Return one request for each sport.

@@ -180,6 +180,7 @@ class BetfairStream(Playback):
     """The adapter of Betfair; its protocol is `streaming.providers.base.Adapter`."""
 
     key = ADAPTER
+    public_url = ""
 
     def requests(self, settings: ProviderSettings) -> Iterator[Request]:
         """Return the requests of the recording at the base URL, lazily, each with its answer.

@@ -87,6 +87,7 @@ class Kalshi:
     """The adapter of Kalshi; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "kalshi"
+    public_url = "https://external-api.kalshi.com/trade-api/v2"
 
     def requests(self, settings: ProviderSettings) -> Iterable[Request]:
         """Return one request per series of each sport; a refused one for what Kalshi lacks.

@@ -264,6 +264,7 @@ class KalshiStream(Playback):
     """The adapter of tapes; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "kalshi_stream"
+    public_url = ""
 
     def requests(self, settings: ProviderSettings) -> NoReturn:  # noqa: ARG002 - the protocol's signature
         """Refuse: tapes cannot be polled.

@@ -372,6 +372,7 @@ class RecordingAdapter(Playback):
     """
 
     key = "recording"
+    public_url = ""
 
     def __init__(self, adapters: Mapping[str, Adapter]) -> None:
         self._adapters = adapters

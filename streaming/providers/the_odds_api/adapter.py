@@ -93,6 +93,7 @@ class TheOddsApi:
     """The adapter of The Odds API; its protocol is `streaming.providers.base.Adapter`."""
 
     key = "the_odds_api"
+    public_url = "https://api.the-odds-api.com"
 
     def requests(self, settings: ProviderSettings) -> Iterator[Request]:
         """Return a list request per sport and, given event markets, one request per open event.

@@ -56,12 +56,19 @@ def add_provider(client: Client, **fields: str) -> str:
 def test_an_operator_adds_and_changes_a_provider(operator: Client) -> None:
     add_provider(operator)
     provider = Provider.objects.get(key="mine")
-    assert provider.markets == ["h2h", "totals"]
+    assert (provider.markets, provider.base_url) == (["h2h", "totals"], "https://odds.example")
 
     operator.post(change_url(provider), {**PROVIDER, "interval_seconds": "45"})
 
     provider.refresh_from_db()
     assert provider.interval_seconds == 45
+
+
+def test_a_provider_without_an_address_gets_the_public_one_of_its_adapter(
+    operator: Client,
+) -> None:
+    add_provider(operator, base_url="")
+    assert Provider.objects.get().base_url == "https://api.the-odds-api.com"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8123", "localhost", "[::1]", "169.254.169.254"])

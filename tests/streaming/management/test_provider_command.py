@@ -71,6 +71,11 @@ def test_an_exchange_without_keys_is_one_line_too() -> None:
     assert row.base_url == "https://external-api.kalshi.com/trade-api/v2"
 
 
+def test_an_adapter_without_a_public_address_asks_for_one() -> None:
+    assert "--base-url: Enter an http://" in refused("add", "mine", "--adapter", "kalshi_stream")
+    assert "--base-url: Enter an http://" in refused("add", "mine", "--adapter", "recording")
+
+
 def test_a_sport_that_the_provider_does_not_list_is_put_right() -> None:
     sports = ("baseball_mlb", "baseball_mbl")  # the first of them is good
     said = refused("add", "mine", "--adapter", "kalshi", "--sport", *sports)
