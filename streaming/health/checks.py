@@ -17,35 +17,11 @@ from streaming.health.observations import Observations
 
 GROUPS: Mapping[str, tuple[Judge, ...]] = MappingProxyType(
     {
-        "servers": (servers.database, servers.redis, servers.broker, servers.disk),
-        "processes": (
-            processes.beat,
-            processes.workers,
-            processes.queue_backlog,
-            processes.queue_age,
-        ),
-        "providers": (
-            providers.circuits,
-            providers.provider_silence,
-            feeds.feeds,
-            feeds.unread_records,
-            providers.book_silence,
-            providers.quota,
-            providers.activity,
-        ),
-        "valuation": (
-            valuation.missing_recomputes,
-            valuation.recompute_ratio,
-            valuation.stale_markets,
-            valuation.latency_major,
-            valuation.latency_batch,
-            valuation.buffer_overflow,
-        ),
-        "failures": (
-            failures.dead_letter_rate,
-            failures.dead_letter_growth,
-            failures.subscribers,
-        ),
+        "servers": servers.CHECKS,
+        "processes": processes.CHECKS,
+        "providers": (*providers.CHECKS, *feeds.CHECKS),
+        "valuation": valuation.CHECKS,
+        "failures": failures.CHECKS,
     }
 )
 """Group → its checks. The worst group decides the score."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, check, crossed, samples_needed
-from streaming.health.judges.common import counted, listed, unknown
+from streaming.health.judges.common import Judge, counted, listed, unknown
 from streaming.health.judges.valuation import too_few
 from streaming.health.observations import Away, Observations, Work
 from streaming.models import NOT_REQUESTED
@@ -65,3 +65,7 @@ def pieces_of_work(work: Work) -> float:
     polls = work.long.by_label("polls")
     requests = sum(count for outcome, count in polls.items() if outcome not in NOT_REQUESTED)
     return requests + work.long.sum("recomputes") + work.long.sum("deliveries")
+
+
+CHECKS: tuple[Judge, ...] = (dead_letter_rate, dead_letter_growth, subscribers)
+"""In the order in which they are shown."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from streaming.core.durations import spoken
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, Status, Thresholds, check
 from streaming.health.feeds import FeedFacts
-from streaming.health.judges.common import NAMED, counted, lenient, unknown
+from streaming.health.judges.common import NAMED, Judge, counted, lenient, unknown
 from streaming.health.observations import Away, Observations
 
 _LIMITS: Thresholds = (1.0, 2.0)
@@ -71,3 +71,7 @@ def _words(feed: FeedFacts) -> str:
     if not feed.quarantined:
         return words
     return f"{words}; {counted(feed.quarantined, 'quote is', 'quotes are')} quarantined"
+
+
+CHECKS: tuple[Judge, ...] = (feeds, unread_records)
+"""In the order in which they are shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from streaming.core.durations import spoken
 from streaming.core.health import MUST_NOT_BE, Check, HealthPolicy, check, crossed
 from streaming.health.judges.common import (
+    Judge,
     counted,
     dated,
     lenient,
@@ -123,3 +124,7 @@ def _late(queue: str) -> str:
         "deliver": "Subscribers get notifications late.",
     }
     return late.get(queue, "Its work is late.")
+
+
+CHECKS: tuple[Judge, ...] = (beat, workers, queue_backlog, queue_age)
+"""In the order in which they are shown."""

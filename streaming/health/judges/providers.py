@@ -8,6 +8,7 @@ from dataclasses import replace
 from streaming.core.durations import spoken
 from streaming.core.health import ANY, Check, HealthPolicy, Status, check, crossed
 from streaming.health.judges.common import (
+    Judge,
     counted,
     dated,
     lenient,
@@ -152,3 +153,7 @@ def _lost(providers: Sequence[ProviderFacts], stream: StreamFacts) -> str:
         f"{counted(quarantined, 'quote is', 'quotes are')} quarantined,"
         f" {counted(stream.edges_open, 'edge is', 'edges are')} open."
     )
+
+
+CHECKS: tuple[Judge, ...] = (circuits, provider_silence, book_silence, quota, activity)
+"""In the order in which they are shown."""

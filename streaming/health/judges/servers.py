@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streaming.core.durations import spoken
 from streaming.core.health import MUST_NOT_BE, Check, HealthPolicy, check, crossed
-from streaming.health.judges.common import unknown
+from streaming.health.judges.common import Judge, unknown
 from streaming.health.observations import Away, Observations
 
 
@@ -61,3 +61,7 @@ def _answers(
 def spoken_limit(seconds: float) -> str:
     """Format a deadline, which may be shorter than a tenth of a second."""
     return spoken(seconds) if seconds >= 1 else f"{seconds:g} s"
+
+
+CHECKS: tuple[Judge, ...] = (database, redis, broker, disk)
+"""In the order in which they are shown."""

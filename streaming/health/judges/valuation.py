@@ -16,7 +16,7 @@ from streaming.core.health import (
     sustained,
 )
 from streaming.core.histogram import quantile_ms
-from streaming.health.judges.common import counted, lenient, limit, timed, unknown
+from streaming.health.judges.common import Judge, counted, lenient, limit, timed, unknown
 from streaming.health.objective import Objective, batch, major
 from streaming.health.observations import Away, Observations
 
@@ -139,3 +139,14 @@ def _lateness(noun: str, objective: Objective, counts: Sequence[int]) -> str:
         f"{objective.late(counts):,} of {counted(sum(counts), noun)} took longer than"
         f" {objective.bound_ms:,g} ms to be valued in 1 h (p50 / p95 / p99 {shown} ms)."
     )
+
+
+CHECKS: tuple[Judge, ...] = (
+    missing_recomputes,
+    recompute_ratio,
+    stale_markets,
+    latency_major,
+    latency_batch,
+    buffer_overflow,
+)
+"""In the order in which they are shown."""
