@@ -7,7 +7,10 @@ database's clock, and none the tables themselves.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import (
@@ -25,13 +28,15 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import LessThan
 
 from betting.config import get_config
+from betting.db.compiled import Compiled, is_among_ids
 from betting.db.freshness import confirmed_at, is_stale
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState, Revaluation
+from valuation.policy import ValuationPolicy
 
 UNVALUED_SECONDS = 30.0
 """The rows of a market that has waited this long for its valuation no longer hold."""
@@ -44,6 +49,9 @@ STALE = Q(closed_at__isnull=True, is_stale=True)
 CLOSED = Q(closed_at__isnull=False)
 LISTED = Q(is_in_play=False, is_doubtful=False)
 """The conditions of an edge's states, and of the default list, for a queryset of `edges`."""
+
+PRICED_AT = Coalesce("quote__source_at", "quote__changed_at")
+"""When an edge's bookmaker was looked at for the look that brought its price."""
 
 EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
 """The states by the names that users choose."""
@@ -70,7 +78,14 @@ def fair_prices() -> QuerySet[Any]:
     - `current_state`, `current_reason`, `current_probability`, `current_fair_odds`: as stored; of
       a stale one, that there is none and why.
     """
-    enough = get_config().valuation.needed_books
+    return _fair_prices(get_config().valuation).all()
+
+
+# To write these conditions takes Django 17 ms, which every reader would pay.
+@lru_cache(maxsize=4)
+def _fair_prices(policy: ValuationPolicy) -> QuerySet[Any]:
+    """Return them by the policy in force, which is also the key."""
+    enough = policy.needed_books
     voices = _voices("outcome")
     is_unvalued = Q(_is_unvalued())
     is_unconfirmed = ~Q(Exists(voices.filter(is_stale=False)[enough - 1 : enough]))
@@ -94,6 +109,32 @@ def fair_prices() -> QuerySet[Any]:
     return priced
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedFairPrice:
+    """The values of `fair_prices` of an outcome."""
+
+    outcome_id: int
+    current_probability: float | None
+    current_fair_odds: float | None
+    current_reason: str
+
+
+def fair_prices_of(market_id: int) -> list[JudgedFairPrice]:
+    """Return the fair prices of a market, in one statement."""
+    rows = _fair_prices_of_markets(get_config().valuation).rows([market_id])
+    return [JudgedFairPrice(*row) for row in rows]
+
+
+@lru_cache(maxsize=4)
+def _fair_prices_of_markets(policy: ValuationPolicy) -> Compiled:
+    found = _fair_prices(policy).filter(is_among_ids("market_id")).order_by()
+    return Compiled(
+        found.values_list(
+            "outcome_id", "current_probability", "current_fair_odds", "current_reason"
+        )
+    )
+
+
 def edges() -> QuerySet[Any]:
     """Return all edges, each with whether it still stands.
 
@@ -110,7 +151,12 @@ def edges() -> QuerySet[Any]:
     - `current_advised`: as stored; of one that is stale, or in play without `in_play_advice`,
       nothing.
     """
-    policy = get_config().valuation
+    return _edges(get_config().valuation).all()
+
+
+@lru_cache(maxsize=4)
+def _edges(policy: ValuationPolicy) -> QuerySet[Any]:
+    """Return them by the policy in force, which is also the key."""
     enough = policy.needed_books
     others = _voices("quote__outcome").exclude(bookmaker=OuterRef("quote__bookmaker"))
     is_lost = (
@@ -134,6 +180,67 @@ def edges() -> QuerySet[Any]:
         current_advised=Case(When(not_advised, then=Value(0.0)), default=F("advised"))
     )
     return advised
+
+
+def unjudged_edges() -> QuerySet[Edge]:
+    """Return all edges as stored: what is shown of one, `open_among` or `closed_among` decides."""
+    return Edge.objects.all()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedEdge:
+    """The values of `edges` of an edge that is not stale.
+
+    Attributes:
+        confirmed_at, is_in_play, is_doubtful, current_advised: as there.
+        priced_at: the look at the bookmaker that brought its price.
+    """
+
+    confirmed_at: datetime
+    is_in_play: bool
+    is_doubtful: bool
+    current_advised: float
+    priced_at: datetime
+
+
+def open_among(edge_ids: Sequence[int]) -> dict[int, JudgedEdge]:
+    """Return, by id, those among some edges that are open and not stale, in one statement."""
+    return _judged(edge_ids, is_open=True)
+
+
+def closed_among(edge_ids: Sequence[int]) -> dict[int, JudgedEdge]:
+    """Return, by id, those among some edges that are closed, in one statement."""
+    return _judged(edge_ids, is_open=False)
+
+
+def _judged(edge_ids: Sequence[int], *, is_open: bool) -> dict[int, JudgedEdge]:
+    if not edge_ids:
+        return {}
+    rows = _judgement(get_config().valuation, is_open=is_open).rows(edge_ids)
+    return {pk: JudgedEdge(*values) for pk, *values in rows}
+
+
+@lru_cache(maxsize=8)
+def _judgement(policy: ValuationPolicy, *, is_open: bool) -> Compiled:
+    found = _edges(policy).filter(OPEN if is_open else CLOSED, is_among_ids("pk")).order_by()
+    advised: Combinable = F("advised")
+    if is_open and not policy.in_play_advice:
+        # That of `edges` would ask again whether the edge is stale.
+        advised = Case(When(is_in_play=True, then=Value(0.0)), default=advised)
+    return Compiled(
+        found.values_list("pk", "confirmed_at", "is_in_play", "is_doubtful", advised, PRICED_AT)
+    )
+
+
+def count_open(limit: int) -> int:
+    """Count the edges that are open and not stale, up to a limit."""
+    # Without an order PostgreSQL stops as soon as it has counted that many.
+    return len(_all_open(get_config().valuation, limit).rows())
+
+
+@lru_cache(maxsize=8)
+def _all_open(policy: ValuationPolicy, limit: int) -> Compiled:
+    return Compiled(_edges(policy).filter(OPEN).order_by().values_list("pk")[:limit])
 
 
 def is_in_play(quote: str = "") -> Combinable:

@@ -13,7 +13,7 @@ from streaming.core.health_since import Record, Recorded
 from streaming.health.counters import Counters
 from streaming.health.feeds import FeedFacts, failing_feeds
 from streaming.models import HealthSnapshot
-from valuation.vouching import OPEN, edges
+from valuation.vouching import count_open
 
 SHORT, LONG = timedelta(minutes=5), timedelta(hours=1)
 """The windows that rates are taken over."""
@@ -204,8 +204,7 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
 def _edges_open(providers: Sequence[ProviderFacts]) -> int:
     if not any(each.is_in_trouble for each in providers):
         return 0
-    # Without an order PostgreSQL stops as soon as it has counted that many.
-    return edges().filter(OPEN).order_by()[:MAX_EDGES].count()
+    return count_open(MAX_EDGES)
 
 
 def newest() -> Earlier | None:

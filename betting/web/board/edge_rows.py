@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
@@ -23,7 +24,7 @@ from betting.web.board.words import (
     signed_percent,
 )
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
-from valuation.vouching import edges
+from valuation.vouching import JudgedEdge, closed_among, edges, open_among, unjudged_edges
 
 MAX_ROWS = 100
 JUDGED_AT_ONCE = 150
@@ -91,22 +92,36 @@ def _best(choices: Choices, tab: str) -> list[Any]:
     To judge whether an edge still stands takes a hundred times as long as to read it: they are
     judged a few at a time, best first, until there are enough.
     """
-    best_first = edges().filter(*choices.stored_conditions(tab), closed_at=None)
+    best_first = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at=None)
     ids = list(best_first.order_by("-ev", "id").values_list("pk", flat=True))
-    found: list[Any] = []
+    listed: dict[int, JudgedEdge] = {}
     for start in range(0, len(ids), JUDGED_AT_ONCE):
-        some = readable_edges().filter(pk__in=ids[start : start + JUDGED_AT_ONCE])
-        found += choices.narrow(some, tab)
-        if len(found) > MAX_ROWS:
+        judged = open_among(ids[start : start + JUDGED_AT_ONCE])
+        listed |= {pk: judged[pk] for pk in ids if pk in judged and choices.lists(judged[pk], tab)}
+        if len(listed) > MAX_ROWS:
             break
-    return sorted(found, key=lambda edge: (-edge.ev, edge.pk))[: MAX_ROWS + 1]
+    return _readable(dict(islice(listed.items(), MAX_ROWS + 1)))
 
 
 def readable_edges() -> QuerySet[Any]:
     """Return `valuation.vouching.edges` with what `in_words` needs of each."""
+    return _with_bet(edges())
+
+
+def _readable(judged: Mapping[int, JudgedEdge], **stored: Any) -> list[Any]:
+    """Return edges as `readable_edges` does, by what was judged of them and stored conditions."""
+    found = list(_with_bet(unjudged_edges().filter(pk__in=judged, **stored)))
+    for edge in found:
+        of = judged[edge.pk]
+        edge.confirmed_at, edge.is_in_play = of.confirmed_at, of.is_in_play
+        edge.is_stale, edge.current_advised = False, of.current_advised
+    return found
+
+
+def _with_bet(found: QuerySet[Any]) -> QuerySet[Any]:
     is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
-    found: QuerySet[Any] = edges().annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
-    return found.select_related(*OF_QUOTE.related)
+    marked: QuerySet[Any] = found.annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
+    return marked.select_related(*OF_QUOTE.related)
 
 
 def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
@@ -123,8 +138,9 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
 
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
     since = Now() - timedelta(seconds=GONE_SECONDS)
-    closed = readable_edges().filter(closed_at__gte=since)
-    return list(choices.narrow(closed, tab, is_open=False)[:MAX_ROWS])
+    closed = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at__gte=since)
+    judged = closed_among(list(closed.values_list("pk", flat=True)[:MAX_ROWS]))
+    return _readable({pk: each for pk, each in judged.items() if choices.lists(each, tab)})
 
 
 def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRow:

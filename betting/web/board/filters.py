@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from betting.models import Bookmaker, EventStatus, LineChange, Sport
 from betting.web.board.words import OddsFormat
-from valuation.vouching import CLOSED, LISTED, OPEN
+from valuation.vouching import JudgedEdge
 
 BEFORE_START, IN_PLAY = "before", "in_play"
 
@@ -127,28 +127,24 @@ class Choices:
             [bool(values.get("min_books")), values.get("seen") == "1", bool(values.get("tz"))]
         )
 
-    def narrow(self, rows: QuerySet[Any], tab: str, *, is_open: bool = True) -> QuerySet[Any]:
-        """Return the edges of a tab that fit the choices, judged at the time of the query.
+    def lists(self, edge: JudgedEdge, tab: str) -> bool:
+        """Return True if a tab lists an edge, by what is judged at the time of reading.
 
         Args:
-            rows: of `valuation.vouching.edges`.
+            edge: what is judged; `stored_conditions` has the other conditions.
             tab: `BEFORE_START` or `IN_PLAY`.
-            is_open: whether they have to be open.
         """
-        listed = Q(is_in_play=True, is_doubtful=False) if tab == IN_PLAY else LISTED
-        judged = rows.filter(OPEN if is_open else CLOSED, listed)
-        if self._values.get("seen") != "1":
-            # Its provider has looked again since the look that brought the price.
-            first_look = Coalesce("quote__source_at", "quote__changed_at")
-            judged = judged.filter(confirmed_at__gt=first_look)
-        return judged.filter(*self.stored_conditions(tab))
+        if edge.is_doubtful or edge.is_in_play != (tab == IN_PLAY):
+            return False
+        # By default its provider has looked again since the look that brought the price.
+        return self._values.get("seen") == "1" or edge.confirmed_at > edge.priced_at
 
     def narrow_changes(self, changes: QuerySet[LineChange]) -> QuerySet[LineChange]:
         """Return the line changes of the chosen sport, market and books."""
         return changes.filter(*self._about())
 
     def stored_conditions(self, tab: str) -> list[Q]:
-        """Return the conditions on what is stored of an edge, which cost little to judge."""
+        """Return the conditions on what is stored of an edge; they cost little to judge."""
         values = self._values
         max_ev = values.get("max_ev")
         conditions = [Q(ev__lte=SHOWN_AT_MOST_EV if max_ev is None else max_ev / 100)]

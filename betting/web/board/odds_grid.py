@@ -17,7 +17,7 @@ from betting.web.board.words import (
     outcome_title,
     signed_percent,
 )
-from valuation.vouching import OPEN, edges, fair_prices
+from valuation.vouching import JudgedFairPrice, fair_prices_of, open_among, unjudged_edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,9 @@ def grids(market: Market, choices: Choices) -> list[Grid]:
     quotes: list[Any] = list(
         with_freshness(Quote.objects.filter(market=market)).select_related("outcome", "bookmaker")
     )
-    fair = {price.outcome_id: price for price in fair_prices().filter(market=market)}
-    open_edges = {edge.quote_id: edge for edge in edges().filter(OPEN, market=market)}
+    fair = {price.outcome_id: price for price in fair_prices_of(market.pk)}
+    stored = {edge.pk: edge for edge in unjudged_edges().filter(market=market, closed_at=None)}
+    open_edges = {stored[pk].quote_id: stored[pk] for pk in open_among(list(stored))}
     by_line: dict[float | None, list[Any]] = defaultdict(list)
     for quote in quotes:
         by_line[quote.outcome.line].append(quote)
@@ -127,7 +128,7 @@ def _takable(quotes: list[Any]) -> int:
 def _grid(
     line: float | None,
     quotes: list[Any],
-    fair: dict[int, Any],
+    fair: dict[int, JudgedFairPrice],
     open_edges: dict[int, Any],
     choices: Choices,
 ) -> Grid:
@@ -160,14 +161,18 @@ def _grid(
 
 
 def _row(
-    outcome: Outcome, fair: Any, best: Any, cells: tuple[Cell, ...], choices: Choices
+    outcome: Outcome,
+    fair: JudgedFairPrice | None,
+    best: Any,
+    cells: tuple[Cell, ...],
+    choices: Choices,
 ) -> GridRow:
     style = choices.odds_format
-    probability = fair and fair.current_probability
+    probability = fair.current_probability if fair else None
     return GridRow(
         outcome_id=outcome.pk,
         title=outcome_title(outcome),
-        fair=odds(fair and fair.current_fair_odds, style),
+        fair=odds(fair.current_fair_odds if fair else None, style),
         chance=formatting.percent(probability, 1) if probability else "",
         why_not=fair.current_reason if fair else "not valued yet",
         best=odds(best and best.price, style),

@@ -16,7 +16,7 @@ from streaming.core.durations import spoken
 from streaming.core.health import Status
 from streaming.models import HealthSnapshot, HealthStatus
 from streaming.polling.circuits import unhealthy_circuits
-from valuation.vouching import OPEN, edges
+from valuation.vouching import count_open
 
 Level = Literal["ok", "warn", "bad"]
 
@@ -76,7 +76,7 @@ def strip() -> Strip:
         updated_at=feeds["updated_at"],
         sports=open_events.aggregate(n=Count("sport", distinct=True))["n"],
         books=fresh.aggregate(n=Count("bookmaker", distinct=True))["n"],
-        open_edges=edges().filter(OPEN).order_by()[:MAX_EDGES].count(),
+        open_edges=count_open(MAX_EDGES),
     )
 
 

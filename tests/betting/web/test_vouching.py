@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from betting.config import get_config
 from betting.db.freshness import with_freshness
 from betting.models import (
     Bookmaker,
@@ -37,7 +39,20 @@ from betting.web.api.stream import EDGE_OPENED, StreamNotification, with_rows
 from tests.support import rows
 from valuation.admin import EdgeAdmin
 from valuation.models import Edge, FairPrice, Revaluation
-from valuation.vouching import OPEN, STALE, UNCONFIRMED, UNVALUED, edges, fair_prices
+from valuation.vouching import (
+    CLOSED,
+    OPEN,
+    PRICED_AT,
+    STALE,
+    UNCONFIRMED,
+    UNVALUED,
+    closed_among,
+    count_open,
+    edges,
+    fair_prices,
+    fair_prices_of,
+    open_among,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
@@ -91,6 +106,11 @@ def declare_stale() -> None:
 
 def close_everything() -> None:
     Quote.objects.update(status="quarantined")
+
+
+def begin(after: timedelta = timedelta(seconds=-1)) -> None:
+    """The event starts so long from now, and nothing is valued for it."""
+    Event.objects.update(commence_time=datetime.now(UTC) + after)
 
 
 LOSSES: list[Callable[[], None]] = [
@@ -277,9 +297,34 @@ def test_the_own_page_of_a_row_says_what_nobody_vouches_for(
     assert "0.4321" not in page
 
 
-def begin(after: timedelta = timedelta(seconds=-1)) -> None:
-    """The event starts so long from now, and nothing is valued for it."""
-    Event.objects.update(commence_time=datetime.now(UTC) + after)
+@pytest.mark.parametrize("lose", [lambda: None, begin, *LOSSES])
+@pytest.mark.parametrize("in_play_advice", [False, True])
+def test_statements_written_once_judge_as_the_querysets_do(
+    board: rows.Board,
+    lose: Callable[[], None],
+    in_play_advice: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Edge.objects.update(advised=0.02)
+    config = get_config()
+    policy = replace(config.valuation, in_play_advice=in_play_advice)
+    monkeypatch.setattr("valuation.vouching.get_config", lambda: replace(config, valuation=policy))
+    lose()
+
+    ids = list(Edge.objects.values_list("pk", flat=True))
+    columns = ("confirmed_at", "is_in_play", "is_doubtful", "current_advised", PRICED_AT)
+    for state, judged in ((OPEN, open_among(ids)), (CLOSED, closed_among(ids))):
+        expected = {pk: values for pk, *values in edges().filter(state).values_list("pk", *columns)}
+        assert {pk: list(astuple(each)) for pk, each in judged.items()} == expected
+    assert len(ids) > len(open_among(ids))
+    assert open_among(ids[:0]) == closed_among(ids[:0]) == {}
+    assert count_open(1) == min(1, edges().filter(OPEN).count())
+    shown = (
+        fair_prices()
+        .filter(market=board.market)
+        .values_list("outcome_id", "current_probability", "current_fair_odds", "current_reason")
+    )
+    assert sorted(map(astuple, fair_prices_of(board.market.pk))) == sorted(shown)
 
 
 @pytest.mark.usefixtures("board")
@@ -471,7 +516,7 @@ def test_every_reader_asks_what_may_be_shown_and_none_the_tables_themselves() ->
     shown_by = [
         *(root / "betting").rglob("*.py"),
         *(root / "streaming" / "admin").rglob("*.py"),
-        *(root / "streaming" / "running").rglob("*.py"),
+        *(root / "streaming" / "runner").rglob("*.py"),
         *(root / "valuation").glob("admin.py"),
         *(root / "valuation").glob("exports.py"),
     ]
