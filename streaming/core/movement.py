@@ -1,8 +1,9 @@
 """The rule of what a major move is: its thresholds, and the condition that the ingest asks.
 
 The rule acts in the database, on all changes of an answer at once, so it is stated in SQL, and here
-alone. A second account of it stands in tests/streaming/ingest/test_ingest.py, and a property test
-holds the two together.
+alone. Everything later, from the queue `major` to the API, reads the `classification` that it has
+given. A second account of it stands in tests/streaming/ingest/test_ingest.py, and a property test
+holds the two together; docs/architecture.md says it in words.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ IS_MAJOR = """
     OR abs(new_price - old_price) / old_price > %(major_price_move)s
     OR abs(1 / new_price - 1 / old_price) >= %(major_probability_move)s
 """
-"""The condition, on a change's `kind` and its old and new prices and points; NULL counts as no."""
+"""The condition, on a change's `kind` and its old and new prices and points; NULL counts as no.
+
+`suspended` and `resumed` have the last price as their old one, `opened` has none. A clause that
+excludes needs `IS NOT TRUE`, as in ``(old_price < 1.05) IS NOT TRUE``, or it excludes `opened` too.
+"""
 
 _TOLERANCE = 1e-9
 """Slack for rounding, so that a move of exactly a threshold is judged as exactly that."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
 
+from streaming.core.american import MIN_AMERICAN, from_american
 from streaming.core.failures import DataFailure
 from streaming.core.texts import one_line
 
@@ -27,6 +28,9 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Number = Annotated[float, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # a time outside is a fault, and may overflow a datetime
+
+_MAX_AMERICAN = 99_999_900
+"""As decimal odds 1,000,000, or as little above 1."""
 
 _NUL = b"\\u0000"
 
@@ -170,6 +174,38 @@ def misfit(code: str, message: str, within: str = "$") -> DataFailure:
     words, _, place = message.partition(" - at ")
     where = one_line(place.strip("`")).removeprefix("$")
     return DataFailure(code, f"{one_line(words)}.", f"{within}{where}")
+
+
+def moment_at(seconds: float, where: str) -> datetime:
+    """Return the moment of a Unix time in seconds.
+
+    >>> moment_at(1_772_393_400, "$.starts_at").isoformat()
+    '2026-03-01T19:30:00+00:00'
+
+    Raises:
+        DataFailure: its year is out of bounds, as that of milliseconds is; `where` is its place.
+    """
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise DataFailure("bad_time", f"{seconds:g} is no Unix time in seconds.", where) from None
+    check_year(moment, where)
+    return moment
+
+
+def american_price(odds: float, where: str) -> float:
+    """Return American odds as decimal odds.
+
+    >>> american_price(150, "$.odds"), round(american_price(-110, "$.odds"), 4)
+    (2.5, 1.9091)
+
+    Raises:
+        DataFailure: there are no such odds: too near to 0, or so far that a stake on them would
+            win next to nothing, or everything; `where` is their place.
+    """
+    if not MIN_AMERICAN <= abs(odds) <= _MAX_AMERICAN:
+        raise DataFailure("bad_price", f"{odds:g} is not American odds.", where)
+    return from_american(odds)
 
 
 def check_year(moment: datetime, where: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -332,6 +332,32 @@ def mutated_answers(draw: st.DrawFn, key: str) -> tuple[Exchange, Response]:
         elif isinstance(container, list) and container is not body:
             container.append(copy.deepcopy(container[index]))
     return exchange, replace(exchange.response, body=json.dumps(body[0]).encode())
+
+
+EXTREMES: tuple[Callable[[float], float], ...] = (
+    lambda number: number * 1_000,  # milliseconds for seconds
+    lambda _number: 10**18,
+    lambda _number: -(10**18),
+    lambda _number: 1e308,
+    lambda _number: 0,
+)
+
+
+@answers
+def test_a_number_out_of_all_bounds_is_refused_or_understood_whole(exchange: Exchange) -> None:
+    body = [json.loads(exchange.response.body)]
+    numbers = [
+        (container, index)
+        for container, index in places(body)
+        if isinstance(container[index], int | float) and not isinstance(container[index], bool)
+    ]
+    for container, index in numbers[:: max(1, len(numbers) // 30)]:
+        number = container[index]
+        for extreme in EXTREMES:
+            container[index] = extreme(number)
+            changed = replace(exchange.response, body=json.dumps(body[0]).encode())
+            assert_refused_or_understood(exchange, changed)
+        container[index] = number
 
 
 @pytest.mark.parametrize("key", TESTED)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streaming.core.american import MIN_AMERICAN, from_american
+from streaming.core.american import MIN_AMERICAN
 from streaming.core.failures import DataFailure
 from streaming.core.snapshot import Side, SnapshotEvent, SnapshotQuote
 from streaming.providers.fields import (
@@ -27,6 +27,7 @@ from streaming.providers.fields import (
     Name,
     Number,
     Title,
+    american_price,
     check_year,
     parse_items,
 )
@@ -282,9 +283,7 @@ class Reading:
     def _price(self, price: float) -> float:
         """Return decimal odds; 1.0 or less stands for a price that is off the board."""
         if self.is_american:
-            if abs(price) < MIN_AMERICAN:
-                raise DataFailure("bad_price", f"{price:g} is not American odds.", "price")
-            return from_american(price)
+            return american_price(price, "price")
         if price <= -MIN_AMERICAN:
             raise DataFailure("bad_price", f"{price:g} looks like American odds.", "price")
         return price
