@@ -13,7 +13,7 @@ DOCUMENTS = sorted(
     path for pattern in ("*.md", "docs/**/*.md", "docker/*.md") for path in CHECKOUT.glob(pattern)
 )
 #: What a block holds by its language: commands with what they show, commands alone, no commands.
-TRANSCRIPT, SCRIPT, OTHERS = "console", "sh", ("text", "json", "python")
+TRANSCRIPT, SCRIPT, OTHERS = "console", "sh", ("text", "json", "python", "sql")
 PROMPT = "$ "
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
