@@ -5,7 +5,10 @@ Each setting that differs from Celery's default fixes a measured fault: docs/adr
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from celery import Celery
+from celery.signals import task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
 from betting.logs import messages
@@ -24,3 +27,9 @@ app = Celery(
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 messages.connect()
+
+
+@task_prerun.connect(weak=False)
+def _follow_live_settings(**_: object) -> None:
+    """Follow them in each process that runs tasks: a pool process begins with its first one."""
+    import_module("betting.db.live_settings").follow()

@@ -227,7 +227,7 @@ def _age() -> None:
 def _revalue() -> None:
     """Enqueue the next markets that a changed commission, weight or setting affects."""
     with operation("streaming", "revalue") as op:
-        revaluation.apply_policy(get_config().valuation)
+        revaluation.apply_policy(get_config().valuation, revaluation.policy_set_at())
         markets = revaluation.step()
         send_recomputes(markets, "sweep")
         op.add(markets=len(markets))

@@ -12,6 +12,7 @@ from pytest_django import DjangoDbBlocker
 from redis import Redis
 
 from betting.config import Config, get_config
+from betting.config.live import Changes, bring_into_force
 from betting.db.redis import redis_client
 from betting.runtime.embedded import ensure_running, remove_state
 from betting.runtime.embedded.postgres import DATABASE
@@ -69,7 +70,8 @@ def _long_running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    """No test sees ids or subscribers that another test's rows had."""
+    """No test sees ids, subscribers or live settings that another test's rows had."""
     yield
     resolve.forget()
     bus.forget_routes()
+    bring_into_force(Changes())

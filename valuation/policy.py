@@ -50,19 +50,19 @@ class ValuationPolicy:
         in_play_advice: whether a stake is advised on edges of events that have started.
     """
 
-    method: Annotated[Method, Setting()] = "power"
-    min_books: Annotated[int, Setting(ge=1, le=1_000)] = 3
+    method: Annotated[Method, Setting(extra={"live": True})] = "power"
+    min_books: Annotated[int, Setting(ge=1, le=1_000, extra={"live": True})] = 3
     min_booksum: float = 0.98
     max_booksum: float = 1.35
     outlier_mads: float = 6.0
     outlier_floor: float = 0.25
     max_exchange_width: float = 0.35
-    min_edge_ev: Annotated[float, Setting(ge=-1, le=10)] = 0.01
-    kelly_fraction: Annotated[float, Setting(ge=0, le=1)] = 0.25
-    kelly_cap: Annotated[float, Setting(ge=0, le=1)] = 0.02
-    suspicious_ev: Annotated[float, Setting(ge=0, le=10)] = 0.15
+    min_edge_ev: Annotated[float, Setting(ge=-1, le=10, extra={"live": True})] = 0.01
+    kelly_fraction: Annotated[float, Setting(ge=0, le=1, extra={"live": True})] = 0.25
+    kelly_cap: Annotated[float, Setting(ge=0, le=1, extra={"live": True})] = 0.02
+    suspicious_ev: Annotated[float, Setting(ge=0, le=10, extra={"live": True})] = 0.15
     in_play_seconds: float = 60.0
-    in_play_advice: Annotated[bool, Setting()] = False
+    in_play_advice: Annotated[bool, Setting(extra={"live": True})] = False
 
     def max_booksum_of(self, outcomes: int) -> float:
         """Return the booksum above which a large field of so many outcomes is a data fault.

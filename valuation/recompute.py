@@ -88,7 +88,7 @@ def _tell_nobody(_result: RecomputeResult) -> None:
 def recompute(
     market_ids: Sequence[int],
     trigger: str,
-    policy: ValuationPolicy,
+    policy: Callable[[], ValuationPolicy],
     on_commit: Callable[[RecomputeResult], None] = _tell_nobody,
 ) -> RecomputeResult:
     """Value the stale ones among some markets, each attempt leaving one `RecomputeRun` row.
@@ -99,7 +99,9 @@ def recompute(
     Args:
         market_ids: markets asked for; unknown and up-to-date ones are skipped.
         trigger: the reason for the recompute, a `RecomputeTrigger`.
-        policy: the valuation rules.
+        policy: returns the valuation rules; called once the quotes are read. Changed rules raise
+            the markets' versions after they have changed: a recompute that reads the raised
+            versions gets them.
         on_commit: called with what was written, once for each transaction. A batch that was halved
             has several, of which some may be committed when another one fails.
 
@@ -125,14 +127,17 @@ def recompute(
     return result
 
 
-def _recompute(market_ids: Sequence[int], trigger: str, policy: ValuationPolicy) -> RecomputeResult:
+def _recompute(
+    market_ids: Sequence[int], trigger: str, policy: Callable[[], ValuationPolicy]
+) -> RecomputeResult:
     started = time.perf_counter()
     clear_scheduled(market_ids)
     stale = read(market_ids)
     result = RecomputeResult()
     with transaction.atomic():
         if stale.ids.size:
-            result = write(stale, value(stale.board, policy), policy)
+            rules = policy()
+            result = write(stale, value(stale.board, rules), rules)
         RecomputeRun.objects.create(
             trigger=trigger,
             duration_ms=(time.perf_counter() - started) * 1000,

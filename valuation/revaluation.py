@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from django.db import transaction
 
+from betting.config.live import changes_in_force
 from betting.db.market_versions import raising
 from betting.db.sql import fetch_all
 from betting.models import Bookmaker
@@ -59,18 +60,23 @@ def change_bookmaker(bookmaker: Bookmaker, values: Mapping[str, object]) -> bool
     return bool(changed)
 
 
-def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> bool:
+def policy_set_at() -> datetime:
+    """Return when the settings of this process were set: at its start, or live since."""
+    return max(STARTED_AT, changes_in_force().changed_at or STARTED_AT)
+
+
+def apply_policy(policy: ValuationPolicy, set_at: datetime) -> bool:
     """Have all markets valued again if this process values by other settings or code than applied.
 
     The code counts because, after an upgrade, a market whose quotes never change would keep the
     value of the code before.
 
-    Of two processes that differ, as there are while workers are restarted one by one, the one that
-    started later decides. The older one never changes anything back.
+    Of two processes that differ, as there are while workers are restarted one by one or follow a
+    live setting, the one whose settings are younger decides. The other changes nothing back.
 
     Args:
         policy: this process's settings.
-        started_at: when it read them.
+        set_at: `policy_set_at`.
 
     Returns:
         True if other settings or other code were applied before.
@@ -81,11 +87,11 @@ def apply_policy(policy: ValuationPolicy, started_at: datetime = STARTED_AT) -> 
         return False
     with transaction.atomic():
         applied, is_first = AppliedPolicy.objects.select_for_update().get_or_create(
-            pk=1, defaults={"fingerprint": fingerprint, "applied_at": started_at}
+            pk=1, defaults={"fingerprint": fingerprint, "applied_at": set_at}
         )
-        if is_first or applied.fingerprint == fingerprint or applied.applied_at >= started_at:
+        if is_first or applied.fingerprint == fingerprint or applied.applied_at >= set_at:
             return False
-        applied.fingerprint, applied.applied_at = fingerprint, started_at
+        applied.fingerprint, applied.applied_at = fingerprint, set_at
         applied.save()
         Revaluation.objects.create(reason="the valuation settings or their code changed")
     return True

@@ -8,9 +8,11 @@ from statistics import median
 from celery import shared_task
 
 from betting.config import get_config
+from betting.db import live_settings
 from betting.logs import Operation, operation
 from streaming.notifications import bus
 from valuation.edge_notifications import edge_changes
+from valuation.policy import ValuationPolicy
 from valuation.recompute import RecomputeResult, recompute
 
 
@@ -28,7 +30,14 @@ def recompute_markets(market_ids: list[int], trigger: str) -> None:
             _tell(op, result)
             _announce(result)
 
-        recompute(market_ids, trigger, get_config().valuation, on_commit)
+        recompute(market_ids, trigger, _newest_policy, on_commit)
+
+
+def _newest_policy() -> ValuationPolicy:
+    """Return the valuation rules, with what operators have changed until now."""
+    if not live_settings.is_current():
+        live_settings.refresh()
+    return get_config().valuation
 
 
 def _tell(op: Operation, result: RecomputeResult) -> None:

@@ -1,5 +1,6 @@
-"""Hardline's configuration: one typed tree, read from the environment once."""
+"""Hardline's configuration: one typed tree, of the environment and of operators' changes."""
 
+from betting.config.live import get_config
 from betting.config.schema import (
     CHECKOUT,
     ApiConfig,
@@ -13,7 +14,6 @@ from betting.config.schema import (
     SweepConfig,
     WebConfig,
     default_home,
-    get_config,
     known_variables,
     load,
 )

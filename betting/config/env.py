@@ -85,6 +85,11 @@ class Variable:
         return None if low is None or high is None else (low, high)
 
     @property
+    def is_live(self) -> bool:
+        """Return True if operators may change it while everything runs."""
+        return bool((self.setting.extra or {}).get("live"))
+
+    @property
     def unit(self) -> str:
         """The unit of its value, such as ``ms``, which is the end of its name; or nothing."""
         return UNITS.get(self.path.rpartition("_")[2], "")

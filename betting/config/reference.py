@@ -19,6 +19,9 @@ ENV_INTRODUCTION = """\
 """
 
 
+LIVE = " **Live.**"
+"""The mark of a setting that can be changed while everything runs."""
+
 MOST_SET = (
     "DATABASE_URL",
     "REDIS_URL",
@@ -52,7 +55,7 @@ def markdown_tables() -> str:
         title = f"### `{section}`: {described}" if described else f"### {section}"
         rows = [
             f"| `{variable.name}` | {_code(default_text(variable))} | {variable.unit or '–'} |"
-            f" {accepted(variable)} | {variable.description} |"
+            f" {accepted(variable)} | {variable.description}{LIVE if variable.is_live else ''} |"
             for variable in variables
         ]
         head = [

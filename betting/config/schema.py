@@ -401,6 +401,6 @@ def _unknown_variables(environ: Mapping[str, str], names: set[str]) -> list[str]
 
 
 @functools.cache
-def get_config() -> Config:
-    """Return the configuration of this process, read from its environment on the first call."""
+def environment_config() -> Config:
+    """Return the configuration of the environment, read on the first call."""
     return load(os.environ)

@@ -11,5 +11,8 @@ MIGRATIONS = 0x48415244_4D494752
 REPLAYS = 0x5245_504C
 """Held while replays of dead letters are sent; it spells REPL."""
 
+LIVE_SETTINGS = 0x4C49_5645
+"""Held while a live setting is changed; it spells LIVE."""
+
 LETTERS = 0x4C45_5454
 """Held while a dead letter is stored; it spells LETT."""

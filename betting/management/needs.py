@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from enum import IntEnum
+from importlib import import_module
 
 import django
 from django.core.management import get_commands, load_command_class
@@ -87,6 +88,8 @@ def prepare(config: Config, need: Need) -> None:
         ensure_running(config)
     if need >= Need.TABLES:
         _prepare_tables(config)
+        # Imported here: it uses models, which Django has loaded only now.
+        import_module("betting.db.live_settings").refresh()
     if need >= Need.LOGIN and config.database_url is None:
         ensure_admin(config.home)
 

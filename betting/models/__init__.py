@@ -14,6 +14,7 @@ from betting.models.quote import (
     RivalQuote,
     Side,
 )
+from betting.models.setting import SettingChange
 
 __all__ = [
     "Bookmaker",
@@ -37,6 +38,7 @@ __all__ = [
     "Quote",
     "QuoteStatus",
     "RivalQuote",
+    "SettingChange",
     "Side",
     "Sport",
 ]

@@ -8,6 +8,7 @@ a deadline for a whole request, and threads reserved for health probes and metri
 from __future__ import annotations
 
 import signal
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -114,4 +115,6 @@ def _exit(_signal: int, _frame: FrameType | None) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
+    # Imported here: it uses models, which the application has loaded.
+    import_module("betting.db.live_settings").follow()
     make_server(get_config().web, application).run()

@@ -47,6 +47,11 @@ UNFOLD: dict[str, Any] = {
                         "link": reverse_lazy("health_page"),
                     },
                     _list("Health history", "ecg_heart", "streaming_healthsnapshot"),
+                    {
+                        "title": "Live settings",
+                        "icon": "tune",
+                        "link": reverse_lazy("admin:live_settings"),
+                    },
                     _list("Providers", "cloud_download", "betting_provider"),
                     _list("Circuits", "electrical_services", "streaming_circuit"),
                     _list("Feeds that polls ask for", "rss_feed", "streaming_feedcircuit"),

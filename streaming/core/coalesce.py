@@ -25,9 +25,9 @@ class CoalescePolicy:
     """
 
     enabled: Annotated[bool, Setting()] = True
-    batch_changes: Annotated[int, Setting(ge=1, le=100_000)] = 50
-    batch_ms: Annotated[int, Setting(ge=0, le=10_000)] = 250
-    debounce_ms: Annotated[int, Setting(ge=0, le=10_000)] = 250
+    batch_changes: Annotated[int, Setting(ge=1, le=100_000, extra={"live": True})] = 50
+    batch_ms: Annotated[int, Setting(ge=0, le=10_000, extra={"live": True})] = 250
+    debounce_ms: Annotated[int, Setting(ge=0, le=10_000, extra={"live": True})] = 250
     shards: int = 2  # one is flushed while the other fills
     buffer_max_markets: Annotated[int, Setting(ge=1, le=10_000_000)] = 50_000
     marker_ttl_ms: int = 10_000  # longer than any countdown, which is below 5 s

@@ -75,23 +75,23 @@ class HealthPolicy:
     interval_seconds: float = 10.0
     starting_seconds: float = 60.0
     probe_seconds: Annotated[float, Setting(ge=0.05, le=30)] = 1.0
-    objective: Annotated[float, Setting(ge=0, le=0.99999)] = 0.99
-    major_ms: Annotated[float, Setting(ge=5, le=30_000)] = 100.0
-    batch_ms: Annotated[float, Setting(ge=5, le=30_000)] = 1_000.0
+    objective: Annotated[float, Setting(ge=0, le=0.99999, extra={"live": True})] = 0.99
+    major_ms: Annotated[float, Setting(ge=5, le=30_000, extra={"live": True})] = 100.0
+    batch_ms: Annotated[float, Setting(ge=5, le=30_000, extra={"live": True})] = 1_000.0
     burn_rate: Thresholds = (6.0, 14.4)
     tick_seconds: Thresholds = (5.0, 30.0)
     silence_intervals: Thresholds = (3.0, 10.0)
-    queue_messages: Annotated[Thresholds, Setting()] = (500.0, 5_000.0)
-    queue_seconds: Annotated[Thresholds, Setting()] = (5.0, 30.0)
+    queue_messages: Annotated[Thresholds, Setting(extra={"live": True})] = (500.0, 5_000.0)
+    queue_seconds: Annotated[Thresholds, Setting(extra={"live": True})] = (5.0, 30.0)
     provider_silence: Thresholds = (0.5, 1.0)
     silent_books: Thresholds = (0.1, 0.5)
-    stale_market_seconds: Annotated[Thresholds, Setting()] = (5.0, 30.0)
+    stale_market_seconds: Annotated[Thresholds, Setting(extra={"live": True})] = (5.0, 30.0)
     recomputes_per_change: Thresholds = (0.8, 2.0)
     min_changes: int = 100
     dead_letter_rate: Thresholds = (0.01, 0.1)
     dead_letters_per_hour: Thresholds = (10.0, 100.0)
     memory_used: Thresholds = (0.8, 0.95)
-    disk_used: Annotated[Thresholds, Setting()] = (0.9, 0.97)
+    disk_used: Annotated[Thresholds, Setting(extra={"live": True})] = (0.9, 0.97)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ class MovementPolicy:
         major_point_move: change of the point, at or above.
     """
 
-    major_price_move: Annotated[float, Setting(ge=0, le=10)] = 0.05
-    major_probability_move: Annotated[float, Setting(ge=0, le=1)] = 0.03
-    major_point_move: Annotated[float, Setting(ge=0, le=1_000)] = 1.0
+    major_price_move: Annotated[float, Setting(ge=0, le=10, extra={"live": True})] = 0.05
+    major_probability_move: Annotated[float, Setting(ge=0, le=1, extra={"live": True})] = 0.03
+    major_point_move: Annotated[float, Setting(ge=0, le=1_000, extra={"live": True})] = 1.0
 
 
 IS_MAJOR = """

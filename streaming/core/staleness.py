@@ -35,7 +35,7 @@ class StalenessPolicy:
     """
 
     quantile: float = 0.99
-    cap_seconds: Annotated[float, Setting(ge=1, le=1_600)] = 900.0
+    cap_seconds: Annotated[float, Setting(ge=1, le=1_600, extra={"live": True})] = 900.0
     takeover_seconds: float = 30.0
 
 

@@ -39,11 +39,7 @@ def test_markets_per_second(benchmark: Any) -> None:
 
     def run(market_ids: list[int]) -> int:
         return sum(
-            len(
-                recompute(
-                    market_ids[start : start + PER_MESSAGE], "batch", ValuationPolicy()
-                ).valued
-            )
+            len(recompute(market_ids[start : start + PER_MESSAGE], "batch", ValuationPolicy).valued)
             for start in range(0, len(market_ids), PER_MESSAGE)
         )
 

@@ -40,7 +40,7 @@ def decoded(body: bytes) -> Snapshot:
 def valued(body: bytes) -> Counter[tuple[str, str]]:
     """The state and the reason of each outcome of an answer, ingested and valued."""
     change = ingest(make_provider().pk, decoded(body), IngestPolicy())
-    recompute([market.market_id for market in change.markets], "batch", ValuationPolicy())
+    recompute([market.market_id for market in change.markets], "batch", ValuationPolicy)
     return Counter(FairPrice.objects.values_list("state", "reason"))
 
 

@@ -8,7 +8,7 @@ from betting.config import schema
 from tests.integration.impatient import impatient
 
 schema.load = impatient
-schema.get_config.cache_clear()
+schema.environment_config.cache_clear()
 timing.TICK_SECONDS = 0.5
 
 from betting.settings import *  # noqa: E402, F403 - settings are what they are built on

@@ -27,6 +27,7 @@ from betting.models import (
     Quote,
     QuoteStatus,
     RivalQuote,
+    SettingChange,
     Side,
     Sport,
 )
@@ -108,6 +109,11 @@ def make_event(provider: Provider | None = None, **fields: Any) -> Event:
 def make_sport(**fields: Any) -> Sport:
     key = _next("sport")
     return Sport.objects.create(**{"key": key, "title": key.title(), **fields})
+
+
+def make_setting_change(**fields: Any) -> SettingChange:
+    values: dict[str, Any] = {"name": "HARDLINE_VALUATION_MIN_BOOKS", "changed_by": "ana"}
+    return SettingChange.objects.create(**{**values, **fields})
 
 
 def make_participant_alias(**fields: Any) -> ParticipantAlias:

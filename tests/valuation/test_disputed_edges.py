@@ -43,7 +43,7 @@ def take(provider: Provider, quotes: list[SnapshotQuote], seconds: float) -> Non
     said = snapshot([event(looked_at, f"{provider.key}-1")], seconds)
     result = ingest(provider.pk, said, IngestPolicy())
     markets = [*(change.market_id for change in result.markets), *result.aged]
-    recompute(markets, "major", ValuationPolicy())
+    recompute(markets, "major", ValuationPolicy)
 
 
 def warnings() -> set[str]:

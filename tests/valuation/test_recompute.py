@@ -44,7 +44,7 @@ def take(provider: Provider, quotes: list[SnapshotQuote], seconds: float = 0) ->
 
 
 def revalue(market_ids: list[int]) -> RecomputeResult:
-    return recompute(market_ids, "batch", POLICY)
+    return recompute(market_ids, "batch", lambda: POLICY)
 
 
 def test_a_market_is_valued_at_its_version(provider: Provider) -> None:
@@ -356,7 +356,7 @@ def test_a_market_whose_value_is_refused_does_not_keep_the_others_from_theirs(
     monkeypatch.setattr("valuation.recompute.value", corrupted)
     told: list[RecomputeResult] = []
     with pytest.raises(IntegrityError, match="fair_price_probability_in_range"):
-        recompute(markets, "batch", POLICY, told.append)
+        recompute(markets, "batch", lambda: POLICY, told.append)
 
     # Whoever listens hears of all that was written, though the batch as a whole has failed.
     assert {pk for result in told for pk in result.valued} == {*markets} - {markets[2]}

@@ -33,7 +33,8 @@ POLICY = ValuationPolicy()
 def _eager(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - a fixture
     """What the sweeper sends is valued at once."""
     monkeypatch.setattr(
-        "streaming.tasks.send_recomputes", lambda ids, trigger: recompute(ids, trigger, POLICY)
+        "streaming.tasks.send_recomputes",
+        lambda ids, trigger: recompute(ids, trigger, lambda: POLICY),
     )
 
 
@@ -45,7 +46,7 @@ def generous() -> Bookmaker:
     for outcome, price in zip(board.outcomes, (2.04, 1.86), strict=True):
         rows.make_quote(outcome, board.feed, price, bookmaker=exchange)
     Market.objects.update(version=1)
-    recompute([board.market.pk], "sweep", POLICY)
+    recompute([board.market.pk], "sweep", lambda: POLICY)
     assert open_edges() == 1
     return exchange
 
@@ -181,7 +182,7 @@ class TestSettings:
         AppliedPolicy.objects.update(applied_at=self.begun, fingerprint="another")
         monkeypatch.setattr(
             "streaming.tasks.send_recomputes",
-            lambda ids, trigger: recompute(ids, trigger, self.strict),
+            lambda ids, trigger: recompute(ids, trigger, lambda: self.strict),
         )
         sweep()
         assert open_edges() == 0

@@ -8,6 +8,16 @@ from betting.web.admin import (
     providers,
     quotes,
     results,
+    settings,
 )
 
-__all__ = ["accounts", "events", "markets", "matching", "providers", "quotes", "results"]
+__all__ = [
+    "accounts",
+    "events",
+    "markets",
+    "matching",
+    "providers",
+    "quotes",
+    "results",
+    "settings",
+]

@@ -6,12 +6,12 @@ from typing import Any, cast
 from django.core.management.base import CommandError
 
 from betting.db.clock import database_now
+from betting.management.login import login_name
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Provider
 from streaming.core.breaker import Command as Given
 from streaming.core.texts import did_you_mean
 from streaming.management.feed_report import feeds, feeds_of
-from streaming.management.login import login_name
 from streaming.management.lookup import provider_named
 from streaming.management.provider_report import circuits, transitions
 from streaming.models import Circuit, FeedCircuit

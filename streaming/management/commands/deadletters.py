@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
+from betting.management.login import login_name
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.texts import did_you_mean
 from streaming.dead_letters import replay
@@ -15,7 +16,6 @@ from streaming.dead_letters.capture import store_spooled
 from streaming.dead_letters.replay import EditedArguments, arguments_error, with_last_replay
 from streaming.management import letter_report as report
 from streaming.management.arguments import one_or_more
-from streaming.management.login import login_name
 from streaming.models import DeadLetter, DeadLetterEviction, LetterKind, LetterStatus
 
 #: Option → the field it filters by.

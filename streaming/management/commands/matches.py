@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from betting.config import get_config
+from betting.management.login import login_name
 from betting.management.unchecked import UncheckedCommand
 from betting.models import DoubtfulMatch, Event, MatchDecision
 from streaming.core.texts import escaped
 from streaming.ingest import match_review
-from streaming.management.login import login_name
 
 MAX_NAME = 150  # as accounts have it
 

@@ -73,6 +73,7 @@ def fill(size: int) -> None:
         rows.make_health_snapshot()
         rows.make_feed_bookmaker(board.feed)
         rows.make_rival(board.quotes[0], 1.8)
+        rows.make_setting_change()
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
         AppliedPolicy.objects.get_or_create(
             pk=1, defaults={"fingerprint": "0", "applied_at": datetime.now(UTC)}

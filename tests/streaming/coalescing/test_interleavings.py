@@ -131,7 +131,7 @@ def assert_valued_from_the_final_quotes(market: Market) -> None:
 def sweep_until_valued() -> None:
     """What the sweeper does, without Redis, until nothing is stale."""
     while swept := stale_markets(SWEEP_NOW):
-        recompute(swept, "sweep", POLICY)
+        recompute(swept, "sweep", lambda: POLICY)
 
 
 class Pipeline(RuleBasedStateMachine):
@@ -299,7 +299,7 @@ def test_concurrent_ingests_recomputes_and_sweeps_end_with_every_last_price_valu
         with closing(connection):
             while not is_over.is_set():
                 ids = list(Market.objects.values_list("pk", flat=True))
-                recompute(dice.sample(ids, min(len(ids), 8)), "batch", POLICY)
+                recompute(dice.sample(ids, min(len(ids), 8)), "batch", lambda: POLICY)
 
     with ThreadPoolExecutor() as pool:
         writers = [pool.submit(keep_ingesting, provider) for provider in providers]

@@ -103,7 +103,7 @@ def open_circuit(provider: Provider) -> list[int]:
 
 
 def value_all() -> None:
-    recompute(list(Market.objects.values_list("pk", flat=True)), "sweep", ValuationPolicy())
+    recompute(list(Market.objects.values_list("pk", flat=True)), "sweep", ValuationPolicy)
 
 
 # --- A provider whose circuit opens ---

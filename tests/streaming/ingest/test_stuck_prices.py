@@ -75,7 +75,7 @@ def hear(
 
 
 def value_all() -> None:
-    recompute(list(Market.objects.values_list("pk", flat=True)), "sweep", ValuationPolicy())
+    recompute(list(Market.objects.values_list("pk", flat=True)), "sweep", ValuationPolicy)
 
 
 def stuck_market() -> Market:

@@ -83,7 +83,7 @@ class Replayed:
         result = make_request(self.session, record.request, CONFIG, lambda: at)
         if result is not None:
             reached = [change.market_id for change in result.ingested.markets]
-            recompute([*reached, *result.ingested.quarantined], "major", CONFIG.valuation)
+            recompute([*reached, *result.ingested.quarantined], "major", lambda: CONFIG.valuation)
         return PollRun.objects.latest("id")
 
     def quotes(self, status: str) -> set[int]:
