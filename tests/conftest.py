@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
-from django.test import override_settings
+from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
@@ -20,6 +20,7 @@ from streaming.health import starting
 from streaming.ingest import resolve
 from streaming.notifications import bus
 from tests.support.cluster import lay, made_cluster
+from tests.support.emptying import empty_tables
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,14 @@ def _cheap_passwords() -> Iterator[None]:
     """A password costs a real login a third of a second, which here proves nothing."""
     hasher = "django.contrib.auth.hashers.MD5PasswordHasher"
     with override_settings(PASSWORD_HASHERS=[hasher]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_flush() -> Iterator[None]:
+    """A test whose rows are committed empties the tables, of which most have none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_tables())
         yield
 
 
