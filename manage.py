@@ -11,6 +11,9 @@ import os
 import sys
 from pathlib import Path
 
+from betting.garbage import stop_collecting
+
+stop_collecting()
 try:
     from django.core.management import execute_from_command_line
 

@@ -10,6 +10,7 @@ from django.apps import AppConfig
 
 from betting.config import get_config
 from betting.config.removed import removed_settings
+from betting.garbage import collect_from_here
 
 logger = logging.getLogger(__name__)
 
@@ -31,3 +32,4 @@ class BettingConfig(AppConfig):
         if config.dsn is not None:
             import_module("betting.logs.sentry").start(config)
         import_module("betting.celery")
+        collect_from_here()

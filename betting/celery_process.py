@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import sys
 
-from celery.bin.base import CLIContext
-from celery.bin.beat import beat
-from celery.bin.worker import worker
+from betting.garbage import stop_collecting
 
-from betting.celery import app
+stop_collecting()
+
+from celery.bin.base import CLIContext  # noqa: E402 - these are what is not gone through
+from celery.bin.beat import beat  # noqa: E402
+from celery.bin.worker import worker  # noqa: E402
+
+from betting.celery import app  # noqa: E402
 
 COMMANDS = {"worker": worker, "beat": beat}
 

@@ -8,6 +8,9 @@ from importlib import import_module
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from betting.garbage import stop_collecting
+
+stop_collecting()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betting.settings")
 
 application = get_wsgi_application()
