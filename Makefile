@@ -20,7 +20,7 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 	@$(PY) manage.py run
 
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
-	@# In the order of the files: by their number of tests, the longest would all come last.
+	@# In the order of the files: by their number of tests, the longest would all come last; tests/conftest.py has two begin first.
 	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
