@@ -1,6 +1,7 @@
 """`manage.py run --feed` from outside: its processes, its exit, its facts, and what it leaves.
 
-They have a state directory of their own, with its own PostgreSQL and Redis.
+Its logs are among that: every line keeps to the schema, and a trace leads from process to process.
+All of it has a state directory of its own, with its own PostgreSQL and Redis.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from betting.log_schema import Line
 from betting.runtime import embedded
 from tests.integration import feed_reader
 from tests.integration.feed_reader import Key, Reading
 from tests.integration.installation import CHECKOUT, Installation, Row
 from tests.support.cluster import lay
 from tests.support.documents import commands
+from tests.support.logs import assert_is_line, read_logs
 
 SIMULATED = CHECKOUT / "tests" / "recordings" / "simulated.jsonl.gz"
 FEEDS = CHECKOUT.parent / "shared" / "feeds"
@@ -55,10 +59,36 @@ def installed(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterat
 
 
 @pytest.fixture
-def installation(installed: Installation) -> Iterator[Installation]:
+def installation(installed: Installation) -> Installation:
     """Empty tables."""
-    yield installed
     installed.empty()
+    return installed
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The facts of a replay, and what it and its workers have logged."""
+
+    facts: Row
+    lines: list[Line]
+
+
+@pytest.fixture(scope="module")
+def replay(installed: Installation) -> Replay:
+    """One of the simulated recording in empty tables, which logs in full."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(installed.environ, "HARDLINE_LOG_LEVEL", "INFO")
+        patch.setitem(installed.environ, "HARDLINE_LOG_SAMPLE", "sweep=1")
+        done = installed.manage("run", "--feed", SIMULATED, "--until-idle", "--json")
+    assert done.returncode == 0, done.stderr
+    told = [assert_is_line(text) for text in done.stderr.splitlines() if text.startswith("{")]
+    lines = [*told, *read_logs(installed.config.home / "logs")]
+    return Replay(json.loads(done.stdout.splitlines()[-1]), lines)
+
+
+@pytest.fixture
+def lines(replay: Replay) -> list[Line]:
+    return replay.lines
 
 
 def assert_facts_are_those_of(facts: Row, *readings: Reading) -> None:
@@ -118,22 +148,23 @@ def line_of(row: Row) -> tuple[Any, ...]:
 
 
 def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_once(
-    installation: Installation, tmp_path: Path
+    installed: Installation, replay: Replay, tmp_path: Path
 ) -> None:
+    """The first of these tests, while the tables are as the replay has left them."""
     reading = feed_reader.read(SIMULATED)
     assert all(reading.changes.values()), "the recording shows every kind of change"
-    facts = installation.replay(SIMULATED)
+    facts = replay.facts
     published = figures_of_the_readme()
     assert {name: facts[name] for name in published} == published
     assert_facts_are_those_of(facts, reading)
-    assert_quotes_are_those_of(installation, reading)
-    assert_fair_prices_are_sound(installation)
-    assert_no_letter_is_left(installation)
-    history = installation.export("line_changes")
+    assert_quotes_are_those_of(installed, reading)
+    assert_fair_prices_are_sound(installed)
+    assert_no_letter_is_left(installed)
+    history = installed.export("line_changes")
     assert_history_is_that_of(history, reading)
 
     # The second time with damage besides, which is left out and told.
-    done = installation.manage("run", "--feed", damaged(tmp_path), "--until-idle", "--json")
+    done = installed.manage("run", "--feed", damaged(tmp_path), "--until-idle", "--json")
 
     assert done.returncode == 0, done.stderr
     again = json.loads(done.stdout.splitlines()[-1])
@@ -143,7 +174,7 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
     assert set(again["changes"].values()) == {0}
     assert (again["recomputes"], again["edges_opened"], again["dead_letters"]) == (0, 0, 0)
     assert again["markets"] == facts["markets"]
-    assert installation.export("line_changes") == history
+    assert installed.export("line_changes") == history
 
 
 def damaged(directory: Path) -> Path:
@@ -197,3 +228,67 @@ def test_an_answer_that_cannot_be_ingested_fails_the_replay_and_is_counted(
     assert done.returncode == 1
     assert "1 answers were not ingested" in done.stderr
     assert json.loads(done.stdout)["dead_letters"] == 1
+
+
+def traces(line: Line) -> set[str]:
+    return {*line.get("trace_ids", ()), *([line["trace_id"]] if "trace_id" in line else [])}
+
+
+def of_action(lines: list[Line], action: str) -> list[Line]:
+    return [line for line in lines if line["action"] == action]
+
+
+def test_every_stage_has_its_lines(lines: list[Line]) -> None:
+    stages = {"cycle", "poll", "ingest", "batch_flush", "recompute", "sweep"}
+    assert stages <= {line["action"] for line in lines}
+    assert {line["level"] for line in lines if line["action"] in stages} == {"info"}
+    # Whatever Celery has to say of a task that succeeded.
+    assert not [line for line in lines if line["logger"] in {"celery.app.trace", "celery.beat"}]
+
+
+def test_every_answer_is_a_trace_of_its_own(lines: list[Line]) -> None:
+    cycles = of_action(lines, "cycle")
+    begun = {line["trace_id"] for line in cycles}
+    assert len(begun) == len(cycles) == 28
+    assert {line["trace_id"] for line in of_action(lines, "poll")} == begun
+    assert {line["trace_id"] for line in of_action(lines, "ingest")} == begun
+
+
+@pytest.mark.parametrize("trigger", ["major", "batch"])
+def test_a_trace_leads_from_its_answer_to_the_recompute_in_another_process(
+    lines: list[Line], trigger: str
+) -> None:
+    answers = {line["trace_id"]: line for line in of_action(lines, "cycle")}
+    # The sweeper may come by in between, and marks what has started.
+    sweeps = {line["trace_id"] for line in of_action(lines, "sweep")}
+    recomputes = [
+        line
+        for line in of_action(lines, "recompute")
+        if line["trigger"] == trigger and not traces(line) & sweeps
+    ]
+    assert recomputes
+    for line in recomputes:
+        assert traces(line)
+        assert traces(line) <= answers.keys()
+        assert all(answers[trace]["process"] != line["process"] for trace in traces(line))
+        assert line["task"] == "valuation.recompute_markets"
+        assert line["queue"] == {"major": "major", "batch": "valuation"}[trigger]
+
+
+def test_an_edge_leads_back_to_the_answers_that_opened_it(lines: list[Line]) -> None:
+    begun = {line["trace_id"]: line["process"] for line in of_action(lines, "ingest")}
+    begun |= {line["trace_id"]: line["process"] for line in of_action(lines, "sweep")}
+    opened = [line for line in of_action(lines, "recompute") if line["edges_opened"]]
+    assert opened
+    for line in opened:
+        assert traces(line)
+        assert traces(line) <= begun.keys()
+
+
+def test_the_buffer_merges_the_traces_of_the_changes_that_it_merges(lines: list[Line]) -> None:
+    begun = {line["trace_id"] for line in of_action(lines, "cycle")}
+    flushes = [line for line in of_action(lines, "batch_flush") if line["changes"]]
+    assert flushes
+    for line in flushes:
+        assert traces(line)
+        assert traces(line) <= begun
