@@ -32,18 +32,24 @@ exec "$@"
 """
 
 START_ALL = r"""
-homes=$1; count=$2; python=$3; manage=$4
+homes=$1; count=$2; python=$3; manage=$4; remove=$5
 for number in $(seq "$count"); do
     HARDLINE_HOME=$homes/$number "$python" "$manage" services start >"$homes/$number.log" 2>&1 &
     pids="${pids:-} $!"
 done
 failed=0
 for pid in $pids; do wait "$pid" || failed=$((failed + 1)); done
-for number in $(seq "$count"); do
-    HARDLINE_HOME=$homes/$number "$python" "$manage" clean_state >/dev/null 2>&1 || true
-done
+"$python" -c "$remove" "$homes" "$count" >/dev/null 2>&1 || true
 getent passwd hardline-db
 exit $failed
+"""
+
+REMOVE_ALL = """
+import sys
+from betting.config import load
+from betting.runtime.embedded import remove_state
+for number in range(int(sys.argv[2])):
+    remove_state(load({"HARDLINE_HOME": f"{sys.argv[1]}/{number + 1}"}))
 """
 
 
@@ -59,8 +65,9 @@ def test_installations_that_start_at_once_on_a_new_machine_share_one_account(
         [
             "unshare", "-m", "sh", "-c", NEW_MACHINE, "sh", tmp_path,
             "sh", "-c", START_ALL, "sh", tmp_path, str(INSTALLATIONS),
-            sys.executable, CHECKOUT / "manage.py",
+            sys.executable, CHECKOUT / "manage.py", REMOVE_ALL,
         ],
+        cwd=CHECKOUT,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
