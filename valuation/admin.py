@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import BetAdmin, FactAdmin
+from betting.admin_base.read_only import BetAdmin, FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import badge
 from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from valuation.models import (
@@ -19,10 +19,20 @@ from valuation.models import (
     Edge,
     FairPrice,
     FairPriceState,
+    Opportunity,
     RecomputeRun,
     Revaluation,
 )
-from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
+from valuation.opportunity_legs import Leg, with_legs
+from valuation.vouching import (
+    EDGE_STATES,
+    LISTED,
+    PRICED,
+    bookmaker_keys,
+    edges,
+    fair_prices,
+    opportunities,
+)
 
 _EDGE_LISTS = {
     "in_play": ("in play", Q(is_in_play=True, is_doubtful=False)),
@@ -123,7 +133,7 @@ class FairPriceAdmin(BetAdmin):
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """A filter for open edges, open edges whose quotes are no longer confirmed, or closed ones."""
+    """A filter for what is open, what is open and no longer confirmed, or what is closed."""
 
     title = "state"
     parameter_name = "state"
@@ -133,7 +143,7 @@ class OpenFilter(admin.SimpleListFilter):
         return [(state, state) for state in EDGE_STATES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
-        """Return the edges in the chosen state; all of them without a choice."""
+        """Return the rows in the chosen state; all of them without a choice."""
         return queryset.filter(EDGE_STATES.get(self.value() or "", Q()))
 
 
@@ -247,6 +257,113 @@ class EdgeAdmin(BetAdmin):
     def stake(self, edge: Any) -> str:
         """Return the stake that is advised now, as a part of the bankroll."""
         return formatting.percent(edge.current_advised)
+
+
+@admin.register(Opportunity)
+class OpportunityAdmin(TablesMixin, FactAdmin):
+    """Arbitrages, middles and low holds from when they opened until they closed."""
+
+    list_display = (
+        "id",
+        "event",
+        "market",
+        "kind",
+        "books",
+        "profit_shown",
+        "worst_shown",
+        "best_shown",
+        "gap",
+        "state",
+        "confirmed",
+        "opened_at",
+        "closed_at",
+        "close_reason",
+    )
+    list_display_links = ("id", "event")
+    list_filter = (
+        "kind",
+        OpenFilter,
+        "close_reason",
+        "market__event__sport",
+        ("opened_at", RangeDateTimeFilter),
+    )
+    search_fields = ("=market__kind", "market__event__home", "market__event__away")
+    list_select_related = ("market__event",)
+    fields = (
+        ("kind", "market", "event"),
+        ("state", "confirmed"),
+        ("booksum", "profit", "worst", "best"),
+        ("gap", "break_even"),
+        ("version", "updated_at"),
+        ("opened_at", "closed_at", "close_reason"),
+    )
+    readonly_fields = ("event", "state", "confirmed")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Opportunity]:  # noqa: ARG002 - Django's signature
+        """Return all opportunities, each with whether it still stands."""
+        rows: QuerySet[Any] = opportunities().annotate(books=bookmaker_keys())
+        return rows.order_by(*self.ordering)
+
+    def tables(self, row: Any) -> list[Table]:
+        """Return the legs."""
+        return [_legs_table(one.legs) for one in with_legs([row])]
+
+    @admin.display(description="event")
+    def event(self, one: Opportunity) -> str:
+        """Return the event that is bet on."""
+        return str(one.market.event)
+
+    @admin.display(description="bookmakers")
+    def books(self, one: Any) -> str:
+        """Return the bookmakers of the legs."""
+        return ", ".join(one.books)
+
+    @admin.display(description="profit", ordering="profit")
+    def profit_shown(self, one: Opportunity) -> str:
+        """Return the profit where one leg wins."""
+        return formatting.signed_percent(one.profit)
+
+    @admin.display(description="worst", ordering="worst")
+    def worst_shown(self, one: Opportunity) -> str:
+        """Return the profit at the worst result."""
+        return formatting.signed_percent(one.worst)
+
+    @admin.display(description="best", ordering="best")
+    def best_shown(self, one: Opportunity) -> str:
+        """Return the profit at the best result."""
+        return formatting.signed_percent(one.best)
+
+    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
+    def state(self, one: Any) -> str:
+        """Return the state, which says whether it can be taken."""
+        return "closed" if one.closed_at else "stale" if one.is_stale else "open"
+
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, one: Any) -> object:
+        """Return when the leg was last confirmed that was confirmed the longest ago."""
+        return one.confirmed_at
+
+
+def _legs_table(legs: list[Leg]) -> Table:
+    return Table(
+        "Legs",
+        ("selection", "bookmaker", "side", "odds", "net", "stake", "liability", "confirmed"),
+        [
+            (
+                formatting.link(leg.quote, leg.quote.outcome),
+                leg.quote.bookmaker.key,
+                leg.quote.side,
+                formatting.odds(leg.price),
+                formatting.odds(leg.net_price),
+                formatting.percent(leg.stake.stake),
+                formatting.percent(leg.stake.liability),
+                leg.quote.confirmed_at,
+            )
+            for leg in legs
+        ],
+        numbers=frozenset({"odds", "net", "stake", "liability"}),
+        note="Stakes and liabilities are parts of the total.",
+    )
 
 
 @admin.register(RecomputeRun)

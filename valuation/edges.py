@@ -196,6 +196,7 @@ class Middles:
         above: index of the bet that wins above its point, shape (pairs,).
         below: index of the bet that wins below its point.
         gap: the distance between the two points: the width of the middle.
+        booksum: S.
         worst: the lowest profit that any result leads to, of what was staked.
         best: the highest.
         break_even: the probability of the best result at which the pair pays for itself, the
@@ -205,6 +206,7 @@ class Middles:
     above: IntArray
     below: IntArray
     gap: FloatArray
+    booksum: FloatArray
     worst: FloatArray
     best: FloatArray
     break_even: FloatArray
@@ -215,8 +217,12 @@ def middles(
     above_odds: FloatArray,
     below_points: FloatArray,
     below_odds: FloatArray,
+    *,
+    above_group: IntArray | None = None,
+    below_group: IntArray | None = None,
+    max_cost: float = np.inf,
 ) -> Middles:
-    """Find every middle among the bets on one market, by `break_even`.
+    """Find every middle among the bets on one market, or on several, by `break_even`.
 
     A total's over wins above its point and its under below it. The home side of a spread wins
     above the negative of its point, −line, on the scale of its winning margin, and the away side
@@ -227,9 +233,12 @@ def middles(
         above_odds: their net decimal odds, shape (a,).
         below_points: where the bets on less cease to win, shape (b,).
         below_odds: their net decimal odds, shape (b,).
+        above_group: their markets, shape (a,); all bets are of one if not given.
+        below_group: their markets, shape (b,).
+        max_cost: pairs that may lose more than this part of both stakes are left out.
 
     Returns:
-        The pairs with a result that pays more than one win alone.
+        The pairs with a result that pays more than one win alone, market by market.
 
     >>> pair = middles(*(np.array([v]) for v in (45.5, 1.95, 47.5, 1.95)))
     >>> [float(v[0].round(4)) for v in (pair.gap, pair.worst, pair.best, pair.break_even)]
@@ -238,10 +247,18 @@ def middles(
     >>> [float(v[0].round(4)) for v in (whole.gap, whole.worst, whole.best, whole.break_even)]
     [1.0, -0.025, 0.475, 0.05]
     """
-    above, below = np.nonzero(below_points > above_points[:, np.newaxis])
+    if above_group is None or below_group is None:
+        above_group = np.zeros(above_points.shape, dtype=np.int64)
+        below_group = np.zeros(below_points.shape, dtype=np.int64)
+    above, below = _pairs(above_group, below_group)
+    booksum = 1 / above_odds[above] + 1 / below_odds[below]
+    # No result is worse than `worst`, and one win alone is never worse than that.
+    possible = np.flatnonzero(
+        (below_points[below] > above_points[above]) & (1 / booksum - 1 >= -max_cost)
+    )
+    above, below, booksum = above[possible], below[possible], booksum[possible]
     low, high = above_points[above], below_points[below]
     of_above, of_below = above_odds[above], below_odds[below]
-    booksum = 1 / of_above + 1 / of_below
     results = _telling_results(low, high)
     # A stake of (1/d)/S each.
     paid = (
@@ -249,13 +266,35 @@ def middles(
         + returned(results, high, of_below, is_above=False) / of_below
     ) / booksum
     worst, best = paid.min(axis=0) - 1, paid.max(axis=0) - 1
-    pair = np.flatnonzero(best > 1 / booksum - 1 + _ROUNDING)
+    pair = np.flatnonzero((best > 1 / booksum - 1 + _ROUNDING) & (worst >= -max_cost))
     break_even = -worst[pair] / (best[pair] - worst[pair])
-    order = np.lexsort((below[pair], above[pair], break_even))
+    order = np.lexsort((below[pair], above[pair], break_even, above_group[above[pair]]))
     pair, break_even = pair[order], break_even[order]
     return Middles(
-        above[pair], below[pair], (high - low)[pair], worst[pair], best[pair], break_even
+        above=above[pair],
+        below=below[pair],
+        gap=(high - low)[pair],
+        booksum=booksum[pair],
+        worst=worst[pair],
+        best=best[pair],
+        break_even=break_even,
     )
+
+
+def _pairs(above_group: IntArray, below_group: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the indexes of all pairs of the same group.
+
+    >>> above, below = _pairs(np.array([7, 9]), np.array([9, 7, 9]))
+    >>> list(zip(above.tolist(), below.tolist()))
+    [(0, 1), (1, 0), (1, 2)]
+    """
+    order = np.argsort(below_group, kind="stable")
+    sorted_group = below_group[order]
+    begin = np.searchsorted(sorted_group, above_group, side="left")
+    count = np.searchsorted(sorted_group, above_group, side="right") - begin
+    above = np.repeat(np.arange(above_group.size), count)
+    place = np.arange(above.size) - np.repeat(np.cumsum(count) - count, count)
+    return above, order[np.repeat(begin, count) + place]
 
 
 _ROUNDING = 1e-12

@@ -1,4 +1,4 @@
-"""Exports of fair prices, edges and the runs that computed them, as flat tables."""
+"""Exports of fair prices, edges, opportunities and the runs that computed them, as flat tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from betting.db.exports import (
 )
 from betting.models import EventAlias, Side
 from valuation.models import RecomputeRun
-from valuation.vouching import EDGE_STATES, PRICED, edges, fair_prices
+from valuation.vouching import (
+    EDGE_STATES,
+    PRICED,
+    bookmaker_keys,
+    edges,
+    fair_prices,
+    opportunities,
+)
 
 # A fair price belongs to no single provider: its event is exported by the id known first.
 _FIRST_ALIAS = Subquery(
@@ -73,6 +80,35 @@ EDGES = Table(
         "opened_at": Utc("opened_at"),
         "opened_price": "opened_price",
         "opened_probability": "opened_probability",
+        "updated_at": Utc("updated_at"),
+        "closed_at": Utc("closed_at"),
+        "close_reason": "close_reason",
+        "version": "version",
+        "confirmed_at": Utc("confirmed_at"),
+        "is_stale": "is_stale",
+    },
+    statuses=EDGE_STATES,
+)
+
+OPPORTUNITIES = Table(
+    name="opportunities",
+    rows=opportunities().order_by("id"),
+    columns={
+        "id": "id",
+        **market_columns("market", _FIRST_ALIAS),
+        "kind": "kind",
+        "quote_ids": "quotes",
+        "bookmakers": bookmaker_keys(),
+        "prices": "prices",
+        "parts": "parts",
+        "booksum": "booksum",
+        "profit": "profit",
+        "worst": "worst",
+        "best": "best",
+        "gap": "gap",
+        "break_even": "break_even",
+        "in_play": "is_in_play",
+        "opened_at": Utc("opened_at"),
         "updated_at": Utc("updated_at"),
         "closed_at": Utc("closed_at"),
         "close_reason": "close_reason",

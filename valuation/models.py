@@ -1,4 +1,4 @@
-"""Fair prices, edges, and the runs that computed them."""
+"""Fair prices, edges, opportunities, and the runs that computed them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FairPrice(models.Model):
 
 
 class CloseReason(models.TextChoices):
-    """The reason why an edge closed."""
+    """The reason why an edge, or an opportunity, closed."""
 
     GONE = "gone", "the price or the fair price moved"
     SUSPENDED = "suspended", "the quote was suspended"
@@ -147,6 +147,103 @@ class Edge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.ev:+.1%}"
+
+
+class OpportunityKind(models.TextChoices):
+    """The kind of an opportunity: what bets on one market are worth together."""
+
+    ARBITRAGE = "arbitrage", "arbitrage"
+    MIDDLE = "middle", "middle"
+    LOW_HOLD = "low_hold", "low hold"
+
+
+class Opportunity(models.Model):
+    """Bets on one market that are worth something together, from when they were until no more.
+
+    The legs are in arrays of equal length, in the order in which they are combined: the outcomes of
+    a line, a back before its lay, or what wins above before what wins below.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="opportunities")
+    kind = models.CharField(max_length=9, choices=OpportunityKind)
+    # A quote goes with its market, or with its provider: both take the opportunity with them.
+    quotes = ArrayField(models.BigIntegerField(), help_text="the legs' quotes")
+    bookmakers = ArrayField(models.BigIntegerField(), help_text="the legs' bookmakers")
+    prices = ArrayField(models.FloatField(), help_text="decimal odds, or when it closed")
+    parts = ArrayField(
+        models.FloatField(),
+        help_text="to risk on each leg, of the total: a stake, or the liability of a lay",
+    )
+    booksum = models.FloatField(help_text="sum of 1/odds, net of commission")
+    profit = models.FloatField(help_text="where one leg wins, of the total")
+    worst = models.FloatField(help_text="profit at the worst result")
+    best = models.FloatField(help_text="profit at the best result")
+    gap = models.FloatField(null=True, blank=True, help_text="between the points of a middle")
+    break_even = models.FloatField(
+        null=True, blank=True, help_text="chance of the best result at which a middle pays"
+    )
+    in_play = models.BooleanField(help_text="whether the event had started when it was valued")
+    version = models.BigIntegerField(help_text="the market version it was last computed from")
+    opened_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    close_reason = models.CharField(
+        max_length=16, choices=CloseReason, blank=True, default="", db_default=""
+    )
+
+    class Meta:
+        verbose_name_plural = "opportunities"
+        ordering = ["-id"]
+        constraints = [
+            # recompute: a market's open opportunities; board and API: all open ones
+            models.UniqueConstraint(
+                name="opportunity_one_open_per_legs",
+                fields=["market", "kind", "quotes"],
+                condition=Q(closed_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="opportunity_kind_known", condition=Q(kind__in=OpportunityKind.values)
+            ),
+            models.CheckConstraint(
+                name="opportunity_legs_are_whole",
+                condition=Q(
+                    quotes__len__gte=2,
+                    bookmakers__len=F("quotes__len"),
+                    prices__len=F("quotes__len"),
+                    parts__len=F("quotes__len"),
+                ),
+            ),
+            models.CheckConstraint(
+                name="opportunity_only_a_middle_has_a_gap",
+                condition=Q(kind="middle", gap__isnull=False, break_even__isnull=False)
+                | ~Q(kind="middle") & Q(gap__isnull=True, break_even__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="opportunity_profit_fits_kind",
+                condition=~Q(kind="arbitrage") & ~Q(kind="low_hold")
+                | Q(kind="arbitrage", profit__gt=0)
+                | Q(kind="low_hold", profit__lte=0),
+            ),
+            models.CheckConstraint(
+                name="opportunity_worst_not_above_best", condition=Q(worst__lte=F("best"))
+            ),
+            models.CheckConstraint(
+                name="opportunity_closed_with_reason",
+                condition=Q(closed_at__isnull=True, close_reason="")
+                | Q(closed_at__isnull=False) & ~Q(close_reason=""),
+            ),
+        ]
+        indexes = [
+            # retention; board: those that closed from a moment on
+            models.Index(
+                name="opportunity_closed",
+                fields=["closed_at"],
+                condition=Q(closed_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.profit:+.1%}"
 
 
 class RecomputeTrigger(models.TextChoices):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -12,12 +12,18 @@ import numpy as np
 
 from betting.db.freshness import confirmed_at, is_disputed, trusted_quotes
 from betting.models import Market, Outcome, Quote, Side
-from valuation.arrays import FloatArray
-from valuation.edges import arbitrage, lay_as_back, middles, net_back, net_price
+from valuation.covering import (
+    Bets,
+    Covers,
+    Offers,
+    Outcomes,
+    Role,
+    arrange,
+    covers,
+    middles,
+)
+from valuation.edges import Middles, lay_as_back, net_back, net_price
 from valuation.vouching import is_in_play, is_too_old_in_play
-
-MAX_MIDDLES = 50
-"""Middles reported per market, cheapest first; n points on either side make up to n² pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,13 @@ class Stake:
     liability: float
 
     @classmethod
-    def risking(cls, part: float, bet: Bet) -> Stake:
+    def risking(cls, part: float, side: str, price: float) -> Stake:
         """Return the stake on a bet that risks a part of the total.
 
-        >>> lay = Bet(Selection("Draw"), Side.LAY, "exchange", 3.6, 1.3846, 3.6)
-        >>> Stake.risking(0.52, lay)
+        >>> Stake.risking(0.52, "lay", 3.6)
         Stake(stake=0.2, liability=0.52)
         """
-        return cls(part / (bet.price - 1) if bet.side == Side.LAY else part, part)
+        return cls(part / (price - 1) if side == Side.LAY else part, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ class Cover:
     def legs(self) -> list[tuple[Bet, Stake]]:
         """Each bet with its stake."""
         return [
-            (bet, Stake.risking(part, bet))
+            (bet, Stake.risking(part, bet.side, bet.price))
             for bet, part in zip(self.bets, self.stakes, strict=True)
         ]
 
@@ -169,7 +174,7 @@ class Opportunities:
         covers: the best prices of every line all of whose outcomes are on offer, and of every
             outcome that can be backed and laid; lowest booksum first. Each of the bookmakers
             quotes the whole line, so that all of their bets are settled alike.
-        middles: cheapest first, at most `MAX_MIDDLES`.
+        middles: cheapest first, at most `covering.MAX_MIDDLES`.
     """
 
     covers: tuple[Cover, ...]
@@ -227,139 +232,68 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
 def find(
     selections: Iterable[Selection], bets: Iterable[Bet], *, home: str, away: str
 ) -> Opportunities:
-    """Find the opportunities among some bets on one market.
+    """Find the opportunities among some bets on one market: `valuation.covering`.
 
     Args:
         selections: every outcome the market is known to have, on offer or not. A line is covered
             only when all of them are on offer. A bookmaker has a part in a cover only if it quotes
             all of them, on either side: it then settles as the others do.
-        bets: the offers.
+        bets: the offers; of equally good ones the first is taken.
         home: the home side's name, whose handicap is won above a margin.
         away: the away side's.
     """
-    lines = _lines(selections)
     bets = list(bets)
-    best = _best(_settled_alike(bets, lines))
-    backs = {selection: bet for (selection, side), bet in best.items() if side == Side.BACK}
-    lays = {selection: bet for (selection, side), bet in best.items() if side == Side.LAY}
-    covers = [
-        *_line_covers(lines.values(), backs),
-        *(_cover((backs[of], lay)) for of, lay in lays.items() if of in backs),
-    ]
-    covers.sort(key=lambda cover: cover.booksum)
-    # On a line of three, the result that hits the point is an outcome: no stakes come back.
-    two_way = [bet for bet in bets if bet.side == Side.BACK and len(lines[bet.selection.line]) <= 2]
-    best_backs = _best(two_way).values()
-    return Opportunities(tuple(covers), tuple(_middles(best_backs, home, away)))
+    offers = _offers(selections, bets, home, away)
+    found, pairs = covers(offers), middles(offers)
+    order = np.argsort(found.booksum, kind="stable").tolist()
+    return Opportunities(
+        covers=tuple(_cover(found, index, bets) for index in order),
+        middles=tuple(_middle(pairs, index, bets) for index in range(pairs.gap.size)),
+    )
 
 
-def _lines(selections: Iterable[Selection]) -> dict[float | None, list[Selection]]:
-    lines: dict[float | None, list[Selection]] = defaultdict(list)
-    for selection in selections:
-        lines[selection.line].append(selection)
-    return lines
+def _offers(selections: Iterable[Selection], bets: Sequence[Bet], home: str, away: str) -> Offers:
+    known = {selection: index for index, selection in enumerate(dict.fromkeys(selections))}
+    books = {key: index for index, key in enumerate({bet.bookmaker for bet in bets})}
+    roles = {home: Role.HOME, away: Role.AWAY, "Over": Role.OVER, "Under": Role.UNDER}
+    lines = [np.nan if each.line is None else each.line for each in known]
+    return arrange(
+        Bets(
+            id=np.arange(len(bets)),
+            outcome_id=np.array([known[bet.selection] for bet in bets], dtype=np.int64),
+            bookmaker_id=np.array([books[bet.bookmaker] for bet in bets], dtype=np.int64),
+            is_lay=np.array([bet.side == Side.LAY for bet in bets], dtype=np.bool_),
+            odds=np.array([bet.odds for bet in bets], dtype=np.float64),
+        ),
+        Outcomes(
+            id=np.arange(len(known)),
+            market_id=np.zeros(len(known), dtype=np.int64),
+            line=np.array(lines, dtype=np.float64),
+            role=np.array([roles.get(each.name, Role.NONE) for each in known], dtype=np.int64),
+        ),
+    )
 
 
-def _settled_alike(
-    bets: Sequence[Bet], lines: Mapping[float | None, Sequence[Selection]]
-) -> list[Bet]:
-    """Return the bets of bookmakers that quote every outcome of the bet's line.
-
-    The same outcome is another bet where a bookmaker lists two outcomes and others three: on a draw
-    the one returns stakes, or has no such result, where the others lose.
-    """
-    quoted: dict[tuple[str, float | None], set[Selection]] = defaultdict(set)
-    for bet in bets:
-        quoted[bet.bookmaker, bet.selection.line].add(bet.selection)
-    return [
-        bet
-        for bet in bets
-        if len(quoted[bet.bookmaker, bet.selection.line]) == len(lines[bet.selection.line])
-    ]
-
-
-def _best(bets: Iterable[Bet]) -> dict[tuple[Selection, Side], Bet]:
-    best: dict[tuple[Selection, Side], Bet] = {}
-    for bet in bets:
-        key = bet.selection, bet.side
-        if key not in best or bet.odds > best[key].odds:
-            best[key] = bet
-    return best
-
-
-def _line_covers(
-    lines: Iterable[Sequence[Selection]], backs: Mapping[Selection, Bet]
-) -> Iterable[Cover]:
-    for outcomes in lines:
-        if len(outcomes) > 1 and all(outcome in backs for outcome in outcomes):
-            yield _cover([backs[outcome] for outcome in outcomes])
-
-
-def _cover(bets: Sequence[Bet]) -> Cover:
-    shares = arbitrage([[bet.odds for bet in bets]])
-    profit = float(shares.profit[0])
-    part = _part_returned(bets[0].selection.point) if len(bets) == 2 else 0.0
+def _cover(found: Covers, index: int, bets: Sequence[Bet]) -> Cover:
+    legs = slice(found.first[index], found.first[index] + found.size[index])
     return Cover(
-        bets=tuple(bets),
-        stakes=tuple(shares.stakes[0].tolist()),
-        booksum=float(shares.booksum[0]),
-        profit=profit,
-        worst=min(profit, profit * (1 - part)),
+        bets=tuple(bets[row] for row in found.bet[legs].tolist()),
+        stakes=tuple(found.part[legs].tolist()),
+        booksum=float(found.booksum[index]),
+        profit=float(found.profit[index]),
+        worst=float(found.worst[index]),
     )
 
 
-def _part_returned(point: float | None) -> float:
-    """Return the part of both stakes that comes back at the result nearest to their point.
-
-    >>> [_part_returned(point) for point in (None, 2.5, 2.0, 2.25, -0.75)]
-    [0.0, 0.0, 1.0, 0.5, 0.5]
-    """
-    if point is None:
-        return 0.0
-    return {0.0: 1.0, 0.25: 0.5, 0.75: 0.5}.get(point % 1, 0.0)
-
-
-_Wins = Callable[[float], float]
-"""Functions from an outcome's point to the result above, or below, which it wins."""
-
-
-def _middles(bets: Iterable[Bet], home: str, away: str) -> Iterable[Middle]:
-    wins_above: dict[str, _Wins] = {"Over": _same, home: _opposite}
-    wins_below: dict[str, _Wins] = {"Under": _same, away: _same}
-    handicapped = [bet for bet in bets if bet.selection.point is not None]
-    above = [bet for bet in handicapped if bet.selection.name in wins_above]
-    below = [bet for bet in handicapped if bet.selection.name in wins_below]
-    found = middles(
-        _results(above, wins_above), _odds(above), _results(below, wins_below), _odds(below)
+def _middle(found: Middles, index: int, bets: Sequence[Bet]) -> Middle:
+    return Middle(
+        above=bets[found.above[index]],
+        below=bets[found.below[index]],
+        gap=float(found.gap[index]),
+        worst=float(found.worst[index]),
+        best=float(found.best[index]),
+        break_even=float(found.break_even[index]),
     )
-    for index in range(min(found.gap.size, MAX_MIDDLES)):
-        yield Middle(
-            above=above[found.above[index]],
-            below=below[found.below[index]],
-            gap=float(found.gap[index]),
-            worst=float(found.worst[index]),
-            best=float(found.best[index]),
-            break_even=float(found.break_even[index]),
-        )
-
-
-def _same(point: float) -> float:
-    return point
-
-
-def _opposite(point: float) -> float:
-    """Return −point: a home side at −3.5 wins above a margin of 3.5, an away side at +3.5 below."""
-    return -point
-
-
-def _results(bets: Sequence[Bet], wins: Mapping[str, _Wins]) -> FloatArray:
-    return np.array(
-        [wins[bet.selection.name](bet.selection.point or 0.0) for bet in bets], dtype=np.float64
-    )
-
-
-def _odds(bets: Sequence[Bet]) -> FloatArray:
-    return np.array([bet.odds for bet in bets], dtype=np.float64)
 
 
 def _bet(quote: Quote) -> Bet:

@@ -48,6 +48,9 @@ class ValuationPolicy:
         in_play_seconds: a quote confirmed longer ago than this is no edge once its event has
             started.
         in_play_advice: whether a stake is advised on edges of events that have started.
+        max_low_hold: the highest hold, 1 − 1/booksum, of a cover that is kept as a low hold.
+        max_middle_cost: a middle that may lose more than this part of both stakes is not kept.
+        max_legs: a cover of more bets is not kept: nobody places so many before a price moves.
     """
 
     method: Annotated[Method, Setting(extra={"live": True})] = "power"
@@ -63,6 +66,9 @@ class ValuationPolicy:
     suspicious_ev: Annotated[float, Setting(ge=0, le=10, extra={"live": True})] = 0.15
     in_play_seconds: float = 60.0
     in_play_advice: Annotated[bool, Setting(extra={"live": True})] = False
+    max_low_hold: float = 0.02
+    max_middle_cost: float = 0.05
+    max_legs: int = 30
 
     def max_booksum_of(self, outcomes: int) -> float:
         """Return the booksum above which a large field of so many outcomes is a data fault.

@@ -1,4 +1,4 @@
-"""Recompute: from the quotes of stale markets to their fair prices and edges.
+"""Recompute: from the quotes of stale markets to their fair prices, edges and opportunities.
 
 Four steps: forget that the markets are scheduled, read, value, write. A change that arrives after
 the first step schedules the markets again; one that arrives after the second raises their version
@@ -22,6 +22,7 @@ from streaming.coalescing.buffer import clear_scheduled
 from streaming.core.histogram import counts_of
 from valuation.arrays import BoolArray, FloatArray
 from valuation.board import REASON_TEXT, Edges, Reason, Valued, value
+from valuation.closing import LOST
 from valuation.edges import advised_stake, bet_odds
 from valuation.models import (
     CONTRADICTED,
@@ -31,6 +32,7 @@ from valuation.models import (
     SUSPICIOUS,
     RecomputeRun,
 )
+from valuation.opportunity_rows import WRITE_OPPORTUNITIES, opportunity_parameters
 from valuation.policy import ValuationPolicy
 from valuation.stale import FEW, StaleMarkets, read
 
@@ -154,12 +156,16 @@ def _recompute(
 
 
 def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
-    """Write fair prices and edges of the markets that were not valued at a later version meanwhile.
+    """Write what the markets are worth that were not valued at a later version meanwhile.
+
+    Fair prices, edges and opportunities. An opportunity whose figures change keeps its row, found
+    by its kind and legs. Idempotent by the version: a market is written once at each.
 
     Runs in the caller's transaction. The markets are locked before the statement that writes
     begins, so that it sees the edges of a recompute it had to wait for.
     """
     is_prepared = len(stale.ids) <= FEW
+    is_too_old = stale.is_in_play & (stale.age_seconds > policy.in_play_seconds)
     fetch_all(_LOCK, {"markets": Bigints(stale.ids)}, is_prepared=is_prepared)
     (row,) = fetch_all(
         _WRITE,
@@ -169,7 +175,8 @@ def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> Recom
             "read_at": stale.read_at,
             "method": policy.method,
             **_fair_parameters(valued),
-            **_edge_parameters(stale, valued, policy),
+            **_edge_parameters(stale, valued, is_too_old, policy),
+            **opportunity_parameters(stale, is_too_old, policy),
         },
         is_prepared=is_prepared,
     )
@@ -201,10 +208,9 @@ def _fair_parameters(valued: Valued) -> dict[str, object]:
 
 
 def _edge_parameters(
-    stale: StaleMarkets, valued: Valued, policy: ValuationPolicy
+    stale: StaleMarkets, valued: Valued, is_too_old: BoolArray, policy: ValuationPolicy
 ) -> dict[str, object]:
     board = stale.board
-    is_too_old = stale.is_in_play & (stale.age_seconds > policy.in_play_seconds)
     edges = _without(valued.edges, is_too_old)
     is_in_play = stale.is_in_play[edges.row]
     marks = {
@@ -258,7 +264,7 @@ SELECT id FROM betting_market WHERE id = ANY (%(markets)s::bigint[])
 ORDER BY id FOR NO KEY UPDATE
 """
 
-_WRITE = """
+_WRITE = f"""
 WITH valued AS (
     SELECT * FROM unnest(%(markets)s::bigint[], %(versions)s::bigint[]) AS v (id, version)
 ),
@@ -268,7 +274,7 @@ accepted AS MATERIALIZED (
     SET valued_version = v.version, valued_at = clock_timestamp(), swept_at = NULL,
         dirty_at = CASE WHEN m.version = v.version THEN NULL ELSE %(read_at)s END
     FROM valued v WHERE m.id = v.id AND m.valued_version < v.version
-    RETURNING m.id, v.version
+    RETURNING m.id, v.version, m.version = v.version AS is_current
 ),
 
 fair AS MATERIALIZED (
@@ -334,25 +340,19 @@ opened AS (
 closed AS (
     UPDATE valuation_edge e
     SET closed_at = clock_timestamp(), updated_at = clock_timestamp(), version = a.version,
-        close_reason = CASE
-            WHEN ev.status = 'ended' THEN 'event_ended'
-            WHEN q.status = 'quarantined' OR EXISTS (
-                SELECT FROM betting_feed f JOIN betting_provider p ON p.id = f.provider_id
-                WHERE f.id = q.feed_id AND f.generation < p.generation
-            ) THEN 'quarantined'
-            WHEN q.status <> 'active' THEN 'suspended'
-            WHEN q.id = ANY (%(stale_quotes)s::bigint[]) THEN 'stale'
+        close_reason = COALESCE({LOST}, CASE
             WHEN q.outcome_id <> ALL (%(priced_outcomes)s::bigint[]) THEN 'no_fair_value'
-            ELSE 'gone' END
+            ELSE 'gone' END)
     FROM accepted a, betting_quote q, betting_market m, betting_event ev
     WHERE e.market_id = a.id AND e.closed_at IS NULL
       AND q.id = e.quote_id AND m.id = a.id AND ev.id = m.event_id
       AND e.quote_id <> ALL (%(edge_quotes)s::bigint[])
     RETURNING ROW (e.id, e.version, e.price, e.probability, e.ev, e.advised, e.peak_ev,
                    e.close_reason::text) AS change
-)
+),
+{WRITE_OPPORTUNITIES}
 SELECT clock_timestamp(),
-       COALESCE((SELECT array_agg(id) FROM accepted), '{}'),
-       (SELECT COALESCE(array_agg(change), '{}') FROM opened WHERE is_new),
-       (SELECT COALESCE(array_agg(change), '{}') FROM closed)
-"""
+       COALESCE((SELECT array_agg(id) FROM accepted), '{{}}'),
+       (SELECT COALESCE(array_agg(change), '{{}}') FROM opened WHERE is_new),
+       (SELECT COALESCE(array_agg(change), '{{}}') FROM closed)
+"""  # noqa: S608 - the texts imported above

@@ -17,6 +17,7 @@ from betting.db.sql import Bigints, fetch_columns
 from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 from valuation.confirmed import Feeds, Lagging
+from valuation.covering import Outcomes
 
 FEW = 10
 """The most markets for which prepared statements read and write, as for a major move."""
@@ -40,6 +41,7 @@ class StaleMarkets:
         contrary: the worst of those prices that the other provider looked at since the quote was
             priced; NaN where there is none, (q,).
         board: what the quotes say, (q,).
+        outcomes: all that the markets are known to have, on offer or not, (o,).
     """
 
     read_at: datetime
@@ -53,6 +55,7 @@ class StaleMarkets:
     is_disputed: BoolArray
     contrary: FloatArray
     board: Board
+    outcomes: Outcomes
 
 
 def read(market_ids: Sequence[int]) -> StaleMarkets:
@@ -61,10 +64,11 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     row = fetch_columns(_READ, {"markets": Bigints(market_ids)}, is_prepared=is_prepared)
     read_at, now, ids, versions, dirty_ats, in_play, has_started, changed_at = row[:8]
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[8:15]
-    outcome_ids, line, bookmaker_ids, weight, commission = row[15:20]
-    feeds = Feeds(bookmaker_ids, *row[20:29])
-    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[29:34])
-    disputed, contrary_prices = row[34:]
+    outcomes = Outcomes(*row[15:19])
+    bookmaker_ids, weight, commission = row[19:22]
+    feeds = Feeds(bookmaker_ids, *row[22:31])
+    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[31:36])
+    disputed, contrary_prices = row[36:]
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -99,7 +103,7 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
         board=Board(
             market_id=market,
             outcome_id=outcome,
-            line=line[positions(outcome_ids, outcome)],
+            line=outcomes.line[positions(outcomes.id, outcome)],
             bookmaker_id=bookmaker,
             is_lay=is_lay,
             price=price,
@@ -107,6 +111,7 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
             commission=commission[of_bookmaker],
             is_stale=is_declared | is_recorded & (ages > 1),
         ),
+        outcomes=outcomes,
     )
 
 
@@ -115,7 +120,7 @@ WITH market AS MATERIALIZED (
     SELECT m.id, m.version, m.dirty_at, e.status = 'ended' AS has_ended,
            COALESCE(m.changed_at, statement_timestamp()) AS changed_at,
            e.status = 'live' OR COALESCE(m.changed_at >= e.commence_time, false) AS in_play,
-           e.commence_time <= statement_timestamp() AS has_started
+           e.commence_time <= statement_timestamp() AS has_started, e.home, e.away
     FROM betting_market m JOIN betting_event e ON e.id = m.event_id
     WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
 ),
@@ -127,6 +132,16 @@ quote AS MATERIALIZED (
         WHERE market_id = m.id AND status = 'active'
         OFFSET 0 -- a fence: market by market, whatever the statistics say
     ) AS q
+    WHERE NOT m.has_ended
+),
+outcome AS MATERIALIZED (
+    SELECT o.* FROM market m CROSS JOIN LATERAL (
+        SELECT id, market_id, line, CASE name WHEN 'Over' THEN 1 WHEN 'Under' THEN 2
+               WHEN m.home THEN 3 WHEN m.away THEN 4 ELSE 0 END::bigint AS role
+        FROM betting_outcome
+        WHERE market_id = m.id
+        OFFSET 0 -- as above
+    ) AS o
     WHERE NOT m.has_ended
 ),
 feed AS MATERIALIZED (
@@ -192,8 +207,9 @@ FROM (
            COALESCE(array_agg(price), '{}')
     FROM quote
 ) AS q, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(COALESCE(line, 'NaN')), '{}')
-    FROM betting_outcome WHERE id IN (SELECT outcome_id FROM quote)
+    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(market_id), '{}'),
+           COALESCE(array_agg(COALESCE(line, 'NaN')), '{}'), COALESCE(array_agg(role), '{}')
+    FROM outcome
 ) AS o, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(weight), '{}'),
            COALESCE(array_agg(COALESCE(commission, 'NaN')), '{}')

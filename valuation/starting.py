@@ -1,7 +1,8 @@
 """Valuing markets again whose event has started, or no longer has, though no quote changed.
 
-An edge is marked as in play or not. A provider's list may report the start late, or the start may
-be moved; so the mark on each open edge is compared with the event's present state, for any cause.
+An edge and an opportunity are marked as in play or not. A provider's list may report the start
+late, or the start may be moved; so the mark on each open one is compared with the event's present
+state, for any cause.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ MAX_MARKETS = 500
 
 
 def mark() -> list[int]:
-    """Raise the versions of markets with an open edge whose mark is wrong.
+    """Raise the versions of markets with an open edge or opportunity whose mark is wrong.
 
     Idempotent by the mark itself, and by the versions: a market that is already stale is left to
     its recompute.
@@ -29,13 +30,19 @@ def mark() -> list[int]:
 
 # In play by the same rule as in `valuation.stale`, or the two would never agree.
 _MARK = raising("""
-WITH touched AS MATERIALIZED (
-    SELECT DISTINCT e.market_id
-    FROM valuation_edge e
-    JOIN betting_market m ON m.id = e.market_id
+WITH marked AS (
+    SELECT market_id, %(mark)s = ANY (warnings) AS is_in_play
+    FROM valuation_edge WHERE closed_at IS NULL
+    UNION ALL
+    SELECT market_id, in_play FROM valuation_opportunity WHERE closed_at IS NULL
+),
+touched AS MATERIALIZED (
+    SELECT DISTINCT marked.market_id
+    FROM marked
+    JOIN betting_market m ON m.id = marked.market_id
     JOIN betting_event ev ON ev.id = m.event_id
-    WHERE e.closed_at IS NULL AND m.version = m.valued_version AND ev.status <> 'ended'
-      AND (%(mark)s = ANY (e.warnings)) IS DISTINCT FROM (
+    WHERE m.version = m.valued_version AND ev.status <> 'ended'
+      AND marked.is_in_play IS DISTINCT FROM (
           ev.status = 'live' OR COALESCE(m.changed_at >= ev.commence_time, false)
           OR ev.commence_time <= statement_timestamp() AND EXISTS (
               SELECT FROM betting_quote q

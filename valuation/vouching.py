@@ -1,8 +1,8 @@
-"""Fair prices and edges as they may be shown now: those without confirmed quotes are marked stale.
+"""Values as they may be shown now: those without confirmed quotes are marked stale.
 
-Recomputes keep these rows up to date. If they stop, the rows stay, but the bookmakers' quotes that
-they rest on are no longer confirmed. Every reader uses these querysets, which judge by the
-database's clock, and none the tables themselves.
+Recomputes keep fair prices, edges and opportunities up to date. If they stop, the rows stay, but
+the bookmakers' quotes that they rest on are no longer confirmed. Every reader uses these querysets,
+which judge by the database's clock, and none the tables themselves.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
     BooleanField,
     Case,
     Exists,
     ExpressionWrapper,
     F,
+    Func,
+    IntegerField,
     OuterRef,
     Q,
     QuerySet,
@@ -33,9 +36,17 @@ from django.db.models.lookups import LessThan
 
 from betting.config import get_config
 from betting.db.compiled import Compiled, is_among_ids
-from betting.db.freshness import confirmed_at, is_stale
+from betting.db.freshness import IsOneOf, confirmed_at, is_stale
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
-from valuation.models import DOUBTFUL, IN_PLAY, Edge, FairPrice, FairPriceState, Revaluation
+from valuation.models import (
+    DOUBTFUL,
+    IN_PLAY,
+    Edge,
+    FairPrice,
+    FairPriceState,
+    Opportunity,
+    Revaluation,
+)
 from valuation.policy import ValuationPolicy
 
 UNVALUED_SECONDS = 30.0
@@ -48,7 +59,10 @@ OPEN = Q(closed_at__isnull=True, is_stale=False)
 STALE = Q(closed_at__isnull=True, is_stale=True)
 CLOSED = Q(closed_at__isnull=False)
 LISTED = Q(is_in_play=False, is_doubtful=False)
-"""The conditions of an edge's states, and of the default list, for a queryset of `edges`."""
+"""The conditions of an edge's states, and of the default list, for a queryset of `edges`.
+
+Those of the states are also an opportunity's.
+"""
 
 PRICED_AT = Coalesce("quote__source_at", "quote__changed_at")
 """When an edge's bookmaker was looked at for the look that brought its price."""
@@ -241,6 +255,46 @@ def count_open(limit: int) -> int:
 @lru_cache(maxsize=8)
 def _all_open(policy: ValuationPolicy, limit: int) -> Compiled:
     return Compiled(_edges(policy).filter(OPEN).order_by().values_list("pk")[:limit])
+
+
+def opportunities() -> QuerySet[Any]:
+    """Return all opportunities, each with whether it still stands.
+
+    Added fields:
+
+    - `confirmed_at`: when the leg was last confirmed that was confirmed the longest ago.
+    - `is_in_play`: whether its event has started; of a closed one whether it had, when it was last
+      valued.
+    - `is_stale`: whether it is open and must not be taken: a leg is not active, or not confirmed,
+      in play not within the policy's `in_play_seconds`; or its market waits for its valuation.
+    """
+    confirmed = legs().annotate(confirmed=confirmed_at()).order_by("confirmed")
+    lost = legs().filter(~Q(status=QuoteStatus.ACTIVE) | Q(is_stale()) | Q(is_too_old_in_play()))
+    is_lost = Q(Exists(lost)) | Q(_is_unvalued())
+    annotated: QuerySet[Any] = Opportunity.objects.annotate(
+        confirmed_at=Subquery(confirmed.values("confirmed")[:1]),
+        is_in_play=Case(
+            When(closed_at__isnull=False, then=F("in_play")),
+            default=Exists(legs().filter(is_in_play())),
+        ),
+        is_stale=_boolean(Q(closed_at__isnull=True) & is_lost),
+    )
+    return annotated
+
+
+def legs() -> QuerySet[Quote]:
+    """Return the quotes that are legs of the outer query's opportunity."""
+    found: QuerySet[Quote] = Quote.objects.filter(IsOneOf(F("pk"), OuterRef("quotes"))).order_by()
+    return found
+
+
+def bookmaker_keys() -> ArraySubquery:
+    """Return an expression of the bookmakers' keys of an opportunity's legs, in their order."""
+    place = Func(
+        OuterRef("quotes"), F("pk"), function="array_position", output_field=IntegerField()
+    )
+    in_order = legs().annotate(place=place).order_by("place")
+    return ArraySubquery(in_order.values("bookmaker__key"))
 
 
 def is_in_play(quote: str = "") -> Combinable:

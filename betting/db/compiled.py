@@ -11,9 +11,11 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import BigIntegerField, BooleanField, ExpressionWrapper, Func, Q, QuerySet
+from django.db.models import BigIntegerField, BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models import F as Field
 from django.db.models import Value as Fixed
+
+from betting.db.freshness import IsOneOf
 
 
 class _Parameter:
@@ -23,18 +25,10 @@ class _Parameter:
 _IDS = _Parameter()
 
 
-class _IsAmong(Func):
-    """The condition that a value is in an array: ``value = ANY (array)``."""
-
-    template = "(%(expressions)s))"
-    arg_joiner = " = ANY ("
-    output_field = BooleanField()
-
-
 def is_among_ids(field: str) -> Q:
     """Return the condition that a field is one of the ids that each use of a statement gives."""
     ids = Fixed(_IDS, output_field=ArrayField(BigIntegerField()))
-    return Q(ExpressionWrapper(_IsAmong(Field(field), ids), output_field=BooleanField()))
+    return Q(ExpressionWrapper(IsOneOf(Field(field), ids), output_field=BooleanField()))
 
 
 class Compiled:

@@ -126,7 +126,7 @@ def _trusted_until(quote: str, bookmaker: str) -> Combinable:
     """Return when a quote becomes too old: -infinity for one that was declared too old."""
     by_book = Case(
         When(
-            _IsOneOf(OuterRef(f"{quote}market"), F("stale_markets")),
+            IsOneOf(OuterRef(f"{quote}market"), F("stale_markets")),
             then=Cast(Value("-infinity"), DateTimeField()),
         ),
         default=_looked_at(quote) + (F("expires_at") - F("confirmed_at")),
@@ -161,7 +161,7 @@ class _Element(Func):
     output_field = DateTimeField()
 
 
-class _IsOneOf(Func):
+class IsOneOf(Func):
     """The condition that a value is in an array: ``value = ANY (array)``."""
 
     template = "(%(expressions)s))"

@@ -25,6 +25,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Value",
                 "items": [
                     _list("Edges", "trending_up", "valuation_edge"),
+                    _list("Opportunities", "join_inner", "valuation_opportunity"),
                     _list("Fair prices", "balance", "valuation_fairprice"),
                 ],
             },

@@ -24,7 +24,8 @@ from streaming.core.participants import sport_family
 from streaming.ingest.locks import lock_family, lock_number
 from streaming.models import PollRun
 from streaming.retention.delete_events import erase_events
-from valuation.models import Edge
+from valuation.models import Edge, Opportunity
+from valuation.vouching import legs
 
 
 def holdings(provider: Provider) -> Mapping[str, int]:
@@ -34,6 +35,7 @@ def holdings(provider: Provider) -> Mapping[str, int]:
         "quotes": _quotes(provider).count(),
         "line changes": LineChange.objects.filter(quote__feed__provider=provider).count(),
         "edges": Edge.objects.filter(quote__feed__provider=provider).count(),
+        "opportunities": _opportunities(provider).count(),
         "events no other provider knows": _own_events(provider).count(),
         "poll runs": PollRun.objects.filter(provider=provider).count(),
     }
@@ -51,6 +53,7 @@ def remove(provider: Provider) -> None:
         # Before the deletions: no recompute may open an edge on a quote that is about to go.
         _make_stale(_markets(provider))
         # Leaves first, by one statement each: Django would cascade over the rest row by row.
+        _opportunities(provider).delete()
         Edge.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()
         _rivals(provider).delete()
@@ -68,6 +71,12 @@ WHERE feed_id IN (SELECT id FROM betting_feed WHERE provider_id = %(provider)s)
 
 def _quotes(provider: Provider) -> QuerySet[Quote]:
     return Quote.objects.filter(feed__provider=provider)
+
+
+def _opportunities(provider: Provider) -> QuerySet[Opportunity]:
+    """Return the opportunities with a leg at the provider: without it they say nothing."""
+    lost = legs().filter(feed__provider=provider)
+    return Opportunity.objects.filter(Exists(lost), market__in=_quotes(provider).values("market"))
 
 
 def _rivals(provider: Provider) -> QuerySet[RivalQuote]:

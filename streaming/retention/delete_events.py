@@ -35,6 +35,7 @@ _QUOTES = f"SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES})"  # n
 
 #: Tables in the order of deletion: table → the condition of the rows to delete.
 ERASED = {
+    "valuation_opportunity": f"market_id IN ({_MARKETS})",
     "valuation_edge": f"quote_id IN ({_QUOTES})",
     "betting_linechange": f"quote_id IN ({_QUOTES})",
     "betting_rivalquote": f"quote_id IN ({_QUOTES})",

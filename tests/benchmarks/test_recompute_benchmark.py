@@ -17,7 +17,13 @@ MARKETS, BOOKS, PER_MESSAGE = 2_000, 10, 500
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
 
 
-def test_markets_per_second(benchmark: Any) -> None:
+@pytest.mark.parametrize("shift", [0, 5], ids=["one_best_book", "low_holds"])
+def test_markets_per_second(benchmark: Any, shift: int) -> None:
+    """By how far the best price of the away side is from that of the home side.
+
+    At 0 both are at one bookmaker. At 5 every market has a low hold, whose bookmakers change every
+    round: the most rows that a recompute of two-way markets can open and close.
+    """
     provider = make_provider()
     steps = count()
 
@@ -26,9 +32,9 @@ def test_markets_per_second(benchmark: Any) -> None:
         events = [
             event(
                 [
-                    quote(f"b{book}", name, 1.85 + 0.01 * ((7 * book + number + step) % 13))
+                    quote(f"b{book}", name, 1.85 + 0.01 * ((7 * book + number + step + away) % 13))
                     for book in range(BOOKS)
-                    for name in (HOME, AWAY)
+                    for name, away in ((HOME, 0), (AWAY, shift))
                 ],
                 f"e{number}",
             )

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db.models import Exists, F, ForeignKey, Model, OuterRef
 
 from betting.models import Event, LineChange, Quote
-from valuation.models import Edge, FairPrice
+from valuation.models import Edge, FairPrice, Opportunity
 
 #: Their letters go before them.
 MAY_OUTLIVE = {"streaming_deadletteraction.letter"}
@@ -49,6 +49,14 @@ def orphans() -> dict[str, int]:
     ):
         rows = model._default_manager.exclude(market=F(f"{owner}__market"))
         found[f"{model._meta.db_table}.market of its {owner}"] = rows.count()
+    found["valuation_opportunity.quotes"] = len(
+        {
+            quote
+            for quotes in Opportunity.objects.values_list("quotes", flat=True)
+            for quote in quotes
+        }
+        - set(Quote.objects.values_list("pk", flat=True))
+    )
     return {name: count for name, count in found.items() if count}
 
 

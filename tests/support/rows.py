@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from betting.models import (
@@ -49,7 +49,15 @@ from streaming.models import (
     WebhookSubscriber,
 )
 from streaming.notifications.webhooks import subscribe
-from valuation.models import CloseReason, Edge, FairPrice, FairPriceState, RecomputeRun
+from valuation.models import (
+    CloseReason,
+    Edge,
+    FairPrice,
+    FairPriceState,
+    Opportunity,
+    OpportunityKind,
+    RecomputeRun,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -218,10 +226,42 @@ def make_edge(quote: Quote, probability: float = 0.55, **fields: Any) -> Edge:
     return Edge.objects.create(quote=quote, probability=probability, **{**values, **fields})
 
 
-def close(edge: Edge) -> Edge:
-    edge.closed_at, edge.close_reason = NOON + timedelta(minutes=5), CloseReason.GONE
-    edge.save(update_fields=["closed_at", "close_reason"])
-    return edge
+def make_opportunity(*legs: Quote, **fields: Any) -> Opportunity:
+    """An open opportunity of back bets: what they are worth together decides whether it pays.
+
+    With a `gap` it is a middle, which wins both at best.
+    """
+    booksum = sum(1 / quote.price for quote in legs)
+    profit, gap = 1 / booksum - 1, fields.get("gap")
+    best = profit if gap is None else 2 / booksum - 1
+    kind = OpportunityKind.ARBITRAGE if profit > 0 else OpportunityKind.LOW_HOLD
+    values = {
+        "market": legs[0].market,
+        "kind": kind if gap is None else OpportunityKind.MIDDLE,
+        "quotes": [quote.pk for quote in legs],
+        "bookmakers": [quote.bookmaker_id for quote in legs],
+        "prices": [quote.price for quote in legs],
+        "parts": [1 / quote.price / booksum for quote in legs],
+        "booksum": booksum,
+        "profit": profit,
+        "worst": profit,
+        "best": best,
+        "break_even": None if gap is None else -profit / (best - profit),
+        "in_play": False,
+        "version": 1,
+        "opened_at": NOON,
+        "updated_at": NOON,
+    }
+    return Opportunity.objects.create(**{**values, **fields})
+
+
+_Closable = TypeVar("_Closable", Edge, Opportunity)
+
+
+def close(row: _Closable) -> _Closable:
+    row.closed_at, row.close_reason = NOON + timedelta(minutes=5), CloseReason.GONE
+    row.save(update_fields=["closed_at", "close_reason"])
+    return row
 
 
 def make_poll_run(provider: Provider, **fields: Any) -> PollRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 
 from betting.models import Clock, Market, QuoteStatus, Side
 from tests.support import rows
+from tests.valuation.opportunities_by_hand import find_by_hand
+from valuation.covering import MAX_MIDDLES
 from valuation.opportunities import (
-    MAX_MIDDLES,
     Bet,
+    Cover,
+    Middle,
     Opportunities,
     Selection,
     find,
@@ -194,6 +198,59 @@ def test_no_result_is_better_or_worse_than_an_opportunity_says(
         assert middle.best == pytest.approx(max(profits))
     else:
         assert max(profits) <= 1 / booksum - 1 + 1e-9 or over > under
+
+
+SELECTIONS = [
+    WIN, DRAW, LOSE,
+    *(total(name, at) for name in ("Over", "Under") for at in (2.0, 2.5, 2.75, 3.5)),
+    *(spread(HOME, at) for at in (-1.5, 0.0, 1.25)),
+    *(spread(AWAY, at) for at in (-1.25, 0.0, 2.5)),
+]  # fmt: skip
+"""Of several kinds of market, which `find` does not tell apart."""
+
+OFFERS = st.lists(
+    st.builds(
+        lambda selection, book, odds, is_lay: (
+            replace(lay(selection, odds), bookmaker=book) if is_lay else back(selection, odds, book)
+        ),
+        st.sampled_from(SELECTIONS),
+        st.sampled_from(["ace", "bay", "cap"]),
+        st.sampled_from([1.5, 1.95, 2.0, 2.1, 3.25]) | st.floats(1.02, 20),
+        st.booleans(),
+    ),
+    max_size=40,
+    unique_by=lambda bet: (bet.selection, bet.bookmaker, bet.side),
+)
+
+
+@given(st.sets(st.sampled_from(SELECTIONS), min_size=1), OFFERS)
+def test_the_columns_hold_what_is_found_bet_by_bet(
+    known: set[Selection], offers: list[Bet]
+) -> None:
+    selections = [each for each in SELECTIONS if each in known]
+    bets = [bet for bet in offers if bet.selection in known]
+    assert_equal(
+        find(selections, bets, home=HOME, away=AWAY),
+        find_by_hand(selections, bets, home=HOME, away=AWAY),
+    )
+
+
+def assert_equal(found: Opportunities, by_hand: Opportunities) -> None:
+    """The same covers and middles, in any order among equal ones."""
+
+    def figures(one: Cover | Middle, *names: str) -> list[float]:
+        return [getattr(one, name) for name in names]
+
+    of_covers, of_middles = ("booksum", "profit", "worst"), ("gap", "worst", "best", "break_even")
+    covers = [{cover.bets: cover for cover in each.covers} for each in (found, by_hand)]
+    assert covers[0].keys() == covers[1].keys()
+    for bets, cover in covers[0].items():
+        assert figures(cover, *of_covers) == pytest.approx(figures(covers[1][bets], *of_covers))
+        assert cover.stakes == pytest.approx(covers[1][bets].stakes)
+    middles = [{(m.above, m.below): m for m in each.middles} for each in (found, by_hand)]
+    assert middles[0].keys() == middles[1].keys()
+    for pair, middle in middles[0].items():
+        assert figures(middle, *of_middles) == pytest.approx(figures(middles[1][pair], *of_middles))
 
 
 def test_the_two_sides_of_one_line_leave_no_middle() -> None:

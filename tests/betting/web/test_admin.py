@@ -74,6 +74,7 @@ def fill(size: int) -> None:
         rows.make_feed_bookmaker(board.feed)
         rows.make_rival(board.quotes[0], 1.8)
         rows.make_setting_change()
+        rows.make_opportunity(*board.quotes[:2])
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
         AppliedPolicy.objects.get_or_create(
             pk=1, defaults={"fingerprint": "0", "applied_at": datetime.now(UTC)}
@@ -169,6 +170,7 @@ def grown(board: rows.Board, size: int) -> None:
             quote = rows.make_quote(outcome, board.feed, 2.3, bookmaker=bookmaker)
             rows.make_edge(quote)
             rows.make_rival(quote, 2.2)
+            rows.make_opportunity(quote, board.quotes[1])
         totals = rows._next("Over")
         outcome = rows.make_outcome(board.market, totals, point=float(size), line=float(size))
         rows.make_fair_price(outcome)

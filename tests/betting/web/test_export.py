@@ -177,6 +177,24 @@ def test_an_edge_is_exported_from_its_opening_to_its_end() -> None:
 
 
 @pytest.mark.django_db
+def test_an_opportunity_is_exported_with_its_legs() -> None:
+    board = rows.make_board((2.25, 1.5), (1.5, 2.0), provider=rows.make_provider(clock="wall"))
+    legs = [board.quotes[3], board.quotes[0]]
+    one = rows.make_opportunity(*legs)
+    rows.close(rows.make_opportunity(*board.quotes[1:3]))
+
+    opened, closed = records("opportunities")
+    (listed,) = objects("opportunities", "--status", "open")
+
+    assert (opened["kind"], opened["close_reason"], closed["close_reason"]) == (
+        "arbitrage", "", "gone",
+    )  # fmt: skip
+    assert listed["quote_ids"] == [quote.pk for quote in legs]
+    assert listed["bookmakers"] == [quote.bookmaker.key for quote in legs]
+    assert (listed["prices"], listed["profit"]) == (one.prices, one.profit)
+
+
+@pytest.mark.django_db
 def test_a_recompute_is_exported_with_its_latencies() -> None:
     latencies = [4.0, 60.0, 70.0]
     run = rows.make_recompute_run(
@@ -303,9 +321,10 @@ def test_rows_are_read_from_a_cursor_on_the_server(
     table: exports.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "ROWS_PER_FETCH", 1)
-    rows.make_board((1.9, 2.1))
+    board = rows.make_board((1.9, 2.1))
     for _ in range(2):
         rows.make_recompute_run()
+        rows.close(rows.make_opportunity(*board.quotes))
 
     fetched = table.fetch(None)
     next(fetched)

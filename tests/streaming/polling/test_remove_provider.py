@@ -11,7 +11,7 @@ from streaming.polling import remove_provider
 from streaming.polling.remove_provider import holdings, remove
 from tests.support import rows
 from tests.support.orphans import orphans
-from valuation.models import Edge, FairPrice
+from valuation.models import Edge, FairPrice, Opportunity
 
 pytestmark = pytest.mark.django_db
 
@@ -19,11 +19,14 @@ pytestmark = pytest.mark.django_db
 def test_everything_that_only_it_said_goes() -> None:
     board = rows.make_board((1.9, 2.1), (2.0, 2.2))
     rows.make_poll_run(board.provider)
+    rows.make_opportunity(*board.quotes[:2])
 
-    assert list(holdings(board.provider).values()) == [1, 4, 4, 2, 1, 1]
+    assert list(holdings(board.provider).values()) == [1, 4, 4, 2, 1, 1, 1]
     remove(board.provider)
 
-    for model in (Provider, Quote, LineChange, Edge, FairPrice, Market, Event, PollRun):
+    for model in (
+        Provider, Quote, LineChange, Edge, Opportunity, FairPrice, Market, Event, PollRun,
+    ):  # fmt: skip
         assert not model._default_manager.exists(), model
     assert orphans() == {}
 
@@ -36,6 +39,21 @@ def test_another_provider_keeps_what_it_said() -> None:
     assert set(Quote.objects.all()) == set(theirs.quotes)
     assert LineChange.objects.count() == Edge.objects.count() == 2
     assert list(Event.objects.all()) == [theirs.event]
+
+
+def test_an_opportunity_goes_with_any_of_its_legs() -> None:
+    board = rows.make_board((1.9, 2.1))
+    other = rows.make_provider()
+    board.event.aliases.create(provider=other, external_id="theirs")
+    theirs = [rows.make_quote(each, rows.make_feed(other), 2.2) for each in board.outcomes]
+    kept = rows.make_opportunity(*theirs)
+    rows.make_opportunity(board.quotes[0], theirs[1])
+    rows.close(rows.make_opportunity(theirs[0], board.quotes[1]))
+
+    remove(board.provider)
+
+    assert list(Opportunity.objects.all()) == [kept]
+    assert orphans() == {}
 
 
 def test_a_market_that_it_shared_loses_its_quotes_and_has_to_be_valued() -> None:

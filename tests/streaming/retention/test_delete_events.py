@@ -61,6 +61,7 @@ def past_event(sport_key: str = "") -> Event:
     rows.make_doubt(board.provider, event=board.event)
     rows.make_doubt(candidate=board.event)
     rows.make_rival(board.quotes[0], 1.8)
+    rows.make_opportunity(*board.quotes[:2])
     if sport_key:
         Event.objects.filter(pk=board.event.pk).update(sport=rows.make_sport(key=sport_key))
     return let_pass(board.event)

@@ -37,6 +37,7 @@ from tests.support.rows import (
     make_feed,
     make_health_snapshot,
     make_market,
+    make_opportunity,
     make_outcome,
     make_poll_run,
     make_provider,
@@ -44,7 +45,7 @@ from tests.support.rows import (
     make_recompute_run,
     make_transition,
 )
-from valuation.models import CloseReason, Edge, RecomputeRun
+from valuation.models import CloseReason, Edge, Opportunity, RecomputeRun
 
 CONFIG = RetentionConfig(history_days=7, operations_days=3, audit_days=19)
 DAYS = {
@@ -54,6 +55,7 @@ DAYS = {
     "valuation_recomputerun": 3,
     "betting_linechange": 7,
     "valuation_edge": 7,
+    "valuation_opportunity": 7,
     "django_celery_results_taskresult": 3,
     "streaming_deadletteroccurrence": 3,
     "streaming_deadletteraction": 19,
@@ -99,6 +101,11 @@ def line_change(at: datetime) -> Model:
 
 def closed_edge(at: datetime) -> Model:
     return make_edge(a_quote(), closed_at=at, close_reason=CloseReason.GONE)
+
+
+def closed_opportunity(at: datetime) -> Model:
+    legs = [a_quote(), a_quote()]
+    return make_opportunity(*legs, closed_at=at, close_reason=CloseReason.GONE)
 
 
 def task_result(at: datetime) -> Model:
@@ -151,6 +158,7 @@ BY_AGE: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (RecomputeRun, recompute_run),
     (LineChange, line_change),
     (Edge, closed_edge),
+    (Opportunity, closed_opportunity),
     (TaskResult, task_result),
     (DeadLetterOccurrence, dead_letter_occurrence),
     (DeadLetterAction, dead_letter_action),
@@ -196,10 +204,12 @@ def test_rows_past_their_retention_go_and_younger_ones_stay(
     assert prune_old_rows(CONFIG) == dict.fromkeys(DAYS, 0)
 
 
-def test_an_edge_that_is_open_stays_however_old() -> None:
+def test_what_is_open_stays_however_old() -> None:
     edge = make_edge(a_quote(), opened_at=ago(1_000), updated_at=ago(1_000))
+    opportunity = make_opportunity(a_quote(), a_quote(), updated_at=ago(1_000))
     prune_old_rows(CONFIG)
     assert primary_keys(Edge) == {edge.pk}
+    assert primary_keys(Opportunity) == {opportunity.pk}
 
 
 def test_a_quote_outlives_its_history() -> None:
