@@ -17,7 +17,9 @@ class Pages(CursorPagination):
     page_size = 50
     max_page_size = MAX_PAGE
     page_size_query_param = "page_size"
-    ordering = "-id"
+    ordering: str | tuple[str, ...] = "-id"
+    #: What the position of a cursor is read as: the value of the first field of the order.
+    position_type: type[int] | type[float] = int
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return the cursor of the request, or None if it has none.
@@ -32,7 +34,7 @@ class Pages(CursorPagination):
             # The framework accepts bytes that are not ASCII and positions that are not numbers.
             cursor: Cursor | None = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                int(cursor.position)
+                self.position_type(cursor.position)
         except Exception as error:
             raise ValidationError({"cursor": "This is not a cursor of an earlier page."}) from error
         return cursor
@@ -47,3 +49,35 @@ class HistoryPages(Pages):
     """Pages by `arrival`, newest first: see `betting.db.querysets.changes_of`."""
 
     ordering = "-arrival"
+
+
+class RankedPages(Pages):
+    """Pages of open opportunities, best first, that also say how many markets were valued for them.
+
+    A row whose figures change between two requests may move over the border of a page.
+    """
+
+    page_size = MAX_PAGE
+    position_type = float
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema of pages with the number of markets."""
+        described = super().get_paginated_response_schema(schema)
+        described["properties"]["markets_examined"] = {
+            "type": "integer",
+            "description": "markets of the filters that have been valued and have not ended",
+        }
+        described["required"].append("markets_examined")
+        return described
+
+
+class ArbitragePages(RankedPages):
+    """Arbitrages, the most profitable first."""
+
+    ordering = ("-profit", "id")
+
+
+class MiddlePages(RankedPages):
+    """Middles, those that pay at the lowest chance first."""
+
+    ordering = ("break_even", "id")

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from betting.db.querysets import confirmed_within
-from betting.models import EventStatus, MoveClass, QuoteStatus, Side
+from betting.models import EventStatus, Market, MoveClass, QuoteStatus, Side
 from betting.web.api.pagination import MAX_PAGE
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import FairPriceState, RecomputeTrigger
@@ -218,14 +218,37 @@ class EdgeParameters(PageParameters):
         return rows
 
 
-class OpportunityParameters(Parameters):
-    """The filters of the markets that are searched for arbitrages and middles."""
+class OpportunityParameters(PageParameters):
+    """The filters of arbitrages and middles."""
 
-    lookups = {"sport": "event__sport__key", "event": "event", "market": "pk", "kind": "kind"}
+    lookups = {
+        "sport": "market__event__sport__key",
+        "event": "market__event",
+        "market": "market",
+        "kind": "market__kind",
+    }
     sport = _text()
     event = _number()
     market = _number()
-    kind = _text()
+    kind = _text(help_text="of the market: `h2h`, `spreads`, `totals`, …")
+    in_play = _choice(
+        ["false", "true", "any"], default="any", help_text="whether the event has started"
+    )
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the opportunities that the parameters select."""
+        rows, given = super().narrow(rows), self.validated_data
+        return (
+            rows
+            if given["in_play"] == "any"
+            else rows.filter(is_in_play=given["in_play"] == "true")
+        )
+
+    def narrow_markets(self, markets: QuerySet[Market]) -> QuerySet[Market]:
+        """Return the markets in which opportunities of the parameters can be."""
+        given = self.validated_data
+        paths = {"sport": "event__sport__key", "event": "event", "market": "pk", "kind": "kind"}
+        return markets.filter(**{paths[name]: given[name] for name in given if name in paths})
 
 
 class ProviderParameters(PageParameters):

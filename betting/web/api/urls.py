@@ -17,6 +17,8 @@ router.register("markets", odds.MarketViews)
 router.register("quotes", odds.QuoteViews)
 router.register("fair-prices", valuation.FairPriceViews)
 router.register("edges", valuation.EdgeViews)
+router.register("arbitrages", valuation.ArbitrageViews, "arbitrage")
+router.register("middles", valuation.MiddleViews, "middle")
 router.register("providers", operations.ProviderViews)
 router.register("circuits", operations.CircuitViews)
 router.register("circuit-transitions", operations.TransitionViews)
@@ -33,8 +35,6 @@ _public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrot
 
 urlpatterns = [
     *router.urls,
-    path("arbitrages/", valuation.ArbitragesView.as_view()),
-    path("middles/", valuation.MiddlesView.as_view()),
     path("health/", health.HealthView.as_view()),
     path("stream/", stream.StreamView.as_view()),
     path("schema/", SpectacularAPIView.as_view(**_public), name="schema"),

@@ -125,10 +125,14 @@ def test_a_page_of_quotes_is_sent_again_when_a_dispute_changes(reader: Client) -
 def test_bets_of_arbitrages_and_middles_say_that_their_price_is_disputed(reader: Client) -> None:
     board = rows.make_board((2.3, 2.2))
     Market.objects.update(changed_at=datetime.now(UTC))
+    totals = []
     for point, name in ((1.5, "Over"), (3.5, "Under")):
         outcome = rows.make_outcome(board.market, name, point=point, line=point)
-        rows.make_rival(rows.make_quote(outcome, board.feed, 2.0), 1.8)
+        totals.append(rows.make_quote(outcome, board.feed, 2.0))
+        rows.make_rival(totals[-1], 1.8)
     rows.make_rival(board.quotes[0], 2.1)
+    rows.make_opportunity(*board.quotes)
+    rows.make_opportunity(*totals, gap=2.0)
 
     (arbitrage,) = api(reader, "arbitrages")["results"]
     assert [bet["disputed"] for bet in arbitrage["bets"]] == [True, False]

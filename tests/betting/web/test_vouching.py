@@ -52,6 +52,7 @@ from valuation.vouching import (
     fair_prices,
     fair_prices_of,
     open_among,
+    opportunities,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
@@ -64,6 +65,7 @@ AGED = timedelta(minutes=14)
 def board() -> rows.Board:
     """A live market in which everything was confirmed just now: an arbitrage and an edge."""
     board = rows.make_board((2.3, 2.3), (2.2, 1.7), provider=live(), voices=3)
+    rows.make_opportunity(*board.quotes[:2])
     Market.objects.update(changed_at=datetime.now(UTC))
     for quote in Quote.objects.select_related("feed"):
         if not FeedBookmaker.objects.filter(feed=quote.feed, bookmaker=quote.bookmaker).exists():
@@ -208,16 +210,53 @@ def test_no_endpoint_serves_a_fair_price_that_nobody_vouches_for(
 def test_no_endpoint_serves_an_arbitrage_or_a_middle_that_nobody_vouches_for(
     board: rows.Board, reader: Client, lose: Callable[[], None]
 ) -> None:
-    for name, point in (("Over", 46.5), ("Under", 49.5)):
-        outcome = rows.make_outcome(board.market, name, point=point, line=point)
-        rows.make_quote(outcome, board.feed, 1.95, bookmaker=board.quotes[0].bookmaker)
+    totals = [
+        rows.make_quote(
+            rows.make_outcome(board.market, name, point=point, line=point),
+            board.feed,
+            1.95,
+            bookmaker=board.quotes[0].bookmaker,
+        )
+        for name, point in (("Over", 46.5), ("Under", 49.5))
+    ]
+    rows.make_opportunity(*totals, gap=3.0)
     assert results(reader, "arbitrages")
     assert results(reader, "middles")
+    assert len(exported("opportunities", "open")) == 2
 
     lose()
 
     assert results(reader, "arbitrages") == []
     assert results(reader, "middles") == []
+    assert exported("opportunities", "open") == []
+    assert [row["is_stale"] for row in exported("opportunities", "stale")] == ["True", "True"]
+    address = "/admin/valuation/opportunity/"
+    assert b"0 opportunities" in reader.get(address, {"state": "open"}).content
+    assert b"2 opportunities" in reader.get(address, {"state": "stale"}).content
+
+
+@pytest.mark.parametrize("quote", [0, 1])
+def test_one_lost_leg_makes_an_opportunity_stale(board: rows.Board, quote: int) -> None:
+    Quote.objects.filter(pk=board.quotes[quote].pk).update(status="suspended")
+    assert opportunities().get().is_stale
+
+
+def test_an_opportunity_that_nothing_values_is_stale(board: rows.Board) -> None:
+    assert not opportunities().get().is_stale
+    waits_since = datetime.now(UTC) - timedelta(minutes=1)
+    Market.objects.filter(pk=board.market.pk).update(dirty_at=waits_since)
+    assert opportunities().get().is_stale
+
+
+@pytest.mark.usefixtures("board")
+def test_an_opportunity_in_play_needs_legs_confirmed_lately() -> None:
+    begin()
+    one = opportunities().get()
+    assert (one.in_play, one.is_in_play, one.is_stale) == (False, True, False)
+    confirmed_at = datetime.now(UTC) - timedelta(seconds=61)
+    Feed.objects.update(observed_at=confirmed_at)
+    FeedBookmaker.objects.update(confirmed_at=confirmed_at, expires_at=confirmed_at + LIMIT)
+    assert opportunities().get().is_stale
 
 
 @pytest.mark.parametrize("lose", LOSSES[:5])
@@ -405,6 +444,7 @@ def test_no_arbitrage_in_play_rests_on_a_price_of_a_minute_ago(reader: Client) -
 def test_an_arbitrage_of_a_recording_is_in_play_when_its_edges_are(reader: Client) -> None:
     now = datetime.now(UTC)
     board = rows.make_board((2.3, 2.3), provider=rows.make_provider(clock=Clock.RECORDED), voices=3)
+    rows.make_opportunity(*board.quotes)
     Event.objects.update(commence_time=now - timedelta(hours=2))
     for hours, in_play in ((3, False), (1, True)):
         Market.objects.update(changed_at=now - timedelta(hours=hours))

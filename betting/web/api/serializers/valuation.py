@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from betting.models import Side
+from betting.models import Outcome, Side
 from betting.web.api.serializers.odds import (
     EventSerializer,
     FairSerializer,
@@ -14,8 +15,8 @@ from betting.web.api.serializers.odds import (
     OutcomeKeySerializer,
 )
 from valuation.edges import net_price
-from valuation.models import Edge
-from valuation.opportunities import Bet, Selection
+from valuation.models import Edge, Opportunity
+from valuation.opportunity_legs import Leg
 
 _OLDEST = "when the one of its bets that has waited longest was last confirmed"
 
@@ -82,79 +83,81 @@ class EdgeSerializer(serializers.Serializer[Edge]):
         return net_price(edge.price, edge.quote.side, edge.quote.bookmaker.commission)
 
 
-class SelectionSerializer(serializers.Serializer[Selection]):
+class SelectionSerializer(serializers.Serializer[Outcome]):
     """An outcome that can be bet on."""
 
     name = serializers.CharField()
     point = serializers.FloatField(allow_null=True)
 
 
-class BetSerializer(serializers.Serializer[Bet]):
-    """One bookmaker's offer."""
-
-    selection = SelectionSerializer()
-    side = serializers.ChoiceField(choices=Side.choices)
-    bookmaker = serializers.CharField()
-    price = serializers.FloatField(help_text="decimal odds as quoted")
-    net_price = serializers.FloatField(
-        help_text="the price after commission; of a lay, the commission-free lay price as good"
-    )
-    confirmed_at = serializers.DateTimeField(help_text="when it was last confirmed")
-    disputed = serializers.BooleanField(
-        source="is_disputed", help_text="another provider says another price of it now"
-    )
-
-
-class LegSerializer(BetSerializer):
+class LegSerializer(serializers.Serializer[Leg]):
     """A bet with its stake, as a part of the total that is risked."""
 
-    stake = serializers.FloatField(
-        help_text="at the quoted price; of a lay what the other side stakes"
+    selection = SelectionSerializer(source="quote.outcome")
+    side = serializers.ChoiceField(choices=Side.choices, source="quote.side")
+    bookmaker = serializers.CharField(source="quote.bookmaker.key")
+    quote = serializers.IntegerField(source="quote.pk")
+    price = serializers.FloatField(help_text="decimal odds as quoted")
+    net_price = serializers.FloatField(
+        allow_null=True,
+        help_text="the price after commission; of a lay, the commission-free lay price as good",
     )
-    liability = serializers.FloatField(help_text="what it loses if it loses; of a back its stake")
+    confirmed_at = serializers.DateTimeField(
+        source="quote.confirmed_at", help_text="when it was last confirmed"
+    )
+    disputed = serializers.BooleanField(
+        source="quote.is_disputed", help_text="another provider says another price of it now"
+    )
+    stake = serializers.FloatField(
+        source="stake.stake", help_text="at the quoted price; of a lay what the other side stakes"
+    )
+    liability = serializers.FloatField(
+        source="stake.liability", help_text="what it loses if it loses; of a back its stake"
+    )
 
 
-class ArbitrageSerializer(serializers.Serializer[Any]):
-    """Bets of which exactly one wins, unless a result hits their point and returns stakes."""
+class _OpportunitySerializer(serializers.Serializer[Opportunity]):
+    """Bets on one market that are worth something together."""
 
-    event = EventSerializer()
+    id = serializers.IntegerField()
+    event = EventSerializer(source="market.event")
     market = MarketKeySerializer()
-    bets = LegSerializer(many=True)
-    booksum = serializers.FloatField()
-    in_play = serializers.BooleanField(help_text="the event has started")
+    booksum = serializers.FloatField(help_text="sum of 1/odds, net of commission")
+    in_play = serializers.BooleanField(source="is_in_play", help_text="the event has started")
     confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     profit = serializers.FloatField(help_text="where one bet wins, of the total staked")
+    opened_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    version = serializers.IntegerField(help_text="the market version it was last computed from")
+
+
+class ArbitrageSerializer(_OpportunitySerializer):
+    """Bets of which exactly one wins, unless a result hits their point and returns stakes."""
+
+    bets = LegSerializer(many=True, source="legs")
     worst = serializers.FloatField(
         help_text="at the worst result: 0 where a whole point may return all stakes"
     )
 
 
-class MiddleSerializer(serializers.Serializer[Any]):
+class MiddleSerializer(_OpportunitySerializer):
     """Two bets that can both win when the result falls between their points."""
 
-    event = EventSerializer()
-    market = MarketKeySerializer()
-    above = BetSerializer()
-    below = BetSerializer()
+    above = serializers.SerializerMethodField()
+    below = serializers.SerializerMethodField()
     gap = serializers.FloatField()
-    in_play = serializers.BooleanField(help_text="the event has started")
-    confirmed_at = serializers.DateTimeField(help_text=_OLDEST)
     worst = serializers.FloatField(help_text="profit at the worst result, of the total staked")
     best = serializers.FloatField(help_text="profit at the best result, of the total staked")
     break_even = serializers.FloatField(
         help_text="chance of the best result above which it pays, the worst happening otherwise"
     )
 
+    @extend_schema_field(LegSerializer)
+    def get_above(self, middle: Any) -> Any:
+        """Return the bet on more."""
+        return LegSerializer(middle.legs[0]).data
 
-class ArbitragesSerializer(serializers.Serializer[Any]):
-    """The current arbitrages, best first."""
-
-    markets_examined = serializers.IntegerField()
-    results = ArbitrageSerializer(many=True)
-
-
-class MiddlesSerializer(serializers.Serializer[Any]):
-    """The current middles, cheapest first."""
-
-    markets_examined = serializers.IntegerField()
-    results = MiddleSerializer(many=True)
+    @extend_schema_field(LegSerializer)
+    def get_below(self, middle: Any) -> Any:
+        """Return the bet on less."""
+        return LegSerializer(middle.legs[1]).data

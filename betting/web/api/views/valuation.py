@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from betting.models import EventStatus, Market
-from betting.web.api.pagination import MAX_PAGE
+from betting.web.api.pagination import ArbitragePages, MiddlePages
 from betting.web.api.parameters import (
     EdgeParameters,
     FairPriceParameters,
     OpportunityParameters,
-    Parameters,
 )
 from betting.web.api.serializers.valuation import (
-    ArbitragesSerializer,
+    ArbitrageSerializer,
     EdgeSerializer,
     FairPriceSerializer,
-    MiddlesSerializer,
+    MiddleSerializer,
 )
-from betting.web.api.views.base import ApiView, RowsView, checked
+from betting.web.api.views.base import RowsView, checked
 from betting.web.api.views.odds import ABOUT_MARKET, FRESHNESS
-from valuation.opportunities import Cover, Middle, Opportunities, load_all
-from valuation.vouching import edges, fair_prices
+from valuation.models import OpportunityKind
+from valuation.opportunity_legs import with_legs
+from valuation.vouching import OPEN, edges, fair_prices, opportunities
 
-MAX_MARKETS = 200
-"""The most markets that are examined for one answer: those that changed last."""
+MARKET = ("market__event__sport",)
 
 
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
@@ -63,67 +59,36 @@ class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     lookup_value_regex = "[0-9]+"
 
 
-class ArbitragesView(ApiView):
-    """Bets that never lose together, among the markets that changed last."""
+class _OpportunityViews(RowsView):
+    """Open opportunities of one kind, over all markets."""
 
-    @extend_schema(parameters=[OpportunityParameters], responses=ArbitragesSerializer)
-    def get(self, request: Request) -> Response:
-        """List the current arbitrages, best first."""
-        markets = _markets(checked(OpportunityParameters, request))
-        found = [(one, market) for market, offer in _offers(markets) for one in offer.arbitrages]
-        found.sort(key=lambda pair: pair[0].profit, reverse=True)
-        return Response(ArbitragesSerializer(_answer(markets, found)).data)
+    parameters = OpportunityParameters
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Return the page's rows with their legs."""
+        return with_legs(super().paginate_queryset(queryset) or [])
 
-class MiddlesView(ApiView):
-    """Pairs of bets that can both win, among the markets that changed last."""
-
-    @extend_schema(parameters=[OpportunityParameters], responses=MiddlesSerializer)
-    def get(self, request: Request) -> Response:
-        """List the current middles, cheapest first."""
-        markets = _markets(checked(OpportunityParameters, request))
-        found = [(one, market) for market, offer in _offers(markets) for one in offer.middles]
-        found.sort(key=lambda pair: pair[0].break_even)
-        return Response(MiddlesSerializer(_answer(markets, found)).data)
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the page with the number of markets that were valued for it."""
+        response = super().get_paginated_response(data)
+        given = cast("OpportunityParameters", checked(self.parameters, self.request))
+        markets = Market.objects.exclude(event__status=EventStatus.ENDED)
+        valued = given.narrow_markets(markets.filter(valued_at__isnull=False))
+        response.data["markets_examined"] = valued.count()
+        return response
 
 
-def _markets(parameters: Parameters) -> list[Market]:
-    markets = Market.objects.select_related("event__sport").exclude(event__status=EventStatus.ENDED)
-    return list(
-        parameters.narrow(markets)
-        .filter(changed_at__isnull=False)
-        .order_by("-changed_at", "-id")[:MAX_MARKETS]
-    )
+class ArbitrageViews(_OpportunityViews):
+    """Bets that never lose together, the most profitable first."""
+
+    queryset = opportunities().filter(OPEN, kind=OpportunityKind.ARBITRAGE).select_related(*MARKET)
+    serializer_class = ArbitrageSerializer
+    pagination_class = ArbitragePages
 
 
-def _offers(markets: list[Market]) -> Iterator[tuple[Market, Opportunities]]:
-    found = load_all(markets)
-    return ((market, found[market.pk]) for market in markets)
+class MiddleViews(_OpportunityViews):
+    """Pairs of bets that can both win, those that pay at the lowest chance first."""
 
-
-def _answer(markets: list[Market], found: list[tuple[Any, Market]]) -> dict[str, Any]:
-    """Return the first `MAX_PAGE` of the opportunities, each with its market."""
-    return {
-        "markets_examined": len(markets),
-        "results": [
-            _fields(one)
-            | {
-                "market": market,
-                "event": market.event,
-                "in_play": one.is_in_play,
-                "confirmed_at": one.confirmed_at,
-            }
-            for one, market in found[:MAX_PAGE]
-        ],
-    }
-
-
-def _fields(one: Cover | Middle) -> dict[str, Any]:
-    fields = {name: getattr(one, name) for name in one.__slots__}
-    if isinstance(one, Cover):
-        fields["bets"] = [
-            {name: getattr(bet, name) for name in bet.__slots__}
-            | {"stake": stake.stake, "liability": stake.liability}
-            for bet, stake in one.legs
-        ]
-    return fields
+    queryset = opportunities().filter(OPEN, kind=OpportunityKind.MIDDLE).select_related(*MARKET)
+    serializer_class = MiddleSerializer
+    pagination_class = MiddlePages

@@ -10,6 +10,8 @@ LISTS = (
     "quotes",
     "fair-prices",
     "edges",
+    "arbitrages",
+    "middles",
     "providers",
     "circuits",
     "feed-circuits",
