@@ -268,6 +268,12 @@ def opportunities() -> QuerySet[Any]:
     - `is_stale`: whether it is open and must not be taken: a leg is not active, or not confirmed,
       in play not within the policy's `in_play_seconds`; or its market waits for its valuation.
     """
+    return _opportunities(get_config().valuation).all()
+
+
+@lru_cache(maxsize=4)
+def _opportunities(_policy: ValuationPolicy) -> QuerySet[Any]:
+    """Return them by the policy in force, which is the key."""
     confirmed = legs().annotate(confirmed=confirmed_at()).order_by("confirmed")
     lost = legs().filter(~Q(status=QuoteStatus.ACTIVE) | Q(is_stale()) | Q(is_too_old_in_play()))
     is_lost = Q(Exists(lost)) | Q(_is_unvalued())

@@ -46,7 +46,7 @@ Row = tuple[str, tuple[tuple[int, float, float], ...], tuple[float, ...]]
 
 def revalue(*markets: Market) -> None:
     Market.objects.filter(pk__in=[market.pk for market in markets]).update(version=F("version") + 1)
-    recompute([market.pk for market in markets], "batch", POLICY)
+    recompute([market.pk for market in markets], "batch", lambda: POLICY)
 
 
 def stored() -> set[Row]:
@@ -293,7 +293,7 @@ def test_a_change_between_reading_and_writing_leaves_it_to_the_next_recompute(
     with transaction.atomic():
         write(seen, value(seen.board, POLICY), POLICY)
     assert (only().version, only().prices) == (1, [2.2, 2.0])
-    recompute([board.market.pk], "batch", POLICY)
+    recompute([board.market.pk], "batch", lambda: POLICY)
     assert (only().version, only().prices) == (3, [2.5, 2.0])
 
 
@@ -314,7 +314,7 @@ def test_an_event_that_starts_marks_its_opportunities_though_no_quote_changes(
     assert starting.mark() == []
     Event.objects.update(commence_time=timezone.now() - timedelta(seconds=1))
     assert starting.mark() == [board.market.pk]
-    recompute([board.market.pk], "batch", POLICY)
+    recompute([board.market.pk], "batch", lambda: POLICY)
     assert only().in_play
     assert starting.mark() == []
 
@@ -356,7 +356,7 @@ def test_two_recomputes_at_once_store_each_opportunity_once() -> None:
 
     def revalue_all(order: int) -> None:
         try:
-            recompute(markets[::order], "batch", POLICY)
+            recompute(markets[::order], "batch", lambda: POLICY)
         finally:
             connection.close()
 

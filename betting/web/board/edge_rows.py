@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
@@ -16,6 +15,7 @@ from betting.db.bets import OF_QUOTE
 from betting.db.freshness import trusted_quotes
 from betting.models import Side
 from betting.web.board.filters import Choices
+from betting.web.board.judging import first_standing
 from betting.web.board.words import (
     bet_title,
     event_title,
@@ -27,7 +27,6 @@ from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
 from valuation.vouching import JudgedEdge, closed_among, edges, open_among, unjudged_edges
 
 MAX_ROWS = 100
-JUDGED_AT_ONCE = 150
 
 NEW_SECONDS = 10.0
 """An edge is marked as new for this long."""
@@ -87,20 +86,13 @@ def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
 
 
 def _best(choices: Choices, tab: str) -> list[Any]:
-    """Return the best open edges of a tab, one more than are shown.
-
-    To judge whether an edge still stands takes a hundred times as long as to read it: they are
-    judged a few at a time, best first, until there are enough.
-    """
+    """Return the best open edges of a tab, one more than are shown."""
     best_first = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at=None)
-    ids = list(best_first.order_by("-ev", "id").values_list("pk", flat=True))
-    listed: dict[int, JudgedEdge] = {}
-    for start in range(0, len(ids), JUDGED_AT_ONCE):
-        judged = open_among(ids[start : start + JUDGED_AT_ONCE])
-        listed |= {pk: judged[pk] for pk in ids if pk in judged and choices.lists(judged[pk], tab)}
-        if len(listed) > MAX_ROWS:
-            break
-    return _readable(dict(islice(listed.items(), MAX_ROWS + 1)))
+
+    def listed(ids: Sequence[int]) -> dict[int, JudgedEdge]:
+        return {pk: edge for pk, edge in open_among(ids).items() if choices.lists(edge, tab)}
+
+    return _readable(first_standing(best_first.order_by("-ev", "id"), listed, MAX_ROWS + 1))
 
 
 def readable_edges() -> QuerySet[Any]:

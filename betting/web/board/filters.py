@@ -6,13 +6,14 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Exists, F, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 
+from betting.db.freshness import confirmed_at
 from betting.models import Bookmaker, EventStatus, LineChange, Sport
 from betting.web.board.words import OddsFormat
-from valuation.vouching import JudgedEdge
+from valuation.vouching import JudgedEdge, legs
 
 BEFORE_START, IN_PLAY = "before", "in_play"
 
@@ -46,6 +47,10 @@ class BoardForm(forms.Form):
 
     sport = forms.ChoiceField(required=False)
     market = forms.ChoiceField(required=False, choices=[("", "All markets"), *MARKETS.items()])
+    start = forms.ChoiceField(
+        required=False,
+        choices=[("", "Before and in play"), ("before", "Before"), ("in_play", "In play")],
+    )
     book = forms.MultipleChoiceField(
         required=False, label="My books", widget=forms.CheckboxSelectMultiple
     )
@@ -139,6 +144,33 @@ class Choices:
         # By default its provider has looked again since the look that brought the price.
         return self._values.get("seen") == "1" or edge.confirmed_at > edge.priced_at
 
+    def narrow_opportunities(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the opportunities that fit the choices, judged at the time of the query.
+
+        Args:
+            rows: of `valuation.vouching.opportunities`.
+        """
+        if start := self._values.get("start"):
+            rows = rows.filter(is_in_play=start == IN_PLAY)
+        if self._values.get("seen") != "1":
+            seen_once = (
+                legs()
+                .annotate(confirmed=confirmed_at())
+                .filter(confirmed__lte=Coalesce("source_at", "changed_at"))
+            )
+            rows = rows.exclude(Q(closed_at=None) & Q(Exists(seen_once)))
+        return rows
+
+    def opportunity_conditions(self) -> list[Q]:
+        """Return the conditions on what is stored of an opportunity: every leg at my books."""
+        conditions = self._about_market()
+        if books := self._values.get("book"):
+            mine = Bookmaker.objects.filter(key__in=books).values_list("pk", flat=True)
+            conditions.append(Q(bookmakers__contained_by=list(mine)))
+        if self._values.get("start") == IN_PLAY:
+            conditions.append(_MAY_BE_IN_PLAY)
+        return conditions
+
     def narrow_changes(self, changes: QuerySet[LineChange]) -> QuerySet[LineChange]:
         """Return the line changes of the chosen sport, market and books."""
         return changes.filter(*self._about())
@@ -153,14 +185,18 @@ class Choices:
         if min_books := values.get("min_books"):
             conditions.append(Q(books__gte=min_books))
         if tab == IN_PLAY:
-            # Wider than `is_in_play`, which asks for more.
-            has_started = Q(market__event__commence_time__lte=Now())
-            has_changed = Q(market__changed_at__gte=F("market__event__commence_time"))
-            conditions.append(has_started | has_changed | Q(market__event__status=EventStatus.LIVE))
+            conditions.append(_MAY_BE_IN_PLAY)
         return conditions + self._about()
 
     def _about(self) -> list[Q]:
         """Return the conditions on a row's sport, kind of market and bookmaker."""
+        conditions = self._about_market()
+        if books := self._values.get("book"):
+            conditions.append(Q(quote__bookmaker__key__in=books))
+        return conditions
+
+    def _about_market(self) -> list[Q]:
+        """Return the conditions on the sport and the kind of a row's market."""
         values = self._values
         conditions = []
         if sport := values.get("sport"):
@@ -168,6 +204,12 @@ class Choices:
         if kind := values.get("market"):
             is_plain = Q(market__kind__in=_PLAIN_KINDS)
             conditions.append(~is_plain if kind == "props" else Q(market__kind=kind))
-        if books := values.get("book"):
-            conditions.append(Q(quote__bookmaker__key__in=books))
         return conditions
+
+
+_MAY_BE_IN_PLAY = (
+    Q(market__event__commence_time__lte=Now())
+    | Q(market__changed_at__gte=F("market__event__commence_time"))
+    | Q(market__event__status=EventStatus.LIVE)
+)
+"""Wider than `is_in_play`, which asks for more, and costs little to judge."""

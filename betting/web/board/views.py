@@ -10,6 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from betting.admin_base import formatting
+from betting.config import get_config
 from betting.db.clock import database_now
 from betting.models import Event, EventStatus, Market, Outcome
 from betting.web.board import edge_page
@@ -19,11 +21,26 @@ from betting.web.board.filters import BEFORE_START, COOKIE, IN_PLAY, Choices
 from betting.web.board.history import WINDOWS, history
 from betting.web.board.moves import newest_moves
 from betting.web.board.odds_grid import grids, market_tabs
+from betting.web.board.opportunity_rows import (
+    ARBITRAGE,
+    KINDS,
+    LOW_HOLD,
+    MIDDLES,
+    event_cards,
+    opportunity_rows,
+)
 from betting.web.board.strip import strip
 from betting.web.board.words import event_title
 from betting.web.login import LimitedForm
 
-TABS = {BEFORE_START: "+EV", IN_PLAY: "In play", "moves": "Line moves"}
+TABS = {
+    BEFORE_START: "+EV",
+    IN_PLAY: "In play",
+    ARBITRAGE: "Arbitrage",
+    MIDDLES: "Middles",
+    LOW_HOLD: "Low hold",
+    "moves": "Line moves",
+}
 
 _YEAR_SECONDS = 365 * 86_400
 
@@ -53,9 +70,25 @@ def board(request: HttpRequest) -> HttpResponse:
 def _tab(request: HttpRequest, choices: Choices) -> dict[str, Any]:
     tab = request.GET.get("tab", BEFORE_START)
     tab = tab if tab in TABS else BEFORE_START
-    context = {"tab": tab, "tabs": _tabs(request), "form": choices.form}
+    context = {
+        "tab": tab,
+        "tabs": _tabs(request),
+        "form": choices.form,
+        "is_of_edges": tab in {BEFORE_START, IN_PLAY},
+        "is_of_opportunities": tab in KINDS,
+    }
     if tab == "moves":
         return {**context, "moves": newest_moves(choices)}
+    if tab in KINDS:
+        found, has_more = opportunity_rows(choices, tab)
+        policy = get_config().valuation
+        return {
+            **context,
+            "opportunities": found,
+            "has_more": has_more,
+            "max_middle_cost": formatting.percent(policy.max_middle_cost, 0),
+            "max_low_hold": formatting.percent(policy.max_low_hold, 0),
+        }
     rows, has_more = board_rows(choices, tab)
     return {**context, "rows": rows, "has_more": has_more}
 
@@ -93,6 +126,7 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         "tabs": tabs,
         "market": market,
         "grids": grids(market, choices) if market else [],
+        "cards": event_cards(found, choices),
         "windows": WINDOWS,
     }
     template = "board/grids.html" if context["is_update"] else "board/event.html"

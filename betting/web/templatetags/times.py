@@ -23,19 +23,25 @@ def ago(at: datetime | None) -> SafeString | str:
 
 
 @register.simple_tag
+def lasting(at: datetime | None) -> SafeString | str:
+    """Return how long something has lasted; without the script, when it began."""
+    return _time(at, "for", "%H:%M:%S", "since ")
+
+
+@register.simple_tag
 def start(at: datetime | None) -> SafeString | str:
     """Return the start of an event; without the script, day and time."""
     return _time(at, "start", "{day} %b %H:%M")
 
 
-def _time(at: datetime | None, kind: str, text: str) -> SafeString | str:
+def _time(at: datetime | None, kind: str, text: str, before: str = "") -> SafeString | str:
     if at is None:
         return ""
     local = timezone.localtime(at)
     return format_html(
         '<time datetime="{}" title="{}" data-{}>{}</time>',
         local.isoformat(timespec="seconds"),
-        _written(local, "{day} %b %Y, %H:%M:%S %Z"),
+        before + _written(local, "{day} %b %Y, %H:%M:%S %Z"),
         kind,
         _written(local, text),
     )

@@ -33,6 +33,9 @@
       time.textContent = `${span(seconds)} ago`;
       time.dataset.faded = seconds < 15 ? "0" : seconds < MINUTE ? "1" : "2";
     }
+    for (const time of document.querySelectorAll("time[data-for]")) {
+      time.textContent = span(Math.max(0, (now - Date.parse(time.dateTime)) / 1000));
+    }
     for (const time of document.querySelectorAll("time[data-start]")) {
       const seconds = (Date.parse(time.dateTime) - now) / 1000;
       if (Math.abs(seconds) < 2 * DAY) {
