@@ -269,14 +269,11 @@ class OpportunityAdmin(TablesMixin, FactAdmin):
         "market",
         "kind",
         "books",
-        "profit_shown",
         "worst_shown",
         "best_shown",
-        "gap",
         "state",
         "confirmed",
         "opened_at",
-        "closed_at",
         "close_reason",
     )
     list_display_links = ("id", "event")
@@ -292,12 +289,22 @@ class OpportunityAdmin(TablesMixin, FactAdmin):
     fields = (
         ("kind", "market", "event"),
         ("state", "confirmed"),
-        ("booksum", "profit", "worst", "best"),
-        ("gap", "break_even"),
+        ("profit_shown", "booksum_shown"),
+        ("worst_shown", "best_shown"),
+        ("gap", "needs"),
         ("version", "updated_at"),
         ("opened_at", "closed_at", "close_reason"),
     )
-    readonly_fields = ("event", "state", "confirmed")
+    readonly_fields = (
+        "event",
+        "state",
+        "confirmed",
+        "profit_shown",
+        "booksum_shown",
+        "worst_shown",
+        "best_shown",
+        "needs",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Opportunity]:  # noqa: ARG002 - Django's signature
         """Return all opportunities, each with whether it still stands."""
@@ -332,6 +339,16 @@ class OpportunityAdmin(TablesMixin, FactAdmin):
     def best_shown(self, one: Opportunity) -> str:
         """Return the profit at the best result."""
         return formatting.signed_percent(one.best)
+
+    @admin.display(description="booksum")
+    def booksum_shown(self, one: Opportunity) -> str:
+        """Return the sum of 1/odds, net of commission."""
+        return formatting.percent(one.booksum)
+
+    @admin.display(description="pays from")
+    def needs(self, one: Opportunity) -> str:
+        """Return the chance of the best result from which a middle pays."""
+        return formatting.percent(one.break_even)
 
     @badge("state", "closed_at", {"open": "success", "stale": "danger"})
     def state(self, one: Any) -> str:
