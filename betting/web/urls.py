@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from betting.web import documents
 from streaming.admin import health_page
 from streaming.health import views
 
@@ -13,6 +14,7 @@ admin.autodiscover()
 urlpatterns = [
     path("", include("betting.web.board.urls")),
     path("admin/streaming/health/", admin.site.admin_view(health_page.page), name="health_page"),
+    path("admin/docs/<path:name>", admin.site.admin_view(documents.page), name="document"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("betting.web.api.urls")),
     path("health/live", views.live, name="health_live"),
