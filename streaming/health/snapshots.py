@@ -21,6 +21,7 @@ from streaming.health.servers import RedisFacts
 from streaming.health.stream import Earlier, StreamFacts, look_at_stream
 from streaming.models import HealthSnapshot
 from streaming.notifications import bus
+from valuation.models import Edge
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
         score=report.score,
         checks={check.name: _kept(check) for check in report.checks},
         workers=dict(observations.workers or {}),
+        edges_open=Edge.objects.filter(closed_at=None).count(),
         counted_until=counted.counted_until,
         totals=counted.counters.totals,
         hints_dropped=counted.hints_dropped,

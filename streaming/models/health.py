@@ -29,6 +29,9 @@ class HealthSnapshot(models.Model):
     score = models.IntegerField(help_text="0 to 100")
     checks = models.JSONField(default=dict, help_text="check → what was seen, and since when")
     workers = models.JSONField(default=dict, help_text="queue → workers that take from it")
+    edges_open = models.IntegerField(
+        null=True, blank=True, help_text="edges that nothing had closed, stale ones included"
+    )
     counted_until = models.DateTimeField(
         help_text="what ended before this is in the totals; a little earlier than the snapshot, "
         "for a row is seen when its transaction commits"
