@@ -27,8 +27,8 @@ ADDRESS = f"http://127.0.0.1:{PORT}"
 WAIT_SECONDS = 120.0
 
 HAS_EDGES = "document.querySelectorAll('table tbody tr').length > 24"
-#: The first snapshot of health is taken.
-HAS_HISTORY = "/or earlier/.test(document.body.innerText)"
+#: A snapshot has seen the open circuit.
+HAS_HISTORY = "document.querySelector('.op-tracker .op-is-fail') !== null"
 
 
 def manage(environ: Mapping[str, str], *words: str) -> subprocess.Popen[bytes]:

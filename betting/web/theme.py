@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
@@ -16,6 +17,14 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Hardline",
     "SITE_HEADER": "Hardline",
     "SITE_SYMBOL": "show_chart",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda _request: static("board/icon.svg"),
+        }
+    ],
+    "DASHBOARD_CALLBACK": "streaming.admin.operations.views.dashboard",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {

@@ -6,14 +6,14 @@ from django.contrib import admin
 from django.urls import include, path
 
 from betting.web import documents
-from streaming.admin import health_page
 from streaming.health import views
 
 admin.autodiscover()
+admin.site.index_template = "streaming/operations/index.html"
 
 urlpatterns = [
     path("", include("betting.web.board.urls")),
-    path("admin/streaming/health/", admin.site.admin_view(health_page.page), name="health_page"),
+    path("admin/streaming/health/", include("streaming.admin.operations.urls")),
     path("admin/docs/<path:name>", admin.site.admin_view(documents.page), name="document"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("betting.web.api.urls")),

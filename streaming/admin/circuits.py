@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,6 +17,7 @@ from betting.admin_base.formatting import link
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import Colour, ThemedAdmin, badge
 from betting.db.clock import database_now
+from betting.models import Provider
 from streaming.core.breaker import Command
 from streaming.forms.provider import CircuitForm
 from streaming.models import Circuit, CircuitMode, CircuitState, CircuitTransition
@@ -151,12 +152,8 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         reason = ask_reason(self, request, circuits, title)
         if isinstance(reason, TemplateResponse):
             return reason
-        for circuit in circuits.select_related("provider"):
-            give_command(
-                circuit.provider, command, reason, request.user.get_username(), database_now()
-            )
-            if command == "open":
-                send_quarantine(circuit.provider_id)
+        providers = [circuit.provider for circuit in circuits.select_related("provider")]
+        override(providers, command, reason, request.user.get_username())
         self.message_user(request, f"{title}: done.", messages.SUCCESS)
         return None
 
@@ -171,6 +168,21 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
                 note=f"The newest {TRANSITIONS_SHOWN}.",
             )
         ]
+
+
+def override(providers: Iterable[Provider], command: Command, reason: str, actor: str) -> None:
+    """Give a command to the circuits of some providers; one that opens takes prices off the board.
+
+    Args:
+        providers: the providers.
+        command: what to do.
+        reason: why, which is stored.
+        actor: the user who asks for it.
+    """
+    for provider in providers:
+        give_command(provider, command, reason, actor, database_now())
+        if command == "open":
+            send_quarantine(provider.pk)
 
 
 def _cells(transition: CircuitTransition) -> tuple[Any, ...]:

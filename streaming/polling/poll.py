@@ -121,6 +121,11 @@ class PollUnansweredError(Exception):
     """A required poll brought no answer: it was refused, repeated, already under way, or failed."""
 
 
+def make_due(provider: Provider) -> None:
+    """Have the next tick poll a provider; its circuit still decides."""
+    Provider.objects.filter(pk=provider.pk).update(next_poll_at=None)
+
+
 def newest_run(provider_id: int) -> int:
     """Return the id of a provider's newest `PollRun`; 0 if there is none."""
     runs = PollRun.objects.filter(provider_id=provider_id).order_by("-id")

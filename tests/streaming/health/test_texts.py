@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from redis import Redis
 
@@ -168,22 +167,6 @@ def test_nobody_who_asks_twice_is_told_another_beginning(at_noon: Watch, redis: 
     assert first["workers"][2] == taken_at + timedelta(seconds=30)
     # What nobody has recorded and no row tells is not dated.
     assert first["disk"][2] is again["disk"][2] is None
-
-
-def test_the_admins_page_says_how_old_what_it_knows_of_the_workers_is(
-    client: Client, at_noon: Watch, redis: Redis
-) -> None:
-    client.force_login(User.objects.create_superuser("operator"))
-    fresh = client.get("/admin/streaming/health/").content.decode()
-    assert "The workers were last asked 0 s ago." in fresh
-
-    gone(at_noon, redis)
-    old = client.get("/admin/streaming/health/").content.decode()
-
-    assert "not known; 1 were 14 min 28 s ago" in old
-    assert "The workers were last asked 14 min 28 s ago." in old
-    assert "not recorded" in old
-    assert "The worst group of checks is" in old
 
 
 def test_metrics_leave_out_workers_that_nobody_has_asked_lately(
