@@ -40,6 +40,7 @@ from tests.integration.live_run import (
 )
 
 USER, PASSWORD = "ana", "a pass phrase of hers"
+OPERATOR = "admin"
 PORTS = 3
 
 
@@ -53,6 +54,11 @@ class Site:
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def operators_password(self) -> str:
+        """The password that the first start wrote down."""
+        return (self.installation.config.home / "secrets" / "admin-password").read_text().strip()
 
     def fail(self, kind: str) -> None:
         """Let every request to the simulated provider fail."""
@@ -184,6 +190,16 @@ def reader(site: Site, browser: Browser) -> Iterator[Watched]:
     with context_of(browser) as context:
         watched = Watched(context.new_page(), site.url)
         watched.log_in()
+        yield watched
+        assert watched.complaints == []
+
+
+@pytest.fixture
+def operator(site: Site, browser: Browser) -> Iterator[Watched]:
+    """The operator that the first start has made, who has just logged in."""
+    with context_of(browser) as context:
+        watched = Watched(context.new_page(), site.url)
+        watched.log_in(OPERATOR, site.operators_password)
         yield watched
         assert watched.complaints == []
 

@@ -1,0 +1,138 @@
+"""The dashboard and the health view in a browser, as an operator uses them, over a live run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, Route, expect
+
+from tests.browser.conftest import OPERATOR, Site, Watched, context_of
+from tests.integration.conftest import wait_until
+
+pytestmark = pytest.mark.timeout(400)
+
+LONG_MS = 60_000
+SAID_MS = 15_000
+HEALTH = "/admin/streaming/health/"
+PARTS_MS = 20_000
+OPEN_CIRCUIT = "SELECT 1 FROM streaming_circuit WHERE state = 'open'"
+
+
+def next_part(page: Page, name: str, status: int = 200) -> None:
+    """Wait for an answer to one of the page's own requests."""
+
+    def is_it(answer: Response) -> bool:
+        return f"/health/{name}/" in answer.url and answer.status == status
+
+    page.wait_for_event("response", is_it, timeout=LONG_MS)
+
+
+def test_it_says_within_seconds_that_the_provider_fails_and_then_that_it_is_back(
+    operator: Watched, site: Site
+) -> None:
+    page = operator.page
+    page.goto(f"{site.url}{HEALTH}")
+    sentence = page.locator("#op-sentence")
+    expect(sentence).not_to_contain_text("503")
+    site.fail("503")
+    try:
+        wait_until(lambda: site.installation.ask(OPEN_CIRCUIT) != [], "an open circuit", 60.0)
+        expect(sentence).to_contain_text("simulator answers HTTP 503", timeout=SAID_MS)
+        expect(sentence).to_contain_text(re.compile(r"Not well since \d\d:\d\d:\d\d \(\d+"))
+        expect(sentence).to_contain_text("quarantined")
+        sentence.get_by_role("link", name="What to do").click()
+        expect(page.locator("#a-circuit-is-open")).to_be_in_viewport()
+        page.goto(f"{site.url}/admin/")
+        expect(sentence).to_contain_text("simulator answers HTTP 503")
+    finally:
+        site.recover()
+    expect(sentence).not_to_contain_text("503", timeout=LONG_MS)
+
+
+def test_it_says_that_nobody_takes_snapshots_any_more(operator: Watched, site: Site) -> None:
+    page = operator.page
+    page.goto(f"{site.url}{HEALTH}")
+    sentence = page.locator("#op-sentence")
+    with site.workers_stopped():
+        expect(sentence).to_contain_text("Not checked since", timeout=LONG_MS)
+        expect(sentence).to_contain_text("nobody takes snapshots")
+    expect(sentence).not_to_contain_text("Not checked", timeout=LONG_MS)
+
+
+def test_updates_keep_the_place_and_what_is_folded_out(operator: Watched, site: Site) -> None:
+    page = operator.page
+    page.goto(f"{site.url}{HEALTH}")
+    page.locator("#op-passing summary").click()
+    page.locator(".op-feeds summary").click()
+    page.locator("#op-queues").scroll_into_view_if_needed()
+    place = page.evaluate("document.scrollingElement.scrollTop")
+    assert place > 0
+    # Marks that an update takes away with the part that it replaces.
+    page.locator("#op-providers, #op-checks").evaluate_all(
+        "parts => parts.forEach(part => { part.dataset.old = '1'; })"
+    )
+    expect(page.locator("#op-providers[data-old]")).to_have_count(0, timeout=PARTS_MS)
+    expect(page.locator("#op-checks[data-old]")).to_have_count(0)
+
+    expect(page.locator("#op-passing")).to_have_attribute("open", "")
+    expect(page.locator(".op-feeds")).to_have_attribute("open", "")
+    assert abs(page.evaluate("document.scrollingElement.scrollTop") - place) < 40
+
+
+def test_figures_are_sent_again_only_with_a_new_snapshot(operator: Watched, site: Site) -> None:
+    operator.page.goto(f"{site.url}{HEALTH}")
+
+    next_part(operator.page, "history", 304)
+    expect(operator.page.locator("#op-figures")).to_contain_text("Open edges")
+    next_part(operator.page, "history", 200)
+
+
+def test_a_server_that_does_not_answer_is_said(site: Site, browser: Browser) -> None:
+    with context_of(browser) as context:
+        watched = Watched(context.new_page(), site.url)
+        watched.log_in(OPERATOR, site.operators_password)
+        page = watched.page
+        page.goto(f"{site.url}{HEALTH}")
+        parts = re.compile(r"/health/(now|history)/")
+
+        def refuse(route: Route) -> None:
+            route.abort()
+
+        page.route(parts, refuse)
+        notice = page.get_by_role("alert")
+        expect(notice).to_contain_text("The server has not answered for", timeout=LONG_MS)
+        page.unroute(parts, refuse)
+        expect(notice).to_be_hidden(timeout=LONG_MS)
+
+
+def test_an_operator_holds_a_circuit_open_and_resets_it(operator: Watched, site: Site) -> None:
+    page = operator.page
+    page.goto(f"{site.url}{HEALTH}")
+    for name, words in (("Open the circuit of", "held open"), ("Reset the circuit of", "answers")):
+        page.get_by_role("link", name=f"{name} simulator").click()
+        page.get_by_label("Why?").fill("A drill")
+        page.get_by_role("button", name=f"{name} simulator").click()
+        expect(page.locator("body")).to_contain_text("simulator: done.")
+        expect(page.locator("#op-providers .op-badge")).to_have_text(words, timeout=LONG_MS)
+    page.get_by_role("button", name="Poll simulator now").click()
+    expect(page.locator("body")).to_contain_text("simulator is due now")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_every_page_can_be_used_by_everyone(
+    site: Site, browser: Browser, width: int, height: int, scheme: str
+) -> None:
+    with context_of(browser, width, height, scheme) as context:
+        watched = Watched(context.new_page(), site.url)
+        watched.log_in(OPERATOR, site.operators_password)
+        page = watched.page
+        for address in ("/admin/", HEALTH, "/admin/docs/runbook.md"):
+            page.goto(f"{site.url}{address}")
+            for fold in page.locator("#content details").all():
+                fold.evaluate("fold => { fold.open = true; }")
+            assert watched.barriers() == [], address
+            too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+            assert not too_wide, f"{address} scrolls sideways"
+        assert watched.complaints == []
