@@ -29,6 +29,7 @@ from betting.config import get_config
 from betting.db.clock import database_now
 from betting.models import Provider
 from betting.web import documents
+from betting.web.board.words import MINUS
 from streaming.admin.circuits import override
 from streaming.admin.operations import history
 from streaming.admin.operations.providers import Card, cards
@@ -54,11 +55,15 @@ SEES, OVERRIDES, POLLS = (
 )
 """The permissions to see health, to override circuits, and to poll."""
 
-_TITLES: dict[Command, str] = {
-    "open": "Open the circuit",
-    "close": "Hold the circuit closed",
-    "reset": "Reset the circuit",
+_COMMANDS: dict[Command, tuple[str, str]] = {
+    "open": (
+        "Open the circuit",
+        "No call is made until somebody resets it, and the provider's prices leave the board.",
+    ),
+    "close": ("Hold the circuit closed", "Every call passes until somebody resets it."),
+    "reset": ("Reset the circuit", "It closes, forgets what it has counted, and acts by itself."),
 }
+"""Command → its title, and what it does."""
 
 
 def for_operators(view: View) -> View:
@@ -153,15 +158,16 @@ def poll_now(request: HttpRequest, provider_id: int) -> HttpResponse:
 def command(request: HttpRequest, provider_id: int, name: str) -> HttpResponse:
     """Override a provider's circuit, after asking why."""
     _require(request, OVERRIDES)
-    if name not in _TITLES:
+    if name not in _COMMANDS:
         raise Http404
     provider = get_object_or_404(Provider, pk=provider_id)
     given: Command = name
+    title, consequence = _COMMANDS[given]
 
     def act(reason: str) -> None:
         override([provider], given, reason, request.user.get_username())
 
-    return _asked(request, f"{_TITLES[given]} of {provider.key}", act)
+    return _asked(request, f"{title} of {provider.key}", consequence, act)
 
 
 @require_http_methods(["GET", "POST"])
@@ -176,17 +182,25 @@ def reset_feed(request: HttpRequest, circuit_id: int) -> HttpResponse:
         by = request.user.get_username()
         feed_circuits.reset(feed.provider, reason, by, database_now(), feed.feed)
 
-    return _asked(request, f"Ask {feed.provider.key} for {feed.feed} again", act)
+    consequence = "Its circuit closes, and the next poll asks for it."
+    return _asked(request, f"Ask {feed.provider.key} for {feed.feed} again", consequence, act)
 
 
-def _asked(request: HttpRequest, title: str, act: Callable[[str], None]) -> HttpResponse:
+def _asked(
+    request: HttpRequest, title: str, consequence: str, act: Callable[[str], None]
+) -> HttpResponse:
     """Act and return to the health view if a reason was entered; otherwise ask for it."""
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         act(form.cleaned_data["reason"])
         messages.success(request, f"{title}: done.")
         return redirect("health_page")
-    context = {**admin.site.each_context(request), "title": title, "form": form}
+    context = {
+        **admin.site.each_context(request),
+        "title": title,
+        "consequence": consequence,
+        "form": form,
+    }
     return render(request, "streaming/operations/command.html", context)
 
 
@@ -247,6 +261,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
         "now": database_now() if isinstance(stream, Away) else stream.now,
         "checked_at": checked_at(report),
         "report": report,
+        "trend": None if report.trend is None else f"{report.trend:+.1f}".replace("-", MINUS),
         "sentence": sentence(report, found),
         "worst_group": None if report.status is Status.PASS else worst_group(report.checks),
         "wrong": list(_check_cards(report)),
