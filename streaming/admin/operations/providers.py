@@ -198,7 +198,8 @@ class Card:
     def trouble(self) -> str:
         """The failure of its answers, to stand after its name."""
         if self.mode == "forced_open":
-            return f"is held open by an operator: {self.reason.rstrip('.')}"
+            why = self.reason.rstrip(".")
+            return f"is not polled, because an operator holds its circuit open: {why}"
         wrong = self.requests
         if wrong is None or not wrong.error:
             return f"does not answer: {self.reason.rstrip('.')}" if self.reason else "is silent"

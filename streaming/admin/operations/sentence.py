@@ -42,6 +42,7 @@ class Sentence:
         probe_at: when the provider that fails is asked again.
         circuit_id: its circuit's.
         what_to_do: the address of the runbook's section; empty if there is nothing to do.
+        is_unchecked: True while nobody takes snapshots, so that what comes from them is old.
     """
 
     tone: Tone
@@ -52,6 +53,7 @@ class Sentence:
     probe_at: datetime | None = None
     circuit_id: int | None = None
     what_to_do: str = ""
+    is_unchecked: bool = False
 
 
 def sentence(report: HealthReport, cards: Sequence[Card]) -> Sentence:
@@ -129,7 +131,7 @@ def _unchecked(report: HealthReport) -> Sentence:
         )
     tone: Tone = "warn" if is_starting else "bad"
     what_to_do = documents.address(runbook("workers"))
-    return Sentence(tone, words, taken, text, what_to_do=what_to_do)
+    return Sentence(tone, words, taken, text, what_to_do=what_to_do, is_unchecked=True)
 
 
 def _of_provider(
