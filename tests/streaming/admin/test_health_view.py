@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.test import Client
 
 from betting.db import sql
 from betting.models import Provider
+from betting.web import documents
 from streaming.core.health import Status
 from streaming.health.checks import CHECKS
 from streaming.health.servers import look_at_redis
@@ -166,6 +168,15 @@ def test_a_failing_check_shows_its_limits_and_the_runbook(at_noon: Watch, operat
     assert 'href="/admin/docs/runbook.md#circuits"' in page
     assert "The worst group of checks is providers." in page
     assert "checks pass: database, redis" in page
+
+
+def test_an_installation_without_documents_shows_the_checks_without_them(
+    at_noon: Watch, operator: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows.make_circuit(at_noon.provider, state="open", since=at_noon.now, reason="failures")
+    monkeypatch.setattr(documents, "DOCUMENTS", tmp_path)
+
+    assert "warns from any, fails from 1" in text(operator)
 
 
 def test_a_check_that_nothing_dates_says_so(at_noon: Watch, operator: Client) -> None:
