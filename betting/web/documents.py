@@ -139,7 +139,7 @@ def _parsed(name: str, _version: int) -> Document:
     text = (DOCUMENTS / name).read_text("utf-8")
     parser = _parser()
     tokens = parser.parse(text)
-    _set_addresses(tokens, urljoin(ADDRESS, name))
+    _set_attributes(tokens, urljoin(ADDRESS, name))
     places = [place for place, token in enumerate(tokens) if token.type == "heading_open"]
     sections: dict[str, Section] = {}
     for place in places:
@@ -172,15 +172,17 @@ def _constant(html: str) -> Any:
     return rule
 
 
-def _set_addresses(tokens: Sequence[Token], base: str) -> None:
-    """Make every relative address of a document absolute."""
+def _set_attributes(tokens: Sequence[Token], base: str) -> None:
+    """Make every relative address absolute, and replace what a page may not hold or lacks."""
     for token in tokens:
+        if token.attrs.pop("style", ""):  # of a column of numbers
+            token.attrSet("class", "op-number")
         for name in ("href", "src"):
             if relative := token.attrGet(name):
                 token.attrSet(name, urljoin(base, str(relative)))
         if token.type == "fence":
             token.attrSet("tabindex", "0")
-        _set_addresses(token.children or (), base)
+        _set_attributes(token.children or (), base)
 
 
 def _html(parser: MarkdownIt, tokens: Sequence[Token]) -> SafeString:

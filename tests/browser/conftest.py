@@ -56,7 +56,7 @@ class Site:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
-    def operators_password(self) -> str:
+    def admin_password(self) -> str:
         """The password that the first start wrote down."""
         return (self.installation.config.home / "secrets" / "admin-password").read_text().strip()
 
@@ -199,7 +199,7 @@ def operator(site: Site, browser: Browser) -> Iterator[Watched]:
     """The operator that the first start has made, who has just logged in."""
     with context_of(browser) as context:
         watched = Watched(context.new_page(), site.url)
-        watched.log_in(OPERATOR, site.operators_password)
+        watched.log_in(OPERATOR, site.admin_password)
         yield watched
         assert watched.complaints == []
 

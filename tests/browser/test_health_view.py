@@ -91,7 +91,7 @@ def test_figures_are_sent_again_only_with_a_new_snapshot(operator: Watched, site
 def test_a_server_that_does_not_answer_is_said(site: Site, browser: Browser) -> None:
     with context_of(browser) as context:
         watched = Watched(context.new_page(), site.url)
-        watched.log_in(OPERATOR, site.operators_password)
+        watched.log_in(OPERATOR, site.admin_password)
         page = watched.page
         page.goto(f"{site.url}{HEALTH}")
         parts = re.compile(r"/health/(now|history)/")
@@ -126,7 +126,7 @@ def test_every_page_can_be_used_by_everyone(
 ) -> None:
     with context_of(browser, width, height, scheme) as context:
         watched = Watched(context.new_page(), site.url)
-        watched.log_in(OPERATOR, site.operators_password)
+        watched.log_in(OPERATOR, site.admin_password)
         page = watched.page
         for address in ("/admin/", HEALTH, "/admin/docs/runbook.md"):
             page.goto(f"{site.url}{address}")

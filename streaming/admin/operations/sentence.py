@@ -100,8 +100,8 @@ def _cause(report: HealthReport) -> Check | None:
     The order of the checks is that of causes: without servers no process works, without processes
     no provider is polled, without providers nothing is valued.
     """
-    wrong = [check for check in report.checks if check.status is report.status]
-    wrong = [check for check in wrong if check.status is not Status.PASS]
+    worst = report.status
+    wrong = [check for check in report.checks if check.status is worst is not Status.PASS]
     return min(wrong, key=lambda check: _ORDER[check.name], default=None)
 
 

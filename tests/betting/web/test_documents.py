@@ -95,6 +95,25 @@ def test_a_section_that_refers_to_another_leads_to_it() -> None:
     assert more.title == "A circuit is open"
 
 
+def test_no_document_holds_a_style() -> None:
+    for path in documents.DOCUMENTS.rglob("*.md"):
+        document = documents.read(str(path.relative_to(documents.DOCUMENTS)))
+        assert document is not None
+        assert " style=" not in document.html, path.name
+
+
+def test_a_column_of_numbers_is_aligned_by_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numbers.md").write_text("# Numbers\n\n| a | b |\n| --- | ---: |\n| x | 1 |\n")
+    monkeypatch.setattr(documents, "DOCUMENTS", tmp_path)
+
+    found = documents.read("numbers.md")
+
+    assert found is not None
+    assert '<td class="op-number">1</td>' in found.html
+
+
 def test_html_in_a_document_is_shown_as_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
