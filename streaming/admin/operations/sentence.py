@@ -71,7 +71,7 @@ def sentence(report: HealthReport, cards: Sequence[Card]) -> Sentence:
     assert check is not None
     words, tone = _WORDS[check.status]
     found = Sentence(
-        tone, words, check.since, check.detail, check.may_be_earlier,
+        tone, words, check.since, check.detail + _also(report, check), check.may_be_earlier,
         what_to_do=documents.address(check.runbook),
     )  # fmt: skip
     card = next((card for card in cards if card.tone == "bad"), None)
@@ -103,6 +103,16 @@ def _cause(report: HealthReport) -> Check | None:
     worst = report.status
     wrong = [check for check in report.checks if check.status is worst is not Status.PASS]
     return min(wrong, key=lambda check: _ORDER[check.name], default=None)
+
+
+def _also(report: HealthReport, cause: Check) -> str:
+    """Name lesser troubles that do not follow from the cause: those before it in the order."""
+    names = [
+        check.name.replace("_", " ")
+        for check in report.checks
+        if check.status is not Status.PASS and _ORDER[check.name] < _ORDER[cause.name]
+    ]
+    return f" Also not well: {', '.join(names)}." if names else ""
 
 
 def _is_unchecked(report: HealthReport) -> bool:

@@ -196,6 +196,23 @@ def test_a_cause_is_named_before_what_follows_from_it(
     assert "/admin/docs/runbook.md#beat" in operator.get(HEALTH).content.decode()
 
 
+def test_a_lesser_trouble_that_does_not_follow_from_the_cause_is_named_too(
+    at_noon: Watch, operator: Client
+) -> None:
+    other = rows.make_provider(interval_seconds=30.0)
+    rows.make_feed(other, observed_at=at_noon.now)
+    open_circuit(at_noon)
+    market = rows.make_market(rows.make_event(other), version=2, valued_version=1)
+    market.dirty_at = at_noon.now - MINUTE
+    market.save()
+
+    said = verdict(operator)
+
+    assert said.startswith("Not well since")
+    assert "1 market waits for a valuation" in said
+    assert said.endswith("Also not well: circuits.")
+
+
 def test_the_dashboard_begins_with_the_same_sentence(at_noon: Watch, operator: Client) -> None:
     open_circuit(at_noon)
 
