@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -66,15 +68,39 @@ def question(
         title: what the action does.
         form: the questions, with the errors of the last answer.
     """
+    selected = [(ACTION_CHECKBOX_NAME, pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)]
+    across = request.POST.get("select_across", "0")
+    sent_again = [("action", request.POST["action"]), ("select_across", across), *selected]
+    return question_page(request, pages, title, form, rows, sent_again)
+
+
+def question_page(
+    request: HttpRequest,
+    pages: ThemedAdmin,
+    title: str,
+    form: forms.Form,
+    about: Iterable[object],
+    sent_again: Iterable[tuple[str, str]] = (),
+    back: str = ".",
+) -> TemplateResponse:
+    """Return a page that asks for an action's input and posts it to its own address.
+
+    Args:
+        request: the action's request.
+        pages: the model's pages, whose action it is.
+        title: what the action does.
+        form: the questions; a form without fields asks for a confirmation.
+        about: what it is done to.
+        sent_again: the request's own fields, which the page posts with the input.
+        back: the address of the page to return to.
+    """
     context = {
         **admin.site.each_context(request),
         "title": title,
         "form": form,
-        "rows": rows,
+        "rows": about,
         "opts": pages.opts,
-        "action": request.POST["action"],
-        "checkbox": ACTION_CHECKBOX_NAME,
-        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
-        "select_across": request.POST.get("select_across", "0"),
+        "sent_again": sent_again,
+        "back": back,
     }
     return TemplateResponse(request, "betting/question.html", context)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 else:
     from unfold.admin import ModelAdmin as ThemedAdmin
 
-__all__ = ["Colour", "ThemedAdmin", "badge"]
+__all__ = ["Colour", "ThemedAdmin", "badge", "button"]
 
 Colour = Literal["success", "info", "warning", "danger"]
 Column = TypeVar("Column", bound=Callable[..., object])
@@ -33,4 +34,26 @@ def badge(
             text.
     """
     decorate = display(description=description, ordering=ordering, label=dict(colours))
+    return cast("Callable[[Column], Column]", decorate)
+
+
+def button(
+    title: str, path: str, icon: str, permission: str, *, is_primary: bool = False
+) -> Callable[[Column], Column]:
+    """Decorate a method of a model's pages to be a button of a row and of its page.
+
+    The method takes a request and the row's id. It is called by a link, so that it has to act on
+    POST only. Users without the permission do not see the button, and get 403.
+
+    Args:
+        title: the button's text.
+        path: the last part of its address.
+        icon: its symbol's name.
+        permission: the name that is in the method `has_…_permission` of the pages.
+        is_primary: whether it is the button that most people want.
+    """
+    variant = ActionVariant.PRIMARY if is_primary else ActionVariant.DEFAULT
+    decorate = action(
+        description=title, url_path=path, icon=icon, permissions=[permission], variant=variant
+    )
     return cast("Callable[[Column], Column]", decorate)

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _list(title: str, icon: str, model: str) -> dict[str, Any]:
     """Return a sidebar entry; `model` is spelled ``app_model``, as in the admin's URL names."""
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+
+
+def _tab(title: str, name: str) -> dict[str, Any]:
+    """Return a tab; it is active on the page itself alone."""
+
+    def is_active(request: HttpRequest) -> bool:
+        return request.path == reverse(f"admin:{name}")
+
+    return {"title": title, "link": reverse_lazy(f"admin:{name}"), "active": is_active}
+
+
+_LETTER_MODELS = (
+    "streaming.deadletter",
+    "streaming.deadletteraction",
+    "streaming.deadlettereviction",
+    "streaming.deadletteroccurrence",
+)
+_LETTER_TABS: dict[str, Any] = {
+    "page": "dead_letters",
+    "models": [*_LETTER_MODELS, *({"name": name, "detail": True} for name in _LETTER_MODELS)],
+    "items": [
+        _tab("By cause", "streaming_deadletter_causes"),
+        _tab("All letters", "streaming_deadletter_changelist"),
+        _tab("Actions", "streaming_deadletteraction_changelist"),
+        _tab("Evicted", "streaming_deadlettereviction_changelist"),
+        _tab("Counted failures", "streaming_deadletteroccurrence_changelist"),
+    ],
+}
+"""The lists of dead letters, which share one entry of the sidebar."""
 
 
 UNFOLD: dict[str, Any] = {
@@ -27,6 +57,8 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "streaming.admin.operations.views.dashboard",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("theme/admin.css")],  # noqa: ARG005 - the theme's signature
+    "TABS": [_LETTER_TABS],
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
@@ -74,10 +106,11 @@ UNFOLD: dict[str, Any] = {
                     _list("Webhooks", "webhook", "streaming_webhooksubscriber"),
                     _list("Subscribers", "notifications", "streaming_subscriberrecord"),
                     _list("Deliveries", "send", "streaming_deliveryrun"),
-                    _list("Dead letters", "mail_off", "streaming_deadletter"),
-                    _list("Letter actions", "rule", "streaming_deadletteraction"),
-                    _list("Letters counted", "pin", "streaming_deadletteroccurrence"),
-                    _list("Letters evicted", "auto_delete", "streaming_deadlettereviction"),
+                    {
+                        "title": "Dead letters",
+                        "icon": "mail_off",
+                        "link": reverse_lazy("admin:streaming_deadletter_causes"),
+                    },
                     _list("Task results", "task", "django_celery_results_taskresult"),
                 ],
             },

@@ -5,6 +5,7 @@ from streaming.admin import (
     deadletters,
     feed_circuits,
     health,
+    letter_records,
     polls,
     subscribers,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "deadletters",
     "feed_circuits",
     "health",
+    "letter_records",
     "polls",
     "subscribers",
 ]

@@ -2,54 +2,79 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from betting.admin_base.action_forms import ask_reason, question
-from betting.admin_base.formatting import link
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
-from betting.admin_base.unfold_types import badge
-from streaming.dead_letters import replay
-from streaming.dead_letters.replay import with_last_replay
+from betting.admin_base.action_forms import ReasonForm, ask_reason, question, question_page
+from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.unfold_types import badge, button
+from streaming.admin import letter_causes
+from streaming.admin.letter_causes import may_decide, report_replays
+from streaming.dead_letters import causes, contents, replay
+from streaming.dead_letters.replay import EditedArguments, with_last_replay
 from streaming.forms.dead_letter import ArgumentsForm
-from streaming.models import (
-    ActionOutcome,
-    DeadLetter,
-    DeadLetterAction,
-    DeadLetterEviction,
-    DeadLetterOccurrence,
-    LetterStatus,
-)
+from streaming.models import ActionKind, DeadLetter, DeadLetterAction, LetterStatus
 
 ACTIONS_SHOWN = 20
 
 
+class CauseFilter(admin.SimpleListFilter):
+    """A filter for the letters of one cause; the page of causes links to it."""
+
+    title = "cause"
+    parameter_name = "cause"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return the chosen cause in words; nothing, which hides the filter, if none is chosen."""
+        key = request.GET.get(self.parameter_name, "")
+        newest = causes.with_subscriber(causes.of_cause(key)).first() if key else None
+        if newest is None:
+            return [(key, "gone")] if key else []
+        return [(key, causes.sentence(newest))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+        """Return the letters of the chosen cause; all without a choice."""
+        key = self.value()
+        return queryset.filter(pk__in=causes.of_cause(key).values("pk")) if key else queryset
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An entry of a letter's timeline.
+
+    Attributes:
+        at: when it was.
+        who: who did it; empty for the work itself.
+        words: what was done.
+        outcome: what came of it.
+    """
+
+    at: datetime
+    who: str
+    words: str
+    outcome: str = ""
+
+
 @admin.register(DeadLetter)
-class DeadLetterAdmin(TablesMixin, FactAdmin):
+class DeadLetterAdmin(FactAdmin):
     """Work that failed for good, the most recently seen first."""
 
     ordering = ("-last_seen", "-id")
-    list_display = (
-        "last_seen",
-        "what",
-        "kind",
-        "state",
-        "replay_end",
-        "provider",
-        "feed",
-        "count",
-        "queue",
-        "exception",
-        "words",
-        "fingerprint",
-    )
+    list_display = ("failure", "state", "count", "last_seen", "replay_end")
     list_filter = (
+        CauseFilter,
         "status",
         "kind",
         "task",
@@ -67,45 +92,46 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         "feed",
     )
     actions = ("replay", "replay_edited", "discard")
+    actions_row = ("replay_letter", "edit_letter", "discard_letter")
+    actions_detail = actions_row
+    change_form_outer_before_template = "streaming/letter.html"
     fields = (
-        ("kind", "status", "discard_reason"),
-        "replay_end",
-        ("task", "queue", "is_complete"),
+        ("kind", "status"),
+        "discard_reason",
+        ("task", "queue"),
         ("provider", "feed"),
-        "arguments",
-        ("exception", "fingerprint", "sentry_event_id"),
+        ("exception", "fingerprint"),
         "message",
-        "trace",
-        "content",
-        ("count", "first_seen", "last_seen"),
-        ("worker", "task_id", "retries"),
+        ("worker", "task_id"),
+        ("retries", "is_complete"),
+        "sentry_event_id",
     )
-    readonly_fields = ("arguments", "trace", "content", "replay_end")
+    custom_urls = (
+        ("causes/", letter_causes.NAME, letter_causes.page),
+        (
+            "<int:letter_id>/content/",
+            "streaming_deadletter_content",
+            lambda request, letter_id, model_admin: model_admin.content(request, letter_id),
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         """Add how the latest replay ended; leave the large columns out of the list."""
-        rows = with_last_replay(super().get_queryset(request))
+        rows = causes.with_subscriber(with_last_replay(super().get_queryset(request)))
         match = request.resolver_match
         is_list = match is not None and str(match.url_name).endswith("_changelist")
-        return rows.defer("args", "kwargs", "traceback", "body") if is_list else rows
+        return rows.defer(*causes.LARGE) if is_list else rows
 
-    def has_decide_permission(self, request: HttpRequest) -> bool:
+    def has_decide_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 - Unfold's signature
         """Return True for users who may change letters: they may also replay or discard them."""
-        return request.user.has_perm("streaming.change_deadletter")
+        return may_decide(request)
 
     @admin.action(description="Replay", permissions=["decide"])
     def replay(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         """Request a replay of each letter, sent at the configured rate."""
         chosen = letters.count()
         asked = replay.request_replays(_plain(letters), request.user.get_username())
-        left = chosen - asked
-        words = f"{asked} will be replayed"
-        if left:
-            words += (
-                f"; {left} not: being replayed already, without a task, or without all of the"
-                " arguments (replay those one by one, edited)"
-            )
-        self.message_user(request, words, messages.WARNING if left else messages.SUCCESS)
+        report_replays(request, chosen, asked)
 
     @admin.action(description="Replay with other arguments …", permissions=["decide"])
     def replay_edited(
@@ -122,10 +148,7 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         form = ArgumentsForm(letter, request.POST if was_asked else None)
         if not (was_asked and form.is_valid()):
             return question(self, request, letters, title, form)
-        if replay.request_replay(letter.pk, request.user.get_username(), form.edited()):
-            self.message_user(request, "1 will be replayed, edited", messages.SUCCESS)
-        else:
-            self.message_user(request, "It is being replayed already.", messages.WARNING)
+        self._replay_edited(request, letter, form)
         return None
 
     @admin.action(description="Discard …", permissions=["decide"])
@@ -140,10 +163,74 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         self.message_user(request, f"{count} discarded", messages.SUCCESS)
         return None
 
-    @admin.display(description="work", ordering="task")
-    def what(self, letter: DeadLetter) -> str:
-        """Return the letter's task, or that there is none."""
-        return letter.task or "(no task)"
+    @button("Replay", "replay", "replay", "decide", is_primary=True)
+    def replay_letter(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Request a replay of the letter, after a confirmation."""
+        letter = self._letter(request, object_id)
+        if request.method != "POST":
+            return self._question(request, letter, "Replay", Form())
+        asked = replay.request_replay(letter.pk, request.user.get_username(), EditedArguments())
+        report_replays(request, 1, int(asked))
+        return _to_page_of(letter)
+
+    @button("Edit and replay …", "edit", "edit_note", "decide")
+    def edit_letter(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Request a replay of the letter with arguments that a person enters."""
+        letter = self._letter(request, object_id)
+        form = ArgumentsForm(letter, request.POST if request.method == "POST" else None)
+        if not form.is_valid():
+            return self._question(request, letter, "Replay with these", form)
+        self._replay_edited(request, letter, form)
+        return _to_page_of(letter)
+
+    @button("Discard …", "discard", "delete", "decide")
+    def discard_letter(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Discard the letter: its work is given up."""
+        letter = self._letter(request, object_id)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if not form.is_valid():
+            return self._question(request, letter, "Discard", form)
+        letters = DeadLetter.objects.filter(pk=letter.pk)
+        reason = form.cleaned_data["reason"]
+        count = replay.discard(letters, request.user.get_username(), reason)
+        if count:
+            self.message_user(request, "1 discarded", messages.SUCCESS)
+        else:
+            words = "It is being replayed, or was discarded already."
+            self.message_user(request, words, messages.WARNING)
+        return _to_page_of(letter)
+
+    def content(self, request: HttpRequest, letter_id: int) -> HttpResponse:
+        """Return what failed as a file: the answer that came, or the task's arguments."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        file = contents.content_of(self._letter(request, letter_id))
+        return HttpResponse(
+            file.body,
+            content_type="application/octet-stream",
+            headers={"Content-Disposition": f'attachment; filename="{file.name}"'},
+        )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the letter in words, its timeline and what it holds to the page."""
+        letter = kwargs["obj"]
+        key = causes.with_cause(DeadLetter.objects.filter(pk=letter.pk)).get().cause
+        context |= {
+            "letter": letter,
+            "sentence": causes.sentence(letter),
+            "cause": key,
+            "letters_of_cause": causes.of_cause(key).count(),
+            "timeline": list(_timeline(letter)),
+            "arguments": contents.arguments_in_brief(letter),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description="what failed", ordering="kind")
+    def failure(self, letter: DeadLetter) -> str:
+        """Return what failed, in words."""
+        return causes.sentence(letter)
 
     @badge(
         "status",
@@ -163,105 +250,51 @@ class DeadLetterAdmin(TablesMixin, FactAdmin):
         """Return how the latest replay ended, when, and with which error."""
         return letter.last_replay
 
-    @admin.display(description="message")
-    def words(self, letter: DeadLetter) -> str:
-        """Return the beginning of the exception's message."""
-        return letter.message[:100]
+    def _letter(self, request: HttpRequest, letter_id: str | int) -> DeadLetter:
+        letter: DeadLetter | None = self.get_object(request, str(letter_id))
+        if letter is None:
+            raise Http404("The letter is gone.")
+        return letter
 
-    @admin.display(description="arguments")
-    def arguments(self, letter: DeadLetter) -> str:
-        """Return the arguments of the task."""
-        return json.dumps({"args": letter.args, "kwargs": letter.kwargs}, indent=2)
+    def _replay_edited(self, request: HttpRequest, letter: DeadLetter, form: ArgumentsForm) -> None:
+        """Request the replay with the arguments of a valid form, and say so."""
+        if replay.request_replay(letter.pk, request.user.get_username(), form.edited()):
+            self.message_user(request, "1 will be replayed, edited", messages.SUCCESS)
+        else:
+            self.message_user(request, "It is being replayed already.", messages.WARNING)
 
-    @admin.display(description="traceback")
-    def trace(self, letter: DeadLetter) -> str:
-        """Return the traceback as it was recorded."""
-        return letter.traceback
-
-    @admin.display(description="body")
-    def content(self, letter: DeadLetter) -> str:
-        """Return the message's body, if the message could not be read."""
-        return letter.body
-
-    def tables(self, row: DeadLetter) -> list[Table]:
-        """Return the actions on the letter."""
-        actions = row.actions.order_by("-id")[:ACTIONS_SHOWN]
-        return [
-            Table(
-                "Actions",
-                ("requested", "action", "by", "outcome", "ended", "error"),
-                [
-                    (
-                        link(action, action.requested_at),
-                        action.get_action_display(),
-                        action.requested_by,
-                        action.get_outcome_display(),
-                        action.ended_at,
-                        action.error,
-                    )
-                    for action in actions
-                ],
-                note=f"The newest {ACTIONS_SHOWN}.",
-            )
-        ]
+    def _question(
+        self, request: HttpRequest, letter: DeadLetter, title: str, form: Form
+    ) -> TemplateResponse:
+        about = [causes.sentence(letter)]
+        return question_page(request, self, title, form, about, back=_page_of(letter))
 
 
-@admin.register(DeadLetterAction)
-class DeadLetterActionAdmin(FactAdmin):
-    """One row for each action on a letter: by whom, with what outcome. It outlives its letter."""
-
-    list_display = (
-        "requested_at",
-        "action",
-        "task",
-        "letter_id",
-        "requested_by",
-        "result",
-        "error",
-        "reason",
-    )
-    list_filter = ("action", "outcome", ("requested_at", RangeDateTimeFilter))
-    search_fields = ("=task", "=requested_by", "reason")
-    fields = (
-        ("requested_at", "requested_by"),
-        ("action", "task", "letter_id"),
-        "reason",
-        ("args", "kwargs"),
-        ("outcome", "sent_at", "ended_at"),
-        "error",
-    )
-    readonly_fields = ("letter_id",)
-
-    @badge(
-        "outcome",
-        "outcome",
-        {
-            ActionOutcome.SUCCEEDED.label: "success",
-            ActionOutcome.FAILED.label: "danger",
-            ActionOutcome.UNANSWERED.label: "warning",
-        },
-    )
-    def result(self, action: DeadLetterAction) -> str:
-        """Return the action's outcome."""
-        return action.get_outcome_display()
+def _page_of(letter: DeadLetter) -> str:
+    return reverse("admin:streaming_deadletter_change", args=[letter.pk])
 
 
-@admin.register(DeadLetterOccurrence)
-class DeadLetterOccurrenceAdmin(FactAdmin):
-    """One row for each counted failure, kept for as long as it must not be counted again."""
-
-    list_display = ("seen_at", "kind", "end")
-    list_filter = ("kind", ("seen_at", RangeDateTimeFilter))
-    search_fields = ("=kind",)
+def _to_page_of(letter: DeadLetter) -> HttpResponse:
+    return redirect(_page_of(letter))
 
 
-@admin.register(DeadLetterEviction)
-class DeadLetterEvictionAdmin(FactAdmin):
-    """Letters that were evicted because there were too many, by day."""
+def _timeline(letter: DeadLetter) -> Iterator[Moment]:
+    """Yield what happened to a letter, the newest first: its failures, and the actions on it."""
+    moments = [_moment(action) for action in letter.actions.order_by("-id")[:ACTIONS_SHOWN]]
+    moments.append(Moment(letter.first_seen, "", "failed for the first time"))
+    if letter.count > 1:
+        moments.append(Moment(letter.last_seen, "", f"failed last; {letter.count:,} times in all"))
+    yield from sorted(moments, key=lambda moment: moment.at, reverse=True)
 
-    ordering = ("-day",)
-    list_display = ("day", "letters")
-    search_fields = ("=letters",)
+
+def _moment(action: DeadLetterAction) -> Moment:
+    ended = f" at {action.ended_at:%H:%M:%S}" if action.ended_at else ""
+    if action.action == ActionKind.DISCARD:
+        return Moment(action.requested_at, action.requested_by, f"discarded it: {action.reason}")
+    edited = "" if action.args is None and action.kwargs is None else " with other arguments"
+    error = f": {action.error}" if action.error else ""
+    outcome = f"{action.get_outcome_display()}{ended}{error}"
+    return Moment(action.requested_at, action.requested_by, f"asked for a replay{edited}", outcome)
 
 
 def _plain(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:

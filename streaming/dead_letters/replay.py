@@ -220,16 +220,22 @@ def replayed_feed(action_id: int) -> str:
     return actions.values_list("letter__feed", flat=True).first() or ""
 
 
+def ended_replays(letter: int | OuterRef) -> QuerySet[DeadLetterAction]:
+    """Return the replays of a letter that have an end, the newest first.
+
+    Args:
+        letter: its id, or a reference to it in an outer query.
+    """
+    replays = DeadLetterAction.objects.filter(letter=letter, action=ActionKind.REPLAY)
+    return replays.exclude(outcome__in=OPEN).order_by("-id")
+
+
 def with_last_replay(letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
     """Return the letters with the end of their latest replay that has one.
 
     A letter whose replay failed is new again: only this says when it was tried and how it failed.
     """
-    ended = (
-        DeadLetterAction.objects.filter(letter=OuterRef("pk"), action=ActionKind.REPLAY)
-        .exclude(outcome__in=OPEN)
-        .order_by("-id")
-    )
+    ended = ended_replays(OuterRef("pk"))
     return letters.annotate(
         last_replay_outcome=Subquery(ended.values("outcome")[:1]),
         last_replay_ended_at=Subquery(ended.values("ended_at")[:1]),

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from streaming.core.letter_words import letter_sentence
 from streaming.core.letters import Kind
 
 
@@ -103,7 +104,8 @@ class DeadLetter(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.task or 'message'}: {self.exception or self.kind}"
+        about = (self.provider, self.feed)
+        return letter_sentence(self.kind, self.task, self.exception, self.message, about)
 
     @property
     def last_replay(self) -> str:
