@@ -57,7 +57,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "streaming.admin.operations.views.dashboard",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [lambda request: static("theme/admin.css")],  # noqa: ARG005 - the theme's signature
+    "STYLES": [lambda _request: static("theme/admin.css")],
     "TABS": [_LETTER_TABS],
     "SIDEBAR": {
         "show_search": True,

@@ -223,6 +223,7 @@ class DeadLetterAdmin(FactAdmin):
             "cause": key,
             "letters_of_cause": causes.of_cause(key).count(),
             "timeline": list(_timeline(letter)),
+            "body_chars": f"{len(letter.body):,} characters",
             "arguments": contents.arguments_in_brief(letter),
         }
         return super().render_change_form(request, context, *args, **kwargs)

@@ -86,6 +86,13 @@ class Cause:
         return period(self.first_seen, self.last_seen, timezone.now())
 
     @property
+    def replay_error(self) -> str:
+        """The error of the last replay, if it is another one than the letter's own."""
+        own = f"{self.newest.exception}: {self.newest.message}"
+        error = self.last_replay.error if self.last_replay else ""
+        return "" if own.startswith(error) else error
+
+    @property
     def has_failed_again(self) -> bool:
         """Return True if the last replay that ended did not succeed."""
         return self.last_replay is not None and (

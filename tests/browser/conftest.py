@@ -43,6 +43,9 @@ USER, PASSWORD = "ana", "a pass phrase of hers"
 OPERATOR = "admin"
 PORTS = 3
 
+LONG_MS = 60_000
+"""For what a poll, a recompute or a replay has to bring about first."""
+
 
 @dataclass
 class Site:
@@ -60,9 +63,9 @@ class Site:
         """The password that the first start wrote down."""
         return (self.installation.config.home / "secrets" / "admin-password").read_text().strip()
 
-    def fail(self, kind: str) -> None:
-        """Let every request to the simulated provider fail."""
-        self._control("PUT", msgspec.json.encode({"sport": "*", "kind": kind}))
+    def fail(self, kind: str, sport: str = "*") -> None:
+        """Let every request to the simulated provider fail, or those about one sport."""
+        self._control("PUT", msgspec.json.encode({"sport": sport, "kind": kind}))
 
     def recover(self) -> None:
         self._control("DELETE", b"")
@@ -163,6 +166,13 @@ class Watched:
         self.page.get_by_role("button", name="Log in").click()
         expect(self.page.locator("#list, .error")).to_be_visible()
         assert self.page.locator(".error").all_inner_texts() == []
+
+    def log_in_to_the_admin(self, password: str) -> None:
+        self.page.goto(f"{self.url}/admin/login/")
+        self.page.locator("[name=username]").fill("admin")
+        self.page.locator("[name=password]").fill(password)
+        with self.page.expect_navigation():
+            self.page.locator("[name=password]").press("Enter")
 
     def barriers(self) -> list[str]:
         """What axe calls serious or critical for people who see, hear or move differently."""

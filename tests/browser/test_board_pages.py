@@ -7,11 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Site, Watched, context_of
+from tests.browser.conftest import LONG_MS, Site, Watched, context_of
 
 pytestmark = pytest.mark.timeout(400)
-
-LONG_MS = 60_000
 
 
 def test_an_edge_arrives_without_a_reload(reader: Watched) -> None:

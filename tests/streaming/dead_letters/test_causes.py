@@ -127,6 +127,14 @@ def test_a_cause_says_how_its_last_replay_ended(operator: Client) -> None:
     assert "still &lt;broken&gt;" in page
 
 
+def test_a_replay_that_fails_as_before_does_not_say_it_twice() -> None:
+    letter = unread()
+    make_dead_letter_action(letter, error=f"{letter.exception}: {letter.message}"[:60])
+    assert [cause.replay_error for cause in found()] == [""]
+    make_dead_letter_action(letter, error="builtins.KeyError: no sport")
+    assert [cause.replay_error for cause in found()] == ["builtins.KeyError: no sport"]
+
+
 def test_the_page_takes_as_many_statements_for_ten_times_the_letters(operator: Client) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as captured:
