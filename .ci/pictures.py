@@ -95,7 +95,7 @@ def take(environ: Mapping[str, str]) -> None:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
         log_in(page, Path(environ["HARDLINE_HOME"]))
-        show(page, "/admin/valuation/edge/?state=open&o=-8", HAS_EDGES)
+        show(page, "/admin/valuation/edge/", HAS_EDGES)
         save(page, "edges.png")
         reason = ("--reason", "The provider is down.")
         manage(environ, "circuit", "open", "simulator", *reason).wait()

@@ -60,6 +60,8 @@ CONTENT_SECURITY_POLICY = {"DIRECTIVES": security.DIRECTIVES}
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Found before the theme's own of the same name.
+        "DIRS": [BASE_DIR / "betting" / "web" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Model
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 
 from betting.models import QuoteStatus
 
@@ -59,6 +62,18 @@ def milliseconds(value: float | None) -> str:
     ('12.3 ms', '1,234.5 ms', '–')
     """
     return ABSENT if value is None else f"{value:,.1f} ms"
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time to the second, with its date unless that is today; a dash if there is none.
+
+    >>> moment(None)
+    '–'
+    """
+    if at is None:
+        return ABSENT
+    is_today = localtime(at).date() == localtime().date()
+    return date_format(localtime(at), "H:i:s" if is_today else "DATETIME_FORMAT")
 
 
 def quote_status(quote: Any) -> str:

@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from betting.admin_base.unfold_types import ThemedAdmin
-from betting.db.bets import BetOf
 
 MAX_LISTED = 10_000
 """The most rows that a list pages through. To find a later one, filter the list."""
@@ -108,37 +107,26 @@ class ReadOnlyMixin:
         return False
 
 
-class FactAdmin(ReadOnlyMixin, ThemedAdmin):
+class ListMixin:
+    """A mixin for lists, which say why they are empty.
+
+    Attributes:
+        empty_words: what it means that there is no row.
+        needs_prices: whether rows come and go with prices, so that an empty list may mean that
+            providers are down.
+    """
+
+    empty_words = ""
+    needs_prices = False
+    list_fullwidth = True
+    list_filter_submit = True
+    show_facets = admin.ShowFacets.NEVER  # each count would read the whole table
+
+
+class FactAdmin(ListMixin, ReadOnlyMixin, ThemedAdmin):
     """A table of facts: read-only, newest first, listed without a full count."""
 
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
-    list_filter_submit = True
-    list_fullwidth = True
-
-
-class BetAdmin(FactAdmin):
-    """A table of rows that are about a bet, with the columns that name it."""
-
-    bet: ClassVar[BetOf]
-
-    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:  # noqa: ARG002 - Django's signature
-        """Return what the columns of the bet need."""
-        return self.bet.related
-
-    @admin.display(description="event")
-    def event(self, row: Any) -> str:
-        """Return the event that is bet on."""
-        return self.bet.event(row)
-
-    @admin.display(description="selection")
-    def selection(self, row: Any) -> str:
-        """Return the outcome with its point."""
-        return self.bet.selection(row)
-
-    @admin.display(description="bookmaker")
-    def bookmaker(self, row: Any) -> str:
-        """Return the bookmaker whose price it is."""
-        return self.bet.bookmaker(row)

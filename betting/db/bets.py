@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db.models.expressions import Combinable
 
+from betting.models import Bookmaker, Outcome
+
 
 @dataclass(frozen=True, slots=True)
 class BetOf:
@@ -60,17 +62,15 @@ class BetOf:
             }
         return names
 
-    def event(self, row: Any) -> str:
-        """Return the event that is bet on."""
-        return str(row.market.event)
+    def outcome_of(self, row: Any) -> Outcome:
+        """Return the outcome that is bet on."""
+        outcome: Outcome = self._of(row, f"{self.quote}outcome")
+        return outcome
 
-    def selection(self, row: Any) -> str:
-        """Return the outcome with its point."""
-        return str(self._of(row, f"{self.quote}outcome"))
-
-    def bookmaker(self, row: Any) -> str:
-        """Return the key of the bookmaker whose price it is."""
-        return str(self._of(row, f"{self.quote}bookmaker__key"))
+    def bookmaker_of(self, row: Any) -> Bookmaker:
+        """Return the bookmaker whose price it is."""
+        bookmaker: Bookmaker = self._of(row, f"{self.quote}bookmaker")
+        return bookmaker
 
     @staticmethod
     def _of(row: Any, path: str) -> Any:

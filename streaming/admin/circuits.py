@@ -10,11 +10,11 @@ from django.db.models import F, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base.action_forms import ask_reason
+from betting.admin_base.filters import by_choice, by_related, by_time
 from betting.admin_base.formatting import link
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
 from betting.admin_base.unfold_types import Colour, ThemedAdmin, badge
 from betting.db.clock import database_now
 from betting.models import Provider
@@ -39,7 +39,7 @@ _MODES: Mapping[str, Colour] = {
 
 
 @admin.register(Circuit)
-class CircuitAdmin(TablesMixin, ThemedAdmin):
+class CircuitAdmin(TablesMixin, ListMixin, ThemedAdmin):
     """One circuit per provider. Its policy is edited here; only the actions change its state."""
 
     form = CircuitForm
@@ -52,10 +52,10 @@ class CircuitAdmin(TablesMixin, ThemedAdmin):
         "reason",
         "advice",
     )
-    list_filter = ("state", "mode")
+    ordering = ("-state", "provider__key")
+    list_filter = (by_choice("state"), by_choice("mode"))
     search_fields = ("provider__key", "reason")
     list_select_related = ("provider",)
-    list_fullwidth = True
     actions = ("force_open", "force_closed", "disable", "reset")
     readonly_fields = (
         "provider",
@@ -213,7 +213,12 @@ class CircuitTransitionAdmin(FactAdmin):
         "advice",
         "actor",
     )
-    list_filter = ("provider", "to_state", "mode", ("at", RangeDateTimeFilter))
+    list_filter = (
+        by_related("provider"),
+        by_choice("to_state"),
+        by_choice("mode"),
+        by_time("at"),
+    )
     search_fields = ("=provider__key", "feed", "reason", "actor")
     list_select_related = ("provider",)
 

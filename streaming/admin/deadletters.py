@@ -15,9 +15,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base.action_forms import ReasonForm, ask_reason, question, question_page
+from betting.admin_base.filters import ChoiceFilter, by_choice, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge, button
 from streaming.admin import letter_causes
@@ -30,7 +30,7 @@ from streaming.models import ActionKind, DeadLetter, DeadLetterAction, LetterSta
 ACTIONS_SHOWN = 20
 
 
-class CauseFilter(admin.SimpleListFilter):
+class CauseFilter(ChoiceFilter):
     """A filter for the letters of one cause; the page of causes links to it."""
 
     title = "cause"
@@ -71,16 +71,17 @@ class Moment:
 class DeadLetterAdmin(FactAdmin):
     """Work that failed for good, the most recently seen first."""
 
+    empty_words = "No work has failed for good."
     ordering = ("-last_seen", "-id")
     list_display = ("failure", "state", "count", "last_seen", "replay_end")
     list_filter = (
         CauseFilter,
-        "status",
-        "kind",
-        "task",
-        "queue",
-        "provider",
-        ("last_seen", RangeDateTimeFilter),
+        by_choice("status"),
+        by_choice("kind"),
+        by_value("task"),
+        by_value("queue"),
+        by_value("provider"),
+        by_time("last_seen"),
     )
     search_fields = (
         "=fingerprint",

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 from betting.admin_base.action_forms import ask_reason
+from betting.admin_base.filters import by_choice, by_related
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import Colour, badge
 from betting.db.clock import database_now
@@ -37,7 +38,7 @@ class FeedCircuitAdmin(FactAdmin):
         "reason",
         "advice",
     )
-    list_filter = ("state", "provider")
+    list_filter = (by_choice("state"), by_related("provider"))
     search_fields = ("=provider__key", "feed", "reason")
     list_select_related = ("provider",)
     actions = ("reset",)

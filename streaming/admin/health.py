@@ -9,8 +9,8 @@ from typing import Any
 from django.contrib import admin
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from betting.admin_base.filters import by_choice, by_time
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.admin_base.unfold_types import Colour, badge
 from streaming.models import HealthSnapshot, HealthStatus
@@ -28,7 +28,7 @@ class HealthSnapshotAdmin(TablesMixin, FactAdmin):
     """One row every few seconds, newest first."""
 
     list_display = ("taken_at", "shown_status", "score", "wrong")
-    list_filter = ("status", ("taken_at", RangeDateTimeFilter))
+    list_filter = (by_choice("status"), by_time("taken_at"))
     search_fields = ("=status",)
     fields = ("taken_at", "status", "score", "counted_until")
 

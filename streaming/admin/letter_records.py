@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from betting.admin_base.filters import by_choice, by_time
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge
 from streaming.models import (
@@ -23,13 +23,12 @@ class DeadLetterActionAdmin(FactAdmin):
         "requested_at",
         "action",
         "task",
-        "letter_id",
         "requested_by",
         "result",
         "error",
         "reason",
     )
-    list_filter = ("action", "outcome", ("requested_at", RangeDateTimeFilter))
+    list_filter = (by_choice("action"), by_choice("outcome"), by_time("requested_at"))
     search_fields = ("=task", "=requested_by", "reason")
     fields = (
         ("requested_at", "requested_by"),
@@ -59,8 +58,8 @@ class DeadLetterActionAdmin(FactAdmin):
 class DeadLetterOccurrenceAdmin(FactAdmin):
     """One row for each counted failure, kept for as long as it must not be counted again."""
 
-    list_display = ("seen_at", "kind", "end")
-    list_filter = ("kind", ("seen_at", RangeDateTimeFilter))
+    list_display = ("seen_at", "kind")
+    list_filter = (by_choice("kind"), by_time("seen_at"))
     search_fields = ("=kind",)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base import formatting
+from betting.admin_base.filters import by_choice, by_related, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge
 from streaming.models import PollOutcome, PollRun
@@ -28,10 +28,10 @@ class PollRunAdmin(FactAdmin):
         "failure_code",
     )
     list_filter = (
-        "provider",
-        "outcome",
-        "failure_kind",
-        ("started_at", RangeDateTimeFilter),
+        by_related("provider"),
+        by_choice("outcome"),
+        by_value("failure_kind"),
+        by_time("started_at"),
     )
     search_fields = ("=provider__key", "feed", "=failure_code", "failure_message")
     list_select_related = ("provider",)

@@ -9,11 +9,11 @@ from django.db.models import Field as ModelField
 from django.db.models import Model, QuerySet
 from django.forms import Field, ModelForm
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.filters import by_choice, by_time, by_value, if_empty
+from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
 from betting.admin_base.unfold_types import ThemedAdmin, badge
 from betting.config import get_config
 from streaming.core.failures import PermanentFailure
@@ -29,7 +29,7 @@ DELIVERIES_SHOWN = 20
 
 
 @admin.register(WebhookSubscriber)
-class WebhookSubscriberAdmin(TablesMixin, ThemedAdmin):
+class WebhookSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
     """Webhooks. `manage.py subscribers remove` deletes one, together with its record."""
 
     form = WebhookForm
@@ -137,7 +137,7 @@ class SubscriberRecordAdmin(FactAdmin):
         "slowest",
         "last_error",
     )
-    list_filter = (("suppressed_until", admin.EmptyFieldListFilter),)
+    list_filter = (if_empty("suppressed_until"),)
     search_fields = ("subscriber", "last_error")
 
     @badge("state", "suppressed_until", {"well": "success", "failing": "warning"})
@@ -175,10 +175,10 @@ class DeliveryRunAdmin(FactAdmin):
         "failure_message",
     )
     list_filter = (
-        "subscriber",
-        "outcome",
-        "failure_kind",
-        ("started_at", RangeDateTimeFilter),
+        by_value("subscriber"),
+        by_choice("outcome"),
+        by_value("failure_kind"),
+        by_time("started_at"),
     )
     search_fields = ("=subscriber", "=failure_code", "failure_message")
 

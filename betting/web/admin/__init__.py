@@ -1,14 +1,16 @@
-"""The admin pages of the domain; `streaming.admin` and `valuation.admin` add their own."""
+"""The admin pages of the domain and of its value; `streaming.admin` adds its own."""
 
 from betting.web.admin import (
     accounts,
     events,
     markets,
     matching,
+    opportunities,
     providers,
     quotes,
     results,
     settings,
+    value,
 )
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "events",
     "markets",
     "matching",
+    "opportunities",
     "providers",
     "quotes",
     "results",
     "settings",
+    "value",
 ]

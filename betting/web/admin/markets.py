@@ -6,23 +6,25 @@ from django.contrib import admin
 from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.filters import by_choice, by_related, by_time, by_value, if_empty
+from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
 from betting.admin_base.unfold_types import ThemedAdmin
 from betting.models import Bookmaker, Market, Outcome
 from betting.web.admin import market_tables
+from betting.web.board import words
 from valuation import opportunities
 from valuation.revaluation import change_bookmaker
 
 
 @admin.register(Bookmaker)
-class BookmakerAdmin(ThemedAdmin):
+class BookmakerAdmin(ListMixin, ThemedAdmin):
     """Bookmakers, which feeds create; an operator sets their weight in the consensus."""
 
-    list_display = ("key", "title", "kind", "weight", "net_of")
-    list_filter = ("kind",)
+    ordering = ("title",)
+    list_display = ("title", "key", "kind", "weight", "net_of")
+    list_filter = (by_choice("kind"),)
     search_fields = ("key", "title")
     fields = ("key", "title", "kind", "weight", "commission")
     readonly_fields = ("key",)
@@ -57,31 +59,35 @@ class BookmakerAdmin(ThemedAdmin):
 class MarketAdmin(TablesMixin, FactAdmin):
     """Markets, each with its quotes, fair prices, edges and opportunities."""
 
+    needs_prices = True
     list_display = (
-        "id",
-        "event",
-        "market",
+        "market_title",
         "participant",
+        "event_title",
         "changed_at",
         "valued_at",
         "is_valued",
     )
-    list_display_links = ("id", "market")
     list_filter = (
-        "kind",
-        "period",
-        "event__sport",
-        "event__status",
-        ("changed_at", RangeDateTimeFilter),
-        ("dirty_at", admin.EmptyFieldListFilter),
+        by_value("kind"),
+        by_value("period"),
+        by_related("event__sport"),
+        by_choice("event__status"),
+        if_empty("dirty_at"),
+        by_time("changed_at"),
     )
     search_fields = ("=id", "=kind", "participant", "event__home", "event__away")
-    list_select_related = ("event",)
+    list_select_related = ("event__sport",)
 
     @admin.display(description="market", ordering="kind")
-    def market(self, market: Market) -> str:
-        """Return the market's key, as feeds write it."""
-        return market.key
+    def market_title(self, market: Market) -> str:
+        """Return what the kind of market is called in its sport."""
+        return words.market_title(market, market.event.sport.key)
+
+    @admin.display(description="event", ordering="event__commence_time")
+    def event_title(self, market: Market) -> str:
+        """Return what bettors call its event."""
+        return words.event_title(market.event)
 
     @admin.display(description="up to date", boolean=True)
     def is_valued(self, market: Market) -> bool:
@@ -104,13 +110,17 @@ class MarketAdmin(TablesMixin, FactAdmin):
 class OutcomeAdmin(FactAdmin):
     """Ways a market can end."""
 
-    list_display = ("id", "event", "market", "name", "point", "line")
-    list_display_links = ("id", "name")
-    list_filter = ("market__kind",)
+    list_display = ("name", "point", "line", "market_title", "event")
+    list_filter = (by_value("market__kind"),)
     search_fields = ("=name", "market__participant", "market__event__home", "market__event__away")
-    list_select_related = ("market__event",)
+    list_select_related = ("market__event__sport",)
+
+    @admin.display(description="market", ordering="market__kind")
+    def market_title(self, outcome: Outcome) -> str:
+        """Return what the kind of market is called in its sport."""
+        return words.market_title(outcome.market, outcome.market.event.sport.key)
 
     @admin.display(description="event")
     def event(self, outcome: Outcome) -> str:
         """Return the event that is bet on."""
-        return str(outcome.market.event)
+        return words.event_title(outcome.market.event)

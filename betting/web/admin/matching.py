@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import Case, QuerySet, When
 from django.db.models import Field as ModelField
-from django.db.models import QuerySet
 from django.forms import Field
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from betting.admin_base.filters import by_choice, by_related, by_time, by_value
 from betting.admin_base.formatting import link
-from betting.admin_base.read_only import FactAdmin
+from betting.admin_base.read_only import FactAdmin, ListMixin
 from betting.admin_base.unfold_types import ThemedAdmin, badge
 from betting.config import get_config
 from betting.models import DoubtfulMatch, MatchDecision, ParticipantAlias
@@ -24,12 +24,12 @@ from streaming.ingest import match_review
 
 
 @admin.register(ParticipantAlias)
-class ParticipantAliasAdmin(ThemedAdmin):
+class ParticipantAliasAdmin(ListMixin, ThemedAdmin):
     """Names that stand for others when events are matched; workers see every change."""
 
     form = ParticipantAliasForm
     list_display = ("name", "canonical", "family")
-    list_filter = ("family",)
+    list_filter = (by_value("family"),)
     search_fields = ("name", "canonical", "=family")
 
     def formfield_for_dbfield(
@@ -46,27 +46,32 @@ class ParticipantAliasAdmin(ThemedAdmin):
 class DoubtfulMatchAdmin(FactAdmin):
     """Pairs of events that a person has to compare; the two actions decide."""
 
+    empty_words = "Every event of every provider was matched without a doubt."
     list_display = (
-        "id",
+        "reason",
         "left_apart",
         "starts",
         "may_be",
         "that_starts",
         "provider",
-        "reason",
         "state",
         "decided_by",
         "decided_at",
     )
     list_filter = (
-        "decision",
-        "reason",
-        "provider",
-        ("created_at", RangeDateTimeFilter),
+        by_choice("decision"),
+        by_value("reason"),
+        by_related("provider"),
+        by_time("created_at"),
     )
     search_fields = ("=id", "event__home", "event__away", "candidate__home", "candidate__away")
     list_select_related = ("event", "candidate", "provider")
     actions = ("decide_same", "decide_different")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[Case | str, ...]:  # noqa: ARG002 - Django's signature
+        """Return the order: those that wait for a decision come first."""
+        is_decided = Case(When(decision=MatchDecision.OPEN, then=0), default=1)
+        return (is_decided, "-id")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Return True if the user has the permission to change doubtful matches."""

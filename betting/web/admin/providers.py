@@ -11,8 +11,9 @@ from django.forms import Field
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from betting.admin_base.filters import by_choice, by_related, by_value, if_empty
 from betting.admin_base.formatting import link, milliseconds
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
 from betting.admin_base.unfold_types import ThemedAdmin
 from betting.models import Feed, FeedBookmaker, Provider
 from streaming.forms.provider import ProviderForm
@@ -23,7 +24,7 @@ POLLS_SHOWN = 20
 
 
 @admin.register(Provider)
-class ProviderAdmin(TablesMixin, ThemedAdmin):
+class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     """Providers: the model by which operators configure the stream.
 
     `manage.py provider remove` deletes one: it says what is deleted along with a provider, and
@@ -40,7 +41,7 @@ class ProviderAdmin(TablesMixin, ThemedAdmin):
         "quota_remaining",
         "paced_interval_seconds",
     )
-    list_filter = ("enabled", "adapter", "clock")
+    list_filter = ("enabled", by_value("adapter"), by_choice("clock"))
     search_fields = ("key", "base_url", "sports")
     readonly_fields = (
         "next_poll_at",
@@ -150,7 +151,7 @@ class FeedAdmin(FactAdmin):
     """The requests that have been answered, and when each was last answered."""
 
     list_display = ("key", "provider", "observed_at", "is_admitted")
-    list_filter = ("provider",)
+    list_filter = (by_related("provider"),)
     search_fields = ("key", "provider__key")
     list_select_related = ("provider",)
 
@@ -164,10 +165,22 @@ class FeedAdmin(FactAdmin):
 class FeedBookmakerAdmin(FactAdmin):
     """The confirmation of each bookmaker of a feed, and until when it is trusted."""
 
-    list_display = ("bookmaker", "feed", "confirmed_at", "expires_at", "silent_since", "lagging")
-    list_filter = ("feed__provider", ("silent_since", admin.EmptyFieldListFilter))
+    list_display = (
+        "bookmaker_title",
+        "feed",
+        "confirmed_at",
+        "expires_at",
+        "silent_since",
+        "lagging",
+    )
+    list_filter = (by_related("feed__provider"), if_empty("silent_since"))
     search_fields = ("=bookmaker__key", "feed__key")
     list_select_related = ("bookmaker", "feed")
+
+    @admin.display(description="bookmaker", ordering="bookmaker__title")
+    def bookmaker_title(self, book: FeedBookmaker) -> str:
+        """Return the bookmaker's title."""
+        return book.bookmaker.title
 
     @admin.display(description="markets too old / lagging")
     def lagging(self, book: FeedBookmaker) -> str:

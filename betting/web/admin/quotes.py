@@ -7,15 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import BetAdmin, Table, TablesMixin
+from betting.admin_base.filters import by_choice, by_related, by_time
+from betting.admin_base.read_only import Table, TablesMixin
 from betting.admin_base.unfold_types import badge
 from betting.db.bets import OF_QUOTE, QUOTE
 from betting.db.freshness import disputes, with_disputes, with_freshness
 from betting.db.querysets import series_history
 from betting.models import LineChange, Quote, QuoteStatus, RivalQuote
+from betting.web.admin.bets import BetAdmin
+from betting.web.board import words
 
 HISTORY_SHOWN = 200
 
@@ -26,25 +28,23 @@ class QuoteAdmin(TablesMixin, BetAdmin):
 
     bet = QUOTE
     list_display = (
-        "id",
-        "event",
-        "market",
         "selection",
-        "bookmaker",
+        "market_title",
+        "event",
+        "bookmaker_title",
         "side",
         "decimal_odds",
         "state",
         "changed_at",
         "confirmed",
     )
-    list_display_links = ("id", "selection")
     list_filter = (
-        "status",
-        "side",
-        "bookmaker",
-        "market__event__sport",
-        "feed__provider",
-        ("changed_at", RangeDateTimeFilter),
+        by_choice("status"),
+        by_choice("side"),
+        by_related("bookmaker"),
+        by_related("market__event__sport"),
+        by_related("feed__provider"),
+        by_time("changed_at"),
     )
     search_fields = ("=id", *bet.searched)
     exclude = ("status",)
@@ -53,16 +53,6 @@ class QuoteAdmin(TablesMixin, BetAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Quote]:
         """Return the quotes with their freshness."""
         return with_freshness(super().get_queryset(request))
-
-    @admin.display(description="event", ordering="market__event__commence_time")
-    def event(self, quote: Quote) -> str:
-        """Return the event that is bet on."""
-        return str(quote.market.event)
-
-    @admin.display(description="selection", ordering="outcome__name")
-    def selection(self, quote: Quote) -> str:
-        """Return the outcome with its point."""
-        return str(quote.outcome)
 
     @admin.display(description="odds", ordering="price")
     def decimal_odds(self, quote: Quote) -> str:
@@ -84,9 +74,9 @@ class QuoteAdmin(TablesMixin, BetAdmin):
         return formatting.quote_status(quote)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
-    def confirmed(self, quote: Any) -> object:
+    def confirmed(self, quote: Any) -> str:
         """Return the last time that its provider looked at it."""
-        return quote.confirmed_at
+        return formatting.moment(quote.confirmed_at)
 
     @admin.display(description="disputed by")
     def disputed_by(self, quote: Quote) -> str:
@@ -133,18 +123,21 @@ class RivalQuoteAdmin(BetAdmin):
 
     bet = OF_QUOTE
     list_display = (
-        "id",
         "event",
-        "market",
+        "market_title",
         "selection",
-        "bookmaker",
+        "bookmaker_title",
         "provider",
         "says",
         "looked_at",
         "held",
         "counts",
     )
-    list_filter = ("feed__provider", "quote__bookmaker", "market__event__sport")
+    list_filter = (
+        by_related("feed__provider"),
+        by_related("quote__bookmaker"),
+        by_related("market__event__sport"),
+    )
     search_fields = (
         "=id",
         "=quote__bookmaker__key",
@@ -167,7 +160,7 @@ class RivalQuoteAdmin(BetAdmin):
     @admin.display(description="selection")
     def selection(self, rival: RivalQuote) -> str:
         """Return the outcome with its point, linked to the quote."""
-        return formatting.link(rival.quote, rival.quote.outcome)
+        return formatting.link(rival.quote, words.outcome_title(rival.quote.outcome))
 
     @admin.display(description="provider")
     def provider(self, rival: RivalQuote) -> str:
@@ -196,12 +189,11 @@ class LineChangeAdmin(BetAdmin):
 
     bet = OF_QUOTE
     list_display = (
-        "id",
         "received_at",
         "event",
-        "market",
+        "market_title",
         "selection",
-        "bookmaker",
+        "bookmaker_title",
         "kind",
         "odds_before",
         "odds_after",
@@ -209,10 +201,10 @@ class LineChangeAdmin(BetAdmin):
         "classification",
     )
     list_filter = (
-        "kind",
-        "classification",
-        "quote__bookmaker",
-        ("recorded_at", RangeDateTimeFilter),
+        by_choice("kind"),
+        by_choice("classification"),
+        by_related("quote__bookmaker"),
+        by_time("recorded_at"),
     )
     search_fields = ("=quote__id", "=quote__bookmaker__key", "=quote__outcome__name")
     search_help_text = "a quote's id, a bookmaker's key, or an outcome's whole name"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django_celery_results.admin import GroupResultAdmin, TaskResultAdmin
 from django_celery_results.models import GroupResult, TaskResult
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from betting.admin_base.filters import by_choice, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge
 
@@ -18,8 +18,8 @@ class TaskAdmin(FactAdmin):
     """Results of tasks: failures, and polls that an operator asked for."""
 
     fieldsets = TaskResultAdmin.fieldsets
-    list_display = ("task_id", "task_name", "state", "worker", "date_done")
-    list_filter = ("status", "task_name", ("date_done", RangeDateTimeFilter))
+    list_display = ("task_name", "state", "worker", "date_done")
+    list_filter = (by_choice("status"), by_value("task_name"), by_time("date_done"))
     search_fields = ("=task_id", "task_name", "task_args", "task_kwargs")
 
     @badge(
@@ -37,6 +37,6 @@ class TaskGroupAdmin(FactAdmin):
     """Results of groups of tasks."""
 
     readonly_fields = GroupResultAdmin.readonly_fields
-    list_display = ("group_id", "date_created", "date_done")
-    list_filter = (("date_done", RangeDateTimeFilter),)
+    list_display = ("date_created", "date_done", "group_id")
+    list_filter = (by_time("date_done"),)
     search_fields = ("=group_id",)

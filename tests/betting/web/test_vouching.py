@@ -35,9 +35,9 @@ from betting.models import (
     Provider,
     Quote,
 )
+from betting.web.admin.value import EdgeAdmin
 from betting.web.api.stream import EDGE_OPENED, StreamNotification, with_rows
 from tests.support import rows
-from valuation.admin import EdgeAdmin
 from valuation.models import Edge, FairPrice, Revaluation
 from valuation.vouching import (
     CLOSED,

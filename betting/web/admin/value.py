@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateTimeFilter
+from django.http import HttpRequest, HttpResponse
 
 from betting.admin_base import formatting
-from betting.admin_base.read_only import BetAdmin, FactAdmin, Table, TablesMixin
+from betting.admin_base.filters import ChoiceFilter, by_choice, by_related, by_time, by_value
+from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge
 from betting.db.bets import FAIR_PRICE, OF_QUOTE
+from betting.web.admin.bets import BetAdmin
+from betting.web.board import words
 from valuation.models import (
     AppliedPolicy,
     Edge,
     FairPrice,
     FairPriceState,
-    Opportunity,
     RecomputeRun,
     Revaluation,
 )
-from valuation.opportunity_legs import Leg, with_legs
-from valuation.vouching import (
-    EDGE_STATES,
-    LISTED,
-    PRICED,
-    bookmaker_keys,
-    edges,
-    fair_prices,
-    opportunities,
-)
+from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
 
 _EDGE_LISTS = {
     "in_play": ("in play", Q(is_in_play=True, is_doubtful=False)),
@@ -41,8 +32,14 @@ _EDGE_LISTS = {
 }
 """The lists beside the default one: name → title and condition."""
 
+ANY_STATE = "all"
+"""The choice that lists edges in every state."""
 
-class PricedFilter(admin.SimpleListFilter):
+_NOT_BEST_FIRST = {"closed", ANY_STATE}
+"""The states whose lists grow with the history: they are ordered by time."""
+
+
+class PricedFilter(ChoiceFilter):
     """A filter for outcomes that have a fair price, or have none."""
 
     title = "state"
@@ -63,10 +60,9 @@ class FairPriceAdmin(BetAdmin):
 
     bet = FAIR_PRICE
     list_display = (
-        "id",
-        "event",
-        "market",
         "selection",
+        "market_title",
+        "event",
         "fair",
         "odds",
         "books",
@@ -75,12 +71,11 @@ class FairPriceAdmin(BetAdmin):
         "valued_at",
         "confirmed",
     )
-    list_display_links = ("id", "selection")
     list_filter = (
         PricedFilter,
-        "method",
-        "market__event__sport",
-        ("valued_at", RangeDateTimeFilter),
+        by_value("method"),
+        by_related("market__event__sport"),
+        by_time("valued_at"),
     )
     search_fields = (*bet.searched, "reason")
     fields = (
@@ -94,7 +89,7 @@ class FairPriceAdmin(BetAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FairPrice]:  # noqa: ARG002 - Django's signature
         """Return all fair prices with what may be shown of each now."""
-        return fair_prices().order_by(*self.ordering)
+        return fair_prices().select_related(*self.bet.related)
 
     @admin.display(description="probability", ordering="current_probability")
     def fair(self, price: Any) -> str:
@@ -127,31 +122,38 @@ class FairPriceAdmin(BetAdmin):
         return str(price.current_reason)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
-    def confirmed(self, price: Any) -> object:
+    def confirmed(self, price: Any) -> str:
         """Return since when as many bookmakers as a fair price needs have been confirmed."""
-        return price.confirmed_at
+        return formatting.moment(price.confirmed_at)
 
 
-class OpenFilter(admin.SimpleListFilter):
-    """A filter for what is open, what is open and no longer confirmed, or what is closed."""
+class OpenFilter(ChoiceFilter):
+    """A filter that lists edges until they close, unless another state is chosen.
+
+    The default asks for no more than an index has: to judge whether an edge still stands takes
+    time, and is done for the rows of a page.
+    """
 
     title = "state"
     parameter_name = "state"
+    all_option = ("", "not closed")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """Return the three states."""
-        return [(state, state) for state in EDGE_STATES]
+        """Return the three states, and that of all edges."""
+        return [(state, state) for state in (*EDGE_STATES, ANY_STATE)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
-        """Return the rows in the chosen state; all of them without a choice."""
-        return queryset.filter(EDGE_STATES.get(self.value() or "", Q()))
+        """Return the edges in the chosen state; those that are not closed without a choice."""
+        default = {"": Q(closed_at__isnull=True)}
+        return queryset.filter((default | EDGE_STATES).get(self.value() or "", Q()))
 
 
-class ListedFilter(admin.SimpleListFilter):
+class ListedFilter(ChoiceFilter):
     """A filter that lists edges before the start and without doubts, unless others are chosen."""
 
     title = "list"
     parameter_name = "list"
+    all_option = ("", "before the start")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
         """Return the lists beside the default one."""
@@ -162,66 +164,114 @@ class ListedFilter(admin.SimpleListFilter):
         _, condition = _EDGE_LISTS.get(self.value() or "", ("", LISTED))
         return queryset.filter(condition)
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        """Yield the lists, the default one by a name of its own instead of "All"."""
-        default, *others = super().choices(changelist)
-        yield {**default, "display": "before the start"}
-        yield from others
-
 
 @admin.register(Edge)
 class EdgeAdmin(BetAdmin):
-    """Edges from when they opened until they closed."""
+    """Edges until they close, the best first; on request those that have closed."""
 
     bet = OF_QUOTE
+    empty_words = "Nothing pays more than its fair price."
+    ordering = ("-ev",)
     list_display = (
-        "id",
+        "bet_title",
         "event",
-        "market",
-        "selection",
-        "bookmaker",
-        "side",
+        "league",
+        "bookmaker_title",
         "odds",
         "fair_odds",
         "expected_value",
         "stake",
         "books",
         "state",
+        "since",
         "confirmed",
-        "opened_at",
-        "closed_at",
-        "close_reason",
     )
-    list_display_links = ("id", "selection")
     list_filter = (
         ListedFilter,
         OpenFilter,
-        "close_reason",
-        "quote__bookmaker",
-        "market__event__sport",
-        ("opened_at", RangeDateTimeFilter),
+        by_choice("close_reason"),
+        by_related("quote__bookmaker"),
+        by_related("market__event__sport"),
+        by_time("opened_at"),
     )
     search_fields = bet.searched
+    change_form_outer_before_template = "betting/bet.html"
     fields = (
-        ("quote", "market"),
-        ("state", "is_in_play", "confirmed"),
-        ("opened_at", "opened_price", "opened_probability"),
-        ("price", "probability", "hold", "books"),
-        ("ev", "peak_ev", "kelly", "stake"),
-        "warnings",
-        ("version", "updated_at"),
+        ("odds", "fair_odds"),
+        ("expected_value", "peak"),
+        ("stake", "full_kelly"),
+        ("books", "bookmakers_hold"),
+        ("state", "is_in_play"),
+        ("confirmed", "doubts"),
+        ("opened_at", "opened"),
         ("closed_at", "close_reason"),
+        ("version", "updated_at"),
     )
-    readonly_fields = ("state", "is_in_play", "confirmed", "stake")
+    readonly_fields = (
+        "odds",
+        "fair_odds",
+        "expected_value",
+        "peak",
+        "stake",
+        "full_kelly",
+        "bookmakers_hold",
+        "state",
+        "is_in_play",
+        "confirmed",
+        "doubts",
+        "opened",
+    )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the best first, but the newest first of a list that holds closed edges."""
+        return ("-id",) if request.GET.get("state") in _NOT_BEST_FIRST else self.ordering
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Add when and why edges closed, where there are closed ones."""
+        columns = self.list_display
+        if request.GET.get("state") not in _NOT_BEST_FIRST:
+            return columns
+        return (*columns[:-1], "closed_at", "close_reason")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Edge]:  # noqa: ARG002 - Django's signature
         """Return all edges, each with whether it still stands."""
-        return edges().order_by(*self.ordering)
+        return edges().select_related(*self.bet.related)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Name the bet on the edge's page."""
+        edge = kwargs["obj"]
+        context |= {
+            "edge": edge,
+            "bet": self.bet_title(edge),
+            "event_title": self.event(edge),
+            "league": self.league(edge),
+            "bookmaker": self.bookmaker_title(edge),
+            "price": self.odds(edge),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description="bet")
+    def bet_title(self, edge: Edge) -> str:
+        """Return the bet in words."""
+        market, quote = edge.market, edge.quote
+        return words.bet_title(market, quote.outcome, quote.side, market.event.sport.key)
+
+    @admin.display(description="league")
+    def league(self, edge: Edge) -> str:
+        """Return the title of the sport or competition."""
+        return edge.market.event.sport.title
 
     @badge("state", "closed_at", {"open": "success", "stale": "danger"})
     def state(self, edge: Any) -> str:
         """Return the edge's state, which says whether it can be taken."""
         return "closed" if edge.closed_at else "stale" if edge.is_stale else "open"
+
+    @admin.display(description="since", ordering="opened_at")
+    def since(self, edge: Edge) -> str:
+        """Return when the edge opened."""
+        return formatting.moment(edge.opened_at)
 
     @admin.display(description="in play", boolean=True)
     def is_in_play(self, edge: Any) -> bool:
@@ -229,14 +279,9 @@ class EdgeAdmin(BetAdmin):
         return bool(edge.is_in_play)
 
     @admin.display(description="confirmed", ordering="confirmed_at")
-    def confirmed(self, edge: Any) -> object:
+    def confirmed(self, edge: Any) -> str:
         """Return when the edge's quote was last confirmed."""
-        return edge.confirmed_at
-
-    @admin.display(description="side")
-    def side(self, edge: Edge) -> str:
-        """Return the side: back or lay."""
-        return edge.quote.side
+        return formatting.moment(edge.confirmed_at)
 
     @admin.display(description="odds", ordering="price")
     def odds(self, edge: Edge) -> str:
@@ -251,136 +296,38 @@ class EdgeAdmin(BetAdmin):
     @admin.display(description="EV", ordering="ev")
     def expected_value(self, edge: Edge) -> str:
         """Return the expected value per unit staked."""
-        return formatting.signed_percent(edge.ev)
+        return words.signed_percent(edge.ev)
 
     @admin.display(description="advised", ordering="current_advised")
     def stake(self, edge: Any) -> str:
         """Return the stake that is advised now, as a part of the bankroll."""
         return formatting.percent(edge.current_advised)
 
+    @admin.display(description="warnings")
+    def doubts(self, edge: Edge) -> str:
+        """Return the edge's warnings in words."""
+        return ", ".join(warning.replace("_", " ") for warning in edge.warnings)
 
-@admin.register(Opportunity)
-class OpportunityAdmin(TablesMixin, FactAdmin):
-    """Arbitrages, middles and low holds from when they opened until they closed."""
+    @admin.display(description="best EV so far")
+    def peak(self, edge: Edge) -> str:
+        """Return the highest expected value that it has had."""
+        return words.signed_percent(edge.peak_ev)
 
-    list_display = (
-        "id",
-        "event",
-        "market",
-        "kind",
-        "books",
-        "worst_shown",
-        "best_shown",
-        "state",
-        "confirmed",
-        "opened_at",
-        "close_reason",
-    )
-    list_display_links = ("id", "event")
-    list_filter = (
-        "kind",
-        OpenFilter,
-        "close_reason",
-        "market__event__sport",
-        ("opened_at", RangeDateTimeFilter),
-    )
-    search_fields = ("=market__kind", "market__event__home", "market__event__away")
-    list_select_related = ("market__event",)
-    fields = (
-        ("kind", "market", "event"),
-        ("state", "confirmed"),
-        ("profit_shown", "booksum_shown"),
-        ("worst_shown", "best_shown"),
-        ("gap", "needs"),
-        ("version", "updated_at"),
-        ("opened_at", "closed_at", "close_reason"),
-    )
-    readonly_fields = (
-        "event",
-        "state",
-        "confirmed",
-        "profit_shown",
-        "booksum_shown",
-        "worst_shown",
-        "best_shown",
-        "needs",
-    )
+    @admin.display(description="full Kelly stake")
+    def full_kelly(self, edge: Edge) -> str:
+        """Return the stake by Kelly's rule, before it is reduced."""
+        return formatting.percent(edge.kelly)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Opportunity]:  # noqa: ARG002 - Django's signature
-        """Return all opportunities, each with whether it still stands."""
-        rows: QuerySet[Any] = opportunities().annotate(books=bookmaker_keys())
-        return rows.order_by(*self.ordering)
+    @admin.display(description="bookmaker's hold")
+    def bookmakers_hold(self, edge: Edge) -> str:
+        """Return the bookmaker's margin on the line."""
+        return formatting.percent(edge.hold)
 
-    def tables(self, row: Any) -> list[Table]:
-        """Return the legs."""
-        return [_legs_table(one.legs) for one in with_legs([row])]
-
-    @admin.display(description="event")
-    def event(self, one: Opportunity) -> str:
-        """Return the event that is bet on."""
-        return str(one.market.event)
-
-    @admin.display(description="bookmakers")
-    def books(self, one: Any) -> str:
-        """Return the bookmakers of the legs."""
-        return ", ".join(one.books)
-
-    @admin.display(description="profit", ordering="profit")
-    def profit_shown(self, one: Opportunity) -> str:
-        """Return the profit where one leg wins."""
-        return formatting.signed_percent(one.profit)
-
-    @admin.display(description="worst", ordering="worst")
-    def worst_shown(self, one: Opportunity) -> str:
-        """Return the profit at the worst result."""
-        return formatting.signed_percent(one.worst)
-
-    @admin.display(description="best", ordering="best")
-    def best_shown(self, one: Opportunity) -> str:
-        """Return the profit at the best result."""
-        return formatting.signed_percent(one.best)
-
-    @admin.display(description="booksum")
-    def booksum_shown(self, one: Opportunity) -> str:
-        """Return the sum of 1/odds, net of commission."""
-        return formatting.percent(one.booksum)
-
-    @admin.display(description="pays from")
-    def needs(self, one: Opportunity) -> str:
-        """Return the chance of the best result from which a middle pays."""
-        return formatting.percent(one.break_even)
-
-    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
-    def state(self, one: Any) -> str:
-        """Return the state, which says whether it can be taken."""
-        return "closed" if one.closed_at else "stale" if one.is_stale else "open"
-
-    @admin.display(description="confirmed", ordering="confirmed_at")
-    def confirmed(self, one: Any) -> object:
-        """Return when the leg was last confirmed that was confirmed the longest ago."""
-        return one.confirmed_at
-
-
-def _legs_table(legs: list[Leg]) -> Table:
-    return Table(
-        "Legs",
-        ("selection", "bookmaker", "side", "odds", "net", "stake", "liability", "confirmed"),
-        [
-            (
-                formatting.link(leg.quote, leg.quote.outcome),
-                leg.quote.bookmaker.key,
-                leg.quote.side,
-                formatting.odds(leg.price),
-                formatting.odds(leg.net_price),
-                formatting.percent(leg.stake.stake),
-                formatting.percent(leg.stake.liability),
-                leg.quote.confirmed_at,
-            )
-            for leg in legs
-        ],
-        numbers=frozenset({"odds", "net", "stake", "liability"}),
-        note="Stakes and liabilities are parts of the total.",
-    )
+    @admin.display(description="opened with")
+    def opened(self, edge: Edge) -> str:
+        """Return the price and the fair price when it opened."""
+        fair = formatting.odds(1 / edge.opened_probability)
+        return f"{formatting.odds(edge.opened_price)}, fair {fair}"
 
 
 @admin.register(RecomputeRun)
@@ -398,7 +345,7 @@ class RecomputeRunAdmin(FactAdmin):
         "median",
         "worst",
     )
-    list_filter = ("trigger", ("finished_at", RangeDateTimeFilter))
+    list_filter = (by_choice("trigger"), by_time("finished_at"))
     search_fields = ("=id", "=trigger")
 
     @admin.display(description="took", ordering="duration_ms")

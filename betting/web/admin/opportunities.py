@@ -1,0 +1,146 @@
+"""The admin's pages of arbitrages, middles and low holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from betting.admin_base import formatting
+from betting.admin_base.filters import by_choice, by_related, by_time
+from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.unfold_types import badge
+from betting.web.admin.value import OpenFilter
+from betting.web.board import words
+from valuation.models import Opportunity
+from valuation.opportunity_legs import Leg, with_legs
+from valuation.vouching import bookmaker_keys, opportunities
+
+
+@admin.register(Opportunity)
+class OpportunityAdmin(TablesMixin, FactAdmin):
+    """Arbitrages, middles and low holds from when they opened until they closed."""
+
+    list_display = (
+        "event",
+        "market_title",
+        "kind",
+        "books",
+        "worst_shown",
+        "best_shown",
+        "state",
+        "confirmed",
+        "opened_at",
+        "close_reason",
+    )
+    list_filter = (
+        by_choice("kind"),
+        OpenFilter,
+        by_choice("close_reason"),
+        by_related("market__event__sport"),
+        by_time("opened_at"),
+    )
+    search_fields = ("=market__kind", "market__event__home", "market__event__away")
+    list_select_related = ("market__event__sport",)
+    fields = (
+        ("kind", "market", "event"),
+        ("state", "confirmed"),
+        ("profit_shown", "booksum_shown"),
+        ("worst_shown", "best_shown"),
+        ("gap", "needs"),
+        ("version", "updated_at"),
+        ("opened_at", "closed_at", "close_reason"),
+    )
+    readonly_fields = (
+        "event",
+        "state",
+        "confirmed",
+        "profit_shown",
+        "booksum_shown",
+        "worst_shown",
+        "best_shown",
+        "needs",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Opportunity]:  # noqa: ARG002 - Django's signature
+        """Return all opportunities, each with whether it still stands."""
+        rows: QuerySet[Any] = opportunities().annotate(books=bookmaker_keys())
+        return rows.order_by(*self.ordering)
+
+    def tables(self, row: Any) -> list[Table]:
+        """Return the legs."""
+        return [_legs_table(one.legs) for one in with_legs([row])]
+
+    @admin.display(description="event")
+    def event(self, one: Opportunity) -> str:
+        """Return the event that is bet on."""
+        return words.event_title(one.market.event)
+
+    @admin.display(description="market", ordering="market__kind")
+    def market_title(self, one: Opportunity) -> str:
+        """Return what the kind of market is called in its sport."""
+        return words.market_title(one.market, one.market.event.sport.key)
+
+    @admin.display(description="bookmakers")
+    def books(self, one: Any) -> str:
+        """Return the bookmakers of the legs."""
+        return ", ".join(one.books)
+
+    @admin.display(description="profit", ordering="profit")
+    def profit_shown(self, one: Opportunity) -> str:
+        """Return the profit where one leg wins."""
+        return formatting.signed_percent(one.profit)
+
+    @admin.display(description="worst", ordering="worst")
+    def worst_shown(self, one: Opportunity) -> str:
+        """Return the profit at the worst result."""
+        return formatting.signed_percent(one.worst)
+
+    @admin.display(description="best", ordering="best")
+    def best_shown(self, one: Opportunity) -> str:
+        """Return the profit at the best result."""
+        return formatting.signed_percent(one.best)
+
+    @admin.display(description="booksum")
+    def booksum_shown(self, one: Opportunity) -> str:
+        """Return the sum of 1/odds, net of commission."""
+        return formatting.percent(one.booksum)
+
+    @admin.display(description="pays from")
+    def needs(self, one: Opportunity) -> str:
+        """Return the chance of the best result from which a middle pays."""
+        return formatting.percent(one.break_even)
+
+    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
+    def state(self, one: Any) -> str:
+        """Return the state, which says whether it can be taken."""
+        return "closed" if one.closed_at else "stale" if one.is_stale else "open"
+
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, one: Any) -> str:
+        """Return when the leg was last confirmed that was confirmed the longest ago."""
+        return formatting.moment(one.confirmed_at)
+
+
+def _legs_table(legs: list[Leg]) -> Table:
+    return Table(
+        "Legs",
+        ("selection", "bookmaker", "side", "odds", "net", "stake", "liability", "confirmed"),
+        [
+            (
+                formatting.link(leg.quote, leg.quote.outcome),
+                leg.quote.bookmaker.key,
+                leg.quote.side,
+                formatting.odds(leg.price),
+                formatting.odds(leg.net_price),
+                formatting.percent(leg.stake.stake),
+                formatting.percent(leg.stake.liability),
+                leg.quote.confirmed_at,
+            )
+            for leg in legs
+        ],
+        numbers=frozenset({"odds", "net", "stake", "liability"}),
+        note="Stakes and liabilities are parts of the total.",
+    )
