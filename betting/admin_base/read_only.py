@@ -111,11 +111,13 @@ class ListMixin:
     """A mixin for lists, which say why they are empty.
 
     Attributes:
+        empty_title: what there is none of; by default, of the model.
         empty_words: what it means that there is no row.
         needs_prices: whether rows come and go with prices, so that an empty list may mean that
             providers are down.
     """
 
+    empty_title = ""
     empty_words = ""
     needs_prices = False
     list_fullwidth = True

@@ -170,6 +170,7 @@ class EdgeAdmin(BetAdmin):
     """Edges until they close, the best first; on request those that have closed."""
 
     bet = OF_QUOTE
+    empty_title = "No open edges"
     empty_words = "Nothing pays more than its fair price."
     ordering = ("-ev",)
     list_display = (

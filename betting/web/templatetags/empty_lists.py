@@ -42,7 +42,8 @@ def why_empty(changes: Any) -> EmptyList:
         reason = "Change the search or the filters."
         return EmptyList(f"No {name} match", reason, is_narrowed=True)
     down = outage() if getattr(pages, "needs_prices", False) else ""
-    return EmptyList(f"No {name}", down or getattr(pages, "empty_words", ""), is_narrowed=False)
+    title = getattr(pages, "empty_title", "") or f"No {name}"
+    return EmptyList(title, down or getattr(pages, "empty_words", ""), is_narrowed=False)
 
 
 def outage() -> str:

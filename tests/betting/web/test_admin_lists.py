@@ -168,7 +168,7 @@ def test_an_empty_list_of_edges_says_which_provider_is_down_and_since_when(
     since = datetime(2026, 3, 1, 15, 20, 11, tzinfo=UTC)
     live(state="open", since=since, reason="HTTP 503")
     shown = page(operator, reverse(EDGES))
-    assert "No edges" in shown
+    assert "No open edges" in shown
     assert re.search(r"Prices are .* old: simulator: HTTP 503, since 15:20:11\.", shown)
 
 
