@@ -84,6 +84,7 @@ def navigation(request: HttpRequest) -> list[Entry]:
                     "tune",
                     page="admin:live_settings",
                 ),
+                _entry("Runbook", "menu_book", reverse("document", args=["runbook.md"])),
             ],
         },
         {
