@@ -51,6 +51,17 @@ def test_an_event_has_a_grid_and_a_chart_of_each_outcome(reader: Watched) -> Non
         page.get_by_role("button", name="24h").click()
 
 
+def test_a_low_hold_arrives_and_leads_to_its_event(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=low_hold&seen=1&bankroll=1000")
+    first = page.locator("tr[id^=opportunity-]").first
+    first.wait_for(timeout=LONG_MS)
+    expect(first.locator(".legs li").first).to_contain_text("stake")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/events/\d+/"))
+
+
 def test_the_keys_lead_from_the_list_to_an_edge(reader: Watched) -> None:
     page = reader.page
     page.goto(f"{reader.url}/?tab=before&seen=1&max_ev=100")
@@ -106,6 +117,7 @@ def test_every_page_can_be_used_by_everyone(
         for address in (
             f"{page.url}",
             f"{site.url}/?tab=moves",
+            *(f"{site.url}/?tab={tab}&seen=1" for tab in ("arbitrage", "middles", "low_hold")),
             f"{site.url}{event}",
             f"{site.url}{edge}",
         ):

@@ -91,7 +91,7 @@
     strip.replaceChildren(
       Object.assign(document.createElement("span"), { className: "dot" }),
       Object.assign(document.createElement("strong"), { textContent: "Not live" }),
-      Object.assign(document.createElement("span"), { textContent: `The server has not answered for ${span(silent)}. What you see is old.` }),
+      Object.assign(document.createElement("span"), { className: "why", textContent: `The server has not answered for ${span(silent)}. What you see is old.` }),
     );
   }, 1000);
   document.body.addEventListener("htmx:afterSwap", () => {
