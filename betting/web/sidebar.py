@@ -31,6 +31,7 @@ INTERNALS = {
     "betting_rivalquote": ("Rival quotes", "compare_arrows"),
     "betting_linechange": ("Line changes", "timeline"),
     "streaming_healthsnapshot": ("Health history", "ecg_heart"),
+    "betting_settingchange": ("Setting changes", "manage_history"),
     "betting_feedbookmaker": ("Bookmakers of feeds", "hearing"),
     "streaming_pollrun": ("Poll runs", "sync"),
     "valuation_recomputerun": ("Recompute runs", "calculate"),

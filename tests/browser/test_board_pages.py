@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.conftest import LONG_MS, Site, Watched, context_of
 
@@ -26,15 +26,41 @@ def test_an_edge_arrives_without_a_reload(reader: Watched) -> None:
 
 def test_a_filter_narrows_the_list_and_is_kept(reader: Watched) -> None:
     page = reader.page
-    with page.expect_response(lambda answer: "sport=soccer_epl" in answer.url):
-        page.locator("#id_sport").select_option(label="EPL")
+    page.locator("#id_sport").select_option(label="EPL")
     page.wait_for_url("**sport=soccer_epl**")
+    expect(page.locator("#list[hx-get*=soccer_epl]")).to_be_visible()
     leagues = page.locator("#list .event small").all_inner_texts()
     assert all(league.startswith("EPL") for league in leagues)
     page.goto(f"{reader.url}/")
     expect(page.locator("#id_sport")).to_have_value("soccer_epl")
     page.get_by_role("link", name="Reset").first.click()
     expect(page.locator("#id_sport")).to_have_value("")
+
+
+def test_an_answer_to_the_filters_before_does_not_replace_their_list(reader: Watched) -> None:
+    page = reader.page
+    held: list[Route] = []
+    page.goto(f"{reader.url}/?tab=before&seen=1")
+
+    def hold(route: Route) -> None:
+        """Let the list's own look wait."""
+        if "soccer_epl" in route.request.url:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/?**", hold)
+    with page.expect_request(lambda sent: "hx-request" in sent.headers):
+        pass
+    page.locator("#id_sport").select_option(label="EPL")
+    with page.expect_response(lambda answer: "soccer_epl" in answer.url):
+        held.pop().continue_()
+    filtered = page.locator("#list[hx-get*=soccer_epl]")
+    expect(filtered).to_be_visible()
+    with page.expect_response(lambda answer: "soccer_epl" in answer.url):
+        pass  # the list's next look
+    expect(filtered).to_be_visible()
+    assert held == []
 
 
 def test_an_event_has_a_grid_and_a_chart_of_each_outcome(reader: Watched) -> None:

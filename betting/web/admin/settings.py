@@ -17,9 +17,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from betting.admin_base.filters import by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.config import Config, get_config
 from betting.config.env import COUNTED, UNITS, ConfigError, Variable, attribute_descriptions
@@ -80,7 +80,7 @@ class SettingChangeAdmin(FactAdmin):
 
     list_display = ("changed_at", "name", "shown_value", "changed_by", "reason")
     list_display_links = None
-    list_filter = ("name", ("changed_at", RangeDateTimeFilter))
+    list_filter = (by_value("name"), by_time("changed_at"))
     search_fields = ("name", "changed_by", "reason")
 
     def get_urls(self) -> list[Any]:

@@ -29,6 +29,7 @@ ON_TABLES = {
     "circuit show odds_us": (1, "none has been added"),
     "bookmakers list": (0, "commission"),
     "matches doubtful": (0, ""),
+    "settings list": (0, "HARDLINE_"),
     "subscribers list": (0, ""),
     "export edges": (0, "opened_at"),
     "deadletters list": (0, ""),

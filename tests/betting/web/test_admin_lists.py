@@ -232,7 +232,7 @@ def test_the_sidebar_has_what_people_come_for_and_folds_the_rest() -> None:
     groups = sidebar.navigation(request_of(User.objects.create_superuser("operator")))
     assert titles_of(groups)[:2] == [
         ["Board", "Events", "Arbitrage", "Moves"],
-        ["Health", "Providers", "Dead letters"],
+        ["Health", "Providers", "Dead letters", "Live settings", "Runbook"],
     ]
     assert groups[2]["title"] == "Internals"
     assert groups[2]["collapsible"]
@@ -253,7 +253,7 @@ def test_the_sidebar_shows_what_may_be_seen() -> None:
     groups = sidebar.navigation(request_of(user_with("view_event", "view_deadletter")))
     assert titles_of(groups) == [
         ["Board", "Events", "Arbitrage", "Moves"],
-        ["Health", "Dead letters"],
+        ["Health", "Dead letters", "Runbook"],
         [],
     ]
 

@@ -46,12 +46,14 @@
   showTimes();
   setInterval(showTimes, 1000);
 
-  // Keys: the chosen row is remembered by its id, for rows are replaced as they change.
-  let chosen = null;
+  // Keys: the chosen row is remembered by its id, for rows are replaced as they change, and by its
+  // place, which the next row takes over when it goes.
+  let chosen = null, chosenPlace = 0;
   function rows() { return [...document.querySelectorAll("tr[data-href]")]; }
   function choose(row) {
     for (const other of rows()) { other.classList.toggle("chosen", other === row); }
     chosen = row ? row.id : null;
+    chosenPlace = rows().indexOf(row);
     if (row) { row.scrollIntoView({ block: "nearest" }); }
   }
   document.addEventListener("keydown", (event) => {
@@ -96,8 +98,11 @@
   }, 1000);
   document.body.addEventListener("htmx:afterSwap", () => {
     showTimes();
-    const row = chosen && document.getElementById(chosen);
-    if (row) { row.classList.add("chosen"); }
+    if (!chosen) { return; }
+    const all = rows(), row = document.getElementById(chosen) || all[Math.min(chosenPlace, all.length - 1)];
+    for (const other of all) { other.classList.toggle("chosen", other === row); }
+    chosen = row ? row.id : null;
+    chosenPlace = all.indexOf(row);
   });
 
   // The chart.
