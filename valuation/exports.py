@@ -39,7 +39,7 @@ _NET_PRICE = Case(
 
 FAIR_PRICES = Table(
     name="fair_prices",
-    rows=fair_prices().order_by("id"),
+    rows=lambda: fair_prices().order_by("id"),
     columns={
         **market_columns("market", _FIRST_ALIAS),
         **FAIR_PRICE.columns,
@@ -59,7 +59,7 @@ FAIR_PRICES = Table(
 
 EDGES = Table(
     name="edges",
-    rows=edges().order_by("id"),
+    rows=lambda: edges().order_by("id"),
     columns={
         "id": "id",
         "quote_id": "quote_id",
@@ -92,7 +92,7 @@ EDGES = Table(
 
 OPPORTUNITIES = Table(
     name="opportunities",
-    rows=opportunities().order_by("id"),
+    rows=lambda: opportunities().order_by("id"),
     columns={
         "id": "id",
         **market_columns("market", _FIRST_ALIAS),
@@ -121,7 +121,7 @@ OPPORTUNITIES = Table(
 
 RECOMPUTE_RUNS = Table(
     name="recompute_runs",
-    rows=RecomputeRun.objects.order_by("id"),
+    rows=lambda: RecomputeRun.objects.order_by("id"),
     columns={
         "id": "id",
         "trigger": "trigger",

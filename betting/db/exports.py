@@ -6,7 +6,7 @@ can be joined; `event` is the provider's id.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +38,13 @@ class Table:
 
     Attributes:
         name: its name on the command line.
-        rows: all rows, in their order.
+        rows: returns all rows, in their order, as they are judged when it is called.
         columns: column name → the expression, or field path, of its value.
         statuses: status → the condition a row has to meet.
     """
 
     name: str
-    rows: QuerySet[Any]
+    rows: Callable[[], QuerySet[Any]]
     columns: Mapping[str, str | Combinable]
     statuses: Mapping[str, Q] = field(default_factory=dict)
 
@@ -57,7 +57,9 @@ class Table:
         Args:
             status: a key of `statuses`; None for all rows.
         """
-        rows = self.rows if status is None else self.rows.filter(self.statuses[status])
+        rows = self.rows()
+        if status is not None:
+            rows = rows.filter(self.statuses[status])
         return rows.values_list(*self.columns.values()).iterator(chunk_size=ROWS_PER_FETCH)
 
 
@@ -114,7 +116,7 @@ _DISPUTED_BY = disputed_by(
 
 QUOTES = Table(
     name="quotes",
-    rows=with_freshness(Quote.objects.order_by("id")),
+    rows=lambda: with_freshness(Quote.objects.order_by("id")),
     columns={
         **market_columns("market", alias_of_provider("market", "feed__provider")),
         **QUOTE.columns,
@@ -137,7 +139,7 @@ QUOTES = Table(
 
 LINE_CHANGES = Table(
     name="line_changes",
-    rows=LineChange.objects.order_by("id"),
+    rows=lambda: LineChange.objects.order_by("id"),
     columns={
         "id": "id",
         "quote_id": "quote_id",

@@ -8,6 +8,7 @@ expression, by the database's clock.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
@@ -29,7 +30,15 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 from django.db.models.lookups import LessThan
 
-from betting.models import Clock, FeedBookmaker, Quote, QuoteStatus, RivalQuote
+from betting.models import (
+    Clock,
+    FeedBookmaker,
+    Market,
+    Quote,
+    QuoteStatus,
+    RivalQuote,
+    Side,
+)
 
 
 def with_freshness(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
@@ -46,6 +55,28 @@ def trusted_quotes() -> QuerySet[Quote]:
         .filter(is_stale=False)
     )
     return found
+
+
+def best_prices(market: Market) -> dict[tuple[int, str], Any]:
+    """Return, by outcome id and side, the market's best quote that can be bet on now.
+
+    The highest price to back, the lowest to lay; of equal ones that confirmed last. Each has its
+    bookmaker and `confirmed_at`.
+    """
+    quotes = (
+        trusted_quotes()
+        .filter(market=market)
+        .annotate(confirmed_at=confirmed_at())
+        .select_related("bookmaker")
+        .order_by("confirmed_at", "id")
+    )
+    best: dict[tuple[int, str], Any] = {}
+    for quote in quotes:
+        found = best.get((quote.outcome_id, quote.side))
+        is_back = quote.side == Side.BACK
+        if found is None or (quote.price >= found.price if is_back else quote.price <= found.price):
+            best[quote.outcome_id, quote.side] = quote
+    return best
 
 
 def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:

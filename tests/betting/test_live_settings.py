@@ -199,6 +199,24 @@ class TestValuation:
         assert revaluation.policy_set_at() == revaluation.STARTED_AT
 
 
+def test_what_is_read_is_judged_by_the_rules_in_force_and_not_by_those_at_the_import(
+    admin_client: Client,
+) -> None:
+    rows.make_board((2.3, 1.8), (1.9, 1.95), voices=3)
+    Market.objects.update(changed_at=datetime.now(UTC))
+
+    def open_ones() -> tuple[int, int, int]:
+        listed = admin_client.get("/api/v1/edges/", {"in_play": "any"}).json()["results"]
+        fair = admin_client.get("/api/v1/fair-prices/", {"state": "ok"}).json()["results"]
+        out = io.StringIO()
+        call_command("export", "edges", status="open", stdout=out)
+        return len(listed), len(fair), len(out.getvalue().splitlines()) - 1
+
+    assert open_ones() == (1, 2, 1)
+    change(MIN_BOOKS, "50")
+    assert open_ones() == (0, 0, 0)
+
+
 def test_the_sweep_applies_changed_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     applied: list[float] = []
     monkeypatch.setattr(

@@ -5,18 +5,22 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
-from rest_framework.routers import SimpleRouter
+from rest_framework.routers import DefaultRouter
 
 from betting.web.api.throttles import AnonymousThrottle
 from betting.web.api.views import health, odds, operations, stream, valuation
+from betting.web.api.views.index import Index
 from betting.web.api.views.missing import Missing
 
-router = SimpleRouter()
+router = DefaultRouter()
+router.include_format_suffixes = False
+router.APIRootView = Index
 router.register("events", odds.EventViews)
 router.register("markets", odds.MarketViews)
 router.register("quotes", odds.QuoteViews)
-router.register("fair-prices", valuation.FairPriceViews)
-router.register("edges", valuation.EdgeViews)
+router.register("bookmakers", odds.BookmakerViews)
+router.register("fair-prices", valuation.FairPriceViews, "fairprice")
+router.register("edges", valuation.EdgeViews, "edge")
 router.register("arbitrages", valuation.ArbitrageViews, "arbitrage")
 router.register("middles", valuation.MiddleViews, "middle")
 router.register("providers", operations.ProviderViews)
@@ -35,8 +39,8 @@ _public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrot
 
 urlpatterns = [
     *router.urls,
-    path("health/", health.HealthView.as_view()),
-    path("stream/", stream.StreamView.as_view()),
+    path("health/", health.HealthView.as_view(), name="api_health"),
+    path("stream/", stream.StreamView.as_view(), name="stream"),
     path("schema/", SpectacularAPIView.as_view(**_public), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema", **_public), name="docs"),
     re_path(r"", Missing.as_view()),

@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from betting.models import (
+    Bookmaker,
+    BookmakerKind,
     ChangeKind,
     Event,
     EventStatus,
@@ -145,6 +147,34 @@ class MarketBoardSerializer(MarketSerializer):
     """A market with its outcomes, their fair prices and quotes."""
 
     outcomes = OutcomeSerializer(many=True)
+
+
+class BookmakerSerializer(serializers.Serializer[Bookmaker]):
+    """A bookmaker or exchange, and the terms by which its prices are valued."""
+
+    id = serializers.IntegerField()
+    key = serializers.CharField()
+    title = serializers.CharField()
+    kind = serializers.ChoiceField(choices=BookmakerKind.choices)
+    weight = serializers.FloatField(help_text="in the consensus; 0 for none")
+    commission = serializers.FloatField(
+        allow_null=True, help_text="on winnings; null where it is not known"
+    )
+
+
+class BestPriceSerializer(QuoteKeySerializer):
+    """The best price of one side, which can be bet on now."""
+
+    price = serializers.FloatField(help_text="decimal odds")
+    confirmed_at = serializers.DateTimeField(help_text="when the provider last looked at it")
+
+
+class BestSerializer(OutcomeKeySerializer):
+    """An outcome with the best prices that can be bet on now."""
+
+    best_back = BestPriceSerializer(allow_null=True, help_text="the highest; null for none")
+    best_lay = BestPriceSerializer(allow_null=True, help_text="the lowest; null for none")
+    fair_price = FairSerializer(allow_null=True, help_text="null before it is first valued")
 
 
 class LineChangeSerializer(serializers.Serializer[LineChange]):

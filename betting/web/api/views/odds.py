@@ -12,9 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from betting.db.bets import OF_QUOTE
-from betting.db.freshness import with_disputes, with_freshness
+from betting.db.freshness import best_prices, with_disputes, with_freshness
 from betting.db.querysets import changes_of, series
-from betting.models import Event, Market, Outcome, Quote
+from betting.models import Bookmaker, Event, Market, Outcome, Quote, Side
 from betting.web.api.pagination import HistoryPages
 from betting.web.api.parameters import (
     EventParameters,
@@ -23,6 +23,8 @@ from betting.web.api.parameters import (
     QuoteParameters,
 )
 from betting.web.api.serializers.odds import (
+    BestSerializer,
+    BookmakerSerializer,
     EventSerializer,
     LineChangeSerializer,
     MarketBoardSerializer,
@@ -102,11 +104,34 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
         """Return the serializer of a market's board, or of a list's rows."""
         return MarketBoardSerializer if self.action == "retrieve" else MarketSerializer
 
+    @extend_schema(responses=BestSerializer(many=True), filters=False)
+    @action(detail=True, pagination_class=None)
+    def best(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """List the market's outcomes with the best prices that can be bet on now."""
+        market = self.get_object()
+        outcomes = market.outcomes.order_by("id").prefetch_related(
+            Prefetch("fair_price", fair_prices())
+        )
+        best = best_prices(market)
+        for outcome in outcomes:
+            outcome.best_back = best.get((outcome.pk, Side.BACK))
+            outcome.best_lay = best.get((outcome.pk, Side.LAY))
+        return Response(BestSerializer(outcomes, many=True).data)
+
     @_describes_history
     @action(detail=True, pagination_class=HistoryPages)
     def history(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
         """List the changes of all the market's quotes, newest first."""
         return self._history(Quote.objects.filter(market=self.get_object()))
+
+
+class BookmakerViews(mixins.RetrieveModelMixin, RowsView):
+    """Bookmakers and exchanges, the latest seen first."""
+
+    queryset = Bookmaker.objects.all()
+    serializer_class = BookmakerSerializer
+    lookup_field = "key"
+    lookup_value_regex = "[^/]+"
 
 
 class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):

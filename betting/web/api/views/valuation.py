@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
+from django.db.models import QuerySet
 from rest_framework import mixins
 from rest_framework.response import Response
 
@@ -33,17 +34,20 @@ MARKET = ("market__event__sport",)
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
     """The consensus on every outcome, or why there is none."""
 
-    queryset = fair_prices().select_related(*FAIR_PRICE.related)
     serializer_class = FairPriceSerializer
     parameters = FairPriceParameters
     version_fields = ("id", "version", "valued_at", *FRESHNESS, *ABOUT_MARKET)
     lookup_value_regex = "[0-9]+"
 
+    @property
+    def queryset(self) -> QuerySet[Any]:  # type: ignore[override]
+        """The fair prices, judged by the rules in force now."""
+        return fair_prices().select_related(*FAIR_PRICE.related)
+
 
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     """Edges, the latest opened first."""
 
-    queryset = edges().select_related(*OF_QUOTE.related)
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
     version_fields = (
@@ -58,11 +62,22 @@ class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     )
     lookup_value_regex = "[0-9]+"
 
+    @property
+    def queryset(self) -> QuerySet[Any]:  # type: ignore[override]
+        """The edges, judged by the rules in force now."""
+        return edges().select_related(*OF_QUOTE.related)
+
 
 class _OpportunityViews(RowsView):
     """Open opportunities of one kind, over all markets."""
 
     parameters = OpportunityParameters
+    kind: ClassVar[OpportunityKind]
+
+    @property
+    def queryset(self) -> QuerySet[Any]:  # type: ignore[override]
+        """The opportunities of the kind, judged by the rules in force now."""
+        return opportunities().filter(OPEN, kind=self.kind).select_related(*MARKET)
 
     def paginate_queryset(self, queryset: Any) -> Any:
         """Return the page's rows with their legs."""
@@ -81,7 +96,7 @@ class _OpportunityViews(RowsView):
 class ArbitrageViews(_OpportunityViews):
     """Bets that never lose together, the most profitable first."""
 
-    queryset = opportunities().filter(OPEN, kind=OpportunityKind.ARBITRAGE).select_related(*MARKET)
+    kind = OpportunityKind.ARBITRAGE
     serializer_class = ArbitrageSerializer
     pagination_class = ArbitragePages
 
@@ -89,6 +104,6 @@ class ArbitrageViews(_OpportunityViews):
 class MiddleViews(_OpportunityViews):
     """Pairs of bets that can both win, those that pay at the lowest chance first."""
 
-    queryset = opportunities().filter(OPEN, kind=OpportunityKind.MIDDLE).select_related(*MARKET)
+    kind = OpportunityKind.MIDDLE
     serializer_class = MiddleSerializer
     pagination_class = MiddlePages

@@ -8,6 +8,7 @@ LISTS = (
     "events",
     "markets",
     "quotes",
+    "bookmakers",
     "fair-prices",
     "edges",
     "arbitrages",

@@ -126,7 +126,7 @@ def test_what_is_not_there_is_a_problem_too(reader: APIClient, nobody: APIClient
     assert_problem(reader.get("/api/v1/events/999/"), 404)
     assert_problem(reader.get("/api/v1/events/99999999999999999999/"), 404)
     assert_problem(nobody.get("/api/v1/evens/"), 404)
-    assert_problem(nobody.get("/api/v1/"), 404)
+    assert_problem(nobody.get("/api/v1/"), 401)
 
 
 def test_a_method_that_does_not_go_is_a_problem(operator: APIClient) -> None:

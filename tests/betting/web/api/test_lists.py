@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.db import connection
@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from betting.models import Event, EventStatus, Market, Quote
+from betting.models import Event, EventStatus, Feed, FeedBookmaker, Market, Provider, Quote
 from tests.betting.web.api.filled import LISTS, fill, url
 from tests.betting.web.api.test_access import assert_problem
 from tests.support import rows
@@ -377,3 +377,51 @@ def test_of_a_providers_key_only_the_variable_is_told(
 
     assert answer.json()["api_key_env"] == "HARBOUR_KEY"
     assert b"swordfish" not in answer.content
+
+
+def test_the_index_has_every_list_and_each_of_its_addresses_answers(reader: APIClient) -> None:
+    index = reader.get("/api/v1/").json()
+
+    assert {url(name) for name in LISTS} < {urlsplit(address).path for address in index.values()}
+    for name, address in index.items():
+        if name != "stream":  # it does not end
+            assert reader.get(address).status_code == 200, name
+
+
+def test_a_bookmaker_comes_with_its_terms(reader: APIClient) -> None:
+    rows.make_bookmaker(key="x.change", title="X", kind="exchange", commission=None, weight=2.0)
+
+    assert reader.get("/api/v1/bookmakers/x.change/").json() | {"id": 0} == {
+        "id": 0, "key": "x.change", "title": "X", "kind": "exchange", "weight": 2.0,
+        "commission": None,
+    }  # fmt: skip
+    assert_problem(reader.get("/api/v1/bookmakers/nobody/"), 404)
+
+
+def test_a_market_has_the_best_prices_that_can_be_bet_on(reader: APIClient) -> None:
+    board = rows.make_board((1.9, 2.1), (2.0, 2.05), (1.95, 2.1), voices=1)
+    first, second = board.outcomes
+    exchange = rows.make_bookmaker(kind="exchange")
+    for price in (2.3, 2.2):
+        rows.make_quote(first, board.feed, price, side="lay", bookmaker=rows.make_bookmaker())
+    rows.make_quote(first, board.feed, 9.0, bookmaker=exchange, status="suspended")
+
+    one, two = reader.get(f"/api/v1/markets/{board.market.pk}/best/").json()
+
+    assert (one["id"], two["id"]) == (first.pk, second.pk)
+    assert (one["best_back"]["price"], one["best_lay"]["price"]) == (2.0, 2.2)
+    assert (two["best_back"]["price"], two["best_lay"]) == (2.1, None)
+    assert one["fair_price"]["state"] == "ok"
+    Feed.objects.update(observed_at=datetime.now(UTC) - timedelta(days=9))
+    FeedBookmaker.objects.update(expires_at=datetime.now(UTC) - timedelta(days=9))
+    Provider.objects.update(clock="wall")
+    stale = reader.get(f"/api/v1/markets/{board.market.pk}/best/").json()
+    assert [each["best_back"] for each in stale] == [None, None]
+
+
+def test_the_best_prices_take_as_many_statements_for_more_quotes(reader: APIClient) -> None:
+    small = rows.make_board((1.9, 2.1))
+    large = rows.make_board(*[(1.9, 2.1)] * 10)
+    few, more = (f"/api/v1/markets/{each.market.pk}/best/" for each in (small, large))
+
+    assert queries_of(reader, few) == queries_of(reader, more)
