@@ -23,12 +23,12 @@ from tests.support.cluster import lay, made_cluster
 from tests.support.emptying import empty_tables
 
 #: They take longest and wait for most of it: last, they would keep one process busy, and none else.
-BEGIN_FIRST = ("tests/integration/test_documents.py", "tests/browser/")
+BEGIN_FIRST = "tests/integration/test_documents.py"
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-django has sorted them by what they need
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin the longest files first; the others keep their order."""
+    """Begin the longest file first; the others keep their order."""
     items.sort(key=lambda item: not item.nodeid.startswith(BEGIN_FIRST))
 
 
