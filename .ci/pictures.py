@@ -1,10 +1,11 @@
 """Takes the pictures of docs/images from a live run on a new state directory.
 
-Run by `make pictures`. It needs Chromium: found on PATH, or named by CHROMIUM.
+Run by `make screenshots`. It needs Chromium: found on PATH, or named by CHROMIUM.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib import request
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, ViewportSize, sync_playwright
@@ -22,11 +24,15 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 IMAGES = CHECKOUT / "docs" / "images"
 PORT = 18_300
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZE: ViewportSize = {"width": 1_840, "height": 920}
+SIZE: ViewportSize = {"width": 1_440, "height": 900}
 ADDRESS = f"http://127.0.0.1:{PORT}"
 WAIT_SECONDS = 120.0
 
-HAS_EDGES = "document.querySelectorAll('table tbody tr').length > 24"
+BOARD = "/?tab=before&seen=1&bankroll=1000"
+HAS_EDGES = "document.querySelectorAll('tr[id^=edge-]').length > 20"
+ARBITRAGES = "/?tab=arbitrage&seen=1&bankroll=1000"
+HAS_ARBITRAGES = "document.querySelectorAll('tr[id^=opportunity-]').length > 5"
+HAS_CHART = "document.querySelector('#chart[data-drawn]') !== null"
 #: A snapshot has seen the open circuit.
 HAS_HISTORY = "document.querySelector('.op-tracker .op-is-fail') !== null"
 
@@ -85,8 +91,17 @@ def log_in(page: Page, home: Path) -> None:
         page.press("[name=password]", "Enter")
 
 
+def break_provider() -> None:
+    """Let the simulated provider answer with HTTP 503."""
+    fault = json.dumps({"sport": "*", "kind": "503"}).encode()
+    headers = {"Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{PORT + 2}/control/faults"
+    with request.urlopen(request.Request(url, fault, headers, method="PUT"), timeout=30):
+        pass
+
+
 def take(environ: Mapping[str, str]) -> None:
-    """Take the pictures: the open edges, then health with the provider's circuit open."""
+    """Take the pictures: the board, an event, then health while the provider is down."""
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         sys.exit("Install Chromium, or set CHROMIUM to its program.")
@@ -95,10 +110,14 @@ def take(environ: Mapping[str, str]) -> None:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
         log_in(page, Path(environ["HARDLINE_HOME"]))
-        show(page, "/admin/valuation/edge/", HAS_EDGES)
-        save(page, "edges.png")
-        reason = ("--reason", "The provider is down.")
-        manage(environ, "circuit", "open", "simulator", *reason).wait()
+        show(page, BOARD, HAS_EDGES)
+        save(page, "board.png")
+        event = page.locator("td.event a").first.get_attribute("href")
+        show(page, f"{event}", HAS_CHART)
+        save(page, "event.png")
+        show(page, ARBITRAGES, HAS_ARBITRAGES)
+        save(page, "arbitrages.png")
+        break_provider()
         show(page, "/admin/streaming/health/", HAS_HISTORY)
         save(page, "health.png")
 

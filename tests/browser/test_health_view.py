@@ -119,6 +119,31 @@ def test_an_operator_holds_a_circuit_open_and_resets_it(operator: Watched, site:
     expect(page.locator("body")).to_contain_text("simulator is due now")
 
 
+def test_a_live_setting_applies_to_the_board_and_is_taken_back(
+    operator: Watched, site: Site
+) -> None:
+    page = operator.page
+    setting = page.locator("#HARDLINE_VALUATION_MIN_EDGE_EV")
+
+    def press(button: str) -> None:
+        page.goto(f"{site.url}/admin/betting/settingchange/live/")
+        setting.get_by_label("New value").fill("0.9")
+        setting.get_by_label("Reason").fill("a test")
+        setting.get_by_role("button", name=button).click()
+
+    press("Save")
+    try:
+        expect(setting).to_contain_text("0.9 · changed here")
+        expect(setting).to_contain_text("Last changed by admin")
+        page.goto(f"{site.url}/?tab=before&seen=1")
+        expect(page.locator("#list")).to_contain_text("No open edge", timeout=LONG_MS)
+    finally:
+        press("Reset")
+    expect(setting).to_contain_text("0.01 · default")
+    page.goto(f"{site.url}/?tab=before&seen=1")
+    expect(page.locator("tr[id^=edge-]").first).to_be_visible(timeout=LONG_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_every_page_can_be_used_by_everyone(
