@@ -26,13 +26,17 @@ PORT = 18_300
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZE: ViewportSize = {"width": 1_440, "height": 900}
 ADDRESS = f"http://127.0.0.1:{PORT}"
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 400.0
 
 BOARD = "/?tab=before&seen=1&bankroll=1000"
 HAS_EDGES = "document.querySelectorAll('tr[id^=edge-]').length > 20"
 ARBITRAGES = "/?tab=arbitrage&seen=1&bankroll=1000"
 HAS_ARBITRAGES = "document.querySelectorAll('tr[id^=opportunity-]').length > 5"
 HAS_CHART = "document.querySelector('#chart[data-drawn]') !== null"
+#: Figures over five minutes are known, and their curves have begun.
+HAS_FIGURES = (
+    "[...document.querySelectorAll('.op-figure')].every(f => f.textContent.trim() !== '–')"
+)
 #: A snapshot has seen the open circuit.
 HAS_HISTORY = "document.querySelector('.op-tracker .op-is-fail') !== null"
 
@@ -117,6 +121,7 @@ def take(environ: Mapping[str, str]) -> None:
         save(page, "event.png")
         show(page, ARBITRAGES, HAS_ARBITRAGES)
         save(page, "arbitrages.png")
+        show(page, "/admin/", HAS_FIGURES)
         break_provider()
         show(page, "/admin/streaming/health/", HAS_HISTORY)
         save(page, "health.png")

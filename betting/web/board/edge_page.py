@@ -13,7 +13,7 @@ from betting.config import get_config
 from betting.db.freshness import trusted_quotes
 from betting.models import Quote, Side
 from betting.web.board.filters import Choices
-from betting.web.board.words import odds, signed_percent
+from betting.web.board.words import fair_odds, odds, signed_percent
 from valuation.arrays import FloatArray
 from valuation.devig import devig
 from valuation.edges import bet_odds, expected_value
@@ -52,7 +52,7 @@ def opening(edge: Any, choices: Choices) -> Opening:
     _, evs = _worth(edge.quote, edge.opened_price, np.array([chance]))
     return Opening(
         price=odds(edge.opened_price, choices.odds_format),
-        fair=odds(1 / chance, choices.odds_format),
+        fair=fair_odds(1 / chance, choices.odds_format),
         ev=signed_percent(float(evs[0])),
         peak_ev=signed_percent(edge.peak_ev),
     )

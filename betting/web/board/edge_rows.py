@@ -19,6 +19,7 @@ from betting.web.board.judging import first_standing
 from betting.web.board.words import (
     bet_title,
     event_title,
+    fair_odds,
     money,
     odds,
     signed_percent,
@@ -154,7 +155,7 @@ def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRo
         bet=bet_title(market, quote.outcome, quote.side, sport.key),
         book=quote.bookmaker.title,
         price=odds(edge.price, style),
-        fair=odds(1 / edge.probability, style),
+        fair=fair_odds(1 / edge.probability, style),
         fair_chance=formatting.percent(probability, 1),
         next_best=odds(next_price, style),
         next_book=next_book,

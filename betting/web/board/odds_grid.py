@@ -12,6 +12,7 @@ from betting.db.freshness import with_freshness
 from betting.models import Event, Market, Outcome, Quote, QuoteStatus, Side
 from betting.web.board.filters import Choices
 from betting.web.board.words import (
+    fair_odds,
     market_title,
     odds,
     outcome_title,
@@ -172,7 +173,7 @@ def _row(
     return GridRow(
         outcome_id=outcome.pk,
         title=outcome_title(outcome),
-        fair=odds(fair.current_fair_odds if fair else None, style),
+        fair=fair_odds(fair.current_fair_odds if fair else None, style),
         chance=formatting.percent(probability, 1) if probability else "",
         why_not=fair.current_reason if fair else "not valued yet",
         best=odds(best and best.price, style),

@@ -140,6 +140,15 @@ def odds(price: float | None, style: OddsFormat = "decimal") -> str:
     return f"{part.numerator}/{part.denominator}"
 
 
+def fair_odds(price: float | None, style: OddsFormat = "decimal") -> str:
+    """Return fair odds, which are no bookmaker's: decimal ones always to three places.
+
+    >>> fair_odds(2.02), fair_odds(1.966), fair_odds(None), fair_odds(2.5, "american")
+    ('2.020', '1.966', '–', '+150')
+    """
+    return odds(price, style) if price is None or style != "decimal" else f"{price:.3f}"
+
+
 def signed_percent(value: float | None, digits: int = 2) -> str:
     """Return a fraction as a percentage with its sign.
 
