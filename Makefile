@@ -21,8 +21,8 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# In the order of the files: by their number of tests, the longest would all come last; tests/conftest.py has the longest begin.
-	@# Six for two cores: more than a third of the time is spent on waiting for processes and for the disk.
-	@$(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder --ignore=tests/browser
+	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser
 
 test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which take most of the machine
 	@$(PY) -m pytest tests/browser
