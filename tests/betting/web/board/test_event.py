@@ -27,7 +27,7 @@ def text_of(reader: Client, address: str) -> str:
 def test_the_page_shows_fair_best_and_each_books_price(reader: Client, board: rows.Board) -> None:
     text = text_of(reader, f"/events/{board.event.pk}/")
     assert "Leeds" in text
-    assert ">2.00<small>50.0 %</small>" in text  # fair
+    assert ">2.000<small>50.0 %</small>" in text  # fair
     assert f"2.00<small>{board.quotes[0].bookmaker.title}</small>" in text  # best
     assert "+10.0 %" in text
     for quote in Quote.objects.select_related("bookmaker"):
