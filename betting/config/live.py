@@ -34,30 +34,37 @@ class Changes:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
 class _InForce:
-    """The state of this process; both are replaced together, by one assignment each."""
+    """The state of this process: the changes, and the configuration with them if there are any.
 
-    changes: Changes = field(default_factory=Changes)
-    config: Config | None = None
+    One assignment replaces both, as other threads read them.
+    """
 
-
-_in_force = _InForce()
+    state: tuple[Changes, Config | None] = (Changes(), None)
 
 
 def get_config() -> Config:
     """Return the configuration of this process as it is now: ask for it where it is used."""
-    return _in_force.config or schema.environment_config()
+    _, config = _InForce.state
+    return config or schema.environment_config()
 
 
 def changes_in_force() -> Changes:
     """Return the changes that `get_config` includes."""
-    return _in_force.changes
+    changes, _ = _InForce.state
+    return changes
 
 
 def live_variables() -> list[Variable]:
     """Return the variables that operators may change while everything runs."""
     return [variable for variable in schema.known_variables() if variable.is_live]
+
+
+def source_of(variable: Variable) -> str:
+    """Return where the value of a live variable comes from."""
+    if variable.name in changes_in_force().values:
+        return "live"
+    return "environment" if os.environ.get(variable.name, "").strip() else "default"
 
 
 def with_changes(values: Mapping[str, str]) -> Config:
@@ -78,12 +85,10 @@ def bring_into_force(changes: Changes) -> bool:
     Returns:
         True if the configuration is another than before.
     """
-    if changes == _in_force.changes:
+    if changes == changes_in_force():
         return False
     before = get_config()
-    config = _tolerant(changes.values) if changes.values else None
-    _in_force.config = config
-    _in_force.changes = changes
+    _InForce.state = (changes, _tolerant(changes.values) if changes.values else None)
     return get_config() != before
 
 

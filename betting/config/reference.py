@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import typing
 from collections.abc import Iterator
 from itertools import groupby
@@ -89,6 +90,12 @@ def value_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(value_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def text_in(config: Config, variable: Variable) -> str:
+    """Write a variable's value in a configuration the way the environment would."""
+    value = operator.attrgetter(variable.path)(config)
+    return "" if value is None else value_text(value)
 
 
 def accepted(variable: Variable) -> str:

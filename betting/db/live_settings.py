@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0
 
+_REFRESHING = threading.Lock()
+
 
 class UnknownSettingError(Exception):
     """The variable does not exist, or may not be changed while everything runs."""
@@ -72,10 +74,13 @@ def _keep_following() -> None:
 def refresh() -> bool:
     """Bring the changes into force that are in the database.
 
+    One thread at a time: changes that were read earlier must not replace those read later.
+
     Returns:
         True if the configuration is another than before.
     """
-    return bring_into_force(stored())
+    with _REFRESHING:
+        return bring_into_force(stored())
 
 
 def stored() -> Changes:

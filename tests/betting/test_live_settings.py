@@ -132,6 +132,32 @@ def test_a_process_follows_a_change_that_another_one_made(monkeypatch: pytest.Mo
     assert not thread.is_alive()
 
 
+def test_changes_that_were_read_earlier_do_not_replace_those_read_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def read() -> Changes:
+        if is_reading.is_set():
+            return Changes(2, None, {BATCH: "72"})
+        is_reading.set()
+        may_end.wait(10)
+        return Changes(1, None, {BATCH: "71"})
+
+    monkeypatch.setattr(live_settings, "stored", read)
+    earlier, later = (threading.Thread(target=live_settings.refresh) for _ in range(2))
+    earlier.start()
+    assert is_reading.wait(10)
+    later.start()
+    later.join(0.2)  # it would end here if it did not wait for the earlier one
+    may_end.set()
+    earlier.join(10)
+    later.join(10)
+
+    assert changes_in_force().version == 2
+    assert get_config().coalesce.batch_ms == 72
+
+
 def test_a_process_keeps_its_configuration_while_the_database_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

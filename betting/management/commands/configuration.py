@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from betting.config import CHECKOUT, get_config, known_variables
-from betting.config.reference import env_example, value_text, with_tables
+from betting.config.reference import env_example, text_in, with_tables
 
 
 class Command(BaseCommand):
@@ -32,9 +31,7 @@ class Command(BaseCommand):
             return
         config = get_config()
         for variable in known_variables():
-            value = operator.attrgetter(variable.path)(config)
-            if variable.is_secret and value is not None:
+            text = text_in(config, variable)
+            if variable.is_secret and text:
                 text = "(set)"
-            else:
-                text = "" if value is None else value_text(value)
             self.stdout.write(f"{variable.name}={text}")

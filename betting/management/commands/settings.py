@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import operator
-import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,8 +7,8 @@ from django.core.management.base import CommandError
 
 from betting.config import get_config
 from betting.config.env import ConfigError
-from betting.config.live import changes_in_force, live_variables
-from betting.config.reference import accepted, value_text
+from betting.config.live import live_variables, source_of
+from betting.config.reference import accepted, text_in
 from betting.db import live_settings
 from betting.management.login import login_name
 from betting.management.unchecked import UncheckedCommand
@@ -42,12 +40,11 @@ class Command(UncheckedCommand):
             self._change(options["name"], options.get("value", ""), options["reason"])
 
     def _list(self) -> None:
-        config, changed = get_config(), changes_in_force().values
+        config = get_config()
         for variable in live_variables():
-            value = value_text(operator.attrgetter(variable.path)(config))
-            is_set = bool(os.environ.get(variable.name, "").strip())
-            source = "live" if variable.name in changed else "environment" if is_set else "default"
-            self.stdout.write(f"{variable.name}={value} ({source}; {accepted(variable)})")
+            value = text_in(config, variable)
+            terms = f"({source_of(variable)}; {accepted(variable)})"
+            self.stdout.write(f"{variable.name}={value} {terms}")
 
     def _history(self) -> None:
         for change in SettingChange.objects.order_by("-id")[:50]:
@@ -65,5 +62,5 @@ class Command(UncheckedCommand):
         except ConfigError as error:
             raise CommandError("; ".join(error.problems)) from None
         (variable,) = (each for each in live_variables() if each.name == name)
-        now = value_text(operator.attrgetter(variable.path)(get_config()))
+        now = text_in(get_config(), variable)
         self.stdout.write(f"{name}={now}; running processes follow within seconds")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-import os
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +21,8 @@ from betting.admin_base.filters import by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.config import Config, get_config
 from betting.config.env import COUNTED, UNITS, ConfigError, Variable, attribute_descriptions
-from betting.config.live import changes_in_force, live_variables
-from betting.config.reference import accepted, default_text, value_text
+from betting.config.live import live_variables, source_of
+from betting.config.reference import accepted, default_text, text_in
 from betting.db import live_settings
 from betting.models import SettingChange
 
@@ -158,9 +156,8 @@ def _sections(bound: ChangeForm | None) -> Iterator[tuple[str, str, list[LiveSet
 def _setting(
     variable: Variable, newest: SettingChange | None, bound: ChangeForm | None
 ) -> LiveSetting:
-    is_changed = variable.name in changes_in_force().values
-    is_set = bool(os.environ.get(variable.name, "").strip())
-    value = value_text(operator.attrgetter(variable.path)(get_config()))
+    source = source_of(variable)
+    value = text_in(get_config(), variable)
     initial = {"name": variable.name, "value": value}
     is_bound = bound is not None and bound.prefix == variable.path
     return LiveSetting(
@@ -170,9 +167,9 @@ def _setting(
         unit=variable.unit,
         value=value,
         default=default_text(variable),
-        source="changed here" if is_changed else "environment" if is_set else "default",
+        source="changed here" if source == "live" else source,
         accepted=accepted(variable).replace("`", ""),
-        is_changed=is_changed,
+        is_changed=source == "live",
         newest=newest,
         form=bound if bound and is_bound else ChangeForm(variable, initial=initial),
     )
