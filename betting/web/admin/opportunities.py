@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
-from betting.admin_base.unfold_types import badge
-from betting.web.admin.value import OpenFilter
+from betting.web.admin.value import OpenFilter, StandingMixin
 from betting.web.board import words
 from valuation.models import Opportunity
 from valuation.opportunity_legs import Leg, with_legs
@@ -20,7 +19,7 @@ from valuation.vouching import bookmaker_keys, opportunities
 
 
 @admin.register(Opportunity)
-class OpportunityAdmin(TablesMixin, FactAdmin):
+class OpportunityAdmin(TablesMixin, StandingMixin, FactAdmin):
     """Arbitrages, middles and low holds from when they opened until they closed."""
 
     list_display = (
@@ -112,16 +111,6 @@ class OpportunityAdmin(TablesMixin, FactAdmin):
     def needs(self, one: Opportunity) -> str:
         """Return the chance of the best result from which a middle pays."""
         return formatting.percent(one.break_even)
-
-    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
-    def state(self, one: Any) -> str:
-        """Return the state, which says whether it can be taken."""
-        return "closed" if one.closed_at else "stale" if one.is_stale else "open"
-
-    @admin.display(description="confirmed", ordering="confirmed_at")
-    def confirmed(self, one: Any) -> str:
-        """Return when the leg was last confirmed that was confirmed the longest ago."""
-        return formatting.moment(one.confirmed_at)
 
 
 def _legs_table(legs: list[Leg]) -> Table:

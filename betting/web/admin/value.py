@@ -127,6 +127,20 @@ class FairPriceAdmin(BetAdmin):
         return formatting.moment(price.confirmed_at)
 
 
+class StandingMixin:
+    """Columns of rows that open, stand while their quotes are confirmed, and close."""
+
+    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
+    def state(self, row: Any) -> str:
+        """Return the row's state, which says whether it can be taken."""
+        return "closed" if row.closed_at else "stale" if row.is_stale else "open"
+
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, row: Any) -> str:
+        """Return when the last confirmation was of the quote that was confirmed the longest ago."""
+        return formatting.moment(row.confirmed_at)
+
+
 class OpenFilter(ChoiceFilter):
     """A filter that lists edges until they close, unless another state is chosen.
 
@@ -166,7 +180,7 @@ class ListedFilter(ChoiceFilter):
 
 
 @admin.register(Edge)
-class EdgeAdmin(BetAdmin):
+class EdgeAdmin(StandingMixin, BetAdmin):
     """Edges until they close, the best first; on request those that have closed."""
 
     bet = OF_QUOTE
@@ -264,11 +278,6 @@ class EdgeAdmin(BetAdmin):
         """Return the title of the sport or competition."""
         return edge.market.event.sport.title
 
-    @badge("state", "closed_at", {"open": "success", "stale": "danger"})
-    def state(self, edge: Any) -> str:
-        """Return the edge's state, which says whether it can be taken."""
-        return "closed" if edge.closed_at else "stale" if edge.is_stale else "open"
-
     @admin.display(description="since", ordering="opened_at")
     def since(self, edge: Edge) -> str:
         """Return when the edge opened."""
@@ -278,11 +287,6 @@ class EdgeAdmin(BetAdmin):
     def is_in_play(self, edge: Any) -> bool:
         """Return True if the event has started."""
         return bool(edge.is_in_play)
-
-    @admin.display(description="confirmed", ordering="confirmed_at")
-    def confirmed(self, edge: Any) -> str:
-        """Return when the edge's quote was last confirmed."""
-        return formatting.moment(edge.confirmed_at)
 
     @admin.display(description="odds", ordering="price")
     def odds(self, edge: Edge) -> str:
