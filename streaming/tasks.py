@@ -1,6 +1,7 @@
 """Every Celery task of the stream, and how data flows between them.
 
     tick ─▶ poll_provider ─▶ ingest ─┬─ major moves ─────────────────────────▶ recompute_markets
+                                     ├─ first changes of quiet markets ──────▶ recompute_markets
                                      └─ other changes ─▶ buffer ─▶ coalesce ─▶ recompute_markets
     sweep ─▶ markets whose message was lost ─────────────────────────────────▶ recompute_markets
 
@@ -102,7 +103,7 @@ def send_result(result: IngestResult) -> None:
 
 
 def send_changes(changes: Iterable[MarketChange]) -> None:
-    """Send on what an ingest committed: major moves at once, other changes by way of the buffer.
+    """Send on what an ingest committed: major moves at once, others at once or by the buffer.
 
     Subscribers to major moves are notified last, so that publishing never delays a valuation.
     """
@@ -124,7 +125,10 @@ def _send_coalesced(changes: Iterable[MarketChange], policy: CoalescePolicy) -> 
         else:
             minor[change.market_id] = max(change.changes, 1)
     send_recomputes(major, "major")
-    for shard, flush in buffer.push(minor, policy, trace_ids()).items():
+    first = buffer.claim_first(minor, policy)
+    send_recomputes(sorted(first), "first")
+    waiting = {market_id: count for market_id, count in minor.items() if market_id not in first}
+    for shard, flush in buffer.push(waiting, policy, trace_ids()).items():
         wait_ms = policy.batch_ms if flush is Flush.LATER else 0
         coalesce_line_changes.apply_async((shard,), countdown=wait_ms / 1000)
 
@@ -167,7 +171,8 @@ def coalesce_line_changes(shard: int) -> None:
         batch = buffer.drain(shard, policy)
         op.follow(batch.trace_ids)
         op.add(changes=batch.changes, markets=len(batch.market_ids))
-        send_recomputes(batch.market_ids, "batch", countdown_ms=policy.debounce_ms)
+        held_back_ms = max(0, policy.debounce_ms - batch.waited_ms)
+        send_recomputes(batch.market_ids, "batch", countdown_ms=held_back_ms)
         skipped = batch.markets - len(batch.market_ids)
         if skipped:
             words = "a pending recompute takes the markets along"

@@ -250,6 +250,7 @@ class RecomputeTrigger(models.TextChoices):
     """The reason why a recompute was sent."""
 
     MAJOR = "major", "major move"
+    FIRST = "first", "first change of a quiet market"
     BATCH = "batch", "coalesced batch"
     SWEEP = "sweep", "sweeper"
 

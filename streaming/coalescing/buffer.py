@@ -9,7 +9,10 @@ Keys, all with an expiry:
 * ``hardline:buffer:<shard>`` hash, market id → changes since the last drain;
 * ``hardline:buffer:<shard>:changes`` their sum;
 * ``hardline:buffer:<shard>:traces`` list, the log traces they belong to, newest first;
-* ``hardline:scheduled:<market id>`` a recompute of the market is on its way.
+* ``hardline:buffer:<shard>:since`` when the first of them came, by Redis's clock in milliseconds;
+* ``hardline:scheduled:<market id>`` a recompute of the market is on its way;
+* ``hardline:first:answers`` the answers with changes within the current window;
+* ``hardline:first:<market id>`` a change of the market went at once within the last window.
 """
 
 from __future__ import annotations
@@ -28,6 +31,22 @@ from betting.logs.context import MAX_TRACES
 from streaming.core.coalesce import CoalescePolicy
 
 _SCHEDULED = "hardline:scheduled:"
+_FIRST = "hardline:first:"
+
+# Counts an answer within its window. Returns the markets that none went at once for in the last
+# one; none at all when the window has had its answers.
+_CLAIM_FIRST = """
+local answers = redis.call('INCR', KEYS[1])
+if answers == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+local first = {}
+if answers > tonumber(ARGV[2]) then return first end
+for i = 4, #ARGV do
+  if redis.call('SET', ARGV[1] .. ARGV[i], '1', 'NX', 'PX', ARGV[3]) then
+    first[#first + 1] = tonumber(ARGV[i])
+  end
+end
+return first
+"""
 
 # Adds hints to one shard. Returns {changes before, changes after, hints dropped}.
 _PUSH = """
@@ -51,22 +70,28 @@ for i = first - 1, 5, -1 do
 end
 redis.call('LTRIM', KEYS[3], 0, ARGV[3] - 1)
 if before == 0 then
+  local time = redis.call('TIME')
+  redis.call('SET', KEYS[4], time[1] * 1000 + math.ceil(time[2] / 1000), 'PX', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
 end
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
-if dropped > 0 then redis.call('INCRBY', KEYS[4], dropped) end
+if dropped > 0 then redis.call('INCRBY', KEYS[5], dropped) end
 return {before, after, dropped}
 """
 
 # Empties one shard and marks its markets as scheduled.
-# Returns {changes, markets drained, {trace ids …}, market ids that were not scheduled before …}.
+# Returns {changes, markets drained, ms since the first came, {trace ids …}, and the ids of the
+# markets that were not scheduled before …}.
 _DRAIN = """
 local markets = redis.call('HKEYS', KEYS[1])
 local changes = tonumber(redis.call('GET', KEYS[2]) or '0')
 local traces = redis.call('LRANGE', KEYS[3], 0, -1)
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
-local drained = {changes, #markets, traces}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local since = tonumber(redis.call('GET', KEYS[4]) or now)
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+local drained = {changes, #markets, math.max(0, now - since), traces}
 for _, market in ipairs(markets) do
   if redis.call('SET', ARGV[1] .. market, '1', 'NX', 'PX', ARGV[2]) then
     drained[#drained + 1] = tonumber(market)
@@ -91,6 +116,7 @@ class Batch:
         market_ids: markets to recompute; those with a recompute on its way are left out.
         changes: changes since the last drain.
         markets: how many markets they belong to.
+        waited_ms: how long ago the first of them came.
         trace_ids: the log traces that the changes belong to, newest first; of many, only the newest
             are kept.
     """
@@ -98,6 +124,7 @@ class Batch:
     market_ids: list[int]
     changes: int
     markets: int
+    waited_ms: int = 0
     trace_ids: tuple[str, ...] = ()
 
 
@@ -108,7 +135,26 @@ def _script(source: str) -> Script:
 
 def _keys(shard: int) -> list[str]:
     buffer = f"hardline:buffer:{shard}"
-    return [buffer, f"{buffer}:changes", f"{buffer}:traces", "hardline:buffer:dropped"]
+    details = [f"{buffer}:{name}" for name in ("changes", "traces", "since")]
+    return [buffer, *details, "hardline:buffer:dropped"]
+
+
+def claim_first(changes: Mapping[int, int], policy: CoalescePolicy) -> set[int]:
+    """Return the markets of an answer that are valued at once: quiet ones, while little changes.
+
+    A market is quiet if none of its changes went at once within the last window; further changes
+    wait for their batch. An answer whose changes fill a batch is a burst, and so is what follows
+    `CoalescePolicy.first_answers` answers within a window: bursts wait as a whole.
+
+    Args:
+        changes: market id → number of its changes, at least 1 each.
+        policy: the bounds.
+    """
+    if not changes or not policy.window_ms or sum(changes.values()) >= policy.batch_changes:
+        return set()
+    arguments: list[int | str] = [_FIRST, policy.first_answers, policy.window_ms, *changes]
+    claimed = _script(_CLAIM_FIRST)(keys=[f"{_FIRST}answers"], args=arguments)
+    return set(cast("list[int]", claimed))
 
 
 def push(
@@ -155,12 +201,12 @@ def _buffer_ttl_ms(policy: CoalescePolicy) -> int:
 
 def drain(shard: int, policy: CoalescePolicy) -> Batch:
     """Empty a shard in one step and mark its markets as scheduled."""
-    changes, markets, traces, *market_ids = cast(
-        "tuple[int, int, list[bytes], *tuple[int, ...]]",
-        _script(_DRAIN)(keys=_keys(shard)[:3], args=[_SCHEDULED, policy.marker_ttl_ms]),
+    changes, markets, waited_ms, traces, *market_ids = cast(
+        "tuple[int, int, int, list[bytes], *tuple[int, ...]]",
+        _script(_DRAIN)(keys=_keys(shard)[:4], args=[_SCHEDULED, policy.marker_ttl_ms]),
     )
     trace_ids = tuple(trace.decode() for trace in traces)
-    return Batch(market_ids, changes, markets, trace_ids)
+    return Batch(market_ids, changes, markets, waited_ms, trace_ids)
 
 
 def clear_scheduled(market_ids: Iterable[int]) -> None:
@@ -181,7 +227,7 @@ def pending_markets(policy: CoalescePolicy) -> int:
 
 def dropped_hints() -> int:
     """Return the number of hints that found their shard full, since Redis was set up."""
-    return int(cast("bytes | None", redis_client().get(_keys(0)[3])) or 0)
+    return int(cast("bytes | None", redis_client().get(_keys(0)[-1])) or 0)
 
 
 def first_within(key: str, window_ms: int) -> bool:

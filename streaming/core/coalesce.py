@@ -16,7 +16,9 @@ class CoalescePolicy:
         enabled: whether changes are coalesced; if not, each sends a recompute of its own at once.
         batch_changes: the change that fills a batch flushes it at once.
         batch_ms: the longest a change waits for its batch, in milliseconds.
-        debounce_ms: how long a market's recompute is held back for further changes; 0 = at once.
+        debounce_ms: how long a recompute waits for further changes, from the first of its batch on.
+        first_answers: answers of a window whose changes of quiet markets are valued at once; what
+            follows them is a burst.
         shards: buffers that flush side by side; a market is always in the same one.
         buffer_max_markets: markets one shard holds; a hint beyond it is dropped and counted
             (the sweeper values the market).
@@ -28,7 +30,13 @@ class CoalescePolicy:
     batch_changes: Annotated[int, Setting(ge=1, le=100_000, extra={"live": True})] = 50
     batch_ms: Annotated[int, Setting(ge=0, le=10_000, extra={"live": True})] = 250
     debounce_ms: Annotated[int, Setting(ge=0, le=10_000, extra={"live": True})] = 250
+    first_answers: int = 10  # in 250 ms: a message each, of which a value worker does twice as many
     shards: int = 2  # one is flushed while the other fills
     buffer_max_markets: Annotated[int, Setting(ge=1, le=10_000_000)] = 50_000
     marker_ttl_ms: int = 10_000  # longer than any countdown, which is below 5 s
     recompute_markets: int = 500  # 15 kB of ids at most; a message may have 1 MiB
+
+    @property
+    def window_ms(self) -> int:
+        """The longest a change is held back."""
+        return max(self.batch_ms, self.debounce_ms)

@@ -30,7 +30,7 @@ from streaming.health.stream import StreamFacts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-TRIGGERS = ("major", "batch", "sweep")
+TRIGGERS = ("major", "first", "batch", "sweep")
 WINDOWS = ("5m", "1h")
 QUANTILES = (0.5, 0.95, 0.99)
 

@@ -62,4 +62,4 @@ def major(policy: HealthPolicy) -> Objective:
 
 def batch(policy: HealthPolicy) -> Objective:
     """Return the objective of all other changes."""
-    return Objective("batch", ("batch", "sweep"), policy.batch_ms, policy.objective)
+    return Objective("batch", ("first", "batch", "sweep"), policy.batch_ms, policy.objective)

@@ -1,4 +1,4 @@
-"""How soon a major move is valued while a burst is running, through real worker processes.
+"""How soon a change is valued, through real worker processes: alone, or as a major move in a burst.
 
 Run with ``pytest -s tests/benchmarks/test_major_latency_benchmark.py``.
 """
@@ -89,6 +89,30 @@ def test_major_moves_amid_a_burst() -> None:
     _tell("of that, sending", sent)
     _tell("of that, the recompute", [run.duration_ms for run in runs])
     assert Market.objects.count() == MARKETS
+
+
+def test_an_ordinary_change_of_an_idle_system() -> None:
+    provider = make_provider()
+    send_changes(ingest(provider.pk, answer(-1), IngestPolicy()).markets)
+    wait_until(all_valued, "the first prices")
+    latencies = []
+    for step in range(60):
+        time.sleep(0.6)  # both windows are over: the market is quiet again
+        arrived = time.time()
+        result = ingest(provider.pk, small_move(step), IngestPolicy())
+        assert len(result.markets) == 1
+        assert not result.markets[0].is_major
+        send_changes(result.markets)
+        wait_until(all_valued, "the price")
+        written_at = RecomputeRun.objects.latest("id").finished_at.timestamp()
+        latencies.append((written_at - arrived) * 1000)
+    _tell("arrival of an ordinary change to writing of its value", latencies)
+
+
+def small_move(step: int) -> Snapshot:
+    """An addition of one quote, whose price alternates."""
+    moved = event([quote("b0", HOME, 1.96 + 0.01 * (step % 2))], "e0")
+    return snapshot([moved], MARKETS + step + 2, is_list=False, is_complete=False)
 
 
 def _tell(what: str, values_ms: list[float]) -> None:

@@ -283,11 +283,11 @@ def test_the_figures_of_the_objective_are_those_of_an_export_of_the_same_run(
         execute(_LOAD, {"rows": exported})
         ((first, until, short, long),) = fetch_all(_BEGINNINGS, {})
         assert long < short < until
-        for trigger in ("major", "batch", "sweep"):
+        for trigger in ("major", "first", "batch", "sweep"):
             assert_counters_are_sums(found, trigger, first, until)
         for objective, triggers, bound_ms in (
             ("major", ["major"], LATE_MAJOR_MS),
-            ("batch", ["batch", "sweep"], LATE_BATCH_MS),
+            ("batch", ["first", "batch", "sweep"], LATE_BATCH_MS),
         ):
             of_hour = {"triggers": triggers, "since": long, "until": until}
             for window, begun in (("5m", short), ("1h", long)):

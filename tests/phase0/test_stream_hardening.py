@@ -197,7 +197,7 @@ def test_the_default_window_is_250_milliseconds() -> None:
     assert CoalescePolicy().debounce_ms == 250
 
 
-def test_forty_small_moves_within_a_window_are_one_recompute_of_the_last_price(
+def test_forty_small_moves_of_a_burst_are_one_recompute_of_the_last_price(
     redis: Redis,
 ) -> None:
     market = MovedMarket(redis)

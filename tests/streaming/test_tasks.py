@@ -27,6 +27,7 @@ from streaming.models import ActionOutcome, Circuit, DeadLetter, DeadLetterActio
 from streaming.polling.poll import PollUnansweredError
 from streaming.simulator.running import RunningSimulator
 from tests.support.broker import QUEUES, Message, all_messages, messages
+from tests.support.moved_market import begin_burst
 from tests.support.polling import EPL, NBA, polled_provider
 from tests.support.rows import (
     make_circuit,
@@ -195,7 +196,25 @@ def test_major_moves_are_sent_at_once_on_their_own_queue(redis: Redis) -> None:
     assert buffer.pending_markets(POLICY) == 0
 
 
-def test_minor_moves_wait_in_the_buffer_for_one_flush_a_shard(redis: Redis, now: datetime) -> None:
+def test_first_changes_of_quiet_markets_are_sent_at_once_and_further_ones_wait(
+    redis: Redis,
+) -> None:
+    tasks.send_changes([minor(4), minor(2)])
+    tasks.send_changes([minor(2), minor(6)])
+    sent = all_messages(redis)
+    recompute = "valuation.recompute_markets"
+    assert sent["valuation"] == [
+        Message(recompute, [[2, 4], "first"], None, None),
+        Message(recompute, [[6], "first"], None, None),
+    ]
+    assert [flush.args for flush in sent["coalesce"]] == [[0]]
+    assert buffer.drain(0, POLICY).market_ids == [2]
+
+
+def test_minor_moves_of_a_burst_wait_in_the_buffer_for_one_flush_a_shard(
+    redis: Redis, now: datetime
+) -> None:
+    begin_burst(redis)
     tasks.send_changes([minor(number) for number in range(1, 9)])
     tasks.send_changes([minor(number) for number in range(1, 9)])
     sent = all_messages(redis)
@@ -214,6 +233,7 @@ def test_a_full_batch_is_flushed_without_waiting(redis: Redis) -> None:
 
 
 def test_a_market_that_was_only_heard_again_counts_as_one_change(redis: Redis) -> None:
+    begin_burst(redis)
     tasks.send_changes([minor(SHARDS, changes=0)])
     assert len(messages(redis, "coalesce")) == 1
     assert buffer.drain(0, POLICY).changes == 1
@@ -221,6 +241,7 @@ def test_a_market_that_was_only_heard_again_counts_as_one_change(redis: Redis) -
 
 @pytest.mark.django_db
 def test_major_and_minor_moves_of_one_answer_go_their_own_ways(redis: Redis) -> None:
+    begin_burst(redis)
     tasks.send_changes([minor(1), major(2), minor(3)])
     (urgent,) = messages(redis, "major")
     assert urgent.args == [[2], "major"]
@@ -250,6 +271,7 @@ def test_a_batch_of_nothing_to_wait_for_is_flushed_at_once(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, batch_ms=0)
+    begin_burst(redis)
     tasks.send_changes([minor(1)])
     (flush,) = messages(redis, "coalesce")
     assert flush.eta is None
@@ -269,6 +291,17 @@ def test_a_flush_becomes_one_recompute_that_is_held_back_for_further_changes(
         "batch",
     )
     assert held.is_due_in(POLICY.debounce_ms / 1000, since=now)
+
+
+def test_what_a_change_has_waited_for_its_batch_counts_towards_its_debounce(
+    redis: Redis,
+) -> None:
+    buffer.push({SHARDS: 1}, POLICY)
+    seconds, _ = redis.time()
+    redis.set("hardline:buffer:0:since", (seconds - 60) * 1000)
+    tasks.coalesce_line_changes(0)
+    (sent,) = messages(redis, "valuation")
+    assert sent.eta is None
 
 
 def test_without_debounce_a_recompute_is_due_at_once(

@@ -8,6 +8,7 @@ from redis import Redis
 
 from betting.models import Market
 from streaming import tasks
+from streaming.core.coalesce import CoalescePolicy
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.support.broker import work_off
@@ -23,11 +24,17 @@ def board(price: float, seconds: float) -> Snapshot:
     return snapshot([event([quote("ace", HOME, price), *even[1:]])], seconds)
 
 
+def begin_burst(redis: Redis) -> None:
+    """Let the window have had its answers, and last: no change goes at once."""
+    redis.set("hardline:first:answers", CoalescePolicy().first_answers, ex=600)
+
+
 class MovedMarket:
-    """A market that has been valued once, at 1.9."""
+    """A market that has been valued once, at 1.9, and whose changes come in a burst."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        begin_burst(redis)
         self.provider = make_provider()
         self._seconds = 0.0
         self.moves_to(1.9)

@@ -16,6 +16,7 @@ from streaming.core.health import (
     sustained,
 )
 from streaming.core.histogram import quantile_ms
+from streaming.health.counters import Counters
 from streaming.health.judges.common import Judge, counted, lenient, limit, timed, unknown
 from streaming.health.objective import Objective, batch, major
 from streaming.health.observations import Away, Observations
@@ -42,17 +43,23 @@ def missing_recomputes(observations: Observations, policy: HealthPolicy) -> Chec
     return lenient(found, observations, policy, None)
 
 
+def _coalesced(counters: Counters) -> tuple[float, float]:
+    """Return the line changes that coalescing is for, and the recomputes that they asked for."""
+    first = counters.of("asked", "first")
+    return max(0.0, counters.sum("changes") - first), counters.sum("asked") - first
+
+
 def recompute_ratio(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if coalescing saves work: recomputes of a market, as asked for, for each line change.
 
     A recompute that finds its market valued already counts as well. When every change asks for its
-    own, most are of that kind: the changes of one answer are one new version of their market.
+    own, most are of that kind: the changes of one answer are one new version of their market. First
+    changes of quiet markets are not meant to wait, and count on neither side.
     """
     unit, limits = "recomputes for each line change", policy.recomputes_per_change
     if isinstance(observations.stream, Away):
         return unknown("recompute_ratio", limits, unit, "PostgreSQL")
-    changes = observations.work.short.sum("changes") if observations.work else 0
-    asked = observations.work.short.sum("asked") if observations.work else 0
+    changes, asked = _coalesced(observations.work.short) if observations.work else (0.0, 0.0)
     if changes < policy.min_changes:
         detail = too_few(counted(changes, "line change"), "5 min", policy.min_changes)
         return check("recompute_ratio", 0.0, limits, unit, detail)

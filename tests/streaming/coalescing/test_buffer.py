@@ -19,6 +19,42 @@ PATIENT = replace(ONE_SHARD, batch_ms=10_000)
 pytestmark = pytest.mark.usefixtures("redis")
 
 
+def test_a_quiet_market_goes_at_once_and_once_in_a_window(redis: Redis) -> None:
+    assert buffer.claim_first({7: 1, 8: 1}, PATIENT) == {7, 8}
+    assert buffer.claim_first({8: 1, 9: 1}, PATIENT) == {9}
+    assert 5_000 < redis.pttl("hardline:first:7") <= 10_000
+    redis.delete("hardline:first:8")
+    assert buffer.claim_first({8: 1}, PATIENT) == {8}
+
+
+def test_an_answer_that_fills_a_batch_is_a_burst_of_which_nothing_goes_at_once() -> None:
+    assert buffer.claim_first({7: 3, 8: 2}, PATIENT) == set()
+    assert buffer.claim_first({7: 2, 8: 2}, PATIENT) == {7, 8}
+
+
+def test_answers_beyond_those_of_a_window_are_a_burst_until_the_window_ends(redis: Redis) -> None:
+    policy = replace(PATIENT, first_answers=2)
+    went = [buffer.claim_first({number: 1}, policy) for number in range(4)]
+    assert went == [{0}, {1}, set(), set()]
+    assert 5_000 < redis.pttl("hardline:first:answers") <= 10_000
+    redis.delete("hardline:first:answers")
+    assert buffer.claim_first({3: 1}, policy) == {3}
+
+
+def test_without_windows_nothing_has_to_go_ahead() -> None:
+    assert buffer.claim_first({7: 1}, replace(ONE_SHARD, batch_ms=0, debounce_ms=0)) == set()
+
+
+def test_a_batch_says_how_long_its_first_change_has_waited(redis: Redis) -> None:
+    buffer.push({7: 1}, PATIENT)
+    seconds, _ = redis.time()
+    redis.set("hardline:buffer:0:since", (seconds - 60) * 1000)
+    buffer.push({8: 1}, PATIENT)
+    assert 59_000 <= buffer.drain(0, PATIENT).waited_ms < 120_000
+    buffer.push({7: 1}, PATIENT)
+    assert buffer.drain(0, PATIENT).waited_ms < 30_000
+
+
 def test_the_first_change_of_an_empty_shard_asks_for_a_flush_after_the_window() -> None:
     assert buffer.push({7: 1}, ONE_SHARD) == {0: Flush.LATER}
 
@@ -51,7 +87,7 @@ def test_a_drain_merges_changes_by_market_and_leaves_the_shard_empty() -> None:
     buffer.push({7: 3}, ONE_SHARD)
     batch = buffer.drain(0, ONE_SHARD)
     assert (sorted(batch.market_ids), batch.changes, batch.markets) == ([7, 8], 6, 2)
-    assert buffer.drain(0, ONE_SHARD) == buffer.Batch([], 0, 0)
+    assert buffer.drain(0, ONE_SHARD) == buffer.Batch([], 0, 0, 0)
     assert buffer.push({7: 1}, ONE_SHARD) == {0: Flush.LATER}
 
 

@@ -172,6 +172,14 @@ def the_buffer_overflows(_watch: Watch) -> None:
     buffer.push({1: 1, 9: 1}, CoalescePolicy(buffer_max_markets=1, shards=1))
 
 
+def test_first_changes_that_went_at_once_are_no_fault_of_coalescing(watch: Watch) -> None:
+    rows.make_poll_run(watch.provider, started_at=watch.now, changes=500)
+    rows.make_recompute_run(trigger="first", finished_at=watch.now, markets=300, valued=300)
+    rows.make_recompute_run(trigger="batch", finished_at=watch.now, markets=100, valued=100)
+    ratio = watch.look(SETTLED).checks["recompute_ratio"]
+    assert (ratio["status"], ratio["observedValue"]) == ("pass", pytest.approx(0.5, abs=0.05))
+
+
 @pytest.mark.parametrize(
     ("check", "status", "fault", "cure", "passes"),
     [

@@ -105,7 +105,7 @@ def do_some_work(watch: Watch, step: int) -> None:
     at = watch.now
     rows.make_poll_run(watch.provider, started_at=at, changes=10 * step, quotes_seen=100)
     rows.make_delivery_run("webhook:mine", started_at=at)
-    for trigger in ("major", "batch", "sweep"):
+    for trigger in ("major", "first", "batch", "sweep"):
         latencies = [7.0 * step, 90.0, 120.0 * step]
         rows.make_recompute_run(
             trigger=trigger,
