@@ -111,7 +111,7 @@ def test_new_quotes_per_second(provider: Provider, benchmark: Any) -> None:
     def setup() -> tuple[tuple[Snapshot], dict[str, object]]:
         step = next(_steps) + 1
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE betting_quote CASCADE")
+            cursor.execute("TRUNCATE betting_quote, betting_linechange CASCADE")
         return (decoded(step, step),), {}
 
     def run(snapshot: Snapshot) -> IngestResult:

@@ -264,6 +264,16 @@ def test_line_history_cannot_be_rewritten(provider: Provider) -> None:
         LineChange.objects.update(new_price=9.0)
 
 
+def test_a_quote_that_has_a_history_cannot_be_deleted(provider: Provider) -> None:
+    take(provider, snapshot([event([quote("ace", HOME, 1.8)])]))
+    delete = "DELETE FROM betting_quote"
+    with pytest.raises(IntegrityError, match="refer to a quote"), transaction.atomic():
+        connection.cursor().execute(delete)
+    LineChange.objects.all().delete()
+    connection.cursor().execute(delete)
+    assert not Quote.objects.exists()
+
+
 prices = st.floats(1.01, 50.0)
 
 
