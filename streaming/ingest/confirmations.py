@@ -116,7 +116,7 @@ def _aged(known: Mapping[int, Book], books: Mapping[int, Book]) -> Bigints:
 
 
 def _known(feed_id: int) -> dict[int, Book]:
-    rows = fetch_all(_KNOWN, {"feed": feed_id})
+    rows = fetch_all(_KNOWN, {"feed": feed_id}, is_prepared=True)
     return {
         bookmaker: Book(
             confirmed_at=confirmed_at,
@@ -173,7 +173,7 @@ def _write(update: FeedUpdate, books: Mapping[int, Book]) -> None:
             for at in (book.next_stale_at for book in books.values())
         ],
     }
-    fetch_all(_WRITE, parameters)
+    fetch_all(_WRITE, parameters, is_prepared=True)
 
 
 def _moment(seconds: float) -> datetime:

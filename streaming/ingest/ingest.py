@@ -21,6 +21,7 @@ from typing import Any, Literal
 from django.db import IntegrityError, transaction
 
 from betting.db.sql import Bigints, fetch_all
+from betting.db.statistics import Growth
 from betting.logs import operation
 from betting.models import ChangeKind, EventAlias
 from streaming.core.matching import MatchPolicy
@@ -35,6 +36,18 @@ from streaming.ingest.locks import lock_family
 from streaming.ingest.sql import APPLY, TOUCH_FEED
 
 SkippedReason = Literal["superseded", "held"]
+
+FEW = 100
+"""The most quotes of an answer whose changes a prepared statement writes."""
+
+_quotes = Growth(
+    "betting_quote",
+    "betting_event",
+    "betting_eventalias",
+    "betting_market",
+    "betting_outcome",
+    "betting_linechange",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,7 @@ def ingest(
             # A row that the caches knew is gone: resolve the names once more, from the database.
             resolve.forget()
             result = _ingest(provider_id, snapshot, policy, generation)
+        _quotes.add(result.counts[ChangeKind.OPENED])
         if result.skipped_reason:
             op.status = "skipped"
             op.add(code=result.skipped_reason)
@@ -139,7 +153,8 @@ def _ingest(
     resolved = resolve.resolve(provider_id, snapshot, policy.matching)
     with transaction.atomic():
         lock_family(resolved.source.family)
-        touched = _touch_feed(provider_id, snapshot, generation)
+        is_prepared = len(resolved.columns.outcome_ids) <= FEW
+        touched = _touch_feed(provider_id, snapshot, generation, is_prepared=is_prepared)
         if touched.skipped_reason:
             return IngestResult(skipped_reason=touched.skipped_reason)
         if not (snapshot.events or snapshot.is_complete):
@@ -159,7 +174,7 @@ def _ingest(
             **_snapshot_parameters(provider_id, snapshot, resolved),
             **movement_parameters(policy.movement),
         }
-        rows = fetch_all(APPLY, parameters)
+        rows = fetch_all(APPLY, parameters, is_prepared=is_prepared)
     return _result(provider_id, rows)
 
 
@@ -170,7 +185,9 @@ class _TouchedFeed:
     names_epoch: int
 
 
-def _touch_feed(provider_id: int, snapshot: Snapshot, generation: int | None) -> _TouchedFeed:
+def _touch_feed(
+    provider_id: int, snapshot: Snapshot, generation: int | None, *, is_prepared: bool
+) -> _TouchedFeed:
     """Record a feed's newest answer, unless it has to be skipped.
 
     The result holds the epoch of names too: see `resolve`.
@@ -181,11 +198,12 @@ def _touch_feed(provider_id: int, snapshot: Snapshot, generation: int | None) ->
         "received_at": snapshot.received_at,
         "is_complete": snapshot.is_complete,
         "generation": generation,
+        "plan_cache_mode": "force_generic_plan" if is_prepared else "auto",
     }
-    rows = fetch_all(TOUCH_FEED, parameters)
+    rows = fetch_all(TOUCH_FEED, parameters, is_prepared=True)
     if not rows:
         raise IntegrityError(f"Provider {provider_id} does not exist.")
-    ((feed_id, is_admitted, is_outdated, is_live, epoch, *times),) = rows
+    ((feed_id, is_admitted, is_outdated, is_live, epoch, *times, _),) = rows
     update = FeedUpdate(feed_id, snapshot.stamps_confirm, snapshot.is_complete, not is_live, *times)
     skipped_reason: SkippedReason | None = None
     if not is_admitted:

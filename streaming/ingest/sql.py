@@ -34,7 +34,8 @@ SELECT COALESCE(touched_feed.id, before.id, 0),
        touched_feed.generation IS NOT DISTINCT FROM provider.generation,
        COALESCE(before.generation, 0) < provider.generation,
        provider.is_live, (SELECT value FROM betting_names_epoch), provider.received_at,
-       before.observed_at, provider.stale_after_seconds, provider.continuous_seconds
+       before.observed_at, provider.stale_after_seconds, provider.continuous_seconds,
+       set_config('plan_cache_mode', %(plan_cache_mode)s, true)
 FROM provider LEFT JOIN touched_feed ON true LEFT JOIN before ON true
 """
 
@@ -158,8 +159,9 @@ rival AS MATERIALIZED (
 -- it is complete, and everything that anyone quotes on an event that has ended.
 silent AS MATERIALIZED (
     SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
-           m.event_id IN (SELECT id FROM ended) AS has_ended
-    FROM betting_quote q JOIN betting_market m ON m.id = q.market_id
+           (SELECT m.event_id FROM betting_market m WHERE m.id = q.market_id)
+               IN (SELECT id FROM ended) AS has_ended
+    FROM betting_quote q
     WHERE q.feed_id = %(feed)s AND q.status <> 'suspended' AND %(is_complete)s
       AND NOT EXISTS (
           SELECT FROM incoming i
@@ -222,6 +224,7 @@ paired AS (
            max(old_price) FILTER (WHERE kind = 'suspended') OVER same_name AS left_price,
            max(o.point) FILTER (WHERE kind = 'suspended') OVER same_name AS left_point
     FROM step JOIN betting_outcome o ON o.id = step.outcome_id
+    WHERE o.id = ANY (ARRAY(SELECT outcome_id FROM step))
     WINDOW same_name AS (PARTITION BY step.market_id, bookmaker_id, side, o.name)
 ),
 change AS (
@@ -302,13 +305,14 @@ touched AS MATERIALIZED (
 -- In id order, as every writer of markets locks them.
 locked AS MATERIALIZED (
     SELECT t.* FROM betting_market m JOIN touched t ON t.market_id = m.id
+    WHERE m.id = ANY (ARRAY(SELECT market_id FROM touched))
     ORDER BY m.id FOR NO KEY UPDATE OF m
 )
 UPDATE betting_market m
 SET version = m.version + 1,
     changed_at = CASE WHEN t.has_changed THEN %(received_at)s ELSE m.changed_at END,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
-FROM locked t WHERE m.id = t.market_id
+FROM locked t WHERE m.id = t.market_id AND m.id = ANY (ARRAY(SELECT market_id FROM locked))
 RETURNING m.id, m.version, t.is_major, t.price_change,
           t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
 """  # noqa: S608 - a constant of ours
