@@ -32,12 +32,12 @@ from django.db.models import (
 )
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
-from django.db.models.lookups import LessThan
+from django.db.models.lookups import GreaterThan, LessThan
 
 from betting.config import get_config
 from betting.db.compiled import Compiled, is_among_ids
 from betting.db.freshness import IsOneOf, confirmed_at, is_stale
-from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
+from betting.models import Bookmaker, Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import (
     DOUBTFUL,
     IN_PLAY,
@@ -63,9 +63,6 @@ LISTED = Q(is_in_play=False, is_doubtful=False)
 
 Those of the states are also an opportunity's.
 """
-
-PRICED_AT = Coalesce("quote__source_at", "quote__changed_at")
-"""When an edge's bookmaker was looked at for the look that brought its price."""
 
 EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
 """The states by the names that users choose."""
@@ -207,14 +204,14 @@ class JudgedEdge:
 
     Attributes:
         confirmed_at, is_in_play, is_doubtful, current_advised: as there.
-        priced_at: the look at the bookmaker that brought its price.
+        polls: how many are known to have seen its price.
     """
 
     confirmed_at: datetime
     is_in_play: bool
     is_doubtful: bool
     current_advised: float
-    priced_at: datetime
+    polls: int
 
 
 def open_among(edge_ids: Sequence[int]) -> dict[int, JudgedEdge]:
@@ -242,7 +239,9 @@ def _judgement(policy: ValuationPolicy, *, is_open: bool) -> Compiled:
         # That of `edges` would ask again whether the edge is stale.
         advised = Case(When(is_in_play=True, then=Value(0.0)), default=advised)
     return Compiled(
-        found.values_list("pk", "confirmed_at", "is_in_play", "is_doubtful", advised, PRICED_AT)
+        found.values_list(
+            "pk", "confirmed_at", "is_in_play", "is_doubtful", advised, polls("quote__")
+        )
     )
 
 
@@ -288,6 +287,50 @@ def _opportunities(_policy: ValuationPolicy) -> QuerySet[Any]:
     return annotated
 
 
+def unjudged_opportunities() -> QuerySet[Opportunity]:
+    """Return all opportunities as stored: what is shown of one, those `among` them decide."""
+    return Opportunity.objects.all()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedOpportunity:
+    """The values of `opportunities` of an opportunity that is not stale.
+
+    Attributes:
+        confirmed_at, is_in_play: as there.
+        polls: how many are known to have seen the price of each leg.
+    """
+
+    confirmed_at: datetime
+    is_in_play: bool
+    polls: int
+
+
+def open_opportunities_among(ids: Sequence[int]) -> dict[int, JudgedOpportunity]:
+    """Return, by id, those among some opportunities that are open and not stale: one statement."""
+    return _judged_opportunities(ids, is_open=True)
+
+
+def closed_opportunities_among(ids: Sequence[int]) -> dict[int, JudgedOpportunity]:
+    """Return, by id, those among some opportunities that are closed: one statement."""
+    return _judged_opportunities(ids, is_open=False)
+
+
+def _judged_opportunities(ids: Sequence[int], *, is_open: bool) -> dict[int, JudgedOpportunity]:
+    if not ids:
+        return {}
+    rows = _judgement_of_opportunities(get_config().valuation, is_open=is_open).rows(ids)
+    return {pk: JudgedOpportunity(*values) for pk, *values in rows}
+
+
+@lru_cache(maxsize=8)
+def _judgement_of_opportunities(policy: ValuationPolicy, *, is_open: bool) -> Compiled:
+    found = _opportunities(policy).filter(OPEN if is_open else CLOSED, is_among_ids("pk"))
+    seen = legs().annotate(polls=polls()).order_by("polls")
+    columns = ("pk", "confirmed_at", "is_in_play", Subquery(seen.values("polls")[:1]))
+    return Compiled(found.order_by().values_list(*columns))
+
+
 def legs() -> QuerySet[Quote]:
     """Return the quotes that are legs of the outer query's opportunity."""
     found: QuerySet[Quote] = Quote.objects.filter(IsOneOf(F("pk"), OuterRef("quotes"))).order_by()
@@ -301,6 +344,19 @@ def bookmaker_keys() -> ArraySubquery:
     )
     in_order = legs().annotate(place=place).order_by("place")
     return ArraySubquery(in_order.values("bookmaker__key"))
+
+
+def polls(quote: str = "") -> Combinable:
+    """Return how many polls are known to have seen a quote's price: 1, or 2 for more than one.
+
+    The first brought it; its provider has looked again if it was confirmed later.
+
+    Args:
+        quote: the path to a row's quote with its dunder, or empty.
+    """
+    priced_at = Coalesce(F(f"{quote}source_at"), F(f"{quote}changed_at"))
+    is_seen_again = Q(GreaterThan(confirmed_at(quote), priced_at))
+    return Case(When(is_seen_again, then=2), default=1, output_field=IntegerField())
 
 
 def is_in_play(quote: str = "") -> Combinable:
@@ -340,13 +396,11 @@ def _voices(outcome: str) -> QuerySet[Any]:
     Args:
         outcome: the path from the asking row to it.
     """
+    # Not joined, so that PostgreSQL reads quote by quote and stops when it has found enough.
+    weightless = Bookmaker.objects.filter(weight__lte=0)
     quotes: QuerySet[Any] = (
-        Quote.objects.filter(
-            outcome=OuterRef(outcome),
-            side=Side.BACK,
-            status=QuoteStatus.ACTIVE,
-            bookmaker__weight__gt=0,
-        )
+        Quote.objects.filter(outcome=OuterRef(outcome), side=Side.BACK, status=QuoteStatus.ACTIVE)
+        .exclude(bookmaker__in=weightless)
         .alias(is_stale=is_stale())
         .order_by()
     )

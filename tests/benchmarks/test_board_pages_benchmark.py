@@ -1,9 +1,12 @@
-"""The pages for bettors over a large board: 100,000 quotes, 1,000,000 changes, 5,000 edges."""
+"""The pages for bettors over a large board.
+
+It has 100,000 quotes, 1,000,000 changes, 5,000 edges, and 500 arbitrages, middles and low holds
+each.
+Run with ``pytest tests/benchmarks/test_board_pages_benchmark.py``.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
 from typing import Any
 
 import pytest
@@ -12,14 +15,15 @@ from django.db import connection
 from django.test import Client
 
 from betting.models import Event, LineChange, Outcome, Quote
+from tests.benchmarks.pages import measure_pages
 from tests.support import rows
-from valuation.models import Edge
+from valuation.models import Edge, Opportunity, OpportunityKind
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
 EVENTS, BOOKS, CHANGES = 1_250, 20, 10
 OUTCOMES_PER_EVENT = 4  # two markets of two outcomes
-EDGES = 5_000
+EDGES, OPPORTUNITIES_PER_KIND = 5_000, 500
 
 FILL = """
 INSERT INTO betting_bookmaker (key, title)
@@ -62,6 +66,22 @@ SELECT id, market_id, now() - interval '1 min', price, 0.5, price, 0.5, 0.01 + i
        0.02, 0.01, 0.04, 10, 0.2, 1, now()
 FROM betting_quote ORDER BY id %% 20, id LIMIT %(edges)s;
 
+INSERT INTO valuation_opportunity (market_id, kind, quotes, bookmakers, prices, parts, booksum,
+    profit, worst, best, gap, break_even, in_play, version, opened_at, updated_at)
+SELECT pair.market_id, kind, pair.quotes, pair.bookmakers, pair.prices, '{0.5,0.5}', 1.0,
+       CASE WHEN kind = 'low_hold' THEN -0.01 ELSE 0.01 + pair.market_id %% 100 / 1000.0 END,
+       CASE WHEN kind = 'arbitrage' THEN 0.01 ELSE -0.01 END,
+       0.2, CASE WHEN kind = 'middle' THEN 1.0 END, CASE WHEN kind = 'middle' THEN 0.05 END,
+       false, 1, now() - interval '1 min', now()
+FROM (
+    SELECT market_id, array_agg(id ORDER BY id) AS quotes,
+           array_agg(bookmaker_id ORDER BY id) AS bookmakers, array_agg(price ORDER BY id) AS prices
+    FROM (
+        SELECT DISTINCT ON (outcome_id) q.* FROM betting_quote q
+        ORDER BY outcome_id, (bookmaker_id + outcome_id) %% 20
+    ) AS one_book GROUP BY market_id ORDER BY market_id LIMIT %(opportunities)s
+) AS pair, unnest('{arbitrage,middle,low_hold}'::text[]) AS kind;
+
 ANALYZE
 """
 
@@ -70,20 +90,23 @@ ANALYZE
 def reader() -> Client:
     provider = rows.make_provider(clock="wall", stale_after_seconds=86_400.0)
     feed, sport = rows.make_feed(provider), rows.make_sport()
-    numbers = {"events": EVENTS, "books": BOOKS, "changes": CHANGES, "edges": EDGES}
+    numbers = {"events": EVENTS, "books": BOOKS, "changes": CHANGES, "edges": EDGES,
+               "opportunities": OPPORTUNITIES_PER_KIND}  # fmt: skip
     with connection.cursor() as cursor:
         for statement in FILL.split(";\n"):
             cursor.execute(statement, {**numbers, "feed": feed.pk, "sport": sport.pk})
     assert Quote.objects.count() == EVENTS * OUTCOMES_PER_EVENT * BOOKS
     assert LineChange.objects.count() == EVENTS * OUTCOMES_PER_EVENT * BOOKS * CHANGES
     assert Edge.objects.count() == EDGES
+    for kind in OpportunityKind:
+        assert Opportunity.objects.filter(kind=kind).count() == OPPORTUNITIES_PER_KIND
     client = Client()
     client.force_login(User.objects.create_user("ana"))
     return client
 
 
 def test_the_pages_of_a_large_board(reader: Client, benchmark: Any) -> None:
-    """The slowest of the pages; the others are printed, all as medians of 15 requests."""
+    """The slowest of the pages; the others are printed, as medians."""
     event = Event.objects.order_by("pk")[600]
     outcome = Outcome.objects.filter(market__event=event).first()
     assert outcome is not None
@@ -92,19 +115,14 @@ def test_the_pages_of_a_large_board(reader: Client, benchmark: Any) -> None:
         "board": "/?tab=before",
         "one sport, american": "/?tab=before&market=h2h&odds=american&bankroll=1000",
         "in play": "/?tab=in_play",
+        "arbitrage": "/?tab=arbitrage",
+        "middles": "/?tab=middles",
+        "low hold": "/?tab=low_hold",
         "moves": "/?tab=moves",
         "event": f"/events/{event.pk}/",
         "edge": f"/edges/{edge.pk}/",
         "history": f"/history/{outcome.pk}/?window=1h",
     }
-    medians = {}
-    for name, address in addresses.items():
-        taken = []
-        for _ in range(16):
-            started = time.perf_counter()
-            assert reader.get(address).status_code == 200
-            taken.append((time.perf_counter() - started) * 1_000)
-        medians[name] = statistics.median(taken[1:])
-        print(f"{name}: {medians[name]:.0f} ms ({min(taken):.0f}–{max(taken):.0f})")
+    medians = measure_pages(reader, addresses)
     slowest = max(medians, key=lambda name: medians[name])
     benchmark.pedantic(lambda: reader.get(addresses[slowest]), rounds=5)

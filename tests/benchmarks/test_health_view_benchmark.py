@@ -5,8 +5,6 @@ Run with ``pytest tests/benchmarks/test_health_view_benchmark.py``.
 
 from __future__ import annotations
 
-import statistics
-import time
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from django.test import Client
 
 from betting.config import get_config
 from streaming.health.snapshots import take_snapshot
+from tests.benchmarks.pages import measure_pages
 from tests.support import rows
 
 # Health asks on a connection of its own, which sees what is committed.
@@ -95,21 +94,12 @@ def operator() -> Client:
 
 
 def test_the_operators_pages(operator: Client, benchmark: Any) -> None:
-    """The whole view; its updates and the dashboard are printed, all as medians of 15 requests."""
+    """The whole view; its updates and the dashboard are printed, as medians."""
     addresses = {
         "view": "/admin/streaming/health/",
         "update of the state": "/admin/streaming/health/now/",
         "update of the curves": "/admin/streaming/health/history/",
         "dashboard": "/admin/",
     }
-    for name, address in addresses.items():
-        taken = []
-        for _ in range(16):
-            started = time.perf_counter()
-            response = operator.get(address)
-            taken.append((time.perf_counter() - started) * 1_000)
-            assert response.status_code == 200
-        size = len(response.content) / 1_000
-        print(f"{name}: {statistics.median(taken[1:]):.0f} ms ({min(taken):.0f}–{max(taken):.0f}),"
-              f" {size:.0f} kB")  # fmt: skip
+    measure_pages(operator, addresses)
     benchmark.pedantic(lambda: operator.get(addresses["view"]), rounds=5)

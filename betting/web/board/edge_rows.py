@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
@@ -27,7 +28,8 @@ from betting.web.board.words import (
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
 from valuation.vouching import JudgedEdge, closed_among, edges, open_among, unjudged_edges
 
-MAX_ROWS = 100
+MAX_GONE = 100
+"""The most rows that have just closed."""
 
 NEW_SECONDS = 10.0
 """An edge is marked as new for this long."""
@@ -81,19 +83,20 @@ def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
     Edges that closed in the last seconds stand among them, marked as gone.
     """
     found = _best(choices, tab)
-    shown = [*found[:MAX_ROWS], *_just_gone(choices, tab)]
+    best = dict(islice(found.items(), choices.rows))
+    shown = [*_readable(best), *_just_gone(choices, tab)]
     shown.sort(key=lambda edge: (-edge.ev, edge.pk))
-    return in_words(shown, choices), len(found) > MAX_ROWS
+    return in_words(shown, choices), len(found) > len(best)
 
 
-def _best(choices: Choices, tab: str) -> list[Any]:
-    """Return the best open edges of a tab, one more than are shown."""
+def _best(choices: Choices, tab: str) -> dict[int, JudgedEdge]:
+    """Return the best open edges of a tab by id, one more than are shown."""
     best_first = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at=None)
 
     def listed(ids: Sequence[int]) -> dict[int, JudgedEdge]:
         return {pk: edge for pk, edge in open_among(ids).items() if choices.lists(edge, tab)}
 
-    return _readable(first_standing(best_first.order_by("-ev", "id"), listed, MAX_ROWS + 1))
+    return first_standing(best_first.order_by("-ev", "id"), listed, choices.rows + 1)
 
 
 def readable_edges() -> QuerySet[Any]:
@@ -132,7 +135,7 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
     since = Now() - timedelta(seconds=GONE_SECONDS)
     closed = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at__gte=since)
-    judged = closed_among(list(closed.values_list("pk", flat=True)[:MAX_ROWS]))
+    judged = closed_among(list(closed.values_list("pk", flat=True)[:MAX_GONE]))
     return _readable({pk: each for pk, each in judged.items() if choices.lists(each, tab)})
 
 

@@ -6,14 +6,13 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
-from django.db.models import Exists, F, Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from betting.db.freshness import confirmed_at
 from betting.models import Bookmaker, EventStatus, LineChange, Sport
 from betting.web.board.words import OddsFormat
-from valuation.vouching import JudgedEdge, legs
+from valuation.vouching import JudgedEdge, JudgedOpportunity
 
 BEFORE_START, IN_PLAY = "before", "in_play"
 
@@ -36,6 +35,12 @@ ZONES = [
 
 SHOWN_AT_MOST_EV = 0.15
 """The board opens with edges up to this: above it they are rather mistakes."""
+
+DEFAULT_POLLS = 2
+"""The board opens with prices that so many polls have seen, or more."""
+
+ROWS_AT_ONCE, MAX_ROWS = 50, 200
+"""The rows of a list at first, and how many more each time the reader asks for more; the most."""
 
 COOKIE = "board"
 ZONE_COOKIE = "timezone"
@@ -62,6 +67,7 @@ class BoardForm(forms.Form):
         label="Price seen",
         choices=[("2", "by 2 polls or more"), ("1", "by 1 poll or more")],
     )
+    rows = forms.IntegerField(required=False, min_value=1, max_value=MAX_ROWS)
     odds = forms.ChoiceField(
         required=False,
         label="Odds",
@@ -125,11 +131,26 @@ class Choices:
         return len(self._values.get("book") or [])
 
     @property
+    def polls(self) -> int:
+        """The polls that must have seen a price before it is listed."""
+        return int(self._values.get("seen") or DEFAULT_POLLS)
+
+    @property
+    def rows(self) -> int:
+        """The most rows of a list."""
+        return self._values.get("rows") or ROWS_AT_ONCE
+
+    @property
+    def more_rows(self) -> int:
+        """The number of rows that the reader can ask for in addition; 0 if the list is full."""
+        return min(ROWS_AT_ONCE, MAX_ROWS - self.rows)
+
+    @property
     def more_chosen(self) -> int:
         """The number of choices made under "More"."""
         values = self._values
         return sum(
-            [bool(values.get("min_books")), values.get("seen") == "1", bool(values.get("tz"))]
+            [bool(values.get("min_books")), self.polls != DEFAULT_POLLS, bool(values.get("tz"))]
         )
 
     def lists(self, edge: JudgedEdge, tab: str) -> bool:
@@ -141,25 +162,20 @@ class Choices:
         """
         if edge.is_doubtful or edge.is_in_play != (tab == IN_PLAY):
             return False
-        # By default its provider has looked again since the look that brought the price.
-        return self._values.get("seen") == "1" or edge.confirmed_at > edge.priced_at
+        return edge.polls >= self.polls
 
-    def narrow_opportunities(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the opportunities that fit the choices, judged at the time of the query.
+    def lists_opportunity(self, opportunity: JudgedOpportunity) -> bool:
+        """Return True if the tabs list an open opportunity, by what is judged when it is read.
 
         Args:
-            rows: of `valuation.vouching.opportunities`.
+            opportunity: what is judged; `opportunity_conditions` has the other conditions.
         """
-        if start := self._values.get("start"):
-            rows = rows.filter(is_in_play=start == IN_PLAY)
-        if self._values.get("seen") != "1":
-            seen_once = (
-                legs()
-                .annotate(confirmed=confirmed_at())
-                .filter(confirmed__lte=Coalesce("source_at", "changed_at"))
-            )
-            rows = rows.exclude(Q(closed_at=None) & Q(Exists(seen_once)))
-        return rows
+        return self.fits_start(opportunity) and opportunity.polls >= self.polls
+
+    def fits_start(self, opportunity: JudgedOpportunity) -> bool:
+        """Return True if the event of an opportunity has started, or not, as is chosen."""
+        start = self._values.get("start")
+        return not start or opportunity.is_in_play == (start == IN_PLAY)
 
     def opportunity_conditions(self) -> list[Q]:
         """Return the conditions on what is stored of an opportunity: every leg at my books."""

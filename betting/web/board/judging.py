@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
-JUDGED_AT_ONCE = 150
+JUDGED_AT_ONCE = 75
 
 T = TypeVar("T")
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
 from betting.config import get_config
 from betting.models import Event, Side
-from betting.web.board.edge_rows import GONE_SECONDS, MAX_ROWS, NEW_SECONDS
+from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE, NEW_SECONDS
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
 from betting.web.board.words import (
@@ -26,7 +27,12 @@ from betting.web.board.words import (
 )
 from valuation.models import OpportunityKind
 from valuation.opportunity_legs import Leg, with_legs
-from valuation.vouching import OPEN, opportunities
+from valuation.vouching import (
+    JudgedOpportunity,
+    closed_opportunities_among,
+    open_opportunities_among,
+    unjudged_opportunities,
+)
 
 ARBITRAGE, MIDDLES, LOW_HOLD = "arbitrage", "middles", "low_hold"
 
@@ -128,45 +134,50 @@ def opportunity_rows(choices: Choices, tab: str) -> tuple[list[OpportunityRow], 
     Those that closed in the last seconds follow, marked as gone.
     """
     kind = KINDS[tab]
-    of_kind = opportunities().filter(*choices.opportunity_conditions(), kind=kind)
+    of_kind = unjudged_opportunities().filter(*choices.opportunity_conditions(), kind=kind)
     found = first_standing(
         of_kind.filter(closed_at=None).order_by(*_RANKS[kind]),
-        lambda ids: _by_id(choices.narrow_opportunities(_open_among(ids))),
-        MAX_ROWS + 1,
+        lambda ids: _kept(open_opportunities_among(ids), choices.lists_opportunity),
+        choices.rows + 1,
     )
-    best = list(found.values())[:MAX_ROWS]
+    best = dict(islice(found.items(), choices.rows))
     since = Now() - timedelta(seconds=GONE_SECONDS)
-    gone = _readable().filter(*choices.opportunity_conditions(), kind=kind, closed_at__gte=since)
-    shown = [*best, *choices.narrow_opportunities(gone)[:MAX_ROWS]]
-    return _in_words(shown, choices), len(found) > MAX_ROWS
+    closed = of_kind.filter(closed_at__gte=since).values_list("pk", flat=True)[:MAX_GONE]
+    gone = _kept(closed_opportunities_among(list(closed)), choices.fits_start)
+    return _in_words(_readable(best | gone), choices), len(found) > len(best)
 
 
 def event_cards(event: Event, choices: Choices) -> list[OpportunityRow]:
     """Return the open arbitrages and middles of an event's markets, the best of each first."""
-    found: list[Any] = []
+    found: dict[int, JudgedOpportunity] = {}
     for kind in (OpportunityKind.ARBITRAGE, OpportunityKind.MIDDLE):
-        of_event = opportunities().filter(market__event=event, kind=kind, closed_at=None)
-        best_first = of_event.order_by(*_RANKS[kind])
-        standing = first_standing(best_first, lambda ids: _by_id(_open_among(ids)), MAX_CARDS)
-        found += standing.values()
-    return _in_words(found, choices)
+        of_event = unjudged_opportunities().filter(market__event=event, kind=kind, closed_at=None)
+        found |= first_standing(
+            of_event.order_by(*_RANKS[kind]), open_opportunities_among, MAX_CARDS
+        )
+    return _in_words(_readable(found), choices)
 
 
-def _open_among(ids: Sequence[int]) -> QuerySet[Any]:
-    return _readable().filter(OPEN, pk__in=ids)
+def _kept(
+    judged: Mapping[int, JudgedOpportunity], is_kept: Callable[[JudgedOpportunity], bool]
+) -> dict[int, JudgedOpportunity]:
+    return {pk: each for pk, each in judged.items() if is_kept(each)}
 
 
-def _by_id(found: Iterable[Any]) -> dict[int, Any]:
-    return {row.pk: row for row in found}
-
-
-def _readable() -> QuerySet[Any]:
-    """Return the opportunities with what `_in_words` needs of each."""
+def _readable(judged: Mapping[int, JudgedOpportunity]) -> list[Any]:
+    """Return the opportunities with what `_in_words` needs of each, in the order given."""
     is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
-    found: QuerySet[Any] = opportunities().annotate(
-        is_new=ExpressionWrapper(is_new, BooleanField())
+    stored: Any = (
+        unjudged_opportunities()
+        .annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
+        .select_related("market__event__sport")
+        .in_bulk(judged)
     )
-    return found.select_related("market__event__sport")
+    found = [stored[pk] for pk in judged if pk in stored]
+    for one in found:
+        of = judged[one.pk]
+        one.confirmed_at, one.is_in_play = of.confirmed_at, of.is_in_play
+    return found
 
 
 def _in_words(found: Iterable[Any], choices: Choices) -> list[OpportunityRow]:

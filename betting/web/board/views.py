@@ -59,10 +59,12 @@ def board(request: HttpRequest) -> HttpResponse:
     context = {**_page(request, choices), **_tab(request, choices)}
     template = "board/rows.html" if context["is_update"] else "board/board.html"
     response = _rendered(request, choices, template, context)
-    query = request.GET.copy()
-    query.pop("tab", None)
     response.set_cookie(
-        COOKIE, query.urlencode(), max_age=_YEAR_SECONDS, httponly=True, samesite="Lax"
+        COOKIE,
+        _address(request, tab=None, rows=None),
+        max_age=_YEAR_SECONDS,
+        httponly=True,
+        samesite="Lax",
     )
     return response
 
@@ -85,22 +87,37 @@ def _tab(request: HttpRequest, choices: Choices) -> dict[str, Any]:
         return {
             **context,
             "opportunities": found,
-            "has_more": has_more,
+            **_more(request, choices, has_more=has_more),
             "max_middle_cost": formatting.percent(policy.max_middle_cost, 0),
             "max_low_hold": formatting.percent(policy.max_low_hold, 0),
         }
     rows, has_more = board_rows(choices, tab)
-    return {**context, "rows": rows, "has_more": has_more}
+    return {**context, "rows": rows, **_more(request, choices, has_more=has_more)}
+
+
+def _more(request: HttpRequest, choices: Choices, *, has_more: bool) -> dict[str, Any]:
+    """Return whether there are more rows, and where they are, unless the list is full."""
+    more = choices.more_rows
+    address = f"/?{_address(request, rows=str(choices.rows + more))}" if more else ""
+    return {"has_more": has_more, "more": more, "more_address": address}
 
 
 def _tabs(request: HttpRequest) -> list[tuple[str, str, str]]:
     """Return the tabs: name, title and address."""
-    tabs = []
-    for name, title in TABS.items():
-        query = request.GET.copy()
-        query["tab"] = name
-        tabs.append((name, title, f"/?{query.urlencode()}"))
-    return tabs
+    return [
+        (name, title, f"/?{_address(request, tab=name, rows=None)}") for name, title in TABS.items()
+    ]
+
+
+def _address(request: HttpRequest, **changed: str | None) -> str:
+    """Return the query of a request with some choices changed, or left out where None."""
+    query = request.GET.copy()
+    for name, value in changed.items():
+        if value is None:
+            query.pop(name, None)
+        else:
+            query[name] = value
+    return query.urlencode()
 
 
 @require_safe

@@ -38,21 +38,23 @@ from betting.models import (
 from betting.web.admin.value import EdgeAdmin
 from betting.web.api.stream import EDGE_OPENED, StreamNotification, with_rows
 from tests.support import rows
-from valuation.models import Edge, FairPrice, Revaluation
+from valuation.models import Edge, FairPrice, Opportunity, Revaluation
 from valuation.vouching import (
     CLOSED,
     OPEN,
-    PRICED_AT,
     STALE,
     UNCONFIRMED,
     UNVALUED,
     closed_among,
+    closed_opportunities_among,
     count_open,
     edges,
     fair_prices,
     fair_prices_of,
     open_among,
+    open_opportunities_among,
     opportunities,
+    polls,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
@@ -351,13 +353,22 @@ def test_statements_written_once_judge_as_the_querysets_do(
     lose()
 
     ids = list(Edge.objects.values_list("pk", flat=True))
-    columns = ("confirmed_at", "is_in_play", "is_doubtful", "current_advised", PRICED_AT)
+    seen = polls("quote__")
+    columns = ("confirmed_at", "is_in_play", "is_doubtful", "current_advised", seen)
     for state, judged in ((OPEN, open_among(ids)), (CLOSED, closed_among(ids))):
         expected = {pk: values for pk, *values in edges().filter(state).values_list("pk", *columns)}
         assert {pk: list(astuple(each)) for pk, each in judged.items()} == expected
     assert len(ids) > len(open_among(ids))
     assert open_among(ids[:0]) == closed_among(ids[:0]) == {}
     assert count_open(1) == min(1, edges().filter(OPEN).count())
+    opportunity_ids = list(Opportunity.objects.values_list("pk", flat=True))
+    for state, found in (
+        (OPEN, open_opportunities_among(opportunity_ids)),
+        (CLOSED, closed_opportunities_among(opportunity_ids)),
+    ):
+        shown = opportunities().filter(state).values_list("pk", "confirmed_at", "is_in_play")
+        assert [(pk, each.confirmed_at, each.is_in_play) for pk, each in found.items()] == [*shown]
+    assert open_opportunities_among([]) == closed_opportunities_among([]) == {}
     shown = (
         fair_prices()
         .filter(market=board.market)

@@ -7,15 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from betting.config import get_config
 from betting.models import Event, Feed, Market, Quote
-from betting.web.board import access, strip
+from betting.web.board import access, filters, strip
 from streaming.models import HealthStatus
 from tests.support import rows
+from tests.support.statements import statements_of
 from valuation.models import Edge
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis", "board")]
@@ -183,13 +182,46 @@ def test_as_many_statements_are_made_for_many_edges_as_for_one(
     reader: Client, board: rows.Board
 ) -> None:
     page(reader)
-    with CaptureQueriesContext(connection) as one:
-        page(reader)
+    one = statements_of(lambda: page(reader))
     for quote in board.quotes[1:]:
         rows.make_edge(quote, probability=1.1 / quote.price)
-    with CaptureQueriesContext(connection) as many:
-        assert len(listed(page(reader))) == 4
-    assert len(many) == len(one)
+    assert len(listed(page(reader))) == 4
+    assert statements_of(lambda: page(reader)) == one
+
+
+class TestMore:
+    """A list begins with some rows, and has an address that shows more of them."""
+
+    @pytest.fixture(autouse=True)
+    def _short(self, monkeypatch: pytest.MonkeyPatch, board: rows.Board) -> None:
+        monkeypatch.setattr(filters, "ROWS_AT_ONCE", 2)
+        monkeypatch.setattr(filters, "MAX_ROWS", 3)
+        for quote in board.quotes[1:]:
+            rows.make_edge(quote, probability=1.1 / quote.price)
+
+    def test_the_best_come_first_and_the_others_when_asked_for(self, reader: Client) -> None:
+        text = page(reader, "tab=before&odds=american")
+        assert len(listed(text)) == 2
+        (address,) = set(re.findall(r'hx-get="/\?(tab=before&amp;odds=american&amp;rows=3)"', text))
+        assert "Show 1 more" in text
+
+        more = page(reader, address.replace("&amp;", "&"))
+
+        assert listed(more)[:2] == listed(text)
+        assert len(listed(more)) == 3
+        assert "There are more. Narrow the filters to see them." in more
+
+    def test_a_list_that_is_whole_has_no_more(self, reader: Client) -> None:
+        Edge.objects.filter(pk__in=listed(page(reader))).update(ev=-1)
+        assert "Show" not in page(reader, "tab=before&min_ev=1")
+
+    def test_what_updates_a_longer_list_keeps_its_length(self, reader: Client) -> None:
+        assert 'id="list" class="list" hx-get="/?rows=3"' in page(reader, "rows=3")
+
+    def test_the_next_visit_and_the_other_tabs_begin_with_some_rows(self, reader: Client) -> None:
+        text = page(reader, "tab=before&min_ev=1&rows=3")
+        assert 'href="/?tab=in_play&amp;min_ev=1"' in text
+        assert reader.get("/").headers["Location"] == "/?min_ev=1"
 
 
 class TestStrip:

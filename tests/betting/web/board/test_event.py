@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from betting.models import Event, Market, Quote
 from betting.web.board.filters import Choices
 from betting.web.board.odds_grid import grids
 from tests.support import rows
+from tests.support.statements import statements_of
 from valuation.models import Edge
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis", "board")]
@@ -84,12 +83,9 @@ def test_as_many_statements_are_made_for_many_books_as_for_few(
 ) -> None:
     address = f"/events/{board.event.pk}/"
     text_of(reader, address)
-    with CaptureQueriesContext(connection) as few:
-        text_of(reader, address)
+    few = statements_of(lambda: text_of(reader, address))
     rows.make_voices(board.outcomes, rows.make_feed(board.provider), 20)
-    with CaptureQueriesContext(connection) as many:
-        text_of(reader, address)
-    assert len(many) == len(few)
+    assert statements_of(lambda: text_of(reader, address)) == few
 
 
 class TestEdge:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from betting.models import Bookmaker, Event, Feed, FeedBookmaker, Market, Outcome, Quote, Side
 from tests.support import rows
+from tests.support.statements import statements_of
 from valuation.models import Opportunity
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis", "board")]
@@ -234,9 +233,7 @@ def test_a_tab_takes_as_many_statements_for_ten_times_the_rows(
     reader: Client, board: rows.Board, tab: str
 ) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            page(reader, f"tab={tab}&book=ace&book=bay&bankroll=100")
-        return len(captured)
+        return statements_of(lambda: page(reader, f"tab={tab}&book=ace&book=bay&bankroll=100"))
 
     make(board, tab)
     few = statements()
@@ -249,9 +246,8 @@ def test_an_events_cards_take_as_many_statements_for_ten_times_of_them(
     reader: Client, board: rows.Board
 ) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            reader.get(f"/events/{board.event.pk}/?market={board.market.pk}")
-        return len(captured)
+        address = f"/events/{board.event.pk}/?market={board.market.pk}"
+        return statements_of(lambda: reader.get(address))
 
     def add() -> None:
         market = rows.make_market(board.event, participant=f"p{Outcome.objects.count()}")
