@@ -17,6 +17,7 @@ from betting.db.redis import redis_client
 from betting.runtime.embedded import ensure_running, remove_state
 from betting.runtime.embedded.postgres import DATABASE
 from streaming.health import starting
+from streaming.health.deadline import end_idle_threads
 from streaming.ingest import resolve
 from streaming.notifications import bus
 from tests.support.cluster import lay, made_cluster
@@ -88,8 +89,12 @@ def _long_running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    """No test sees ids, subscribers or live settings that another test's rows had."""
+    """No test sees ids, subscribers or live settings that another test's rows had.
+
+    Nor does a connection to its database outlive it.
+    """
     yield
+    end_idle_threads()
     resolve.forget()
     bus.forget_routes()
     bring_into_force(Changes())

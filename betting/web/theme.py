@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse, reverse_lazy
+from django.urls import reverse
 
 
 def _tab(title: str, name: str) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def _tab(title: str, name: str) -> dict[str, Any]:
 
     return {
         "title": title,
-        "link": reverse_lazy(f"admin:{name}"),
+        "link": reverse(f"admin:{name}"),
         "active": is_active,
         "permission": is_permitted,
     }
@@ -45,38 +46,51 @@ def _tabs(models: Sequence[str], items: Sequence[dict[str, Any]], page: str = ""
     return {"page": page, "models": [*models, *pages], "items": items}
 
 
-_LETTER_TABS = _tabs(
-    [
-        "streaming.deadletter",
-        "streaming.deadletteraction",
-        "streaming.deadlettereviction",
-        "streaming.deadletteroccurrence",
-    ],
-    [
-        _tab("By cause", "streaming_deadletter_causes"),
-        _tab("All letters", "streaming_deadletter_changelist"),
-        _tab("Actions", "streaming_deadletteraction_changelist"),
-        _tab("Evicted", "streaming_deadlettereviction_changelist"),
-        _tab("Counted failures", "streaming_deadletteroccurrence_changelist"),
-    ],
-    page="dead_letters",
-)
-_PROVIDER_TABS = _tabs(
-    [
-        "betting.provider",
-        "streaming.circuit",
-        "streaming.feedcircuit",
-        "streaming.circuittransition",
-        "betting.feed",
-    ],
-    [
-        _tab("Providers", "betting_provider_changelist"),
-        _tab("Circuits", "streaming_circuit_changelist"),
-        _tab("Polled feeds", "streaming_feedcircuit_changelist"),
-        _tab("Circuit history", "streaming_circuittransition_changelist"),
-        _tab("Answered feeds", "betting_feed_changelist"),
-    ],
-)
+@cache
+def _all_tabs() -> list[dict[str, Any]]:
+    return [
+        _tabs(
+            [
+                "streaming.deadletter",
+                "streaming.deadletteraction",
+                "streaming.deadlettereviction",
+                "streaming.deadletteroccurrence",
+            ],
+            [
+                _tab("By cause", "streaming_deadletter_causes"),
+                _tab("All letters", "streaming_deadletter_changelist"),
+                _tab("Actions", "streaming_deadletteraction_changelist"),
+                _tab("Evicted", "streaming_deadlettereviction_changelist"),
+                _tab("Counted failures", "streaming_deadletteroccurrence_changelist"),
+            ],
+            page="dead_letters",
+        ),
+        _tabs(
+            [
+                "betting.provider",
+                "streaming.circuit",
+                "streaming.feedcircuit",
+                "streaming.circuittransition",
+                "betting.feed",
+            ],
+            [
+                _tab("Providers", "betting_provider_changelist"),
+                _tab("Circuits", "streaming_circuit_changelist"),
+                _tab("Polled feeds", "streaming_feedcircuit_changelist"),
+                _tab("Circuit history", "streaming_circuittransition_changelist"),
+                _tab("Answered feeds", "betting_feed_changelist"),
+            ],
+        ),
+    ]
+
+
+def tabs(_request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the tabs of all pages; Unfold chooses those of a page from them.
+
+    It compares the address of each with that of every entry of the sidebar, so that lazy ones would
+    be looked up some eight hundred times a page.
+    """
+    return _all_tabs()
 
 
 UNFOLD: dict[str, Any] = {
@@ -94,7 +108,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("theme/admin.css")],
-    "TABS": [_LETTER_TABS, _PROVIDER_TABS],
+    "TABS": tabs,
     "COMMAND": {"search_callback": "betting.web.search.found"},
     "SIDEBAR": {
         "show_search": True,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from django.test import Client
 
+from betting.garbage import collect_from_here
+
 REQUESTS = 15
 
 
@@ -17,6 +19,7 @@ def measure_pages(client: Client, addresses: Mapping[str, str]) -> dict[str, flo
     The pages take turns, so that a slow phase of the machine slows all of them. What is read,
     written or planned once is not measured.
     """
+    collect_from_here()  # as a server does once it has started
     walls: dict[str, list[float]] = {name: [] for name in addresses}
     processors: dict[str, list[float]] = {name: [] for name in addresses}
     sizes: dict[str, int] = {}

@@ -243,7 +243,11 @@ def test_the_sidebar_has_what_people_come_for_and_folds_the_rest() -> None:
 def test_every_list_is_an_entry_of_the_sidebar_or_a_tab_of_one() -> None:
     groups = sidebar.navigation(request_of(User.objects.create_superuser("operator")))
     entries = [item["link"] for group in groups for item in group["items"]]
-    tabs = [str(item["link"]) for each in theme.UNFOLD["TABS"] for item in each["items"]]
+    tabs = [
+        item["link"]
+        for each in theme.tabs(RequestFactory().get("/admin/"))
+        for item in each["items"]
+    ]
     for model, _ in LISTS:
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         assert reverse(f"admin:{name}_changelist") in {*entries, *tabs}, name
