@@ -120,6 +120,7 @@ class ListMixin:
     empty_title = ""
     empty_words = ""
     needs_prices = False
+    list_before_template = "betting/number_columns.html"
     list_fullwidth = True
     list_filter_submit = True
     show_facets = admin.ShowFacets.NEVER  # each count would read the whole table

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     from unfold.admin import ModelAdmin as ThemedAdmin
 
-__all__ = ["Colour", "ThemedAdmin", "badge", "button"]
+__all__ = ["Colour", "ThemedAdmin", "badge", "button", "number"]
 
 Colour = Literal["success", "info", "warning", "danger"]
 Column = TypeVar("Column", bound=Callable[..., object])
@@ -35,6 +35,15 @@ def badge(
     """
     decorate = display(description=description, ordering=ordering, label=dict(colours))
     return cast("Callable[[Column], Column]", decorate)
+
+
+def number(column: Column) -> Column:
+    """Decorate a list's column as one of numbers, which stand under one another.
+
+    Columns that are a model's own fields are known to be numbers by their type.
+    """
+    column.holds_numbers = True  # type: ignore[attr-defined]  # a function takes any attribute
+    return column
 
 
 def button(

@@ -7,7 +7,7 @@ from django.contrib import admin
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
-from betting.admin_base.unfold_types import badge
+from betting.admin_base.unfold_types import badge, number
 from streaming.models import PollOutcome, PollRun
 
 
@@ -55,6 +55,7 @@ class PollRunAdmin(FactAdmin):
         """Return the number of records that could not be read, by reason."""
         return ", ".join(f"{each['count']} {each['reason']}" for each in run.left_out_reasons)
 
+    @number
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: PollRun) -> str:
         """Return the time from the request to the commit."""

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_time, by_value, if_empty
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin, badge
+from betting.admin_base.unfold_types import ThemedAdmin, badge, number
 from betting.config import get_config
 from streaming.core.failures import PermanentFailure
 from streaming.core.histogram import quantile_ms
@@ -145,16 +145,19 @@ class SubscriberRecordAdmin(FactAdmin):
         """Return whether the subscriber is well, and if not, what happens next."""
         return SubscriberHealth(row, is_enabled=True, now=utc_now()).words
 
+    @number
     @admin.display(description="failing lately")
     def rate(self, row: SubscriberRecord) -> str:
         """Return the part of the latest deliveries that failed."""
         return formatting.percent(breaker_of(row).failure_rate)
 
+    @number
     @admin.display(description="p50")
     def median(self, row: SubscriberRecord) -> str:
         """Return the median duration of the deliveries."""
         return formatting.milliseconds(quantile_ms(row.latencies, 0.5))
 
+    @number
     @admin.display(description="p95")
     def slowest(self, row: SubscriberRecord) -> str:
         """Return the 95th percentile of the deliveries' durations."""
@@ -195,6 +198,7 @@ class DeliveryRunAdmin(FactAdmin):
         """Return the delivery's outcome."""
         return run.get_outcome_display()
 
+    @number
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: DeliveryRun) -> str:
         """Return the time from the call to its end."""

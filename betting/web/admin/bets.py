@@ -1,4 +1,4 @@
-"""The base of lists of rows that are about a bet, which they name as bettors do."""
+"""The bases of lists of rows that are about a market or a bet, which they name as bettors do."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from betting.db.bets import BetOf
 from betting.web.board import words
 
 
-class BetAdmin(FactAdmin):
-    """A table of rows that are about a bet, with the columns that name it."""
+class OfMarketAdmin(FactAdmin):
+    """A table of rows that are about a market, with the columns that name it."""
 
-    bet: ClassVar[BetOf]
-    needs_prices = True
-
-    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:  # noqa: ARG002 - Django's signature
-        """Return what the columns of the bet need."""
-        return self.bet.related
+    list_select_related: ClassVar[tuple[str, ...]] = ("market__event__sport",)
 
     @admin.display(description="event", ordering=F("market__event__commence_time"))
     def event(self, row: Any) -> str:
@@ -32,6 +27,17 @@ class BetAdmin(FactAdmin):
     def market_title(self, row: Any) -> str:
         """Return what the kind of market is called in its sport."""
         return words.market_title(row.market, row.market.event.sport.key)
+
+
+class BetAdmin(OfMarketAdmin):
+    """A table of rows that are about a bet, with the columns that name it."""
+
+    bet: ClassVar[BetOf]
+    needs_prices = True
+
+    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:  # noqa: ARG002 - Django's signature
+        """Return what the columns of the bet need."""
+        return self.bet.related
 
     @admin.display(description="selection")
     def selection(self, row: Any) -> str:

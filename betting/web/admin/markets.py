@@ -10,9 +10,10 @@ from django.http import HttpRequest
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time, by_value, if_empty
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin
+from betting.admin_base.unfold_types import ThemedAdmin, number
 from betting.models import Bookmaker, Market, Outcome
 from betting.web.admin import market_tables
+from betting.web.admin.bets import OfMarketAdmin
 from betting.web.board import words
 from valuation import opportunities
 from valuation.revaluation import change_bookmaker
@@ -47,6 +48,7 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
         """Save the bookmaker, and have its markets valued again if the change affects them."""
         change_bookmaker(obj, {name: form.cleaned_data[name] for name in form.changed_data})
 
+    @number
     @admin.display(description="commission", ordering="commission")
     def net_of(self, bookmaker: Bookmaker) -> str:
         """Return the part of net winnings that it keeps."""
@@ -107,20 +109,9 @@ class MarketAdmin(TablesMixin, FactAdmin):
 
 
 @admin.register(Outcome)
-class OutcomeAdmin(FactAdmin):
+class OutcomeAdmin(OfMarketAdmin):
     """Ways a market can end."""
 
     list_display = ("name", "point", "line", "market_title", "event")
     list_filter = (by_value("market__kind"),)
     search_fields = ("=name", "market__participant", "market__event__home", "market__event__away")
-    list_select_related = ("market__event__sport",)
-
-    @admin.display(description="market", ordering="market__kind")
-    def market_title(self, outcome: Outcome) -> str:
-        """Return what the kind of market is called in its sport."""
-        return words.market_title(outcome.market, outcome.market.event.sport.key)
-
-    @admin.display(description="event")
-    def event(self, outcome: Outcome) -> str:
-        """Return the event that is bet on."""
-        return words.event_title(outcome.market.event)

@@ -10,18 +10,20 @@ from django.http import HttpRequest
 
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time
-from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
+from betting.admin_base.read_only import Table, TablesMixin
+from betting.admin_base.unfold_types import number
+from betting.web.admin.bets import OfMarketAdmin
 from betting.web.admin.value import OpenFilter, StandingMixin
-from betting.web.board import words
 from valuation.models import Opportunity
 from valuation.opportunity_legs import Leg, with_legs
 from valuation.vouching import bookmaker_keys, opportunities
 
 
 @admin.register(Opportunity)
-class OpportunityAdmin(TablesMixin, StandingMixin, FactAdmin):
+class OpportunityAdmin(TablesMixin, StandingMixin, OfMarketAdmin):
     """Arbitrages, middles and low holds from when they opened until they closed."""
 
+    needs_prices = True
     list_display = (
         "event",
         "market_title",
@@ -42,7 +44,6 @@ class OpportunityAdmin(TablesMixin, StandingMixin, FactAdmin):
         by_time("opened_at"),
     )
     search_fields = ("=market__kind", "market__event__home", "market__event__away")
-    list_select_related = ("market__event__sport",)
     fields = (
         ("kind", "market", "event"),
         ("state", "confirmed"),
@@ -72,16 +73,6 @@ class OpportunityAdmin(TablesMixin, StandingMixin, FactAdmin):
         """Return the legs."""
         return [_legs_table(one.legs) for one in with_legs([row])]
 
-    @admin.display(description="event")
-    def event(self, one: Opportunity) -> str:
-        """Return the event that is bet on."""
-        return words.event_title(one.market.event)
-
-    @admin.display(description="market", ordering="market__kind")
-    def market_title(self, one: Opportunity) -> str:
-        """Return what the kind of market is called in its sport."""
-        return words.market_title(one.market, one.market.event.sport.key)
-
     @admin.display(description="bookmakers")
     def books(self, one: Any) -> str:
         """Return the bookmakers of the legs."""
@@ -92,11 +83,13 @@ class OpportunityAdmin(TablesMixin, StandingMixin, FactAdmin):
         """Return the profit where one leg wins."""
         return formatting.signed_percent(one.profit)
 
+    @number
     @admin.display(description="worst", ordering="worst")
     def worst_shown(self, one: Opportunity) -> str:
         """Return the profit at the worst result."""
         return formatting.signed_percent(one.worst)
 
+    @number
     @admin.display(description="best", ordering="best")
     def best_shown(self, one: Opportunity) -> str:
         """Return the profit at the best result."""

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from betting.admin_base.filters import by_choice, by_related, by_value, if_empty
 from betting.admin_base.formatting import link, milliseconds
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin
+from betting.admin_base.unfold_types import ThemedAdmin, number
 from betting.models import Feed, FeedBookmaker, Provider
 from streaming.forms.provider import ProviderForm
 from streaming.models import PollRun
@@ -182,6 +182,7 @@ class FeedBookmakerAdmin(FactAdmin):
         """Return the bookmaker's title."""
         return book.bookmaker.title
 
+    @number
     @admin.display(description="markets too old / lagging")
     def lagging(self, book: FeedBookmaker) -> str:
         """Return the numbers of its markets that are too old to be valued and that lag behind."""

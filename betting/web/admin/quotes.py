@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time
 from betting.admin_base.read_only import Table, TablesMixin
-from betting.admin_base.unfold_types import badge
+from betting.admin_base.unfold_types import badge, number
 from betting.db.bets import OF_QUOTE, QUOTE
 from betting.db.freshness import disputes, with_disputes, with_freshness
 from betting.db.querysets import series_history
@@ -54,6 +54,7 @@ class QuoteAdmin(TablesMixin, BetAdmin):
         """Return the quotes with their freshness."""
         return with_freshness(super().get_queryset(request))
 
+    @number
     @admin.display(description="odds", ordering="price")
     def decimal_odds(self, quote: Quote) -> str:
         """Return the price."""
@@ -167,6 +168,7 @@ class RivalQuoteAdmin(BetAdmin):
         """Return the provider that says another price."""
         return rival.feed.provider.key
 
+    @number
     @admin.display(description="says", ordering="price")
     def says(self, rival: RivalQuote) -> str:
         """Return the price that it says."""
@@ -209,16 +211,19 @@ class LineChangeAdmin(BetAdmin):
     search_fields = ("=quote__id", "=quote__bookmaker__key", "=quote__outcome__name")
     search_help_text = "a quote's id, a bookmaker's key, or an outcome's whole name"
 
+    @number
     @admin.display(description="odds before")
     def odds_before(self, change: LineChange) -> str:
         """Return the old price."""
         return formatting.odds(change.old_price)
 
+    @number
     @admin.display(description="odds after")
     def odds_after(self, change: LineChange) -> str:
         """Return the new price."""
         return formatting.odds(change.new_price)
 
+    @number
     @admin.display(description="moved")
     def moved(self, change: LineChange) -> str:
         """Return the relative price change."""

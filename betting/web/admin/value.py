@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from betting.admin_base import formatting
 from betting.admin_base.filters import ChoiceFilter, by_choice, by_related, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
-from betting.admin_base.unfold_types import badge
+from betting.admin_base.unfold_types import badge, number
 from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from betting.web.admin.bets import BetAdmin
 from betting.web.board import words
@@ -91,11 +91,13 @@ class FairPriceAdmin(BetAdmin):
         """Return all fair prices with what may be shown of each now."""
         return fair_prices().select_related(*self.bet.related)
 
+    @number
     @admin.display(description="probability", ordering="current_probability")
     def fair(self, price: Any) -> str:
         """Return the consensus probability."""
         return formatting.percent(price.current_probability)
 
+    @number
     @admin.display(description="fair odds")
     def odds(self, price: Any) -> str:
         """Return the decimal odds without margin."""
@@ -288,21 +290,25 @@ class EdgeAdmin(StandingMixin, BetAdmin):
         """Return True if the event has started."""
         return bool(edge.is_in_play)
 
+    @number
     @admin.display(description="odds", ordering="price")
     def odds(self, edge: Edge) -> str:
         """Return the price."""
         return formatting.odds(edge.price)
 
+    @number
     @admin.display(description="fair odds", ordering="-probability")
     def fair_odds(self, edge: Edge) -> str:
         """Return the decimal odds of the other bookmakers' consensus."""
         return formatting.odds(1 / edge.probability)
 
+    @number
     @admin.display(description="EV", ordering="ev")
     def expected_value(self, edge: Edge) -> str:
         """Return the expected value per unit staked."""
         return words.signed_percent(edge.ev)
 
+    @number
     @admin.display(description="advised", ordering="current_advised")
     def stake(self, edge: Any) -> str:
         """Return the stake that is advised now, as a part of the bankroll."""
@@ -353,16 +359,19 @@ class RecomputeRunAdmin(FactAdmin):
     list_filter = (by_choice("trigger"), by_time("finished_at"))
     search_fields = ("=id", "=trigger")
 
+    @number
     @admin.display(description="took", ordering="duration_ms")
     def took(self, run: RecomputeRun) -> str:
         """Return the time from reading to writing."""
         return formatting.milliseconds(run.duration_ms)
 
+    @number
     @admin.display(description="median latency", ordering="latency_ms_median")
     def median(self, run: RecomputeRun) -> str:
         """Return the median time from the commit of a change to that of its value."""
         return formatting.milliseconds(run.latency_ms_median)
 
+    @number
     @admin.display(description="longest latency", ordering="latency_ms_max")
     def worst(self, run: RecomputeRun) -> str:
         """Return that time for the market that waited longest."""

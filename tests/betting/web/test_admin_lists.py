@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
@@ -74,11 +75,34 @@ def test_no_list_has_a_column_of_ids(model: type[Model], pages: Any) -> None:
 
 
 @pytest.mark.parametrize(("model", "pages"), LISTS, ids=lambda each: getattr(each, "__name__", ""))
-def test_numbers_of_a_list_stand_under_one_another(model: type[Model], pages: Any) -> None:
+def test_numbers_of_a_list_stand_under_one_another(
+    operator: Client, model: type[Model], pages: Any
+) -> None:
     fields = {field.name: field for field in model._meta.get_fields()}
-    for column in pages.list_display:
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    text = page(operator, reverse(name))
+    marked = {int(place) for place in re.findall(r"\bnumbers-(\d+)", text)}
+    has_boxes = pages.get_actions(request_of(User.objects.get())) != {}
+    columns = dict(enumerate(pages.list_display, 2 if has_boxes else 1))
+    for place, column in columns.items():
         if isinstance(fields.get(column), IntegerField | FloatField):
-            assert f".field-{column}, .column-{column}" in STYLES, column
+            assert place in marked, column
+        if place in marked:
+            assert f".numbers-{place}) .result-list tr > :nth-child({place})" in STYLES, column
+
+
+def test_a_column_is_marked_by_itself_and_not_by_a_name_that_another_list_uses(
+    operator: Client,
+) -> None:
+    def marked(list_of: str) -> list[str]:
+        pages = admin.site._registry[apps.get_model(list_of)]
+        text = page(operator, reverse(f"admin:{list_of.lower().replace('.', '_')}_changelist"))
+        places = re.findall(r"\bnumbers-(\d+)", text)
+        return [str(pages.list_display[int(place) - 1]) for place in places]
+
+    assert marked("valuation.Opportunity") == ["worst_shown", "best_shown"]
+    assert marked("valuation.Edge") == ["odds", "fair_odds", "expected_value", "stake", "books"]
+    assert marked("valuation.FairPrice") == ["fair", "odds", "books"]
 
 
 @pytest.mark.parametrize(("model", "pages"), LISTS, ids=lambda each: getattr(each, "__name__", ""))
