@@ -87,6 +87,32 @@ def test_a_low_hold_arrives_and_leads_to_its_event(reader: Watched) -> None:
     page.wait_for_url(re.compile(r"/events/\d+/"))
 
 
+def test_a_list_that_was_made_longer_stays_so(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=middles&seen=1&rows=2")
+    open_rows = page.locator("tr[id^=opportunity-]:not(.gone)")
+    more = page.get_by_role("link", name="Show 50 more")
+    more.wait_for(timeout=LONG_MS)
+    expect(open_rows).to_have_count(2)
+    more.click()
+    page.wait_for_url("**&rows=52")
+    expect(open_rows.nth(2)).to_be_visible()
+    with page.expect_response(lambda answer: "rows=52" in answer.url):
+        pass  # the list's next look
+    expect(open_rows.nth(2)).to_be_visible()
+
+
+def test_the_times_of_a_list_count_on(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=low_hold&seen=1")
+    lasting = page.locator("td.since time").first
+    lasting.wait_for(timeout=LONG_MS)
+    expect(lasting).to_have_text(re.compile(r"^\d+ (s|min|h)"))
+    seen = page.locator("td.age time").first
+    expect(seen).to_have_text(re.compile(r"^\d+ (s|min) ago$"))
+    expect(seen).to_have_attribute("data-faded", re.compile("[012]"))
+
+
 def test_the_keys_lead_from_the_list_to_an_edge(reader: Watched) -> None:
     page = reader.page
     page.goto(f"{reader.url}/?tab=before&seen=1&max_ev=100")

@@ -28,8 +28,8 @@ from betting.web.board.words import (
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
 from valuation.vouching import JudgedEdge, closed_among, edges, open_among, unjudged_edges
 
-MAX_GONE = 100
-"""The most rows that have just closed."""
+MAX_GONE = 25
+"""The most rows that have just closed, the best of them."""
 
 NEW_SECONDS = 10.0
 """An edge is marked as new for this long."""
@@ -135,7 +135,8 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
     since = Now() - timedelta(seconds=GONE_SECONDS)
     closed = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at__gte=since)
-    judged = closed_among(list(closed.values_list("pk", flat=True)[:MAX_GONE]))
+    best = closed.order_by("-ev", "id").values_list("pk", flat=True)[:MAX_GONE]
+    judged = closed_among(list(best))
     return _readable({pk: each for pk, each in judged.items() if choices.lists(each, tab)})
 
 

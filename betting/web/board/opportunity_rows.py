@@ -142,8 +142,9 @@ def opportunity_rows(choices: Choices, tab: str) -> tuple[list[OpportunityRow], 
     )
     best = dict(islice(found.items(), choices.rows))
     since = Now() - timedelta(seconds=GONE_SECONDS)
-    closed = of_kind.filter(closed_at__gte=since).values_list("pk", flat=True)[:MAX_GONE]
-    gone = _kept(closed_opportunities_among(list(closed)), choices.fits_start)
+    closed = of_kind.filter(closed_at__gte=since).order_by(*_RANKS[kind])
+    ids = list(closed.values_list("pk", flat=True)[:MAX_GONE])
+    gone = _kept(closed_opportunities_among(ids), choices.fits_start)
     return _in_words(_readable(best | gone), choices), len(found) > len(best)
 
 

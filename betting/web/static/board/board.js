@@ -1,50 +1,14 @@
-// The pages for bettors: relative times, keys, and the chart of a price history.
+// The pages for bettors: keys, and the chart of a price history. Their times are kept by shared/times.js.
 "use strict";
 
 (() => {
-  const MINUTE = 60, HOUR = 3600, DAY = 86400;
+  const HOUR = 3600, DAY = 86400;
+  const { spoken, silentSeconds } = window.hardlineTimes;
 
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone && !document.cookie.includes(`timezone=${zone}`)) {
     document.cookie = `timezone=${zone};path=/;max-age=31536000;samesite=lax`;
   }
-
-  // The page's clock may be wrong: the server's time is that of its last answer.
-  let skewMs = 0;
-  function learnSkew(dateHeader) {
-    const server = Date.parse(dateHeader || "");
-    if (server) { skewMs = server - Date.now(); }
-  }
-
-  function span(seconds) {
-    if (seconds < MINUTE) { return `${Math.floor(seconds)} s`; }
-    if (seconds < HOUR) { return `${Math.floor(seconds / MINUTE)} min`; }
-    if (seconds < DAY) {
-      const minutes = Math.floor(seconds % HOUR / MINUTE);
-      return `${Math.floor(seconds / HOUR)} h` + (minutes ? ` ${minutes} min` : "");
-    }
-    return `${Math.floor(seconds / DAY)} d`;
-  }
-
-  function showTimes() {
-    const now = Date.now() + skewMs;
-    for (const time of document.querySelectorAll("time[data-ago]")) {
-      const seconds = Math.max(0, (now - Date.parse(time.dateTime)) / 1000);
-      time.textContent = `${span(seconds)} ago`;
-      time.dataset.faded = seconds < 15 ? "0" : seconds < MINUTE ? "1" : "2";
-    }
-    for (const time of document.querySelectorAll("time[data-for]")) {
-      time.textContent = span(Math.max(0, (now - Date.parse(time.dateTime)) / 1000));
-    }
-    for (const time of document.querySelectorAll("time[data-start]")) {
-      const seconds = (Date.parse(time.dateTime) - now) / 1000;
-      if (Math.abs(seconds) < 2 * DAY) {
-        time.textContent = seconds > 0 ? `in ${span(seconds)}` : `started ${span(-seconds)} ago`;
-      }
-    }
-  }
-  showTimes();
-  setInterval(showTimes, 1000);
 
   // Keys: the chosen row is remembered by its id, for rows are replaced as they change, and by its
   // place, which the next row takes over when it goes.
@@ -79,25 +43,17 @@
   });
 
   // A page that cannot reach its server must not go on looking alive.
-  let lastAnswer = Date.now();
-  document.body.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) {
-      lastAnswer = Date.now();
-      learnSkew(event.detail.xhr.getResponseHeader("Date"));
-    }
-  });
   setInterval(() => {
-    const strip = document.querySelector("#strip"), silent = (Date.now() - lastAnswer) / 1000;
+    const strip = document.querySelector("#strip"), silent = silentSeconds();
     if (!strip || !document.querySelector("[hx-trigger^=every]") || silent < 10 || document.hidden) { return; }
     strip.className = "strip bad";
     strip.replaceChildren(
       Object.assign(document.createElement("span"), { className: "dot" }),
       Object.assign(document.createElement("strong"), { textContent: "Not live" }),
-      Object.assign(document.createElement("span"), { className: "why", textContent: `The server has not answered for ${span(silent)}. What you see is old.` }),
+      Object.assign(document.createElement("span"), { className: "why", textContent: `The server has not answered for ${spoken(silent)}. What you see is old.` }),
     );
   }, 1000);
   document.body.addEventListener("htmx:afterSwap", () => {
-    showTimes();
     if (!chosen) { return; }
     const all = rows(), row = document.getElementById(chosen) || all[Math.min(chosenPlace, all.length - 1)];
     for (const other of all) { other.classList.toggle("chosen", other === row); }

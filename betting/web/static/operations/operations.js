@@ -1,41 +1,9 @@
-// The operators' pages: times that count on, updates that keep what is open, and an end to them that shows.
+// The operators' pages: updates that keep what is open, and an end to them that shows. Their times are kept by shared/times.js.
 "use strict";
 
 (() => {
-  const MINUTE = 60, HOUR = 3600, DAY = 86400, UNREACHABLE_SECONDS = 12;
-
-  // The page's clock may be wrong: the server's time is that of its last answer.
-  let skewMs = 0, lastAnswer = Date.now();
-  function learnSkew(dateHeader) {
-    const server = Date.parse(dateHeader || "");
-    if (server) { skewMs = server - Date.now(); }
-  }
-
-  // As streaming.core.durations.spoken, in whole seconds.
-  function spoken(seconds) {
-    const whole = Math.max(0, Math.round(seconds));
-    const joined = (large, name, small, lesser) => {
-      const rest = Math.floor(whole % large / small);
-      return `${Math.floor(whole / large)} ${name}` + (rest ? ` ${rest} ${lesser}` : "");
-    };
-    if (whole < MINUTE) { return `${whole} s`; }
-    if (whole < HOUR) { return joined(MINUTE, "min", 1, "s"); }
-    if (whole < DAY) { return joined(HOUR, "h", MINUTE, "min"); }
-    return joined(DAY, "d", HOUR, "h");
-  }
-
-  function write(selector, words) {
-    const now = Date.now() + skewMs;
-    for (const time of document.querySelectorAll(selector)) {
-      const text = words((now - Date.parse(time.dateTime)) / 1000);
-      if (time.textContent !== text) { time.textContent = text; }
-    }
-  }
-  function showTimes() {
-    write("time[data-ago]", (seconds) => `${spoken(seconds)} ago`);
-    write("time[data-for]", spoken);
-    write("time[data-in]", (seconds) => seconds < 0 ? `in ${spoken(-seconds)}` : "now");
-  }
+  const UNREACHABLE_SECONDS = 12;
+  const { spoken, silentSeconds } = window.hardlineTimes;
 
   // A part that is replaced keeps its folds as the reader has left them.
   const folds = new Map();
@@ -59,24 +27,20 @@
   });
   document.addEventListener("htmx:oobAfterSwap", (event) => {
     restore(event.detail.target.id ? document.getElementById(event.detail.target.id) || document : document);
-    showTimes();
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const answer = event.detail.xhr;
     if (!event.detail.successful && answer.status !== 304) { return; }
-    lastAnswer = Date.now();
-    learnSkew(answer.getResponseHeader("Date"));
     const tag = answer.getResponseHeader("ETag");
     if (tag) { tags.set(event.detail.requestConfig.path, tag); }
   });
 
   function showReach() {
-    const notice = document.querySelector("#op-unreachable"), silent = (Date.now() - lastAnswer) / 1000;
+    const notice = document.querySelector("#op-unreachable"), silent = silentSeconds();
     if (!notice) { return; }
     notice.hidden = silent < UNREACHABLE_SECONDS;
     notice.querySelector("span").textContent = spoken(silent);
   }
 
-  showTimes();
-  setInterval(() => { showTimes(); showReach(); }, 1000);
+  setInterval(showReach, 1000);
 })();
