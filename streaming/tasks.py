@@ -29,7 +29,7 @@ from betting.logs import note, operation
 from betting.logs.context import new_trace_id, trace_ids
 from streaming.coalescing import buffer
 from streaming.coalescing.buffer import Flush
-from streaming.coalescing.sweep import stale_markets
+from streaming.coalescing.sweep import unvalued_markets
 from streaming.core.coalesce import CoalescePolicy
 from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.dead_letters.messages import replay_of
@@ -164,7 +164,7 @@ def coalesce_line_changes(shard: int) -> None:
     """Turn a shard's waiting changes into recomputes, one message for many markets.
 
     Idempotent by the drain, which empties the shard in one step: a second delivery finds nothing.
-    Markets that a crash loses stay stale in the database, where the sweep finds them.
+    Markets that a crash loses stay unvalued in the database, where the sweep finds them.
     """
     policy = get_config().coalesce
     with operation("streaming", "batch_flush", shard=shard) as op:
@@ -181,7 +181,7 @@ def coalesce_line_changes(shard: int) -> None:
 
 @shared_task(name="streaming.sweep")
 def sweep() -> None:
-    """Quarantine unsafe quotes, age those past their limit, and have stale markets valued.
+    """Quarantine unsafe quotes, age those past their limit, and have unvalued markets valued.
 
     Idempotent by the quotes' status, by `FeedBookmaker.stale_markets`, by
     `Revaluation.after_market`, by the marks on edges, and by `Market.swept_at`, which claiming
@@ -189,9 +189,9 @@ def sweep() -> None:
     """
     with operation("streaming", "sweep") as op:
         op.follow([new_trace_id()])
-        stale = stale_markets(get_config().sweep)
-        op.add(markets=len(stale))
-        send_recomputes(stale, "sweep")
+        unvalued = unvalued_markets(get_config().sweep)
+        op.add(markets=len(unvalued))
+        send_recomputes(unvalued, "sweep")
         _quarantine()
         _age()
         _revalue()

@@ -11,20 +11,20 @@ from valuation.covering import Bets, Covers, Offers, arrange, covers, middles
 from valuation.edges import Middles, bet_odds
 from valuation.models import OpportunityKind
 from valuation.policy import ValuationPolicy
-from valuation.stale import StaleMarkets
+from valuation.unvalued import UnvaluedMarkets
 
 
 def opportunity_parameters(
-    stale: StaleMarkets, is_too_old: BoolArray, policy: ValuationPolicy
+    unvalued: UnvaluedMarkets, is_too_old: BoolArray, policy: ValuationPolicy
 ) -> dict[str, object]:
     """Return the parameters of `WRITE_OPPORTUNITIES`: the opportunities among the quotes.
 
     Args:
-        stale: the markets and their quotes.
+        unvalued: the markets and their quotes.
         is_too_old: which quotes were confirmed too long ago for an event that has started.
         policy: says which opportunities are kept.
     """
-    row, offers = _offers(stale, is_too_old)
+    row, offers = _offers(unvalued, is_too_old)
     whole = covers(offers)
     pairs = middles(offers, policy.max_middle_cost)
     is_short = whole.size <= policy.max_legs
@@ -44,7 +44,7 @@ def opportunity_parameters(
     first_leg = leg[last - size]
     return {
         "opportunity_kinds": kinds,
-        "opportunity_markets": Bigints(stale.board.market_id[first_leg]),
+        "opportunity_markets": Bigints(unvalued.board.market_id[first_leg]),
         "opportunity_firsts": Bigints(last - size + 1),
         "opportunity_lasts": Bigints(last),
         "opportunity_booksums": Floats(np.concatenate([whole.booksum[kept], pairs.booksum])),
@@ -53,27 +53,27 @@ def opportunity_parameters(
         "opportunity_bests": Floats(np.concatenate([whole.best[kept], pairs.best])),
         "opportunity_gaps": Floats(np.concatenate([none, pairs.gap])),
         "opportunity_break_evens": Floats(np.concatenate([none, pairs.break_even])),
-        "opportunity_in_play": Booleans(stale.is_in_play[first_leg]),
-        "leg_quotes": Bigints(stale.quote_ids[leg]),
-        "leg_bookmakers": Bigints(stale.board.bookmaker_id[leg]),
-        "leg_prices": Floats(stale.board.price[leg]),
+        "opportunity_in_play": Booleans(unvalued.is_in_play[first_leg]),
+        "leg_quotes": Bigints(unvalued.quote_ids[leg]),
+        "leg_bookmakers": Bigints(unvalued.board.bookmaker_id[leg]),
+        "leg_prices": Floats(unvalued.board.price[leg]),
         "leg_parts": Floats(np.concatenate([cover_part, pair_part])),
     }
 
 
-def _offers(stale: StaleMarkets, is_too_old: BoolArray) -> tuple[IntArray, Offers]:
+def _offers(unvalued: UnvaluedMarkets, is_too_old: BoolArray) -> tuple[IntArray, Offers]:
     """Return the rows of the board that can be bet on, and their bets."""
-    board = stale.board
+    board = unvalued.board
     row = np.flatnonzero(~(board.is_stale | is_too_old | np.isnan(board.commission)))
     is_lay = board.is_lay[row]
     bets = Bets(
-        id=stale.quote_ids[row],
+        id=unvalued.quote_ids[row],
         outcome_id=board.outcome_id[row],
         bookmaker_id=board.bookmaker_id[row],
         is_lay=is_lay,
         odds=bet_odds(board.price[row], board.commission[row], is_lay),
     )
-    return row, arrange(bets, stale.outcomes)
+    return row, arrange(bets, unvalued.outcomes)
 
 
 def _legs(whole: Covers, kept: IntArray) -> tuple[IntArray, FloatArray]:

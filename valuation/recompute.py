@@ -1,9 +1,9 @@
-"""Recompute: from the quotes of stale markets to their fair prices, edges and opportunities.
+"""Recompute: from the quotes of unvalued markets to their fair prices, edges and opportunities.
 
 Four steps: forget that the markets are scheduled, read, value, write. A change that arrives after
 the first step schedules the markets again; one that arrives after the second raises their version
-past the one written here, so they stay stale. If the process dies between two steps, the database
-still says which markets are stale.
+past the one written here, so they stay unvalued. If the process dies between two steps, the
+database still says which markets are unvalued.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from valuation.models import (
 )
 from valuation.opportunity_rows import WRITE_OPPORTUNITIES, opportunity_parameters
 from valuation.policy import ValuationPolicy
-from valuation.stale import FEW, StaleMarkets, read
+from valuation.unvalued import FEW, UnvaluedMarkets, read
 
 NEAR_STALE = 0.8
 """The part of its staleness limit from which a quote's edge carries a warning."""
@@ -93,7 +93,7 @@ def recompute(
     policy: Callable[[], ValuationPolicy],
     on_commit: Callable[[RecomputeResult], None] = _tell_nobody,
 ) -> RecomputeResult:
-    """Value the stale ones among some markets, each attempt leaving one `RecomputeRun` row.
+    """Value the unvalued ones among some markets, each attempt leaving one `RecomputeRun` row.
 
     A market whose value the database refuses does not stop the others: the batch is halved until
     that market stands alone.
@@ -134,12 +134,12 @@ def _recompute(
 ) -> RecomputeResult:
     started = time.perf_counter()
     clear_scheduled(market_ids)
-    stale = read(market_ids)
+    unvalued = read(market_ids)
     result = RecomputeResult()
     with transaction.atomic():
-        if stale.ids.size:
+        if unvalued.ids.size:
             rules = policy()
-            result = write(stale, value(stale.board, rules), rules)
+            result = write(unvalued, value(unvalued.board, rules), rules)
         RecomputeRun.objects.create(
             trigger=trigger,
             duration_ms=(time.perf_counter() - started) * 1000,
@@ -155,7 +155,7 @@ def _recompute(
     return result
 
 
-def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
+def write(unvalued: UnvaluedMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
     """Write what the markets are worth that were not valued at a later version meanwhile.
 
     Fair prices, edges and opportunities. An opportunity whose figures change keeps its row, found
@@ -164,25 +164,25 @@ def write(stale: StaleMarkets, valued: Valued, policy: ValuationPolicy) -> Recom
     Runs in the caller's transaction. The markets are locked before the statement that writes
     begins, so that it sees the edges of a recompute it had to wait for.
     """
-    is_prepared = len(stale.ids) <= FEW
-    is_too_old = stale.is_in_play & (stale.age_seconds > policy.in_play_seconds)
+    is_prepared = len(unvalued.ids) <= FEW
+    is_too_old = unvalued.is_in_play & (unvalued.age_seconds > policy.in_play_seconds)
     lock = _LOCK_FEW if is_prepared else _LOCK
-    fetch_all(lock, {"markets": Bigints(stale.ids)}, is_prepared=is_prepared)
+    fetch_all(lock, {"markets": Bigints(unvalued.ids)}, is_prepared=is_prepared)
     (row,) = fetch_all(
         _WRITE,
         {
-            "markets": Bigints(stale.ids),
-            "versions": Bigints(stale.versions),
-            "read_at": stale.read_at,
+            "markets": Bigints(unvalued.ids),
+            "versions": Bigints(unvalued.versions),
+            "read_at": unvalued.read_at,
             "method": policy.method,
             **_fair_parameters(valued),
-            **_edge_parameters(stale, valued, is_too_old, policy),
-            **opportunity_parameters(stale, is_too_old, policy),
+            **_edge_parameters(unvalued, valued, is_too_old, policy),
+            **opportunity_parameters(unvalued, is_too_old, policy),
         },
         is_prepared=is_prepared,
     )
     written_at, accepted, opened, closed = row
-    dirty_at = dict(zip(stale.ids.tolist(), stale.dirty_ats, strict=True))
+    dirty_at = dict(zip(unvalued.ids.tolist(), unvalued.dirty_ats, strict=True))
     return RecomputeResult(
         valued=accepted,
         edges_opened=[EdgeChange(*change) for change in opened],
@@ -209,25 +209,25 @@ def _fair_parameters(valued: Valued) -> dict[str, object]:
 
 
 def _edge_parameters(
-    stale: StaleMarkets, valued: Valued, is_too_old: BoolArray, policy: ValuationPolicy
+    unvalued: UnvaluedMarkets, valued: Valued, is_too_old: BoolArray, policy: ValuationPolicy
 ) -> dict[str, object]:
-    board = stale.board
+    board = unvalued.board
     edges = _without(valued.edges, is_too_old)
-    is_in_play = stale.is_in_play[edges.row]
+    is_in_play = unvalued.is_in_play[edges.row]
     marks = {
         IN_PLAY: is_in_play,
         OUTLIER: edges.is_outlier,
         SUSPICIOUS: edges.ev > policy.suspicious_ev,
-        CONTRADICTED: _contrary_ev(stale, edges) < policy.min_edge_ev,
-        "disputed": stale.is_disputed[edges.row],
-        "near_stale": stale.ages[edges.row] > NEAR_STALE,
+        CONTRADICTED: _contrary_ev(unvalued, edges) < policy.min_edge_ev,
+        "disputed": unvalued.is_disputed[edges.row],
+        "near_stale": unvalued.ages[edges.row] > NEAR_STALE,
         "few_books": edges.books <= policy.min_books,
     }
     is_doubtful = np.any([marks[mark] for mark in DOUBTFUL], axis=0)
     is_advised = ~is_doubtful & (policy.in_play_advice | ~is_in_play)
     return {
-        "stale_quotes": Bigints(stale.quote_ids[board.is_stale | is_too_old]),
-        "edge_quotes": Bigints(stale.quote_ids[edges.row]),
+        "stale_quotes": Bigints(unvalued.quote_ids[board.is_stale | is_too_old]),
+        "edge_quotes": Bigints(unvalued.quote_ids[edges.row]),
         "edge_markets": Bigints(board.market_id[edges.row]),
         "edge_prices": Floats(board.price[edges.row]),
         "edge_probabilities": Floats(edges.probability),
@@ -242,12 +242,12 @@ def _edge_parameters(
     }
 
 
-def _contrary_ev(stale: StaleMarkets, edges: Edges) -> FloatArray:
+def _contrary_ev(unvalued: UnvaluedMarkets, edges: Edges) -> FloatArray:
     """Return the EV of each edge at what other providers say of its price; NaN if none does."""
-    board, row = stale.board, edges.row
+    board, row = unvalued.board, edges.row
     commission, is_lay = board.commission[row], board.is_lay[row]
     odds = bet_odds(board.price[row], commission, is_lay)
-    contrary = bet_odds(stale.contrary[row], commission, is_lay)
+    contrary = bet_odds(unvalued.contrary[row], commission, is_lay)
     # The probability is that of the other bookmakers: only the odds differ.
     evs: FloatArray = (1 + edges.ev) * contrary / odds - 1
     return evs

@@ -28,7 +28,7 @@ def mark() -> list[int]:
     return [market_id for (market_id,) in fetch_all(_MARK, parameters)]
 
 
-# In play by the same rule as in `valuation.stale`, or the two would never agree.
+# In play by the same rule as in `valuation.unvalued`, or the two would never agree.
 _MARK = raising("""
 WITH marked AS (
     SELECT market_id, %(mark)s = ANY (warnings) AS is_in_play

@@ -363,7 +363,7 @@ def is_in_play(quote: str = "") -> Combinable:
     """Return the condition that the event of a row has started.
 
     It has by its status, by the time of its market's last change, or, where the provider is live,
-    by the clock: the same rule as in `valuation.stale`.
+    by the clock: the same rule as in `valuation.unvalued`.
 
     Args:
         quote: the path to a row's quote with its dunder, or empty. The row has a market itself.

@@ -101,7 +101,7 @@ class Market(models.Model):
             ),
         ]
         indexes = [
-            # sweep and health: stale markets, oldest first
+            # sweep and health: unvalued markets, oldest first
             models.Index(
                 name="market_stale",
                 fields=["dirty_at"],

@@ -71,7 +71,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("dead letters", "", lambda b: b.failures.dead_letters),
     Figure("messages queued, p95", "", lambda b: b.backlog.queued_messages.p95),
     Figure("messages queued, max", "", lambda b: b.backlog.queued_messages.max),
-    Figure("markets stale, max", "", lambda b: b.backlog.stale_markets.max),
+    Figure("markets unvalued, max", "", lambda b: b.backlog.stale_markets.max),
     Figure("memory of all processes, mean", "MB", memory_megabytes),
     Figure("CPU of all processes", "s", cpu_seconds),
 )

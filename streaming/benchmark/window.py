@@ -178,7 +178,7 @@ def _deliveries(window: Window) -> Deliveries:
 def _backlog(samples: Sequence[Sample]) -> BacklogFigures:
     backlogs = [sample.backlog for sample in samples]
     return BacklogFigures(
-        stale_markets=distribution([each.stale_markets for each in backlogs]),
+        stale_markets=distribution([each.unvalued_markets for each in backlogs]),
         buffered_markets=distribution([each.buffered_markets for each in backlogs]),
         queued_messages=distribution([each.queued_messages for each in backlogs]),
         unacknowledged_messages=distribution([each.unacknowledged_messages for each in backlogs]),

@@ -1,4 +1,4 @@
-"""The safety net: it finds stale markets in the database whose message was lost."""
+"""The safety net: it finds unvalued markets in the database whose message was lost."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ MAX_MARKETS = 5_000
 """The most markets that one sweep schedules: ten recompute messages."""
 
 
-def stale_markets(config: SweepConfig) -> list[int]:
+def unvalued_markets(config: SweepConfig) -> list[int]:
     """Claim markets that have waited too long for their valuation, longest first.
 
     The next sweep leaves a claimed market to its recompute for as long again, and then sends it
     once more; markets that another sweep is claiming are skipped.
     """
     parameters = {"after_ms": config.dirty_after_ms, "limit": MAX_MARKETS}
-    return [market_id for (market_id,) in fetch_all(_CLAIM_STALE, parameters)]
+    return [market_id for (market_id,) in fetch_all(_CLAIM, parameters)]
 
 
-_CLAIM_STALE = """
+_CLAIM = """
 UPDATE betting_market SET swept_at = clock_timestamp()
 WHERE id IN (
     SELECT id FROM betting_market

@@ -151,13 +151,26 @@ def _shown(threshold: float) -> str:
     return "any" if threshold == ANY else f"{threshold:g}"
 
 
+def title(check: str) -> str:
+    """Return the name of a check, or of a group of checks, in words.
+
+    >>> title("queue_age"), title("stale_markets")
+    ('queue age', 'unvalued markets')
+    """
+    return _TITLES.get(check, check.replace("_", " "))
+
+
+_TITLES = {"stale_markets": "unvalued markets"}
+"""The words for checks whose names, which clients know, say something else."""
+
+
 def runbook(check: str) -> str:
     """Return the address of a check's section in the runbook.
 
     >>> runbook("queue_age")
     'docs/runbook.md#queue-age'
     """
-    return f"docs/runbook.md#{check.replace('_', '-')}"
+    return f"docs/runbook.md#{title(check).replace(' ', '-')}"
 
 
 def grade(observed: float | None, thresholds: Thresholds) -> Status:

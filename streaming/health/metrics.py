@@ -121,8 +121,8 @@ def _redis(facts: RedisFacts) -> Iterator[Metric]:
 
 
 def _stream(facts: StreamFacts) -> Iterator[Metric]:
-    yield _value("stale_markets", "Markets that wait for a valuation.", facts.stale_markets)
-    yield _value("stale_market_seconds", "Seconds that the first waits.", facts.stale_seconds)
+    yield _value("stale_markets", "Markets that wait for a valuation.", facts.unvalued_markets)
+    yield _value("stale_market_seconds", "Seconds that the first waits.", facts.unvalued_seconds)
     yield _value("dead_letters_new", "Dead letters that wait for a person.", facts.letters_new)
     yield _value("subscribers_suppressed", "Suppressed subscribers.", len(facts.suppressed))
     providers = facts.providers

@@ -22,7 +22,7 @@ MAX_PROVIDERS = 100
 """The most providers that are observed one by one; each is a label in the metrics."""
 
 MAX_COUNTED = 10_000
-"""Stale markets and a provider's quarantined quotes are counted no further."""
+"""Unvalued markets and a provider's quarantined quotes are counted no further."""
 
 MAX_EDGES = 1_000
 """Open edges are counted no further: each is judged again by the quotes that still vouch for it."""
@@ -134,8 +134,8 @@ class StreamFacts:
         books_heard: bookmakers in feeds that answer and list anything.
         books_silent: those among them that nothing confirms any more, by provider.
         unread: feeds whose newest answer held what could not be read.
-        stale_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
-        stale_seconds: how long the first of them has.
+        unvalued_markets: markets that wait for their valuation, `MAX_COUNTED` + 1 at most.
+        unvalued_seconds: how long the first of them has.
         edges_open: edges that are open and vouched for, `MAX_EDGES` at most; counted only where a
             provider is in trouble, else 0.
         letters_new: dead letters that nobody has dealt with.
@@ -152,8 +152,8 @@ class StreamFacts:
     books_heard: int
     books_silent: Mapping[str, int]
     unread: Sequence[Unread]
-    stale_markets: int
-    stale_seconds: float
+    unvalued_markets: int
+    unvalued_seconds: float
     edges_open: int
     letters_new: int
     suppressed: Sequence[str]
@@ -171,7 +171,7 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
         django.db.Error: it does not answer.
     """
     (overview,) = fetch_all(_OVERVIEW, {"now": now, "counted": MAX_COUNTED})
-    moment, polled, recomputed, stale, stale_seconds, letters = overview
+    moment, polled, recomputed, unvalued, unvalued_seconds, letters = overview
     at = {"now": moment}
     books = fetch_all(_BOOKS, at)
     suppressed = fetch_all(_SUPPRESSED, {"limit": MAX_SUBSCRIBERS})
@@ -191,8 +191,8 @@ def look_at_stream(now: datetime | None = None) -> StreamFacts:
             Unread(*row)
             for row in fetch_all(_UNREAD, {**at, "since": moment - SHORT, "limit": MAX_PROVIDERS})
         ],
-        stale_markets=stale,
-        stale_seconds=max(0.0, stale_seconds),
+        unvalued_markets=unvalued,
+        unvalued_seconds=max(0.0, unvalued_seconds),
         edges_open=_edges_open(providers),
         letters_new=letters,
         suppressed=[subscriber for (subscriber,) in suppressed],
@@ -244,15 +244,15 @@ def _recorded(recorded: Mapping[str, Any]) -> Recorded:
 
 _OVERVIEW = """
 WITH moment AS (SELECT COALESCE(%(now)s::timestamptz, clock_timestamp()) AS now),
-stale AS (
+unvalued AS (
     SELECT dirty_at FROM betting_market WHERE version <> valued_version
     ORDER BY dirty_at LIMIT %(counted)s + 1
 )
 SELECT now,
        extract(epoch FROM now - (SELECT max(started_at) FROM streaming_pollrun))::float8,
        extract(epoch FROM now - (SELECT max(finished_at) FROM valuation_recomputerun))::float8,
-       (SELECT count(*) FROM stale),
-       COALESCE(extract(epoch FROM now - (SELECT min(dirty_at) FROM stale)), 0)::float8,
+       (SELECT count(*) FROM unvalued),
+       COALESCE(extract(epoch FROM now - (SELECT min(dirty_at) FROM unvalued)), 0)::float8,
        (SELECT count(*) FROM streaming_deadletter WHERE status = 'new')
 FROM moment
 """

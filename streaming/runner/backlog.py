@@ -19,13 +19,13 @@ class Backlog:
     """The work that is left to do.
 
     Attributes:
-        stale_markets: markets whose valuation is older than their quotes.
+        unvalued_markets: markets whose valuation is older than their quotes.
         buffered_markets: markets that wait for their batch.
         queued_messages: messages in Celery's queues.
         unacknowledged_messages: messages that a worker holds: being worked on, or in countdown.
     """
 
-    stale_markets: int
+    unvalued_markets: int
     buffered_markets: int
     queued_messages: int
     unacknowledged_messages: int
@@ -39,10 +39,10 @@ class Backlog:
         """Return the backlog for people.
 
         >>> str(Backlog(3, 2, 1, 0))
-        '3 markets stale, 2 buffered, 1 messages queued, 0 unacknowledged'
+        '3 markets unvalued, 2 buffered, 1 messages queued, 0 unacknowledged'
         """
         return (
-            f"{self.stale_markets} markets stale, {self.buffered_markets} buffered,"
+            f"{self.unvalued_markets} markets unvalued, {self.buffered_markets} buffered,"
             f" {self.queued_messages} messages queued,"
             f" {self.unacknowledged_messages} unacknowledged"
         )
@@ -56,7 +56,7 @@ def backlog(policy: CoalescePolicy) -> Backlog:
     """
     queued, unacknowledged = _messages()
     return Backlog(
-        stale_markets=Market.objects.exclude(version=F("valued_version")).count(),
+        unvalued_markets=Market.objects.exclude(version=F("valued_version")).count(),
         buffered_markets=pending_markets(policy),
         queued_messages=queued,
         unacknowledged_messages=unacknowledged,

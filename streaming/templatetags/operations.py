@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import template
 
 from betting.admin_base.formatting import milliseconds
+from streaming.core.health import title
 
 register = template.Library()
 
@@ -18,4 +19,4 @@ def ms(value: float | None) -> str:
 @register.filter
 def spaced(name: str) -> str:
     """Return the name of a check or a group as words, the first one capitalised."""
-    return name.replace("_", " ").capitalize()
+    return title(name).capitalize()

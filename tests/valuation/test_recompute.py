@@ -1,4 +1,4 @@
-"""Recompute: stale markets in, fair prices and edges out, whoever else is at work."""
+"""Recompute: unvalued markets in, fair prices and edges out, whoever else is at work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice, RecomputeRun
 from valuation.policy import ValuationPolicy
 from valuation.recompute import RecomputeResult, recompute, write
-from valuation.stale import read
+from valuation.unvalued import read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 

@@ -34,7 +34,7 @@ from valuation.models import Opportunity
 from valuation.opportunities import Bet
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute, write
-from valuation.stale import read
+from valuation.unvalued import read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 

@@ -13,7 +13,7 @@ from betting.config import get_config
 from betting.db.clock import database_now
 from betting.models import Clock, Event, EventStatus, Feed, FeedBookmaker
 from streaming.core.durations import spoken
-from streaming.core.health import Status
+from streaming.core.health import Status, title
 from streaming.models import HealthSnapshot, HealthStatus
 from streaming.polling.circuits import unhealthy_circuits
 from valuation.vouching import count_open
@@ -107,7 +107,7 @@ def _level(
 def _worst(snapshot: HealthSnapshot) -> tuple[str, dict[str, Any]]:
     """Return the name and the record of the worst check of a snapshot that does not pass."""
     name, check = max(snapshot.checks.items(), key=lambda item: Status(item[1]["status"]).severity)
-    return name.replace("_", " ").capitalize(), check
+    return title(name).capitalize(), check
 
 
 def _consequence(detail: str) -> str:

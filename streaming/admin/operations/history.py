@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from betting.config import Config
 from betting.db.sql import fetch_all
 from streaming.core.durations import spoken
-from streaming.core.health import Status
+from streaming.core.health import Status, title
 from streaming.core.histogram import quantile_ms
 from streaming.health.counters import Counters
 from streaming.health.objective import Objective, batch, major
@@ -332,7 +332,7 @@ def _minutes(now: datetime) -> list[Minute]:
     rows = fetch_all(_STRIP, {"since": since, "now": now, "severities": _SEVERITIES})
     found = {minute: (status, wrong) for minute, status, wrong in rows}
     return [
-        _minute(at, *found.get(at, ("none", "")))
+        _minute(at, *found.get(at, ("none", ())))
         for at in (since + place * MINUTE for place in range(STRIP_MINUTES))
     ]
 
@@ -346,8 +346,8 @@ _IN_WORDS: Mapping[str, str] = {
 }
 
 
-def _minute(at: datetime, status: str, wrong: str) -> Minute:
-    because = f": {wrong.replace('_', ' ')}" if wrong else ""
+def _minute(at: datetime, status: str, wrong: Sequence[str]) -> Minute:
+    because = f": {', '.join(map(title, wrong))}" if wrong else ""
     return Minute(f"{at:%H:%M} {_IN_WORDS[status]}{because}", f"op-is-{status}")
 
 
@@ -395,10 +395,10 @@ ORDER BY s.id
 
 # The names of what was wrong are read of one snapshot a minute alone.
 _STRIP = """
-SELECT worst.minute, worst.status, COALESCE((
-    SELECT string_agg(each.key, ', ') FROM streaming_healthsnapshot s, jsonb_each(s.checks) AS each
+SELECT worst.minute, worst.status, ARRAY(
+    SELECT each.key FROM streaming_healthsnapshot s, jsonb_each(s.checks) AS each
     WHERE s.id = worst.id AND worst.status <> 'pass' AND each.value ->> 'status' <> 'pass'
-), '')
+)
 FROM (
     SELECT DISTINCT ON (date_trunc('minute', taken_at))
            date_trunc('minute', taken_at) AS minute, status, id

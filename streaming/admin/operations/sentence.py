@@ -10,7 +10,7 @@ from typing import Literal
 from betting.web import documents
 from betting.web.board.strip import CHECKED_SECONDS
 from streaming.admin.operations.providers import Card
-from streaming.core.health import Check, Status, runbook
+from streaming.core.health import Check, Status, runbook, title
 from streaming.health.checks import CHECKS, GROUPS
 from streaming.health.judges.common import counted
 from streaming.health.observations import Away
@@ -108,7 +108,7 @@ def _cause(report: HealthReport) -> Check | None:
 def _also(report: HealthReport, cause: Check) -> str:
     """Name lesser troubles that do not follow from the cause: those before it in the order."""
     names = [
-        check.name.replace("_", " ")
+        title(check.name)
         for check in report.checks
         if check.status is not Status.PASS and _ORDER[check.name] < _ORDER[cause.name]
     ]

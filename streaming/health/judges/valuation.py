@@ -74,11 +74,15 @@ def recompute_ratio(observations: Observations, policy: HealthPolicy) -> Check:
 
 
 def stale_markets(observations: Observations, policy: HealthPolicy) -> Check:
-    """Judge if changes wait for their valuation."""
+    """Judge if changes wait for their valuation.
+
+    Its name is older than the distinction from prices that are too old, and clients know it.
+    """
     unit, limits = "seconds that the oldest change waits", policy.stale_market_seconds
     if isinstance(observations.stream, Away):
         return unknown("stale_markets", limits, unit, "PostgreSQL")
-    count, seconds = observations.stream.stale_markets, observations.stream.stale_seconds
+    facts = observations.stream
+    count, seconds = facts.unvalued_markets, facts.unvalued_seconds
     if not count:
         return check("stale_markets", 0.0, limits, unit, "Every change is valued.")
     waits = counted(count, "market waits", "markets wait")

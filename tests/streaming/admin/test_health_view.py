@@ -14,7 +14,7 @@ from django.test import Client
 from betting.db import sql
 from betting.models import Provider
 from betting.web import documents
-from streaming.core.health import Status
+from streaming.core.health import Status, title
 from streaming.health.checks import CHECKS
 from streaming.health.servers import look_at_redis
 from streaming.models import Circuit, CircuitTransition, FeedCircuit
@@ -357,7 +357,7 @@ def test_every_status_has_a_colour(operator: Client) -> None:
 
     assert len(CHECKS) == 24
     for check in CHECKS:
-        assert check.__name__.replace("_", " ") in page.lower()
+        assert title(check.__name__) in page.lower()
     css = operator.get("/static/operations/operations.css")
     styles = b"".join(css).decode() if css.streaming else css.content.decode()
     for status in Status:

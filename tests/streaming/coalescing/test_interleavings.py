@@ -33,7 +33,7 @@ from betting.db.redis import redis_client
 from betting.models import Market, Quote
 from streaming import tasks
 from streaming.coalescing import buffer
-from streaming.coalescing.sweep import stale_markets
+from streaming.coalescing.sweep import unvalued_markets
 from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.ingest import resolve
 from streaming.ingest.ingest import IngestPolicy, ingest
@@ -43,7 +43,7 @@ from valuation.board import Board, Valued, value
 from valuation.models import Edge, FairPrice
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute, write
-from valuation.stale import StaleMarkets, read
+from valuation.unvalued import UnvaluedMarkets, read
 
 POLICY = ValuationPolicy()
 INGEST = IngestPolicy()
@@ -130,7 +130,7 @@ def assert_valued_from_the_final_quotes(market: Market) -> None:
 
 def sweep_until_valued() -> None:
     """What the sweeper does, without Redis, until nothing is stale."""
-    while swept := stale_markets(SWEEP_NOW):
+    while swept := unvalued_markets(SWEEP_NOW):
         recompute(swept, "sweep", lambda: POLICY)
 
 
@@ -140,7 +140,7 @@ class Pipeline(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.broker = Broker()
-        self.in_flight: list[tuple[StaleMarkets, Valued]] = []
+        self.in_flight: list[tuple[UnvaluedMarkets, Valued]] = []
         self.seconds = 0
         self.has_written = False
         self.provider = make_provider(f"p{next(_names)}")
@@ -239,7 +239,7 @@ class Pipeline(RuleBasedStateMachine):
     def the_sweeper_passes(self) -> None:
         """It sends what is stale; the messages may fare like any other."""
         with self.broker.receives():
-            valuation_tasks.send_recomputes(stale_markets(SWEEP_NOW), "sweep")
+            valuation_tasks.send_recomputes(unvalued_markets(SWEEP_NOW), "sweep")
 
     @invariant()
     def no_value_is_ahead_of_its_quotes(self) -> None:

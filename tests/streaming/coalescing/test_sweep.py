@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from betting.config import SweepConfig
 from betting.models import Market
 from streaming.coalescing import sweep
-from streaming.coalescing.sweep import stale_markets
+from streaming.coalescing.sweep import unvalued_markets
 from tests.support.rows import make_market
 
 CONFIG = SweepConfig(dirty_after_ms=2_000)
@@ -38,7 +38,7 @@ def test_a_market_that_waits_longer_than_the_bound_is_claimed() -> None:
     late = waiting(3)
     waiting(1)
     make_market(version=2, valued_version=2, dirty_at=ago(3))
-    assert stale_markets(CONFIG) == [late.pk]
+    assert unvalued_markets(CONFIG) == [late.pk]
 
 
 def test_a_sweep_claims_no_more_than_its_limit_and_the_longest_waiting_first(
@@ -46,23 +46,23 @@ def test_a_sweep_claims_no_more_than_its_limit_and_the_longest_waiting_first(
 ) -> None:
     markets = [waiting(seconds).pk for seconds in (10, 40, 20, 50, 30)]
     monkeypatch.setattr(sweep, "MAX_MARKETS", 2)
-    claimed = [set(stale_markets(CONFIG)) for _ in range(4)]
+    claimed = [set(unvalued_markets(CONFIG)) for _ in range(4)]
     assert claimed == [{markets[3], markets[1]}, {markets[4], markets[2]}, {markets[0]}, set()]
 
 
 def test_a_claimed_market_is_left_to_its_recompute_for_as_long_again() -> None:
     market = waiting(60)
-    assert stale_markets(CONFIG) == [market.pk]
+    assert unvalued_markets(CONFIG) == [market.pk]
     Market.objects.update(swept_at=ago(1.5))
-    assert stale_markets(CONFIG) == []
+    assert unvalued_markets(CONFIG) == []
     Market.objects.update(swept_at=ago(2.5))
-    assert stale_markets(CONFIG) == [market.pk]
+    assert unvalued_markets(CONFIG) == [market.pk]
 
 
 def test_a_market_that_was_valued_meanwhile_is_not_claimed() -> None:
     market = waiting(60)
     Market.objects.filter(pk=market.pk).update(valued_version=2, dirty_at=None)
-    assert stale_markets(CONFIG) == []
+    assert unvalued_markets(CONFIG) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -75,7 +75,7 @@ def test_a_sweeper_skips_what_another_is_claiming_instead_of_waiting(
 
     def slow_sweep() -> list[int]:
         with closing(connection), transaction.atomic():
-            claimed = stale_markets(CONFIG)
+            claimed = unvalued_markets(CONFIG)
             is_claimed.set()
             assert may_commit.wait(10)
             return claimed
@@ -83,10 +83,10 @@ def test_a_sweeper_skips_what_another_is_claiming_instead_of_waiting(
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(slow_sweep)
         assert is_claimed.wait(10)
-        assert stale_markets(CONFIG) == [second.pk]
+        assert unvalued_markets(CONFIG) == [second.pk]
         may_commit.set()
         assert slow.result() == [first.pk]
-    assert stale_markets(CONFIG) == []
+    assert unvalued_markets(CONFIG) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -98,7 +98,7 @@ def test_sweepers_at_the_same_moment_claim_each_market_once() -> None:
         with closing(connection):
             connection.ensure_connection()
             barrier.wait()
-            return stale_markets(CONFIG)
+            return unvalued_markets(CONFIG)
 
     with ThreadPoolExecutor() as pool:
         sweeps = [pool.submit(sweep) for _ in range(4)]

@@ -98,7 +98,7 @@ def test_a_check_leads_to_its_section_of_the_runbook() -> None:
     found = check("stale_markets", 7.0, (5.0, 30.0), "s", "3 markets wait")
 
     assert found.status is Status.WARN
-    assert found.runbook == "docs/runbook.md#stale-markets"
+    assert found.runbook == "docs/runbook.md#unvalued-markets"
 
 
 def test_every_threshold_of_the_default_policy_warns_before_it_fails() -> None:

@@ -16,6 +16,7 @@ from betting.db.redis import redis_client
 from betting.models import Market, Provider
 from streaming.coalescing import buffer
 from streaming.core.coalesce import CoalescePolicy
+from streaming.core.health import title
 from streaming.core.histogram import counts_of
 from streaming.health import servers
 from streaming.health.checks import CHECKS
@@ -284,4 +285,4 @@ def test_every_check_has_its_section_in_the_runbook() -> None:
     runbook = (CHECKOUT / "docs" / "runbook.md").read_text("utf-8")
     headings = {line[4:] for line in runbook.splitlines() if line.startswith("### ")}
 
-    assert headings == {judge.__name__.replace("_", " ").capitalize() for judge in CHECKS}
+    assert headings == {title(judge.__name__).capitalize() for judge in CHECKS}

@@ -113,7 +113,7 @@ def test_the_token_and_the_staff_are_told_the_details(client: Client, at_noon: W
         assert told["status"] == "fail"
         assert told["observedValue"] == 60.0
         assert (told["warnFrom"], told["failFrom"]) == (5.0, 30.0)
-        assert told["links"] == {"runbook": "docs/runbook.md#stale-markets"}
+        assert told["links"] == {"runbook": "docs/runbook.md#unvalued-markets"}
         (note,) = answer["notes"]
         assert note == (
             "stale_markets: 1 market waits for a valuation, the first for 1 min (limit 30 s)."

@@ -144,7 +144,7 @@ def test_idle_is_given_up_when_nothing_moves(
 ) -> None:
     monkeypatch.setattr(run_loop, "PATIENCE_SECONDS", 0.3)
     rows.make_market(version=1)
-    with pytest.raises(RunError, match=r"Nothing has moved .* 1 markets stale"):
+    with pytest.raises(RunError, match=r"Nothing has moved .* 1 markets unvalued"):
         environment.loop().wait_until_idle(servers.coalesce)
 
 

@@ -1,4 +1,4 @@
-"""The input of a recompute: the stale ones among some markets, and the quotes that value them.
+"""The input of a recompute: the unvalued ones among some markets, and the quotes that value them.
 
 One statement reads it all as of one moment, a table at a time; NumPy joins the tables. A join in
 SQL would depend on the planner's statistics: while these were young, a batch of fifty markets read
@@ -24,7 +24,7 @@ FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
-class StaleMarkets:
+class UnvaluedMarkets:
     """Markets to value and their active quotes, as of one moment.
 
     Attributes:
@@ -58,8 +58,8 @@ class StaleMarkets:
     outcomes: Outcomes
 
 
-def read(market_ids: Sequence[int]) -> StaleMarkets:
-    """Read the stale ones among some markets with the quotes that value them."""
+def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
+    """Read those among some markets that are not valued yet, with the quotes that value them."""
     is_prepared = len(market_ids) <= FEW
     row = fetch_columns(_READ, {"markets": Bigints(market_ids)}, is_prepared=is_prepared)
     read_at, now, ids, versions, dirty_ats, in_play, has_started, changed_at = row[:8]
@@ -89,7 +89,7 @@ def read(market_ids: Sequence[int]) -> StaleMarkets:
     is_disputed = np.isin(quote_id, disputed)
     contrary[is_disputed] = contrary_prices[positions(disputed, quote_id[is_disputed])]
     in_play |= has_started & np.isin(ids, market[~is_recorded])
-    return StaleMarkets(
+    return UnvaluedMarkets(
         read_at=read_at,
         ids=ids,
         versions=versions,

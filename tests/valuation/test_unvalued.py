@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from betting.models import Clock, Feed, Market, Provider, Quote
 from tests.support import rows
-from valuation.stale import StaleMarkets, read
+from valuation.unvalued import UnvaluedMarkets, read
 
 pytestmark = pytest.mark.django_db
 
 LIMIT_SECONDS = 200.0
 
 
-def stale_market(**fields: Any) -> Market:
+def unvalued_market(**fields: Any) -> Market:
     return rows.make_market(version=2, valued_version=1, **fields)
 
 
@@ -26,12 +26,12 @@ def quoted(market: Market, feed: Feed, **fields: Any) -> Quote:
     return rows.make_quote(rows.make_outcome(market, "Home"), feed, **fields)
 
 
-def ages(stale: StaleMarkets) -> dict[int, float]:
-    return dict(zip(stale.quote_ids.tolist(), stale.ages.tolist(), strict=True))
+def ages(unvalued: UnvaluedMarkets) -> dict[int, float]:
+    return dict(zip(unvalued.quote_ids.tolist(), unvalued.ages.tolist(), strict=True))
 
 
 def test_every_quote_comes_with_what_its_own_outcome_and_bookmaker_say() -> None:
-    feed, market = rows.make_feed(), stale_market(kind="totals")
+    feed, market = rows.make_feed(), unvalued_market(kind="totals")
     # Made in one order and quoted in another, so that no column fits by chance.
     bookmakers = [rows.make_bookmaker(weight=n, commission=n / 100) for n in range(4)][::-1]
     outcomes = [rows.make_outcome(market, "Over", point=n, line=n) for n in range(3)]
@@ -60,8 +60,8 @@ def test_every_quote_comes_with_what_its_own_outcome_and_bookmaker_say() -> None
     )
 
 
-def test_only_stale_markets_and_active_quotes_are_read() -> None:
-    feed, market, ended = rows.make_feed(), stale_market(), stale_market()
+def test_only_unvalued_markets_and_active_quotes_are_read() -> None:
+    feed, market, ended = rows.make_feed(), unvalued_market(), unvalued_market()
     ended.event.status = "ended"
     ended.event.save()
     valued = rows.make_market(version=2, valued_version=2)
@@ -69,16 +69,16 @@ def test_only_stale_markets_and_active_quotes_are_read() -> None:
     for nobody_reads, status in ((market, "suspended"), (ended, "active"), (valued, "active")):
         rows.make_quote(rows.make_outcome(nobody_reads, "Away"), feed, status=status)
 
-    stale = read([ended.pk, valued.pk, market.pk, 10**9])
+    unvalued = read([ended.pk, valued.pk, market.pk, 10**9])
 
-    assert sorted(stale.ids.tolist()) == [market.pk, ended.pk]
-    assert stale.quote_ids.tolist() == [active.pk]
+    assert sorted(unvalued.ids.tolist()) == [market.pk, ended.pk]
+    assert unvalued.quote_ids.tolist() == [active.pk]
 
 
 def test_nothing_is_read_of_markets_that_are_valued() -> None:
-    stale = read([rows.make_market(version=2, valued_version=2).pk])
+    unvalued = read([rows.make_market(version=2, valued_version=2).pk])
 
-    assert (stale.ids.size, stale.board.price.size) == (0, 0)
+    assert (unvalued.ids.size, unvalued.board.price.size) == (0, 0)
 
 
 def test_a_bookmakers_age_is_its_own_within_each_feed() -> None:
@@ -91,7 +91,7 @@ def test_a_bookmakers_age_is_its_own_within_each_feed() -> None:
         for _ in range(2)
     )
     bookmaker = rows.make_bookmaker()
-    market, other = (stale_market(changed_at=rows.NOON) for _ in range(2))
+    market, other = (unvalued_market(changed_at=rows.NOON) for _ in range(2))
     for feed, silent, lasting in ((first, 30, 60), (second, 45, 300)):
         confirmed_at = rows.NOON - timedelta(seconds=silent)
         rows.make_feed_bookmaker(
@@ -107,10 +107,10 @@ def test_a_bookmakers_age_is_its_own_within_each_feed() -> None:
         rows.make_quote(rows.make_outcome(market, "Away"), first).pk: 20 / LIMIT_SECONDS,
     }
 
-    stale = read([market.pk, other.pk])
+    unvalued = read([market.pk, other.pk])
 
-    assert ages(stale) == expected
-    assert not stale.board.is_stale.any()
+    assert ages(unvalued) == expected
+    assert not unvalued.board.is_stale.any()
 
 
 def test_a_live_feeds_quotes_age_by_the_clock_and_are_on_the_board_at_any_age() -> None:
@@ -118,31 +118,31 @@ def test_a_live_feeds_quotes_age_by_the_clock_and_are_on_the_board_at_any_age() 
         rows.make_provider(stale_after_seconds=LIMIT_SECONDS),
         observed_at=timezone.now() - timedelta(days=1),
     )
-    quote = quoted(stale_market(changed_at=feed.observed_at), feed)
+    quote = quoted(unvalued_market(changed_at=feed.observed_at), feed)
 
-    stale = read([quote.market_id])
+    unvalued = read([quote.market_id])
 
-    silent = stale.read_at - feed.observed_at
-    assert ages(stale) == pytest.approx({quote.pk: silent.total_seconds() / LIMIT_SECONDS})
-    assert not stale.board.is_stale.any()
+    silent = unvalued.read_at - feed.observed_at
+    assert ages(unvalued) == pytest.approx({quote.pk: silent.total_seconds() / LIMIT_SECONDS})
+    assert not unvalued.board.is_stale.any()
 
 
 def test_a_recordings_quotes_are_as_old_as_their_markets_last_change() -> None:
     recording = rows.make_provider(clock=Clock.RECORDED, stale_after_seconds=LIMIT_SECONDS)
     feed = rows.make_feed(recording, observed_at=rows.NOON)
     fresh, old = (
-        quoted(stale_market(changed_at=rows.NOON + timedelta(seconds=seconds)), feed)
+        quoted(unvalued_market(changed_at=rows.NOON + timedelta(seconds=seconds)), feed)
         for seconds in (50, 500)
     )
 
-    stale = read([fresh.market_id, old.market_id])
+    unvalued = read([fresh.market_id, old.market_id])
 
-    assert ages(stale) == {fresh.pk: 50 / LIMIT_SECONDS, old.pk: 500 / LIMIT_SECONDS}
-    assert stale.quote_ids[stale.board.is_stale].tolist() == [old.pk]
+    assert ages(unvalued) == {fresh.pk: 50 / LIMIT_SECONDS, old.pk: 500 / LIMIT_SECONDS}
+    assert unvalued.quote_ids[unvalued.board.is_stale].tolist() == [old.pk]
 
 
 def test_what_was_heard_before_a_circuit_opened_is_not_read() -> None:
-    market, broken = stale_market(), rows.make_provider()
+    market, broken = unvalued_market(), rows.make_provider()
     quoted(market, rows.make_feed(broken))
     sound = rows.make_quote(rows.make_outcome(market, "Away"), rows.make_feed())
     Provider.objects.filter(pk=broken.pk).update(generation=1)
@@ -153,7 +153,7 @@ def test_what_was_heard_before_a_circuit_opened_is_not_read() -> None:
 def test_a_quote_is_as_old_as_its_own_market_at_its_bookmaker_within_its_feed() -> None:
     recording = rows.make_provider(clock=Clock.RECORDED, stale_after_seconds=LIMIT_SECONDS)
     feed, other_feed = (rows.make_feed(recording, observed_at=rows.NOON) for _ in range(2))
-    markets = [stale_market(changed_at=rows.NOON) for _ in range(3)]
+    markets = [unvalued_market(changed_at=rows.NOON) for _ in range(3)]
     bookmakers = [rows.make_bookmaker() for _ in range(3)]
     stuck_at = rows.NOON - timedelta(seconds=50)
     for bookmaker in bookmakers[1:]:
@@ -176,17 +176,17 @@ def test_a_quote_is_as_old_as_its_own_market_at_its_bookmaker_within_its_feed() 
         ]
     }
 
-    stale = read([market.pk for market in markets])
+    unvalued = read([market.pk for market in markets])
 
     lagging = quotes[bookmakers[1], markets[1], feed]
-    assert ages(stale) == {
+    assert ages(unvalued) == {
         pk: 50 / LIMIT_SECONDS if pk == lagging else 0.0 for pk in quotes.values()
     }
-    assert not stale.board.is_stale.any()
+    assert not unvalued.board.is_stale.any()
 
 
 def test_a_live_quote_is_stale_once_its_market_has_been_declared_so_and_no_sooner() -> None:
-    feed, market = rows.make_feed(), stale_market()
+    feed, market = rows.make_feed(), unvalued_market()
     declared, late = rows.make_bookmaker(), rows.make_bookmaker()
     for bookmaker in (declared, late):
         rows.make_feed_bookmaker(
@@ -199,6 +199,6 @@ def test_a_live_quote_is_stale_once_its_market_has_been_declared_so_and_no_soone
     stale_quote = quoted(market, feed, bookmaker=declared)
     rows.make_quote(stale_quote.outcome, feed, bookmaker=late)
 
-    stale = read([market.pk])
+    unvalued = read([market.pk])
 
-    assert stale.quote_ids[stale.board.is_stale].tolist() == [stale_quote.pk]
+    assert unvalued.quote_ids[unvalued.board.is_stale].tolist() == [stale_quote.pk]
