@@ -31,12 +31,12 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Now
-from django.db.models.lookups import GreaterThan, LessThan
+from django.db.models.functions import Now
+from django.db.models.lookups import LessThan
 
 from betting.config import get_config
 from betting.db.compiled import Compiled, is_among_ids
-from betting.db.freshness import IsOneOf, confirmed_at, is_stale
+from betting.db.freshness import IsOneOf, confirmed_at, is_stale, polls
 from betting.models import Bookmaker, Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import (
     DOUBTFUL,
@@ -344,19 +344,6 @@ def bookmaker_keys() -> ArraySubquery:
     )
     in_order = legs().annotate(place=place).order_by("place")
     return ArraySubquery(in_order.values("bookmaker__key"))
-
-
-def polls(quote: str = "") -> Combinable:
-    """Return how many polls are known to have seen a quote's price: 1, or 2 for more than one.
-
-    The first brought it; its provider has looked again if it was confirmed later.
-
-    Args:
-        quote: the path to a row's quote with its dunder, or empty.
-    """
-    priced_at = Coalesce(F(f"{quote}source_at"), F(f"{quote}changed_at"))
-    is_seen_again = Q(GreaterThan(confirmed_at(quote), priced_at))
-    return Case(When(is_seen_again, then=2), default=1, output_field=IntegerField())
 
 
 def is_in_play(quote: str = "") -> Combinable:

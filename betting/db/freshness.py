@@ -19,6 +19,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     Func,
+    IntegerField,
     OuterRef,
     Q,
     QuerySet,
@@ -27,8 +28,8 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce, JSONObject, Now
-from django.db.models.lookups import LessThan
+from django.db.models.functions import Cast, Coalesce, Greatest, JSONObject, Now
+from django.db.models.lookups import GreaterThan, LessThan
 
 from betting.models import (
     Clock,
@@ -127,6 +128,27 @@ def confirmed_at(quote: str = "", bookmaker: str = "") -> Combinable:
     )
 
 
+def polls(quote: str = "") -> Combinable:
+    """Return how many polls are known to have seen a quote's price, `MAX_POLLS` at most.
+
+    The first brought it. Each complete answer in which the provider had looked at the bookmaker
+    again is another one. Where these are not counted, for a market that lags behind and for a feed
+    whose answers are changes alone, a price that was confirmed later counts as seen twice.
+
+    Args:
+        quote: the path to a row's quote with `__`, or empty.
+    """
+    later = _Later(F("polled_ats"), OuterRef(f"{quote}changed_at"))
+    counted = _book(quote, "").annotate(place=_place(quote)).filter(place__isnull=True)
+    priced_at = Coalesce(F(f"{quote}source_at"), F(f"{quote}changed_at"))
+    is_seen_again = Q(GreaterThan(confirmed_at(quote), priced_at))
+    return Greatest(
+        Coalesce(Subquery(counted.values(polls=later + 1)), 1),
+        Case(When(is_seen_again, then=2), default=1, output_field=IntegerField()),
+        output_field=IntegerField(),
+    )
+
+
 def is_stale(quote: str = "", bookmaker: str = "") -> ExpressionWrapper[Q]:
     """Return the condition that a quote must not be trusted any more, independent of its status.
 
@@ -180,8 +202,17 @@ def _book(quote: str, bookmaker: str) -> QuerySet[FeedBookmaker]:
 
 def _looked_at(quote: str) -> Combinable:
     """Return the time of the quote's market if that lags behind, else the bookmaker's."""
-    place = Func(F("lagging_markets"), OuterRef(f"{quote}market"), function="array_position")
-    return Coalesce(_Element(F("lagging_ats"), place), F("confirmed_at"))
+    return Coalesce(_Element(F("lagging_ats"), _place(quote)), F("confirmed_at"))
+
+
+def _place(quote: str) -> Func:
+    """Return the place of the quote's market among those that lag behind; null if it does not."""
+    return Func(
+        F("lagging_markets"),
+        OuterRef(f"{quote}market"),
+        function="array_position",
+        output_field=IntegerField(),
+    )
 
 
 class _Element(Func):
@@ -190,6 +221,14 @@ class _Element(Func):
     template = "(%(expressions)s])"
     arg_joiner = "["
     output_field = DateTimeField()
+
+
+class _Later(Func):
+    """The number of times in an array that are later than one."""
+
+    template = "(SELECT count(*) FROM unnest(%(expressions)s)"
+    arg_joiner = ") AS each (at) WHERE each.at > "
+    output_field = IntegerField()
 
 
 class IsOneOf(Func):

@@ -1,6 +1,6 @@
 """The domain: providers and their feeds, events, markets, quotes and their line history."""
 
-from betting.models.confirmation import FeedBookmaker
+from betting.models.confirmation import MAX_POLLS, FeedBookmaker
 from betting.models.event import Event, EventAlias, EventStatus, Sport
 from betting.models.market import Bookmaker, BookmakerKind, Market, Outcome
 from betting.models.matching import DoubtfulMatch, DoubtReason, MatchDecision, ParticipantAlias
@@ -17,6 +17,7 @@ from betting.models.quote import (
 from betting.models.setting import SettingChange
 
 __all__ = [
+    "MAX_POLLS",
     "Bookmaker",
     "BookmakerKind",
     "ChangeKind",

@@ -9,6 +9,9 @@ from django.db.models import F, Q
 from betting.models.market import Bookmaker
 from betting.models.provider import Feed
 
+MAX_POLLS = 10
+"""The most polls that are counted to have seen a price."""
+
 
 class FeedBookmaker(models.Model):
     """One bookmaker within a feed.
@@ -20,6 +23,9 @@ class FeedBookmaker(models.Model):
     The prices of all its markets are trusted for `expires_at − confirmed_at` after `confirmed_at`,
     except those of `lagging_markets`: each of these is trusted for as long after its own time in
     `lagging_ats`. Deleted markets may still be listed there.
+
+    `polled_ats` says how many polls have seen a price: the one that brought it, and those that
+    came later. It holds one time less than polls are counted.
     """
 
     feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="books", db_index=False)
@@ -52,6 +58,13 @@ class FeedBookmaker(models.Model):
         blank=True,
         help_text="when it looked at each of them",
     )
+    polled_ats = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="arrivals of the newest complete answers in which the provider had looked again",
+    )
     stale_markets = ArrayField(
         models.BigIntegerField(),
         default=list,
@@ -72,6 +85,9 @@ class FeedBookmaker(models.Model):
             models.CheckConstraint(
                 name="feed_book_lagging_markets_have_times",
                 condition=Q(lagging_markets__len=F("lagging_ats__len")),
+            ),
+            models.CheckConstraint(
+                name="feed_book_polls_are_bounded", condition=Q(polled_ats__len__lt=MAX_POLLS)
             ),
         ]
         indexes = [

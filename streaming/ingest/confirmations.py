@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from betting.db.sql import Bigints, Booleans, Floats, fetch_all
+from betting.models import MAX_POLLS
 from streaming.core.confirmation import Book, Looks, look
 from streaming.core.staleness import StalenessPolicy, lead_seconds
 from streaming.ingest.resolve import QuoteColumns
@@ -160,6 +161,8 @@ def _write(update: FeedUpdate, books: Mapping[int, Book]) -> None:
         return
     parameters = {
         "feed": update.feed_id,
+        "polled_ats": [update.received_at] if update.is_complete else [],
+        "polls": MAX_POLLS - 1,
         "bookmakers": Bigints(books),
         "confirmed_ats": [_moment(book.confirmed_at) for book in books.values()],
         "expires_ats": [_moment(book.expires_at) for book in books.values()],
@@ -198,9 +201,10 @@ FOR NO KEY UPDATE
 _WRITE = """
 INSERT INTO betting_feedbook AS known
     (feed_id, bookmaker_id, confirmed_at, expires_at, gaps, lagging_markets, lagging_ats,
-     stale_markets, next_stale_at)
+     stale_markets, next_stale_at, polled_ats)
 SELECT %(feed)s, bookmaker_id, confirmed_at, expires_at, gaps::int[], lagging_markets::bigint[],
-       lagging_ats::timestamptz[], stale_markets::bigint[], next_stale_at
+       lagging_ats::timestamptz[], stale_markets::bigint[], next_stale_at,
+       %(polled_ats)s::timestamptz[]
 FROM unnest(
     %(bookmakers)s::bigint[], %(confirmed_ats)s::timestamptz[], %(expires_ats)s::timestamptz[],
     %(gaps)s::text[], %(lagging_markets)s::text[], %(lagging_ats)s::text[],
@@ -212,6 +216,9 @@ SET confirmed_at = excluded.confirmed_at, expires_at = excluded.expires_at, gaps
     lagging_markets = excluded.lagging_markets, lagging_ats = excluded.lagging_ats,
     stale_markets = excluded.stale_markets, next_stale_at = excluded.next_stale_at,
     silent_since = CASE WHEN excluded.confirmed_at > known.confirmed_at THEN NULL
-                        ELSE known.silent_since END
+                        ELSE known.silent_since END,
+    polled_ats = CASE WHEN excluded.confirmed_at > known.confirmed_at
+                      THEN (excluded.polled_ats || known.polled_ats)[:%(polls)s]
+                      ELSE known.polled_ats END
 RETURNING 1
 """

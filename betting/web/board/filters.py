@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from betting.models import Bookmaker, EventStatus, LineChange, Sport
+from betting.models import MAX_POLLS, Bookmaker, EventStatus, LineChange, Sport
 from betting.web.board.words import OddsFormat
 from valuation.vouching import JudgedEdge, JudgedOpportunity
 
@@ -62,10 +62,12 @@ class BoardForm(forms.Form):
     min_ev = forms.FloatField(required=False, label="EV from %", min_value=-100, max_value=1000)
     max_ev = forms.FloatField(required=False, label="to %", min_value=-100, max_value=1000)
     min_books = forms.IntegerField(required=False, label="Books ≥", min_value=1, max_value=100)
-    seen = forms.ChoiceField(
+    seen = forms.IntegerField(
         required=False,
-        label="Price seen",
-        choices=[("2", "by 2 polls or more"), ("1", "by 1 poll or more")],
+        label="Price seen by",
+        min_value=1,
+        max_value=MAX_POLLS,
+        widget=forms.NumberInput({"placeholder": DEFAULT_POLLS}),
     )
     rows = forms.IntegerField(required=False, min_value=1, max_value=MAX_ROWS)
     odds = forms.ChoiceField(
@@ -133,7 +135,7 @@ class Choices:
     @property
     def polls(self) -> int:
         """The polls that must have seen a price before it is listed."""
-        return int(self._values.get("seen") or DEFAULT_POLLS)
+        return self._values.get("seen") or DEFAULT_POLLS
 
     @property
     def rows(self) -> int:

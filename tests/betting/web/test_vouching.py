@@ -23,7 +23,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from betting.config import get_config
-from betting.db.freshness import with_freshness
+from betting.db.freshness import polls, with_freshness
 from betting.models import (
     Bookmaker,
     BookmakerKind,
@@ -54,7 +54,6 @@ from valuation.vouching import (
     open_among,
     open_opportunities_among,
     opportunities,
-    polls,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from betting.config import get_config
-from betting.models import Event, Feed, Market, Quote
+from betting.models import Event, Feed, FeedBookmaker, Market, Quote
 from betting.web.board import access, filters, strip
 from streaming.models import HealthStatus
 from tests.support import rows
@@ -89,6 +89,18 @@ def test_a_price_that_one_poll_alone_has_seen_is_listed_only_where_it_is_asked_f
     Quote.objects.update(changed_at=datetime.now(UTC) + timedelta(seconds=1))
     assert listed(page(reader)) == []
     assert len(listed(page(reader, "tab=before&seen=1"))) == 1
+
+
+def test_a_reader_may_ask_for_prices_that_more_polls_have_seen(
+    reader: Client, board: rows.Board
+) -> None:
+    now = datetime.now(UTC)
+    FeedBookmaker.objects.filter(bookmaker=board.quotes[0].bookmaker).update(
+        polled_ats=[now - timedelta(seconds=each) for each in (0, 60, 120)]
+    )
+    found = {n: len(listed(page(reader, f"tab=before&seen={n}"))) for n in (1, 2, 3, 4, 5)}
+    assert found == {1: 1, 2: 1, 3: 1, 4: 1, 5: 0}
+    assert "less than or equal to 10" in page(reader, "tab=before&seen=11")
 
 
 def test_an_edge_in_play_has_a_list_of_its_own(reader: Client) -> None:

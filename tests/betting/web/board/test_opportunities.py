@@ -152,6 +152,17 @@ def test_a_leg_that_only_one_poll_has_seen_hides_it_unless_asked(
     assert listed(page(reader, "tab=arbitrage&seen=1")) == [one.pk]
 
 
+def test_every_leg_has_to_be_seen_by_as_many_polls_as_are_asked_for(
+    reader: Client, board: rows.Board
+) -> None:
+    one = make(board, "arbitrage")
+    now = datetime.now(UTC)
+    for key, count in (("ace", 4), ("bay", 2)):
+        FeedBookmaker.objects.filter(bookmaker__key=key).update(polled_ats=[now] * count)
+    assert listed(page(reader, "tab=arbitrage&seen=3")) == [one.pk]
+    assert listed(page(reader, "tab=arbitrage&seen=4")) == []
+
+
 def test_what_nobody_vouches_for_is_not_listed(reader: Client, board: rows.Board) -> None:
     one = make(board, "arbitrage")
     event = reader.get(f"/events/{one.market.event_id}/").content.decode()
