@@ -115,6 +115,7 @@ CACHES = {
 _IS_HTTPS = CONFIG.web.is_https
 SESSION_COOKIE_SECURE = _IS_HTTPS
 CSRF_COOKIE_SECURE = _IS_HTTPS
+CSRF_FAILURE_VIEW = "betting.web.errors.expired_form"
 SECURE_SSL_REDIRECT = _IS_HTTPS
 # Probes and scrapers connect from inside, without the proxy that terminates TLS.
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]

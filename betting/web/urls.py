@@ -11,6 +11,11 @@ from streaming.health import views
 admin.autodiscover()
 admin.site.index_template = "streaming/operations/index.html"
 
+handler400 = "betting.web.errors.bad_request"
+handler403 = "betting.web.errors.forbidden"
+handler404 = "betting.web.errors.not_found"
+handler500 = "betting.web.errors.failed"
+
 urlpatterns = [
     path("", include("betting.web.board.urls")),
     path("admin/streaming/health/", include("streaming.admin.operations.urls")),
