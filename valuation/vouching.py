@@ -339,11 +339,20 @@ def legs() -> QuerySet[Quote]:
 
 def bookmaker_keys() -> ArraySubquery:
     """Return an expression of the bookmakers' keys of an opportunity's legs, in their order."""
+    return _of_bookmakers("key")
+
+
+def bookmaker_titles() -> ArraySubquery:
+    """Return an expression of the bookmakers' titles of an opportunity's legs, in their order."""
+    return _of_bookmakers("title")
+
+
+def _of_bookmakers(field: str) -> ArraySubquery:
     place = Func(
         OuterRef("quotes"), F("pk"), function="array_position", output_field=IntegerField()
     )
     in_order = legs().annotate(place=place).order_by("place")
-    return ArraySubquery(in_order.values("bookmaker__key"))
+    return ArraySubquery(in_order.values(f"bookmaker__{field}"))
 
 
 def is_in_play(quote: str = "") -> Combinable:

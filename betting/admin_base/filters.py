@@ -57,6 +57,16 @@ class _RelatedFilter(RelatedDropdownFilter):  # type: ignore[misc]  # no types
         return sorted(named, key=lambda choice: choice[1].casefold())
 
 
+class _TimeFilter(RangeDateTimeFilter):  # type: ignore[misc]  # no types
+    """A filter by a range of times, in UTC as all times of the admin."""
+
+    title: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = f"{self.title} (UTC)"
+
+
 def by_choice(field: str) -> Filter:
     """Return the filter by one of a field's choices."""
     return field, ChoicesDropdownFilter
@@ -69,7 +79,7 @@ def by_related(field: str) -> Filter:
 
 def by_time(field: str) -> Filter:
     """Return the filter by a range of times."""
-    return field, RangeDateTimeFilter
+    return field, _TimeFilter
 
 
 def by_value(field: str) -> Filter:

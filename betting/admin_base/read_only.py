@@ -108,7 +108,7 @@ class ReadOnlyMixin:
 
 
 class ListMixin:
-    """A mixin for lists, which say why they are empty.
+    """A mixin for lists, which say why they are empty, and for forms of new rows.
 
     Attributes:
         empty_title: what there is none of; by default, of the model.
@@ -124,6 +124,18 @@ class ListMixin:
     list_fullwidth = True
     list_filter_submit = True
     show_facets = admin.ShowFacets.NEVER  # each count would read the whole table
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the form's parts; of a new row, without what only the system writes."""
+        parts = super().get_fieldsets(request, obj)  # type: ignore[misc]
+        if obj is not None:
+            return parts
+        read_only = set(self.get_readonly_fields(request, obj))  # type: ignore[attr-defined]
+        left = [
+            (title, {**part, "fields": [name for name in part["fields"] if name not in read_only]})
+            for title, part in parts
+        ]
+        return [(title, part) for title, part in left if part["fields"]]
 
 
 class FactAdmin(ListMixin, ReadOnlyMixin, ThemedAdmin):

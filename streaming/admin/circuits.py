@@ -26,7 +26,7 @@ from streaming.tasks import send_quarantine
 
 TRANSITIONS_SHOWN = 20
 
-_COLOURS: Mapping[str, Colour] = {
+STATE_COLOURS: Mapping[str, Colour] = {
     CircuitState.CLOSED.label: "success",
     CircuitState.OPEN.label: "danger",
     CircuitState.HALF_OPEN.label: "warning",
@@ -112,7 +112,7 @@ class CircuitAdmin(TablesMixin, ListMixin, ThemedAdmin):
         edited = {name: form.cleaned_data[name] for name in form.changed_data}
         Circuit.objects.filter(pk=obj.pk).update(**edited, version=F("version") + 1)
 
-    @badge("state", "state", _COLOURS)
+    @badge("state", "state", STATE_COLOURS)
     def shown_state(self, circuit: Circuit) -> str:
         """Return the circuit's state, which says whether calls pass."""
         return circuit.get_state_display()
@@ -222,7 +222,7 @@ class CircuitTransitionAdmin(FactAdmin):
     search_fields = ("=provider__key", "feed", "reason", "actor")
     list_select_related = ("provider",)
 
-    @badge("to", "to_state", _COLOURS)
+    @badge("to", "to_state", STATE_COLOURS)
     def shown_state(self, transition: CircuitTransition) -> str:
         """Return the state that the circuit changed to."""
         return transition.get_to_state_display()

@@ -40,12 +40,14 @@ class HealthSnapshotAdmin(TablesMixin, FactAdmin):
     @admin.display(description="not well")
     def wrong(self, row: HealthSnapshot) -> str:
         """Return the names of the checks that did not pass."""
-        return ", ".join(name for name, told in row.checks.items() if told["status"] != "pass")
+        return ", ".join(
+            name.replace("_", " ") for name, told in row.checks.items() if told["status"] != "pass"
+        )
 
     def tables(self, row: HealthSnapshot) -> list[Table]:
         """Return every check as it was at the time."""
         checks = [
-            (name, told["status"], told["output"], _since(told))
+            (name.replace("_", " "), told["status"], told["output"], _since(told))
             for name, told in row.checks.items()
         ]
         return [Table("Checks", ("check", "status", "observed", "since"), checks)]

@@ -16,16 +16,16 @@ class PollRunAdmin(FactAdmin):
     """One row for each request of a poll, newest first."""
 
     list_display = (
-        "started_at",
+        "since",
         "provider",
         "feed",
         "result",
-        "http_status",
+        "http",
         "took",
-        "quotes_seen",
+        "quotes",
         "changes",
         "unread",
-        "failure_code",
+        "failure",
     )
     list_filter = (
         by_related("provider"),
@@ -35,6 +35,28 @@ class PollRunAdmin(FactAdmin):
     )
     search_fields = ("=provider__key", "feed", "=failure_code", "failure_message")
     list_select_related = ("provider",)
+
+    @admin.display(description="started", ordering="started_at")
+    def since(self, run: PollRun) -> str:
+        """Return when the request was made."""
+        return formatting.moment(run.started_at)
+
+    @number
+    @admin.display(description="HTTP", ordering="http_status")
+    def http(self, run: PollRun) -> int | None:
+        """Return the status of the answer."""
+        return run.http_status
+
+    @number
+    @admin.display(description="quotes", ordering="quotes_seen")
+    def quotes(self, run: PollRun) -> int:
+        """Return the number of quotes in the answer."""
+        return run.quotes_seen
+
+    @admin.display(description="failure", ordering="failure_code")
+    def failure(self, run: PollRun) -> str:
+        """Return the code of what went wrong, in words."""
+        return run.failure_code.replace("_", " ")
 
     @badge(
         "outcome",

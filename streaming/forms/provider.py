@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -63,12 +63,28 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
             "clock",
             "enabled",
         )
+        labels: ClassVar[dict[str, str]] = {
+            "base_url": "Base URL",
+            "api_key_env": "API key's variable",
+            "interval_seconds": "Poll every (seconds)",
+            "stale_after_seconds": "Stale after (seconds)",
+            "clock": "Times are",
+        }
+        help_texts: ClassVar[dict[str, str]] = {
+            "key": "A short name of your own, such as odds-api-eu.",
+            "adapter": "The protocol that the provider speaks.",
+            "api_key_env": "The name of the environment variable that holds the key.",
+            "sports": "Keys of sports, with commas between them.",
+            "markets": "Keys of markets, such as h2h, spreads, totals.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "base_url" in self.fields:
             self.fields["base_url"].required = False
-            self.fields["base_url"].help_text = "Empty: the adapter's public address, if it has one"
+            self.fields[
+                "base_url"
+            ].help_text = "Empty: the adapter's public address, if it has one."
 
     def clean_adapter(self) -> str:
         """Require a registered adapter; the error names the nearest one."""

@@ -16,7 +16,7 @@ from betting.web.admin.bets import OfMarketAdmin
 from betting.web.admin.value import OpenFilter, StandingMixin
 from valuation.models import Opportunity
 from valuation.opportunity_legs import Leg, with_legs
-from valuation.vouching import bookmaker_keys, opportunities
+from valuation.vouching import bookmaker_titles, opportunities
 
 
 @admin.register(Opportunity)
@@ -28,13 +28,13 @@ class OpportunityAdmin(TablesMixin, StandingMixin, OfMarketAdmin):
         "event",
         "market_title",
         "kind",
-        "books",
+        "at_books",
         "worst_shown",
         "best_shown",
         "state",
+        "since",
         "confirmed",
-        "opened_at",
-        "close_reason",
+        "closed_because",
     )
     list_filter = (
         by_choice("kind"),
@@ -66,17 +66,27 @@ class OpportunityAdmin(TablesMixin, StandingMixin, OfMarketAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Opportunity]:  # noqa: ARG002 - Django's signature
         """Return all opportunities, each with whether it still stands."""
-        rows: QuerySet[Any] = opportunities().annotate(books=bookmaker_keys())
+        rows: QuerySet[Any] = opportunities().annotate(titles=bookmaker_titles())
         return rows.order_by(*self.ordering)
 
     def tables(self, row: Any) -> list[Table]:
         """Return the legs."""
         return [_legs_table(one.legs) for one in with_legs([row])]
 
+    @admin.display(description="since", ordering="opened_at")
+    def since(self, one: Opportunity) -> str:
+        """Return when it opened."""
+        return formatting.moment(one.opened_at)
+
+    @admin.display(description="closed because", ordering="close_reason")
+    def closed_because(self, one: Opportunity) -> str:
+        """Return why it closed."""
+        return one.get_close_reason_display()
+
     @admin.display(description="bookmakers")
-    def books(self, one: Any) -> str:
+    def at_books(self, one: Any) -> str:
         """Return the bookmakers of the legs."""
-        return ", ".join(one.books)
+        return ", ".join(one.titles)
 
     @admin.display(description="profit", ordering="profit")
     def profit_shown(self, one: Opportunity) -> str:
@@ -113,7 +123,7 @@ def _legs_table(legs: list[Leg]) -> Table:
         [
             (
                 formatting.link(leg.quote, leg.quote.outcome),
-                leg.quote.bookmaker.key,
+                leg.quote.bookmaker.title,
                 leg.quote.side,
                 formatting.odds(leg.price),
                 formatting.odds(leg.net_price),

@@ -12,10 +12,12 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from betting.admin_base.filters import by_choice, by_related, by_value, if_empty
-from betting.admin_base.formatting import link, milliseconds
+from betting.admin_base.formatting import ABSENT, link, milliseconds, moment
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin, number
+from betting.admin_base.unfold_types import ThemedAdmin, badge, number
 from betting.models import Feed, FeedBookmaker, Provider
+from streaming.admin.circuits import STATE_COLOURS
+from streaming.core.durations import spoken
 from streaming.forms.provider import ProviderForm
 from streaming.models import PollRun
 from streaming.providers.registry import ADAPTERS
@@ -36,13 +38,14 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
         "key",
         "adapter",
         "is_enabled",
-        "interval_seconds",
-        "next_poll_at",
-        "quota_remaining",
-        "paced_interval_seconds",
+        "circuit_state",
+        "interval",
+        "next_poll",
+        "credits_left",
     )
     list_filter = ("enabled", by_value("adapter"), by_choice("clock"))
     search_fields = ("key", "base_url", "sports")
+    list_select_related = ("circuit",)
     readonly_fields = (
         "next_poll_at",
         "quota_remaining",
@@ -104,6 +107,30 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def is_enabled(self, provider: Provider) -> bool:
         """Return True if it is polled."""
         return provider.enabled
+
+    @badge("circuit", "circuit__state", STATE_COLOURS)
+    def circuit_state(self, provider: Provider) -> str:
+        """Return the state of its circuit, which says whether polls pass."""
+        return provider.circuit.get_state_display()
+
+    @admin.display(description="polled every", ordering="interval_seconds")
+    def interval(self, provider: Provider) -> str:
+        """Return its interval, and the longer one that saves credits where there is one."""
+        paced = provider.paced_interval_seconds
+        slower = f", now {spoken(paced)}: few credits are left" if paced else ""
+        return f"{spoken(provider.interval_seconds)}{slower}"
+
+    @admin.display(description="next poll", ordering="next_poll_at")
+    def next_poll(self, provider: Provider) -> str:
+        """Return when it is due."""
+        return moment(provider.next_poll_at)
+
+    @number
+    @admin.display(description="credits left", ordering="quota_remaining")
+    def credits_left(self, provider: Provider) -> str:
+        """Return how many credits its account has left, if it says so."""
+        left = provider.quota_remaining
+        return ABSENT if left is None else f"{left:,.0f}"
 
     def tables(self, row: Provider) -> list[Table]:
         """Return its feeds and its latest polls."""
@@ -168,9 +195,9 @@ class FeedBookmakerAdmin(FactAdmin):
     list_display = (
         "bookmaker_title",
         "feed",
-        "confirmed_at",
-        "expires_at",
-        "silent_since",
+        "confirmed",
+        "expires",
+        "silent",
         "lagging",
     )
     list_filter = (by_related("feed__provider"), if_empty("silent_since"))
@@ -182,8 +209,23 @@ class FeedBookmakerAdmin(FactAdmin):
         """Return the bookmaker's title."""
         return book.bookmaker.title
 
+    @admin.display(description="confirmed", ordering="confirmed_at")
+    def confirmed(self, book: FeedBookmaker) -> str:
+        """Return when it was last confirmed."""
+        return moment(book.confirmed_at)
+
+    @admin.display(description="trusted until", ordering="expires_at")
+    def expires(self, book: FeedBookmaker) -> str:
+        """Return when its prices become stale if nothing confirms them."""
+        return moment(book.expires_at)
+
+    @admin.display(description="silent since", ordering="silent_since")
+    def silent(self, book: FeedBookmaker) -> str:
+        """Return since when it has not been confirmed for too long."""
+        return moment(book.silent_since)
+
     @number
-    @admin.display(description="markets too old / lagging")
+    @admin.display(description="too old / lagging")
     def lagging(self, book: FeedBookmaker) -> str:
         """Return the numbers of its markets that are too old to be valued and that lag behind."""
         return f"{len(book.stale_markets)} / {len(book.lagging_markets)}"

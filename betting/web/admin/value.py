@@ -66,9 +66,8 @@ class FairPriceAdmin(BetAdmin):
         "fair",
         "odds",
         "books",
-        "method",
         "verdict",
-        "valued_at",
+        "valued",
         "confirmed",
     )
     list_filter = (
@@ -112,6 +111,11 @@ class FairPriceAdmin(BetAdmin):
         """Return the state of the fair price, and why there is none."""
         state = FairPriceState(price.current_state)
         return state.value, price.current_reason or state.label
+
+    @admin.display(description="valued", ordering="valued_at")
+    def valued(self, price: Any) -> str:
+        """Return when it was computed."""
+        return formatting.moment(price.valued_at)
 
     @admin.display(description="state")
     def current_state(self, price: Any) -> str:

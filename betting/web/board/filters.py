@@ -60,7 +60,7 @@ class BoardForm(forms.Form):
         required=False, label="My books", widget=forms.CheckboxSelectMultiple
     )
     min_ev = forms.FloatField(required=False, label="EV from %", min_value=-100, max_value=1000)
-    max_ev = forms.FloatField(required=False, label="to %", min_value=-100, max_value=1000)
+    max_ev = forms.FloatField(required=False, label="EV to %", min_value=-100, max_value=1000)
     min_books = forms.IntegerField(required=False, label="Books ≥", min_value=1, max_value=100)
     seen = forms.IntegerField(
         required=False,

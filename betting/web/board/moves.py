@@ -9,7 +9,14 @@ from typing import Any
 from betting.db.bets import OF_QUOTE
 from betting.models import ChangeKind, LineChange, MoveClass
 from betting.web.board.filters import Choices
-from betting.web.board.words import bet_title, event_title, odds, signed_percent
+from betting.web.board.words import (
+    MINUS,
+    bet_title,
+    event_title,
+    odds,
+    point_title,
+    signed_percent,
+)
 
 MAX_ROWS = 100
 
@@ -49,7 +56,16 @@ def _move(change: Any, choices: Choices) -> Move:
     sport = market.event.sport
     style = choices.odds_format
     is_point = change.kind == ChangeKind.POINT
-    relative = (change.new_price - change.old_price) / change.old_price
+    if is_point:
+        moved = change.new_point - change.old_point
+        before, after = (
+            point_title(quote.outcome, at) for at in (change.old_point, change.new_point)
+        )
+        shown = f"{moved:+g}".replace("-", MINUS)
+    else:
+        moved = (change.new_price - change.old_price) / change.old_price
+        before, after = (odds(at, style) for at in (change.old_price, change.new_price))
+        shown = signed_percent(moved, 1)
     return Move(
         id=change.pk,
         at=change.received_at,
@@ -60,8 +76,8 @@ def _move(change: Any, choices: Choices) -> Move:
         starts_at=market.event.commence_time,
         bet=bet_title(market, quote.outcome, quote.side, sport.key),
         book=quote.bookmaker.title,
-        before=f"{change.old_point:+g}" if is_point else odds(change.old_price, style),
-        after=f"{change.new_point:+g}" if is_point else odds(change.new_price, style),
-        change="point" if is_point else signed_percent(relative, 1),
-        is_up=change.new_point > change.old_point if is_point else relative > 0,
+        before=before,
+        after=after,
+        change=shown,
+        is_up=moved > 0,
     )

@@ -91,9 +91,18 @@ def outcome_title(outcome: Outcome) -> str:
     """
     if outcome.point is None:
         return outcome.name
+    return f"{outcome.name} {point_title(outcome, outcome.point)}"
+
+
+def point_title(outcome: Outcome, point: float) -> str:
+    """Return a point of an outcome: a handicap has a sign, a total has none.
+
+    >>> point_title(Outcome(name="Over"), 2.5), point_title(Outcome(name="Leeds"), -1.0)
+    ('2.5', '−1')
+    """
     if outcome.name in {"Over", "Under"}:
-        return f"{outcome.name} {outcome.point:g}"
-    return f"{outcome.name} {outcome.point:+g}".replace("-", MINUS)
+        return f"{point:g}"
+    return f"{point:+g}".replace("-", MINUS)
 
 
 def bet_title(market: Market, outcome: Outcome, side: str, sport_key: str) -> str:

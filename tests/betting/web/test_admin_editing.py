@@ -26,6 +26,16 @@ def operator(client: Client) -> Client:
     return client
 
 
+@pytest.mark.parametrize("name", ["betting_provider", "streaming_webhooksubscriber"])
+def test_a_new_row_is_asked_for_nothing_that_only_the_system_writes(
+    operator: Client, name: str
+) -> None:
+    text = operator.get(reverse(f"admin:{name}_add")).content.decode()
+    assert "Created at" not in text
+    assert "Quota" not in text
+    assert "DatabaseDefault" not in text
+
+
 def change_url(row: Model) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 

@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 import betting.web
-from betting.models import EventStatus, MatchDecision, Provider
+from betting.models import EventStatus, MatchDecision, Provider, Quote
 from betting.web import search, sidebar, theme
 from streaming.models import LetterStatus
 from tests.support import rows
@@ -159,6 +159,14 @@ def test_a_list_of_bets_has_the_words_of_bettors(operator: Client) -> None:
     shown = page(operator, change_url(edge))
     assert "Over 2.5 goals at The Book for 2.00" in shown
     assert reverse("board:edge", args=[edge.pk]) in shown
+
+
+def test_opportunities_name_their_bookmakers(operator: Client) -> None:
+    board = rows.make_board((1.9, 2.1), (1.8, 2.2), voices=3)
+    rows.make_opportunity(*(Quote.objects.filter(outcome=each)[0] for each in board.outcomes))
+    text = results(page(operator, reverse("admin:valuation_opportunity_changelist")))
+    (cell,) = re.findall(r"field-at_books[^>]*>([^<]+)<", text)
+    assert re.fullmatch(r"\D+\d*, \D+\d*", cell.strip()), cell
 
 
 def test_events_that_have_ended_and_matches_that_are_decided_come_last(operator: Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from betting.config import get_config
-from betting.models import Event, Feed, FeedBookmaker, Market, Quote
+from betting.models import ChangeKind, Event, Feed, FeedBookmaker, Market, MoveClass, Quote
 from betting.web.board import access, filters, strip
 from streaming.models import HealthStatus
 from tests.support import rows
@@ -50,6 +50,48 @@ def test_a_page_whose_session_has_ended_is_told_to_load_itself_again() -> None:
     response = Client().get("/", headers=HTMX)
     assert response.status_code == 401
     assert response.headers["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("min_ev=abc", "EV from %: Enter a number."),
+        ("max_ev=inf", "EV to %: Enter a number."),
+        ("bankroll=1e309", "Bankroll: Enter a number."),
+        ("bankroll=-5", "Bankroll: Ensure this value is greater than or equal to 0."),
+        ("sport=%27;--", "Sport: Select a valid choice."),
+        ("tz=Mars", "Time zone: Select a valid choice."),
+    ],
+)
+def test_a_choice_that_cannot_be_used_is_named_and_has_its_default(
+    reader: Client, query: str, complaint: str
+) -> None:
+    for tab in ("before", "arbitrage", "moves"):
+        assert complaint in page(reader, f"tab={tab}&{query}")
+    assert listed(page(reader, query)) == listed(page(reader, "tab=before"))
+
+
+@pytest.mark.parametrize("query", ["ev_min=abc", "tab=%00", "sport=%00", "tab=nowhere"])
+def test_what_the_board_does_not_know_is_left_aside(reader: Client, query: str) -> None:
+    assert listed(page(reader, query)) == [Edge.objects.get(closed_at=None).pk]
+
+
+def test_a_moved_total_has_no_sign_and_a_moved_handicap_has_one(
+    reader: Client, board: rows.Board
+) -> None:
+    event = board.market.event
+    for kind, name, old, new in (("totals", "Over", 3.0, 2.5), ("spreads", "Leeds", -1.0, -0.5)):
+        outcome = rows.make_outcome(rows.make_market(event, kind=kind), name, point=new, line=new)
+        rows.make_change(
+            rows.make_quote(outcome, board.quotes[0].feed),
+            kind=ChangeKind.POINT,
+            old_point=old,
+            new_point=new,
+            old_price=2.0,
+            classification=MoveClass.MAJOR,
+        )
+    cells = re.findall(r'<td class="num[^"]*">([^<]+)</td>', page(reader, "tab=moves"))
+    assert cells == ["−1", "−0.5", "+0.5", "3", "2.5", "−0.5"]
 
 
 def test_a_setting_opens_the_board_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
