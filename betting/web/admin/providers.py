@@ -48,7 +48,7 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     list_select_related = ("circuit",)
     readonly_fields = (
         "next_poll_at",
-        "quota_remaining",
+        "credits_left",
         "quota_used",
         "quota_resets_at",
         "quota_poll_cost",
@@ -78,7 +78,7 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
             "Account",
             {
                 "fields": (
-                    "quota_remaining",
+                    "credits_left",
                     "quota_used",
                     "quota_resets_at",
                     "quota_poll_cost",
@@ -140,11 +140,11 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
         return [
             Table(
                 "Feeds",
-                ("feed", "heard", "silent bookmakers", "admitted"),
+                ("feed", "last answer", "silent bookmakers", "admitted"),
                 [
                     (
                         link(feed, feed.key),
-                        feed.observed_at,
+                        moment(feed.observed_at),
                         feed.silent_books,
                         "yes" if feed.generation == row.generation else "no",
                     )
@@ -157,7 +157,7 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
                 ("started", "feed", "outcome", "quotes", "changes", "took", "failure"),
                 [
                     (
-                        link(poll, poll.started_at),
+                        link(poll, moment(poll.started_at)),
                         poll.feed,
                         poll.get_outcome_display(),
                         poll.quotes_seen,

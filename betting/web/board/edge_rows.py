@@ -76,6 +76,11 @@ class EdgeRow:
     confirmed_at: datetime
     warnings: tuple[str, ...]
 
+    @property
+    def is_open(self) -> bool:
+        """Return True if the bet can be taken now."""
+        return self.state not in {"gone", "stale"}
+
 
 def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
     """Return the best open edges of a tab, best first, and whether there are more.

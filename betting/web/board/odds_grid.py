@@ -12,6 +12,7 @@ from betting.db.freshness import with_freshness
 from betting.models import Event, Market, Outcome, Quote, QuoteStatus, Side
 from betting.web.board.filters import Choices
 from betting.web.board.words import (
+    MINUS,
     fair_odds,
     market_title,
     odds,
@@ -68,6 +69,11 @@ class Grid:
     line: float | None
     books: tuple[str, ...]
     rows: tuple[GridRow, ...]
+
+    @property
+    def line_title(self) -> str:
+        """The line in words."""
+        return "" if self.line is None else f"{self.line:g}".replace("-", MINUS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,11 +114,13 @@ class TestEdge:
         text = text_of(reader, f"/edges/{closed.pk}/")
         assert "This edge closed at" in text
         assert "the price or the fair price moved" in text
+        assert "none: do not take this price" in text
 
     def test_a_stale_edge_must_not_be_taken(self, reader: Client) -> None:
         Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))
         text = text_of(reader, self.address())
         assert "Do not take this price" in text
+        assert "none: do not take this price" in text
 
     def test_a_book_that_prices_one_side_alone_has_no_say(
         self, reader: Client, board: rows.Board
