@@ -46,6 +46,21 @@ PORTS = 3
 LONG_MS = 60_000
 """For what a poll, a recompute or a replay has to bring about first."""
 
+SAID_MS = 15_000
+"""Within this long a page says what is wrong."""
+
+ROWS_JUDGED = 8
+"""Of a list that many rows are judged: the others are made like them."""
+
+STAND_STILL = """most => {
+    for (const each of document.querySelectorAll("[hx-trigger^=every]")) {
+        each.replaceWith(each.cloneNode(true));  // a copy does not update itself
+    }
+    for (const row of document.querySelectorAll(`tbody tr:nth-child(n + ${most + 1})`)) {
+        row.remove();
+    }
+}"""
+
 
 @dataclass
 class Site:
@@ -101,19 +116,27 @@ class Site:
 # Playwright keeps an event loop running in its thread for as long as it is open. A module's scope
 # ends it before the next file's tests run in this process: those may call asyncio.run themselves.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # As root Chromium has no sandbox; these pages are the project's own.
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """The browser's program."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if path is None:
         pytest.skip("no browser: install Debian's chromium, or name one in CHROMIUM")
-    with sync_playwright() as playwright:
-        # As root Chromium has no sandbox; these pages are the project's own.
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    return path
 
 
-@pytest.fixture(scope="module")
-def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: ARG001 - no run without a browser
+# One run for all files: each test takes back what it has broken. Dead letters stay: the file that
+# needs them is the last.
+@pytest.fixture(scope="package")
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: ARG001 - no run without a browser
     directory = tmp_path_factory.mktemp("site")
     installation, port, told = (
         Installation(directory / "home"),
@@ -176,6 +199,7 @@ class Watched:
 
     def barriers(self) -> list[str]:
         """What axe calls serious or critical for people who see, hear or move differently."""
+        self.page.evaluate(STAND_STILL, ROWS_JUDGED)
         found = Axe().run(self.page).response["violations"]
         return [
             f"{each['id']}: {[node['html'][:120] for node in each['nodes'][:3]]}"

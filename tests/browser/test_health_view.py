@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Response, Route, expect
 
-from tests.browser.conftest import OPERATOR, Site, Watched, context_of
+from tests.browser.conftest import LONG_MS, OPERATOR, SAID_MS, Site, Watched, context_of
 from tests.integration.conftest import wait_until
 
 pytestmark = pytest.mark.timeout(400)
 
-LONG_MS = 60_000
-SAID_MS = 15_000
+SECOND = timedelta(seconds=1)
+BOARD = "/?tab=before&seen=1"
 HEALTH = "/admin/streaming/health/"
 PARTS_MS = 20_000
 OPEN_CIRCUIT = "SELECT 1 FROM streaming_circuit WHERE state = 'open'"
@@ -28,36 +29,75 @@ def next_part(page: Page, name: str, status: int = 200) -> None:
     page.wait_for_event("response", is_it, timeout=LONG_MS)
 
 
-def test_it_says_within_seconds_that_the_provider_fails_and_then_that_it_is_back(
-    operator: Watched, site: Site
+@pytest.fixture
+def pages(operator: Watched) -> dict[str, Page]:
+    """The board, the dashboard and the health view, side by side."""
+    found = {}
+    for name, address in (("board", BOARD), ("dashboard", "/admin/"), ("health", HEALTH)):
+        watched = Watched(operator.page.context.new_page(), operator.url)
+        watched.page.goto(f"{operator.url}{address}")
+        found[name] = watched.page
+    return found
+
+
+def state_of(page: Page) -> Locator:
+    """The sentence on whether all is well: the board's strip, or the operators'."""
+    return page.locator("#strip, #op-sentence")
+
+
+def since(page: Page) -> datetime:
+    """The moment that a page names as the beginning of what is wrong."""
+    moment = state_of(page).locator(".why time, strong time").get_attribute("datetime")
+    assert moment is not None
+    return datetime.fromisoformat(moment)
+
+
+def test_three_pages_say_within_seconds_that_the_provider_fails_and_then_that_it_is_back(
+    operator: Watched, site: Site, pages: dict[str, Page]
 ) -> None:
-    page = operator.page
-    page.goto(f"{site.url}{HEALTH}")
-    sentence = page.locator("#op-sentence")
-    expect(sentence).not_to_contain_text("503")
+    began = datetime.now(UTC)
     site.fail("503")
     try:
         wait_until(lambda: site.installation.ask(OPEN_CIRCUIT) != [], "an open circuit", 60.0)
-        expect(sentence).to_contain_text("simulator answers HTTP 503", timeout=SAID_MS)
+        opened = datetime.now(UTC)
+        for page in pages.values():
+            expect(state_of(page)).to_contain_text("503", timeout=SAID_MS)
+            expect(state_of(page)).to_contain_text("simulator")
+            expect(state_of(page)).to_contain_text(re.compile(r"since \d\d:\d\d:\d\d"))
+            assert (datetime.now(UTC) - opened).total_seconds() < SAID_MS / 1_000
+            assert began - SECOND <= since(page) <= opened
+        assert len({since(page).replace(microsecond=0) for page in pages.values()}) == 1
+        expect(state_of(pages["board"])).to_contain_text("Not live")
+        sentence = state_of(pages["health"])
         expect(sentence).to_contain_text(re.compile(r"Not well since \d\d:\d\d:\d\d \(\d+"))
         expect(sentence).to_contain_text("quarantined")
-        sentence.get_by_role("link", name="What to do").click()
-        expect(page.locator("#a-circuit-is-open")).to_be_in_viewport()
-        page.goto(f"{site.url}/admin/")
-        expect(sentence).to_contain_text("simulator answers HTTP 503")
+        operator.page.goto(f"{site.url}{HEALTH}")
+        operator.page.locator("#op-sentence").get_by_role("link", name="What to do").click()
+        expect(operator.page.locator("#a-circuit-is-open")).to_be_in_viewport()
     finally:
         site.recover()
-    expect(sentence).not_to_contain_text("503", timeout=LONG_MS)
+    for page in pages.values():
+        expect(state_of(page)).not_to_contain_text("503", timeout=LONG_MS)
 
 
-def test_it_says_that_nobody_takes_snapshots_any_more(operator: Watched, site: Site) -> None:
-    page = operator.page
-    page.goto(f"{site.url}{HEALTH}")
-    sentence = page.locator("#op-sentence")
+def test_three_pages_say_within_seconds_that_the_workers_are_stopped(
+    site: Site, pages: dict[str, Page]
+) -> None:
     with site.workers_stopped():
-        expect(sentence).to_contain_text("Not checked since", timeout=LONG_MS)
-        expect(sentence).to_contain_text("nobody takes snapshots")
-    expect(sentence).not_to_contain_text("Not checked", timeout=LONG_MS)
+        stopped = datetime.now(UTC)
+        expect(state_of(pages["board"])).to_contain_text(
+            "nothing has checked the pipeline", timeout=SAID_MS
+        )
+        for name in ("dashboard", "health"):
+            expect(state_of(pages[name])).to_contain_text("nobody takes snapshots", timeout=SAID_MS)
+        assert (datetime.now(UTC) - stopped).total_seconds() < SAID_MS / 1_000
+        expect(state_of(pages["board"])).to_contain_text("Not live")
+        expect(state_of(pages["health"])).to_contain_text("Not checked since")
+        assert all(since(page) <= stopped for page in pages.values())
+    for page in pages.values():
+        expect(state_of(page)).not_to_contain_text(
+            re.compile("nothing has checked|nobody takes"), timeout=LONG_MS
+        )
 
 
 def test_updates_keep_the_place_and_what_is_folded_out(operator: Watched, site: Site) -> None:
@@ -142,22 +182,3 @@ def test_a_live_setting_applies_to_the_board_and_is_taken_back(
     expect(setting).to_contain_text("0.01 · default")
     page.goto(f"{site.url}/?tab=before&seen=1")
     expect(page.locator("tr[id^=edge-]").first).to_be_visible(timeout=LONG_MS)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
-def test_every_page_can_be_used_by_everyone(
-    site: Site, browser: Browser, width: int, height: int, scheme: str
-) -> None:
-    with context_of(browser, width, height, scheme) as context:
-        watched = Watched(context.new_page(), site.url)
-        watched.log_in(OPERATOR, site.admin_password)
-        page = watched.page
-        for address in ("/admin/", HEALTH, "/admin/docs/runbook.md"):
-            page.goto(f"{site.url}{address}")
-            for fold in page.locator("#content details").all():
-                fold.evaluate("fold => { fold.open = true; }")
-            assert watched.barriers() == [], address
-            too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-            assert not too_wide, f"{address} scrolls sideways"
-        assert watched.complaints == []

@@ -20,8 +20,11 @@ from valuation.vouching import count_open
 
 Level = Literal["ok", "warn", "bad"]
 
-CHECKED_SECONDS = 14.0
-"""Prices are not called live if nothing has checked the pipeline for longer than this."""
+CHECKED_SECONDS = 12.5
+"""Prices are not called live if nothing has checked the pipeline for longer than this.
+
+A snapshot is taken every 10 s, and pages ask every 2 s: they say within 15 s that workers are gone.
+"""
 
 
 MAX_EDGES = 200
