@@ -152,9 +152,9 @@ def test_stopped_workers_are_named_with_the_time_of_the_last_snapshot(
     at_noon: Watch, operator: Client
 ) -> None:
     taken = at_noon.now
-    at_noon.now += timedelta(seconds=13)
+    at_noon.now += timedelta(seconds=12)
     assert verdict(operator).startswith("Well since")
-    at_noon.now += timedelta(seconds=59)
+    at_noon.now += timedelta(seconds=60)
 
     said = verdict(operator)
     assert said.startswith(f"Not checked since {taken:%H:%M:%S} (1 min 12 s): Beat or worker-io")
