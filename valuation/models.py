@@ -133,8 +133,10 @@ class Edge(models.Model):
             models.Index(
                 name="edge_market_open", fields=["market"], condition=Q(closed_at__isnull=True)
             ),
-            # admin and API: open edges, best first
-            models.Index(name="edge_open_ev", fields=["-ev"], condition=Q(closed_at__isnull=True)),
+            # board, admin and API (pages by ev): open edges, best first
+            models.Index(
+                name="edge_best_open", fields=["-ev", "id"], condition=Q(closed_at__isnull=True)
+            ),
             # API stream: edges that opened from a moment on
             models.Index(name="edge_opened", fields=["opened_at", "id"]),
             # API stream: edges that closed from a moment on; retention

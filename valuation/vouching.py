@@ -7,7 +7,7 @@ which judge by the database's clock, and none the tables themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -63,6 +63,13 @@ LISTED = Q(is_in_play=False, is_doubtful=False)
 
 Those of the states are also an opportunity's.
 """
+
+MAY_BE_IN_PLAY = (
+    Q(market__event__commence_time__lte=Now())
+    | Q(market__changed_at__gte=F("market__event__commence_time"))
+    | Q(market__event__status=EventStatus.LIVE)
+)
+"""Wider than `is_in_play`, which asks for more, and costs little to judge."""
 
 EDGE_STATES = {"open": OPEN, "stale": STALE, "closed": CLOSED}
 """The states by the names that users choose."""
@@ -200,11 +207,12 @@ def unjudged_edges() -> QuerySet[Edge]:
 
 @dataclass(frozen=True, slots=True)
 class JudgedEdge:
-    """The values of `edges` of an edge that is not stale.
+    """The values of `edges` of one edge.
 
     Attributes:
-        confirmed_at, is_in_play, is_doubtful, current_advised: as there.
+        confirmed_at, is_in_play, is_doubtful, current_advised, is_stale: as there.
         polls: how many are known to have seen its price.
+        is_closed: whether it was, when it was judged.
     """
 
     confirmed_at: datetime
@@ -212,35 +220,65 @@ class JudgedEdge:
     is_doubtful: bool
     current_advised: float
     polls: int
+    is_stale: bool
+    is_closed: bool
 
 
 def open_among(edge_ids: Sequence[int]) -> dict[int, JudgedEdge]:
     """Return, by id, those among some edges that are open and not stale, in one statement."""
-    return _judged(edge_ids, is_open=True)
+    return judged_among(edge_ids, "open")
 
 
 def closed_among(edge_ids: Sequence[int]) -> dict[int, JudgedEdge]:
     """Return, by id, those among some edges that are closed, in one statement."""
-    return _judged(edge_ids, is_open=False)
+    return judged_among(edge_ids, "closed")
 
 
-def _judged(edge_ids: Sequence[int], *, is_open: bool) -> dict[int, JudgedEdge]:
+def judged_among(edge_ids: Sequence[int], state: str) -> dict[int, JudgedEdge]:
+    """Return, by id, those among some edges that are in a state, in one statement.
+
+    Args:
+        edge_ids: the edges.
+        state: one of `EDGE_STATES`, or "all".
+    """
     if not edge_ids:
         return {}
-    rows = _judgement(get_config().valuation, is_open=is_open).rows(edge_ids)
+    rows = _judgement(get_config().valuation, state).rows(edge_ids)
     return {pk: JudgedEdge(*values) for pk, *values in rows}
 
 
-@lru_cache(maxsize=8)
-def _judgement(policy: ValuationPolicy, *, is_open: bool) -> Compiled:
-    found = _edges(policy).filter(OPEN if is_open else CLOSED, is_among_ids("pk")).order_by()
-    advised: Combinable = F("advised")
-    if is_open and not policy.in_play_advice:
-        # That of `edges` would ask again whether the edge is stale.
+def with_judgement(rows: Iterable[Any], judged: Mapping[int, JudgedEdge]) -> list[Any]:
+    """Return edges with what `edges` adds to them, as it was judged.
+
+    Args:
+        rows: of `unjudged_edges`.
+        judged: what was judged of each, by id.
+    """
+    found = list(rows)
+    for edge in found:
+        of = judged[edge.pk]
+        edge.confirmed_at, edge.is_in_play = of.confirmed_at, of.is_in_play
+        edge.is_doubtful, edge.is_stale = of.is_doubtful, of.is_stale
+        edge.current_advised = of.current_advised
+    return found
+
+
+@lru_cache(maxsize=12)
+def _judgement(policy: ValuationPolicy, state: str) -> Compiled:
+    found = _edges(policy).filter(EDGE_STATES.get(state, Q()), is_among_ids("pk")).order_by()
+    advised: Combinable = F("current_advised")
+    stale: Combinable = F("is_stale")
+    if state != "all":
+        # Those of `edges` would ask again whether the edge is stale.
+        advised, stale = F("advised"), Value(state == "stale")
+    if state == "stale":
+        advised = Value(0.0)
+    elif state == "open" and not policy.in_play_advice:
         advised = Case(When(is_in_play=True, then=Value(0.0)), default=advised)
     return Compiled(
         found.values_list(
-            "pk", "confirmed_at", "is_in_play", "is_doubtful", advised, polls("quote__")
+            *("pk", "confirmed_at", "is_in_play", "is_doubtful", advised, polls("quote__")),
+            *(stale, _boolean(CLOSED)),
         )
     )
 

@@ -10,6 +10,8 @@ from rest_framework.request import Request
 
 MAX_PAGE = 200
 
+BAD_CURSOR = "This is not a cursor of an earlier page."
+
 
 class Pages(CursorPagination):
     """Pages by id, newest first; a page begins where the one before it ended."""
@@ -36,7 +38,7 @@ class Pages(CursorPagination):
             if cursor is not None and cursor.position is not None:
                 self.position_type(cursor.position)
         except Exception as error:
-            raise ValidationError({"cursor": "This is not a cursor of an earlier page."}) from error
+            raise ValidationError({"cursor": BAD_CURSOR}) from error
         return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +62,11 @@ class RankedPages(Pages):
     page_size = MAX_PAGE
     position_type = float
 
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:  # noqa: ARG002 - the framework's signature
+        """Return the fields of the order that the client asks for, which the view has checked."""
+        default = view.parameters().fields["ordering"].default
+        return (request.query_params.get("ordering", default), "id")
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of pages with the number of markets."""
         described = super().get_paginated_response_schema(schema)
@@ -69,15 +76,3 @@ class RankedPages(Pages):
         }
         described["required"].append("markets_examined")
         return described
-
-
-class ArbitragePages(RankedPages):
-    """Arbitrages, the most profitable first."""
-
-    ordering = ("-profit", "id")
-
-
-class MiddlePages(RankedPages):
-    """Middles, those that pay at the lowest chance first."""
-
-    ordering = ("break_even", "id")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import serializers
 
 from betting.db.querysets import confirmed_within
 from betting.models import EventStatus, Market, MoveClass, QuoteStatus, Side
+from betting.web.api.edge_pages import BY_EV, ORDERINGS
 from betting.web.api.pagination import MAX_PAGE
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
-from valuation.models import FairPriceState, RecomputeTrigger
-from valuation.vouching import EDGE_STATES, PRICED
+from valuation.models import DOUBTFUL, IN_PLAY, FairPriceState, RecomputeTrigger
+from valuation.vouching import (
+    CLOSED,
+    EDGE_STATES,
+    MAY_BE_IN_PLAY,
+    PRICED,
+    JudgedEdge,
+    judged_among,
+)
 
 _YEAR_SECONDS = 31_536_000
 
@@ -27,7 +35,9 @@ def _number(**options: Any) -> serializers.IntegerField:
 
 
 def _choice(choices: Any, **options: Any) -> serializers.ChoiceField:
-    return serializers.ChoiceField(choices=choices, required=False, **options)
+    known = ", ".join(str(value) for value in serializers.ChoiceField(choices).choices)
+    words = {"invalid_choice": f"There is no such choice. There are: {known}."}
+    return serializers.ChoiceField(choices=choices, required=False, error_messages=words, **options)
 
 
 class Parameters(serializers.Serializer[Any]):
@@ -162,7 +172,7 @@ class FairPriceParameters(PageParameters):
 
 
 class EdgeParameters(PageParameters):
-    """The filters of edges; by default `state` selects those that are open and confirmed."""
+    """The filters and orders of edges; by default those are listed that are open and confirmed."""
 
     lookups = {
         "sport": "market__event__sport__key",
@@ -205,17 +215,54 @@ class EdgeParameters(PageParameters):
         " contradicted by another provider",
     )
 
+    ordering = _choice(
+        list(ORDERINGS),
+        default="-id",
+        help_text="by expected value (`open` and `stale` ones), or by when it opened; a minus is"
+        " the greatest first",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the values.
+
+        Raises:
+            ValidationError: closed edges are to be ordered by their expected value.
+        """
+        if attrs["ordering"] in BY_EV and attrs["state"] not in {"open", "stale"}:
+            words = "Only edges in the state open or stale are ordered by ev."
+            raise serializers.ValidationError({"ordering": [words]})
+        return attrs
+
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the edges that the parameters select."""
+        """Return the edges that the parameters select by what is stored of them."""
         rows, given = super().narrow(rows), self.validated_data
         if given["state"] != "all":
-            rows = rows.filter(EDGE_STATES[given["state"]])
-        for name in ("in_play", "doubtful"):
-            if given[name] != "any":
-                rows = rows.filter(**{f"is_{name}": given[name] == "true"})
+            rows = rows.filter(closed_at__isnull=given["state"] != "closed")
+        if given["doubtful"] != "any":
+            is_doubtful = Q(warnings__overlap=DOUBTFUL)
+            rows = rows.filter(is_doubtful if given["doubtful"] == "true" else ~is_doubtful)
+        if given["in_play"] != "any":
+            rows = rows.filter(_MAY_BE[given["in_play"]])
         if (seconds := given.get("max_age_seconds")) is not None:
             rows = confirmed_within(rows, seconds, quote="quote__")
         return rows
+
+    def listed(self, edge_ids: Sequence[int]) -> dict[int, JudgedEdge]:
+        """Return, by id, those among some edges that the parameters select as they are now."""
+        given = self.validated_data
+        judged = judged_among(edge_ids, given["state"])
+        if given["in_play"] == "any":
+            return judged
+        wanted = given["in_play"] == "true"
+        return {pk: edge for pk, edge in judged.items() if edge.is_in_play == wanted}
+
+
+_WAS_IN_PLAY = Q(warnings__contains=[IN_PLAY])
+_MAY_BE = {
+    "true": CLOSED & _WAS_IN_PLAY | Q(closed_at__isnull=True) & MAY_BE_IN_PLAY,
+    "false": CLOSED & ~_WAS_IN_PLAY | Q(closed_at__isnull=True),
+}
+"""Conditions on what is stored of edges that may be in play, or before the start."""
 
 
 class OpportunityParameters(PageParameters):
@@ -249,6 +296,18 @@ class OpportunityParameters(PageParameters):
         given = self.validated_data
         paths = {"sport": "event__sport__key", "event": "event", "market": "pk", "kind": "kind"}
         return markets.filter(**{paths[name]: given[name] for name in given if name in paths})
+
+
+class ArbitrageParameters(OpportunityParameters):
+    """The filters and orders of arbitrages."""
+
+    ordering = _choice(["-profit", "-worst"], default="-profit")
+
+
+class MiddleParameters(OpportunityParameters):
+    """The filters and orders of middles."""
+
+    ordering = _choice(["break_even", "-worst", "-best"], default="break_even")
 
 
 class ProviderParameters(PageParameters):

@@ -26,7 +26,14 @@ from betting.web.board.words import (
     signed_percent,
 )
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
-from valuation.vouching import JudgedEdge, closed_among, edges, open_among, unjudged_edges
+from valuation.vouching import (
+    JudgedEdge,
+    closed_among,
+    edges,
+    open_among,
+    unjudged_edges,
+    with_judgement,
+)
 
 MAX_GONE = 25
 """The most rows that have just closed, the best of them."""
@@ -111,12 +118,7 @@ def readable_edges() -> QuerySet[Any]:
 
 def _readable(judged: Mapping[int, JudgedEdge], **stored: Any) -> list[Any]:
     """Return edges as `readable_edges` does, by what was judged of them and stored conditions."""
-    found = list(_with_bet(unjudged_edges().filter(pk__in=judged, **stored)))
-    for edge in found:
-        of = judged[edge.pk]
-        edge.confirmed_at, edge.is_in_play = of.confirmed_at, of.is_in_play
-        edge.is_stale, edge.current_advised = False, of.current_advised
-    return found
+    return with_judgement(_with_bet(unjudged_edges().filter(pk__in=judged, **stored)), judged)
 
 
 def _with_bet(found: QuerySet[Any]) -> QuerySet[Any]:

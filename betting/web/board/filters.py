@@ -6,13 +6,12 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from betting.models import MAX_POLLS, Bookmaker, EventStatus, LineChange, Sport
+from betting.models import MAX_POLLS, Bookmaker, LineChange, Sport
 from betting.web.board.words import OddsFormat
-from valuation.vouching import JudgedEdge, JudgedOpportunity
+from valuation.vouching import MAY_BE_IN_PLAY, JudgedEdge, JudgedOpportunity
 
 BEFORE_START, IN_PLAY = "before", "in_play"
 
@@ -186,7 +185,7 @@ class Choices:
             mine = Bookmaker.objects.filter(key__in=books).values_list("pk", flat=True)
             conditions.append(Q(bookmakers__contained_by=list(mine)))
         if self._values.get("start") == IN_PLAY:
-            conditions.append(_MAY_BE_IN_PLAY)
+            conditions.append(MAY_BE_IN_PLAY)
         return conditions
 
     def narrow_changes(self, changes: QuerySet[LineChange]) -> QuerySet[LineChange]:
@@ -203,7 +202,7 @@ class Choices:
         if min_books := values.get("min_books"):
             conditions.append(Q(books__gte=min_books))
         if tab == IN_PLAY:
-            conditions.append(_MAY_BE_IN_PLAY)
+            conditions.append(MAY_BE_IN_PLAY)
         return conditions + self._about()
 
     def _about(self) -> list[Q]:
@@ -223,11 +222,3 @@ class Choices:
             is_plain = Q(market__kind__in=_PLAIN_KINDS)
             conditions.append(~is_plain if kind == "props" else Q(market__kind=kind))
         return conditions
-
-
-_MAY_BE_IN_PLAY = (
-    Q(market__event__commence_time__lte=Now())
-    | Q(market__changed_at__gte=F("market__event__commence_time"))
-    | Q(market__event__status=EventStatus.LIVE)
-)
-"""Wider than `is_in_play`, which asks for more, and costs little to judge."""

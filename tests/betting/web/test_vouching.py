@@ -17,7 +17,7 @@ from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
-from django.db.models import Model
+from django.db.models import BooleanField, ExpressionWrapper, Model, Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -41,6 +41,7 @@ from tests.support import rows
 from valuation.models import Edge, FairPrice, Opportunity, Revaluation
 from valuation.vouching import (
     CLOSED,
+    EDGE_STATES,
     OPEN,
     STALE,
     UNCONFIRMED,
@@ -51,6 +52,7 @@ from valuation.vouching import (
     edges,
     fair_prices,
     fair_prices_of,
+    judged_among,
     open_among,
     open_opportunities_among,
     opportunities,
@@ -354,8 +356,13 @@ def test_statements_written_once_judge_as_the_querysets_do(
     ids = list(Edge.objects.values_list("pk", flat=True))
     seen = polls("quote__")
     columns = ("confirmed_at", "is_in_play", "is_doubtful", "current_advised", seen)
-    for state, judged in ((OPEN, open_among(ids)), (CLOSED, closed_among(ids))):
-        expected = {pk: values for pk, *values in edges().filter(state).values_list("pk", *columns)}
+    is_closed = ExpressionWrapper(CLOSED, BooleanField())
+    for state, condition in {**EDGE_STATES, "all": Q()}.items():
+        found = edges().filter(condition)
+        expected = {
+            pk: values for pk, *values in found.values_list("pk", *columns, "is_stale", is_closed)
+        }
+        judged = judged_among(ids, state)
         assert {pk: list(astuple(each)) for pk, each in judged.items()} == expected
     assert len(ids) > len(open_among(ids))
     assert open_among(ids[:0]) == closed_among(ids[:0]) == {}

@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 from rest_framework import mixins, status
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Throttled
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -68,12 +69,15 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
         parameters: the serializer of the filters.
         version_fields: fields of which one changes whenever a row of the list shows something
             new; empty for a list that answers in full every time.
+        is_versioned_as_shown: whether the page's ETag is a hash of all that it shows instead: for
+            rows that are judged, which costs more than to read them.
         whole_serializer_class: the serializer of a single row, if that shows more than a list's.
         large_fields: fields that a list's rows do not show and that are not read for a list.
     """
 
     parameters: ClassVar[type[Parameters]] = PageParameters
     version_fields: ClassVar[Sequence[str]] = ()
+    is_versioned_as_shown: ClassVar[bool] = False
     whole_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
     large_fields: ClassVar[Sequence[str]] = ()
 
@@ -95,6 +99,13 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return a page, or 304 if the client has it already."""
+        if self.is_versioned_as_shown:
+            response = super().list(request, *args, **kwargs)
+            digest = blake2b(JSONRenderer().render(response.data), digest_size=16)
+            response["ETag"] = etag = f'W/"{digest.hexdigest()}"'
+            if etag in parse_etags(request.headers.get("If-None-Match", "")):
+                return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
+            return response
         if not self.version_fields:
             return super().list(request, *args, **kwargs)
         # Computed before the page is read: a row that changes in between makes the client's next

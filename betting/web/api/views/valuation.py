@@ -10,10 +10,13 @@ from rest_framework.response import Response
 
 from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from betting.models import EventStatus, Market
-from betting.web.api.pagination import ArbitragePages, MiddlePages
+from betting.web.api.edge_pages import EdgePages
+from betting.web.api.pagination import RankedPages
 from betting.web.api.parameters import (
+    ArbitrageParameters,
     EdgeParameters,
     FairPriceParameters,
+    MiddleParameters,
     OpportunityParameters,
 )
 from betting.web.api.serializers.valuation import (
@@ -26,7 +29,7 @@ from betting.web.api.views.base import RowsView, checked
 from betting.web.api.views.odds import ABOUT_MARKET, FRESHNESS
 from valuation.models import OpportunityKind
 from valuation.opportunity_legs import with_legs
-from valuation.vouching import OPEN, edges, fair_prices, opportunities
+from valuation.vouching import OPEN, edges, fair_prices, opportunities, unjudged_edges
 
 MARKET = ("market__event__sport",)
 
@@ -46,32 +49,31 @@ class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
 
 
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
-    """Edges, the latest opened first."""
+    """Edges, the latest opened first unless `ordering` asks otherwise."""
 
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
-    version_fields = (
-        "id",
-        "version",
-        "updated_at",
-        "is_in_play",
-        "current_advised",
-        "quote__bookmaker__commission",
-        *FRESHNESS,
-        *ABOUT_MARKET,
-    )
+    pagination_class = EdgePages
+    is_versioned_as_shown = True
     lookup_value_regex = "[0-9]+"
 
     @property
     def queryset(self) -> QuerySet[Any]:  # type: ignore[override]
-        """The edges, judged by the rules in force now."""
-        return edges().select_related(*OF_QUOTE.related)
+        """The edges, judged by the rules in force now; for a list those that are judged later."""
+        return edges().select_related(*OF_QUOTE.related) if self.detail else unjudged_edges()
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Return the page's edges, each judged."""
+        given = cast("EdgeParameters", checked(self.parameters, self.request))
+        pages = cast("EdgePages", self.paginator)
+        ordering = given.validated_data["ordering"]
+        return pages.read(queryset, given.listed, self.request, ordering)
 
 
 class _OpportunityViews(RowsView):
     """Open opportunities of one kind, over all markets."""
 
-    parameters = OpportunityParameters
+    pagination_class = RankedPages
     kind: ClassVar[OpportunityKind]
 
     @property
@@ -94,16 +96,16 @@ class _OpportunityViews(RowsView):
 
 
 class ArbitrageViews(_OpportunityViews):
-    """Bets that never lose together, the most profitable first."""
+    """Bets that never lose together, the most profitable first unless `ordering` asks otherwise."""
 
+    parameters = ArbitrageParameters
     kind = OpportunityKind.ARBITRAGE
     serializer_class = ArbitrageSerializer
-    pagination_class = ArbitragePages
 
 
 class MiddleViews(_OpportunityViews):
-    """Pairs of bets that can both win, those that pay at the lowest chance first."""
+    """Pairs of bets that can both win, in the order that `ordering` asks for."""
 
+    parameters = MiddleParameters
     kind = OpportunityKind.MIDDLE
     serializer_class = MiddleSerializer
-    pagination_class = MiddlePages

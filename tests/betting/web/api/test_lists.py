@@ -330,6 +330,18 @@ def test_arbitrages_are_ranked_over_all_markets_in_pages(reader: APIClient) -> N
     assert_problem(reader.get(url("arbitrages"), {"cursor": "cD1hYmM="}), 400)
 
 
+def test_opportunities_are_ordered_as_asked(reader: APIClient) -> None:
+    found = [arbitrage_of((2.2, 1.8), (1.8, 2.2), worst=worst) for worst in (0.02, 0.05, 0.0)]
+    by_worst = [found[1].pk, found[0].pk, found[2].pk]
+
+    page = reader.get(url("arbitrages"), {"ordering": "-worst", "page_size": 2})
+
+    assert ids(page) + ids(reader.get(page.json()["next"])) == by_worst
+    assert ids(reader.get(url("arbitrages"))) == [one.pk for one in found]
+    problem = assert_problem(reader.get(url("middles"), {"ordering": "-profit"}), 400)
+    assert "break_even, -worst, -best" in problem["errors"]["ordering"][0]
+
+
 def test_opportunities_are_filtered_by_market_sport_and_start(reader: APIClient) -> None:
     one, other = arbitrage_of((2.2, 1.8), (1.8, 2.2)), arbitrage_of((2.3, 1.8), (1.8, 2.2))
     event = one.market.event
