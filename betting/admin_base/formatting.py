@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.timezone import localtime
 
 from betting.models import QuoteStatus
+from streaming.core.odds_formats import written
 
 ABSENT = "–"
 
@@ -25,7 +26,7 @@ def odds(value: float | None) -> str:
     """
     if value is None:
         return ABSENT
-    return f"{value:.3f}".removesuffix("0")
+    return written(value, "decimal")
 
 
 def percent(value: float | None, digits: int = 2) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
+from betting.web.api.parameters import OddsParameters
 from betting.web.api.views.base import RowsView
 
 _PROBLEM = {
@@ -36,10 +37,13 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         """Return the framework's parameters, and before them the list's own."""
-        declared = super().get_override_parameters()
-        if isinstance(self.view, RowsView) and self._is_list_view():
-            return [self.view.parameters, *declared]
-        return list(declared)
+        declared = list(super().get_override_parameters())
+        if isinstance(self.view, RowsView) and self.method == "GET":
+            if self.view.action == "list":
+                return [self.view.parameters, *declared]
+            if self.view.shows_odds and self.view.action != "history":
+                return [OddsParameters, *declared]
+        return declared
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:

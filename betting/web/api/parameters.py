@@ -12,6 +12,7 @@ from betting.db.querysets import confirmed_within
 from betting.models import EventStatus, Market, MoveClass, QuoteStatus, Side
 from betting.web.api.edge_pages import BY_EV, ORDERINGS
 from betting.web.api.pagination import MAX_PAGE
+from streaming.core.odds_formats import ODDS_FORMATS
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import DOUBTFUL, IN_PLAY, FairPriceState, RecomputeTrigger
 from valuation.vouching import (
@@ -36,7 +37,7 @@ def _number(**options: Any) -> serializers.IntegerField:
 
 def _choice(choices: Any, **options: Any) -> serializers.ChoiceField:
     known = ", ".join(str(value) for value in serializers.ChoiceField(choices).choices)
-    words = {"invalid_choice": f"There is no such choice. There are: {known}."}
+    words: dict[str, Any] = {"invalid_choice": f"There is no such choice. There are: {known}."}
     return serializers.ChoiceField(choices=choices, required=False, error_messages=words, **options)
 
 
@@ -76,6 +77,24 @@ class PageParameters(Parameters):
     page_size = _number(min_value=1, max_value=MAX_PAGE)
 
 
+_ODDS_FORMAT = _choice(
+    list(ODDS_FORMATS),
+    help_text="writes each price once more beside the decimal one: `price` as `price_display`",
+)
+
+
+class OddsParameters(Parameters):
+    """The way in which odds are written, of one row."""
+
+    odds_format = _ODDS_FORMAT
+
+
+class PricedPageParameters(PageParameters):
+    """The page of a list of rows with prices, and the way in which odds are written."""
+
+    odds_format = _ODDS_FORMAT
+
+
 class EventParameters(PageParameters):
     """The filters of events."""
 
@@ -106,7 +125,7 @@ class MarketParameters(PageParameters):
     status = _choice(EventStatus.choices, help_text="of the event")
 
 
-class QuoteParameters(PageParameters):
+class QuoteParameters(PricedPageParameters):
     """The filters of quotes."""
 
     lookups = {
@@ -141,14 +160,14 @@ class QuoteParameters(PageParameters):
         return rows if seconds is None else confirmed_within(rows, seconds, quote="")
 
 
-class HistoryParameters(PageParameters):
+class HistoryParameters(PricedPageParameters):
     """The filters of a line's changes."""
 
     lookups = {"movement": "classification"}
     movement = _choice(MoveClass.choices)
 
 
-class FairPriceParameters(PageParameters):
+class FairPriceParameters(PricedPageParameters):
     """The filters of fair prices."""
 
     lookups = {
@@ -171,7 +190,7 @@ class FairPriceParameters(PageParameters):
         return rows if state is None else rows.filter(PRICED[state])
 
 
-class EdgeParameters(PageParameters):
+class EdgeParameters(PricedPageParameters):
     """The filters and orders of edges; by default those are listed that are open and confirmed."""
 
     lookups = {
@@ -265,7 +284,7 @@ _MAY_BE = {
 """Conditions on what is stored of edges that may be in play, or before the start."""
 
 
-class OpportunityParameters(PageParameters):
+class OpportunityParameters(PricedPageParameters):
     """The filters of arbitrages and middles."""
 
     lookups = {

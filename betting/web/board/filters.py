@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from betting.models import MAX_POLLS, Bookmaker, LineChange, Sport
-from betting.web.board.words import OddsFormat
+from streaming.core.odds_formats import OddsFormat
 from valuation.vouching import MAY_BE_IN_PLAY, JudgedEdge, JudgedOpportunity
 
 BEFORE_START, IN_PLAY = "before", "in_play"

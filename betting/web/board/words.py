@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Literal
-
 from betting.admin_base import formatting
 from betting.models import Event, Market, Outcome, Side
-from streaming.core.american import to_american
+from streaming.core.odds_formats import OddsFormat, written
 from streaming.core.participants import sport_family
-
-OddsFormat = Literal["decimal", "american", "fractional"]
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -141,12 +136,7 @@ def odds(price: float | None, style: OddsFormat = "decimal") -> str:
     >>> odds(2.5, "fractional"), odds(1.909, "fractional")
     ('3/2', '10/11')
     """
-    if price is None or style == "decimal":
-        return formatting.odds(price)
-    if style == "american":
-        return f"{to_american(price):+d}".replace("-", MINUS)
-    part = Fraction(price - 1).limit_denominator(20)
-    return f"{part.numerator}/{part.denominator}"
+    return formatting.ABSENT if price is None else written(price, style).replace("-", MINUS)
 
 
 def fair_odds(price: float | None, style: OddsFormat = "decimal") -> str:

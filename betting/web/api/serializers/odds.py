@@ -20,6 +20,7 @@ from betting.models import (
     QuoteStatus,
     Side,
 )
+from betting.web.api.serializers.priced import PricedSerializer
 from valuation.models import FairPriceState
 
 
@@ -72,7 +73,7 @@ class QuoteKeySerializer(serializers.Serializer[Quote]):
     side = serializers.ChoiceField(choices=Side.choices)
 
 
-class DisputeSerializer(serializers.Serializer[Any]):
+class DisputeSerializer(PricedSerializer[Any]):
     """The price that another provider says of the same quote."""
 
     provider = serializers.CharField()
@@ -80,7 +81,7 @@ class DisputeSerializer(serializers.Serializer[Any]):
     confirmed_at = serializers.DateTimeField(help_text="when that provider last looked at it")
 
 
-class PriceSerializer(QuoteKeySerializer):
+class PriceSerializer(PricedSerializer[Quote], QuoteKeySerializer):
     """A bookmaker's current price."""
 
     provider = serializers.CharField(source="feed.provider.key")
@@ -114,8 +115,10 @@ class QuoteSerializer(PriceSerializer):
     outcome = OutcomeKeySerializer()
 
 
-class FairSerializer(serializers.Serializer[Any]):
+class FairSerializer(PricedSerializer[Any]):
     """The fair price of an outcome, or why there is none."""
+
+    odds = ("fair_odds",)
 
     state = serializers.ChoiceField(choices=FairPriceState.choices, source="current_state")
     reason = serializers.CharField(
@@ -162,7 +165,7 @@ class BookmakerSerializer(serializers.Serializer[Bookmaker]):
     )
 
 
-class BestPriceSerializer(QuoteKeySerializer):
+class BestPriceSerializer(PricedSerializer[Quote], QuoteKeySerializer):
     """The best price of one side, which can be bet on now."""
 
     price = serializers.FloatField(help_text="decimal odds")
@@ -177,8 +180,10 @@ class BestSerializer(OutcomeKeySerializer):
     fair_price = FairSerializer(allow_null=True, help_text="null before it is first valued")
 
 
-class LineChangeSerializer(serializers.Serializer[LineChange]):
+class LineChangeSerializer(PricedSerializer[LineChange]):
     """One change of one quote."""
+
+    odds = ("old_price", "new_price")
 
     id = serializers.IntegerField()
     event = EventSerializer(source="market.event")

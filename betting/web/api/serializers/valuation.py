@@ -14,6 +14,7 @@ from betting.web.api.serializers.odds import (
     MarketKeySerializer,
     OutcomeKeySerializer,
 )
+from betting.web.api.serializers.priced import PricedSerializer
 from valuation.edges import net_price
 from valuation.models import Edge, Opportunity
 from valuation.opportunity_legs import Leg
@@ -30,8 +31,10 @@ class FairPriceSerializer(FairSerializer):
     outcome = OutcomeKeySerializer()
 
 
-class EdgeSerializer(serializers.Serializer[Edge]):
+class EdgeSerializer(PricedSerializer[Edge]):
     """A quote that pays more than its fair price."""
+
+    odds = ("price", "net_price", "opened_price")
 
     id = serializers.IntegerField()
     event = EventSerializer(source="market.event")
@@ -90,8 +93,10 @@ class SelectionSerializer(serializers.Serializer[Outcome]):
     point = serializers.FloatField(allow_null=True)
 
 
-class LegSerializer(serializers.Serializer[Leg]):
+class LegSerializer(PricedSerializer[Leg]):
     """A bet with its stake, as a part of the total that is risked."""
+
+    odds = ("price", "net_price")
 
     selection = SelectionSerializer(source="quote.outcome")
     side = serializers.ChoiceField(choices=Side.choices, source="quote.side")
@@ -155,9 +160,9 @@ class MiddleSerializer(_OpportunitySerializer):
     @extend_schema_field(LegSerializer)
     def get_above(self, middle: Any) -> Any:
         """Return the bet on more."""
-        return LegSerializer(middle.legs[0]).data
+        return LegSerializer(middle.legs[0], context=self.context).data
 
     @extend_schema_field(LegSerializer)
     def get_below(self, middle: Any) -> Any:
         """Return the bet on less."""
-        return LegSerializer(middle.legs[1]).data
+        return LegSerializer(middle.legs[1], context=self.context).data

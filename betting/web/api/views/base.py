@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from betting.web.api.pagination import Pages
-from betting.web.api.parameters import PageParameters, Parameters
+from betting.web.api.parameters import OddsParameters, PageParameters, Parameters
 from betting.web.api.throttles import AnonymousThrottle, UserThrottle
 
 
@@ -71,6 +71,7 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
             new; empty for a list that answers in full every time.
         is_versioned_as_shown: whether the page's ETag is a hash of all that it shows instead: for
             rows that are judged, which costs more than to read them.
+        shows_odds: whether its rows have prices, which `odds_format` writes in another way as well.
         whole_serializer_class: the serializer of a single row, if that shows more than a list's.
         large_fields: fields that a list's rows do not show and that are not read for a list.
     """
@@ -78,6 +79,7 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
     parameters: ClassVar[type[Parameters]] = PageParameters
     version_fields: ClassVar[Sequence[str]] = ()
     is_versioned_as_shown: ClassVar[bool] = False
+    shows_odds: ClassVar[bool] = False
     whole_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
     large_fields: ClassVar[Sequence[str]] = ()
 
@@ -90,6 +92,24 @@ class RowsView(ApiView, mixins.ListModelMixin, GenericViewSet[Any]):
         """Return the serializer of a list's rows, or of a single row."""
         is_whole = self.detail and self.whole_serializer_class is not None
         return self.whole_serializer_class if is_whole else self.serializer_class
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        """Return the framework's context, with the format of odds that the client asks for.
+
+        Raises:
+            ValidationError: there is no such format, or no such parameter of a single row.
+        """
+        context = {**super().get_serializer_context()}
+        if self.shows_odds and not getattr(self, "swagger_fake_view", False):
+            if self.detail and not self.has_pages_of_a_row:
+                checked(OddsParameters, self.request)
+            context["odds_format"] = self.request.query_params.get("odds_format")
+        return context
+
+    @property
+    def has_pages_of_a_row(self) -> bool:
+        """True of a list about one row, which checks its own parameters."""
+        return self.action == "history"
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Filter a list by its parameters; do not filter a single row."""

@@ -65,7 +65,10 @@ class _HistoryView(RowsView):
         pages = HistoryPages()
         changes = changes.select_related(*OF_QUOTE.related)
         page: Any = pages.paginate_queryset(changes, self.request, self)
-        return pages.get_paginated_response(LineChangeSerializer(page, many=True).data)
+        context = self.get_serializer_context()
+        return pages.get_paginated_response(
+            LineChangeSerializer(page, many=True, context=context).data
+        )
 
 
 _describes_history = extend_schema(
@@ -76,6 +79,7 @@ _describes_history = extend_schema(
 class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
     """Markets; one of them comes with its outcomes, their fair prices and current quotes."""
 
+    shows_odds = True
     queryset = Market.objects.select_related("event__sport")
     serializer_class = MarketSerializer
     parameters = MarketParameters
@@ -116,7 +120,8 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
         for outcome in outcomes:
             outcome.best_back = best.get((outcome.pk, Side.BACK))
             outcome.best_lay = best.get((outcome.pk, Side.LAY))
-        return Response(BestSerializer(outcomes, many=True).data)
+        context = self.get_serializer_context()
+        return Response(BestSerializer(outcomes, many=True, context=context).data)
 
     @_describes_history
     @action(detail=True, pagination_class=HistoryPages)
@@ -137,6 +142,7 @@ class BookmakerViews(mixins.RetrieveModelMixin, RowsView):
 class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
     """Every bookmaker's current price."""
 
+    shows_odds = True
     queryset = _shown(
         Quote.objects.select_related(
             "market__event__sport", "outcome", "bookmaker", "feed__provider"

@@ -37,6 +37,7 @@ MARKET = ("market__event__sport",)
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
     """The consensus on every outcome, or why there is none."""
 
+    shows_odds = True
     serializer_class = FairPriceSerializer
     parameters = FairPriceParameters
     version_fields = ("id", "version", "valued_at", *FRESHNESS, *ABOUT_MARKET)
@@ -51,6 +52,7 @@ class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     """Edges, the latest opened first unless `ordering` asks otherwise."""
 
+    shows_odds = True
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
     pagination_class = EdgePages
@@ -73,6 +75,7 @@ class EdgeViews(mixins.RetrieveModelMixin, RowsView):
 class _OpportunityViews(RowsView):
     """Open opportunities of one kind, over all markets."""
 
+    shows_odds = True
     pagination_class = RankedPages
     kind: ClassVar[OpportunityKind]
 

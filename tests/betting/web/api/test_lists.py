@@ -334,7 +334,7 @@ def test_opportunities_are_ordered_as_asked(reader: APIClient) -> None:
     found = [arbitrage_of((2.2, 1.8), (1.8, 2.2), worst=worst) for worst in (0.02, 0.05, 0.0)]
     by_worst = [found[1].pk, found[0].pk, found[2].pk]
 
-    page = reader.get(url("arbitrages"), {"ordering": "-worst", "page_size": 2})
+    page = reader.get(url("arbitrages"), {"ordering": "-worst", "page_size": "2"})
 
     assert ids(page) + ids(reader.get(page.json()["next"])) == by_worst
     assert ids(reader.get(url("arbitrages"))) == [one.pk for one in found]
