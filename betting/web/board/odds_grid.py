@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from betting.admin_base import formatting
-from betting.db.freshness import with_freshness
-from betting.models import Event, Market, Outcome, Quote, QuoteStatus, Side
+from betting.models import Bookmaker, Event, Market
 from betting.web.board.filters import Choices
 from betting.web.board.words import (
     MINUS,
@@ -19,7 +17,8 @@ from betting.web.board.words import (
     outcome_title,
     signed_percent,
 )
-from valuation.vouching import JudgedFairPrice, fair_prices_of, open_among, unjudged_edges
+from streaming.core.odds_formats import OddsFormat
+from valuation.comparison import ComparedOutcome, Price, compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,111 +108,51 @@ def market_tabs(event: Event) -> list[MarketTab]:
 
 
 def grids(market: Market, choices: Choices) -> list[Grid]:
-    """Return a market's lines, the one with the most prices first: three statements.
+    """Return a market's lines, the one with the most fresh prices first, as the reader chose.
 
     Args:
-        market: with its event and sport.
+        market: the market.
         choices: how odds are written.
     """
-    quotes: list[Any] = list(
-        with_freshness(Quote.objects.filter(market=market)).select_related("outcome", "bookmaker")
-    )
-    fair = {price.outcome_id: price for price in fair_prices_of(market.pk)}
-    stored = {edge.pk: edge for edge in unjudged_edges().filter(market=market, closed_at=None)}
-    open_edges = {stored[pk].quote_id: stored[pk] for pk in open_among(list(stored))}
-    by_line: dict[float | None, list[Any]] = defaultdict(list)
-    for quote in quotes:
-        by_line[quote.outcome.line].append(quote)
-    ordered = sorted(by_line.items(), key=lambda item: (-_takable(item[1]), item[0] or 0.0))
-    return [_grid(line, found, fair, open_edges, choices) for line, found in ordered]
-
-
-def _takable(quotes: list[Any]) -> int:
-    return sum(_state(quote) == "" for quote in quotes)
-
-
-def _grid(
-    line: float | None,
-    quotes: list[Any],
-    fair: dict[int, JudgedFairPrice],
-    open_edges: dict[int, Any],
-    choices: Choices,
-) -> Grid:
-    books = sorted(
-        {quote.bookmaker for quote in quotes}, key=lambda book: (-book.weight, book.title)
-    )
-    outcomes: dict[int, Outcome] = {quote.outcome_id: quote.outcome for quote in quotes}
-    by_cell = {(quote.outcome_id, quote.bookmaker_id, quote.side): quote for quote in quotes}
-    rows = []
-    for outcome in sorted(outcomes.values(), key=lambda each: each.pk):
-        backs = {
-            book.pk: by_cell[outcome.pk, book.pk, Side.BACK]
-            for book in books
-            if (outcome.pk, book.pk, Side.BACK) in by_cell
-        }
-        takable = [quote for quote in backs.values() if _state(quote) == ""]
-        best = max(takable, key=lambda quote: quote.price, default=None)
-        cells = tuple(
-            _cell(
-                backs.get(book.pk),
-                by_cell.get((outcome.pk, book.pk, Side.LAY)),
-                best,
-                open_edges,
-                choices,
-            )
-            for book in books
+    return [
+        Grid(
+            line.line,
+            tuple(book.title for book in line.books),
+            tuple(_row(outcome, line.books, choices) for outcome in line.outcomes),
         )
-        rows.append(_row(outcome, fair.get(outcome.pk), best, cells, choices))
-    return Grid(line, tuple(book.title for book in books), tuple(rows))
+        for line in compared(market.pk)
+    ]
 
 
-def _row(
-    outcome: Outcome,
-    fair: JudgedFairPrice | None,
-    best: Any,
-    cells: tuple[Cell, ...],
-    choices: Choices,
-) -> GridRow:
-    style = choices.odds_format
+def _row(row: ComparedOutcome, books: Sequence[Bookmaker], choices: Choices) -> GridRow:
+    style, fair, best = choices.odds_format, row.fair, row.best_back
     probability = fair.current_probability if fair else None
     return GridRow(
-        outcome_id=outcome.pk,
-        title=outcome_title(outcome),
+        outcome_id=row.outcome.pk,
+        title=outcome_title(row.outcome),
         fair=fair_odds(fair.current_fair_odds if fair else None, style),
         chance=formatting.percent(probability, 1) if probability else "",
         why_not=fair.current_reason if fair else "not valued yet",
-        best=odds(best and best.price, style),
-        best_book=best.bookmaker.title if best else "",
-        cells=cells,
+        best=odds(best.quote.price if best else None, style),
+        best_book=best.quote.bookmaker.title if best else "",
+        cells=tuple(
+            _cell(row.backs.get(book.pk), row.lays.get(book.pk), best, style) for book in books
+        ),
     )
 
 
-def _cell(back: Any, lay: Any, best: Any, open_edges: dict[int, Any], choices: Choices) -> Cell:
-    if back is None and lay is None:
+def _cell(back: Price | None, lay: Price | None, best: Price | None, style: OddsFormat) -> Cell:
+    shown = back or lay
+    if shown is None:
         return Cell()
-    style = choices.odds_format
-    quote = back or lay
-    state = _state(quote)
-    edge = open_edges.get(quote.pk) or (lay and open_edges.get(lay.pk))
-    prices = [odds(each.price, style) for each in (back, lay) if each is not None]
+    edge = shown.edge or (lay and lay.edge)
+    prices = [odds(each.quote.price, style) for each in (back, lay) if each is not None]
+    state = "" if shown.is_fresh else shown.state
     return Cell(
         price=" / ".join(prices) if back else f"lay {prices[0]}",
         ev=signed_percent(edge.ev, 1) if edge else "",
         edge_id=edge.pk if edge else None,
-        state=state or ("best" if best is not None and quote.pk == best.pk else ""),
-        note=_NOTES.get(state, ""),
-        changed_at=quote.changed_at,
+        state="best" if shown is best else state,
+        note=shown.reason,
+        changed_at=shown.quote.changed_at,
     )
-
-
-_NOTES = {
-    "stale": "nobody has confirmed this price lately",
-    "suspended": "the bookmaker has suspended or withdrawn it",
-    "quarantined": "its provider or bookmaker cannot be trusted now",
-}
-
-
-def _state(quote: Any) -> str:
-    if quote.status != QuoteStatus.ACTIVE:
-        return str(quote.status)
-    return "stale" if quote.is_stale else ""

@@ -22,6 +22,7 @@ from betting.web.api.parameters import (
     MarketParameters,
     QuoteParameters,
 )
+from betting.web.api.serializers.comparison import ComparisonSerializer
 from betting.web.api.serializers.odds import (
     BestSerializer,
     BookmakerSerializer,
@@ -32,6 +33,7 @@ from betting.web.api.serializers.odds import (
     QuoteSerializer,
 )
 from betting.web.api.views.base import RowsView, checked
+from valuation.comparison import compared
 from valuation.vouching import fair_prices
 
 _EVENT_FACTS = ("home", "away", "commence_time", "status")
@@ -122,6 +124,14 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
             outcome.best_lay = best.get((outcome.pk, Side.LAY))
         context = self.get_serializer_context()
         return Response(BestSerializer(outcomes, many=True, context=context).data)
+
+    @extend_schema(responses=ComparisonSerializer)
+    @action(detail=True, pagination_class=None)
+    def comparison(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the framework's signature
+        """Show the prices of all bookmakers side by side, per line: with fair and best prices."""
+        market = self.get_object()
+        found = {"market": market, "lines": compared(market.pk)}
+        return Response(ComparisonSerializer(found, context=self.get_serializer_context()).data)
 
     @_describes_history
     @action(detail=True, pagination_class=HistoryPages)

@@ -45,7 +45,7 @@ def addresses(db: None) -> list[str]:  # noqa: ARG001 - asks for a fixture
     return [
         *map(url, lists),
         f"/api/v1/edges/{edge.pk}/",
-        *(market, f"{market}best/", f"{market}history/"),
+        *(market, f"{market}best/", f"{market}comparison/", f"{market}history/"),
         *(quote, f"{quote}history/"),
     ]
 
@@ -62,6 +62,8 @@ def test_every_price_is_written_in_the_format_and_stays_a_number(
         for each, name in priced:
             price = each.pop(f"{name}_display")
             assert price == (each[name] and written(each[name], style)), (address, name)
+        for each in (*objects(answer), *objects(plain)):
+            each.pop("age_seconds", None)  # time has passed
         assert answer == plain, address
 
 
