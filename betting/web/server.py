@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher
 
@@ -26,6 +26,10 @@ REQUEST_SECONDS = 15
 
 MAX_CONNECTIONS = 500
 CLEANUP_SECONDS = 1
+MAX_UNSENT_BYTES = 1_000_000
+"""A stream is ended when its client has left so many bytes unread."""
+
+STREAM = "/api/v1/stream/"
 _SHUTDOWN_SECONDS = 3.0
 _PROBES = ("/health/", "/metrics")
 
@@ -45,6 +49,15 @@ class DeadlinedChannel(HTTPChannel):  # type: ignore[misc]  # it has no types
         super().handle_read()
         if request is not None and self.request is request:
             self.last_activity = before
+
+    def write_soon(self, data: Any) -> int:
+        """Queue bytes of a response; end a stream whose client has left too many unread.
+
+        Without this the stream's thread would wait for such a client, which may never read on.
+        """
+        if self.total_outbufs_len > MAX_UNSENT_BYTES and self.requests[0].path == STREAM:
+            raise ClientDisconnected
+        return int(super().write_soon(data))
 
 
 class TwoLanes(ThreadedTaskDispatcher):  # type: ignore[misc]  # it has no types

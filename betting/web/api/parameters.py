@@ -9,9 +9,10 @@ from django.db.models import Q, QuerySet
 from rest_framework import serializers
 
 from betting.db.querysets import confirmed_within
-from betting.models import EventStatus, Market, MoveClass, QuoteStatus, Side
+from betting.models import Event, EventStatus, Market, MoveClass, QuoteStatus, Side
 from betting.web.api.edge_pages import BY_EV, ORDERINGS
 from betting.web.api.pagination import MAX_PAGE
+from betting.web.api.stream import CHANNELS, DEFAULT_CHANNELS
 from streaming.core.odds_formats import ODDS_FORMATS
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
 from valuation.models import DOUBTFUL, IN_PLAY, FairPriceState, RecomputeTrigger
@@ -25,6 +26,9 @@ from valuation.vouching import (
 )
 
 _YEAR_SECONDS = 31_536_000
+
+MAX_FOLLOWED = 50
+"""The most events whose prices one stream follows."""
 
 
 def _text(**options: Any) -> serializers.CharField:
@@ -415,7 +419,65 @@ class HealthSnapshotParameters(PageParameters):
 
 
 class StreamParameters(Parameters):
-    """The filters of a stream's events."""
+    """The channels of a stream, and the filters of their notifications."""
 
-    type = _choice(["edge.opened", "edge.closed", "line.major"], help_text="all, if not given")
+    channels = _text(
+        default=",".join(DEFAULT_CHANNELS),
+        help_text=f"some of `{'`, `'.join(CHANNELS)}`, with commas between them",
+    )
+    events = _text(
+        help_text="of the channel `prices`: ids of the events whose prices are followed, at most"
+        f" {MAX_FOLLOWED}, with commas between them"
+    )
+    type = _choice(
+        [kind for kinds in CHANNELS.values() for kind in kinds],
+        help_text="the only type of the channels; all, if not given",
+    )
     sport = _text(help_text="a sport's key")
+
+    def validate_channels(self, value: str) -> list[str]:
+        """Return the channels.
+
+        Raises:
+            ValidationError: there is none of such a name.
+        """
+        chosen = value.split(",")
+        if set(chosen) <= CHANNELS.keys():
+            return chosen
+        words = f"There is no such channel. There are: {', '.join(CHANNELS)}."
+        raise serializers.ValidationError(words)
+
+    def validate_events(self, value: str) -> frozenset[int]:
+        """Return the events' ids.
+
+        Raises:
+            ValidationError: they are no ids, too many, or those of no events.
+        """
+        parts = value.split(",")
+        if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts):
+            raise serializers.ValidationError("Enter ids of events with commas between them.")
+        ids = frozenset(map(int, parts))
+        if len(ids) > MAX_FOLLOWED:
+            raise serializers.ValidationError(f"Enter at most {MAX_FOLLOWED} events.")
+        missing = ids.difference(Event.objects.filter(pk__in=ids).values_list("pk", flat=True))
+        if missing:
+            words = f"There is no such event: {', '.join(map(str, sorted(missing)))}."
+            raise serializers.ValidationError(words)
+        return ids
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the values as the fields of what the stream wants.
+
+        Raises:
+            ValidationError: the parameters do not go together.
+        """
+        channels, events = attrs["channels"], attrs.get("events", frozenset())
+        if ("prices" in channels) != bool(events):
+            words = "The channel prices and the parameter events belong together."
+            raise serializers.ValidationError({"events": [words]})
+        kinds = frozenset(kind for channel in channels for kind in CHANNELS[channel])
+        if (only := attrs.get("type")) is not None:
+            if only not in kinds:
+                raise serializers.ValidationError({"type": ["None of the channels has this type."]})
+            kinds = frozenset({only})
+        return {"kinds": kinds, "sport": attrs.get("sport", ""), "events": events}

@@ -10,6 +10,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from betting.config import WebConfig
 from betting.web import server as web_server
@@ -29,6 +30,13 @@ def serving(answer: Answer) -> Iterator[int]:
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
         return [b"ok"]
 
+    with running(wsgi) as port:
+        yield port
+
+
+@contextmanager
+def running(wsgi: Callable[..., Any]) -> Iterator[int]:
+    """A server of an application; its port."""
     server = web_server.make_server(WebConfig(port=0), wsgi)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -125,3 +133,34 @@ def test_a_body_larger_than_any_form_is_refused_before_it_is_read() -> None:
             answer.begin()
             assert answer.status == 413
         assert status_of(port, "/", b"x" * 2_000_000) == 200
+
+
+def test_a_stream_whose_client_does_not_read_is_ended() -> None:
+    """Its thread is free again, and the bytes that wait for it stay few."""
+    ended = threading.Event()
+    written = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal written
+        try:
+            while True:
+                written += 100_000
+                yield b"x" * 100_000
+        finally:
+            ended.set()
+
+    def wsgi(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return endless()
+
+    with running(wsgi) as port:
+        head = f"GET {web_server.STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        with begun(port, head):
+            assert ended.wait(timeout=30)
+
+    # The kernel holds some megabytes as well.
+    assert written < 30_000_000
+
+
+def test_the_server_knows_the_streams_address() -> None:
+    assert reverse("stream") == web_server.STREAM

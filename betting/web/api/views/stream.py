@@ -25,7 +25,8 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from betting.config import get_config
 from betting.web.api.parameters import StreamParameters
-from betting.web.api.stream import PAGE, Follower, StreamNotification, database_time, with_rows
+from betting.web.api.stream import PAGE, PRICE_CHANGED, PRICE_REPLAY, Follower, database_time
+from betting.web.api.tail import Entry, Tail, TooFarBehindError, entries
 from betting.web.api.views.base import ApiView, checked
 
 logger = logging.getLogger(__name__)
@@ -90,15 +91,40 @@ class Start:
         is_resumed: whether it had one, so that those in the overlap before it are sent again.
         missed_since: the start of the time whose notifications are too old to be sent; None if the
             client missed none.
+        prices_missed_since: the same of the changes of prices, which are kept for less long.
     """
 
     at: datetime
     is_resumed: bool = False
     missed_since: datetime | None = None
+    prices_missed_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The notifications that a client asks for.
+
+    Attributes:
+        kinds: of the notifications.
+        sport: the key of the only sport; empty for all.
+        events: those whose prices are followed.
+    """
+
+    kinds: frozenset[str]
+    sport: str = ""
+    events: frozenset[int] = frozenset()
+
+    def includes(self, entry: Entry) -> bool:
+        """Return True if a notification is to be sent."""
+        return (
+            entry.one.kind in self.kinds
+            and self.sport in {"", entry.sport}
+            and (entry.one.kind != PRICE_CHANGED or entry.event_id in self.events)
+        )
 
 
 class StreamView(ApiView):
-    """Edges that open and close, and major moves of lines, as they happen."""
+    """Edges that open and close, major moves of lines and chosen prices, as they happen."""
 
     # A HEAD request would open a stream that nobody reads.
     http_method_names = ["get", "options"]
@@ -117,13 +143,15 @@ class StreamView(ApiView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """Stream what happens from now on, or after the event that the client received last."""
         policy = StreamPolicy()
-        wanted = checked(StreamParameters, request).validated_data
+        wanted = Wanted(**checked(StreamParameters, request).validated_data)
         start = beginning(request.headers.get("Last-Event-ID"), database_time(), policy)
         places = _places()
         user_id = cast("int", request.user.pk)  # permissions have refused anonymous users
         if not places.take(user_id):
             raise Busy
-        body = _Body(stream_body(start, wanted, policy), partial(places.give_back, user_id))
+        body = _Body(
+            stream_body(start, wanted, policy, _tail()), partial(places.give_back, user_id)
+        )
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
         response["X-Accel-Buffering"] = "no"  # keeps nginx from buffering the stream
@@ -148,64 +176,97 @@ def beginning(last_id: str | None, now: datetime, policy: StreamPolicy) -> Start
     microseconds = min(int(last_id), (now - _EPOCH) // _MICROSECOND)
     had = _EPOCH + microseconds * _MICROSECOND
     oldest = now - timedelta(seconds=policy.replay_seconds)
+    # Those before the overlap are read again as well.
+    is_priceless = had - timedelta(seconds=policy.overlap_seconds) < now - PRICE_REPLAY
     if had < oldest:
-        return Start(oldest, is_resumed=True, missed_since=had)
-    return Start(had, is_resumed=True)
+        return Start(oldest, is_resumed=True, missed_since=had, prices_missed_since=had)
+    return Start(had, is_resumed=True, prices_missed_since=had if is_priceless else None)
 
 
 def stream_body(
     start: Start,
-    wanted: dict[str, Any],
+    wanted: Wanted,
     policy: StreamPolicy,
+    tail: Tail,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] = time.sleep,
 ) -> Generator[bytes]:
-    """Yield the stream's text until its time is over or the database is away.
+    """Yield the stream's text until its time is over, its client is slow or the database is away.
 
     Ids never decrease, though a notification that became visible late may be older than the one
     before it: a client that resumes after an id is sent those in the overlap before it again.
 
     Args:
         start: the point from which the stream starts.
-        wanted: the filters `type` and `sport`, each optional.
+        wanted: the notifications to send.
         policy: intervals and deadlines.
+        tail: has the newest notifications for all streams.
         clock: returns the time in seconds.
         wait: waits for a number of seconds.
     """
-    overlap = timedelta(seconds=policy.overlap_seconds)
-    follower = Follower(start.at - overlap if start.is_resumed else start.at, overlap)
     newest, ends, sent_at = start.at, clock() + policy.max_seconds, clock()
     # A message without data is no notification to the client, but the client remembers its id.
     yield f"retry: {RETRY_MS}\nid: {_id(newest)}\n\n".encode()
-    if start.missed_since is not None:
-        gap = {"from": start.missed_since, "to": start.at}
-        yield _message(newest, "stream.gap", gap)
-    while clock() < ends:
-        try:
-            fresh = follower.look()
-            rows = list(with_rows(fresh))
-        except DatabaseError as error:
-            logger.warning("a stream ends, the database is away: %s", type(error).__name__)
-            return
-        for one, row in rows:
-            newest = max(newest, one.at)
-            if _is_wanted(one, row, wanted):
+    for kind, gap in _gaps(start, wanted):
+        yield _message(newest, kind, json.dumps(gap, cls=JSONEncoder, separators=(",", ":")))
+    looks = _looks(start, wanted, policy, tail)
+    try:
+        while clock() < ends:
+            found, has_more = next(looks)
+            for entry in found:
+                newest = max(newest, entry.one.at)
+                if wanted.includes(entry):
+                    sent_at = clock()
+                    yield _message(newest, entry.one.kind, entry.text)
+            if clock() - sent_at >= policy.heartbeat_seconds:
                 sent_at = clock()
-                yield _message(newest, one.kind, {"id": one.key, "at": one.at, "row": row})
-        if clock() - sent_at >= policy.heartbeat_seconds:
-            sent_at = clock()
-            yield f": waiting\nid: {_id(newest)}\n\n".encode()
-        if len(fresh) < PAGE:
-            wait(policy.poll_seconds)
+                yield f": waiting\nid: {_id(newest)}\n\n".encode()
+            if not has_more:
+                wait(policy.poll_seconds)
+    except DatabaseError as error:
+        logger.warning("a stream ends, the database is away: %s", type(error).__name__)
+    except TooFarBehindError:
+        logger.warning("a stream ends, its client reads too slowly")
+    finally:
+        looks.close()
 
 
-def _is_wanted(one: StreamNotification, row: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    sport: str = row["event"]["sport"]
-    return bool(wanted.get("type", one.kind) == one.kind and wanted.get("sport", sport) == sport)
+def _looks(
+    start: Start, wanted: Wanted, policy: StreamPolicy, tail: Tail
+) -> Generator[tuple[list[Entry], bool]]:
+    """Yield what is new at each look, and whether there is more already.
+
+    The stream reads by itself from its start to the present, then it follows the tail. What the
+    tail gains while it reads may be known to it.
+    """
+    overlap = timedelta(seconds=policy.overlap_seconds)
+    since = start.at - overlap if start.is_resumed else start.at
+    own = Follower(since, overlap, wanted.events)
+    position = tail.join(wanted.events)
+    try:
+        while True:
+            fresh = own.look()
+            has_more = len(fresh) == PAGE
+            yield entries(fresh), has_more
+            if not has_more:
+                break
+        while True:
+            found, position, has_more = tail.after(position)
+            yield [entry for entry in found if own.has_left(entry.one)], has_more
+    finally:
+        tail.leave(wanted.events)
 
 
-def _message(newest: datetime, kind: str, data: dict[str, Any]) -> bytes:
-    text = json.dumps(data, cls=JSONEncoder, separators=(",", ":"))
+def _gaps(start: Start, wanted: Wanted) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what the client has missed for good: the kind of the message and its data."""
+    if start.missed_since is not None:
+        yield "stream.gap", {"from": start.missed_since, "to": start.at}
+    if start.prices_missed_since is not None and wanted.events:
+        told = {"channel": "prices", "from": start.prices_missed_since}
+        yield "stream.resync", told
+
+
+def _message(newest: datetime, kind: str, text: str) -> bytes:
     return f"id: {_id(newest)}\nevent: {kind}\ndata: {text}\n\n".encode()
 
 
@@ -263,3 +324,9 @@ class Places:
 @cache
 def _places() -> Places:
     return Places(get_config().api.stream_connections)
+
+
+@cache
+def _tail() -> Tail:
+    policy = StreamPolicy()
+    return Tail(timedelta(seconds=policy.overlap_seconds), policy.poll_seconds)

@@ -23,8 +23,16 @@ from betting.config import get_config
 from betting.models import LineChange
 from betting.web.api import stream
 from betting.web.api.stream import Follower, StreamNotification, database_time
+from betting.web.api.tail import Tail
 from betting.web.api.views import stream as view
-from betting.web.api.views.stream import Places, Start, StreamPolicy, beginning, stream_body
+from betting.web.api.views.stream import (
+    Places,
+    Start,
+    StreamPolicy,
+    Wanted,
+    beginning,
+    stream_body,
+)
 from tests.betting.web.api.filled import url
 from tests.betting.web.api.test_access import assert_problem
 from tests.support import rows
@@ -69,9 +77,27 @@ def parse(text: str) -> list[Message]:
     return found
 
 
-def follow(start: Start, clock: Clock | None = None, **wanted: str) -> list[Message]:
-    clock = clock or Clock()
-    return parse(b"".join(stream_body(start, wanted, POLICY, clock, clock.wait)).decode())
+DEFAULT = frozenset({"edge.opened", "edge.closed", "line.major"})
+PRICES = frozenset({"price.changed"})
+
+
+def tail_of(clock: Clock) -> Tail:
+    return Tail(timedelta(seconds=POLICY.overlap_seconds), POLICY.poll_seconds, clock)
+
+
+def body(start: Start, wanted: Wanted, clock: Clock, tail: Tail | None = None) -> Iterator[bytes]:
+    return stream_body(start, wanted, POLICY, tail or tail_of(clock), clock, clock.wait)
+
+
+def follow(
+    start: Start,
+    clock: Clock | None = None,
+    kinds: frozenset[str] = DEFAULT,
+    sport: str = "",
+    events: frozenset[int] = frozenset(),
+) -> list[Message]:
+    wanted = Wanted(kinds, sport, events)
+    return parse(b"".join(body(start, wanted, clock or Clock())).decode())
 
 
 def opened(at: datetime) -> Edge:
@@ -156,7 +182,8 @@ def test_only_what_is_wanted_is_sent() -> None:
     opened(now)
     moved(now)
 
-    (notification,) = follow(Start(now), type="edge.opened", sport=edge.market.event.sport.key)
+    kinds, sport = frozenset({"edge.opened"}), edge.market.event.sport.key
+    (notification,) = follow(Start(now), kinds=kinds, sport=sport)
 
     assert notification.data["row"]["id"] == edge.pk
 
@@ -165,7 +192,7 @@ def test_only_what_is_wanted_is_sent() -> None:
 def test_a_stream_begins_with_an_id_lives_audibly_and_ends_in_time() -> None:
     clock = Clock()
 
-    text = b"".join(stream_body(Start(database_time()), {}, POLICY, clock, clock.wait)).decode()
+    text = b"".join(body(Start(database_time()), Wanted(DEFAULT), clock)).decode()
 
     assert text.startswith("retry: 2000\nid: ")
     assert text.count(": waiting") == 2
@@ -246,6 +273,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     config = replace(get_config(), api=api)
     monkeypatch.setattr(view, "get_config", lambda: config)
     view._places.cache_clear()
+    view._tail.cache_clear()
     yield
     view._places.cache_clear()
 
@@ -276,10 +304,11 @@ def test_one_user_has_half_of_the_places_and_leaves_the_rest_to_others() -> None
 
 def test_a_stream_that_nobody_read_gives_its_place_back_too_and_once() -> None:
     released: list[bool] = []
-    body = view._Body(stream_body(Start(NOW), {}, POLICY), lambda: released.append(True))
+    text = stream_body(Start(NOW), Wanted(DEFAULT), POLICY, tail_of(Clock()))
+    unread = view._Body(text, lambda: released.append(True))
 
-    body.close()
-    body.close()
+    unread.close()
+    unread.close()
 
     assert released == [True]
 
@@ -292,11 +321,14 @@ def test_a_stream_refuses_what_it_does_not_know(reader: APIClient) -> None:
 
 
 @contextmanager
-def connected(server: Any, token: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+def connected(
+    server: Any, token: str, query: str = "", **headers: str
+) -> Iterator[http.client.HTTPResponse]:
     address = urlsplit(server.url)
     client = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    headers["Authorization"] = f"Token {token}"
     try:
-        client.request("GET", url("stream"), headers={"Authorization": f"Token {token}", **headers})
+        client.request("GET", url("stream") + query, headers=headers)
         response = client.getresponse()
         assert response.status == 200
         assert response.headers["Content-Type"] == "text/event-stream"
