@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
+from betting import words
 from betting.models import Event, EventStatus, Market
-from betting.web.board import words
 
 MAX_FOUND = 12
 """The most events, and the most markets of players, that are found: nobody reads more."""

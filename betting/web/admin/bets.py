@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.db.models import F
 from django.http import HttpRequest
 
+from betting import words
 from betting.admin_base.read_only import FactAdmin
 from betting.db.bets import BetOf
-from betting.web.board import words
 
 
 class OfMarketAdmin(FactAdmin):

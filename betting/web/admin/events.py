@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.db.models import Case, When
 from django.http import HttpRequest
 
+from betting import words
 from betting.admin_base.filters import by_choice, by_related, by_time
 from betting.admin_base.formatting import link
 from betting.admin_base.read_only import FactAdmin, Table, TablesMixin
 from betting.models import Event, EventAlias, EventStatus, Sport
-from betting.web.board import words
 
 MARKETS_SHOWN = 500
 

@@ -7,6 +7,7 @@ from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
 
+from betting import words
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time, by_value, if_empty
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
@@ -14,7 +15,6 @@ from betting.admin_base.unfold_types import ThemedAdmin, number
 from betting.models import Bookmaker, Market, Outcome
 from betting.web.admin import market_tables
 from betting.web.admin.bets import OfMarketAdmin
-from betting.web.board import words
 from valuation import opportunities
 from valuation.revaluation import change_bookmaker
 

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
+from betting import words
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time
 from betting.admin_base.read_only import Table, TablesMixin
@@ -17,7 +18,6 @@ from betting.db.freshness import disputes, with_disputes, with_freshness
 from betting.db.querysets import series_history
 from betting.models import LineChange, Quote, QuoteStatus, RivalQuote
 from betting.web.admin.bets import BetAdmin
-from betting.web.board import words
 
 HISTORY_SHOWN = 200
 

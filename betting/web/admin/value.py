@@ -8,13 +8,13 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from betting import words
 from betting.admin_base import formatting
 from betting.admin_base.filters import ChoiceFilter, by_choice, by_related, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge, number
 from betting.db.bets import FAIR_PRICE, OF_QUOTE
 from betting.web.admin.bets import BetAdmin
-from betting.web.board import words
 from valuation.models import (
     AppliedPolicy,
     Edge,

@@ -13,7 +13,7 @@ from betting.config import get_config
 from betting.db.freshness import trusted_quotes
 from betting.models import Quote, Side
 from betting.web.board.filters import Choices
-from betting.web.board.words import fair_odds, odds, signed_percent
+from betting.words import fair_odds, odds, signed_percent
 from valuation.arrays import FloatArray
 from valuation.devig import devig
 from valuation.edges import bet_odds, expected_value

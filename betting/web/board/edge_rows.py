@@ -17,7 +17,7 @@ from betting.db.freshness import trusted_quotes
 from betting.models import Side
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
-from betting.web.board.words import (
+from betting.words import (
     bet_title,
     event_title,
     fair_odds,

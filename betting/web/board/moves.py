@@ -9,7 +9,7 @@ from typing import Any
 from betting.db.bets import OF_QUOTE
 from betting.models import ChangeKind, LineChange, MoveClass
 from betting.web.board.filters import Choices
-from betting.web.board.words import (
+from betting.words import (
     MINUS,
     bet_title,
     event_title,

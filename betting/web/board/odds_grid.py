@@ -9,7 +9,7 @@ from datetime import datetime
 from betting.admin_base import formatting
 from betting.models import Bookmaker, Event, Market
 from betting.web.board.filters import Choices
-from betting.web.board.words import (
+from betting.words import (
     MINUS,
     fair_odds,
     market_title,

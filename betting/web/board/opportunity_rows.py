@@ -17,7 +17,7 @@ from betting.models import Event, Side
 from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE, NEW_SECONDS
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
-from betting.web.board.words import (
+from betting.words import (
     bet_title,
     event_title,
     market_title,

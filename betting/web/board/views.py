@@ -30,8 +30,8 @@ from betting.web.board.opportunity_rows import (
     opportunity_rows,
 )
 from betting.web.board.strip import strip
-from betting.web.board.words import event_title
 from betting.web.login import LimitedForm
+from betting.words import event_title
 
 TABS = {
     BEFORE_START: "+EV",

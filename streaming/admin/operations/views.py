@@ -29,7 +29,7 @@ from betting.config import get_config
 from betting.db.clock import database_now
 from betting.models import Provider
 from betting.web import documents
-from betting.web.board.words import MINUS
+from betting.words import MINUS
 from streaming.admin.circuits import override
 from streaming.admin.operations import history
 from streaming.admin.operations.providers import Card, cards
