@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
-from threading import Thread
 from typing import Any
 from uuid import uuid4
-
-from django.db import connections
 
 from betting.config import BusConfig, Config
 from betting.logs import Operation, operation
 from streaming.core.breaker import Breaker, CallOutcome
-from streaming.core.failures import ProviderFailure, TransientFailure
+from streaming.core.failures import ProviderFailure
 from streaming.core.letters import Kind, Letter
 from streaming.core.notifications import Notification, SubscriberTest, from_message, to_message
-from streaming.core.redaction import scrub_text
 from streaming.core.texts import one_line
 from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.notifications.bus import DELIVER
-from streaming.notifications.handlers import Handler, find_handler
+from streaming.notifications.handlers import find_handler
+from streaming.notifications.in_time import call_in_time
 from streaming.notifications.subscriber_health import Admission, admit, note
 from streaming.notifications.webhooks import post
 
@@ -40,15 +36,22 @@ RECORDING_SECONDS = 5.0
 _LOGGED_FAILURES = frozenset({1, 5, 25})
 _LOGGED_EVERY = 100
 
-_left_behind: dict[str, Future[None]] = {}
-"""By handler, the latest call that did not end in time."""
-
 Clock = Callable[[], datetime]
 PutAside = Callable[[Letter], None]
 """A function that stores a delivery that was not made, for a replay."""
 
 Carry = Callable[[datetime], None]
 """A function that delivers to a subscriber now; it raises a `ProviderFailure` on failure."""
+
+FindCarrier = Callable[["Delivery", Sequence[Notification], BusConfig, bool], Carry | None]
+"""A function that returns how to make a delivery, which may be a test.
+
+It returns None if there is nothing to do: the subscriber is gone or disabled.
+"""
+
+
+_find_carriers: dict[str, FindCarrier] = {}
+"""By kind of subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,11 @@ def deliver(
         msgspec.ValidationError: the notifications are not valid.
     """
     notifications = from_message(delivery.notifications)
+    if _has_arrived(delivery.id):
+        return Fate.NEEDLESS
     carry = _carrier(delivery, notifications, config.bus)
     if carry is None:
         return _without_subscriber(delivery, put_aside)
-    if _has_arrived(delivery.id):
-        return Fate.NEEDLESS
     admission = admit(delivery.subscriber, clock(), _lease_seconds(config.bus))
     if admission is Admission.WAIT:
         return Fate.WAITING
@@ -147,6 +150,20 @@ def send_test(subscriber: str, config: Config, clock: Clock = utc_now) -> Provid
     return _attempt(delivery, carry, config, clock)
 
 
+def carries(kind: str) -> Callable[[FindCarrier], FindCarrier]:
+    """Register a function that finds carriers, for the subscribers of a kind.
+
+    Args:
+        kind: the first part of their keys, e.g. ``webhook``.
+    """
+
+    def register(find: FindCarrier) -> FindCarrier:
+        _find_carriers[kind] = find
+        return find
+
+    return register
+
+
 def _carrier(
     delivery: Delivery,
     notifications: Sequence[Notification],
@@ -154,60 +171,49 @@ def _carrier(
     *,
     is_test: bool = False,
 ) -> Carry | None:
-    """Return how to make the delivery; None if its subscriber is gone or disabled."""
-    kind, _, name = delivery.subscriber.partition(":")
-    if kind == "webhook":
-        webhook = WebhookSubscriber.objects.filter(name=name).first()
-        if webhook is None or not (webhook.enabled or is_test):
-            return None
-        return partial(post, webhook, delivery.id, notifications, config)
+    """Return how to make the delivery; None if there is nothing to do."""
+    kind, _, _ = delivery.subscriber.partition(":")
+    find = _find_carriers.get(kind)
+    return None if find is None else find(delivery, notifications, config, is_test)
+
+
+@carries("webhook")
+def _to_webhook(
+    delivery: Delivery,
+    notifications: Sequence[Notification],
+    config: BusConfig,
+    is_test: bool,  # noqa: FBT001 - the signature of all of them
+) -> Carry | None:
+    _, _, name = delivery.subscriber.partition(":")
+    webhook = WebhookSubscriber.objects.filter(name=name).first()
+    if webhook is None or not (webhook.enabled or is_test):
+        return None
+    return partial(post, webhook, delivery.id, notifications, config)
+
+
+@carries("handler")
+def _to_handler(
+    delivery: Delivery,
+    notifications: Sequence[Notification],
+    config: BusConfig,
+    is_test: bool,  # noqa: ARG001, FBT001 - the signature of all of them
+) -> Carry | None:
     handler = find_handler(delivery.subscriber)
     if handler is None:
         return None
-    return lambda _now: _handle(handler, notifications, config.total_timeout_seconds)
+    call = partial(handler.handle, notifications)
+    return lambda _now: call_in_time(delivery.subscriber, call, config.total_timeout_seconds)
 
 
 def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
-    """Drop a delivery to a webhook that a person removed; hold one to an unknown handler.
+    """Drop a delivery that nobody wants any more; hold one to an unknown handler.
 
     Another worker may run a release that has the handler.
     """
-    if delivery.subscriber.startswith("webhook:"):
+    if not delivery.subscriber.startswith("handler:"):
         return Fate.NEEDLESS
     put_aside(_letter(delivery, "this worker has no such handler"))
     return Fate.HELD
-
-
-def _handle(handler: Handler, notifications: Sequence[Notification], seconds: float) -> None:
-    """Call a handler in a thread that a deadline can leave behind, one at most.
-
-    Raises:
-        TransientFailure: the handler raised or did not end in time, or an earlier call that did not
-            end in time still runs.
-    """
-    earlier = _left_behind.get(handler.route.subscriber)
-    if earlier is not None and not earlier.done():
-        raise TransientFailure("timeout", "An earlier call of the handler has not ended yet.")
-    ended: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            handler.handle(notifications)
-        except BaseException as error:  # noqa: BLE001 - any error is the handler's own failure
-            ended.set_exception(error)
-        else:
-            ended.set_result(None)
-        finally:
-            connections.close_all()  # this thread's own
-
-    Thread(target=run, name=handler.route.subscriber, daemon=True).start()
-    wait([ended], timeout=seconds)
-    if not ended.done():
-        _left_behind[handler.route.subscriber] = ended
-        raise TransientFailure("timeout", f"The handler did not end within {seconds:g} s.")
-    if error := ended.exception():
-        message = one_line(scrub_text(f"{type(error).__name__}: {error}"))
-        raise TransientFailure(type(error).__name__, message) from error
 
 
 def _attempt(
