@@ -29,7 +29,7 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 """Name lookup, TCP connection and TLS handshake of a webhook, one lost packet included."""
 
 _KEY_BYTES = 32
-_TRANSIENT = frozenset({408, 425, 429})
+TRANSIENT = frozenset({408, 425, 429})
 
 
 def subscribe(webhook: WebhookSubscriber) -> str:
@@ -109,7 +109,7 @@ async def _status(answer: aiohttp.ClientResponse) -> int:
 
 def _refusal(status: int) -> ProviderFailure:
     code, message = f"http_{status}", f"The receiver answered HTTP {status}."
-    if status >= 500 or status in _TRANSIENT:
+    if status >= 500 or status in TRANSIENT:
         return TransientFailure(code, message)
     if 300 <= status < 400:
         return PermanentFailure(code, message, "Give the webhook the address it has moved to.")
