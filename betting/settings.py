@@ -214,6 +214,7 @@ CELERY_TASK_ROUTES = {
     "streaming.prune": {"queue": "poll"},
     "streaming.check_health": {"queue": "poll"},
     "streaming.deliver": {"queue": "deliver"},
+    "streaming.send_alerts": {"queue": "deliver"},
     "streaming.store_spooled_letters": {"queue": "poll"},
     "streaming.send_replays": {"queue": "poll"},
     "streaming.replay_payload": {"queue": "poll"},
@@ -279,6 +280,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "streaming.send_replays",
         "schedule": 1.0,  # the unit of `replays.PER_SECOND`
         "options": {"expires": 2.0},
+    },
+    "send-alerts": {
+        "task": "streaming.send_alerts",
+        "schedule": 5.0,
+        "options": {"expires": 10.0},
     },
     "check-health": {
         "task": "streaming.check_health",

@@ -6,6 +6,7 @@
     sweep ─▶ markets whose message was lost ─────────────────────────────────▶ recompute_markets
 
     major moves, edges that opened or closed ─▶ bus ─▶ deliver, one message per subscriber
+    send_alerts ─▶ edges, health and letters that are news to a subscriber ─▶ deliver
     check_health ─▶ health snapshot ─▶ bus, if a check's status has changed
 
 A task parses its arguments, calls one service and enqueues what that returned. Any message may be
@@ -27,6 +28,8 @@ from betting.config import get_config
 from betting.db.clock import database_now
 from betting.logs import note, operation
 from betting.logs.context import new_trace_id, trace_ids
+from streaming.alerts import carrier as _carrier  # noqa: F401 - it registers itself
+from streaming.alerts import outbox
 from streaming.coalescing import buffer
 from streaming.coalescing.buffer import Flush
 from streaming.coalescing.sweep import unvalued_markets
@@ -157,6 +160,16 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
         raise self.retry(countdown=PROBE_WAIT_SECONDS)
     if fate in {Fate.FAILED, Fate.HELD}:
         raise Ignore  # its letter is stored: signal neither a replay's success nor a new failure
+
+
+@shared_task(name="streaming.send_alerts", acks_late=False)
+def send_alerts() -> None:
+    """Send each subscriber to alerts what is new to it.
+
+    Idempotent by the rows `Alert`, which are unique by subscriber and subject. Acknowledged early:
+    the next one finds what this one has left.
+    """
+    outbox.send_due(database_now())
 
 
 @shared_task(name="streaming.coalesce_line_changes")

@@ -85,9 +85,9 @@ class BusConfig:
     """The event bus and its deliveries.
 
     Attributes:
-        total_timeout_seconds: a whole delivery, to a webhook or by a handler.
-        allow_private_networks: whether webhooks may lead to addresses that are not on the public
-            internet: one's own machine, private networks, metadata services.
+        total_timeout_seconds: a whole delivery: to a webhook, by a handler or of an alert.
+        allow_private_networks: whether webhooks and alerts may lead to addresses that are not on
+            the public internet: one's own machine, private networks, metadata services.
     """
 
     total_timeout_seconds: Annotated[float, Setting(ge=2, le=14)] = 5.0

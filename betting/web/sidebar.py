@@ -38,6 +38,8 @@ INTERNALS = {
     "valuation_revaluation": ("Revaluations", "restart_alt"),
     "valuation_appliedpolicy": ("Applied policy", "policy"),
     "streaming_webhooksubscriber": ("Webhooks", "webhook"),
+    "streaming_alertsubscriber": ("Alerts", "notifications_active"),
+    "streaming_alert": ("Alerts sent", "mark_chat_read"),
     "streaming_subscriberrecord": ("Subscribers", "notifications"),
     "streaming_deliveryrun": ("Deliveries", "send"),
     "betting_doubtfulmatch": ("Doubtful matches", "help"),

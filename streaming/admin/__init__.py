@@ -1,6 +1,7 @@
 """Admin pages that show operators what the stream did."""
 
 from streaming.admin import (
+    alerts,
     circuits,
     deadletters,
     feed_circuits,
@@ -11,6 +12,7 @@ from streaming.admin import (
 )
 
 __all__ = [
+    "alerts",
     "circuits",
     "deadletters",
     "feed_circuits",

@@ -16,7 +16,7 @@ from betting.admin_base.filters import by_choice, by_time, by_value, if_empty
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
 from betting.admin_base.unfold_types import ThemedAdmin, badge, number
 from betting.config import get_config
-from streaming.core.failures import PermanentFailure
+from streaming.core.failures import PermanentFailure, ProviderFailure
 from streaming.core.histogram import quantile_ms
 from streaming.forms.webhook import WebhookForm
 from streaming.models import DeliveryOutcome, DeliveryRun, SubscriberRecord, WebhookSubscriber
@@ -78,14 +78,7 @@ class WebhookSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def send_test_event(self, request: HttpRequest, queryset: QuerySet[WebhookSubscriber]) -> None:
         """Post a test notification to each webhook now."""
         for webhook in queryset:
-            failure = send_test(webhook.key, get_config())
-            if failure is None:
-                self.message_user(
-                    request, f"{webhook} took the test notification.", messages.SUCCESS
-                )
-                continue
-            advice = failure.advice if isinstance(failure, PermanentFailure) else ""
-            self.message_user(request, f"{failure} {advice}".strip(), messages.ERROR)
+            report_test(self, request, webhook, send_test(webhook.key, get_config()))
 
     @admin.display(description="enabled", boolean=True, ordering="enabled")
     def is_enabled(self, webhook: WebhookSubscriber) -> bool:
@@ -96,29 +89,13 @@ class WebhookSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
         """Return the webhook's statistics and its latest deliveries."""
         records = SubscriberRecord.objects.filter(subscriber=row.key)
         health = [SubscriberHealth(each, row.enabled, utc_now()) for each in records]
-        deliveries = DeliveryRun.objects.filter(subscriber=row.key)[:DELIVERIES_SHOWN]
         return [
             Table(
                 "Statistics",
                 ("what", "value"),
                 [item for each in health for item in each.as_json().items()],
             ),
-            Table(
-                "Latest deliveries",
-                ("started", "outcome", "events", "took", "failure"),
-                [
-                    (
-                        formatting.link(each, each.started_at),
-                        each.get_outcome_display(),
-                        each.events,
-                        formatting.milliseconds(each.duration_ms),
-                        each.failure_message,
-                    )
-                    for each in deliveries
-                ],
-                numbers=frozenset({"events", "took"}),
-                note=f"The newest {DELIVERIES_SHOWN}.",
-            ),
+            deliveries_table(row.key),
         ]
 
 
@@ -203,3 +180,43 @@ class DeliveryRunAdmin(FactAdmin):
     def took(self, run: DeliveryRun) -> str:
         """Return the time from the call to its end."""
         return formatting.milliseconds(run.duration_ms)
+
+
+def deliveries_table(subscriber: str) -> Table:
+    """Return the latest deliveries to a subscriber, by its key."""
+    deliveries = DeliveryRun.objects.filter(subscriber=subscriber)[:DELIVERIES_SHOWN]
+    return Table(
+        "Latest deliveries",
+        ("started", "outcome", "events", "took", "failure"),
+        [
+            (
+                formatting.link(each, each.started_at),
+                each.get_outcome_display(),
+                each.events,
+                formatting.milliseconds(each.duration_ms),
+                each.failure_message,
+            )
+            for each in deliveries
+        ],
+        numbers=frozenset({"events", "took"}),
+        note=f"The newest {DELIVERIES_SHOWN}.",
+    )
+
+
+def report_test(
+    pages: ThemedAdmin, request: HttpRequest, subscriber: Model, failure: ProviderFailure | None
+) -> None:
+    """Say on the next page whether a test notification arrived, and if not, why.
+
+    Args:
+        pages: the subscriber's pages.
+        request: the action's request.
+        subscriber: whom it was sent to.
+        failure: why it did not arrive; None if it did.
+    """
+    if failure is None:
+        words = f"{subscriber} took the test notification."
+        pages.message_user(request, words, messages.SUCCESS)
+        return
+    advice = failure.advice if isinstance(failure, PermanentFailure) else ""
+    pages.message_user(request, f"{failure} {advice}".strip(), messages.ERROR)

@@ -186,6 +186,16 @@ class SubscriberTest(_Notification, frozen=True, kw_only=True, tag="subscriber.t
     subscriber: str
 
 
+class AlertDue(_Notification, frozen=True, kw_only=True, tag="alert.due"):
+    """Message that alerts are due to one subscriber, whose rows say what about.
+
+    Attributes:
+        alerts: our ids of the alerts.
+    """
+
+    alerts: tuple[int, ...]
+
+
 Notification = (
     LineMajor
     | EdgeOpened
@@ -195,6 +205,7 @@ Notification = (
     | HealthChanged
     | DeadletterAdded
     | SubscriberTest
+    | AlertDue
 )
 
 #: Type → struct, of every notification.
@@ -203,7 +214,9 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
 }
 
 #: Types that a subscriber can ask for.
-TYPES: tuple[str, ...] = tuple(name for name in STRUCTS if name != "subscriber.test")
+TYPES: tuple[str, ...] = tuple(
+    name for name in STRUCTS if name not in {"subscriber.test", "alert.due"}
+)
 
 
 def type_of(notification: Notification) -> str:

@@ -1,5 +1,6 @@
 """Models of what the stream did, and of the state it keeps about providers and subscribers."""
 
+from streaming.models.alert import Alert, AlertSubscriber, AlertTopic
 from streaming.models.baseline import BaselineSnapshot
 from streaming.models.circuit import Circuit, CircuitMode, CircuitState, CircuitTransition
 from streaming.models.deadletter import (
@@ -26,6 +27,9 @@ __all__ = [
     "NOT_REQUESTED",
     "ActionKind",
     "ActionOutcome",
+    "Alert",
+    "AlertSubscriber",
+    "AlertTopic",
     "BaselineSnapshot",
     "Circuit",
     "CircuitMode",

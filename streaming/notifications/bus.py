@@ -77,7 +77,7 @@ def publish(notifications: Iterable[Notification]) -> None:
         for subscriber, batch in batches(wanted, routes(), MESSAGE_EVENTS)
     ]
     if messages:
-        transaction.on_commit(partial(_send, messages))
+        transaction.on_commit(partial(send_messages, messages))
 
 
 def announce(*notifications: Notification) -> None:
@@ -129,7 +129,12 @@ def dropped_deliveries() -> int:
     return int(cast("bytes | None", redis_client().get(_DROPPED)) or 0)
 
 
-def _send(messages: Sequence[Message]) -> None:
+def send_messages(messages: Sequence[Message]) -> None:
+    """Send messages to subscribers; those that find the queue full are dropped and counted.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker is away.
+    """
     with operation("bus", "event_emit") as op:
         room = _room()
         for message in messages[:room]:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from streaming.core import histogram
 from streaming.core.breaker import Breaker, CallOutcome, decide, record
 from streaming.core.suppression import SuppressionPolicy
-from streaming.models import SubscriberRecord, WebhookSubscriber
+from streaming.models import AlertSubscriber, SubscriberRecord, WebhookSubscriber
 from streaming.notifications.handlers import handler_routes
 
 MAX_ERROR_CHARS = 200
@@ -87,10 +87,11 @@ class SubscriberHealth:
 
 
 def health_of_all() -> list[SubscriberHealth]:
-    """Return the health of every webhook and every handler of this process, in two statements."""
+    """Return the health of all webhooks, alerts and handlers of this process, in 3 statements."""
     now = datetime.now(UTC)
-    webhooks = {each.key: each.enabled for each in WebhookSubscriber.objects.all()}
-    enabled = {**dict.fromkeys((each.subscriber for each in handler_routes()), True), **webhooks}
+    enabled = dict.fromkeys((each.subscriber for each in handler_routes()), True)
+    enabled |= {each.key: each.enabled for each in WebhookSubscriber.objects.all()}
+    enabled |= {each.key: each.enabled for each in AlertSubscriber.objects.all()}
     rows = {row.subscriber: row for row in SubscriberRecord.objects.filter(subscriber__in=enabled)}
     return [
         SubscriberHealth(rows.get(key) or SubscriberRecord(subscriber=key), is_enabled, now)

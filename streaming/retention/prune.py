@@ -37,6 +37,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ("streaming_pollrun", "started_at", config.operations_days),
             ("streaming_circuittransition", "recorded_at", config.audit_days),
             ("streaming_deliveryrun", "started_at", config.operations_days),
+            ("streaming_alert", "claimed_at", config.history_days),
             ("valuation_recomputerun", "finished_at", config.operations_days),
             ("betting_linechange", "recorded_at", config.history_days),
             ("valuation_edge", "closed_at", config.history_days),

@@ -73,6 +73,7 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
             "streaming.prune",
             "streaming.quarantine",
             "streaming.replay_payload",
+            "streaming.send_alerts",
             "streaming.send_replays",
             "streaming.store_spooled_letters",
             "streaming.sweep",
@@ -135,6 +136,7 @@ def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or
         "streaming.poll_provider": False,
         "streaming.prune": False,
         "streaming.replay_payload": True,
+        "streaming.send_alerts": False,
         "streaming.send_replays": False,
         "streaming.store_spooled_letters": False,
     }
@@ -150,6 +152,7 @@ def test_beat_sends_known_tasks_that_expire() -> None:
         "streaming.sweep",
         "streaming.check_health",
         "streaming.prune",
+        "streaming.send_alerts",
         "streaming.send_replays",
         "streaming.store_spooled_letters",
     }

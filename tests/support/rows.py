@@ -32,6 +32,8 @@ from betting.models import (
     Sport,
 )
 from streaming.models import (
+    Alert,
+    AlertSubscriber,
     BaselineSnapshot,
     Circuit,
     CircuitMode,
@@ -303,6 +305,32 @@ def make_webhook(**fields: Any) -> WebhookSubscriber:
     subscribe(webhook)
     SubscriberRecord.objects.create(subscriber=webhook.key)
     return webhook
+
+
+def make_alert_subscriber(**fields: Any) -> AlertSubscriber:
+    """A subscriber to alerts about all edges; nobody listens at its address."""
+    values = {
+        "name": _next("alerts"),
+        "service": "json",
+        "url": "json://127.0.0.1:9/s3cret",
+        "created_at": NOON,
+        "timing": "both",
+    }
+    return AlertSubscriber.objects.create(**{**values, **fields})
+
+
+def make_alert(subscriber: AlertSubscriber, **fields: Any) -> Alert:
+    """A check's new status, not yet sent."""
+    values = {
+        "topic": "health",
+        "about": _next("check"),
+        "state": "fail",
+        "text": "Health: it fails",
+        "happened_at": NOON,
+        "delivery_id": uuid4(),
+        "claimed_at": NOON,
+    }
+    return Alert.objects.create(subscriber=subscriber, **{**values, **fields})
 
 
 def make_delivery_run(subscriber: str, **fields: Any) -> DeliveryRun:

@@ -31,6 +31,7 @@ ON_TABLES = {
     "matches doubtful": (0, ""),
     "settings list": (0, "HARDLINE_"),
     "subscribers list": (0, ""),
+    "alerts list": (0, ""),
     "export edges": (0, "opened_at"),
     "deadletters list": (0, ""),
     "spectacular --format openapi-json": (0, "openapi"),

@@ -24,6 +24,7 @@ from betting.admin_base.read_only import FactAdmin
 from betting.models import Bookmaker, ChangeKind, ParticipantAlias, Provider, Sport
 from betting.web.admin.quotes import HISTORY_SHOWN
 from streaming.models import (
+    AlertSubscriber,
     BaselineSnapshot,
     Circuit,
     DeadLetterEviction,
@@ -36,7 +37,16 @@ from valuation.models import AppliedPolicy, Revaluation
 pytestmark = pytest.mark.django_db
 
 OURS = ("betting", "streaming", "valuation")
-EDITABLE = {Provider, Bookmaker, Circuit, ParticipantAlias, WebhookSubscriber, User, Group}
+EDITABLE = {
+    Provider,
+    Bookmaker,
+    Circuit,
+    ParticipantAlias,
+    AlertSubscriber,
+    WebhookSubscriber,
+    User,
+    Group,
+}
 admin.autodiscover()
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 #: Read as JSON files, by `manage.py baseline`.
@@ -85,6 +95,7 @@ def fill(size: int) -> None:
         rows.make_participant_alias()
         rows.make_doubt(board.provider)
         rows.make_delivery_run(rows.make_webhook().key)
+        rows.make_alert(rows.make_alert_subscriber())
         rows.make_dead_letter_action(rows.make_dead_letter())
         DeadLetterOccurrence.objects.create(end=uuid4(), kind="exception")
         day = date(2026, 1, 1) + timedelta(days=DeadLetterEviction.objects.count())

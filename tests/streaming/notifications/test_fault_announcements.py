@@ -31,7 +31,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object) -> None:
         raise OperationalError("Connection refused")
 
-    monkeypatch.setattr(bus, "_send", refuse)
+    monkeypatch.setattr(bus, "send_messages", refuse)
 
 
 def call(provider: Provider, what: CallOutcome, seconds: float) -> Circuit:

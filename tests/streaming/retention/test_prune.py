@@ -18,6 +18,7 @@ from betting.config import RetentionConfig
 from betting.db.sql import execute
 from betting.models import Event, Feed, LineChange, Quote
 from streaming.models import (
+    Alert,
     BaselineSnapshot,
     CircuitTransition,
     DeadLetterAction,
@@ -29,6 +30,8 @@ from streaming.models import (
 from streaming.retention import prune
 from streaming.retention.prune import prune_old_rows
 from tests.support.rows import (
+    make_alert,
+    make_alert_subscriber,
     make_baseline_snapshot,
     make_change,
     make_delivery_run,
@@ -52,6 +55,7 @@ DAYS = {
     "streaming_pollrun": 3,
     "streaming_circuittransition": 19,
     "streaming_deliveryrun": 3,
+    "streaming_alert": 7,
     "valuation_recomputerun": 3,
     "betting_linechange": 7,
     "valuation_edge": 7,
@@ -89,6 +93,10 @@ def transition(at: datetime) -> Model:
 
 def delivery_run(at: datetime) -> Model:
     return make_delivery_run("webhook:mine", started_at=at)
+
+
+def alert(at: datetime) -> Model:
+    return make_alert(make_alert_subscriber(), claimed_at=at)
 
 
 def recompute_run(at: datetime) -> Model:
@@ -155,6 +163,7 @@ BY_AGE: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (PollRun, poll_run),
     (CircuitTransition, transition),
     (DeliveryRun, delivery_run),
+    (Alert, alert),
     (RecomputeRun, recompute_run),
     (LineChange, line_change),
     (Edge, closed_edge),

@@ -1,0 +1,146 @@
+"""The carrier of alerts: what is still true is put into words, and sent through Apprise.
+
+An edge is judged again before it is sent. One that no longer stands is left out, and its row is
+deleted, so that it is sent when it stands again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from betting.config import BusConfig, Config
+from betting.db.clock import database_now
+from streaming.alerts import texts
+from streaming.alerts.edges import facts_of, standing_among, with_bets
+from streaming.core.failures import ProviderFailure
+from streaming.core.notifications import AlertDue, Notification, SubscriberTest
+from streaming.models import Alert, AlertSubscriber, AlertTopic
+from streaming.notifications import apprise_service
+from streaming.notifications.delivery import Carry, Delivery, carries, send_test
+from streaming.notifications.in_time import call_in_time
+from valuation.models import Edge
+from valuation.vouching import JudgedEdge
+
+KIND = "alert"
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message as it is sent: its first line, its text, and the rows that it covers."""
+
+    title: str
+    body: str
+    alert_ids: tuple[int, ...] = ()
+
+
+@carries(KIND)
+def find_carrier(
+    delivery: Delivery,
+    notifications: Sequence[Notification],
+    config: BusConfig,
+    is_test: bool,  # noqa: FBT001 - the signature of all of them
+) -> Carry | None:
+    """Return how to send alerts; None if the subscriber is gone, or nothing is left to say."""
+    _, _, name = delivery.subscriber.partition(":")
+    subscriber = AlertSubscriber.objects.filter(name=name).first()
+    if subscriber is None or not (subscriber.enabled or is_test):
+        return None
+    if any(isinstance(each, SubscriberTest) for each in notifications):
+        return partial(_carry, subscriber, _Message("Hardline", "This is a test."), config)
+    alert_ids = [pk for each in notifications if isinstance(each, AlertDue) for pk in each.alerts]
+    message = _message(subscriber, alert_ids, database_now())
+    return None if message is None else partial(_carry, subscriber, message, config)
+
+
+def test(subscriber: AlertSubscriber, config: Config) -> ProviderFailure | None:
+    """Send a test message at once; return why it was not sent, or None."""
+    return send_test(subscriber.key, config)
+
+
+def _carry(
+    subscriber: AlertSubscriber, message: _Message, config: BusConfig, now: datetime
+) -> None:
+    """Send a message, and write down that it was.
+
+    Raises:
+        ProviderFailure: it was not sent in time, or the service did not take it.
+    """
+    url = subscriber.url  # read here: the thread that sends needs no database
+    send = partial(apprise_service.send, url, message.title, message.body, config)
+    call_in_time(subscriber.key, send, config.total_timeout_seconds)
+    Alert.objects.filter(pk__in=message.alert_ids).update(sent_at=now)
+
+
+def _message(
+    subscriber: AlertSubscriber, alert_ids: Sequence[int], now: datetime
+) -> _Message | None:
+    """Return the message of some alerts; None if none of them is both unsent and still true."""
+    alerts = list(Alert.objects.filter(pk__in=alert_ids, sent_at__isnull=True).order_by("id"))
+    edges = with_bets(alert.edge_id for alert in alerts if alert.edge_id is not None)
+    to_judge = [alert.edge_id for alert in alerts if alert.topic == AlertTopic.EDGE]
+    judged = {
+        pk: standing
+        for pk, standing in standing_among([pk for pk in to_judge if pk], subscriber.rules).items()
+        if pk in edges and subscriber.rules.accept(facts_of(edges[pk]), now)
+    }
+    obsolete = [alert for alert in alerts if not _is_true(alert, edges, judged)]
+    Alert.objects.filter(pk__in=[alert.pk for alert in obsolete]).delete()
+    left = [alert for alert in alerts if alert not in obsolete]
+    return _in_words(left, edges, judged, now) if left else None
+
+
+def _is_true(alert: Alert, edges: dict[int, Edge], judged: dict[int, JudgedEdge]) -> bool:
+    if alert.topic == AlertTopic.EDGE:
+        return alert.edge_id in judged
+    return alert.edge_id is None or alert.edge_id in edges
+
+
+def _in_words(
+    alerts: Sequence[Alert],
+    edges: dict[int, Edge],
+    judged: dict[int, JudgedEdge],
+    now: datetime,
+) -> _Message:
+    pks = tuple(alert.pk for alert in alerts)
+    lines = [_line(alert, edges, judged, now) for alert in alerts if alert.is_listed]
+    counted = Counter(alert.topic for alert in alerts if not alert.is_listed)
+    if more := counted[AlertTopic.EDGE]:
+        lines.append(("", f"And {more} more on the board."))
+    if more := counted[AlertTopic.GONE]:
+        lines.append(("", f"And {more} more gone."))
+    if len(lines) == 1:
+        ((title, body),) = lines
+        return _Message(title or "Hardline", body, pks)
+    body = "\n".join(" — ".join(filter(None, line)) for line in lines)
+    return _Message(_title(len(judged), len(alerts) - len(judged)), body, pks)
+
+
+def _line(
+    alert: Alert, edges: dict[int, Edge], judged: dict[int, JudgedEdge], now: datetime
+) -> tuple[str, str]:
+    """Return an alert's headline, which may be empty, and its text."""
+    if alert.edge_id is None:
+        return "", alert.text
+    edge = edges[alert.edge_id]
+    if alert.topic == AlertTopic.GONE:
+        return "", texts.gone(edge)
+    standing = judged[alert.edge_id]
+    details = texts.details(
+        edge, now, is_in_play=standing.is_in_play, advised=standing.current_advised
+    )
+    return texts.headline(edge), details
+
+
+def _title(new_edges: int, others: int) -> str:
+    """Return the first line of a message of many.
+
+    >>> _title(1, 0), _title(12, 3), _title(0, 2)
+    ('Hardline: 1 new edge', 'Hardline: 12 new edges', 'Hardline: 2 alerts')
+    """
+    if new_edges == 0:
+        return f"Hardline: {others} alerts"
+    return f"Hardline: {new_edges} new edge{'s' if new_edges > 1 else ''}"

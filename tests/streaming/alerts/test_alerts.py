@@ -1,0 +1,322 @@
+"""Alerts from the rows to a real receiver: what is sent, to whom, once, and what never is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from betting.config import Config, get_config
+from streaming.alerts import carrier, outbox
+from streaming.alerts.outbox import MOST_LISTED
+from streaming.dead_letters.capture import record_letter
+from streaming.models import Alert, AlertSubscriber, DeadLetter, DeliveryRun, SubscriberRecord
+from streaming.notifications.bus import Message
+from streaming.notifications.delivery import Delivery, Fate, deliver
+from tests.support import rows
+from tests.support.receiver import Receiver
+from valuation.models import Edge
+
+# A letter is stored in a transaction of its own.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECRET = "s3cretToken"
+
+
+@dataclass
+class Desk:
+    """A subscriber to alerts whose service is a receiver of ours, and the messages on their way."""
+
+    receiver: Receiver
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    waiting: list[Message] = field(default_factory=list)
+
+    def add(self, **fields: Any) -> AlertSubscriber:
+        address = self.receiver.url.removeprefix("http://").split("/")[0]
+        values = {"url": f"json://{address}/{SECRET}", "created_at": self.now}
+        return rows.make_alert_subscriber(**{**values, **fields})
+
+    def look(self, seconds: float = 0) -> int:
+        """Let some time pass and look for what is due."""
+        self.now += timedelta(seconds=seconds)
+        return outbox.send_due(self.now)
+
+    def carry(self) -> list[Fate]:
+        """Make the deliveries that wait."""
+        waiting, self.waiting = self.waiting, []
+        return [self.deliver(message) for message in waiting]
+
+    def deliver(self, message: Message) -> Fate:
+        return deliver(Delivery(*message), config(), record_letter, lambda: self.now)
+
+    def texts(self) -> list[str]:
+        """What the receiver took: title and text."""
+        found = []
+        for post in self.receiver.taken():
+            body = json.loads(post.body)
+            found.append(f"{body['title']} {body['message']}".strip())
+        return found
+
+
+def config(**bus: Any) -> Config:
+    usual = get_config()
+    return replace(usual, bus=replace(usual.bus, **{"allow_private_networks": True, **bus}))
+
+
+@pytest.fixture
+def desk(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    desk = Desk(receiver)
+
+    def to_desk(messages: list[Message]) -> None:
+        desk.waiting.extend(messages)
+
+    monkeypatch.setattr(outbox, "send_messages", to_desk)
+    return desk
+
+
+def an_edge(**fields: Any) -> Edge:
+    """An open edge of +10 % that enough bookmakers vouch for; its event starts in an hour."""
+    board = rows.make_board(voices=3)
+    soon = datetime.now(UTC) + timedelta(minutes=61)
+    type(board.event).objects.filter(pk=board.event.pk).update(commence_time=soon)
+    elm = rows.make_bookmaker(title="Elm")
+    quote = rows.make_quote(board.outcomes[0], board.feed, 2.0, bookmaker=elm)
+    return rows.make_edge(quote, **{"opened_at": datetime.now(UTC), **fields})
+
+
+def test_an_edge_is_sent_once_in_the_words_of_the_board(desk: Desk) -> None:
+    desk.add()
+    edge = an_edge()
+    assert desk.look() == 1
+    assert desk.carry() == [Fate.DELIVERED]
+    event = edge.market.event
+    (text,) = desk.texts()
+    assert text.startswith(f"+10.0 % {edge.quote.outcome.name} to win at Elm 2.00 ")
+    assert f"{event.home} v {event.away}" in text
+    assert "starts in 1 h. Fair 1.82, stake 2.0 % of the bankroll." in text
+
+    assert desk.look(600) == 0
+    assert len(desk.texts()) == 1
+
+
+def test_an_edge_that_was_sent_and_closes_is_followed_by_one_message(desk: Desk) -> None:
+    desk.add()
+    edge = an_edge()
+    desk.look()
+    desk.carry()
+    rows.close(edge)
+    assert desk.look(5) == 1
+    desk.carry()
+    assert desk.texts()[1].startswith("Hardline Gone: ")
+    assert "at Elm 2.00" in desk.texts()[1]
+    assert desk.look(600) == 0
+
+
+def test_an_edge_that_closes_before_it_was_sent_is_never_sent(desk: Desk) -> None:
+    desk.add()
+    edge = an_edge()
+    desk.look()
+    rows.close(edge)
+    assert desk.carry() == [Fate.NEEDLESS]
+    assert desk.look(600) == 0
+    assert not desk.receiver.posts
+    assert not Alert.objects.exists()
+
+
+def test_an_edge_that_stands_no_more_when_it_is_sent_is_sent_when_it_stands_again(
+    desk: Desk,
+) -> None:
+    desk.add(min_ev=0.05)
+    edge = an_edge()
+    desk.look()
+    Edge.objects.filter(pk=edge.pk).update(ev=0.01)
+    assert desk.carry() == [Fate.NEEDLESS]
+    assert desk.look(5) == 0
+    Edge.objects.filter(pk=edge.pk).update(ev=0.06)
+    assert desk.look(5) == 1
+    assert desk.carry() == [Fate.DELIVERED]
+
+
+def test_a_message_that_is_lost_or_repeated_changes_nothing(desk: Desk) -> None:
+    desk.add()
+    an_edge()
+    desk.look()
+    (message,) = desk.waiting
+    desk.waiting.clear()  # the broker lost it
+    assert desk.look(outbox.LOST_SECONDS - 1) == 0
+    assert desk.look(2) == 1
+    assert desk.waiting[0][:2] == message[:2]
+    assert desk.carry() == [Fate.DELIVERED]
+    assert desk.deliver(message) is Fate.NEEDLESS  # it was only late
+    assert desk.look(outbox.LOST_SECONDS + 1) == 0
+    assert len(desk.receiver.posts) == 1
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"sports": ["tennis_atp"]},
+        {"bookmakers": ["oak"]},
+        {"min_ev": 0.11},
+        {"max_ev": 0.09},
+        {"min_books": 6},
+        {"start_hours": 0.5},
+        {"timing": "in_play"},
+        {"wants_edges": False, "wants_operations": True},
+        {"enabled": False},
+    ],
+)
+def test_what_a_subscriber_does_not_want_is_not_sent(desk: Desk, rules: dict[str, Any]) -> None:
+    desk.add(**rules)
+    an_edge()
+    assert desk.look() == 0
+
+
+@pytest.mark.parametrize("warning", ["outlier", "suspicious", "contradicted"])
+def test_a_doubtful_edge_is_not_sent(desk: Desk, warning: str) -> None:
+    desk.add()
+    an_edge(warnings=[warning], advised=0.0)
+    assert desk.look() == 0
+
+
+def test_a_digest_lists_the_best_edges_counts_the_others_and_comes_once(desk: Desk) -> None:
+    desk.now = desk.now.replace(minute=0, second=0, microsecond=0)
+    desk.add(digest_minutes=15)
+    for number in range(MOST_LISTED + 2):
+        an_edge(ev=0.02 + number / 1_000)
+    assert desk.look(14 * 60) == 0
+    assert desk.look(60) == 1
+    desk.carry()
+    (text,) = desk.texts()
+    assert text.startswith("Hardline: 12 new edges +3.1 % ")
+    assert text.count(" at Elm ") == MOST_LISTED
+    assert text.endswith("And 2 more on the board.")
+
+    an_edge()
+    assert desk.look(14 * 60) == 0  # a quarter that has had its digest
+    assert desk.look(60) == 1
+
+
+def test_quiet_hours_hold_everything_back_and_end_with_what_still_stands(desk: Desk) -> None:
+    desk.now = datetime.now(UTC).replace(hour=2)
+    desk.add(quiet_from=time(23), quiet_to=time(7), time_zone="UTC")
+    gone, *_ = [an_edge(opened_at=desk.now) for _ in range(3)]
+    assert desk.look() == 0
+    rows.close(gone)
+    desk.now = desk.now.replace(hour=7)
+    assert desk.look() == 1
+    desk.carry()
+    (text,) = desk.texts()
+    assert text.startswith("Hardline: 2 new edges")
+
+
+def test_many_at_once_are_one_message(desk: Desk) -> None:
+    desk.add()
+    for _ in range(outbox.MOST_A_MINUTE + 1):
+        an_edge()
+    assert desk.look() == 1
+    assert desk.carry() == [Fate.DELIVERED]
+
+
+def test_a_minute_has_few_messages_however_much_happens(desk: Desk) -> None:
+    desk.add()
+    messages = 0
+    for _ in range(12):
+        an_edge()
+        an_edge()
+        messages += desk.look(5)
+        desk.carry()
+    assert messages == outbox.MOST_A_MINUTE
+    assert desk.look(60) == 1
+    assert desk.carry() == [Fate.DELIVERED]
+    assert sum(text.count(" at Elm ") for text in desk.texts()) >= MOST_LISTED
+
+
+def test_many_that_are_gone_are_counted_as_well(desk: Desk) -> None:
+    desk.add()
+    edges = [an_edge() for _ in range(MOST_LISTED)]
+    desk.look()
+    desk.carry()
+    desk.look(60)
+    more = [an_edge() for _ in range(2)]
+    desk.look(60)
+    desk.carry()
+    for edge in [*edges, *more]:
+        rows.close(edge)
+    assert desk.look(60) == 1
+    desk.carry()
+    text = desk.texts()[-1]
+    assert text.count("Gone: ") == MOST_LISTED
+    assert text.endswith("And 2 more gone.")
+
+
+def test_a_failing_service_is_suppressed_and_a_replay_sends_what_still_stands(desk: Desk) -> None:
+    subscriber = desk.add()
+    edges = [an_edge() for _ in range(4)]
+    desk.receiver.status = 503
+    assert desk.look() == 4
+    assert desk.carry() == [Fate.FAILED, Fate.FAILED, Fate.FAILED, Fate.HELD]
+    record = SubscriberRecord.objects.get(subscriber=subscriber.key)
+    assert record.last_error == "The service answered 503."
+    assert record.suppressed_until is not None
+    assert desk.look(outbox.LOST_SECONDS + 1) == 0  # the letters have them
+
+    rows.close(edges[0])
+    desk.receiver.status = 204
+    letters = DeadLetter.objects.order_by("id")
+    assert {letter.kind for letter in letters} == {"delivery"}
+    fates = [desk.deliver(tuple(letter.args)) for letter in letters]
+    assert fates == [Fate.NEEDLESS, *[Fate.DELIVERED] * 3]
+    assert len(desk.texts()) == 3
+    everything = [
+        *letters.values(),
+        *DeliveryRun.objects.values(),
+        *SubscriberRecord.objects.values(),
+    ]
+    assert SECRET not in repr(everything)
+
+
+def test_a_test_message_is_sent_at_any_time(desk: Desk) -> None:
+    subscriber = desk.add(enabled=False, quiet_from=time(0), quiet_to=time(23, 59))
+    assert carrier.test(subscriber, config()) is None
+    assert desk.texts() == ["Hardline This is a test."]
+
+
+def test_a_failing_check_is_sent_when_it_has_settled_and_when_it_passes_again(desk: Desk) -> None:
+    desk.add(wants_edges=False, wants_operations=True)
+
+    def snapshot(status: str) -> None:
+        check = {"status": status, "since": desk.now.isoformat(), "output": "no answer"}
+        rows.make_health_snapshot(taken_at=desk.now, checks={"redis": check})
+
+    snapshot("fail")
+    assert desk.look(10) == 0
+    assert desk.look(20) == 1
+    desk.carry()
+    assert desk.texts()[0].startswith("Hardline Health: redis fails since ")
+    assert desk.texts()[0].endswith(": no answer")
+    snapshot("pass")
+    assert desk.look(60) == 0  # not two messages within five minutes
+    assert desk.look(300) == 1
+
+
+def test_a_cause_of_dead_letters_is_sent_first_and_then_hourly_with_its_count(desk: Desk) -> None:
+    desk.add(wants_edges=False, wants_operations=True)
+    rows.make_dead_letter(last_seen=desk.now - timedelta(days=1), fingerprint="older")
+    letter = rows.make_dead_letter(last_seen=desk.now)
+    rows.make_dead_letter(last_seen=desk.now, kind="delivery", args=["alert:x", "1", []])
+    assert desk.look() == 1
+    desk.carry()
+    assert desk.texts() == [
+        "Hardline New dead letters: valuation.recompute_markets: LookupError: no market"
+    ]
+    DeadLetter.objects.filter(pk=letter.pk).update(
+        count=9, last_seen=desk.now + timedelta(minutes=30)
+    )
+    assert desk.look(59 * 60) == 0
+    assert desk.look(60) == 1
+    desk.carry()
+    assert desk.texts()[1].startswith("Hardline 9 times by now: ")
