@@ -195,8 +195,7 @@ class AlertAdmin(FactAdmin):
         """Return the alert's text, or its edge's number as a link."""
         if alert.edge_id is None:
             return alert.text
-        url = reverse("admin:valuation_edge_change", args=[alert.edge_id])
-        return format_html('<a href="{}">edge {}</a>', url, alert.edge_id)
+        return formatting.link(Edge(pk=alert.edge_id), f"edge {alert.edge_id}")
 
 
 def _subject(alert: Alert, edges: Mapping[int, Edge]) -> str:

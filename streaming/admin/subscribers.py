@@ -190,7 +190,7 @@ def deliveries_table(subscriber: str) -> Table:
         ("started", "outcome", "events", "took", "failure"),
         [
             (
-                formatting.link(each, each.started_at),
+                formatting.link(each, formatting.moment(each.started_at)),
                 each.get_outcome_display(),
                 each.events,
                 formatting.milliseconds(each.duration_ms),

@@ -6,7 +6,6 @@ deleted, so that it is sent when it stands again.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +25,13 @@ from valuation.models import Edge
 from valuation.vouching import JudgedEdge
 
 KIND = "alert"
+
+_PARTS = (
+    ((AlertTopic.HEALTH, AlertTopic.LETTERS), ""),
+    ((AlertTopic.EDGE,), "on the board"),
+    ((AlertTopic.GONE,), "gone"),
+)
+"""The parts of a message in their order, and the words for what a part only counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +112,31 @@ def _in_words(
     now: datetime,
 ) -> _Message:
     pks = tuple(alert.pk for alert in alerts)
-    lines = [_line(alert, edges, judged, now) for alert in alerts if alert.is_listed]
-    counted = Counter(alert.topic for alert in alerts if not alert.is_listed)
-    if more := counted[AlertTopic.EDGE]:
-        lines.append(("", f"And {more} more on the board."))
-    if more := counted[AlertTopic.GONE]:
-        lines.append(("", f"And {more} more gone."))
+    lines = [
+        line
+        for topics, words in _PARTS
+        for line in _part(
+            [each for each in alerts if each.topic in topics], words, edges, judged, now
+        )
+    ]
     if len(lines) == 1:
         ((title, body),) = lines
         return _Message(title or "Hardline", body, pks)
     body = "\n".join(" — ".join(filter(None, line)) for line in lines)
     return _Message(_title(len(judged), len(alerts) - len(judged)), body, pks)
+
+
+def _part(
+    alerts: Sequence[Alert],
+    words: str,
+    edges: dict[int, Edge],
+    judged: dict[int, JudgedEdge],
+    now: datetime,
+) -> list[tuple[str, str]]:
+    """Return the lines of alerts of one kind, and one that counts those that are not listed."""
+    listed = [_line(alert, edges, judged, now) for alert in alerts if alert.is_listed]
+    more = len(alerts) - len(listed)
+    return [*listed, ("", f"And {more} more {words}.")] if more else listed
 
 
 def _line(
