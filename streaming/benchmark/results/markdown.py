@@ -1,0 +1,171 @@
+"""A result as Markdown, with its charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from streaming.benchmark.compare import Spread, format_value
+from streaming.benchmark.results import charts
+from streaming.benchmark.results.document import Machine, Measurement, Result
+from streaming.benchmark.results.measures import BY_KEY, MEASURES, Measure
+from streaming.benchmark.results.ratios import Ratio, ratios, spread_of
+
+_DRAWN = ("changes_per_second", "quotes_per_second", "p95_ms")
+_BEGIN = "<!-- figures: written by `manage.py benchmark publish` -->"
+_END = "<!-- end of figures -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report.
+
+    Attributes:
+        text: Markdown; its pictures are beside it.
+        pictures: file name → SVG.
+    """
+
+    text: str
+    pictures: Mapping[str, str]
+
+
+def report(result: Result) -> Report:
+    """Return a result for people: the machine, then each profile's ratios, figures and charts."""
+    pictures = dict(_pictures(result))
+    made = f"Made at {result.made_at:%Y-%m-%d %H:%M} UTC, seed {result.seed}."
+    rounds = (
+        f"Each figure is the median of {result.rounds} rounds, with the lowest and the highest."
+    )
+    parts = [f"{made} {rounds}", *_machine(result.machine)]
+    found = ratios(result)
+    for profile in dict.fromkeys(each.profile for each in result.measurements):
+        parts.append(f"### {profile}")
+        here = [each for each in found if each.profile == profile]
+        if here:
+            parts += ["Times better (above 1) than:", _ratio_table(here)]
+        parts.append(_figure_table([e for e in result.measurements if e.profile == profile]))
+        parts += [
+            f"![{name.removesuffix('.svg')}]({name})"
+            for name in pictures
+            if name.startswith(f"{profile}-")
+        ]
+    return Report("\n\n".join(parts) + "\n", pictures)
+
+
+def put_into(document: str, figures: str) -> str:
+    """Replace what stands between the marks of a document.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    before, start, rest = document.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (start and end):
+        raise ValueError("The document has no place for figures.")
+    return f"{before}{start}\n\n{figures.strip()}\n\n{end}{after}"
+
+
+def shown(spread: Spread, unit: str) -> str:
+    """Format a median, with its rounds where they differ.
+
+    >>> shown(Spread(2.0, 1.0, 3.5), "ms"), shown(Spread(2.0, 2.0, 2.0), "")
+    ('2 ms (1 … 3.5)', '2')
+    """
+    text = format_value(spread.median, unit)
+    if spread.low == spread.high:
+        return text
+    return f"{text} ({format_value(spread.low, '')} … {format_value(spread.high, '')})"
+
+
+def times(spread: Spread) -> str:
+    """Format a ratio.
+
+    >>> times(Spread(9.04, 8.0, 10.5))
+    '9.04 × (8 … 10.5)'
+    """
+    return shown(spread, "×")
+
+
+def _machine(machine: Machine) -> Iterator[str]:
+    yield _table(
+        ("machine", ""),
+        [
+            ("processor", f"{machine.processor}, {machine.cores} cores"),
+            ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
+            ("system", machine.system),
+            ("versions", ", ".join(f"{name} {which}" for name, which in machine.versions.items())),
+            ("PostgreSQL", ", ".join(f"{name} = {is_}" for name, is_ in machine.settings.items())),
+            ("load before", f"{machine.load:.2f}"),
+        ],
+    )
+    if machine.load > machine.cores / 4:
+        yield "**The machine was not idle before the run: take the ratios, not the figures.**"
+
+
+def _ratio_table(found: Sequence[Ratio]) -> str:
+    columns = list(dict.fromkeys((each.case, each.against) for each in found))
+    measures = [measure for measure in MEASURES if any(e.measure is measure for e in found)]
+    cells = {(each.case, each.against, each.measure.key): each.spread for each in found}
+    return _table(
+        ("case", "than", *(measure.name for measure in measures)),
+        [
+            (case, against, *(_cell(cells.get((case, against, m.key)), "×") for m in measures))
+            for case, against in columns
+        ],
+    )
+
+
+def _figure_table(measurements: Sequence[Measurement]) -> str:
+    measures = [m for m in MEASURES if any(m.key in each.figures for each in measurements)]
+    sides = list(dict.fromkeys((each.case, each.contender) for each in measurements))
+    return _table(
+        ("case", "contender", *(measure.name for measure in measures)),
+        [
+            (case, who, *(_cell(_spread(measurements, case, who, m), m.unit) for m in measures))
+            for case, who in sides
+        ],
+    )
+
+
+def _spread(
+    measurements: Iterable[Measurement], case: str, contender: str, measure: Measure
+) -> Spread | None:
+    return spread_of(
+        [
+            each.figures[measure.key]
+            for each in measurements
+            if (each.case, each.contender) == (case, contender) and measure.key in each.figures
+        ]
+    )
+
+
+def _cell(spread: Spread | None, unit: str) -> str:
+    return "–" if spread is None else shown(spread, unit)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _pictures(result: Result) -> Iterator[tuple[str, str]]:
+    for profile in dict.fromkeys(each.profile for each in result.measurements):
+        measurements = [each for each in result.measurements if each.profile == profile]
+        for key in _DRAWN:
+            cases: dict[str, dict[str, Spread]] = {}
+            for each in measurements:
+                spread = _spread(measurements, each.case, each.contender, BY_KEY[key])
+                if spread is not None and spread.low > 0:
+                    cases.setdefault(each.case, {})[each.contender] = spread
+            if cases:
+                title, unit = f"{profile}: {BY_KEY[key].name}", BY_KEY[key].unit
+                yield f"{profile}-{key}.svg", charts.bars(title, unit, cases)
+    for profile, key in dict.fromkeys((each.profile, each.measure) for each in result.curves):
+        lines = {
+            f"{each.contender}, round {each.round}": each.points
+            for each in result.curves
+            if (each.profile, each.measure) == (profile, key) and each.points
+        }
+        if lines:
+            title, unit = f"{profile}: {BY_KEY[key].name}", BY_KEY[key].unit
+            yield f"{profile}-{key}-curve.svg", charts.curve(title, "seconds", unit, lines)
