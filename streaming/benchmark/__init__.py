@@ -1,4 +1,4 @@
-"""The benchmark: what a run of the stream costs, and what the hardening saves.
+"""Benchmarks: the cost of a run, the savings of the hardening, and other ways to do the work.
 
 `manage.py baseline` captures, compares and runs A/B; docs/baseline.md is for its users.
 
@@ -9,5 +9,12 @@
 - A/B: `ab` runs the same input with the hardening off and on, each time as an `ab_trial` in a
   process of its own, and compares the two.
 
-`baseline`, `aggregates`, `compare` and `figures` are pure.
+`manage.py benchmark` measures the pipeline beside others; docs/benchmarks is for its users.
+
+- `run` prepares an isolated database and Redis (`isolation`), has a process do a `plan` there
+  (`trial`, `session`), and removes both.
+- `profiles` are kinds of work, made from a seed by `workload`; `contenders` do it.
+- `results` has the document, its ratios, their comparison, and reports with charts.
+
+`baseline`, `aggregates`, `compare`, `figures`, `plan`, `workload` and `results` are pure.
 """

@@ -25,6 +25,11 @@ def program_usages(config: Config) -> dict[str, dict[int, Usage]]:
     return {"run": _usages([runner]), **usages} if runner else usages
 
 
+def family_usages(pids: Iterable[int]) -> dict[int, Usage]:
+    """Return the usage of some processes and all their descendants that still run."""
+    return {pid: usage for root in pids for pid, usage in _usages(_family(root)).items()}
+
+
 def _runner(home: Path) -> psutil.Process | None:
     """Return the process that holds the lock of a run; None if there is none.
 

@@ -46,6 +46,9 @@ from tests.support.receiver import running_receiver
 pytestmark = pytest.mark.timeout(300)
 
 NOT_RUN = {
+    ".venv/bin/python manage.py benchmark": (
+        "minutes of all processors; test_benchmark.py has a small one"
+    ),
     ".venv/bin/python manage.py baseline ab --simulate": (
         "four runs of a minute each; test_baseline.py has a shorter one, of a recording"
     ),

@@ -41,6 +41,7 @@ ON_NOTHING = {
     "configuration": (0, "HARDLINE_"),
     "run --feed nothing.jsonl": (1, "nothing.jsonl"),
     "baseline compare a.json b.json": (1, "a.json"),
+    "benchmark compare a.json b.json": (1, "a.json"),
     "simulate_provider --seed x": (2, "usage"),
     "drf_create_token admin": (0, "Generated token"),
 }

@@ -1,0 +1,175 @@
+"""A database and a Redis of a benchmark's own, on the servers that are there, and their end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import psycopg
+from psycopg import sql
+from redis import Redis
+
+from betting.config import Config
+from betting.runtime.embedded import database_settings, redis_url, status
+from betting.runtime.embedded.state import prepare_home
+from betting.runtime.supervisor import single_instance
+from streaming.benchmark.waiting import BenchmarkError
+from streaming.runner.environment import private_servers
+
+_MARK = "hardline:benchmark"
+"""The key in a Redis database that says whose it is."""
+_HIGHEST = 15
+"""Of the sixteen databases that a Redis has by default, the last ones are the least used."""
+_CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Where a benchmark may write.
+
+    Attributes:
+        home: the state directory of its processes, with their logs.
+        environ: the variables that lead a process there.
+        servers: process ids of PostgreSQL and Redis, where they run on this machine as ours.
+    """
+
+    home: Path
+    environ: Mapping[str, str]
+    servers: tuple[int, ...]
+
+
+@contextmanager
+def isolated(config: Config) -> Iterator[Isolation]:
+    """Make a database and take a Redis database of its own, and remove both at the end.
+
+    What a benchmark has left that was killed is removed at the beginning of the next one.
+
+    Raises:
+        AlreadyRunningError: a benchmark of this state directory is running.
+        EmbeddedError: a private server does not start.
+        BenchmarkError: no database of Redis is free.
+        psycopg.Error, redis.RedisError: a server is away, or does not allow it.
+    """
+    prepare_home(config.home)
+    name = database_name(config.home)
+    home = config.home / "benchmark" / "work"
+    with single_instance(config.home / "benchmark.lock"), private_servers(config):
+        _recreate(config, name)
+        try:
+            with _own_redis(config, name) as number:
+                shutil.rmtree(home, ignore_errors=True)
+                environ = {
+                    "HARDLINE_HOME": str(home),
+                    "DATABASE_URL": database_url(database_settings(config), name),
+                    "REDIS_URL": with_database(redis_url(config), number),
+                }
+                pids = tuple(server.pid for server in status(config) if server.pid)
+                with _kept_if_it_fails(home):
+                    yield Isolation(home, environ, pids)
+        finally:
+            _drop(config, name)
+
+
+@contextmanager
+def _kept_if_it_fails(home: Path) -> Iterator[None]:
+    """Remove the state directory at the end, unless its logs say what went wrong."""
+    try:
+        yield
+    except BenchmarkError:
+        raise
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def database_name(home: Path) -> str:
+    """Return the name of a state directory's benchmark database.
+
+    >>> database_name(Path("/srv/hardline"))
+    'hardline_benchmark_e71d938c'
+    """
+    return f"hardline_benchmark_{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
+
+
+def database_url(settings: Mapping[str, Any], name: str) -> str:
+    """Return the URL of another database of the same server.
+
+    >>> database_url({"HOST": "/run/pg", "USER": "ana", "PORT": "5432", "NAME": "odds"}, "other")
+    'postgresql://ana@%2Frun%2Fpg:5432/other'
+    >>> known = {"HOST": "db", "USER": "ana", "PASSWORD": "p@ss", "PORT": "", "NAME": "odds"}
+    >>> database_url({**known, "OPTIONS": {"sslmode": "require"}}, "other")
+    'postgresql://ana:p%40ss@db/other?sslmode=require'
+    """
+    user = quote(settings["USER"], safe="")
+    password = quote(settings.get("PASSWORD", ""), safe="")
+    host = quote(settings["HOST"], safe="")
+    port = settings.get("PORT", "")
+    account = f"{user}:{password}" if password else user
+    options = urlencode(settings.get("OPTIONS", {}))
+    return (
+        f"postgresql://{account}{'@' if account else ''}{host}{':' if port else ''}{port}/{name}"
+        f"{'?' if options else ''}{options}"
+    )
+
+
+def with_database(url: str, number: int) -> str:
+    """Return the URL of another database of the same Redis.
+
+    >>> with_database("unix:///run/redis.sock?db=0", 15)
+    'unix:///run/redis.sock?db=15'
+    >>> with_database("redis://:secret@cache.example:6379/0", 15)
+    'redis://:secret@cache.example:6379/15'
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"unix://{parts.netloc}{parts.path}?db={number}"
+    return parts._replace(path=f"/{number}").geturl()
+
+
+@contextmanager
+def _own_redis(config: Config, owner: str) -> Iterator[int]:
+    """Take the last database that is empty, or that an earlier benchmark has left."""
+    url = redis_url(config)
+    for number in range(_HIGHEST, 0, -1):
+        with Redis.from_url(with_database(url, number)) as client:
+            if client.dbsize() and client.get(_MARK) != owner.encode():
+                continue
+            client.flushdb()
+            client.set(_MARK, owner)
+            try:
+                yield number
+            finally:
+                client.flushdb()
+            return
+    raise BenchmarkError(f"Each of the databases 1 to {_HIGHEST} of Redis has keys of others.")
+
+
+def _recreate(config: Config, name: str) -> None:
+    _drop(config, name)
+    with _connection(config) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+        )
+
+
+def _drop(config: Config, name: str) -> None:
+    with _connection(config) as connection:
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        connection.execute(statement.format(sql.Identifier(name)))
+
+
+def _connection(config: Config) -> psycopg.Connection:
+    settings = database_settings(config)
+    return psycopg.connect(
+        database_url(settings, settings["NAME"]),
+        autocommit=True,
+        connect_timeout=_CONNECT_SECONDS,
+    )

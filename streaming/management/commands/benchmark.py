@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+
+from betting.config import CHECKOUT, get_config
+from betting.db.outages import OUTAGES
+from betting.runtime.embedded import EmbeddedError
+from betting.runtime.supervisor import AlreadyRunningError
+from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
+from streaming.benchmark.results.document import Result, ResultError, decode
+from streaming.benchmark.results.markdown import put_into, report, times
+from streaming.benchmark.results.ratios import judge, ratios
+from streaming.benchmark.run import run_benchmark
+from streaming.benchmark.trial import run_plan
+from streaming.benchmark.waiting import BenchmarkError
+from streaming.management.arguments import one_or_more, positive
+from streaming.runner.tables import write_table
+
+INTERRUPTED = 130
+DOCUMENT = CHECKOUT / "docs" / "benchmarks" / "README.md"
+
+
+class Command(BaseCommand):
+    help = "Measure Hardline beside other ways to do the same work; compare two measurements."
+    requires_system_checks = ()  # comparing uses nothing that they check
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        run = actions.add_parser("run", help="measure, in a database of its own")
+        run.add_argument(
+            "profiles", nargs="*", choices=[*PROFILES, []], metavar="PROFILE",
+            help=f"of {', '.join(PROFILES)}; default: {', '.join(USUAL)}",
+        )  # fmt: skip
+        run.add_argument("--out", type=Path, metavar="DIR", help="write JSON, Markdown and charts")
+        run.add_argument("--quick", action="store_true", help="a small burst, as a check")
+        _add_plan(run)
+        compare = actions.add_parser("compare", help="exit 1 if a ratio has become worse")
+        compare.add_argument("before", type=Path, metavar="A")
+        compare.add_argument("after", type=Path, metavar="B")
+        publish = actions.add_parser("publish", help=f"write figures into {DOCUMENT.parent.name}/")
+        publish.add_argument("result", type=Path, metavar="RESULT")
+        trial = actions.add_parser("trial", help="the measuring process of run")
+        trial.add_argument("plan")
+        trial.add_argument("--out", type=Path, required=True)
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        try:
+            getattr(self, f"_{action}")(options)
+        except KeyboardInterrupt:
+            if action == "trial":
+                raise SystemExit(INTERRUPTED) from None  # `run` says it
+            words = "interrupted; everything it made is removed"
+            raise CommandError(words, returncode=INTERRUPTED) from None
+        except (AlreadyRunningError, EmbeddedError, BenchmarkError, ResultError) as error:
+            raise CommandError(str(error)) from error
+        except (OSError, *OUTAGES) as error:
+            raise CommandError(str(error)) from error
+
+    def _run(self, options: dict[str, Any]) -> None:
+        plan = _plan(options)
+        directory: Path | None = options["out"]
+        if directory:
+            directory.mkdir(parents=True, exist_ok=True)  # before minutes of work
+        result = run_benchmark(get_config(), plan)
+        if directory:
+            document = msgspec.json.format(msgspec.json.encode(result)) + b"\n"
+            (directory / "result.json").write_bytes(document)
+            made = report(result)
+            (directory / "report.md").write_text(f"# Benchmark\n\n{made.text}", "utf-8")
+            _write_pictures(directory, made.pictures)
+        self._show(result)
+
+    def _show(self, result: Result) -> None:
+        rows = [
+            (each.profile, each.case, each.against, each.measure.name, times(each.spread))
+            for each in ratios(result)
+        ]
+        write_table(self.stdout, ("profile", "case", "than", "figure", "times better"), rows)
+
+    def _compare(self, options: dict[str, Any]) -> None:
+        before, after = (decode(options[side].read_bytes()) for side in ("before", "after"))
+        verdicts = judge(before, after)
+        if not verdicts:
+            raise CommandError("The two results have no ratio in common.")
+        rows = [
+            (
+                *each.before.key[:3],
+                each.before.measure.name,
+                times(each.before.spread),
+                times(each.after.spread),
+                "WORSE" if each.is_worse else "better" if each.is_better else "the same",
+            )
+            for each in verdicts
+        ]
+        write_table(self.stdout, ("profile", "case", "than", "figure", "A", "B", "verdict"), rows)
+        worse = sum(each.is_worse for each in verdicts)
+        if worse:
+            raise CommandError(f"{worse} of {len(verdicts)} ratios are worse.")
+
+    def _publish(self, options: dict[str, Any]) -> None:
+        made = report(decode(options["result"].read_bytes()))
+        DOCUMENT.write_text(put_into(DOCUMENT.read_text("utf-8"), made.text), "utf-8")
+        for old in DOCUMENT.parent.glob("*.svg"):
+            old.unlink()
+        _write_pictures(DOCUMENT.parent, made.pictures)
+        self.stdout.write(f"{DOCUMENT} has the figures.")
+
+    def _trial(self, options: dict[str, Any]) -> None:
+        plan = msgspec.json.decode(options["plan"], type=Plan)
+        result = run_plan(get_config(), Console(stderr=True), plan)
+        options["out"].write_bytes(msgspec.json.encode(result))
+
+
+def _add_plan(parser: ArgumentParser) -> None:
+    usual = Plan()
+    add = parser.add_argument
+    add("--rounds", type=one_or_more, help=f"of each profile; default: {usual.rounds}")
+    add("--seed", type=int, help=f"of the work; default: {usual.seed}")
+    add("--contenders", type=_contenders, metavar="A,B", help=f"of {', '.join(CONTENDERS)}")
+    add("--sizes", type=_sizes, metavar="N,N", help=f"markets of a burst; default: {usual.sizes}")
+    add("--samples", type=one_or_more, help=f"single changes a round; default: {usual.samples}")
+    add(
+        "--during-burst", type=int, metavar="N",
+        help="changes of the burst beside major moves; 0 for none;"
+        f" default: {usual.during_burst}",
+    )  # fmt: skip
+    add("--grow", type=_sizes, metavar="N,N", help=f"quotes in the tables; default: {usual.grow}")
+    add("--history", type=one_or_more, help="rows of history a quote; default: 1")
+    add("--soak-seconds", type=positive, help=f"default: {usual.soak_seconds:.0f}")
+    add("--soak-rate", type=one_or_more, help=f"changes a second; default: {usual.soak_rate}")
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    """Return the plan: the usual or the quick one, with what is given."""
+    fields = {field.name for field in msgspec.structs.fields(Plan)}
+    given = {name: options[name] for name in fields if options.get(name)}
+    if options["during_burst"] is not None:
+        given["during_burst"] = options["during_burst"]
+    if "profiles" in given:
+        given["profiles"] = tuple(given["profiles"])
+    return msgspec.structs.replace(QUICK if options["quick"] else Plan(), **given)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(one_or_more(part.replace("_", "")) for part in text.split(","))
+
+
+def _contenders(text: str) -> tuple[str, ...]:
+    named = tuple(text.split(","))
+    if unknown := set(named) - set(CONTENDERS):
+        raise ArgumentTypeError(f"{', '.join(sorted(unknown))}: not among {', '.join(CONTENDERS)}")
+    if "hardline" not in named:
+        raise ArgumentTypeError("hardline has to be among them: the others are measured by it")
+    return named
+
+
+def _write_pictures(directory: Path, pictures: Any) -> None:
+    for name, picture in pictures.items():
+        (directory / name).write_text(picture, "utf-8")

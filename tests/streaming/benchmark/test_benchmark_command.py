@@ -1,0 +1,89 @@
+"""`manage.py benchmark` as people and programs meet it; test_benchmark.py runs it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from django.core.management import CommandError, call_command
+
+from streaming.benchmark.plan import QUICK, USUAL, Plan
+from streaming.benchmark.results.document import Result
+from streaming.management.commands import benchmark
+from streaming.management.commands.benchmark import Command, _plan
+from tests.support.benchmarks import a_burst
+
+
+def written(path: Path, result: Result) -> str:
+    path.write_bytes(msgspec.json.encode(result))
+    return str(path)
+
+
+def planned(*words: str) -> Plan:
+    parser = Command().create_parser("manage.py", "benchmark")
+    return _plan(vars(parser.parse_args(["run", *words])))
+
+
+def test_ratios_within_the_spread_end_well(tmp_path: Path) -> None:
+    out = io.StringIO()
+    before = written(tmp_path / "a", a_burst([900, 1_000, 1_100], [100, 100, 100]))
+    after = written(tmp_path / "b", a_burst([480, 500, 510], [50, 50, 50]))
+    call_command("benchmark", "compare", before, after, stdout=out)
+    assert "the same" in out.getvalue()
+
+
+def test_a_ratio_below_the_spread_is_named_and_the_exit_is_not_zero(tmp_path: Path) -> None:
+    out = io.StringIO()
+    before = written(tmp_path / "a", a_burst([900, 1_000, 1_100], [100, 100, 100]))
+    after = written(tmp_path / "b", a_burst([400, 500, 510], [100, 100, 100]))
+    with pytest.raises(CommandError, match="1 of 1 ratios are worse"):
+        call_command("benchmark", "compare", before, after, stdout=out)
+    assert "WORSE" in out.getvalue()
+
+
+def test_results_without_a_common_ratio_say_nothing_about_each_other(tmp_path: Path) -> None:
+    burst = written(tmp_path / "a", a_burst([1.0], [1.0]))
+    with pytest.raises(CommandError, match="no ratio in common"):
+        call_command("benchmark", "compare", burst, written(tmp_path / "b", a_burst([], [])))
+
+
+def test_figures_are_published_into_the_document_beside_their_charts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "README.md"
+    document.write_text(benchmark.DOCUMENT.read_text("utf-8"), "utf-8")
+    (tmp_path / "old.svg").touch()
+    monkeypatch.setattr(benchmark, "DOCUMENT", document)
+    result = written(tmp_path / "result.json", a_burst([900.0], [100.0]))
+    call_command("benchmark", "publish", result, stdout=io.StringIO())
+    assert "| 5 markets | naive | 9 × |" in document.read_text("utf-8")
+    assert [each.name for each in tmp_path.glob("*.svg")] == ["burst-changes_per_second.svg"]
+
+
+def test_the_usual_plan_is_taken_where_nothing_is_given() -> None:
+    assert planned() == Plan()
+    assert planned().profiles == USUAL
+    assert planned("--quick") == QUICK
+
+
+def test_what_is_given_replaces_the_usual() -> None:
+    plan = planned("burst", "grow", "--sizes=5,10_0", "--rounds=2", "--contenders=hardline,floor")
+    assert plan.profiles == ("burst", "grow")
+    assert (plan.sizes, plan.rounds, plan.contenders) == ((5, 100), 2, ("hardline", "floor"))
+    assert planned("--during-burst=0").during_burst == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--contenders=fast"], "fast: not among"),
+        (["--contenders=naive"], "hardline has to be among them"),
+        (["--sizes=0"], "not a whole number above 0"),
+        (["sprint"], "sprint"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(words: list[str], complaint: str) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        planned(*words)
