@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from rich.progress import Progress, TaskID
 
 from betting.config import Config
 from betting.runtime.supervisor import Supervisor
 from streaming.benchmark.aggregates import Usages, distribution, process_figures
-from streaming.benchmark.compare import FAIR_PRICE_TOLERANCE
-from streaming.benchmark.contenders.base import Contender, Outcome
+from streaming.benchmark.contenders.base import Contender
 from streaming.benchmark.contenders.floor import Floor
 from streaming.benchmark.contenders.hardline import Hardline
 from streaming.benchmark.contenders.queued import Batched, Naive
-from streaming.benchmark.contenders.values import value_boards
-from streaming.benchmark.plan import Plan
+from streaming.benchmark.contenders.verification import verify
+from streaming.benchmark.plan import CONTENDERS, Plan
 from streaming.benchmark.process_metrics import family_usages
 from streaming.benchmark.results.document import Curve, Measurement
 from streaming.benchmark.waiting import BenchmarkError, wait_until
-from streaming.benchmark.workload import digest
 from valuation.arrays import FloatArray
 
 START_SECONDS = 60.0
-REST_SECONDS = 0.6
-"""The wait after which nothing of earlier work is left: longer than batch and debounce together."""
-EXACT = frozenset({"hardline", "floor"})
-"""The contenders that must end in the right fair prices; of the others the wrong ones are counted.
-
-Two messages about one market may each miss the other's price, and nothing sees to it.
-"""
 
 
 @dataclass
@@ -112,6 +101,18 @@ class Session:
         finally:
             supervisor.stop()
 
+    def in_order(self) -> list[Measurement]:
+        """Return the measurements by profile, case, contender and round, as people read them."""
+        cases = list(dict.fromkeys((each.profile, each.case) for each in self.measurements))
+        return sorted(
+            self.measurements,
+            key=lambda each: (
+                cases.index((each.profile, each.case)),
+                CONTENDERS.index(each.contender),
+                each.round,
+            ),
+        )
+
     def usage(self) -> Usages:
         """Return the usage of all processes concerned: feeder, workers and servers."""
         return family_usages(self._pids)
@@ -122,36 +123,14 @@ class Session:
         """Keep what was measured."""
         self.measurements.append(Measurement(profile, case, contender, number, dict(figures)))
 
-    def require_same_work(self, contender: Contender, outcome: Outcome, prices: FloatArray) -> int:
-        """Verify that a contender has done the work.
+    def wrong_values(self, contender: Contender, prices: FloatArray) -> int:
+        """Verify that a contender has done the work, and count its wrong fair prices; see `verify`.
 
         Args:
             contender: who did it.
-            outcome: what it has left.
             prices: the last prices, computed from the changes alone.
-
-        Returns:
-            How many fair prices are not those of the last prices.
-
-        Raises:
-            BenchmarkError: its prices are others, or fair prices that have to be right are not.
         """
-        if digest(outcome.prices) != digest(prices):
-            raise BenchmarkError(
-                f"{contender.name} ended in other prices: {digest(outcome.prices)} instead of"
-                f" {digest(prices)}."
-            )
-        expected = value_boards(prices, self.config.valuation)
-        is_right = np.abs(outcome.probabilities - expected) <= FAIR_PRICE_TOLERANCE
-        wrong = int(np.count_nonzero(~is_right))
-        if wrong and contender.name in EXACT:
-            raise BenchmarkError(f"{contender.name} ended with {wrong} wrong fair prices.")
-        return wrong
-
-
-def rest() -> None:
-    """Wait until nothing of earlier work is left."""
-    time.sleep(REST_SECONDS)
+        return verify(contender.name, contender.outcome(), prices, self.config.valuation)
 
 
 def cpu_seconds(before: Usages, after: Usages) -> float:

@@ -47,7 +47,7 @@ def run_plan(config: Config, console: Console, plan: Plan) -> Result:
         plan.seed,
         plan.rounds,
         machine,
-        session.measurements,
+        session.in_order(),
         session.curves,
     )
 

@@ -46,6 +46,8 @@ class Contender(ABC):
     name: ClassVar[str]
     most_changes: ClassVar[int] = 1_000_000
     """The largest burst that does not take minutes."""
+    rest_seconds: ClassVar[float] = 0.05
+    """The wait after which nothing of earlier work is left."""
 
     @abstractmethod
     def programs(self) -> Sequence[Program]:

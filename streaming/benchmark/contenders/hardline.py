@@ -41,6 +41,7 @@ class Hardline(Contender):
     """
 
     name = "hardline"
+    rest_seconds = 0.6  # longer than batch and debounce together
 
     def __init__(self, config: Config) -> None:
         self._config = config

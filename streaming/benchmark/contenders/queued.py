@@ -129,6 +129,7 @@ class Batched(Queued):
     """
 
     name = "batched"
+    rest_seconds = 0.3  # longer than a batch waits
     worker = "batched_worker"
     task = APPLY_CHANGES
 

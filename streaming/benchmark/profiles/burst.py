@@ -6,8 +6,9 @@ import time
 
 from betting.db.clock import database_now
 from streaming.benchmark.contenders.base import Contender
-from streaming.benchmark.session import Session, cpu_seconds, latency_figures, rest
-from streaming.benchmark.waiting import wait_until
+from streaming.benchmark.contenders.verification import verify
+from streaming.benchmark.session import Session, cpu_seconds, latency_figures
+from streaming.benchmark.waiting import BenchmarkError, wait_until
 from streaming.benchmark.workload import BOOKS, Burst, opening_prices, ordinary_burst
 from valuation.arrays import FloatArray
 
@@ -45,7 +46,7 @@ def warmed(session: Session, contender: Contender, markets: int) -> FloatArray:
     burst = ordinary_burst(opening, opening, few, session.plan.seed, 0)
     contender.prepare(burst, opening)()
     wait_until(contender.is_done, f"the first values of {contender.name}")
-    rest()
+    time.sleep(contender.rest_seconds)
     return burst.applied_to(opening)
 
 
@@ -71,8 +72,10 @@ def measure_burst(
     seconds = time.perf_counter() - started
     cpu = cpu_seconds(usage, session.usage())
     done, outcome = contender.counts(), contender.outcome()
-    wrong = session.require_same_work(contender, outcome, burst.applied_to(prices))
-    changes = len(burst)
+    wrong = verify(contender.name, outcome, burst.applied_to(prices), session.config.valuation)
+    changes, history = len(burst), done.history - counts.history
+    if history != changes:
+        raise BenchmarkError(f"{contender.name} left {history} rows of {changes} changes.")
     return {
         "changes_per_second": changes / seconds,
         "wall_seconds": seconds,
@@ -80,6 +83,6 @@ def measure_burst(
         "recomputes_per_change": (done.recomputes - counts.recomputes) / changes,
         **latency_figures(((outcome.valued_at[burst.markets] - arrived_at) * 1000).tolist()),
         "changes": changes,
-        "history_rows": done.history - counts.history,
+        "history_rows": history,
         "wrong_fair_prices": wrong,
     }

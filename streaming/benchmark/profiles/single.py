@@ -10,8 +10,9 @@ from django.db import connection
 
 from betting.db.clock import database_now
 from streaming.benchmark.contenders.base import Contender
+from streaming.benchmark.contenders.verification import verify
 from streaming.benchmark.profiles.burst import warmed
-from streaming.benchmark.session import Session, latency_figures, rest
+from streaming.benchmark.session import Session, latency_figures
 from streaming.benchmark.waiting import BenchmarkError, wait_until
 from streaming.benchmark.workload import (
     BOOKS,
@@ -64,12 +65,12 @@ def _run(session: Session, profile: str, change: Change) -> None:
                 burst = change(prices, step)
                 feed = contender.prepare(burst, prices)
                 prices = burst.applied_to(prices)
-                rest()
+                time.sleep(contender.rest_seconds)
                 started = time.perf_counter()
                 feed()
                 wait_until(contender.is_done, f"a value of {contender.name}", looks_apart=1)
                 latencies_ms.append((time.perf_counter() - started) * 1000)
-            wrong = session.require_same_work(contender, contender.outcome(), prices)
+            wrong = session.wrong_values(contender, prices)
         figures = {
             **latency_figures(latencies_ms),
             "changes": len(latencies_ms),
@@ -131,7 +132,7 @@ def _moves_during_burst(session: Session, contender: Contender, number: int) -> 
         send()
     wait_until(contender.is_done, f"the values of {contender.name}")
     outcome = contender.outcome()
-    wrong = session.require_same_work(contender, outcome, after)
+    wrong = verify(contender.name, outcome, after, session.config.valuation)
     latencies_ms = [
         (float(outcome.valued_at[market]) - at) * 1000 for market, at in enumerate(arrived_at)
     ]

@@ -100,7 +100,7 @@ def _windows(session: Session, hardline: Hardline, number: int) -> list[_Window]
     wait_until(hardline.is_done, "the last values")
     for sport in list(sent):
         _look(hardline, windows, sent, sport)
-    session.require_same_work(hardline, hardline.outcome(), prices)
+    session.wrong_values(hardline, prices)
     return windows
 
 

@@ -49,7 +49,7 @@ def bars(title: str, unit: str, cases: Mapping[str, Mapping[str, Spread]]) -> st
             drawn += [
                 _text(_NAMES - 8, middle + 4, name, anchor="end"),
                 _bar(y + 3, place(spread.median), colour),
-                _line(place(spread.low), middle, place(spread.high), middle, _INK),
+                *_whisker(place(spread.low), place(spread.high), middle),
                 _text(
                     max(place(spread.high), place(spread.median)) + 8,
                     middle + 4,
@@ -144,6 +144,11 @@ def _text(
 def _bar(y: float, end: float, colour: str) -> str:
     width = max(end - _NAMES, 1)
     return f'<rect x="{_NAMES}" y="{y}" width="{width:.1f}" height="{_BAR - 6}" fill="{colour}"/>'
+
+
+def _whisker(low: float, high: float, y: float) -> tuple[str, ...]:
+    ends = (_line(x, y - 3, x, y + 3, _INK) for x in (low, high))
+    return (_line(low, y, high, y, _INK), *ends)
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, ink: str) -> str:

@@ -126,9 +126,8 @@ def _add_plan(parser: ArgumentParser) -> None:
     add("--sizes", type=_sizes, metavar="N,N", help=f"markets of a burst; default: {usual.sizes}")
     add("--samples", type=one_or_more, help=f"single changes a round; default: {usual.samples}")
     add(
-        "--during-burst", type=int, metavar="N",
-        help="changes of the burst beside major moves; 0 for none;"
-        f" default: {usual.during_burst}",
+        "--during-burst", type=one_or_more, nargs="?", const=10_000, metavar="N",
+        help="measure major moves during a burst of N changes as well; N: 10000 if not given",
     )  # fmt: skip
     add("--grow", type=_sizes, metavar="N,N", help=f"quotes in the tables; default: {usual.grow}")
     add("--history", type=one_or_more, help="rows of history a quote; default: 1")
@@ -140,8 +139,6 @@ def _plan(options: dict[str, Any]) -> Plan:
     """Return the plan: the usual or the quick one, with what is given."""
     fields = {field.name for field in msgspec.structs.fields(Plan)}
     given = {name: options[name] for name in fields if options.get(name)}
-    if options["during_burst"] is not None:
-        given["during_burst"] = options["during_burst"]
     if "profiles" in given:
         given["profiles"] = tuple(given["profiles"])
     return msgspec.structs.replace(QUICK if options["quick"] else Plan(), **given)

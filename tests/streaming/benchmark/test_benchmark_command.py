@@ -72,7 +72,8 @@ def test_what_is_given_replaces_the_usual() -> None:
     plan = planned("burst", "grow", "--sizes=5,10_0", "--rounds=2", "--contenders=hardline,floor")
     assert plan.profiles == ("burst", "grow")
     assert (plan.sizes, plan.rounds, plan.contenders) == ((5, 100), 2, ("hardline", "floor"))
-    assert planned("--during-burst=0").during_burst == 0
+    assert planned("--during-burst").during_burst == 10_000
+    assert planned("--during-burst", "500").during_burst == 500
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from streaming.benchmark.results.measures import MEASURES
 from streaming.benchmark.results.ratios import TOLERANCE, judge, ratios
 from tests.support.benchmarks import a_burst, a_result
 
-RATES = st.lists(st.floats(1, 1e6), min_size=3, max_size=3)
+Rates = tuple[float, ...]
+RATES = st.tuples(*[st.floats(1, 1e6)] * 3)
 
 
 def test_a_ratio_is_made_of_figures_of_the_same_round() -> None:
@@ -28,7 +29,7 @@ def test_a_ratio_is_made_of_figures_of_the_same_round() -> None:
 
 @given(RATES, RATES, st.floats(0.1, 10))
 def test_a_machine_of_another_speed_has_the_same_ratios(
-    hardline: list[float], naive: list[float], speed: float
+    hardline: Rates, naive: Rates, speed: float
 ) -> None:
     slower = a_burst([rate * speed for rate in hardline], [rate * speed for rate in naive])
     (verdict,) = judge(a_burst(hardline, naive), slower)
@@ -37,9 +38,7 @@ def test_a_machine_of_another_speed_has_the_same_ratios(
 
 
 @given(RATES, RATES)
-def test_a_ratio_below_all_rounds_and_the_tolerance_is_worse(
-    hardline: list[float], naive: list[float]
-) -> None:
+def test_a_ratio_below_all_rounds_and_the_tolerance_is_worse(hardline: Rates, naive: Rates) -> None:
     before = a_burst(hardline, naive)
     low = ratios(before)[0].spread.low
     for part, is_worse in ((1 - 2 * TOLERANCE, True), (1 - TOLERANCE / 2, False)):
