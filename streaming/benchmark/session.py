@@ -95,7 +95,9 @@ class Session:
         supervisor = Supervisor([contender.programs()], self.config.home / "logs")
         supervisor.start()
         try:
-            wait_until(contender.is_ready, f"the workers of {contender.name}", START_SECONDS)
+            # A look is a ping, which waits for its answer.
+            what = f"the workers of {contender.name}"
+            wait_until(contender.is_ready, what, START_SECONDS, looks_apart=0)
             self._pids = [os.getpid(), *supervisor.pids().values(), *self.plan.servers]
             yield
         finally:
