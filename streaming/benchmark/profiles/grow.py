@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
+from betting.models import Quote
 from streaming.benchmark.profiles.burst import measure_burst, warmed
 from streaming.benchmark.session import Session
 from streaming.benchmark.workload import BOOKS, OUTCOMES, opening_prices, ordinary_burst
@@ -32,6 +33,7 @@ def run_grow(session: Session) -> None:
                     opening, prices, range(BURST_MARKETS), plan.seed, 100 * number + step
                 )
                 figures = measure_burst(session, hardline, burst, prices)
+                figures["quotes"] = Quote.objects.count()
                 prices = burst.applied_to(prices)
                 session.record("grow", case, hardline.name, number, figures)
 

@@ -34,6 +34,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("p99_ms", "arrival to value, p99", "ms", "lower"),
     Measure("memory_megabytes", "memory", "MB", None),
     Measure("changes", "changes", "", None),
+    Measure("quotes", "quotes in the tables", "", None),
     Measure("history_rows", "rows of history", "", None),
     Measure("wrong_fair_prices", "fair prices that are wrong", "", None),
 )
