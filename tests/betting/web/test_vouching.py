@@ -358,22 +358,21 @@ def test_statements_written_once_judge_as_the_querysets_do(
     columns = ("confirmed_at", "is_in_play", "is_doubtful", "current_advised", seen)
     is_closed = ExpressionWrapper(CLOSED, BooleanField())
     for state, condition in {**EDGE_STATES, "all": Q()}.items():
-        found = edges().filter(condition)
-        expected = {
-            pk: values for pk, *values in found.values_list("pk", *columns, "is_stale", is_closed)
-        }
+        rows_of_state = edges().filter(condition).values_list("pk", *columns, "is_stale", is_closed)
+        expected = {pk: values for pk, *values in rows_of_state}
         judged = judged_among(ids, state)
         assert {pk: list(astuple(each)) for pk, each in judged.items()} == expected
     assert len(ids) > len(open_among(ids))
     assert open_among(ids[:0]) == closed_among(ids[:0]) == {}
     assert count_open(1) == min(1, edges().filter(OPEN).count())
     opportunity_ids = list(Opportunity.objects.values_list("pk", flat=True))
-    for state, found in (
+    for condition, standing in (
         (OPEN, open_opportunities_among(opportunity_ids)),
         (CLOSED, closed_opportunities_among(opportunity_ids)),
     ):
-        shown = opportunities().filter(state).values_list("pk", "confirmed_at", "is_in_play")
-        assert [(pk, each.confirmed_at, each.is_in_play) for pk, each in found.items()] == [*shown]
+        shown = opportunities().filter(condition).values_list("pk", "confirmed_at", "is_in_play")
+        found = [(pk, each.confirmed_at, each.is_in_play) for pk, each in standing.items()]
+        assert found == [*shown]
     assert open_opportunities_among([]) == closed_opportunities_among([]) == {}
     shown = (
         fair_prices()

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0022_live_settings"),
+        ("betting", "0024_changes_are_not_checked_twice"),
     ]
 
     operations = [

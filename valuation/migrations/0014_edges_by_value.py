@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("betting", "0022_live_settings"),
-        ("valuation", "0012_opportunities"),
+        ("valuation", "0013_first_changes"),
     ]
 
     operations = [
