@@ -94,6 +94,20 @@ class Sieve:
         self.cleaned += clean != text
         return clean
 
+    def key(self, text: str, where: str) -> str:
+        """Return the same of a text that has to name something.
+
+        Args:
+            text: an id or a key, not empty.
+            where: its place.
+
+        Raises:
+            DataFailure: nothing of it is left.
+        """
+        if clean := self.text(text):
+            return clean
+        raise DataFailure("no_name", "An id has no visible character.", where)
+
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """The items that were left out, one entry per reason."""

@@ -46,6 +46,10 @@ from tests.support.receiver import running_receiver
 pytestmark = pytest.mark.timeout(300)
 
 NOT_RUN = {
+    ".venv/bin/python manage.py alerts add": (
+        "asks for the URL of a service; test_alerts_command.py has one of this machine"
+    ),
+    ".venv/bin/python manage.py alerts test": "sends to that service",
     ".venv/bin/python manage.py benchmark": (
         "minutes of all processors; test_benchmark.py has a small one"
     ),
@@ -53,7 +57,7 @@ NOT_RUN = {
         "four runs of a minute each; test_baseline.py has a shorter one, of a recording"
     ),
 }
-"""How commands begin that would take too long here, and why."""
+"""How commands begin that are not run here, and why."""
 
 WITH_COMMANDS = [document for document in DOCUMENTS if commands(document)]
 #: The last one stops the servers.

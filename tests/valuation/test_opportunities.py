@@ -189,7 +189,8 @@ def test_no_result_is_better_or_worse_than_an_opportunity_says(
     if over == under:
         (cover,) = offers.covers
         assert cover.worst == pytest.approx(min(profits))
-        assert cover.is_arbitrage == (max(profits) > 0)
+        if abs(max(profits)) > 1e-12:  # where the odds of the two are fair, rounding decides
+            assert cover.is_arbitrage == (max(profits) > 0)
         assert offers.middles == ()
     elif offers.middles:
         (middle,) = offers.middles

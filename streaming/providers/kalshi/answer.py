@@ -167,7 +167,7 @@ class Reading:
         """
         league = self.series.league
         home = away = ""
-        external_id, start = self.sieve.text(event.event_ticker), None
+        external_id, start = self.sieve.key(event.event_ticker, "event_ticker"), None
         if self.series.kind != OUTRIGHTS:
             home, away = matchup(self.sieve.text(event.title), is_home_first=league.is_home_first)
             game = parse_game(event.event_ticker, league)

@@ -216,7 +216,7 @@ class Reading:
         if (event.home_team and not home) or (event.away_team and not away):
             raise DataFailure("no_name", "A team's name has no visible character.", "home_team")
         return SnapshotEvent(
-            external_id=text(event.id),
+            external_id=self.sieve.key(event.id, "id"),
             sport_key=event.sport_key,
             sport_title=text(event.sport_title),
             home=home,
@@ -228,25 +228,32 @@ class Reading:
     def _quotes(self, event: Event, teams: Teams, place: str) -> list[SnapshotQuote]:
         offers: _Offers = {}
         for b, book in numbered(event.bookmakers):
-            key = self.sieve.text(book.key)
+            try:
+                key = self.sieve.key(book.key, "key")
+            except DataFailure as fault:
+                outcomes = sum(max(1, len(market.outcomes)) for market in book.markets)
+                self.sieve.leave_out(fault.within(f"{place}.bookmakers[{b}]"), max(1, outcomes))
+                continue
             self.bookmakers[key] = self.sieve.text(book.title) or key
             for m, market in numbered(book.markets):
                 try:
+                    market_key = self.sieve.key(market.key, "key")
                     at = Place(teams, key, _source_at(book, market), (place, b, m))
                 except DataFailure as fault:
                     where = f"{place}.bookmakers[{b}].markets[{m}]"
                     self.sieve.leave_out(fault.within(where), max(1, len(market.outcomes)))
                 else:
-                    self._read_market(at, market, offers)
+                    self._read_market(at, market_key, market.outcomes, offers)
         return [quote for quote in offers.values() if quote is not None]
 
-    def _read_market(self, at: Place, market: Market, offers: _Offers) -> None:
+    def _read_market(
+        self, at: Place, market_key: str, outcomes: list[Outcome], offers: _Offers
+    ) -> None:
         teams, bookmaker, source_at, where = at
         text = self.sieve.text
-        market_key = text(market.key) or market.key
         key = parse_market_key(market_key)
         bad = 0
-        for o, outcome in numbered(market.outcomes):
+        for o, outcome in numbered(outcomes):
             name, point, description = outcome.name, outcome.point, outcome.description
             if name not in teams:
                 name = fixed_name(key.kind, name if name.isprintable() else text(name))
@@ -277,8 +284,8 @@ class Reading:
                 if price > 1
                 else None
             )
-        self.quotes_seen += len(market.outcomes)
-        self.sieve.read += len(market.outcomes) - bad
+        self.quotes_seen += len(outcomes)
+        self.sieve.read += len(outcomes) - bad
 
     def _price(self, price: float) -> float:
         """Return decimal odds; 1.0 or less stands for a price that is off the board."""

@@ -208,6 +208,8 @@ def test_what_makes_no_sense_is_named_with_its_place(
         ({"commence_time": "2201-01-01T00:00:00Z"}, "bad_time", "$[0].commence_time"),
         ({"home_team": "Owls"}, "same_teams", "$[0].away_team"),
         ({"home_team": "\x00\x1b"}, "no_name", "$[0].home_team"),
+        ({"id": "\u200e"}, "no_name", "$[0].id"),
+        ({"book": {"key": "\u200e"}}, "no_name", "$[0].bookmakers[0].key"),
         ({"id": ""}, "wrong_schema", "$[0].id"),
         ({"id": 7}, "wrong_schema", "$[0].id"),
         ({"commence_time": "2026-03-01T19:30:00"}, "wrong_schema", "$[0].commence_time"),
