@@ -29,14 +29,15 @@ ADDRESS = f"http://127.0.0.1:{PORT}"
 WAIT_SECONDS = 400.0
 
 BOARD = "/?tab=before&seen=1&bankroll=1000"
-HAS_EDGES = "document.querySelectorAll('tr[id^=edge-]').length > 20"
+HAS_EDGES = (
+    "document.querySelector('.strip.ok') !== null"
+    " && document.querySelectorAll('tr[id^=edge-]').length > 20"
+)
 ARBITRAGES = "/?tab=arbitrage&seen=1&bankroll=1000"
 HAS_ARBITRAGES = "document.querySelectorAll('tr[id^=opportunity-]').length > 5"
 HAS_CHART = "document.querySelector('#chart[data-drawn]') !== null"
-#: Figures over five minutes are known, and their curves have begun.
-HAS_FIGURES = (
-    "[...document.querySelectorAll('.op-figure')].every(f => f.textContent.trim() !== '–')"
-)
+#: Curves of the dashboard, one point a minute, that show something.
+HAS_CURVES = "document.querySelector('.op-curve polyline')?.points.numberOfItems >= 5"
 #: A snapshot has seen the open circuit.
 HAS_HISTORY = "document.querySelector('.op-tracker .op-is-fail') !== null"
 
@@ -114,6 +115,7 @@ def take(environ: Mapping[str, str]) -> None:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
         log_in(page, Path(environ["HARDLINE_HOME"]))
+        show(page, "/admin/", HAS_CURVES)
         show(page, BOARD, HAS_EDGES)
         save(page, "board.png")
         event = page.locator("td.event a").first.get_attribute("href")
@@ -121,7 +123,6 @@ def take(environ: Mapping[str, str]) -> None:
         save(page, "event.png")
         show(page, ARBITRAGES, HAS_ARBITRAGES)
         save(page, "arbitrages.png")
-        show(page, "/admin/", HAS_FIGURES)
         break_provider()
         show(page, "/admin/streaming/health/", HAS_HISTORY)
         save(page, "health.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -26,6 +27,7 @@ CHECKED_SECONDS = 12.5
 A snapshot is taken every 10 s, and pages ask every 2 s: they say within 15 s that workers are gone.
 """
 
+_CODE = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+: ")
 
 MAX_EDGES = 200
 """The most open edges that are counted: to judge whether one still stands takes time."""
@@ -94,17 +96,32 @@ def _level(
     age = spoken((now - updated_at).total_seconds())
     snapshot = HealthSnapshot.objects.order_by("-id").first()
     if snapshot is None or (now - snapshot.taken_at).total_seconds() > CHECKED_SECONDS:
-        since = None if snapshot is None else snapshot.taken_at
-        return "bad", f"Prices are {age} old, and nothing has checked the pipeline", since
+        return _unchecked(age, None if snapshot is None else snapshot.taken_at)
     level: Level = "bad" if snapshot.status == HealthStatus.FAIL else "warn"
     circuits = unhealthy_circuits(get_config()).filter(provider__enabled=True)
     if circuit := circuits.select_related("provider").order_by("since").first():
-        text = f"Prices are {age} old: {circuit.provider.key}: {circuit.reason}"
+        text = f"Prices are {age} old: {circuit.provider.key}: {_in_words(circuit.reason)}"
         return level, text, circuit.since
     if snapshot.status == HealthStatus.PASS:
         return "ok", "", None
     name, check = _worst(snapshot)
     return level, f"{name}: {_consequence(check['output'])}", parse_datetime(check["since"] or "")
+
+
+def _unchecked(age: str, checked_at: datetime | None) -> tuple[Level, str, datetime | None]:
+    """Return the level of prices for which no recent check vouches."""
+    if checked_at is None:  # the first seconds of a new installation
+        return "warn", f"Prices are {age} old, and the pipeline has not been checked yet", None
+    return "bad", f"Prices are {age} old, and nothing has checked the pipeline", checked_at
+
+
+def _in_words(reason: str) -> str:
+    """Return why a circuit opened without the codes of failures, which are for operators.
+
+    >>> _in_words("3 failures in a row, the last: server_error: HTTP 503")
+    '3 failures in a row, the last: HTTP 503'
+    """
+    return _CODE.sub("", reason)
 
 
 def _worst(snapshot: HealthSnapshot) -> tuple[str, dict[str, Any]]:

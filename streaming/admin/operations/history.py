@@ -215,7 +215,7 @@ def _figures(
             f"limit {spoken(policy.queue_seconds[1])}", _worst(status, "queue_age"), ages,
         ),
         Figure(
-            "Dead letters", f"{letters_new:,}", "wait; curve: new a minute",
+            "Dead letters", f"{letters_new:,}", "waiting; curve: new ones a minute",
             _worst(status, "dead_letter_rate", "dead_letter_growth"), letters,
             address="admin:streaming_deadletter_changelist",
         ),

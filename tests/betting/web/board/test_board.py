@@ -290,11 +290,25 @@ class TestStrip:
         assert "1 sport<" in text
         assert "1 edge<" in text
 
+    def test_nothing_has_been_checked_yet(self, reader: Client) -> None:
+        Feed.objects.update(observed_at=datetime.now(UTC))
+        text = page(reader)
+        assert '<p class="strip warn"' in text
+        assert "the pipeline has not been checked yet" in text
+
     def test_nothing_checks_the_pipeline_any_more(self, reader: Client) -> None:
         self.check(taken_at=datetime.now(UTC) - timedelta(seconds=strip.CHECKED_SECONDS + 1))
         text = page(reader)
         assert '<p class="strip bad"' in text
         assert "nothing has checked the pipeline" in text
+
+    def test_a_failure_is_named_without_its_code(self, reader: Client, board: rows.Board) -> None:
+        self.check(status=HealthStatus.FAIL)
+        reason = "The probe failed: server_error: HTTP 503"
+        rows.make_circuit(board.provider, state="open", since=datetime.now(UTC), reason=reason)
+        text = page(reader)
+        assert "The probe failed: HTTP 503" in text
+        assert "server_error" not in text
 
     def test_it_names_the_provider_whose_circuit_is_open_and_since_when(
         self, reader: Client, board: rows.Board
