@@ -128,7 +128,8 @@ def _send_coalesced(changes: Iterable[MarketChange], policy: CoalescePolicy) -> 
         else:
             minor[change.market_id] = max(change.changes, 1)
     send_recomputes(major, "major")
-    first = buffer.claim_first(minor, policy)
+    # Beside a major move the others wait: they would compete with it for the processors.
+    first = set() if major else buffer.claim_first(minor, policy)
     send_recomputes(sorted(first), "first")
     waiting = {market_id: count for market_id, count in minor.items() if market_id not in first}
     for shard, flush in buffer.push(waiting, policy, trace_ids()).items():

@@ -259,7 +259,8 @@ def with_judgement(rows: Iterable[Any], judged: Mapping[int, JudgedEdge]) -> lis
         of = judged[edge.pk]
         edge.confirmed_at, edge.is_in_play = of.confirmed_at, of.is_in_play
         edge.is_doubtful, edge.is_stale = of.is_doubtful, of.is_stale
-        edge.current_advised = of.current_advised
+        # It may have been valued again since it was judged: the smaller stake is the safe one.
+        edge.current_advised = min(of.current_advised, edge.advised)
     return found
 
 

@@ -35,6 +35,7 @@ class Growth:
         self.table = table
         self.tables = (table, *tables)
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
         self._inserted = 0
         self._enough = LEAST_ROWS
 
@@ -47,13 +48,16 @@ class Growth:
             return
         with self._lock:
             self._inserted += rows
-            if self._inserted < self._enough:
-                return
+            is_due = self._inserted >= self._enough
+        # One thread looks; the others have messages to send.
+        if is_due and self._renewing.acquire(blocking=False):
             try:
                 self._renew()
             except DatabaseError as error:
                 logger.warning("the statistics of %s are not renewed: %s", self.table, error)
                 self._enough = self._inserted + LEAST_ROWS
+            finally:
+                self._renewing.release()
 
     def _renew(self) -> None:
         if self._inserted >= self._known():

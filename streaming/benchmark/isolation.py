@@ -23,6 +23,7 @@ from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
 from streaming.runner.environment import private_servers
 
+_PREFIX = "hardline_benchmark_"
 _MARK = "hardline:benchmark"
 """The key in a Redis database that says whose it is."""
 _HIGHEST = 15
@@ -77,6 +78,13 @@ def isolated(config: Config) -> Iterator[Isolation]:
             _drop(config, name)
 
 
+def is_isolated(config: Config) -> bool:
+    """Return True where the servers hold nothing but a benchmark: in what `isolated` starts."""
+    name = str(database_settings(config)["NAME"])
+    with Redis.from_url(redis_url(config)) as client:
+        return name.startswith(_PREFIX) and client.get(_MARK) == name.encode()
+
+
 @contextmanager
 def _kept_if_it_fails(home: Path) -> Iterator[None]:
     """Remove the state directory at the end, unless its logs say what went wrong."""
@@ -96,7 +104,7 @@ def database_name(home: Path) -> str:
     >>> database_name(Path("/srv/hardline"))
     'hardline_benchmark_e71d938c'
     """
-    return f"hardline_benchmark_{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
+    return f"{_PREFIX}{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
 
 
 def database_url(settings: Mapping[str, Any], name: str) -> str:
@@ -138,9 +146,14 @@ def with_database(url: str, number: int) -> str:
 def _own_redis(config: Config, owner: str) -> Iterator[int]:
     """Take the last database that is empty, or that an earlier benchmark has left."""
     url = redis_url(config)
+    with Redis.from_url(url) as configured:
+        own = int(configured.get_connection_kwargs().get("db") or 0)
     for number in range(_HIGHEST, 0, -1):
         with Redis.from_url(with_database(url, number)) as client:
-            if client.dbsize() and client.get(_MARK) != owner.encode():
+            if number == own or not (client.dbsize() == 0 or client.get(_MARK) == owner.encode()):
+                continue
+            # Of two benchmarks that find it empty, one gets it.
+            if not client.set(_MARK, owner, nx=True) and client.get(_MARK) != owner.encode():
                 continue
             client.flushdb()
             client.set(_MARK, owner)

@@ -15,6 +15,7 @@ from types import FrameType
 import msgspec
 
 from betting.config import CHECKOUT, Config
+from betting.runtime.embedded.state import prepare_home
 from streaming.benchmark.batches_venv import batches_python
 from streaming.benchmark.isolation import Isolation, isolated
 from streaming.benchmark.plan import Plan
@@ -36,6 +37,7 @@ def run_benchmark(config: Config, plan: Plan) -> Result:
         KeyboardInterrupt: it was asked to stop, and has removed everything.
         AlreadyRunningError, EmbeddedError, psycopg.Error, redis.RedisError: as `isolated` does.
     """
+    prepare_home(config.home)  # before anything is written to it
     if "batched" in plan.contenders:
         python = str(batches_python(config.home / "benchmark" / "venv"))
         plan = msgspec.structs.replace(plan, batches_python=python)

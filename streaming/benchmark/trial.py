@@ -16,6 +16,7 @@ from betting.db.outages import OUTAGES
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.first_run import migrate
 from streaming.benchmark.contenders.tables import create_tables
+from streaming.benchmark.isolation import is_isolated
 from streaming.benchmark.machine import this_machine
 from streaming.benchmark.plan import Plan
 from streaming.benchmark.profiles import RUN
@@ -35,6 +36,8 @@ def run_plan(config: Config, console: Console, plan: Plan) -> Result:
     Raises:
         BenchmarkError: a contender did not do the work, or its workers did not come up.
     """
+    if not is_isolated(config):
+        raise BenchmarkError("`manage.py benchmark run` starts trials, on a database of its own.")
     machine = this_machine()
     prepare_home(config.home)
     logs = config.home / "logs"

@@ -153,7 +153,9 @@ def _ingest(
     resolved = resolve.resolve(provider_id, snapshot, policy.matching)
     with transaction.atomic():
         lock_family(resolved.source.family)
-        is_prepared = len(resolved.columns.outcome_ids) <= FEW
+        # A whole list may silence many more quotes than it has.
+        is_whole = snapshot.is_list and snapshot.is_complete
+        is_prepared = not is_whole and len(resolved.columns.outcome_ids) <= FEW
         touched = _touch_feed(provider_id, snapshot, generation, is_prepared=is_prepared)
         if touched.skipped_reason:
             return IngestResult(skipped_reason=touched.skipped_reason)

@@ -81,8 +81,9 @@ class Sieve:
 
     def miss_event(self, external_id: object) -> None:
         """Record that the answer lists an event of which nothing else could be read."""
-        if isinstance(external_id, str) and external_id:
-            self.missed_events.append(external_id)
+        # As ids are stored: `text` cleans them.
+        if isinstance(external_id, str) and (clean := cleaned(external_id)):
+            self.missed_events.append(clean)
         else:
             self.has_nameless = True
 

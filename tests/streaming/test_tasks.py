@@ -243,8 +243,7 @@ def test_a_market_that_was_only_heard_again_counts_as_one_change(redis: Redis) -
 
 
 @pytest.mark.django_db
-def test_major_and_minor_moves_of_one_answer_go_their_own_ways(redis: Redis) -> None:
-    begin_burst(redis)
+def test_beside_a_major_move_first_changes_wait(redis: Redis) -> None:
     tasks.send_changes([minor(1), major(2), minor(3)])
     (urgent,) = messages(redis, "major")
     assert urgent.args == [[2], "major"]

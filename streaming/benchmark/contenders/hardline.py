@@ -27,7 +27,7 @@ from valuation.arrays import FloatArray
 from valuation.models import RecomputeRun
 
 _TABLES = (
-    "betting_provider", "betting_sport", "betting_event", "betting_bookmaker",
+    "betting_provider", "betting_sport", "betting_event", "betting_bookmaker", "betting_linechange",
     "valuation_recomputerun", "streaming_pollrun",
 )  # fmt: skip
 """What everything that the benchmark writes belongs to."""

@@ -224,6 +224,14 @@ def test_an_event_that_does_not_fit_is_named_with_its_place(
     assert fault_of(body(**changes)) == (code, place)
 
 
+def test_a_missed_event_is_known_by_its_id_as_it_is_stored() -> None:
+    sieve = Sieve()
+    sieve.miss_event("abc\u200f")
+    assert (sieve.missed_events, sieve.has_nameless) == (["abc"], False)
+    sieve.miss_event("\u202e")
+    assert (sieve.missed_events, sieve.has_nameless) == (["abc"], True)
+
+
 @pytest.mark.parametrize("price", [None, "1.9", True, 1_000_001, 1e300])
 def test_a_price_that_is_none_is_named_with_its_place(price: Any) -> None:
     code, place = fault_of(body(market("h2h", outcome("Owls", price))))
