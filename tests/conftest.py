@@ -14,11 +14,12 @@ from redis import Redis
 from betting.config import Config, get_config
 from betting.config.live import Changes, bring_into_force
 from betting.db.redis import redis_client
+from betting.db.statistics import Growth
 from betting.runtime.embedded import ensure_running, remove_state
 from betting.runtime.embedded.postgres import DATABASE
 from streaming.health import starting
 from streaming.health.deadline import end_idle_threads
-from streaming.ingest import resolve
+from streaming.ingest import ingest, resolve
 from streaming.notifications import bus
 from tests.support.cluster import lay, made_cluster
 from tests.support.emptying import empty_tables
@@ -85,6 +86,12 @@ def redis(servers: Config) -> Iterator[Redis]:  # noqa: ARG001 - asks for a fixt
 def _long_running(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds a start excused because the process of the tests is young."""
     monkeypatch.setattr(starting, "running_seconds", lambda: 86_400.0)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test renews statistics because of what other tests have inserted."""
+    monkeypatch.setattr(ingest, "_quotes", Growth(*ingest._quotes.tables))
 
 
 @pytest.fixture(autouse=True)
