@@ -37,7 +37,7 @@ ARBITRAGES = "/?tab=arbitrage&seen=1&bankroll=1000"
 HAS_ARBITRAGES = "document.querySelectorAll('tr[id^=opportunity-]').length > 5"
 HAS_CHART = "document.querySelector('#chart[data-drawn]') !== null"
 #: Curves of the dashboard, one point a minute, that show something.
-HAS_CURVES = "document.querySelector('.op-curve polyline')?.points.numberOfItems >= 5"
+HAS_CURVES = "document.querySelector('.op-curve polyline')?.points.numberOfItems >= 3"
 #: A snapshot has seen the open circuit.
 HAS_HISTORY = "document.querySelector('.op-tracker .op-is-fail') !== null"
 

@@ -71,6 +71,7 @@ def test_three_pages_say_within_seconds_that_the_provider_fails_and_then_that_it
         sentence = state_of(pages["health"])
         expect(sentence).to_contain_text(re.compile(r"Not well since \d\d:\d\d:\d\d \(\d+"))
         expect(sentence).to_contain_text("quarantined")
+        operator.page.bring_to_front()
         operator.page.goto(f"{site.url}{HEALTH}")
         operator.page.locator("#op-sentence").get_by_role("link", name="What to do").click()
         expect(operator.page.locator("#a-circuit-is-open")).to_be_in_viewport()
