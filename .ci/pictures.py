@@ -70,6 +70,7 @@ def show(page: Page, path: str, is_ready: str) -> None:
             return
         if time.monotonic() > deadline:
             sys.exit(f"{path} does not show what its picture is to show.")
+        page.wait_for_timeout(5_000)  # loading pages without a pause makes the run late
 
 
 def save(page: Page, name: str) -> None:
