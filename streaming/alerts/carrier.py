@@ -19,7 +19,7 @@ from streaming.core.failures import ProviderFailure
 from streaming.core.notifications import AlertDue, Notification, SubscriberTest
 from streaming.models import Alert, AlertSubscriber, AlertTopic
 from streaming.notifications import apprise_service
-from streaming.notifications.delivery import Carry, Delivery, carries, send_test
+from streaming.notifications.delivery import Carry, Delivery, carries, find_row, send_test
 from streaming.notifications.in_time import call_in_time
 from valuation.models import Edge
 from valuation.vouching import JudgedEdge
@@ -51,9 +51,8 @@ def find_carrier(
     is_test: bool,  # noqa: FBT001 - the signature of all of them
 ) -> Carry | None:
     """Return how to send alerts; None if the subscriber is gone, or nothing is left to say."""
-    _, _, name = delivery.subscriber.partition(":")
-    subscriber = AlertSubscriber.objects.filter(name=name).first()
-    if subscriber is None or not (subscriber.enabled or is_test):
+    subscriber = find_row(AlertSubscriber, delivery, is_test=is_test)
+    if subscriber is None:
         return None
     if any(isinstance(each, SubscriberTest) for each in notifications):
         return partial(_carry, subscriber, _Message("Hardline", "This is a test."), config)

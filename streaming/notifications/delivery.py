@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from betting.config import BusConfig, Config
@@ -23,7 +23,7 @@ from streaming.core.failures import ProviderFailure
 from streaming.core.letters import Kind, Letter
 from streaming.core.notifications import Notification, SubscriberTest, from_message, to_message
 from streaming.core.texts import one_line
-from streaming.models import DeliveryOutcome, DeliveryRun, WebhookSubscriber
+from streaming.models import AlertSubscriber, DeliveryOutcome, DeliveryRun, WebhookSubscriber
 from streaming.notifications.bus import DELIVER
 from streaming.notifications.handlers import find_handler
 from streaming.notifications.in_time import call_in_time
@@ -50,6 +50,8 @@ It returns None if there is nothing to do: the subscriber is gone or disabled.
 """
 
 
+_Subscriber = TypeVar("_Subscriber", AlertSubscriber, WebhookSubscriber)
+
 _find_carriers: dict[str, FindCarrier] = {}
 """By kind of subscriber."""
 
@@ -69,6 +71,16 @@ class Delivery:
     id: str
     notifications: list[dict[str, Any]]
     replay: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the subscriber: the first part of its key."""
+        return self.subscriber.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """The name of the subscriber: the rest of its key."""
+        return self.subscriber.partition(":")[2]
 
 
 class Fate(Enum):
@@ -172,9 +184,14 @@ def _carrier(
     is_test: bool = False,
 ) -> Carry | None:
     """Return how to make the delivery; None if there is nothing to do."""
-    kind, _, _ = delivery.subscriber.partition(":")
-    find = _find_carriers.get(kind)
+    find = _find_carriers.get(delivery.kind)
     return None if find is None else find(delivery, notifications, config, is_test)
+
+
+def find_row(model: type[_Subscriber], delivery: Delivery, *, is_test: bool) -> _Subscriber | None:
+    """Return the row of a delivery's subscriber; None if it is gone, or disabled and not tested."""
+    row = model.objects.filter(name=delivery.name).first()
+    return row if row is not None and (row.enabled or is_test) else None
 
 
 @carries("webhook")
@@ -184,9 +201,8 @@ def _to_webhook(
     config: BusConfig,
     is_test: bool,  # noqa: FBT001 - the signature of all of them
 ) -> Carry | None:
-    _, _, name = delivery.subscriber.partition(":")
-    webhook = WebhookSubscriber.objects.filter(name=name).first()
-    if webhook is None or not (webhook.enabled or is_test):
+    webhook = find_row(WebhookSubscriber, delivery, is_test=is_test)
+    if webhook is None:
         return None
     return partial(post, webhook, delivery.id, notifications, config)
 
@@ -210,7 +226,7 @@ def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
 
     Another worker may run a release that has the handler.
     """
-    if not delivery.subscriber.startswith("handler:"):
+    if delivery.kind != "handler":
         return Fate.NEEDLESS
     put_aside(_letter(delivery, "this worker has no such handler"))
     return Fate.HELD
