@@ -18,7 +18,6 @@ from redis import Redis
 
 from betting.config import Config
 from betting.runtime.embedded import database_settings, redis_url, status
-from betting.runtime.embedded.state import prepare_home
 from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
 from streaming.runner.environment import private_servers
@@ -52,13 +51,15 @@ def isolated(config: Config) -> Iterator[Isolation]:
 
     What a benchmark has left that was killed is removed at the beginning of the next one.
 
+    Args:
+        config: the configuration, of a prepared state directory.
+
     Raises:
         AlreadyRunningError: a benchmark of this state directory is running.
         EmbeddedError: a private server does not start.
         BenchmarkError: no database of Redis is free.
         psycopg.Error, redis.RedisError: a server is away, or does not allow it.
     """
-    prepare_home(config.home)
     name = database_name(config.home)
     home = config.home / "benchmark" / "work"
     with single_instance(config.home / "benchmark.lock"), private_servers(config):
@@ -150,10 +151,12 @@ def _own_redis(config: Config, owner: str) -> Iterator[int]:
         own = int(configured.get_connection_kwargs().get("db") or 0)
     for number in range(_HIGHEST, 0, -1):
         with Redis.from_url(with_database(url, number)) as client:
-            if number == own or not (client.dbsize() == 0 or client.get(_MARK) == owner.encode()):
-                continue
             # Of two benchmarks that find it empty, one gets it.
-            if not client.set(_MARK, owner, nx=True) and client.get(_MARK) != owner.encode():
+            is_taken = number != own and (
+                client.get(_MARK) == owner.encode()
+                or (client.dbsize() == 0 and client.set(_MARK, owner, nx=True))
+            )
+            if not is_taken:
                 continue
             client.flushdb()
             client.set(_MARK, owner)
