@@ -10,10 +10,10 @@ from rich.console import Console
 
 from betting.config import Config
 from betting.models import Provider
+from betting.runtime.embedded import used
 from betting.runtime.first_run import migrate
 from streaming.benchmark.baseline import Baseline
 from streaming.benchmark.capture import SAMPLE_SECONDS, Capture
-from streaming.runner.environment import private_servers
 from streaming.runner.replay import Recordings
 from streaming.runner.replay_run import Replay, run_replay
 from streaming.runner.run_loop import PeriodicJob
@@ -54,7 +54,7 @@ def run_trial(
         AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
         TrialError: the database is not empty, and the trial would add to it.
     """
-    with private_servers(config):
+    with used(config):
         migrate()
         if Provider.objects.exists():
             raise TrialError("A trial begins with an empty database: set HARDLINE_HOME to another.")

@@ -17,10 +17,9 @@ from psycopg import sql
 from redis import Redis
 
 from betting.config import Config
-from betting.runtime.embedded import database_settings, redis_url, status
+from betting.runtime.embedded import database_settings, redis_url, status, used
 from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
-from streaming.runner.environment import private_servers
 
 _PREFIX = "hardline_benchmark_"
 _MARK = "hardline:benchmark"
@@ -62,7 +61,7 @@ def isolated(config: Config) -> Iterator[Isolation]:
     """
     name = database_name(config.home)
     home = config.home / "benchmark" / "work"
-    with single_instance(config.home / "benchmark.lock"), private_servers(config):
+    with single_instance(config.home / "benchmark.lock"), used(config):
         _recreate(config, name)
         try:
             with _own_redis(config, name) as number:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from betting.config import Config
-from betting.runtime.embedded import ensure_running, status, stop
+from betting.runtime.embedded import used
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.first_run import ADMIN, Login, ensure_admin, migrate
 from betting.runtime.supervisor import Program, Supervisor, single_instance
@@ -32,7 +32,7 @@ def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
     with single_instance(config.home / "run.lock"):
         for host, port in ports:
             require_free(host, port)
-        with private_servers(config):
+        with used(config):
             migrate()
             yield ensure_admin(config.home)
 
@@ -79,16 +79,3 @@ def where_to_look(
     if with_simulator:
         lines.append(f"  Simulator  {config.web.simulator_url}/v4/sports")
     return "\n".join(("Where to look, until Ctrl-C stops it all:", *lines))
-
-
-@contextmanager
-def private_servers(config: Config) -> Iterator[None]:
-    """Run the private servers; stop them at the end unless they ran before."""
-    private = [server for server in status(config) if not server.is_external]
-    are_ours = bool(private) and not any(server.is_running for server in private)
-    ensure_running(config)
-    try:
-        yield
-    finally:
-        if are_ours:
-            stop(config)

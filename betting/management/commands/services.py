@@ -24,7 +24,7 @@ class Command(BaseCommand):
         config = get_config()
         try:
             if action == "start":
-                embedded.ensure_running(config)
+                embedded.start(config)
             elif action == "stop":
                 embedded.stop(config)
         except embedded.EmbeddedError as error:

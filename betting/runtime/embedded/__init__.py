@@ -8,7 +8,15 @@ from __future__ import annotations
 from betting.config import Config
 from betting.runtime.embedded.errors import EmbeddedError
 from betting.runtime.embedded.secrets import stored_secret
-from betting.runtime.embedded.services import Status, ensure_running, remove_state, status, stop
+from betting.runtime.embedded.services import (
+    Status,
+    ensure_running,
+    remove_state,
+    start,
+    status,
+    stop,
+    used,
+)
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.embedded.urls import broker_url, database_settings, redis_url
 
@@ -22,9 +30,11 @@ __all__ = [
     "redis_url",
     "remove_state",
     "secret_key",
+    "start",
     "status",
     "stop",
     "stored_secret",
+    "used",
 ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from betting.config import Config
 from betting.runtime.embedded import state as states
+from betting.runtime.embedded import users
 from betting.runtime.embedded.account import server_account
 from betting.runtime.embedded.postgres import Postgres
 from betting.runtime.embedded.reachable import require_reachable
@@ -40,7 +43,8 @@ def ensure_running(config: Config) -> None:
     """Start the private servers that do not answer, and check that external ones can be reached.
 
     Safe to call from many processes at once, and cheap if nothing has to be done: one
-    connection to each server.
+    connection to each server. Servers that are started while nobody uses them are kept until
+    `stop`.
 
     Raises:
         EmbeddedError: a server cannot be started, or the one that the configuration names
@@ -57,6 +61,41 @@ def ensure_running(config: Config) -> None:
         for service in services:
             if not _is_running(service):
                 service.start()
+        if services and not users.any_of(state):
+            users.keep(state)
+
+
+def start(config: Config) -> None:
+    """Start the private servers that do not answer, and keep them until `stop`.
+
+    Raises:
+        EmbeddedError: as `ensure_running` does.
+    """
+    ensure_running(config)
+    states.prepare_home(config.home)
+    users.keep(states.state_of(config))
+
+
+@contextlib.contextmanager
+def used(config: Config) -> Iterator[None]:
+    """Run the private servers while the block runs; its last user stops them, unless they are kept.
+
+    The kernel ends the use of a process that was killed, so that the next user stops what it left.
+
+    Raises:
+        EmbeddedError: as `ensure_running` does.
+    """
+    states.prepare_home(config.home)
+    state = states.state_of(config)
+    try:
+        with users.one_more(state):
+            ensure_running(config)
+            yield
+    finally:
+        if state.home.is_dir():
+            with states.exclusive(state):
+                if not users.is_kept(state) and not users.any_of(state):
+                    _stop_all(config, state)
 
 
 def stop(config: Config) -> None:
@@ -105,7 +144,11 @@ def _is_running(service: Service) -> bool:
 
 
 def _stop_all(config: Config, state: State) -> None:
-    """Stop both servers: an earlier configuration may have started one that is unused now."""
+    """Stop both servers: an earlier configuration may have started one that is unused now.
+
+    The caller holds the lock.
+    """
+    users.keep_no_longer(state)
     Redis(state, config.redis_server).stop()
     Postgres(state).stop()
     shutil.rmtree(state.runtime, ignore_errors=True)

@@ -47,6 +47,16 @@ class State:
         return self.home / "services.lock"
 
     @property
+    def users_file(self) -> Path:
+        """The file of which each user of the servers holds a shared lock."""
+        return self.home / "services.users"
+
+    @property
+    def kept_file(self) -> Path:
+        """The file whose presence says that the servers go on when nobody uses them."""
+        return self.home / "services.kept"
+
+    @property
     def redis_data(self) -> Path:
         """Redis's working directory."""
         return self.home / "redis"

@@ -14,7 +14,7 @@ from betting.runtime import embedded
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.first_run import Login
 from betting.runtime.supervisor import AlreadyRunningError, Program, single_instance
-from streaming.runner.environment import private_servers, set_up, supervised, where_to_look
+from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, PortError
 from streaming.runner.terminal import Terminal
@@ -29,19 +29,6 @@ def config(tmp_path: Path) -> Iterator[Config]:
 
 def are_running(config: Config) -> list[bool]:
     return [server.is_running for server in embedded.status(config)]
-
-
-def test_servers_that_a_run_started_end_with_it(config: Config) -> None:
-    with private_servers(config):
-        assert are_running(config) == [True, True]
-    assert are_running(config) == [False, False]
-
-
-def test_servers_that_ran_before_go_on_after(config: Config) -> None:
-    embedded.ensure_running(config)
-    with private_servers(config):
-        assert are_running(config) == [True, True]
-    assert are_running(config) == [True, True]
 
 
 def test_a_second_run_of_a_checkout_is_refused_before_it_touches_anything(config: Config) -> None:
