@@ -27,6 +27,7 @@ Category = Literal[
 Action = Literal[
     "age",
     "batch_flush",
+    "close",
     "cycle",
     "dead_letter",
     "debounce_skip",
@@ -107,6 +108,7 @@ class Facts(TypedDict, total=False):
     to_state: str
     trigger: str
     valued: Count
+    withdrawn: Count
 
 
 class Line(Facts, total=False):

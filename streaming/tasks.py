@@ -52,6 +52,7 @@ from streaming.polling.poll import claim_due_providers, newest_run, poll, requir
 from streaming.polling.replay_answer import ingest_payload
 from streaming.retention.prune import prune_old_rows
 from valuation import revaluation, starting
+from valuation.closes import take as closes
 from valuation.tasks import send_recomputes
 
 PROBE_WAIT_SECONDS = 1.0
@@ -195,11 +196,11 @@ def coalesce_line_changes(shard: int) -> None:
 
 @shared_task(name="streaming.sweep")
 def sweep() -> None:
-    """Quarantine unsafe quotes, age those past their limit, and have unvalued markets valued.
+    """Quarantine unsafe quotes, age those past their limit, have unvalued markets valued, and close.
 
     Idempotent by the quotes' status, by `FeedBookmaker.stale_markets`, by
-    `Revaluation.after_market`, by the marks on edges, and by `Market.swept_at`, which claiming
-    moves.
+    `Revaluation.after_market`, by the marks on edges, by `Event.closed_for`, and by
+    `Market.swept_at`, which claiming moves.
     """
     with operation("streaming", "sweep") as op:
         op.follow([new_trace_id()])
@@ -210,6 +211,7 @@ def sweep() -> None:
         _age()
         _revalue()
         send_recomputes(starting.mark(), "major")
+        _close()
 
 
 @shared_task(name="streaming.quarantine")
@@ -251,6 +253,15 @@ def _revalue() -> None:
         send_recomputes(markets, "sweep")
         op.add(markets=len(markets))
         if not markets:
+            op.silence()
+
+
+def _close() -> None:
+    """Take the closing prices of events that have started."""
+    with operation("valuation", "close") as op:
+        taken = closes.take(get_config().valuation)
+        op.add(events=taken.events, withdrawn=taken.withdrawn)
+        if not taken.events + taken.withdrawn:
             op.silence()
 
 

@@ -12,7 +12,7 @@ from betting.db.exports import (
     market_columns,
 )
 from betting.models import EventAlias, Side
-from valuation.models import RecomputeRun
+from valuation.models import ClosingPrice, ClosingQuote, RecomputeRun
 from valuation.vouching import (
     EDGE_STATES,
     PRICED,
@@ -55,6 +55,40 @@ FAIR_PRICES = Table(
         "is_stale": "is_stale",
     },
     statuses=PRICED,
+)
+
+CLOSING_PRICES = Table(
+    name="closing_prices",
+    rows=lambda: ClosingPrice.objects.order_by("id"),
+    columns={
+        **market_columns("market", _FIRST_ALIAS),
+        **FAIR_PRICE.columns,
+        "closes_at": Utc("closes_at"),
+        "probability": "probability",
+        "fair_odds": 1.0 / F("probability"),
+        "method": "method",
+        "books": "books",
+        "reason": "reason",
+        "priced_at": Utc("priced_at"),
+        "version": "version",
+        "taken_at": Utc("taken_at"),
+    },
+)
+
+CLOSING_QUOTES = Table(
+    name="closing_quotes",
+    rows=lambda: ClosingQuote.objects.order_by("id"),
+    columns={
+        "quote_id": "quote_id",
+        **market_columns("market", alias_of_provider("market", "quote__feed__provider")),
+        **OF_QUOTE.columns,
+        "closes_at": Utc("closes_at"),
+        "price": "price",
+        "reason": "reason",
+        "seen_at": Utc("seen_at"),
+        "version": "version",
+        "taken_at": Utc("taken_at"),
+    },
 )
 
 EDGES = Table(

@@ -248,6 +248,111 @@ class Opportunity(models.Model):
         return f"{self.get_kind_display()} {self.profit:+.1%}"
 
 
+class ClosingPrice(models.Model):
+    """The close of one outcome: its last fair price before its event started, or why it has none.
+
+    Written once for each start, by `valuation.closes.take`. A start that moves replaces it.
+    """
+
+    outcome = models.OneToOneField(Outcome, on_delete=models.CASCADE, related_name="closing_price")
+    # A copy of the outcome's market, kept valid by the outcome's own reference to it.
+    market = models.ForeignKey(
+        Market,
+        on_delete=models.CASCADE,
+        related_name="closing_prices",
+        db_index=False,
+        db_constraint=False,
+    )
+    closes_at = models.DateTimeField(help_text="the event's start")
+    reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+    probability = models.FloatField(null=True, blank=True)
+    priced_at = models.DateTimeField(
+        null=True, blank=True, help_text="the moment that was valued: the start, or just before "
+        "prices were taken off"
+    )  # fmt: skip
+    method = models.CharField(max_length=16)
+    books = models.IntegerField(help_text="bookmakers in the consensus")
+    version = models.BigIntegerField(help_text="the market version when it was taken")
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["market", "outcome"]
+        constraints = [
+            models.CheckConstraint(
+                name="closing_price_has_probability_or_reason",
+                condition=Q(probability__isnull=False, priced_at__isnull=False, reason="")
+                | Q(probability__isnull=True, priced_at__isnull=True) & ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="closing_price_probability_in_range",
+                condition=Q(probability__isnull=True) | Q(probability__gt=0) & Q(probability__lt=1),
+            ),
+            models.CheckConstraint(
+                name="closing_price_not_after_start",
+                condition=Q(priced_at__isnull=True) | Q(priced_at__lte=F("closes_at")),
+            ),
+        ]
+        indexes = [
+            # retention
+            models.Index(name="closing_price_taken", fields=["taken_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"close of {self.outcome}"
+
+    @property
+    def fair_odds(self) -> float | None:
+        """Decimal odds without margin, 1 / probability; None where there is no close."""
+        return None if self.probability is None else 1 / self.probability
+
+
+class ClosingQuote(models.Model):
+    """The close of one quote: its bookmaker's last price before the event started, or why none."""
+
+    quote = models.OneToOneField(Quote, on_delete=models.CASCADE, related_name="closing_quote")
+    # A copy of the quote's market, kept valid by the quote's own reference to it.
+    market = models.ForeignKey(
+        Market,
+        on_delete=models.CASCADE,
+        related_name="closing_quotes",
+        db_index=False,
+        db_constraint=False,
+    )
+    closes_at = models.DateTimeField(help_text="the event's start")
+    reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+    price = models.FloatField(null=True, blank=True, help_text="decimal odds")
+    seen_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it was last seen before the start, or taken off"
+    )
+    version = models.BigIntegerField(help_text="the market version when it was taken")
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["market", "quote"]
+        constraints = [
+            models.CheckConstraint(
+                name="closing_quote_has_price_or_reason",
+                condition=Q(price__isnull=False, seen_at__isnull=False, reason="")
+                | Q(price__isnull=True, seen_at__isnull=True) & ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="closing_quote_price_is_decimal_odds",
+                condition=Q(price__isnull=True) | Q(price__gt=1) & Q(price__lte=1e6),
+            ),
+            models.CheckConstraint(
+                name="closing_quote_not_after_start",
+                condition=Q(seen_at__isnull=True) | Q(seen_at__lte=F("closes_at")),
+            ),
+        ]
+        indexes = [
+            # retention
+            models.Index(name="closing_quote_taken", fields=["taken_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"close of {self.quote}"
+
+
 class RecomputeTrigger(models.TextChoices):
     """The reason why a recompute was sent."""
 

@@ -123,10 +123,10 @@ class RetentionConfig:
     """The retention of rows in tables that only grow.
 
     Attributes:
-        history_days: line changes, and edges from when they closed. Events with their markets,
-            quotes and fair prices are kept 35 days longer, from the latest of their start, their
-            first appearance and their last valuation; so are feeds without quotes, from their last
-            answer.
+        history_days: line changes, closing prices, and edges from when they closed. Events with
+            their markets, quotes and fair prices are kept 35 days longer, from the latest of their
+            start, their first appearance and their last valuation; so are feeds without quotes,
+            from their last answer.
         operations_days: polls, deliveries, recomputes, results of tasks, snapshots of health, and
             failures that have been counted. A delivery that arrived is not repeated within this
             time.

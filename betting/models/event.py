@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from betting.models.provider import Provider
@@ -46,6 +46,12 @@ class Event(models.Model):
     created_at = models.DateTimeField(
         db_default=Now(), editable=False, help_text="when it was first met, however old its start"
     )
+    closed_for = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="the start that its closing prices were taken at; empty until then",
+    )
 
     class Meta:
         ordering = ["commence_time", "id"]
@@ -63,6 +69,19 @@ class Event(models.Model):
             ),
             # admin and API: events by start; retention: past ones
             models.Index(name="event_start", fields=["commence_time", "id"]),
+            # sweep: events whose closing prices are due
+            models.Index(
+                name="event_unclosed",
+                fields=["commence_time", "id"],
+                condition=Q(closed_for__isnull=True),
+            ),
+            # sweep: events whose start has moved since their closing prices were taken
+            models.Index(
+                name="event_start_moved",
+                fields=["id"],
+                condition=Q(closed_for__lt=F("commence_time"))
+                | Q(closed_for__gt=F("commence_time")),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,6 +25,8 @@ INTERNALS = {
     "valuation_edge": ("Edges", "trending_up"),
     "valuation_opportunity": ("Opportunities", "join_inner"),
     "valuation_fairprice": ("Fair prices", "balance"),
+    "valuation_closingprice": ("Closing prices", "flag_circle"),
+    "valuation_closingquote": ("Closing quotes", "sports_score"),
     "betting_market": ("Markets", "storefront"),
     "betting_outcome": ("Outcomes", "flag"),
     "betting_quote": ("Quotes", "sell"),

@@ -35,6 +35,8 @@ _QUOTES = f"SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES})"  # n
 
 #: Tables in the order of deletion: table → the condition of the rows to delete.
 ERASED = {
+    "valuation_closingquote": f"quote_id IN ({_QUOTES})",
+    "valuation_closingprice": f"outcome_id IN ({_OUTCOMES})",
     "valuation_opportunity": f"market_id IN ({_MARKETS})",
     "valuation_edge": f"quote_id IN ({_QUOTES})",
     "betting_linechange": f"quote_id IN ({_QUOTES})",

@@ -40,6 +40,8 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ("streaming_alert", "claimed_at", config.history_days),
             ("valuation_recomputerun", "finished_at", config.operations_days),
             ("betting_linechange", "recorded_at", config.history_days),
+            ("valuation_closingprice", "taken_at", config.history_days),
+            ("valuation_closingquote", "taken_at", config.history_days),
             ("valuation_edge", "closed_at", config.history_days),
             ("valuation_opportunity", "closed_at", config.history_days),
             ("django_celery_results_taskresult", "date_done", config.operations_days),

@@ -53,6 +53,8 @@ from streaming.models import (
 from streaming.notifications.webhooks import subscribe
 from valuation.models import (
     CloseReason,
+    ClosingPrice,
+    ClosingQuote,
     Edge,
     FairPrice,
     FairPriceState,
@@ -205,6 +207,34 @@ def make_fair_price(outcome: Outcome, probability: float | None = 0.5, **fields:
     return FairPrice.objects.create(
         outcome=outcome, probability=probability, **{**values, **fields}
     )
+
+
+def make_closing_price(outcome: Outcome, **fields: Any) -> ClosingPrice:
+    """The close of an outcome of an event that started at noon; without a probability, none."""
+    values = {
+        "market": outcome.market,
+        "closes_at": NOON,
+        "probability": 0.5,
+        "priced_at": NOON,
+        "method": "power",
+        "books": 5,
+        "version": 1,
+        "taken_at": NOON,
+    }
+    return ClosingPrice.objects.create(outcome=outcome, **{**values, **fields})
+
+
+def make_closing_quote(quote: Quote, **fields: Any) -> ClosingQuote:
+    """The last price of a quote before noon."""
+    values = {
+        "market": quote.market,
+        "closes_at": NOON,
+        "price": quote.price,
+        "seen_at": NOON,
+        "version": 1,
+        "taken_at": NOON,
+    }
+    return ClosingQuote.objects.create(quote=quote, **{**values, **fields})
 
 
 def make_edge(quote: Quote, probability: float = 0.55, **fields: Any) -> Edge:

@@ -16,11 +16,27 @@ from django.core.management.base import CommandError
 from betting.db.exports import LINE_CHANGES, QUOTES, Table
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.texts import did_you_mean, escaped, escaped_json
-from valuation.exports import EDGES, FAIR_PRICES, OPPORTUNITIES, RECOMPUTE_RUNS
+from valuation.exports import (
+    CLOSING_PRICES,
+    CLOSING_QUOTES,
+    EDGES,
+    FAIR_PRICES,
+    OPPORTUNITIES,
+    RECOMPUTE_RUNS,
+)
 
 TABLES = {
     table.name: table
-    for table in (QUOTES, LINE_CHANGES, FAIR_PRICES, EDGES, OPPORTUNITIES, RECOMPUTE_RUNS)
+    for table in (
+        QUOTES,
+        LINE_CHANGES,
+        FAIR_PRICES,
+        EDGES,
+        OPPORTUNITIES,
+        CLOSING_PRICES,
+        CLOSING_QUOTES,
+        RECOMPUTE_RUNS,
+    )
 }
 ROWS_PER_WRITE = 1_000
 _FORMULA = re.compile(r"[\s']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")

@@ -2,6 +2,7 @@
 
 from betting.web.admin import (
     accounts,
+    closes,
     events,
     markets,
     matching,
@@ -15,6 +16,7 @@ from betting.web.admin import (
 
 __all__ = [
     "accounts",
+    "closes",
     "events",
     "markets",
     "matching",

@@ -322,7 +322,9 @@ def test_rows_are_read_from_a_cursor_on_the_server(
 ) -> None:
     monkeypatch.setattr(exports, "ROWS_PER_FETCH", 1)
     board = rows.make_board((1.9, 2.1))
-    for _ in range(2):
+    for outcome, quote in zip(board.outcomes, board.quotes, strict=True):
+        rows.make_closing_price(outcome)
+        rows.make_closing_quote(quote)
         rows.make_recompute_run()
         rows.close(rows.make_opportunity(*board.quotes))
 

@@ -62,6 +62,8 @@ def past_event(sport_key: str = "") -> Event:
     rows.make_doubt(candidate=board.event)
     rows.make_rival(board.quotes[0], 1.8)
     rows.make_opportunity(*board.quotes[:2])
+    rows.make_closing_price(board.outcomes[0])
+    rows.make_closing_quote(board.quotes[0])
     if sport_key:
         Event.objects.filter(pk=board.event.pk).update(sport=rows.make_sport(key=sport_key))
     return let_pass(board.event)

@@ -34,6 +34,8 @@ from tests.support.rows import (
     make_alert_subscriber,
     make_baseline_snapshot,
     make_change,
+    make_closing_price,
+    make_closing_quote,
     make_delivery_run,
     make_edge,
     make_event,
@@ -48,7 +50,14 @@ from tests.support.rows import (
     make_recompute_run,
     make_transition,
 )
-from valuation.models import CloseReason, Edge, Opportunity, RecomputeRun
+from valuation.models import (
+    CloseReason,
+    ClosingPrice,
+    ClosingQuote,
+    Edge,
+    Opportunity,
+    RecomputeRun,
+)
 
 CONFIG = RetentionConfig(history_days=7, operations_days=3, audit_days=19)
 DAYS = {
@@ -58,6 +67,8 @@ DAYS = {
     "streaming_alert": 7,
     "valuation_recomputerun": 3,
     "betting_linechange": 7,
+    "valuation_closingprice": 7,
+    "valuation_closingquote": 7,
     "valuation_edge": 7,
     "valuation_opportunity": 7,
     "django_celery_results_taskresult": 3,
@@ -105,6 +116,14 @@ def recompute_run(at: datetime) -> Model:
 
 def line_change(at: datetime) -> Model:
     return make_change(a_quote(), recorded_at=at)
+
+
+def closing_price(at: datetime) -> Model:
+    return make_closing_price(a_quote().outcome, taken_at=at)
+
+
+def closing_quote(at: datetime) -> Model:
+    return make_closing_quote(a_quote(), taken_at=at)
 
 
 def closed_edge(at: datetime) -> Model:
@@ -166,6 +185,8 @@ BY_AGE: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (Alert, alert),
     (RecomputeRun, recompute_run),
     (LineChange, line_change),
+    (ClosingPrice, closing_price),
+    (ClosingQuote, closing_quote),
     (Edge, closed_edge),
     (Opportunity, closed_opportunity),
     (TaskResult, task_result),

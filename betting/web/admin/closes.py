@@ -1,0 +1,93 @@
+"""Admin pages of closing prices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from betting.admin_base import formatting
+from betting.admin_base.filters import by_related, by_time
+from betting.db.bets import FAIR_PRICE, OF_QUOTE
+from betting.web.admin.bets import BetAdmin
+from valuation.models import ClosingPrice, ClosingQuote
+
+
+@admin.register(ClosingPrice)
+class ClosingPriceAdmin(BetAdmin):
+    """The last fair price of every outcome before the start, or why it has none."""
+
+    bet = FAIR_PRICE
+    list_display = (
+        "selection",
+        "market_title",
+        "event",
+        "fair",
+        "odds",
+        "books",
+        "reason",
+        "closes_at",
+    )
+    list_filter = (by_related("market__event__sport"), by_time("closes_at"))
+    search_fields = (*bet.searched, "reason")
+    fields = (
+        ("outcome", "market"),
+        ("fair", "odds"),
+        ("books", "method"),
+        ("closes_at", "priced_at"),
+        "reason",
+        ("version", "taken_at"),
+    )
+    readonly_fields = ("fair", "odds")
+
+    @admin.display(description="probability", ordering="probability")
+    def fair(self, price: ClosingPrice) -> str:
+        """Return the consensus probability."""
+        return formatting.percent(price.probability)
+
+    @admin.display(description="fair odds")
+    def odds(self, price: ClosingPrice) -> str:
+        """Return the decimal odds without margin."""
+        return formatting.odds(price.fair_odds)
+
+
+@admin.register(ClosingQuote)
+class ClosingQuoteAdmin(BetAdmin):
+    """The last price of every bookmaker before the start, or why it has none."""
+
+    bet = OF_QUOTE
+    list_display = (
+        "selection",
+        "market_title",
+        "event",
+        "bookmaker_title",
+        "odds",
+        "side",
+        "seen_at",
+        "reason",
+        "closes_at",
+    )
+    list_filter = (
+        by_related("quote__bookmaker"),
+        by_related("market__event__sport"),
+        by_time("closes_at"),
+    )
+    search_fields = (*bet.searched, "reason")
+    fields = (
+        ("quote", "market"),
+        ("odds", "side"),
+        ("closes_at", "seen_at"),
+        "reason",
+        ("version", "taken_at"),
+    )
+    readonly_fields = ("odds", "side")
+
+    @admin.display(description="price", ordering="price")
+    def odds(self, close: ClosingQuote) -> str:
+        """Return the decimal odds as quoted."""
+        return formatting.odds(close.price)
+
+    @admin.display(description="side", ordering="quote__side")
+    def side(self, close: Any) -> str:
+        """Return whether the price was to back or to lay."""
+        return str(close.quote.get_side_display())

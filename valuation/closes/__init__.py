@@ -1,0 +1,1 @@
+"""Closing prices: the last ones before an event starts, and what edges were worth by them."""

@@ -1,0 +1,294 @@
+"""Taking the closing prices of events that have started, and again where the start has moved.
+
+`Event.closed_for` is the start that an event's closes were taken at. It, the closes and what edges
+were worth by them are written in one transaction. All of it follows from the history of prices, so
+it does not matter how late it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import transaction
+
+from betting.db.sql import Bigints, Floats, execute, fetch_all, fetch_columns
+from valuation.arrays import IntArray, positions
+from valuation.closes.rebuild import (
+    ANCHORS,
+    MAX_AGE_SECONDS,
+    NEVER,
+    TOO_OLD,
+    Closes,
+    PriceHistory,
+    closes,
+)
+from valuation.policy import ValuationPolicy
+from valuation.reasons import REASON_TEXT
+
+MAX_EVENTS = 10
+"""Events whose closes one sweep takes; the next sweep takes the rest."""
+
+GRACE_SECONDS = 30.0
+"""Answers that came before the start may be ingested for this long after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The result of one step.
+
+    Attributes:
+        events: events whose closes were taken.
+        withdrawn: events whose closes were taken and hold no longer: their start has moved.
+    """
+
+    events: int
+    withdrawn: int
+
+
+def take(policy: ValuationPolicy) -> Taken:
+    """Take the closes of events that have started, and withdraw those of starts that have moved.
+
+    Idempotent by `Event.closed_for`. An event that an ingest has locked is left to the next step.
+    """
+    found = [event for (event,) in fetch_all(_FIND, {**_LIMITS, "events": MAX_EVENTS})]
+    if not found:
+        return Taken(0, 0)
+    with transaction.atomic():
+        # Markets first, as those do who delete them with their event.
+        fetch_all(_LOCK_MARKETS, {"events": Bigints(found)})
+        locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": Bigints(found)})
+        due = [event for event, is_due in locked if is_due]
+        for statement in (_DELETE_PRICES, _DELETE_QUOTES):
+            execute(statement, {"events": Bigints(event for event, _ in locked)})
+        if due:
+            _take(due, policy)
+        execute(_MARK, {"events": Bigints(event for event, _ in locked), "due": Bigints(due)})
+    return Taken(len(due), len(locked) - len(due))
+
+
+def _take(events: Sequence[int], policy: ValuationPolicy) -> None:
+    """Write the closes of events, none of which has any."""
+    history = read(events)
+    found = closes(history, policy)
+    execute(_INSERT_PRICES, _price_parameters(events, history, found, policy))
+    execute(
+        _INSERT_QUOTES,
+        {
+            "quotes": Bigints(history.quote_id),
+            "prices": Floats(found.books.price),
+            "seen_ats": Floats(found.books.at),
+            "reasons": found.books.reason,
+        },
+    )
+
+
+def read(events: Sequence[int]) -> PriceHistory:
+    """Read the history of some events' prices before their start, as far as it is needed."""
+    row = fetch_columns(
+        _READ, {"events": Bigints(events), "age": MAX_AGE_SECONDS, "anchors": list(ANCHORS)}
+    )
+    # The columns of the quotes, then those of their changes: the first names the changed quote.
+    columns = [*row]
+    columns[-4] = positions(row[0], row[-4])
+    return PriceHistory(*columns)
+
+
+def _price_parameters(
+    events: Sequence[int], history: PriceHistory, found: Closes, policy: ValuationPolicy
+) -> dict[str, object]:
+    fair = found.fair
+    had_prices: IntArray = np.unique(history.outcome_id[history.change_quote])
+    return {
+        "events": Bigints(events),
+        "outcomes": Bigints(fair.outcome_id),
+        "probabilities": Floats(fair.probability),
+        "priced_ats": Floats(fair.at),
+        "books": Bigints(fair.books),
+        "reasons": [REASON_TEXT[reason] for reason in fair.reason.tolist()],
+        "priced_once": Bigints(had_prices),
+        "too_old": TOO_OLD,
+        "never": NEVER,
+        "method": policy.method,
+    }
+
+
+_LIMITS = {"grace": GRACE_SECONDS, "age": MAX_AGE_SECONDS}
+
+# The time of a recording passes with its answers. What a recorded provider said before the start is
+# all there once it has said anything since; one whose recording ends before is waited for until
+# another one is far past the start.
+_IS_DUE = """
+    e.commence_time <= statement_timestamp() - make_interval(secs => %(grace)s)
+    AND COALESCE((
+        SELECT min(clock.at) >= e.commence_time
+            OR max(clock.at) >= e.commence_time + make_interval(secs => %(age)s)
+        FROM betting_eventalias a CROSS JOIN LATERAL (
+            SELECT max(f.observed_at) AS at
+            FROM betting_provider p JOIN betting_feed f ON f.provider_id = p.id
+            WHERE p.id = a.provider_id AND p.clock = 'recorded'
+        ) AS clock
+        WHERE a.event_id = e.id
+    ), true)
+"""
+
+_FIND = f"""
+(
+    SELECT e.id FROM betting_event e
+    WHERE e.closed_for < e.commence_time OR e.closed_for > e.commence_time
+    LIMIT %(events)s
+) UNION ALL (
+    SELECT e.id FROM betting_event e WHERE e.closed_for IS NULL AND {_IS_DUE}
+    ORDER BY e.commence_time, e.id LIMIT %(events)s
+)
+LIMIT %(events)s
+"""  # noqa: S608 - the condition above
+
+# In id order, as every writer of markets locks them. Nobody but who deletes a market waits for it.
+_LOCK_MARKETS = """
+SELECT id FROM betting_market WHERE event_id = ANY (%(events)s::bigint[])
+ORDER BY id FOR KEY SHARE
+"""
+
+_LOCK_EVENTS = f"""
+SELECT e.id, {_IS_DUE} FROM betting_event e
+WHERE e.id = ANY (%(events)s::bigint[]) AND e.closed_for IS DISTINCT FROM e.commence_time
+ORDER BY e.id FOR NO KEY UPDATE OF e SKIP LOCKED
+"""  # noqa: S608 - the condition above
+
+_MARK = """
+UPDATE betting_event e
+SET closed_for = CASE WHEN e.id = ANY (%(due)s::bigint[]) THEN e.commence_time END
+WHERE e.id = ANY (%(events)s::bigint[])
+"""
+
+_OUTCOMES = """
+    SELECT o.id FROM betting_market m JOIN betting_outcome o ON o.market_id = m.id
+    WHERE m.event_id = ANY (%(events)s::bigint[])
+"""
+
+_DELETE_PRICES = f"DELETE FROM valuation_closingprice WHERE outcome_id IN ({_OUTCOMES})"  # noqa: S608
+
+_DELETE_QUOTES = f"""
+DELETE FROM valuation_closingquote
+WHERE quote_id IN (SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES}))
+"""  # noqa: S608 - the query above
+
+_INSERT_PRICES = """
+INSERT INTO valuation_closingprice
+    (outcome_id, market_id, closes_at, reason, probability, priced_at, method, books, version,
+     taken_at)
+SELECT o.id, m.id, e.commence_time,
+       CASE WHEN c.outcome_id IS NOT NULL THEN c.reason
+            WHEN o.id = ANY (%(priced_once)s::bigint[]) THEN %(too_old)s ELSE %(never)s END,
+       NULLIF(c.probability, 'NaN'), to_timestamp(NULLIF(c.priced_at, 'NaN')),
+       %(method)s, COALESCE(c.books, 0), m.version, statement_timestamp()
+FROM betting_event e
+JOIN betting_market m ON m.event_id = e.id
+JOIN betting_outcome o ON o.market_id = m.id
+LEFT JOIN unnest(
+    %(outcomes)s::bigint[], %(probabilities)s::float8[], %(priced_ats)s::float8[],
+    %(books)s::bigint[], %(reasons)s::text[]
+) AS c (outcome_id, probability, priced_at, books, reason) ON c.outcome_id = o.id
+WHERE e.id = ANY (%(events)s::bigint[])
+"""
+
+_INSERT_QUOTES = """
+INSERT INTO valuation_closingquote
+    (quote_id, market_id, closes_at, reason, price, seen_at, version, taken_at)
+SELECT c.quote_id, m.id, e.commence_time, c.reason, NULLIF(c.price, 'NaN'),
+       to_timestamp(NULLIF(c.seen_at, 'NaN')), m.version, statement_timestamp()
+FROM unnest(
+    %(quotes)s::bigint[], %(prices)s::float8[], %(seen_ats)s::float8[], %(reasons)s::text[]
+) AS c (quote_id, price, seen_at, reason)
+JOIN betting_quote q ON q.id = c.quote_id
+JOIN betting_market m ON m.id = q.market_id
+JOIN betting_event e ON e.id = m.event_id
+"""
+
+_READ = """
+WITH quote AS MATERIALIZED (
+    SELECT q.id, o.market_id, o.id AS outcome_id, o.name, o.point, o.line, q.bookmaker_id, q.side,
+           q.feed_id, q.status, q.price, q.changed_at, e.id AS event_id,
+           e.commence_time AS closes_at
+    FROM betting_event e
+    JOIN betting_market m ON m.event_id = e.id
+    JOIN betting_outcome o ON o.market_id = m.id
+    JOIN betting_quote q ON q.outcome_id = o.id
+    WHERE e.id = ANY (%(events)s::bigint[])
+),
+recorded AS MATERIALIZED (
+    SELECT c.id, c.quote_id, c.kind, c.received_at, c.old_price, c.new_price, c.old_point
+    FROM quote q JOIN betting_linechange c ON c.quote_id = q.id AND c.received_at < q.closes_at
+),
+change AS (
+    SELECT id, quote_id, received_at, old_price, new_price FROM recorded
+    UNION ALL
+    -- A point that moved is one change, of the quote at the new point: the one at the old is gone.
+    SELECT r.id, was.id, r.received_at, r.old_price, NULL
+    FROM recorded r
+    JOIN quote q ON q.id = r.quote_id
+    JOIN quote was ON was.market_id = q.market_id AND was.bookmaker_id = q.bookmaker_id
+        AND was.side = q.side AND was.name = q.name AND was.point = r.old_point
+    WHERE r.kind = 'point'
+    UNION ALL
+    -- Retention may have taken the history of a price that stands unchanged.
+    SELECT 0, id, changed_at, NULL, price FROM quote
+    WHERE status = 'active' AND changed_at < closes_at
+      AND NOT EXISTS (SELECT FROM recorded r WHERE r.quote_id = quote.id)
+),
+needed AS MATERIALIZED (
+    SELECT change.*
+    FROM (
+        SELECT *, lead(received_at) OVER (PARTITION BY quote_id ORDER BY id) AS until FROM change
+    ) AS change
+    JOIN quote ON quote.id = change.quote_id
+    WHERE until IS NULL OR until >= closes_at - make_interval(secs => %(age)s)
+),
+-- Whatever changes of an event, its feed was answered then; to withdraw prices from a silent feed
+-- needs no answer of it.
+seen AS MATERIALIZED (
+    SELECT q.event_id, q.feed_id, q.closes_at, max(r.received_at) AS at
+    FROM quote q LEFT JOIN recorded r ON r.quote_id = q.id AND r.kind <> 'quarantined'
+    GROUP BY q.event_id, q.feed_id, q.closes_at
+),
+-- An answer that changes nothing is recorded with the poll alone, by the time that passes now.
+answered AS MATERIALIZED (
+    SELECT s.event_id, s.feed_id, GREATEST(s.at, polled.at) AS at
+    FROM seen s
+    JOIN betting_feed f ON f.id = s.feed_id
+    JOIN betting_provider p ON p.id = f.provider_id
+    LEFT JOIN LATERAL (
+        SELECT max(r.started_at) AS at FROM streaming_pollrun r
+        WHERE p.clock = 'wall' AND r.provider_id = p.id AND r.feed = f.key AND r.outcome = 'ok'
+          AND r.started_at < s.closes_at
+          AND r.started_at >= s.closes_at - make_interval(secs => %(age)s)
+    ) AS polled ON true
+)
+SELECT q.*, c.*
+FROM (
+    SELECT COALESCE(array_agg(q.id ORDER BY q.id), '{}'),
+           COALESCE(array_agg(q.market_id ORDER BY q.id), '{}'),
+           COALESCE(array_agg(q.outcome_id ORDER BY q.id), '{}'),
+           COALESCE(array_agg(COALESCE(q.line, 'NaN') ORDER BY q.id), '{}'),
+           COALESCE(array_agg(q.bookmaker_id ORDER BY q.id), '{}'),
+           COALESCE(array_agg(q.side = 'lay' ORDER BY q.id), '{}'),
+           COALESCE(array_agg(b.weight ORDER BY q.id), '{}'),
+           COALESCE(array_agg(COALESCE(b.commission, 'NaN') ORDER BY q.id), '{}'),
+           COALESCE(array_agg(COALESCE(array_position(%(anchors)s::text[], b.key::text)::bigint, 0)
+               - 1 ORDER BY q.id), '{}'),
+           COALESCE(array_agg(extract(epoch FROM q.closes_at)::float8 ORDER BY q.id), '{}'),
+           COALESCE(array_agg(
+               COALESCE(extract(epoch FROM a.at)::float8, 'NaN') ORDER BY q.id), '{}')
+    FROM quote q
+    JOIN betting_bookmaker b ON b.id = q.bookmaker_id
+    JOIN answered a ON a.event_id = q.event_id AND a.feed_id = q.feed_id
+) AS q, (
+    SELECT COALESCE(array_agg(quote_id ORDER BY quote_id, id), '{}'),
+           COALESCE(array_agg(extract(epoch FROM received_at)::float8 ORDER BY quote_id, id), '{}'),
+           COALESCE(array_agg(COALESCE(new_price, 'NaN') ORDER BY quote_id, id), '{}'),
+           COALESCE(array_agg(COALESCE(old_price, 'NaN') ORDER BY quote_id, id), '{}')
+    FROM needed
+) AS c
+"""
