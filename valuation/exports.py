@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Case, F, OuterRef, Subquery, When
 
-from betting.db.bets import FAIR_PRICE, OF_QUOTE
+from betting.db.bets import FAIR_PRICE, OF_EDGE, OF_QUOTE
 from betting.db.exports import (
     Table,
     Utc,
@@ -12,7 +12,7 @@ from betting.db.exports import (
     market_columns,
 )
 from betting.models import EventAlias, Side
-from valuation.models import ClosingPrice, ClosingQuote, RecomputeRun
+from valuation.models import ClosingPrice, ClosingQuote, EdgeClosing, RecomputeRun
 from valuation.vouching import (
     EDGE_STATES,
     PRICED,
@@ -86,6 +86,33 @@ CLOSING_QUOTES = Table(
         "price": "price",
         "reason": "reason",
         "seen_at": Utc("seen_at"),
+        "version": "version",
+        "taken_at": Utc("taken_at"),
+    },
+)
+
+EDGE_CLOSINGS = Table(
+    name="edge_closings",
+    rows=lambda: EdgeClosing.objects.order_by("id"),
+    columns={
+        "edge_id": "edge_id",
+        **market_columns("market", alias_of_provider("market", "edge__quote__feed__provider")),
+        **OF_EDGE.columns,
+        "closes_at": Utc("closes_at"),
+        "probability": "probability",
+        "books": "books",
+        "by_others": "by_others",
+        "opened_price": "edge__opened_price",
+        "opened_ev": "opened_ev",
+        "opened_clv": "opened_clv",
+        "best_price": "best_price",
+        "best_clv": "best_clv",
+        "anchor": "anchor__key",
+        "anchor_probability": "anchor_probability",
+        "anchor_opened_clv": "anchor_opened_clv",
+        "anchor_best_clv": "anchor_best_clv",
+        "ahead_seconds": "ahead_seconds",
+        "open_seconds": "open_seconds",
         "version": "version",
         "taken_at": Utc("taken_at"),
     },

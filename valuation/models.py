@@ -353,6 +353,89 @@ class ClosingQuote(models.Model):
         return f"close of {self.quote}"
 
 
+class EdgeClosing(models.Model):
+    """The closing line value of an edge: what a bet on it was worth by the close of its outcome.
+
+    Of each edge that opened before the start, if its outcome has a close; written with that. CLV is
+    `p·d − 1`, with p the probability that the bet wins by the close and d its net odds.
+    """
+
+    edge = models.OneToOneField(Edge, on_delete=models.CASCADE, related_name="closing")
+    # A copy of the edge's market, kept valid by the edge's quote.
+    market = models.ForeignKey(
+        Market,
+        on_delete=models.CASCADE,
+        related_name="edge_closings",
+        db_index=False,
+        db_constraint=False,
+    )
+    closes_at = models.DateTimeField(help_text="the event's start")
+    probability = models.FloatField(help_text="that the bet wins, by the close")
+    books = models.IntegerField(help_text="bookmakers in that consensus")
+    by_others = models.BooleanField(help_text="whether it leaves the edge's bookmaker out")
+    opened_ev = models.FloatField(help_text="expected value when the edge opened")
+    opened_clv = models.FloatField(help_text="CLV at the opening price")
+    best_price = models.FloatField(help_text="the best while the edge was open, before the start")
+    best_clv = models.FloatField(help_text="CLV at the best price")
+    anchor = models.ForeignKey(
+        Bookmaker,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="a sharp bookmaker whose own close judges as well",
+    )
+    anchor_probability = models.FloatField(null=True, blank=True)
+    anchor_opened_clv = models.FloatField(null=True, blank=True)
+    anchor_best_clv = models.FloatField(null=True, blank=True)
+    ahead_seconds = models.FloatField(help_text="from when the edge opened to the start")
+    open_seconds = models.FloatField(
+        help_text="from when the edge opened until it closed, or to the start"
+    )
+    version = models.BigIntegerField(help_text="the market version when it was taken")
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="edge_closing_probability_in_range",
+                condition=Q(probability__gt=0, probability__lt=1),
+            ),
+            models.CheckConstraint(
+                name="edge_closing_best_not_below_opening",
+                condition=Q(best_clv__gte=F("opened_clv")),
+            ),
+            models.CheckConstraint(
+                name="edge_closing_anchor_is_whole",
+                condition=Q(
+                    anchor__isnull=True,
+                    anchor_probability__isnull=True,
+                    anchor_opened_clv__isnull=True,
+                    anchor_best_clv__isnull=True,
+                )
+                | Q(
+                    anchor__isnull=False,
+                    anchor_probability__isnull=False,
+                    anchor_opened_clv__isnull=False,
+                    anchor_best_clv__isnull=False,
+                ),
+            ),
+            models.CheckConstraint(
+                name="edge_closing_opened_before_start",
+                condition=Q(ahead_seconds__gt=0, open_seconds__gte=0),
+            ),
+        ]
+        indexes = [
+            # API, admin and board: the newest closes; retention
+            models.Index(name="edge_closing_taken", fields=["taken_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.opened_clv:+.1%}"
+
+
 class RecomputeTrigger(models.TextChoices):
     """The reason why a recompute was sent."""
 

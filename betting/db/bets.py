@@ -79,3 +79,6 @@ class BetOf:
 
 QUOTE, OF_QUOTE, FAIR_PRICE = BetOf(), BetOf("quote__"), BetOf(has_bookmaker=False)
 """The bets of quotes; of line changes, edges and rival prices; of fair prices."""
+
+OF_EDGE = BetOf("edge__quote__")
+"""The bet of what is said of an edge."""

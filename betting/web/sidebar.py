@@ -27,6 +27,7 @@ INTERNALS = {
     "valuation_fairprice": ("Fair prices", "balance"),
     "valuation_closingprice": ("Closing prices", "flag_circle"),
     "valuation_closingquote": ("Closing quotes", "sports_score"),
+    "valuation_edgeclosing": ("Edges at the close", "fact_check"),
     "betting_market": ("Markets", "storefront"),
     "betting_outcome": ("Outcomes", "flag"),
     "betting_quote": ("Quotes", "sell"),

@@ -24,7 +24,7 @@ from streaming.core.participants import sport_family
 from streaming.ingest.locks import lock_family, lock_number
 from streaming.models import PollRun
 from streaming.retention.delete_events import erase_events
-from valuation.models import ClosingQuote, Edge, Opportunity
+from valuation.models import ClosingQuote, Edge, EdgeClosing, Opportunity
 from valuation.vouching import legs
 
 
@@ -54,6 +54,7 @@ def remove(provider: Provider) -> None:
         _make_stale(_markets(provider))
         # Leaves first, by one statement each: Django would cascade over the rest row by row.
         _opportunities(provider).delete()
+        EdgeClosing.objects.filter(edge__quote__feed__provider=provider).delete()
         Edge.objects.filter(quote__feed__provider=provider).delete()
         ClosingQuote.objects.filter(quote__feed__provider=provider).delete()
         LineChange.objects.filter(quote__feed__provider=provider).delete()

@@ -32,12 +32,14 @@ ORDER BY id FOR UPDATE
 _MARKETS = "SELECT id FROM betting_market WHERE event_id = ANY (%(events)s::bigint[])"
 _OUTCOMES = f"SELECT id FROM betting_outcome WHERE market_id IN ({_MARKETS})"  # noqa: S608 - as above
 _QUOTES = f"SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES})"  # noqa: S608 - as above
+_EDGES = f"SELECT id FROM valuation_edge WHERE quote_id IN ({_QUOTES})"  # noqa: S608 - as above
 
 #: Tables in the order of deletion: table → the condition of the rows to delete.
 ERASED = {
     "valuation_closingquote": f"quote_id IN ({_QUOTES})",
     "valuation_closingprice": f"outcome_id IN ({_OUTCOMES})",
     "valuation_opportunity": f"market_id IN ({_MARKETS})",
+    "valuation_edgeclosing": f"edge_id IN ({_EDGES})",
     "valuation_edge": f"quote_id IN ({_QUOTES})",
     "betting_linechange": f"quote_id IN ({_QUOTES})",
     "betting_rivalquote": f"quote_id IN ({_QUOTES})",

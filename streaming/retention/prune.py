@@ -42,6 +42,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
             ("betting_linechange", "recorded_at", config.history_days),
             ("valuation_closingprice", "taken_at", config.history_days),
             ("valuation_closingquote", "taken_at", config.history_days),
+            ("valuation_edgeclosing", "taken_at", config.history_days),
             ("valuation_edge", "closed_at", config.history_days),
             ("valuation_opportunity", "closed_at", config.history_days),
             ("django_celery_results_taskresult", "date_done", config.operations_days),
@@ -67,7 +68,8 @@ def _prune(table: str, column: str, days: int) -> int:
     statement = f"""
         DELETE FROM {table} WHERE ctid IN (
             SELECT ctid FROM {table}
-            WHERE {column} < now() - %(days)s * interval '1 day' LIMIT %(rows)s
+            WHERE {column} < now() - %(days)s * interval '1 day' {_UNLESS.get(table, "")}
+            LIMIT %(rows)s
         )
     """  # noqa: S608 - names from the table above, never from outside
     deleted = 0
@@ -115,6 +117,12 @@ def _delete_unheard_feeds(days: int) -> int:
         locked = fetch_all(_LOCK_UNHEARD_FEEDS, {"days": days, "feeds": FEEDS_PER_RUN})
         return execute(_DELETE_FEEDS, {"feeds": Bigints(feed_id for (feed_id,) in locked)})
 
+
+# The close of an edge is taken at the start of its event, which may be long after it closed.
+_UNLESS = {
+    "valuation_edge": "AND NOT EXISTS"
+    " (SELECT FROM valuation_edgeclosing c WHERE c.edge_id = valuation_edge.id)"
+}
 
 # A recording is replayed with its own old times: `commence_time` does not say when the rows were
 # made. `created_at` and `valued_at` are the database's. Markets waiting for their valuation stay.

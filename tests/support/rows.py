@@ -56,6 +56,7 @@ from valuation.models import (
     ClosingPrice,
     ClosingQuote,
     Edge,
+    EdgeClosing,
     FairPrice,
     FairPriceState,
     Opportunity,
@@ -256,6 +257,26 @@ def make_edge(quote: Quote, probability: float = 0.55, **fields: Any) -> Edge:
         "updated_at": NOON,
     }
     return Edge.objects.create(quote=quote, probability=probability, **{**values, **fields})
+
+
+def make_edge_closing(edge: Edge, clv: float = 0.02, **fields: Any) -> EdgeClosing:
+    """What an edge was worth by the close of an event that started at noon."""
+    values = {
+        "market": edge.market,
+        "closes_at": NOON,
+        "probability": (1 + clv) / edge.opened_price,
+        "books": 5,
+        "by_others": True,
+        "opened_ev": edge.opened_probability * edge.opened_price - 1,
+        "opened_clv": clv,
+        "best_price": edge.opened_price,
+        "best_clv": clv,
+        "ahead_seconds": 7_200.0,
+        "open_seconds": 600.0,
+        "version": 1,
+        "taken_at": datetime.now(UTC),
+    }
+    return EdgeClosing.objects.create(edge=edge, **{**values, **fields})
 
 
 def make_opportunity(*legs: Quote, **fields: Any) -> Opportunity:

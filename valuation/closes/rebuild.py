@@ -123,12 +123,14 @@ class Closes:
             of its outcome; NaN where its own bookmaker had no price then, or the others were too
             few. Shape (q,).
         other_books: how many those are, (q,).
+        stands: whether each quote had a price at the close of its outcome, (q,).
     """
 
     books: BookCloses
     fair: FairCloses
     winning: FloatArray
     other_books: IntArray
+    stands: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,10 @@ def closes(history: PriceHistory, policy: ValuationPolicy) -> Closes:
     valued = value(board, replace(policy, min_edge_ev=-1.0))
     fair = _fair_closes(history, looks, board, valued.fair, policy)
     winning, other_books = _by_others(history, looks, board, valued.edges, fair)
-    return Closes(_book_closes(history), fair, winning, other_books)
+    stands = np.zeros(history.quote_id.size, dtype=np.bool_)
+    at_close = fair.look[np.searchsorted(fair.outcome_id, board.outcome_id)] == looks.look
+    stands[looks.quote[at_close]] = True
+    return Closes(_book_closes(history), fair, winning, other_books, stands)
 
 
 def _book_closes(history: PriceHistory) -> BookCloses:

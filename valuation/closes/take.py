@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
-from betting.db.sql import Bigints, Floats, execute, fetch_all, fetch_columns
+from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
 from valuation.arrays import IntArray, positions
+from valuation.closes.clv import OpenedEdges, edge_closes
 from valuation.closes.rebuild import (
     ANCHORS,
     MAX_AGE_SECONDS,
@@ -60,7 +61,7 @@ def take(policy: ValuationPolicy) -> Taken:
         fetch_all(_LOCK_MARKETS, {"events": Bigints(found)})
         locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": Bigints(found)})
         due = [event for event, is_due in locked if is_due]
-        for statement in (_DELETE_PRICES, _DELETE_QUOTES):
+        for statement in (_DELETE_EDGES, _DELETE_PRICES, _DELETE_QUOTES):
             execute(statement, {"events": Bigints(event for event, _ in locked)})
         if due:
             _take(due, policy)
@@ -80,6 +81,40 @@ def _take(events: Sequence[int], policy: ValuationPolicy) -> None:
             "prices": Floats(found.books.price),
             "seen_ats": Floats(found.books.at),
             "reasons": found.books.reason,
+        },
+    )
+    _judge(events, history, found)
+
+
+def _judge(events: Sequence[int], history: PriceHistory, found: Closes) -> None:
+    """Write what edges that opened before the start are worth by the closes."""
+    row = fetch_columns(_EDGES, {"events": Bigints(events)})
+    edges = OpenedEdges(*row)
+    judged = edge_closes(edges, history, found)
+    # Each anchor that has a close has a quote in the history.
+    anchors = {
+        int(anchor): int(bookmaker)
+        for anchor, bookmaker in zip(history.anchor, history.bookmaker_id, strict=True)
+    }
+    execute(
+        _INSERT_EDGES,
+        {
+            "edges": Bigints(edges.edge_id[judged.place]),
+            "probabilities": Floats(judged.winning),
+            "books": Bigints(judged.books),
+            "by_others": Booleans(judged.by_others),
+            "opened_evs": Floats(judged.opened_ev),
+            "opened_clvs": Floats(judged.opened_clv),
+            "best_prices": Floats(edges.best_price[judged.place]),
+            "best_clvs": Floats(judged.best_clv),
+            "anchors": Bigints(
+                0 if anchor < 0 else anchors[anchor] for anchor in judged.anchor.tolist()
+            ),
+            "anchor_probabilities": Floats(judged.anchor_winning),
+            "anchor_opened_clvs": Floats(judged.anchor_opened_clv),
+            "anchor_best_clvs": Floats(judged.anchor_best_clv),
+            "aheads": Floats(edges.ahead_seconds[judged.place]),
+            "opens": Floats(edges.open_seconds[judged.place]),
         },
     )
 
@@ -175,6 +210,13 @@ DELETE FROM valuation_closingquote
 WHERE quote_id IN (SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES}))
 """  # noqa: S608 - the query above
 
+_DELETE_EDGES = f"""
+DELETE FROM valuation_edgeclosing WHERE edge_id IN (
+    SELECT e.id FROM betting_quote q JOIN valuation_edge e ON e.quote_id = q.id
+    WHERE q.outcome_id IN ({_OUTCOMES})
+)
+"""  # noqa: S608 - the query above
+
 _INSERT_PRICES = """
 INSERT INTO valuation_closingprice
     (outcome_id, market_id, closes_at, reason, probability, priced_at, method, books, version,
@@ -205,6 +247,84 @@ FROM unnest(
 JOIN betting_quote q ON q.id = c.quote_id
 JOIN betting_market m ON m.id = q.market_id
 JOIN betting_event e ON e.id = m.event_id
+"""
+
+# The edges that opened before the start. An edge's times are the database's: those of a recording
+# are what had arrived of the market by then.
+_EDGES = """
+WITH edge AS MATERIALIZED (
+    SELECT e.id, e.quote_id, e.opened_at, e.closed_at, e.opened_price, e.opened_probability,
+           q.side, p.clock, m.id AS market_id, ev.commence_time AS closes_at
+    FROM betting_event ev
+    JOIN betting_market m ON m.event_id = ev.id
+    JOIN betting_outcome o ON o.market_id = m.id
+    JOIN betting_quote q ON q.outcome_id = o.id
+    JOIN valuation_edge e ON e.quote_id = q.id
+    JOIN betting_feed f ON f.id = q.feed_id
+    JOIN betting_provider p ON p.id = f.provider_id
+    WHERE ev.id = ANY (%(events)s::bigint[])
+),
+timed AS MATERIALIZED (
+    SELECT edge.id, edge.opened_at AS opened, edge.closed_at AS closed
+    FROM edge WHERE clock = 'wall'
+    UNION ALL
+    SELECT edge.id, arrived.opened, CASE WHEN edge.closed_at IS NOT NULL THEN arrived.closed END
+    FROM edge CROSS JOIN LATERAL (
+        SELECT max(c.received_at) FILTER (WHERE c.recorded_at <= edge.opened_at) AS opened,
+               max(c.received_at) FILTER (WHERE c.recorded_at <= edge.closed_at) AS closed
+        FROM betting_outcome o
+        JOIN betting_quote q ON q.outcome_id = o.id
+        JOIN betting_linechange c ON c.quote_id = q.id AND c.kind <> 'quarantined'
+        WHERE o.market_id = edge.market_id
+    ) AS arrived
+    WHERE clock <> 'wall'
+),
+priced AS MATERIALIZED (
+    SELECT edge.id, edge.quote_id, edge.opened_price, edge.opened_probability,
+           CASE edge.side WHEN 'lay' THEN LEAST(edge.opened_price, had.lowest)
+                ELSE GREATEST(edge.opened_price, had.highest) END AS best_price,
+           extract(epoch FROM edge.closes_at - timed.opened)::float8 AS ahead,
+           extract(epoch FROM GREATEST(
+               LEAST(edge.closes_at, timed.closed), timed.opened) - timed.opened)::float8 AS open
+    FROM edge
+    JOIN timed ON timed.id = edge.id AND timed.opened < edge.closes_at
+    CROSS JOIN LATERAL (
+        SELECT min(c.new_price) AS lowest, max(c.new_price) AS highest
+        FROM betting_linechange c
+        WHERE c.quote_id = edge.quote_id AND c.received_at < edge.closes_at
+          AND c.recorded_at > edge.opened_at
+          AND c.recorded_at <= COALESCE(edge.closed_at, 'infinity')
+    ) AS had
+)
+SELECT COALESCE(array_agg(id ORDER BY id), '{}'), COALESCE(array_agg(quote_id ORDER BY id), '{}'),
+       COALESCE(array_agg(opened_price ORDER BY id), '{}'),
+       COALESCE(array_agg(opened_probability ORDER BY id), '{}'),
+       COALESCE(array_agg(best_price ORDER BY id), '{}'),
+       COALESCE(array_agg(ahead ORDER BY id), '{}'), COALESCE(array_agg(open ORDER BY id), '{}')
+FROM priced
+"""
+
+_INSERT_EDGES = """
+INSERT INTO valuation_edgeclosing
+    (edge_id, market_id, closes_at, probability, books, by_others, opened_ev, opened_clv,
+     best_price, best_clv, anchor_id, anchor_probability, anchor_opened_clv, anchor_best_clv,
+     ahead_seconds, open_seconds, version, taken_at)
+SELECT c.edge_id, m.id, ev.commence_time, c.probability, c.books, c.by_others, c.opened_ev,
+       c.opened_clv, c.best_price, c.best_clv, NULLIF(c.anchor_id, 0),
+       NULLIF(c.anchor_probability, 'NaN'), NULLIF(c.anchor_opened_clv, 'NaN'),
+       NULLIF(c.anchor_best_clv, 'NaN'), c.ahead, c.open, m.version, statement_timestamp()
+FROM unnest(
+    %(edges)s::bigint[], %(probabilities)s::float8[], %(books)s::bigint[],
+    %(by_others)s::boolean[], %(opened_evs)s::float8[], %(opened_clvs)s::float8[],
+    %(best_prices)s::float8[], %(best_clvs)s::float8[], %(anchors)s::bigint[],
+    %(anchor_probabilities)s::float8[], %(anchor_opened_clvs)s::float8[],
+    %(anchor_best_clvs)s::float8[], %(aheads)s::float8[], %(opens)s::float8[]
+) AS c (edge_id, probability, books, by_others, opened_ev, opened_clv, best_price, best_clv,
+        anchor_id, anchor_probability, anchor_opened_clv, anchor_best_clv, ahead, open)
+JOIN valuation_edge e ON e.id = c.edge_id
+JOIN betting_quote q ON q.id = e.quote_id
+JOIN betting_market m ON m.id = q.market_id
+JOIN betting_event ev ON ev.id = m.event_id
 """
 
 _READ = """

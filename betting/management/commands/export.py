@@ -19,6 +19,7 @@ from streaming.core.texts import did_you_mean, escaped, escaped_json
 from valuation.exports import (
     CLOSING_PRICES,
     CLOSING_QUOTES,
+    EDGE_CLOSINGS,
     EDGES,
     FAIR_PRICES,
     OPPORTUNITIES,
@@ -35,6 +36,7 @@ TABLES = {
         OPPORTUNITIES,
         CLOSING_PRICES,
         CLOSING_QUOTES,
+        EDGE_CLOSINGS,
         RECOMPUTE_RUNS,
     )
 }

@@ -8,9 +8,9 @@ from django.contrib import admin
 
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_related, by_time
-from betting.db.bets import FAIR_PRICE, OF_QUOTE
+from betting.db.bets import FAIR_PRICE, OF_EDGE, OF_QUOTE
 from betting.web.admin.bets import BetAdmin
-from valuation.models import ClosingPrice, ClosingQuote
+from valuation.models import ClosingPrice, ClosingQuote, EdgeClosing
 
 
 @admin.register(ClosingPrice)
@@ -91,3 +91,73 @@ class ClosingQuoteAdmin(BetAdmin):
     def side(self, close: Any) -> str:
         """Return whether the price was to back or to lay."""
         return str(close.quote.get_side_display())
+
+
+@admin.register(EdgeClosing)
+class EdgeClosingAdmin(BetAdmin):
+    """The worth of every edge by the close of its outcome."""
+
+    bet = OF_EDGE
+    list_display = (
+        "selection",
+        "market_title",
+        "event",
+        "bookmaker_title",
+        "odds",
+        "expected",
+        "opened",
+        "best",
+        "by_anchor",
+        "closes_at",
+    )
+    list_filter = (
+        by_related("edge__quote__bookmaker"),
+        by_related("market__event__sport"),
+        by_time("closes_at"),
+    )
+    search_fields = bet.searched
+    fields = (
+        ("edge", "market"),
+        ("closes_at", "fair"),
+        ("books", "by_others"),
+        ("odds", "expected", "opened"),
+        ("best_odds", "best"),
+        ("anchor", "by_anchor"),
+        ("version", "taken_at"),
+    )
+    readonly_fields = ("fair", "odds", "expected", "opened", "best_odds", "best", "by_anchor")
+
+    @admin.display(description="probability", ordering="probability")
+    def fair(self, close: EdgeClosing) -> str:
+        """Return the probability that the bet wins, by the close."""
+        return formatting.percent(close.probability)
+
+    @admin.display(description="opened at", ordering="edge__opened_price")
+    def odds(self, close: EdgeClosing) -> str:
+        """Return the price when the edge opened."""
+        return formatting.odds(close.edge.opened_price)
+
+    @admin.display(description="EV", ordering="opened_ev")
+    def expected(self, close: EdgeClosing) -> str:
+        """Return the expected value when the edge opened."""
+        return formatting.signed_percent(close.opened_ev)
+
+    @admin.display(description="CLV", ordering="opened_clv")
+    def opened(self, close: EdgeClosing) -> str:
+        """Return the closing line value at the opening price."""
+        return formatting.signed_percent(close.opened_clv)
+
+    @admin.display(description="best price", ordering="best_price")
+    def best_odds(self, close: EdgeClosing) -> str:
+        """Return the best price while the edge was open."""
+        return formatting.odds(close.best_price)
+
+    @admin.display(description="CLV at best", ordering="best_clv")
+    def best(self, close: EdgeClosing) -> str:
+        """Return the closing line value at the best price."""
+        return formatting.signed_percent(close.best_clv)
+
+    @admin.display(description="CLV by anchor", ordering="anchor_opened_clv")
+    def by_anchor(self, close: EdgeClosing) -> str:
+        """Return the closing line value by a sharp bookmaker's own close."""
+        return formatting.signed_percent(close.anchor_opened_clv)

@@ -87,6 +87,7 @@ def fill(size: int) -> None:
         rows.make_opportunity(*board.quotes[:2])
         rows.make_closing_price(board.outcomes[0])
         rows.make_closing_quote(board.quotes[0])
+        rows.make_edge_closing(rows.make_edge(board.quotes[1]))
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
         AppliedPolicy.objects.get_or_create(
             pk=1, defaults={"fingerprint": "0", "applied_at": datetime.now(UTC)}

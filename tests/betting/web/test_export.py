@@ -325,6 +325,7 @@ def test_rows_are_read_from_a_cursor_on_the_server(
     for outcome, quote in zip(board.outcomes, board.quotes, strict=True):
         rows.make_closing_price(outcome)
         rows.make_closing_quote(quote)
+        rows.make_edge_closing(quote.edges.get())
         rows.make_recompute_run()
         rows.close(rows.make_opportunity(*board.quotes))
 

@@ -11,7 +11,7 @@ from streaming.polling import remove_provider
 from streaming.polling.remove_provider import holdings, remove
 from tests.support import rows
 from tests.support.orphans import orphans
-from valuation.models import ClosingPrice, ClosingQuote, Edge, FairPrice, Opportunity
+from valuation.models import ClosingPrice, ClosingQuote, Edge, EdgeClosing, FairPrice, Opportunity
 
 pytestmark = pytest.mark.django_db
 
@@ -22,13 +22,14 @@ def test_everything_that_only_it_said_goes() -> None:
     rows.make_opportunity(*board.quotes[:2])
     rows.make_closing_price(board.outcomes[0])
     rows.make_closing_quote(board.quotes[0])
+    rows.make_edge_closing(rows.make_edge(board.quotes[1]))
 
-    assert list(holdings(board.provider).values()) == [1, 4, 4, 2, 1, 1, 1]
+    assert list(holdings(board.provider).values()) == [1, 4, 4, 3, 1, 1, 1]
     remove(board.provider)
 
     for model in (
         Provider, Quote, LineChange, Edge, Opportunity, FairPrice, ClosingPrice, ClosingQuote,
-        Market, Event, PollRun,
+        EdgeClosing, Market, Event, PollRun,
     ):  # fmt: skip
         assert not model._default_manager.exists(), model
     assert orphans() == {}

@@ -64,6 +64,7 @@ def past_event(sport_key: str = "") -> Event:
     rows.make_opportunity(*board.quotes[:2])
     rows.make_closing_price(board.outcomes[0])
     rows.make_closing_quote(board.quotes[0])
+    rows.make_edge_closing(rows.make_edge(board.quotes[1]))
     if sport_key:
         Event.objects.filter(pk=board.event.pk).update(sport=rows.make_sport(key=sport_key))
     return let_pass(board.event)

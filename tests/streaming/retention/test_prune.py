@@ -38,6 +38,7 @@ from tests.support.rows import (
     make_closing_quote,
     make_delivery_run,
     make_edge,
+    make_edge_closing,
     make_event,
     make_feed,
     make_health_snapshot,
@@ -55,6 +56,7 @@ from valuation.models import (
     ClosingPrice,
     ClosingQuote,
     Edge,
+    EdgeClosing,
     Opportunity,
     RecomputeRun,
 )
@@ -69,6 +71,7 @@ DAYS = {
     "betting_linechange": 7,
     "valuation_closingprice": 7,
     "valuation_closingquote": 7,
+    "valuation_edgeclosing": 7,
     "valuation_edge": 7,
     "valuation_opportunity": 7,
     "django_celery_results_taskresult": 3,
@@ -124,6 +127,10 @@ def closing_price(at: datetime) -> Model:
 
 def closing_quote(at: datetime) -> Model:
     return make_closing_quote(a_quote(), taken_at=at)
+
+
+def edge_closing(at: datetime) -> Model:
+    return make_edge_closing(make_edge(a_quote()), taken_at=at)
 
 
 def closed_edge(at: datetime) -> Model:
@@ -187,6 +194,7 @@ BY_AGE: list[tuple[type[Model], Callable[[datetime], Model]]] = [
     (LineChange, line_change),
     (ClosingPrice, closing_price),
     (ClosingQuote, closing_quote),
+    (EdgeClosing, edge_closing),
     (Edge, closed_edge),
     (Opportunity, closed_opportunity),
     (TaskResult, task_result),
@@ -271,3 +279,14 @@ def test_no_statement_deletes_more_than_its_bound(
 
     assert prune_old_rows(CONFIG)[table] == 5
     assert deleted == [2, 2, 1, 0]
+
+
+def test_an_edge_stays_as_long_as_what_it_was_worth_at_the_close() -> None:
+    edge = make_edge(a_quote(), closed_at=ago(1_000), close_reason=CloseReason.GONE)
+    closing = make_edge_closing(edge, taken_at=ago(6))
+
+    assert prune_old_rows(CONFIG)["valuation_edge"] == 0
+
+    EdgeClosing.objects.filter(pk=closing.pk).update(taken_at=ago(8))
+    deleted = prune_old_rows(CONFIG)
+    assert (deleted["valuation_edgeclosing"], deleted["valuation_edge"]) == (1, 1)
