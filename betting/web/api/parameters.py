@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
 from rest_framework import serializers
 
+from betting.db.clock import database_now
 from betting.db.querysets import confirmed_within
 from betting.models import Event, EventStatus, Market, MoveClass, QuoteStatus, Side
 from betting.web.api.edge_pages import BY_EV, ORDERINGS
@@ -15,6 +17,7 @@ from betting.web.api.pagination import MAX_PAGE
 from betting.web.api.stream import CHANNELS, DEFAULT_CHANNELS
 from streaming.core.odds_formats import ODDS_FORMATS
 from streaming.models import HealthStatus, LetterKind, LetterStatus, PollOutcome
+from valuation.closes.statistics import GROUPINGS, JUDGES, PRICES, Choice
 from valuation.models import DOUBTFUL, IN_PLAY, FairPriceState, RecomputeTrigger
 from valuation.vouching import (
     CLOSED,
@@ -286,6 +289,42 @@ _MAY_BE = {
     "false": CLOSED & ~_WAS_IN_PLAY | Q(closed_at__isnull=True),
 }
 """Conditions on what is stored of edges that may be in play, or before the start."""
+
+
+class ClvParameters(Parameters):
+    """The filters of closing line value, and the classes it is given by."""
+
+    group_by = _choice([*GROUPINGS], help_text="the classes; none if not given")
+    days = _number(
+        min_value=1, max_value=366, default=90, help_text="closes taken in so many past days"
+    )
+    price = _choice([*PRICES], default="opened", help_text="at which the edges are taken")
+    judge = _choice(
+        [*JUDGES],
+        default="consensus",
+        help_text="whose close judges: the other bookmakers', or a sharp one's alone",
+    )
+    sport = _text(default="")
+    kind = _text(default="")
+    bookmaker = _text(default="")
+    min_ev = serializers.FloatField(
+        default=-1.0, min_value=-1, max_value=1_000, help_text="expected value when it opened"
+    )
+    doubtful = serializers.BooleanField(
+        default=False, help_text="whether edges that are rather mistakes count as well"
+    )
+
+    @property
+    def grouping(self) -> str:
+        """The name of the classes; empty for none."""
+        return str(self.validated_data.get("group_by", ""))
+
+    def choice(self) -> Choice:
+        """Return the edges that the parameters select."""
+        given = {name: self.validated_data[name] for name in self.validated_data}
+        given.pop("group_by", None)
+        since = database_now() - timedelta(days=given.pop("days"))
+        return Choice(since=since, **given)
 
 
 class OpportunityParameters(PricedPageParameters):

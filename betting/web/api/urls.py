@@ -8,7 +8,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import DefaultRouter
 
 from betting.web.api.throttles import AnonymousThrottle
-from betting.web.api.views import health, odds, operations, stream, valuation
+from betting.web.api.views import clv, health, odds, operations, stream, valuation
 from betting.web.api.views.index import Index
 from betting.web.api.views.missing import Missing
 
@@ -40,6 +40,7 @@ _public = {"permission_classes": [AllowAny], "throttle_classes": [AnonymousThrot
 urlpatterns = [
     *router.urls,
     path("health/", health.HealthView.as_view(), name="api_health"),
+    path("clv/", clv.ClvView.as_view(), name="clv"),
     path("stream/", stream.StreamView.as_view(), name="stream"),
     path("schema/", SpectacularAPIView.as_view(**_public), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema", **_public), name="docs"),

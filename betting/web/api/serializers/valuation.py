@@ -15,6 +15,7 @@ from betting.web.api.serializers.odds import (
     OutcomeKeySerializer,
 )
 from betting.web.api.serializers.priced import PricedSerializer
+from valuation.closes.statistics import ClvSummary
 from valuation.edges import net_price
 from valuation.models import Edge, Opportunity
 from valuation.opportunity_legs import Leg
@@ -84,6 +85,33 @@ class EdgeSerializer(PricedSerializer[Edge]):
     def get_net_price(self, edge: Edge) -> float | None:
         """Return the price net of the current commission, or None if that is not known any more."""
         return net_price(edge.price, edge.quote.side, edge.quote.bookmaker.commission)
+
+
+class ClvSummarySerializer(serializers.Serializer[ClvSummary]):
+    """The closing line value of a class of edges."""
+
+    key = serializers.CharField(help_text="the class; empty for all edges")
+    title = serializers.CharField(help_text="what people call it")
+    count = serializers.IntegerField(help_text="edges")
+    events = serializers.IntegerField(help_text="the events they are of")
+    mean = serializers.FloatField(help_text="mean CLV per unit staked")
+    standard_error = serializers.FloatField(
+        allow_null=True, help_text="of the mean, clustered by event; null with fewer than two"
+    )
+    beats_close = serializers.FloatField(help_text="share of edges with a CLV above 0")
+    claimed_ev = serializers.FloatField(help_text="mean expected value when they opened")
+    is_losing = serializers.BooleanField(
+        help_text="30 edges or more, and the mean is below 0 by two standard errors"
+    )
+
+
+class ClvSerializer(serializers.Serializer[Any]):
+    """The closing line value of edges, together and by class."""
+
+    since = serializers.DateTimeField(help_text="closes taken from then on are counted")
+    total = ClvSummarySerializer(allow_null=True, help_text="null where there is no edge")
+    group_by = serializers.CharField(help_text="empty for none")
+    groups = ClvSummarySerializer(many=True)
 
 
 class SelectionSerializer(serializers.Serializer[Outcome]):

@@ -11,7 +11,13 @@ from rest_framework.routers import APIRootView
 
 from betting.web.api.views.base import ApiView
 
-BESIDE_ROWS = {"health": "api_health", "stream": "stream", "schema": "schema", "docs": "docs"}
+BESIDE_ROWS = {
+    "health": "api_health",
+    "clv": "clv",
+    "stream": "stream",
+    "schema": "schema",
+    "docs": "docs",
+}
 """The addresses that are no lists of rows, by the names of their URLs."""
 
 

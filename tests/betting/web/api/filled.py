@@ -32,6 +32,7 @@ def fill(size: int) -> None:
         board = rows.make_board((1.9, 2.1), (2.0, 2.2), voices=3)
         rows.make_opportunity(*board.quotes[2:], gap=1.0)
         rows.make_opportunity(board.quotes[2], board.quotes[1])
+        rows.make_edge_closing(rows.close(rows.make_edge(board.quotes[1])))
         rows.make_poll_run(board.provider)
         rows.make_recompute_run()
         rows.make_feed_bookmaker(board.feed, bookmaker=board.quotes[0].bookmaker)

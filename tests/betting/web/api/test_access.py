@@ -22,7 +22,7 @@ from tests.support import rows
 
 pytestmark = pytest.mark.django_db
 
-READS = [*LISTS, "health"]
+READS = [*LISTS, "health", "clv"]
 
 
 def assert_problem(response: Any, status: int) -> dict[str, Any]:
