@@ -68,6 +68,13 @@ def navigation(request: HttpRequest) -> list[Entry]:
                 _list(request, "betting_event", "Events", "event"),
                 _board("Arbitrage", "join_inner", "arbitrage"),
                 _board("Moves", "swap_vert", "moves"),
+                _list(
+                    request,
+                    "valuation_edgeclosing",
+                    "Closing line value",
+                    "price_check",
+                    page="clv_page",
+                ),
             ]
         },
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from betting.web import documents
+from betting.web import clv_page, documents
 from streaming.health import views
 
 admin.autodiscover()
@@ -19,6 +19,7 @@ handler500 = "betting.web.errors.failed"
 urlpatterns = [
     path("", include("betting.web.board.urls")),
     path("admin/streaming/health/", include("streaming.admin.operations.urls")),
+    path("admin/clv/", admin.site.admin_view(clv_page.page), name="clv_page"),
     path("admin/docs/<path:name>", admin.site.admin_view(documents.page), name="document"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("betting.web.api.urls")),
