@@ -106,7 +106,6 @@ class EdgeClosingAdmin(BetAdmin):
         "odds",
         "expected",
         "opened",
-        "best",
         "by_anchor",
         "closes_at",
     )
@@ -132,17 +131,17 @@ class EdgeClosingAdmin(BetAdmin):
         """Return the probability that the bet wins, by the close."""
         return formatting.percent(close.probability)
 
-    @admin.display(description="opened at", ordering="edge__opened_price")
+    @admin.display(description="opening price", ordering="edge__opened_price")
     def odds(self, close: EdgeClosing) -> str:
         """Return the price when the edge opened."""
         return formatting.odds(close.edge.opened_price)
 
-    @admin.display(description="EV", ordering="opened_ev")
+    @admin.display(description="EV at opening", ordering="opened_ev")
     def expected(self, close: EdgeClosing) -> str:
         """Return the expected value when the edge opened."""
         return formatting.signed_percent(close.opened_ev)
 
-    @admin.display(description="CLV", ordering="opened_clv")
+    @admin.display(description="CLV at opening", ordering="opened_clv")
     def opened(self, close: EdgeClosing) -> str:
         """Return the closing line value at the opening price."""
         return formatting.signed_percent(close.opened_clv)

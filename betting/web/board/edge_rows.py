@@ -15,6 +15,7 @@ from betting.admin_base import formatting
 from betting.db.bets import OF_QUOTE
 from betting.db.freshness import trusted_quotes
 from betting.models import Side
+from betting.web.board.bookmaker_clv import BookmakerClv, clv_by_bookmaker
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
 from betting.words import (
@@ -59,6 +60,7 @@ class EdgeRow:
 
     Attributes:
         state: "new", "gone", "stale" or "".
+        clv: what past edges at the bookmaker were worth at the close; None with too few.
     """
 
     id: int
@@ -72,6 +74,7 @@ class EdgeRow:
     is_in_play: bool
     bet: str
     book: str
+    clv: BookmakerClv | None
     price: str
     fair: str
     fair_chance: str
@@ -130,13 +133,18 @@ def _with_bet(found: QuerySet[Any]) -> QuerySet[Any]:
 def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
     """Return edges as rows, with the best price of another bookmaker: one statement for all.
 
+    The bookmakers' CLV is another one, where it is not kept.
+
     Args:
         found: rows of `readable_edges`.
         choices: how odds and stakes are written.
     """
     found = list(found)
-    others = _other_prices(found)
-    return [_row(edge, others.get(edge.pk), choices) for edge in found]
+    others, clv = _other_prices(found), clv_by_bookmaker()
+    return [
+        _row(edge, others.get(edge.pk), clv.get(edge.quote.bookmaker.key), choices)
+        for edge in found
+    ]
 
 
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
@@ -147,7 +155,9 @@ def _just_gone(choices: Choices, tab: str) -> list[Any]:
     return _readable({pk: each for pk, each in judged.items() if choices.lists(each, tab)})
 
 
-def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRow:
+def _row(
+    edge: Any, other: tuple[float, str] | None, clv: BookmakerClv | None, choices: Choices
+) -> EdgeRow:
     quote, market = edge.quote, edge.market
     sport = market.event.sport
     style = choices.odds_format
@@ -165,6 +175,7 @@ def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRo
         is_in_play=edge.is_in_play,
         bet=bet_title(market, quote.outcome, quote.side, sport.key),
         book=quote.bookmaker.title,
+        clv=clv,
         price=odds(edge.price, style),
         fair=fair_odds(1 / edge.probability, style),
         fair_chance=formatting.percent(probability, 1),

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from betting.models import Clock, Event, FeedBookmaker, Market, Quote
+from betting.web.board import bookmaker_clv
 from tests.support import rows
 
 
@@ -33,3 +34,9 @@ def reader(db: None) -> Client:  # noqa: ARG001 - asks for a fixture
     client = Client()
     client.force_login(User.objects.create_user("ana"))
     return client
+
+
+@pytest.fixture(autouse=True)
+def clv_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page asks for the bookmakers' closing line value anew."""
+    monkeypatch.setattr(bookmaker_clv, "KEPT_SECONDS", 0.0)
