@@ -263,13 +263,19 @@ def titles_of(groups: list[dict[str, Any]]) -> list[list[str]]:
 def test_the_sidebar_has_what_people_come_for_and_folds_the_rest() -> None:
     groups = sidebar.navigation(request_of(User.objects.create_superuser("operator")))
     assert titles_of(groups)[:2] == [
-        ["Board", "Events", "Arbitrage", "Moves"],
+        ["Board", "Events", "Arbitrage", "Moves", "Closing line value"],
         ["Health", "Providers", "Dead letters", "Live settings", "Runbook"],
     ]
     assert groups[2]["title"] == "Internals"
     assert groups[2]["collapsible"]
     links = [item["link"] for item in groups[0]["items"]]
-    assert links == ["/", "/admin/betting/event/", "/?tab=arbitrage", "/?tab=moves"]
+    assert links == [
+        "/",
+        "/admin/betting/event/",
+        "/?tab=arbitrage",
+        "/?tab=moves",
+        "/admin/clv/",
+    ]
 
 
 def test_every_list_is_an_entry_of_the_sidebar_or_a_tab_of_one() -> None:
