@@ -33,12 +33,11 @@ ANCHORS = (
 """Bookmakers whose close is a yardstick by itself, the best first; keys as feeds write them."""
 
 TOO_OLD = f"the last price was more than {MAX_AGE_SECONDS / 60:.0f} minutes old at the start"
-NEVER = "there was no price before the start"
 
 
 @dataclass(frozen=True, slots=True)
 class PriceHistory:
-    """Quotes of events that have started, and their changes before the start.
+    """Quotes of events that have started, and their changes before the start: one at least of each.
 
     Times are in seconds since 1970. Columns of quotes have the shape (q,), those of changes (c,):
     by quote, then in the order of their arrival.
@@ -166,17 +165,15 @@ def closes(history: PriceHistory, policy: ValuationPolicy) -> Closes:
 
 def _book_closes(history: PriceHistory) -> BookCloses:
     last = _last_changes(history, history.closes_at)
-    known = last >= 0
-    # The last change of all stands for none, which `known` then leaves out.
-    stands = known & ~np.isnan(_at(history.change_price, last))
-    price = np.where(stands, _at(history.change_price, last), _at(history.change_old, last))
-    changed_at = _at(history.change_at, last)
+    stands = ~np.isnan(history.change_price[last])
+    price = np.where(stands, history.change_price[last], history.change_old[last])
+    changed_at = history.change_at[last]
     at = np.where(stands, np.fmax(changed_at, history.seen_at), changed_at)
-    is_fresh = known & ~np.isnan(price) & (history.closes_at - at <= MAX_AGE_SECONDS)
+    is_fresh = ~np.isnan(price) & (history.closes_at - at <= MAX_AGE_SECONDS)
     return BookCloses(
         price=np.where(is_fresh, price, np.nan),
         at=np.where(is_fresh, at, np.nan),
-        reason=np.select([is_fresh, ~known], ["", NEVER], TOO_OLD).tolist(),
+        reason=np.where(is_fresh, "", TOO_OLD).tolist(),
     )
 
 

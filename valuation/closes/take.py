@@ -14,12 +14,11 @@ import numpy as np
 from django.db import transaction
 
 from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
-from valuation.arrays import IntArray, positions
+from valuation.arrays import positions
 from valuation.closes.clv import OpenedEdges, edge_closes
 from valuation.closes.rebuild import (
     ANCHORS,
     MAX_AGE_SECONDS,
-    NEVER,
     TOO_OLD,
     Closes,
     PriceHistory,
@@ -73,7 +72,7 @@ def _take(events: Sequence[int], policy: ValuationPolicy) -> None:
     """Write the closes of events, none of which has any."""
     history = read(events)
     found = closes(history, policy)
-    execute(_INSERT_PRICES, _price_parameters(events, history, found, policy))
+    execute(_INSERT_PRICES, _price_parameters(history, found, policy))
     execute(
         _INSERT_QUOTES,
         {
@@ -83,12 +82,12 @@ def _take(events: Sequence[int], policy: ValuationPolicy) -> None:
             "reasons": found.books.reason,
         },
     )
-    _judge(events, history, found)
+    _judge(history, found)
 
 
-def _judge(events: Sequence[int], history: PriceHistory, found: Closes) -> None:
+def _judge(history: PriceHistory, found: Closes) -> None:
     """Write what edges that opened before the start are worth by the closes."""
-    row = fetch_columns(_EDGES, {"events": Bigints(events)})
+    row = fetch_columns(_EDGES, {"quotes": Bigints(history.quote_id)})
     edges = OpenedEdges(*row)
     judged = edge_closes(edges, history, found)
     # Each anchor that has a close has a quote in the history.
@@ -131,20 +130,17 @@ def read(events: Sequence[int]) -> PriceHistory:
 
 
 def _price_parameters(
-    events: Sequence[int], history: PriceHistory, found: Closes, policy: ValuationPolicy
+    history: PriceHistory, found: Closes, policy: ValuationPolicy
 ) -> dict[str, object]:
     fair = found.fair
-    had_prices: IntArray = np.unique(history.outcome_id[history.change_quote])
     return {
-        "events": Bigints(events),
         "outcomes": Bigints(fair.outcome_id),
         "probabilities": Floats(fair.probability),
         "priced_ats": Floats(fair.at),
         "books": Bigints(fair.books),
         "reasons": [REASON_TEXT[reason] for reason in fair.reason.tolist()],
-        "priced_once": Bigints(had_prices),
+        "priced_once": Bigints(np.unique(history.outcome_id)),
         "too_old": TOO_OLD,
-        "never": NEVER,
         "method": policy.method,
     }
 
@@ -221,11 +217,9 @@ _INSERT_PRICES = """
 INSERT INTO valuation_closingprice
     (outcome_id, market_id, closes_at, reason, probability, priced_at, method, books, version,
      taken_at)
-SELECT o.id, m.id, e.commence_time,
-       CASE WHEN c.outcome_id IS NOT NULL THEN c.reason
-            WHEN o.id = ANY (%(priced_once)s::bigint[]) THEN %(too_old)s ELSE %(never)s END,
-       NULLIF(c.probability, 'NaN'), to_timestamp(NULLIF(c.priced_at, 'NaN')),
-       %(method)s, COALESCE(c.books, 0), m.version, statement_timestamp()
+SELECT o.id, m.id, e.commence_time, COALESCE(c.reason, %(too_old)s),
+       NULLIF(c.probability, 'NaN'), to_timestamp(NULLIF(c.priced_at, 'NaN')), %(method)s,
+       COALESCE(c.books, 0), m.version, statement_timestamp()
 FROM betting_event e
 JOIN betting_market m ON m.event_id = e.id
 JOIN betting_outcome o ON o.market_id = m.id
@@ -233,7 +227,7 @@ LEFT JOIN unnest(
     %(outcomes)s::bigint[], %(probabilities)s::float8[], %(priced_ats)s::float8[],
     %(books)s::bigint[], %(reasons)s::text[]
 ) AS c (outcome_id, probability, priced_at, books, reason) ON c.outcome_id = o.id
-WHERE e.id = ANY (%(events)s::bigint[])
+WHERE o.id = ANY (%(priced_once)s::bigint[])
 """
 
 _INSERT_QUOTES = """
@@ -255,14 +249,13 @@ _EDGES = """
 WITH edge AS MATERIALIZED (
     SELECT e.id, e.quote_id, e.opened_at, e.closed_at, e.opened_price, e.opened_probability,
            q.side, p.clock, m.id AS market_id, ev.commence_time AS closes_at
-    FROM betting_event ev
-    JOIN betting_market m ON m.event_id = ev.id
-    JOIN betting_outcome o ON o.market_id = m.id
-    JOIN betting_quote q ON q.outcome_id = o.id
+    FROM betting_quote q
     JOIN valuation_edge e ON e.quote_id = q.id
+    JOIN betting_market m ON m.id = q.market_id
+    JOIN betting_event ev ON ev.id = m.event_id
     JOIN betting_feed f ON f.id = q.feed_id
     JOIN betting_provider p ON p.id = f.provider_id
-    WHERE ev.id = ANY (%(events)s::bigint[])
+    WHERE q.id = ANY (%(quotes)s::bigint[])
 ),
 timed AS MATERIALIZED (
     SELECT edge.id, edge.opened_at AS opened, edge.closed_at AS closed
@@ -404,6 +397,8 @@ FROM (
     FROM quote q
     JOIN betting_bookmaker b ON b.id = q.bookmaker_id
     JOIN answered a ON a.event_id = q.event_id AND a.feed_id = q.feed_id
+    -- What had no price before the start is no part of the close, whenever that is taken.
+    WHERE q.id IN (SELECT quote_id FROM needed)
 ) AS q, (
     SELECT COALESCE(array_agg(quote_id ORDER BY quote_id, id), '{}'),
            COALESCE(array_agg(extract(epoch FROM received_at)::float8 ORDER BY quote_id, id), '{}'),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from betting.models import Bookmaker, ChangeKind, Clock, Event, LineChange, Provider, Quote, Side
@@ -59,6 +62,20 @@ def _both_sides(book: str, name: str, price: float) -> list[SnapshotQuote]:
     return [back, quote(book, name, price + 0.02, side="lay")] if book == "elm" else [back]
 
 
+@contextmanager
+def in_another_session(statement: str) -> Iterator[None]:
+    """Hold the locks of a statement in a transaction of another connection."""
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        other.rollback()
+        other.close()
+
+
 def seconds_of(at: datetime) -> float:
     return at.timestamp()
 
@@ -84,6 +101,7 @@ def hand_quotes(start: datetime) -> list[HandQuote]:
             ],
         )
         for each in Quote.objects.select_related("bookmaker")
+        if any(change.quote_id == each.pk for change in before)
     ]
 
 
@@ -253,3 +271,17 @@ def test_an_edge_whose_outcome_has_no_close_gets_no_clv() -> None:
     take(POLICY)
     assert not EdgeClosing.objects.exists()
     assert ClosingPrice.objects.exists()
+
+
+def test_an_event_that_an_ingest_has_locked_is_left_to_the_next_step() -> None:
+    replay(make_provider(), 0)
+    with in_another_session("SELECT FROM betting_event FOR NO KEY UPDATE"):
+        assert take(POLICY) == Taken(0, 0)
+    assert not ClosingPrice.objects.exists()
+    assert take(POLICY) == Taken(1, 0)
+
+
+def test_markets_that_others_write_are_not_waited_for() -> None:
+    replay(make_provider(), 0)
+    with in_another_session("SELECT FROM betting_market FOR NO KEY UPDATE"):
+        assert take(POLICY) == Taken(1, 0)

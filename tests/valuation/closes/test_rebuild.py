@@ -58,9 +58,10 @@ def quotes_of_a_market(draw: st.DrawFn) -> list[HandQuote]:
                 if price is not None or before is not None:
                     changes.append((START - age, price, before))
                     before = price
-            quotes.append(
-                HandQuote(len(quotes) + 1, outcome, book, False, weight, 0.0, seen, changes)
-            )
+            if changes:
+                quotes.append(
+                    HandQuote(len(quotes) + 1, outcome, book, False, weight, 0.0, seen, changes)
+                )
     return quotes
 
 

@@ -16,7 +16,7 @@ from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.support import rows
 from tests.support.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 from valuation.closes import take as taking
-from valuation.closes.rebuild import NEVER, TOO_OLD
+from valuation.closes.rebuild import TOO_OLD
 from valuation.closes.take import Taken, take
 from valuation.models import ClosingPrice, ClosingQuote
 from valuation.policy import ValuationPolicy
@@ -166,8 +166,9 @@ def test_a_price_is_seen_whenever_its_feed_changes_anything_of_the_event(
 def test_what_opens_after_the_start_has_no_close(provider: Provider) -> None:
     say(provider, board(1.905, 1.905), START + 5)
     take(POLICY)
-    assert reasons() == {NEVER}
-    assert set(ClosingQuote.objects.values_list("reason", flat=True)) == {NEVER}
+    assert not ClosingPrice.objects.exists()
+    assert not ClosingQuote.objects.exists()
+    assert Event.objects.get().closed_for == at(START)
 
 
 def test_a_suspension_before_the_off_closes_at_the_prices_before_it(provider: Provider) -> None:
@@ -221,7 +222,7 @@ def test_a_point_that_has_moved_closes_where_it_moved_to(provider: Provider) -> 
     assert by_point[-3.5].priced_at == at(START - 30)
     standing = ClosingQuote.objects.filter(seen_at=at(START - 30), quote__outcome__point=-3.5)
     assert {each.price for each in standing} == {1.905}
-    assert by_point[-4.5].reason == NEVER
+    assert -4.5 not in by_point
 
 
 def test_killed_before_it_is_done_it_has_done_nothing(
