@@ -52,6 +52,7 @@ def remove(provider: Provider) -> None:
             lock_family(family)
         # Before the deletions: no recompute may open an edge on a quote that is about to go.
         _make_stale(_markets(provider))
+        _keep_from_closing(provider)
         # Leaves first, by one statement each: Django would cascade over the rest row by row.
         _opportunities(provider).delete()
         EdgeClosing.objects.filter(edge__quote__feed__provider=provider).delete()
@@ -105,6 +106,12 @@ def _families(provider: Provider) -> list[str]:
     sports = Sport.objects.filter(event__aliases__provider=provider)
     keys = sports.order_by().values_list("key", flat=True).distinct()
     return sorted({sport_family(key) for key in keys}, key=lock_number)
+
+
+def _keep_from_closing(provider: Provider) -> None:
+    """Lock the events that the provider quotes: none gets closing prices of quotes that go."""
+    events = Event.objects.filter(pk__in=_quotes(provider).values("market__event"))
+    list(events.order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def _make_stale(markets: QuerySet[Market]) -> None:

@@ -168,7 +168,8 @@ _FIND = f"""
 (
     SELECT e.id FROM betting_event e
     WHERE e.closed_for < e.commence_time OR e.closed_for > e.commence_time
-    LIMIT %(events)s
+    -- In the order of its index: PostgreSQL expects most rows to differ, and would read them all.
+    ORDER BY e.id LIMIT %(events)s
 ) UNION ALL (
     SELECT e.id FROM betting_event e WHERE e.closed_for IS NULL AND {_IS_DUE}
     ORDER BY e.commence_time, e.id LIMIT %(events)s

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from betting.db.sql import fetch_all
 from betting.models import Clock, Event, EventStatus, LineChange, Market, Provider, Quote
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
@@ -316,3 +318,20 @@ def test_a_price_whose_history_retention_took_stands() -> None:
     take(POLICY)
     assert list(closed().values()) == pytest.approx([0.5, 0.5])
     assert Quote.objects.count() == ClosingQuote.objects.exclude(price=None).count()
+
+
+def test_the_search_for_what_is_due_reads_indexes_alone() -> None:
+    sport = rows.make_sport()
+    start = timezone.now() - timedelta(days=1)
+    Event.objects.bulk_create(
+        Event(sport=sport, home="a", away="b", commence_time=start, closed_for=start)
+        for _ in range(3_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE betting_event")
+    (plan,) = fetch_all(
+        f"EXPLAIN (FORMAT JSON) {taking._FIND}", {**taking._LIMITS, "events": taking.MAX_EVENTS}
+    )
+    words = str(plan)
+    assert "event_start_moved" in words
+    assert "event_unclosed" in words
