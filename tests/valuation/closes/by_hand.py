@@ -25,6 +25,7 @@ class HandQuote:
     commission: float
     seen: float | None
     changes: list[tuple[float, float | None, float | None]]
+    line: float | None = None
 
     def last(self, at: float) -> tuple[float, float | None, float | None] | None:
         found = [change for change in self.changes if change[0] < at]
@@ -92,6 +93,7 @@ def _row(quote: HandQuote, price: float, start: float) -> Row:
         outcome=quote.outcome,
         book=quote.book,
         price=price,
+        line=quote.line,
         is_lay=quote.is_lay,
         weight=quote.weight,
         commission=quote.commission,
