@@ -7,11 +7,12 @@ it does not matter how late it is done.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
 from valuation.arrays import positions
@@ -32,6 +33,9 @@ MAX_EVENTS = 10
 
 GRACE_SECONDS = 30.0
 """Answers that came before the start may be ingested for this long after it."""
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +59,38 @@ def take(policy: ValuationPolicy) -> Taken:
     found = [event for (event,) in fetch_all(_FIND, {**_LIMITS, "events": MAX_EVENTS})]
     if not found:
         return Taken(0, 0)
+    try:
+        return _take_together(found, policy)
+    except (DataError, IntegrityError):
+        one_by_one = [_take_alone(event, policy) for event in found]
+    return Taken(sum(each.events for each in one_by_one), sum(e.withdrawn for e in one_by_one))
+
+
+def _take_alone(event: int, policy: ValuationPolicy) -> Taken:
+    """Take the closes of one event; leave it without any, for good, if the database refuses them.
+
+    Otherwise it would keep all others from theirs.
+    """
+    try:
+        return _take_together([event], policy)
+    except (DataError, IntegrityError):
+        logger.exception("the closing prices of event %s were refused; it has none", event)
+        execute(_MARK, {"events": Bigints([event]), "due": Bigints([event])})
+        return Taken(0, 0)
+
+
+def _take_together(found: Sequence[int], policy: ValuationPolicy) -> Taken:
     with transaction.atomic():
         # Markets first, as those do who delete them with their event.
         fetch_all(_LOCK_MARKETS, {"events": Bigints(found)})
         locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": Bigints(found)})
+        events = Bigints(event for event, _ in locked)
         due = [event for event, is_due in locked if is_due]
         for statement in (_DELETE_EDGES, _DELETE_PRICES, _DELETE_QUOTES):
-            execute(statement, {"events": Bigints(event for event, _ in locked)})
+            execute(statement, {"events": events})
         if due:
             _take(due, policy)
-        execute(_MARK, {"events": Bigints(event for event, _ in locked), "due": Bigints(due)})
+        execute(_MARK, {"events": events, "due": Bigints(due)})
     return Taken(len(due), len(locked) - len(due))
 
 
