@@ -17,6 +17,7 @@ from betting.words import fair_odds, odds, signed_percent
 from valuation.arrays import FloatArray
 from valuation.devig import devig
 from valuation.edges import bet_odds, expected_value
+from valuation.models import EdgeClosing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,32 @@ def opening(edge: Any, choices: Choices) -> Opening:
         ev=signed_percent(float(evs[0])),
         peak_ev=signed_percent(edge.peak_ev),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The worth of an edge at the close, in words.
+
+    Attributes:
+        clv: closing line value at the price at which it opened.
+        note: the same at its best price, and by an anchor where there is one.
+        is_positive: whether it beat the close.
+    """
+
+    clv: str
+    note: str
+    is_positive: bool
+
+
+def at_the_close(edge: Any) -> Closed | None:
+    """Return an edge's closing line value; None before the start, or without a close."""
+    closing = EdgeClosing.objects.filter(edge=edge).select_related("anchor").first()
+    if closing is None:
+        return None
+    note = f"at its best price {signed_percent(closing.best_clv)}"
+    if closing.anchor is not None:
+        note += f"; by {closing.anchor.title} {signed_percent(closing.anchor_opened_clv)}"
+    return Closed(signed_percent(closing.opened_clv), note, closing.opened_clv > 0)
 
 
 def opinions(edge: Any, choices: Choices) -> list[Opinion]:

@@ -179,6 +179,7 @@ def edge(request: HttpRequest, edge_id: int) -> HttpResponse:
         "edge": found,
         "row": row,
         "opened": edge_page.opening(found, choices),
+        "closed": edge_page.at_the_close(found),
         "opinions": edge_page.opinions(found, choices),
         "windows": WINDOWS,
     }

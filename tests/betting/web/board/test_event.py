@@ -116,6 +116,17 @@ class TestEdge:
         assert "the price or the fair price moved" in text
         assert "none: do not take this price" in text
 
+    def test_an_edge_with_a_close_says_what_it_was_worth_by_it(self, reader: Client) -> None:
+        closed = Edge.objects.exclude(closed_at=None).get()
+        assert "Closing line value" not in text_of(reader, f"/edges/{closed.pk}/")
+        rows.make_edge_closing(
+            closed, -0.02, best_clv=0.01, anchor=rows.make_bookmaker(title="Sharp & Co"),
+            anchor_probability=0.5, anchor_opened_clv=-0.03, anchor_best_clv=0.0,
+        )  # fmt: skip
+        text = text_of(reader, f"/edges/{closed.pk}/")
+        for words in ("−2.00 %", "at its best price +1.00 %", "by Sharp &amp; Co −3.00 %"):
+            assert words in text
+
     def test_a_stale_edge_must_not_be_taken(self, reader: Client) -> None:
         Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))
         text = text_of(reader, self.address())
