@@ -15,6 +15,33 @@ from valuation.devig import checked
 from valuation.policy import ValuationPolicy
 
 
+def effective_commission(
+    price: FloatArray, rate: FloatArray, is_lay: BoolArray, is_contract: BoolArray
+) -> FloatArray:
+    """Return the part of its net winnings that a bet pays as a fee, at its price.
+
+    A commission on winnings is that part already. Of a contract of 1 bought at q, which is 1/d for
+    a back and 1 − 1/L for a lay, the fee is rate · q · (1 − q), won or lost. So it costs
+    q + rate · q · (1 − q) to get 1, and the net odds are one over that: as after a commission of
+    rate / (1 + rate · (1 − q)).
+
+    Args:
+        price: decimal odds, of a back or a lay.
+        rate: the rate of the fee, in [0, 1); NaN where that is not known, and so is the part.
+        is_lay: whether the price is for laying the outcome.
+        is_contract: whether the fee is that of contracts.
+
+    >>> back, lay = effective_commission(
+    ...     np.array([2.5, 2.5]), np.array(0.07), np.array([False, True]), np.array(True)
+    ... ).tolist()
+    >>> round(back, 5), round(lay, 5)
+    (0.06718, 0.06809)
+    """
+    implied = 1 / price
+    cost = np.where(is_lay, 1 - implied, implied)
+    return np.where(is_contract, rate / (1 + rate * (1 - cost)), rate)
+
+
 def net_back(odds: FloatArray, commission: FloatArray) -> FloatArray:
     """Return the decimal odds of a back bet after commission on its winnings, 1 + (d − 1)(1 − c).
 

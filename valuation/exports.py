@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Case, F, OuterRef, Subquery, When
+from django.db.models import F, OuterRef, Subquery
 
 from betting.db.bets import FAIR_PRICE, OF_EDGE, OF_QUOTE
 from betting.db.exports import (
@@ -11,7 +11,8 @@ from betting.db.exports import (
     alias_of_provider,
     market_columns,
 )
-from betting.models import EventAlias, Side
+from betting.models import EventAlias
+from valuation.fees import net_price_in_sql
 from valuation.models import ClosingPrice, ClosingQuote, EdgeClosing, RecomputeRun
 from valuation.vouching import (
     EDGE_STATES,
@@ -27,14 +28,6 @@ _FIRST_ALIAS = Subquery(
     EventAlias.objects.filter(event=OuterRef("market__event"))
     .order_by("id")
     .values("external_id")[:1]
-)
-
-_KEPT = F("quote__bookmaker__commission")
-
-# Computed like `valuation.edges.net_price`, at today's commission; null if that is not known.
-_NET_PRICE = Case(
-    When(quote__side=Side.LAY, then=(F("price") - _KEPT) / (1.0 - _KEPT)),
-    default=1.0 + (F("price") - 1.0) * (1.0 - _KEPT),
 )
 
 FAIR_PRICES = Table(
@@ -127,7 +120,7 @@ EDGES = Table(
         **market_columns("market", alias_of_provider("market", "quote__feed__provider")),
         **OF_QUOTE.columns,
         "price": "price",
-        "net_price": _NET_PRICE,
+        "net_price": net_price_in_sql("quote__bookmaker", "price", "quote__side"),
         "probability": "probability",
         "ev": "ev",
         "kelly": "kelly",

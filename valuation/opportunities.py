@@ -23,6 +23,7 @@ from valuation.covering import (
     middles,
 )
 from valuation.edges import Middles, lay_as_back, net_back, net_price
+from valuation.fees import commission_of
 from valuation.vouching import is_in_play, is_too_old_in_play
 
 
@@ -298,7 +299,7 @@ def _middle(found: Middles, index: int, bets: Sequence[Bet]) -> Middle:
 
 def _bet(quote: Quote) -> Bet:
     side, outcome = Side(quote.side), quote.outcome
-    commission = quote.bookmaker.commission
+    commission = commission_of(quote.bookmaker, quote.price, side)
     net = net_price(quote.price, side, commission)
     assert net is not None, "quotes whose commission is not known are left out"
     as_back = lay_as_back if side == Side.LAY else net_back

@@ -8,7 +8,7 @@ from typing import Any
 
 from betting.db.freshness import confirmed_at, is_disputed
 from betting.models import Quote
-from valuation.edges import net_price
+from valuation.fees import net_price_of
 from valuation.opportunities import Stake
 
 
@@ -29,7 +29,7 @@ class Leg:
     @property
     def net_price(self) -> float | None:
         """The price net of the current commission, or None if that is not known any more."""
-        return net_price(self.price, self.quote.side, self.quote.bookmaker.commission)
+        return net_price_of(self.quote.bookmaker, self.price, self.quote.side)
 
 
 def with_legs(rows: Iterable[Any]) -> list[Any]:

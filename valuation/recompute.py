@@ -245,11 +245,9 @@ def _edge_parameters(
 def _contrary_ev(unvalued: UnvaluedMarkets, edges: Edges) -> FloatArray:
     """Return the EV of each edge at what other providers say of its price; NaN if none does."""
     board, row = unvalued.board, edges.row
-    commission, is_lay = board.commission[row], board.is_lay[row]
-    odds = bet_odds(board.price[row], commission, is_lay)
-    contrary = bet_odds(unvalued.contrary[row], commission, is_lay)
+    odds = bet_odds(board.price[row], board.commission[row], board.is_lay[row])
     # The probability is that of the other bookmakers: only the odds differ.
-    evs: FloatArray = (1 + edges.ev) * contrary / odds - 1
+    evs: FloatArray = (1 + edges.ev) * unvalued.contrary_odds[row] / odds - 1
     return evs
 
 

@@ -18,6 +18,7 @@ from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 from valuation.confirmed import Feeds, Lagging
 from valuation.covering import Outcomes
+from valuation.edges import bet_odds, effective_commission
 
 FEW = 10
 """The most markets for which prepared statements read and write, as for a major move."""
@@ -38,8 +39,8 @@ class UnvaluedMarkets:
         is_in_play: whether each quote's event has started: by its status, by the time of the
             market's last change, or, where a quote of the market is live, by the clock, (q,).
         is_disputed: whether another provider gives another price for the quote, (q,).
-        contrary: the worst of those prices that the other provider looked at since the quote was
-            priced; NaN where there is none, (q,).
+        contrary_odds: the net odds of the bet at the worst of those prices that the other provider
+            looked at since the quote was priced; NaN where there is none, (q,).
         board: what the quotes say, (q,).
         outcomes: all that the markets are known to have, on offer or not, (o,).
     """
@@ -53,7 +54,7 @@ class UnvaluedMarkets:
     age_seconds: FloatArray
     is_in_play: BoolArray
     is_disputed: BoolArray
-    contrary: FloatArray
+    contrary_odds: FloatArray
     board: Board
     outcomes: Outcomes
 
@@ -65,10 +66,10 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     read_at, now, ids, versions, dirty_ats, in_play, has_started, changed_at = row[:8]
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[8:15]
     outcomes = Outcomes(*row[15:19])
-    bookmaker_ids, weight, commission = row[19:22]
-    feeds = Feeds(bookmaker_ids, *row[22:31])
-    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[31:36])
-    disputed, contrary_prices = row[36:]
+    bookmaker_ids, weight, rate, is_contract = row[19:23]
+    feeds = Feeds(bookmaker_ids, *row[23:32])
+    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[32:37])
+    disputed, contrary_prices = row[37:]
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -88,6 +89,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     contrary = np.full(price.shape, np.nan)
     is_disputed = np.isin(quote_id, disputed)
     contrary[is_disputed] = contrary_prices[positions(disputed, quote_id[is_disputed])]
+    fee = rate[of_bookmaker], is_lay, is_contract[of_bookmaker]
     in_play |= has_started & np.isin(ids, market[~is_recorded])
     return UnvaluedMarkets(
         read_at=read_at,
@@ -99,7 +101,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
         age_seconds=age_seconds,
         is_in_play=in_play[of_market],
         is_disputed=is_disputed,
-        contrary=contrary,
+        contrary_odds=bet_odds(contrary, effective_commission(contrary, *fee), is_lay),
         board=Board(
             market_id=market,
             outcome_id=outcome,
@@ -108,7 +110,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
             is_lay=is_lay,
             price=price,
             weight=weight[of_bookmaker],
-            commission=commission[of_bookmaker],
+            commission=effective_commission(price, *fee),
             is_stale=is_declared | is_recorded & (ages > 1),
         ),
         outcomes=outcomes,
@@ -212,7 +214,8 @@ FROM (
     FROM outcome
 ) AS o, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(weight), '{}'),
-           COALESCE(array_agg(COALESCE(commission, 'NaN')), '{}')
+           COALESCE(array_agg(COALESCE(commission, 'NaN')), '{}'),
+           COALESCE(array_agg(fee_model = 'contract'), '{}')
     FROM betting_bookmaker
 ) AS b, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(is_sound), '{}'),

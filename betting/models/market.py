@@ -15,6 +15,13 @@ class BookmakerKind(models.TextChoices):
     EXCHANGE = "exchange", "exchange"
 
 
+class FeeModel(models.TextChoices):
+    """The base that a bookmaker's commission is a part of."""
+
+    WINNINGS = "winnings", "of net winnings"
+    CONTRACT = "contract", "rate · p · (1 − p) of each contract of 1"
+
+
 class Bookmaker(models.Model):
     """A sportsbook or exchange that offers prices, and its weight in the consensus."""
 
@@ -34,8 +41,16 @@ class Bookmaker(models.Model):
         blank=True,
         default=0.0,
         db_default=0.0,
-        help_text="fraction of net winnings, e.g. 0.05; empty while it is not known, so that no"
-        " edge is opened on its prices",
+        help_text="rate of the fee, e.g. 0.05; empty while it is not known, so that no edge is"
+        " opened on its prices",
+    )
+    fee_model = models.CharField(
+        max_length=8,
+        choices=FeeModel,
+        default=FeeModel.WINNINGS,
+        db_default=FeeModel.WINNINGS,
+        help_text="what the commission is a part of: the net winnings, or each contract bought at"
+        " the price p, won or lost",
     )
 
     class Meta:
@@ -43,6 +58,9 @@ class Bookmaker(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="bookmaker_kind_known", condition=Q(kind__in=BookmakerKind.values)
+            ),
+            models.CheckConstraint(
+                name="bookmaker_fee_model_known", condition=Q(fee_model__in=FeeModel.values)
             ),
             models.CheckConstraint(
                 name="bookmaker_weight_not_negative", condition=Q(weight__gte=0)

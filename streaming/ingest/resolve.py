@@ -20,9 +20,9 @@ from typing import Any
 
 from django.db import transaction
 
+from betting.bookmaker_terms import terms_of
 from betting.db.market_versions import raising
 from betting.db.sql import Bigints, Booleans, Floats, fetch_all
-from betting.exchanges import terms_of
 from streaming.core.matching import MatchPolicy
 from streaming.core.participants import Spelling
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
@@ -163,8 +163,9 @@ def _bookmaker_ids(caches: _Caches, titles: dict[str, str]) -> dict[str, int]:
         parameters = {
             "keys": missing,
             "titles": [titles[key] for key in missing],
-            "kinds": [kind for kind, _ in terms],
-            "commissions": [commission for _, commission in terms],
+            "kinds": [each.kind for each in terms],
+            "commissions": [each.commission for each in terms],
+            "fee_models": [each.fee_model for each in terms],
         }
         ids.update(zip(missing, _make(_BOOKMAKERS, parameters, None), strict=True))
         caches.bookmakers.update(ids)
@@ -306,13 +307,15 @@ _BOOKMAKERS = """
 WITH found AS MATERIALIZED (
     SELECT COALESCE(t.id, nextval(pg_get_serial_sequence('betting_bookmaker', 'id'))) AS id,
            t.id IS NULL AS is_new, given.*
-    FROM unnest(%(keys)s::text[], %(titles)s::text[], %(kinds)s::text[], %(commissions)s::float8[])
-        WITH ORDINALITY AS given (key, title, kind, commission, place)
+    FROM unnest(
+        %(keys)s::text[], %(titles)s::text[], %(kinds)s::text[], %(commissions)s::float8[],
+        %(fee_models)s::text[]
+    ) WITH ORDINALITY AS given (key, title, kind, commission, fee_model, place)
     LEFT JOIN betting_bookmaker t USING (key)
 ),
 made AS (
-    INSERT INTO betting_bookmaker (id, key, title, kind, commission)
-    SELECT id, key, title, kind, commission FROM found WHERE is_new
+    INSERT INTO betting_bookmaker (id, key, title, kind, commission, fee_model)
+    SELECT id, key, title, kind, commission, fee_model FROM found WHERE is_new
 )
 SELECT id FROM found ORDER BY place
 """

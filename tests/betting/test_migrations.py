@@ -18,6 +18,7 @@ from valuation.models import Revaluation
 
 pytestmark = pytest.mark.django_db
 
+KALSHI = import_module("betting.migrations.0031_kalshi_charges_contracts")
 EXCHANGES = import_module("valuation.migrations.0009_exchanges_by_key")
 
 
@@ -89,3 +90,18 @@ def test_exchanges_go_back_and_forth_without_a_loss() -> None:
     assert terms() == before
     valued_again = Revaluation.objects.values_list("bookmaker__key", flat=True)
     assert set(valued_again) == {"smarkets", "novig"}
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.07, "contract"), (0.05, "winnings")])
+def test_kalshi_takes_the_shipped_fee_model_where_its_rate_is_the_shipped_one(
+    rate: float, expected: str
+) -> None:
+    rows.make_bookmaker(key="kalshi", kind=BookmakerKind.EXCHANGE, commission=rate)
+    rows.make_bookmaker(key="another", kind=BookmakerKind.EXCHANGE, commission=0.07)
+
+    KALSHI.charge_contracts(apps, None)
+    models = Bookmaker.objects.values_list("key", "fee_model")
+    assert dict(models) == {"kalshi": expected, "another": "winnings"}
+
+    KALSHI.charge_winnings(apps, None)
+    assert set(Bookmaker.objects.values_list("fee_model", flat=True)) == {"winnings"}

@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from valuation.arrays import FloatArray
+from valuation.arrays import BoolArray, FloatArray
 from valuation.devig import PriceError
 from valuation.edges import (
     advised_stake,
     arbitrage,
+    bet_odds,
     closing_line_value,
+    effective_commission,
     expected_value,
     hold,
     kelly,
@@ -75,6 +77,31 @@ def test_the_ev_of_a_lay_bet_is_per_unit_of_liability(
     by_hand = ((1 - p) * win - p * liability) / liability
     ev = expected_value(1 - p, lay_as_back(price, commission))
     assert ev == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+
+
+@given(odds, st.floats(0, 0.99).map(np.array), st.booleans().map(np.array))
+def test_the_net_odds_of_a_contract_are_those_of_its_price_and_fee(
+    price: FloatArray, rate: FloatArray, is_lay: BoolArray
+) -> None:
+    p = 1 / price
+    cost = 1 - p if is_lay else p
+    commission = effective_commission(price, rate, is_lay, np.array(True))
+    assert 0 <= commission < 1
+    net = bet_odds(price, commission, is_lay)
+    assert net == pytest.approx(1 / (cost + rate * p * (1 - p)), rel=1e-9)
+
+
+@given(odds, commissions, st.booleans().map(np.array))
+def test_a_commission_on_winnings_is_the_same_at_every_price(
+    price: FloatArray, rate: FloatArray, is_lay: BoolArray
+) -> None:
+    assert effective_commission(price, rate, is_lay, np.array(False)) == rate
+
+
+def test_a_fee_that_is_not_known_stays_unknown() -> None:
+    either = np.array([True, False])
+    nothing = np.array([np.nan, np.nan])
+    assert np.isnan(effective_commission(np.array([2.0, 2.0]), nothing, either, either)).all()
 
 
 def test_hold_is_the_margin_over_all_stakes() -> None:

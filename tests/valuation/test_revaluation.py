@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
 
-from betting.exchanges import COMMISSIONS
+from betting.bookmaker_terms import TERMS, Terms, terms_of
 from betting.models import Bookmaker, Market
 from streaming.tasks import sweep
 from tests.support import rows
@@ -58,7 +58,8 @@ def open_edges() -> int:
 def by_admin(bookmaker: Bookmaker) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("operator"))
-    fields = {"title": "Generous", "kind": "exchange", "weight": "1", "commission": "0.05"}
+    fields = {"title": "Generous", "kind": "exchange", "weight": "1", "commission": "0.05",
+              "fee_model": "winnings"}  # fmt: skip
     url = reverse("admin:betting_bookmaker_change", args=[bookmaker.pk])
     assert client.post(url, fields).status_code == 302
 
@@ -189,6 +190,33 @@ class TestSettings:
 
 
 def test_the_shipped_terms_are_those_of_exchanges_alone() -> None:
-    assert COMMISSIONS["kalshi"] == 0.07
-    assert COMMISSIONS["betfair_ex_uk"] == 0.05
-    assert all(c is None or 0 <= c < 0.1 for c in COMMISSIONS.values())
+    assert terms_of("kalshi") == Terms("exchange", 0.07, "contract")
+    assert terms_of("betfair_ex_uk") == Terms("exchange", 0.05, "winnings")
+    assert terms_of("a sportsbook") == Terms()
+    assert all(t.commission is None or 0 <= t.commission < 0.1 for t in TERMS.values())
+    assert {t.kind for t in TERMS.values() if t.commission != 0} == {"exchange"}
+
+
+@pytest.mark.usefixtures("generous")
+def test_the_fee_of_a_contract_decides_what_is_an_edge() -> None:
+    """Backing 2.04 at 0.5 pays 2 %, and 7 % of p(1 − p) costs 3.5 % of the price."""
+    call_command(
+        "bookmakers", "set", "generous", "--commission", "0.01", "--fee-model", "contract",
+        stdout=StringIO(),
+    )  # fmt: skip
+    sweep()
+    edge = Edge.objects.get(closed_at__isnull=True)
+    p = 1 / 2.04
+    assert edge.ev == pytest.approx(0.5 / (p + 0.01 * p * (1 - p)) - 1)
+
+    call_command("bookmakers", "set", "generous", "--commission", "0.07", stdout=StringIO())
+    sweep()
+    assert open_edges() == 0
+
+
+def test_a_fee_model_that_there_is_not_is_refused() -> None:
+    rows.make_bookmaker(key="book")
+    with pytest.raises(CommandError, match="fee_model"):
+        call_command("bookmakers", "set", "book", "--fee-model", "flat")
+    with pytest.raises(IntegrityError):
+        Bookmaker.objects.update(fee_model="flat")

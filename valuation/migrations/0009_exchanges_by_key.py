@@ -8,9 +8,16 @@ and the way forward knows it again.
 
 from django.db import migrations
 
-from betting.exchanges import COMMISSIONS
-
 NOT_KNOWN = 0.999999
+
+# As this release shipped them.
+COMMISSIONS: dict[str, float | None] = {
+    **dict.fromkeys(("betfair_ex", "betfair_ex_au", "betfair_ex_eu", "betfair_ex_uk"), 0.05),
+    **dict.fromkeys(("smarkets", "matchbook", "betdaq"), 0.02),
+    "kalshi": 0.07,
+    **dict.fromkeys(("betdex", "betopenly", "novig", "polymarket", "prophetx"), None),
+    **dict.fromkeys(("prophet_exchange", "sporttrade", "sx_bet", "sxbet"), None),
+}
 
 
 def tell_exchanges(apps, _editor):

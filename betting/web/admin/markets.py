@@ -27,7 +27,7 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
     list_display = ("title", "key", "kind", "weight", "net_of")
     list_filter = (by_choice("kind"),)
     search_fields = ("key", "title")
-    fields = ("key", "title", "kind", "weight", "commission")
+    fields = ("key", "title", "kind", "weight", "commission", "fee_model")
     readonly_fields = ("key",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
@@ -54,7 +54,8 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
         """Return the part of net winnings that it keeps."""
         if bookmaker.commission is None:
             return "not known: no edges"
-        return formatting.percent(bookmaker.commission)
+        rate = formatting.percent(bookmaker.commission)
+        return f"{rate} {bookmaker.get_fee_model_display()}" if bookmaker.commission else rate
 
 
 @admin.register(Market)

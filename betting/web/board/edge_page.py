@@ -17,6 +17,7 @@ from betting.words import fair_odds, odds, signed_percent
 from valuation.arrays import FloatArray
 from valuation.devig import devig
 from valuation.edges import bet_odds, expected_value
+from valuation.fees import commission_of
 from valuation.models import EdgeClosing
 
 
@@ -126,7 +127,7 @@ def _worth(quote: Quote, price: float, chances: FloatArray) -> tuple[FloatArray,
     is_lay = quote.side == Side.LAY
     winning = 1 - chances if is_lay else chances
     shape = chances.shape
-    commission = np.full(shape, quote.bookmaker.commission or 0.0)
+    commission = np.full(shape, commission_of(quote.bookmaker, price, quote.side) or 0.0)
     odds_net = bet_odds(np.full(shape, price), commission, np.full(shape, is_lay))
     return winning, expected_value(winning, odds_net)
 

@@ -12,7 +12,7 @@ from streaming.core.texts import did_you_mean
 from streaming.runner.tables import write_table
 from valuation.revaluation import change_bookmaker
 
-FIELDS = ("kind", "weight", "commission")
+FIELDS = ("kind", "weight", "commission", "fee_model")
 UNKNOWN = "unknown"
 
 
@@ -27,7 +27,10 @@ class Command(UncheckedCommand):
         change.add_argument("--kind", help="sportsbook or exchange")
         change.add_argument("--weight", metavar="W", help="in the consensus; 0 leaves it out")
         change.add_argument(
-            "--commission", metavar="C", help=f"part of net winnings, e.g. 0.05, or {UNKNOWN}"
+            "--commission", metavar="C", help=f"rate of the fee, e.g. 0.05, or {UNKNOWN}"
+        )
+        change.add_argument(
+            "--fee-model", metavar="M", help="winnings, or contract: rate · p · (1 − p) of each"
         )
 
     def handle(self, *, action: str, **options: Any) -> None:
@@ -39,7 +42,7 @@ class Command(UncheckedCommand):
     def _list(self) -> None:
         write_table(
             self.stdout,
-            ("bookmaker", "title", "kind", "weight", "commission"),
+            ("bookmaker", "title", "kind", "weight", "commission", "fee"),
             [
                 (
                     row.key,
@@ -47,6 +50,7 @@ class Command(UncheckedCommand):
                     row.kind,
                     f"{row.weight:g}",
                     "unknown: no edges" if row.commission is None else f"{row.commission:g}",
+                    row.fee_model,
                 )
                 for row in Bookmaker.objects.all()
             ],
@@ -56,7 +60,7 @@ class Command(UncheckedCommand):
         bookmaker = _named(options["key"])
         given = {name: options[name] for name in FIELDS if options[name] is not None}
         if not given:
-            raise CommandError("Add --kind, --weight or --commission.")
+            raise CommandError("Add --kind, --weight, --commission or --fee-model.")
         if given.get("commission") == UNKNOWN:
             given["commission"] = ""
         # Clean all fields: some rules are about two of them.

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from betting.db import exports
 from betting.db.exports import LINE_CHANGES, QUOTES
 from betting.management.commands.export import TABLES, WRITERS
-from betting.models import Bookmaker, BookmakerKind, ChangeKind, Quote, QuoteStatus, Side
+from betting.models import Bookmaker, BookmakerKind, ChangeKind, FeeModel, Quote, QuoteStatus, Side
 from streaming.core.histogram import counts_of
 from streaming.core.texts import escaped
 from tests.support import rows
 from valuation.edges import net_price
 from valuation.exports import EDGES, FAIR_PRICES, RECOMPUTE_RUNS
+from valuation.fees import net_price_of
 
 
 def export(*arguments: str) -> str:
@@ -101,6 +102,9 @@ def test_an_edge_is_exported_with_its_price_after_commission(side: Side) -> None
     for commission in (0.05, 0.0, None):
         Bookmaker.objects.update(kind=BookmakerKind.EXCHANGE, commission=commission)
         assert objects("edges")[0]["net_price"] == pytest.approx(net_price(2.3, side, commission))
+    Bookmaker.objects.update(commission=0.07, fee_model=FeeModel.CONTRACT)
+    paid = Bookmaker.objects.all()[0]
+    assert objects("edges")[0]["net_price"] == pytest.approx(net_price_of(paid, 2.3, side))
 
 
 @pytest.mark.django_db

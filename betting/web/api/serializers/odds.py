@@ -12,6 +12,7 @@ from betting.models import (
     ChangeKind,
     Event,
     EventStatus,
+    FeeModel,
     LineChange,
     Market,
     MoveClass,
@@ -161,7 +162,12 @@ class BookmakerSerializer(serializers.Serializer[Bookmaker]):
     kind = serializers.ChoiceField(choices=BookmakerKind.choices)
     weight = serializers.FloatField(help_text="in the consensus; 0 for none")
     commission = serializers.FloatField(
-        allow_null=True, help_text="on winnings; null where it is not known"
+        allow_null=True, help_text="rate of the fee; null where it is not known"
+    )
+    fee_model = serializers.ChoiceField(
+        choices=FeeModel.choices,
+        help_text="what the rate is a part of: `winnings`, or `contract`, rate · p · (1 − p) of"
+        " each contract of 1 at the price p",
     )
 
 

@@ -16,7 +16,7 @@ from betting.web.api.serializers.odds import (
 )
 from betting.web.api.serializers.priced import PricedSerializer
 from valuation.closes.statistics import ClvSummary
-from valuation.edges import net_price
+from valuation.fees import net_price_of
 from valuation.models import Edge, Opportunity
 from valuation.opportunity_legs import Leg
 
@@ -84,7 +84,7 @@ class EdgeSerializer(PricedSerializer[Edge]):
 
     def get_net_price(self, edge: Edge) -> float | None:
         """Return the price net of the current commission, or None if that is not known any more."""
-        return net_price(edge.price, edge.quote.side, edge.quote.bookmaker.commission)
+        return net_price_of(edge.quote.bookmaker, edge.price, edge.quote.side)
 
 
 class ClvSummarySerializer(serializers.Serializer[ClvSummary]):
