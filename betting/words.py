@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from betting.admin_base import formatting
-from betting.models import Event, Market, Outcome, Side
+from betting.models import Bookmaker, Event, Market, Outcome, Side
 from streaming.core.odds_formats import OddsFormat, written
 from streaming.core.participants import sport_family
 
@@ -34,6 +34,17 @@ _PERIODS = {
     "p2": "2nd period",
     "p3": "3rd period",
 }
+
+
+def no_edge(bookmaker: Bookmaker) -> str:
+    """Return why no price of a bookmaker is ever an edge; an empty text where one may be.
+
+    >>> no_edge(Bookmaker(is_venue=False)), no_edge(Bookmaker())
+    ('not a venue: its prices only inform fair prices', '')
+    """
+    if not bookmaker.is_venue:
+        return "not a venue: its prices only inform fair prices"
+    return "the commission of the exchange is not known" if bookmaker.commission is None else ""
 
 
 def event_title(event: Event) -> str:

@@ -46,6 +46,11 @@ class Price:
         return self.state == FRESH
 
     @property
+    def is_offered(self) -> bool:
+        """True if it is fresh and its bookmaker is a venue: the best price can be no other."""
+        return self.is_fresh and bool(self.quote.bookmaker.is_venue)
+
+    @property
     def reason(self) -> str:
         """Why it must not be taken; empty if it can."""
         return REASONS.get(self.state, "")
@@ -77,7 +82,7 @@ class ComparedOutcome:
     def best_back(self) -> Price | None:
         """The highest price to back that can be bet on now; of equal ones that of the sharpest."""
         return max(
-            (each for each in self.backs.values() if each.is_fresh),
+            (each for each in self.backs.values() if each.is_offered),
             key=lambda each: each.quote.price,
             default=None,
         )
@@ -86,7 +91,7 @@ class ComparedOutcome:
     def best_lay(self) -> Price | None:
         """The lowest price to lay that can be bet on now."""
         return min(
-            (each for each in self.lays.values() if each.is_fresh),
+            (each for each in self.lays.values() if each.is_offered),
             key=lambda each: each.quote.price,
             default=None,
         )

@@ -63,6 +63,7 @@ class CloseReason(models.TextChoices):
     SUSPENDED = "suspended", "the quote was suspended"
     QUARANTINED = "quarantined", "the quote's provider, or bookmaker, went unheard"
     STALE = "stale", "the quote is no longer confirmed"
+    NOT_A_VENUE = "not_a_venue", "the bookmaker is not a venue any more"
     NO_FAIR_VALUE = "no_fair_value", "the consensus no longer meets the rules"
     EVENT_ENDED = "event_ended", "the event ended"
 

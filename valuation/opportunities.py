@@ -197,7 +197,8 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
 
     Two statements, however many markets. Quotes are left out when they are suspended or
     quarantined, stale by the reader's clock (`betting.db.freshness`), confirmed too long ago for an
-    event that has started, or of an exchange whose commission is not known.
+    event that has started, of a bookmaker that is no venue, or of an exchange whose commission is
+    not known.
 
     Args:
         markets: with their events.
@@ -209,7 +210,12 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
         trusted_quotes()
         .annotate(confirmed_at=confirmed_at(), is_disputed=is_disputed(), is_in_play=is_in_play())
         .alias(is_too_old=is_too_old_in_play())
-        .filter(market__in=markets, is_too_old=False, bookmaker__commission__isnull=False)
+        .filter(
+            market__in=markets,
+            is_too_old=False,
+            bookmaker__is_venue=True,
+            bookmaker__commission__isnull=False,
+        )
         .select_related("outcome", "bookmaker")
         .order_by("id")
     )

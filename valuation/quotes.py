@@ -28,8 +28,8 @@ class Board:
         weight: the bookmaker's weight in the consensus; at 0 it has no part in it, and its edges
             are measured all the same.
         commission: the part of net winnings the bookmaker keeps at this price, in [0, 1)
-            (`valuation.edges.effective_commission`); NaN where that is not known, so that its
-            prices inform the consensus and are no edge.
+            (`valuation.edges.effective_commission`); NaN where that is not known or the
+            bookmaker is no venue, so that its prices inform the consensus and are no edge.
         is_stale: quotes too old to trust; they only help to say why there is no fair price.
 
     Raises:

@@ -214,7 +214,10 @@ FROM (
     FROM outcome
 ) AS o, (
     SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(weight), '{}'),
-           COALESCE(array_agg(COALESCE(commission, 'NaN')), '{}'),
+           -- No price of one that is no venue is an edge, as of one whose fee is not known.
+           COALESCE(array_agg(
+               CASE WHEN is_venue THEN COALESCE(commission, 'NaN') ELSE 'NaN' END
+           ), '{}'),
            COALESCE(array_agg(fee_model = 'contract'), '{}')
     FROM betting_bookmaker
 ) AS b, (

@@ -59,14 +59,14 @@ def trusted_quotes() -> QuerySet[Quote]:
 
 
 def best_prices(market: Market) -> dict[tuple[int, str], Any]:
-    """Return, by outcome id and side, the market's best quote that can be bet on now.
+    """Return, by outcome id and side, the market's best quote at a venue that can be bet on now.
 
     The highest price to back, the lowest to lay; of equal ones that confirmed last. Each has its
     bookmaker and `confirmed_at`.
     """
     quotes = (
         trusted_quotes()
-        .filter(market=market)
+        .filter(market=market, bookmaker__is_venue=True)
         .annotate(confirmed_at=confirmed_at())
         .select_related("bookmaker")
         .order_by("confirmed_at", "id")

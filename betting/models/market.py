@@ -36,6 +36,12 @@ class Bookmaker(models.Model):
     weight = models.FloatField(
         default=1.0, db_default=1.0, help_text="weight in the consensus; 0 leaves it out"
     )
+    is_venue = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="whether its prices may be offered as edges; those of a bookmaker that is no"
+        " venue are shown and inform the consensus",
+    )
     commission = models.FloatField(
         null=True,
         blank=True,

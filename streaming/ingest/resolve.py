@@ -166,6 +166,8 @@ def _bookmaker_ids(caches: _Caches, titles: dict[str, str]) -> dict[str, int]:
             "kinds": [each.kind for each in terms],
             "commissions": [each.commission for each in terms],
             "fee_models": [each.fee_model for each in terms],
+            "venues": [each.is_venue for each in terms],
+            "weights": [each.weight for each in terms],
         }
         ids.update(zip(missing, _make(_BOOKMAKERS, parameters, None), strict=True))
         caches.bookmakers.update(ids)
@@ -309,13 +311,15 @@ WITH found AS MATERIALIZED (
            t.id IS NULL AS is_new, given.*
     FROM unnest(
         %(keys)s::text[], %(titles)s::text[], %(kinds)s::text[], %(commissions)s::float8[],
-        %(fee_models)s::text[]
-    ) WITH ORDINALITY AS given (key, title, kind, commission, fee_model, place)
+        %(fee_models)s::text[], %(venues)s::boolean[], %(weights)s::float8[]
+    ) WITH ORDINALITY
+        AS given (key, title, kind, commission, fee_model, is_venue, weight, place)
     LEFT JOIN betting_bookmaker t USING (key)
 ),
 made AS (
-    INSERT INTO betting_bookmaker (id, key, title, kind, commission, fee_model)
-    SELECT id, key, title, kind, commission, fee_model FROM found WHERE is_new
+    INSERT INTO betting_bookmaker
+        (id, key, title, kind, commission, fee_model, is_venue, weight)
+    SELECT id, key, title, kind, commission, fee_model, is_venue, weight FROM found WHERE is_new
 )
 SELECT id FROM found ORDER BY place
 """

@@ -18,6 +18,7 @@ from valuation.models import Revaluation
 
 pytestmark = pytest.mark.django_db
 
+PINNACLE = import_module("betting.migrations.0033_pinnacle_is_no_venue")
 KALSHI = import_module("betting.migrations.0031_kalshi_charges_contracts")
 EXCHANGES = import_module("valuation.migrations.0009_exchanges_by_key")
 
@@ -105,3 +106,21 @@ def test_kalshi_takes_the_shipped_fee_model_where_its_rate_is_the_shipped_one(
 
     KALSHI.charge_winnings(apps, None)
     assert set(Bookmaker.objects.values_list("fee_model", flat=True)) == {"winnings"}
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(1.0, (False, 10.0)), (3.0, (True, 3.0))])
+def test_pinnacle_takes_the_shipped_role_where_nobody_has_set_its_weight(
+    weight: float, expected: tuple[bool, float]
+) -> None:
+    rows.make_bookmaker(key="pinnacle", weight=weight)
+    rows.make_bookmaker(key="another")
+
+    PINNACLE.take_its_role(apps, None)
+    roles = {b.key: (b.is_venue, b.weight) for b in Bookmaker.objects.all()}
+    assert roles == {"pinnacle": expected, "another": (True, 1.0)}
+
+    PINNACLE.leave_its_role(apps, None)
+    assert {b.key: (b.is_venue, b.weight) for b in Bookmaker.objects.all()} == {
+        "pinnacle": (True, weight),
+        "another": (True, 1.0),
+    }

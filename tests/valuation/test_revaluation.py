@@ -20,7 +20,8 @@ from streaming.tasks import sweep
 from tests.support import rows
 from tests.support.rows import Board
 from valuation import revaluation
-from valuation.models import AppliedPolicy, Edge, Revaluation
+from valuation.models import AppliedPolicy, Edge, FairPrice, Opportunity, Revaluation
+from valuation.opportunities import load
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute
 
@@ -59,7 +60,7 @@ def by_admin(bookmaker: Bookmaker) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("operator"))
     fields = {"title": "Generous", "kind": "exchange", "weight": "1", "commission": "0.05",
-              "fee_model": "winnings"}  # fmt: skip
+              "fee_model": "winnings", "is_venue": "on"}  # fmt: skip
     url = reverse("admin:betting_bookmaker_change", args=[bookmaker.pk])
     assert client.post(url, fields).status_code == 302
 
@@ -193,8 +194,46 @@ def test_the_shipped_terms_are_those_of_exchanges_alone() -> None:
     assert terms_of("kalshi") == Terms("exchange", 0.07, "contract")
     assert terms_of("betfair_ex_uk") == Terms("exchange", 0.05, "winnings")
     assert terms_of("a sportsbook") == Terms()
+    assert terms_of("pinnacle") == Terms(is_venue=False, weight=10.0)
+    assert [key for key, terms in TERMS.items() if not terms.is_venue] == ["pinnacle"]
     assert all(t.commission is None or 0 <= t.commission < 0.1 for t in TERMS.values())
     assert {t.kind for t in TERMS.values() if t.commission != 0} == {"exchange"}
+
+
+def test_the_edge_of_a_bookmaker_that_stops_being_a_venue_closes_and_says_so(
+    generous: Bookmaker,
+) -> None:
+    before = FairPrice.objects.values_list("outcome", "probability", "books").order_by("outcome")
+    informed = list(before)
+    call_command("bookmakers", "set", "generous", "--venue", "no", stdout=StringIO())
+    sweep()
+
+    edge = Edge.objects.get(quote__bookmaker=generous)
+    assert edge.close_reason == "not_a_venue"
+    assert edge.get_close_reason_display() == "the bookmaker is not a venue any more"
+    assert list(before) == informed  # its prices still inform the consensus
+
+    call_command("bookmakers", "set", "generous", "--venue", "yes", stdout=StringIO())
+    sweep()
+    assert open_edges() == 1
+
+
+def test_an_arbitrage_with_a_bookmaker_that_stops_being_a_venue_closes() -> None:
+    board: Board = rows.make_board((2.2, 1.7), (1.7, 2.2))
+    first = board.quotes[0].bookmaker
+    Market.objects.update(version=1)
+    recompute([board.market.pk], "sweep", lambda: POLICY)
+    assert Opportunity.objects.get(kind="arbitrage").closed_at is None
+    assert load(board.market).covers[0].profit > 0
+
+    revaluation.change_bookmaker(first, {"is_venue": False})
+    sweep()
+
+    assert Opportunity.objects.get(kind="arbitrage").close_reason == "not_a_venue"
+    assert not Opportunity.objects.filter(closed_at=None).exists()
+    assert all(
+        bet.bookmaker != first.key for cover in load(board.market).covers for bet in cover.bets
+    )
 
 
 @pytest.mark.usefixtures("generous")

@@ -10,6 +10,7 @@ from betting.admin_base import formatting
 from betting.admin_base.read_only import Table
 from betting.db.freshness import with_disputes, with_freshness
 from betting.models import Market, Quote, Side
+from betting.words import no_edge
 from valuation.opportunities import Bet, Opportunities, Stake
 from valuation.vouching import edges
 from valuation.vouching import fair_prices as fair_prices_of_all
@@ -149,7 +150,7 @@ def quotes(market: Market) -> Table:
                 quote.changed_at,
                 quote.confirmed_at,
                 formatting.disputes(quote.disputed_by),
-                "commission not known" if quote.bookmaker.commission is None else "",
+                no_edge(quote.bookmaker),
             )
             for quote in rows[:QUOTES_SHOWN]
         ],

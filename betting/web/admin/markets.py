@@ -24,10 +24,10 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
     """Bookmakers, which feeds create; an operator sets their weight in the consensus."""
 
     ordering = ("title",)
-    list_display = ("title", "key", "kind", "weight", "net_of")
-    list_filter = (by_choice("kind"),)
+    list_display = ("title", "key", "kind", "is_venue", "weight", "net_of")
+    list_filter = (by_choice("kind"), by_value("is_venue"))
     search_fields = ("key", "title")
-    fields = ("key", "title", "kind", "weight", "commission", "fee_model")
+    fields = ("key", "title", "kind", "is_venue", "weight", "commission", "fee_model")
     readonly_fields = ("key",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature

@@ -210,7 +210,7 @@ def _other_prices(found: list[Any]) -> dict[int, tuple[float, str]]:
     """Return, by edge, the best price of the same bet at another bookmaker, and which."""
     quotes = (
         trusted_quotes()
-        .filter(outcome__in={edge.quote.outcome_id for edge in found})
+        .filter(outcome__in={edge.quote.outcome_id for edge in found}, bookmaker__is_venue=True)
         .values_list("outcome_id", "side", "bookmaker_id", "price", "bookmaker__title")
     )
     offers: dict[tuple[int, str], list[tuple[float, int, str]]] = {}

@@ -62,11 +62,11 @@ class Grid:
 
     Attributes:
         line: the point as the home side or the over sees it; None where the market has none.
-        books: the bookmakers' titles, those with the most weight first.
+        books: the bookmakers, those with the most weight first.
     """
 
     line: float | None
-    books: tuple[str, ...]
+    books: tuple[Bookmaker, ...]
     rows: tuple[GridRow, ...]
 
     @property
@@ -117,7 +117,7 @@ def grids(market: Market, choices: Choices) -> list[Grid]:
     return [
         Grid(
             line.line,
-            tuple(book.title for book in line.books),
+            line.books,
             tuple(_row(outcome, line.books, choices) for outcome in line.outcomes),
         )
         for line in compared(market.pk)

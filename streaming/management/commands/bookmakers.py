@@ -12,12 +12,12 @@ from streaming.core.texts import did_you_mean
 from streaming.runner.tables import write_table
 from valuation.revaluation import change_bookmaker
 
-FIELDS = ("kind", "weight", "commission", "fee_model")
+FIELDS = ("kind", "weight", "commission", "fee_model", "is_venue")
 UNKNOWN = "unknown"
 
 
 class Command(UncheckedCommand):
-    help = "List the bookmakers and set their kind, weight in the consensus and commission."
+    help = "List the bookmakers and set their kind, role, weight in the consensus and fee."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -28,6 +28,12 @@ class Command(UncheckedCommand):
         change.add_argument("--weight", metavar="W", help="in the consensus; 0 leaves it out")
         change.add_argument(
             "--commission", metavar="C", help=f"rate of the fee, e.g. 0.05, or {UNKNOWN}"
+        )
+        change.add_argument(
+            "--venue",
+            dest="is_venue",
+            choices=("yes", "no"),
+            help="whether its prices may be offered as edges",
         )
         change.add_argument(
             "--fee-model", metavar="M", help="winnings, or contract: rate · p · (1 − p) of each"
@@ -42,12 +48,13 @@ class Command(UncheckedCommand):
     def _list(self) -> None:
         write_table(
             self.stdout,
-            ("bookmaker", "title", "kind", "weight", "commission", "fee"),
+            ("bookmaker", "title", "kind", "venue", "weight", "commission", "fee"),
             [
                 (
                     row.key,
                     row.title,
                     row.kind,
+                    "yes" if row.is_venue else "no",
                     f"{row.weight:g}",
                     "unknown: no edges" if row.commission is None else f"{row.commission:g}",
                     row.fee_model,
@@ -60,9 +67,11 @@ class Command(UncheckedCommand):
         bookmaker = _named(options["key"])
         given = {name: options[name] for name in FIELDS if options[name] is not None}
         if not given:
-            raise CommandError("Add --kind, --weight, --commission or --fee-model.")
+            raise CommandError("Add --kind, --venue, --weight, --commission or --fee-model.")
         if given.get("commission") == UNKNOWN:
             given["commission"] = ""
+        if "is_venue" in given:
+            given["is_venue"] = given["is_venue"] == "yes"
         # Clean all fields: some rules are about two of them.
         before = {name: getattr(bookmaker, name) for name in FIELDS}
         form = modelform_factory(Bookmaker, fields=FIELDS)(before | given, instance=bookmaker)

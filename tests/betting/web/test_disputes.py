@@ -147,12 +147,12 @@ def test_a_price_of_an_exchange_whose_commission_is_not_known_says_why_it_is_no_
     board = rows.make_board((2.3, 1.7))
     address = f"quotes/{board.quotes[0].pk}"
     assert api(reader, address)["no_edge"] == ""
-    assert "commission not known" not in page(reader, board.market)
+    assert "commission of the exchange is not known" not in page(reader, board.market)
 
     Bookmaker.objects.update(kind=BookmakerKind.EXCHANGE, commission=None)
 
     assert api(reader, address)["no_edge"] == "the commission of the exchange is not known"
-    assert "commission not known" in page(reader, board.market)
+    assert "commission of the exchange is not known" in page(reader, board.market)
 
 
 def test_the_list_of_what_others_say_tells_what_counts_now(

@@ -59,8 +59,10 @@ class ComparedOutcomeSerializer(serializers.Serializer[ComparedOutcome]):
 
     outcome = OutcomeKeySerializer()
     fair = ComparedFairSerializer(allow_null=True, help_text="null before it is first valued")
-    best_back = ComparedPriceSerializer(allow_null=True, help_text="the highest fresh one")
-    best_lay = ComparedPriceSerializer(allow_null=True, help_text="the lowest fresh one")
+    best_back = ComparedPriceSerializer(
+        allow_null=True, help_text="the highest fresh one of a venue"
+    )
+    best_lay = ComparedPriceSerializer(allow_null=True, help_text="the lowest fresh one of a venue")
     prices = ComparedPriceSerializer(
         many=True,
         help_text="in the order of the line's bookmakers; of an exchange the back before the lay",
@@ -72,6 +74,7 @@ class ComparedBookSerializer(serializers.Serializer[Bookmaker]):
 
     key = serializers.CharField()
     title = serializers.CharField()
+    is_venue = serializers.BooleanField(help_text="its prices may be offered as edges")
     weight = serializers.FloatField(help_text="in the consensus; 0 for none")
 
 

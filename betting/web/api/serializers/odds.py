@@ -22,6 +22,7 @@ from betting.models import (
     Side,
 )
 from betting.web.api.serializers.priced import PricedSerializer
+from betting.words import no_edge
 from valuation.models import FairPriceState
 
 
@@ -103,9 +104,7 @@ class PriceSerializer(PricedSerializer[Quote], QuoteKeySerializer):
 
     def get_no_edge(self, quote: Quote) -> str:
         """Return the reason that lies in its bookmaker, or an empty text."""
-        if quote.bookmaker.commission is None:
-            return "the commission of the exchange is not known"
-        return ""
+        return no_edge(quote.bookmaker)
 
 
 class QuoteSerializer(PriceSerializer):
@@ -160,6 +159,10 @@ class BookmakerSerializer(serializers.Serializer[Bookmaker]):
     key = serializers.CharField()
     title = serializers.CharField()
     kind = serializers.ChoiceField(choices=BookmakerKind.choices)
+    is_venue = serializers.BooleanField(
+        help_text="its prices may be offered as edges; those of one that is no venue are shown, and"
+        " inform the consensus"
+    )
     weight = serializers.FloatField(help_text="in the consensus; 0 for none")
     commission = serializers.FloatField(
         allow_null=True, help_text="rate of the fee; null where it is not known"

@@ -168,6 +168,7 @@ class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):
         "feed_id",
         "disputed_by",
         "bookmaker__commission",
+        "bookmaker__is_venue",
         "bookmaker__fee_model",
         *FRESHNESS,
         *ABOUT_MARKET,

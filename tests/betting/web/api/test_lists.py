@@ -13,7 +13,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from betting.models import Event, EventStatus, Feed, FeedBookmaker, Market, Provider, Quote
+from betting.models import (
+    Bookmaker,
+    Event,
+    EventStatus,
+    Feed,
+    FeedBookmaker,
+    Market,
+    Provider,
+    Quote,
+)
 from tests.betting.web.api.filled import LISTS, fill, url
 from tests.betting.web.api.test_access import assert_problem
 from tests.support import rows
@@ -405,9 +414,23 @@ def test_a_bookmaker_comes_with_its_terms(reader: APIClient) -> None:
 
     assert reader.get("/api/v1/bookmakers/x.change/").json() | {"id": 0} == {
         "id": 0, "key": "x.change", "title": "X", "kind": "exchange", "weight": 2.0,
-        "commission": None,
+        "commission": None, "fee_model": "winnings", "is_venue": True,
     }  # fmt: skip
     assert_problem(reader.get("/api/v1/bookmakers/nobody/"), 404)
+
+
+def test_a_price_at_no_venue_is_listed_with_why_it_is_no_edge_and_is_never_the_best(
+    reader: APIClient,
+) -> None:
+    board = rows.make_board((2.4, 2.4), (2.0, 2.05), voices=1)
+    Bookmaker.objects.filter(pk=board.quotes[0].bookmaker_id).update(is_venue=False)
+
+    sharp = reader.get(f"/api/v1/quotes/{board.quotes[0].pk}/").json()
+    assert (sharp["price"], sharp["no_edge"]) == (
+        2.4, "not a venue: its prices only inform fair prices",
+    )  # fmt: skip
+    best = reader.get(f"/api/v1/markets/{board.market.pk}/best/").json()
+    assert [outcome["best_back"]["price"] for outcome in best] == [2.0, 2.05]
 
 
 def test_a_market_has_the_best_prices_that_can_be_bet_on(reader: APIClient) -> None:

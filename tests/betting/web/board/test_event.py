@@ -67,6 +67,17 @@ def test_lines_have_grids_of_their_own_the_one_with_the_most_prices_first(
     assert [grid.line for grid in found] == [3.5, 2.5]
 
 
+def test_the_price_of_a_bookmaker_that_is_no_venue_is_marked_and_never_the_best(
+    reader: Client, board: rows.Board
+) -> None:
+    sharp = rows.make_bookmaker(title="Sharp", is_venue=False)
+    rows.make_quote(board.outcomes[0], rows.make_feed(board.provider), 9.5, bookmaker=sharp)
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    assert "Sharp<small>not a venue</small>" in text
+    assert "9.50" in text
+    assert "9.50<small>Sharp</small>" not in text
+
+
 def test_a_market_of_another_event_is_not_found(reader: Client, board: rows.Board) -> None:
     other = rows.make_market(rows.make_event(board.provider))
     assert reader.get(f"/events/{board.event.pk}/?market={other.pk}").status_code == 404
