@@ -13,6 +13,7 @@ from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
 from betting.db.freshness import with_freshness
+from betting.db.weights import weight_on_market
 from betting.models import Bookmaker, Outcome, Quote, QuoteStatus, Side
 from valuation.vouching import JudgedFairPrice, fair_prices_of, open_among, unjudged_edges
 
@@ -115,7 +116,9 @@ class ComparedLine:
 def compared(market_id: int) -> list[ComparedLine]:
     """Return a market's lines, the one with the most fresh prices first: four statements."""
     age = ExpressionWrapper(Now() - F("confirmed_at"), DurationField())
-    quotes: Any = with_freshness(Quote.objects.filter(market=market_id)).annotate(age=age)
+    quotes: Any = with_freshness(Quote.objects.filter(market=market_id)).annotate(
+        age=age, weight=weight_on_market()
+    )
     fair = {price.outcome_id: price for price in fair_prices_of(market_id)}
     stored = {edge.pk: edge for edge in unjudged_edges().filter(market=market_id, closed_at=None)}
     edges = {stored[pk].quote_id: stored[pk] for pk in open_among(list(stored))}
@@ -134,8 +137,8 @@ def _fresh(prices: list[Price]) -> int:
 def _line(
     line: float | None, prices: list[Price], fair: dict[int, JudgedFairPrice]
 ) -> ComparedLine:
-    found = {price.quote.bookmaker for price in prices}
-    books = sorted(found, key=lambda book: (-book.weight, book.title))
+    weights = {price.quote.bookmaker: price.quote.weight for price in prices}
+    books = sorted(weights, key=lambda book: (-weights[book], book.title))
     place = {book.pk: index for index, book in enumerate(books)}
     by_outcome: dict[int, list[Price]] = defaultdict(list)
     for price in sorted(prices, key=lambda price: place[price.quote.bookmaker_id]):

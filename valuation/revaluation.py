@@ -9,7 +9,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -58,6 +58,19 @@ def change_bookmaker(bookmaker: Bookmaker, values: Mapping[str, object]) -> bool
             reason = f"{', '.join(changed)} of {bookmaker.key} changed"
             Revaluation.objects.create(bookmaker=bookmaker, reason=reason)
     return bool(changed)
+
+
+def change_weights(bookmaker: Bookmaker, change: Callable[[], object]) -> None:
+    """Change a bookmaker's particular weights, and have its markets valued again.
+
+    Args:
+        bookmaker: whose weights change.
+        change: writes `BookmakerWeight` rows of it.
+    """
+    with transaction.atomic():
+        change()
+        reason = f"weights of {bookmaker.key} changed"
+        Revaluation.objects.create(bookmaker=bookmaker, reason=reason)
 
 
 def policy_set_at() -> datetime:

@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 
 from betting.db.sql import Bigints, fetch_columns
+from betting.db.weights import FAMILY, PARTICULAR_WEIGHTS
 from valuation.arrays import BoolArray, FloatArray, IntArray, positions
 from valuation.board import Board
 from valuation.confirmed import Feeds, Lagging
@@ -59,6 +60,22 @@ class UnvaluedMarkets:
     outcomes: Outcomes
 
 
+@dataclass(frozen=True, slots=True)
+class _Particular:
+    """The weights of bookmakers on markets that are not their own ones, (w,)."""
+
+    market_id: IntArray
+    bookmaker_id: IntArray
+    weight: FloatArray
+
+    def over(self, own: FloatArray, bookmakers: IntArray, markets: IntArray) -> FloatArray:
+        """Return the weight of each bookmaker on each market, shape (markets, bookmakers)."""
+        table = np.tile(own, (markets.size, 1))
+        cell = positions(markets, self.market_id), positions(bookmakers, self.bookmaker_id)
+        table[cell] = self.weight
+        return table
+
+
 def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     """Read those among some markets that are not valued yet, with the quotes that value them."""
     is_prepared = len(market_ids) <= FEW
@@ -69,7 +86,8 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     bookmaker_ids, weight, rate, is_contract = row[19:23]
     feeds = Feeds(bookmaker_ids, *row[23:32])
     lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[32:37])
-    disputed, contrary_prices = row[37:]
+    disputed, contrary_prices = row[37:39]
+    particular = _Particular(*row[39:])
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -109,7 +127,9 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
             bookmaker_id=bookmaker,
             is_lay=is_lay,
             price=price,
-            weight=weight[of_bookmaker],
+            weight=particular.over(weight, bookmaker_ids, ids)[of_market, of_bookmaker]
+            if particular.weight.size
+            else weight[of_bookmaker],
             commission=effective_commission(price, *fee),
             is_stale=is_declared | is_recorded & (ages > 1),
         ),
@@ -117,13 +137,16 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     )
 
 
-_READ = """
+_READ = f"""
 WITH market AS MATERIALIZED (
     SELECT m.id, m.version, m.dirty_at, e.status = 'ended' AS has_ended,
            COALESCE(m.changed_at, statement_timestamp()) AS changed_at,
            e.status = 'live' OR COALESCE(m.changed_at >= e.commence_time, false) AS in_play,
-           e.commence_time <= statement_timestamp() AS has_started, e.home, e.away
-    FROM betting_market m JOIN betting_event e ON e.id = m.event_id
+           e.commence_time <= statement_timestamp() AS has_started, e.home, e.away, m.kind,
+           {FAMILY} AS family
+    FROM betting_market m
+    JOIN betting_event e ON e.id = m.event_id
+    JOIN betting_sport s ON s.id = e.sport_id
     WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
 ),
 quote AS MATERIALIZED (
@@ -186,58 +209,63 @@ rival AS MATERIALIZED (
     LEFT JOIN betting_feedbook b ON b.feed_id = f.id AND b.bookmaker_id = q.bookmaker_id
     LEFT JOIN LATERAL unnest(b.lagging_markets, b.lagging_ats)
       AS l (market_id, at) ON l.market_id = m.id
-    WHERE m.id <> ALL (COALESCE(b.stale_markets, '{}')) AND (
+    WHERE m.id <> ALL (COALESCE(b.stale_markets, '{{}}')) AND (
         p.clock = 'wall' OR m.changed_at <= COALESCE(
             COALESCE(l.at, b.confirmed_at) + (b.expires_at - b.confirmed_at),
             f.observed_at + make_interval(secs => p.stale_after_seconds)
         )
     )
     GROUP BY q.id, q.side
-)
+),
+particular AS MATERIALIZED ({PARTICULAR_WEIGHTS})
 SELECT statement_timestamp(), extract(epoch FROM statement_timestamp())::float8,
-       m.*, q.*, o.*, b.*, f.*, c.*, l.*, r.*
+       m.*, q.*, o.*, b.*, f.*, c.*, l.*, r.*, w.*
 FROM (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(version), '{}'),
-           COALESCE(array_agg(dirty_at), '{}'), COALESCE(array_agg(in_play), '{}'),
-           COALESCE(array_agg(has_started), '{}'),
-           COALESCE(array_agg(extract(epoch FROM changed_at)::float8), '{}')
+    SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(version), '{{}}'),
+           COALESCE(array_agg(dirty_at), '{{}}'), COALESCE(array_agg(in_play), '{{}}'),
+           COALESCE(array_agg(has_started), '{{}}'),
+           COALESCE(array_agg(extract(epoch FROM changed_at)::float8), '{{}}')
     FROM market
 ) AS m, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(market_id), '{}'),
-           COALESCE(array_agg(outcome_id), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
-           COALESCE(array_agg(feed_id), '{}'), COALESCE(array_agg(side = 'lay'), '{}'),
-           COALESCE(array_agg(price), '{}')
+    SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(market_id), '{{}}'),
+           COALESCE(array_agg(outcome_id), '{{}}'), COALESCE(array_agg(bookmaker_id), '{{}}'),
+           COALESCE(array_agg(feed_id), '{{}}'), COALESCE(array_agg(side = 'lay'), '{{}}'),
+           COALESCE(array_agg(price), '{{}}')
     FROM quote
 ) AS q, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(market_id), '{}'),
-           COALESCE(array_agg(COALESCE(line, 'NaN')), '{}'), COALESCE(array_agg(role), '{}')
+    SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(market_id), '{{}}'),
+           COALESCE(array_agg(COALESCE(line, 'NaN')), '{{}}'), COALESCE(array_agg(role), '{{}}')
     FROM outcome
 ) AS o, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(weight), '{}'),
+    SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(weight), '{{}}'),
            -- No price of one that is no venue is an edge, as of one whose fee is not known.
            COALESCE(array_agg(
                CASE WHEN is_venue THEN COALESCE(commission, 'NaN') ELSE 'NaN' END
-           ), '{}'),
-           COALESCE(array_agg(fee_model = 'contract'), '{}')
+           ), '{{}}'),
+           COALESCE(array_agg(fee_model = 'contract'), '{{}}')
     FROM betting_bookmaker
 ) AS b, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(is_sound), '{}'),
-           COALESCE(array_agg(is_recorded), '{}'),
-           COALESCE(array_agg(extract(epoch FROM observed_at)::float8), '{}'),
-           COALESCE(array_agg(stale_after_seconds), '{}')
+    SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(is_sound), '{{}}'),
+           COALESCE(array_agg(is_recorded), '{{}}'),
+           COALESCE(array_agg(extract(epoch FROM observed_at)::float8), '{{}}'),
+           COALESCE(array_agg(stale_after_seconds), '{{}}')
     FROM feed
 ) AS f, (
-    SELECT COALESCE(array_agg(feed_id), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
-           COALESCE(array_agg(extract(epoch FROM confirmed_at)::float8), '{}'),
-           COALESCE(array_agg(extract(epoch FROM expires_at - confirmed_at)::float8), '{}')
+    SELECT COALESCE(array_agg(feed_id), '{{}}'), COALESCE(array_agg(bookmaker_id), '{{}}'),
+           COALESCE(array_agg(extract(epoch FROM confirmed_at)::float8), '{{}}'),
+           COALESCE(array_agg(extract(epoch FROM expires_at - confirmed_at)::float8), '{{}}')
     FROM betting_feedbook WHERE feed_id IN (SELECT id FROM feed)
 ) AS c, (
-    SELECT COALESCE(array_agg(feed_id), '{}'), COALESCE(array_agg(bookmaker_id), '{}'),
-           COALESCE(array_agg(market_id), '{}'),
-           COALESCE(array_agg(COALESCE(extract(epoch FROM at)::float8, 'NaN')), '{}'),
-           COALESCE(array_agg(is_stale), '{}')
+    SELECT COALESCE(array_agg(feed_id), '{{}}'), COALESCE(array_agg(bookmaker_id), '{{}}'),
+           COALESCE(array_agg(market_id), '{{}}'),
+           COALESCE(array_agg(COALESCE(extract(epoch FROM at)::float8, 'NaN')), '{{}}'),
+           COALESCE(array_agg(is_stale), '{{}}')
     FROM lagging
 ) AS l, (
-    SELECT COALESCE(array_agg(id), '{}'), COALESCE(array_agg(contrary), '{}') FROM rival
-) AS r
-"""
+    SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(contrary), '{{}}') FROM rival
+) AS r, (
+    SELECT COALESCE(array_agg(market_id), '{{}}'), COALESCE(array_agg(bookmaker_id), '{{}}'),
+           COALESCE(array_agg(weight), '{{}}')
+    FROM particular
+) AS w
+"""  # noqa: S608 - the texts of `betting.db.weights`

@@ -37,7 +37,8 @@ from django.db.models.lookups import LessThan
 from betting.config import get_config
 from betting.db.compiled import Compiled, is_among_ids
 from betting.db.freshness import IsOneOf, confirmed_at, is_stale, polls
-from betting.models import Bookmaker, Clock, EventStatus, Quote, QuoteStatus, Side
+from betting.db.weights import weight_on_market
+from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import (
     DOUBTFUL,
     IN_PLAY,
@@ -431,12 +432,10 @@ def _voices(outcome: str) -> QuerySet[Any]:
     Args:
         outcome: the path from the asking row to it.
     """
-    # Not joined, so that PostgreSQL reads quote by quote and stops when it has found enough.
-    weightless = Bookmaker.objects.filter(weight__lte=0)
     quotes: QuerySet[Any] = (
         Quote.objects.filter(outcome=OuterRef(outcome), side=Side.BACK, status=QuoteStatus.ACTIVE)
-        .exclude(bookmaker__in=weightless)
-        .alias(is_stale=is_stale())
+        .alias(is_stale=is_stale(), weight=weight_on_market())
+        .filter(weight__gt=0)
         .order_by()
     )
     return quotes

@@ -9,14 +9,18 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
+    from django.contrib.admin import ModelAdmin, TabularInline
 
     class ThemedAdmin(ModelAdmin[Any]):
         """The admin pages of a model, in the theme."""
+
+    class ThemedInline(TabularInline[Any, Any]):
+        """Rows of another model on the page of one, in the theme."""
 else:
     from unfold.admin import ModelAdmin as ThemedAdmin
+    from unfold.admin import TabularInline as ThemedInline
 
-__all__ = ["Colour", "ThemedAdmin", "badge", "button", "number"]
+__all__ = ["Colour", "ThemedAdmin", "ThemedInline", "badge", "button", "number"]
 
 Colour = Literal["success", "info", "warning", "danger"]
 Column = TypeVar("Column", bound=Callable[..., object])

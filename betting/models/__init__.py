@@ -2,7 +2,14 @@
 
 from betting.models.confirmation import MAX_POLLS, FeedBookmaker
 from betting.models.event import Event, EventAlias, EventStatus, Sport
-from betting.models.market import Bookmaker, BookmakerKind, FeeModel, Market, Outcome
+from betting.models.market import (
+    Bookmaker,
+    BookmakerKind,
+    BookmakerWeight,
+    FeeModel,
+    Market,
+    Outcome,
+)
 from betting.models.matching import DoubtfulMatch, DoubtReason, MatchDecision, ParticipantAlias
 from betting.models.provider import Clock, Feed, Provider
 from betting.models.quote import (
@@ -20,6 +27,7 @@ __all__ = [
     "MAX_POLLS",
     "Bookmaker",
     "BookmakerKind",
+    "BookmakerWeight",
     "ChangeKind",
     "Clock",
     "DoubtReason",

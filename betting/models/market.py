@@ -86,6 +86,52 @@ class Bookmaker(models.Model):
         return self.key
 
 
+class BookmakerWeight(models.Model):
+    """The weight of a bookmaker in some consensuses, instead of its own: `betting.db.weights`."""
+
+    bookmaker = models.ForeignKey(
+        Bookmaker, on_delete=models.CASCADE, related_name="weights", db_index=False
+    )
+    family = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the sport's key up to its first underscore; empty for any",
+    )
+    kind = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the kind of market, e.g. h2h; empty for any",
+    )
+    weight = models.FloatField(help_text="weight in the consensus; 0 leaves it out")
+
+    class Meta:
+        ordering = ["bookmaker", "family", "kind"]
+        constraints = [
+            # recompute, board: a bookmaker's weights on a market
+            models.UniqueConstraint(
+                name="bookmaker_weight_unique",
+                fields=["bookmaker", "family", "kind"],
+                violation_error_message="The bookmaker has this family and kind twice.",
+            ),
+            models.CheckConstraint(
+                name="bookmaker_weight_is_particular",
+                condition=~Q(family="", kind=""),
+                violation_error_message="Enter a family or a kind: the weight of all others is"
+                " the bookmaker's own.",
+            ),
+            models.CheckConstraint(
+                name="bookmaker_particular_weight_not_negative", condition=Q(weight__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.family or 'any'} {self.kind or 'any'}: {self.weight:g}"
+
+
 class Market(models.Model):
     """One question about an event: a kind of bet, a period and a participant.
 

@@ -60,7 +60,8 @@ def by_admin(bookmaker: Bookmaker) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("operator"))
     fields = {"title": "Generous", "kind": "exchange", "weight": "1", "commission": "0.05",
-              "fee_model": "winnings", "is_venue": "on"}  # fmt: skip
+              "fee_model": "winnings", "is_venue": "on",
+              "weights-TOTAL_FORMS": "0", "weights-INITIAL_FORMS": "0"}  # fmt: skip
     url = reverse("admin:betting_bookmaker_change", args=[bookmaker.pk])
     assert client.post(url, fields).status_code == 302
 

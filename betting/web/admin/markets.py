@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Model
 from django.forms import ModelForm
@@ -11,12 +13,20 @@ from betting import words
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time, by_value, if_empty
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin, number
-from betting.models import Bookmaker, Market, Outcome
+from betting.admin_base.unfold_types import ThemedAdmin, ThemedInline, number
+from betting.models import Bookmaker, BookmakerWeight, Market, Outcome
 from betting.web.admin import market_tables
 from betting.web.admin.bets import OfMarketAdmin
 from valuation import opportunities
-from valuation.revaluation import change_bookmaker
+from valuation.revaluation import change_bookmaker, change_weights
+
+
+class WeightInline(ThemedInline):
+    """The weights of a bookmaker on some families of sports and kinds of market."""
+
+    model = BookmakerWeight
+    extra = 0
+    verbose_name_plural = "weights instead of its own, by sport family and kind of market"
 
 
 @admin.register(Bookmaker)
@@ -29,6 +39,7 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
     search_fields = ("key", "title")
     fields = ("key", "title", "kind", "is_venue", "weight", "commission", "fee_model")
     readonly_fields = ("key",)
+    inlines = (WeightInline,)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         """Return False: a feed that names a bookmaker creates it."""
@@ -47,6 +58,19 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
     ) -> None:
         """Save the bookmaker, and have its markets valued again if the change affects them."""
         change_bookmaker(obj, {name: form.cleaned_data[name] for name in form.changed_data})
+
+    def save_formset(
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        form: ModelForm[Bookmaker],
+        formset: Any,
+        change: bool,  # noqa: ARG002, FBT001 - Django's signature
+    ) -> None:
+        """Save the bookmaker's weights, and have its markets valued again if they changed."""
+        if formset.has_changed():
+            change_weights(form.instance, formset.save)
+        else:
+            formset.save()
 
     @number
     @admin.display(description="commission", ordering="commission")

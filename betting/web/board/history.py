@@ -16,6 +16,7 @@ import numpy as np
 
 from betting.config import get_config
 from betting.db.sql import fetch_all
+from betting.db.weights import FAMILY, WEIGHT
 from betting.models import Clock, Market, Outcome, Side
 from valuation.arrays import FloatArray
 from valuation.board import Board, value
@@ -158,8 +159,15 @@ def _major_moves(outcome: Outcome, since: datetime) -> list[float]:
     return [at.timestamp() for (at,) in rows]
 
 
-_SAMPLES = """
-WITH quote AS MATERIALIZED (
+_SAMPLES = f"""
+WITH m AS MATERIALIZED (
+    SELECT m.kind, {FAMILY} AS family
+    FROM betting_market m
+    JOIN betting_event e ON e.id = m.event_id
+    JOIN betting_sport s ON s.id = e.sport_id
+    WHERE m.id = %(market)s
+),
+quote AS MATERIALIZED (
     SELECT q.id, q.outcome_id, q.bookmaker_id, q.side
     FROM betting_outcome o JOIN betting_quote q ON q.outcome_id = o.id
     WHERE o.market_id = %(market)s
@@ -191,15 +199,15 @@ sampled AS (
     ORDER BY c.quote_id, place, c.id DESC
 )
 SELECT bounds.since, bounds.width, quote.outcome_id, quote.bookmaker_id, b.title, quote.side,
-       b.weight, b.commission,
+       {WEIGHT} AS weight, b.commission,
        array_agg(place ORDER BY place), array_agg(new_price ORDER BY place)
-FROM bounds CROSS JOIN quote
+FROM bounds CROSS JOIN m CROSS JOIN quote
 JOIN sampled ON sampled.quote_id = quote.id
 JOIN betting_bookmaker b ON b.id = quote.bookmaker_id
 GROUP BY bounds.since, bounds.width, quote.outcome_id, quote.bookmaker_id, b.title, quote.side,
-         b.weight, b.commission
-ORDER BY b.weight DESC, b.title
-"""
+         b.id, m.family, m.kind
+ORDER BY weight DESC, b.title
+"""  # noqa: S608 - the texts of `betting.db.weights`
 
 _MAJOR = """
 SELECT c.received_at

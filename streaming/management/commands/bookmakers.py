@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.forms import modelform_factory
 
 from betting.management.unchecked import UncheckedCommand
-from betting.models import Bookmaker
+from betting.models import Bookmaker, BookmakerWeight
 from streaming.core.texts import did_you_mean
 from streaming.runner.tables import write_table
-from valuation.revaluation import change_bookmaker
+from valuation.revaluation import change_bookmaker, change_weights
 
 FIELDS = ("kind", "weight", "commission", "fee_model", "is_venue")
 UNKNOWN = "unknown"
+OWN = "own"
 
 
 class Command(UncheckedCommand):
@@ -22,6 +24,11 @@ class Command(UncheckedCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         actions.add_parser("list", help="all bookmakers")
+        weight = actions.add_parser("weight", help="weigh a bookmaker on some markets")
+        weight.add_argument("key", metavar="KEY")
+        weight.add_argument("weight", metavar="W", help=f"in the consensus, or {OWN}: as elsewhere")
+        weight.add_argument("--family", default="", help="the family of sports, e.g. soccer")
+        weight.add_argument("--kind", default="", help="the kind of market, e.g. h2h")
         change = actions.add_parser("set", help="change a bookmaker and value its markets again")
         change.add_argument("key", metavar="KEY")
         change.add_argument("--kind", help="sportsbook or exchange")
@@ -42,6 +49,8 @@ class Command(UncheckedCommand):
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "list":
             self._list()
+        elif action == "weight":
+            self._weigh(options)
         else:
             self._set(options)
 
@@ -55,13 +64,32 @@ class Command(UncheckedCommand):
                     row.title,
                     row.kind,
                     "yes" if row.is_venue else "no",
-                    f"{row.weight:g}",
+                    "; ".join([f"{row.weight:g}", *map(str, row.weights.all())]),
                     "unknown: no edges" if row.commission is None else f"{row.commission:g}",
                     row.fee_model,
                 )
-                for row in Bookmaker.objects.all()
+                for row in Bookmaker.objects.prefetch_related("weights")
             ],
         )
+
+    def _weigh(self, options: dict[str, Any]) -> None:
+        bookmaker = _named(options["key"])
+        place = {"family": options["family"], "kind": options["kind"]}
+        found = bookmaker.weights.filter(**place).first()
+        if options["weight"] == OWN:
+            if found is None:
+                raise CommandError(f"{bookmaker.key} has no weight of this family and kind.")
+            change_weights(bookmaker, found.delete)
+        else:
+            row = found or BookmakerWeight(bookmaker=bookmaker)
+            fields = ("family", "kind", "weight")
+            form = modelform_factory(BookmakerWeight, fields=fields)(
+                place | {"weight": options["weight"]}, instance=row
+            )
+            if not form.is_valid():
+                raise CommandError(_problems(form.errors))
+            change_weights(bookmaker, form.save)
+        self.stdout.write(f"{bookmaker.key}: its markets are valued again")
 
     def _set(self, options: dict[str, Any]) -> None:
         bookmaker = _named(options["key"])
@@ -76,11 +104,15 @@ class Command(UncheckedCommand):
         before = {name: getattr(bookmaker, name) for name in FIELDS}
         form = modelform_factory(Bookmaker, fields=FIELDS)(before | given, instance=bookmaker)
         if not form.is_valid():
-            problems = [f"{name}: {' '.join(map(str, w))}" for name, w in form.errors.items()]
-            raise CommandError("\n".join(["the bookmaker cannot be changed:", *problems]))
+            raise CommandError(_problems(form.errors))
         is_valued = change_bookmaker(bookmaker, {name: form.cleaned_data[name] for name in given})
         what = "its markets are valued again" if is_valued else "nothing changed"
         self.stdout.write(f"{bookmaker.key}: {what}")
+
+
+def _problems(errors: Mapping[str, Iterable[object]]) -> str:
+    problems = [f"{name}: {' '.join(map(str, texts))}" for name, texts in errors.items()]
+    return "\n".join(["the bookmaker cannot be changed:", *problems])
 
 
 def _named(key: str) -> Bookmaker:

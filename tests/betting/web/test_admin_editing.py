@@ -123,17 +123,24 @@ def test_a_provider_is_not_deleted_from_a_page(operator: Client) -> None:
     assert operator.post(change_url(provider).replace("change", "delete")).status_code == 403
 
 
+BOOKMAKER = {
+    "title": "A Book",
+    "kind": "sportsbook",
+    "is_venue": "on",
+    "weight": "1",
+    "commission": "0",
+    "fee_model": "winnings",
+    "weights-TOTAL_FORMS": "0",
+    "weights-INITIAL_FORMS": "0",
+}
+
+
 def test_an_operator_weighs_a_bookmaker_but_neither_renames_nor_makes_one(
     operator: Client,
 ) -> None:
     bookmaker = rows.make_bookmaker()
-    fields = {
-        "key": "other",
-        "title": "A Book",
-        "kind": "exchange",
-        "weight": "2",
-        "commission": "0.02",
-    }
+    terms = {"kind": "exchange", "weight": "2", "commission": "0.02"}
+    fields = BOOKMAKER | terms | {"key": "other"}
 
     operator.post(change_url(bookmaker), fields)
 
@@ -149,9 +156,12 @@ def test_a_weight_or_commission_out_of_range_is_refused(
     operator: Client, weight: str, commission: str
 ) -> None:
     bookmaker = rows.make_bookmaker()
-    fields = {"title": "A Book", "kind": "sportsbook", "weight": weight, "commission": commission}
+    fields = BOOKMAKER | {"weight": weight, "commission": commission}
 
-    operator.post(change_url(bookmaker), fields)
+    refused = operator.post(change_url(bookmaker), fields).context["adminform"].form
+    (problem,) = refused.non_field_errors()
+    assert ("weight" if weight != "1" else "commission") in problem
+    assert set(refused.errors) == {"__all__"}
 
     bookmaker.refresh_from_db()
     assert (bookmaker.weight, bookmaker.commission) == (1, 0)

@@ -496,8 +496,9 @@ def test_bookmakers_without_a_weight_vouch_for_nothing(board: rows.Board) -> Non
         quote.bookmaker.save()
     assert set(fair_prices().values_list("is_stale", flat=True)) == {False}
     voice = FeedBookmaker.objects.exclude(feed=board.feed)[:1].get().bookmaker
-    voice.weight = 0
-    voice.save()
+    voice.weights.create(kind="spreads", weight=0)
+    assert set(fair_prices().values_list("is_stale", flat=True)) == {False}
+    voice.weights.create(kind=board.market.kind, weight=0)
     assert set(fair_prices().values_list("is_stale", flat=True)) == {True}
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from betting.models import (
     Bookmaker,
     BookmakerKind,
+    BookmakerWeight,
     ChangeKind,
     Event,
     EventStatus,
@@ -152,6 +153,14 @@ class MarketBoardSerializer(MarketSerializer):
     outcomes = OutcomeSerializer(many=True)
 
 
+class WeightSerializer(serializers.Serializer[BookmakerWeight]):
+    """A weight of a bookmaker on some markets, instead of its own."""
+
+    family = serializers.CharField(help_text="the family of sports; empty for any")
+    kind = serializers.CharField(help_text="the kind of market; empty for any")
+    weight = serializers.FloatField()
+
+
 class BookmakerSerializer(serializers.Serializer[Bookmaker]):
     """A bookmaker or exchange, and the terms by which its prices are valued."""
 
@@ -164,6 +173,11 @@ class BookmakerSerializer(serializers.Serializer[Bookmaker]):
         " inform the consensus"
     )
     weight = serializers.FloatField(help_text="in the consensus; 0 for none")
+    weights = WeightSerializer(
+        many=True,
+        help_text="weights on some markets; that of the family and kind comes first, then that of"
+        " the family, then that of the kind",
+    )
     commission = serializers.FloatField(
         allow_null=True, help_text="rate of the fee; null where it is not known"
     )

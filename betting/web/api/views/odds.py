@@ -143,7 +143,7 @@ class MarketViews(mixins.RetrieveModelMixin, _HistoryView):
 class BookmakerViews(mixins.RetrieveModelMixin, RowsView):
     """Bookmakers and exchanges, the latest seen first."""
 
-    queryset = Bookmaker.objects.all()
+    queryset = Bookmaker.objects.prefetch_related("weights")
     serializer_class = BookmakerSerializer
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
