@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
                 db_default=True,
                 default=True,
                 help_text="whether its prices may be offered as edges; those of a bookmaker that is no venue are shown and inform the consensus",
+                verbose_name="venue",
             ),
         ),
     ]

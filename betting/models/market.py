@@ -37,6 +37,7 @@ class Bookmaker(models.Model):
         default=1.0, db_default=1.0, help_text="weight in the consensus; 0 leaves it out"
     )
     is_venue = models.BooleanField(
+        "venue",
         default=True,
         db_default=True,
         help_text="whether its prices may be offered as edges; those of a bookmaker that is no"

@@ -26,7 +26,8 @@ class WeightInline(ThemedInline):
 
     model = BookmakerWeight
     extra = 0
-    verbose_name_plural = "weights instead of its own, by sport family and kind of market"
+    verbose_name = "weight"
+    verbose_name_plural = "weights by sport family and kind of market"
 
 
 @admin.register(Bookmaker)
