@@ -40,6 +40,7 @@ ON_NOTHING = {
     "services status": (3, "stopped"),
     "configuration": (0, "HARDLINE_"),
     "run --feed nothing.jsonl": (1, "nothing.jsonl"),
+    "backtest --results nothing.csv": (1, "nothing.csv"),
     "baseline compare a.json b.json": (1, "a.json"),
     "benchmark compare a.json b.json": (1, "a.json"),
     "simulate_provider --seed x": (2, "usage"),

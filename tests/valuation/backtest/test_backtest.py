@@ -1,0 +1,150 @@
+"""Bets and their judgement, on one match by hand and on made-up seasons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.valuation.backtest.seasons import write_season
+from valuation.backtest.bets import Bets, play
+from valuation.backtest.betting_policy import BettingPolicy, PolicyError, parse_policy, shipped
+from valuation.backtest.estimates import gain
+from valuation.backtest.history import History, history_of
+from valuation.backtest.learning import LearningError, learn, play_out_of_sample
+from valuation.backtest.report import files
+from valuation.backtest.run import Backtest, backtest, playing
+from valuation.backtest.scores import judge, judges
+from valuation.results.football_data import read_matches
+
+FAIR = [2.95, 2.95, 2.95]
+LOW = [2.85, 2.85, 2.85]
+
+
+@pytest.fixture(scope="module")
+def seasons(tmp_path_factory: pytest.TempPathFactory) -> History:
+    folder = tmp_path_factory.mktemp("seasons")
+    paths = [write_season(folder / f"{year}.csv", year) for year in (2021, 2022, 2023)]
+    return history_of([match for path in paths for match in read_matches(path)])
+
+
+def one_match(**prices: list[float]) -> History:
+    """A match that the home side won, with closes of 1/3 without margin."""
+    books = tuple(sorted(prices))
+    early = np.array([[prices[book] for book in books]])
+    close = np.full_like(early, 3.0)
+    return History(books, early, close, np.array([0]), np.array([0]), ("2021/22",))
+
+
+def nothing() -> None:
+    """Do nothing at a step."""
+
+
+def run(history: History, policies: tuple[BettingPolicy, ...], seed: int = 1) -> Backtest:
+    plays = [playing(history, policy) for policy in policies]
+    return backtest(history, plays, sharp="pinnacle", seed=seed, on_step=nothing)
+
+
+def test_the_bet_is_at_the_best_price_of_a_venue() -> None:
+    history = one_match(
+        a=[3.3, 2.9, 2.9], b=[3.2, 2.9, 2.9], c=LOW, d=LOW, pinnacle=[3.4, 2.9, 2.9]
+    )
+    everywhere = play(history, BettingPolicy("all")).bets
+    elsewhere = play(history, BettingPolicy("some", no_venues=frozenset({"pinnacle"}))).bets
+    assert [history.bookmakers[at] for at in everywhere.bookmaker] == ["pinnacle"]
+    assert [history.bookmakers[at] for at in elsewhere.bookmaker] == ["a"]
+    assert elsewhere.odds.tolist() == [3.3]
+
+
+def test_odds_are_net_of_an_exchanges_commission() -> None:
+    history = one_match(betfair_ex_uk=[3.4, 2.9, 2.9], b=FAIR, c=FAIR, pinnacle=FAIR)
+    bets = play(history, BettingPolicy("all")).bets
+    assert bets.odds.tolist() == pytest.approx([1 + 2.4 * 0.95])
+    assert bets.ev.tolist() == pytest.approx([(1 + 2.4 * 0.95) / 3 - 1])
+
+
+def test_a_bet_is_judged_by_neither_its_own_close_nor_twice_by_the_sharp_one() -> None:
+    history = one_match(a=FAIR, b=FAIR, pinnacle=FAIR)
+    close = history.close.copy()
+    close[0, 0] = [2.0, 4.0, 4.0]  # the bet's own
+    close[0, 2] = [2.5, 10 / 3, 10 / 3]  # the sharp one
+    history = replace(history, close=close)
+    bets = Bets(np.array([0]), np.array([0]), np.array([0]), np.array([3.3]), np.array([0.1]))
+    scores = judge(bets, history, judges(history, "power", "pinnacle"))
+    assert scores.clv_others.mean == pytest.approx(0.1)  # 3.3 / 3 − 1
+    assert scores.clv_sharp.mean == pytest.approx(0.32)  # 3.3 / 2.5 − 1
+    assert scores.roi.mean == pytest.approx(2.3)
+
+
+def test_without_another_close_a_bet_has_no_judge() -> None:
+    history = one_match(a=FAIR, pinnacle=FAIR)
+    bets = Bets(np.array([0]), np.array([0]), np.array([0]), np.array([3.3]), np.array([0.1]))
+    assert judge(bets, history, judges(history, "power", "pinnacle")).clv_others.count == 0
+
+
+def test_policies_that_know_who_is_sharp_beat_the_close_by_more(seasons: History) -> None:
+    equal, never, default = (row for row in run(seasons, shipped()).rows if row.quality)
+    assert equal.clv_gain is None
+    assert never.clv_gain is not None
+    assert never.clv_gain.low > 0
+    assert default.clv_gain is not None
+    assert default.clv_gain.low > 0
+    assert default.quality
+    assert equal.quality
+    assert default.quality.log_loss < equal.quality.log_loss  # type: ignore[operator]
+
+
+def test_the_bets_at_the_sharp_bookmaker_are_a_row_of_their_own(seasons: History) -> None:
+    rows = run(seasons, shipped()[:1]).rows
+    assert [row.name for row in rows] == ["equal weights, every venue", "… its bets at pinnacle"]
+    assert rows[1].scores.clv_others.mean < rows[0].scores.clv_others.mean  # type: ignore[operator]
+
+
+def test_the_same_seed_gives_the_same_files(seasons: History) -> None:
+    first, second, other = (run(seasons, shipped(), seed) for seed in (1, 1, 2))
+    assert files(first, None, "", 1) == files(second, None, "", 1)
+    assert files(first, None, "", 1) != files(other, None, "", 1)
+
+
+def test_the_same_bets_gain_nothing_over_themselves() -> None:
+    bets = np.array([0.1, -0.2]), np.array([0, 3])
+    found = gain(bets, bets, 5, seed=1)
+    assert found is not None
+    assert (found.mean, found.low, found.high) == (0, 0, 0)
+    assert gain(bets, (np.array([]), np.array([], np.int64)), 5, seed=1) is None
+
+
+def test_the_sharp_bookmaker_is_learnt_from_the_closes_of_others(seasons: History) -> None:
+    learnt = learn(seasons, shipped()[-1], nothing)
+    assert max(learnt.weights, key=lambda key: learnt.weights[key]) == "pinnacle"
+    assert sum(learnt.weights.values()) == pytest.approx(1)
+    assert learnt.in_sample.learnt <= learnt.in_sample.equal
+    for fold in learnt.folds:
+        assert fold.out_of_sample.learnt < fold.out_of_sample.equal
+
+
+def test_out_of_sample_each_season_is_played_with_the_weights_of_the_others(
+    seasons: History,
+) -> None:
+    like = shipped()[-1]
+    learnt = learn(seasons, like, nothing)
+    whole = play_out_of_sample(seasons, learnt, like)
+    last = seasons.season == 2
+    changed = replace(seasons, close=np.where(last[:, None, None], 3.0, seasons.close))
+    again = play_out_of_sample(changed, learn(changed, like, nothing), like)
+    assert np.array_equal(whole.fair[last], again.fair[last])
+    assert not np.array_equal(whole.fair[~last], again.fair[~last])
+
+
+def test_one_season_is_not_enough_to_learn_from(seasons: History) -> None:
+    with pytest.raises(LearningError, match="two seasons"):
+        learn(seasons.during(seasons.season == 0), shipped()[-1], nothing)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "min_books=3", "a; method=best", "a; weights=x", "a; weights=x:-1", "a; odd=1"]
+)
+def test_a_text_that_is_no_policy_says_which_part_is_not(text: str) -> None:
+    with pytest.raises(PolicyError, match=r"begin with a name|is no part of a policy"):
+        parse_policy(text)

@@ -1,0 +1,50 @@
+"""Learnt weights become the bookmakers' own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from betting.models import Bookmaker
+from valuation.backtest.learning import LearningError, Learnt
+from valuation.revaluation import change_bookmaker
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A weight that was written.
+
+    Attributes:
+        key: the bookmaker.
+        before: its weight until now.
+        now: its weight from now on.
+    """
+
+    key: str
+    before: float
+    now: float
+
+
+def adopt(learnt: Learnt) -> list[Adopted]:
+    """Write learnt weights, and have the markets of those bookmakers valued again.
+
+    Their mean becomes 1, the weight of a bookmaker of which nothing is known. Bookmakers that no
+    feed has named are left out.
+
+    Raises:
+        LearningError: out of sample, the weights are no better than equal ones.
+    """
+    fit = learnt.out_of_sample
+    if fit.learnt >= fit.equal:
+        raise LearningError(
+            "These weights are no better than equal ones on seasons they are not of."
+        )
+    adopted = []
+    with transaction.atomic():
+        for bookmaker in Bookmaker.objects.filter(key__in=learnt.weights).order_by("key"):
+            before = bookmaker.weight
+            now = round(learnt.weights[bookmaker.key] * len(learnt.weights), 3)
+            change_bookmaker(bookmaker, {"weight": now})
+            adopted.append(Adopted(bookmaker.key, before, now))
+    return adopted
