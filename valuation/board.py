@@ -18,6 +18,7 @@ from valuation.fields import price_fields
 from valuation.lines import BookLines, book_lines
 from valuation.policy import ValuationPolicy
 from valuation.pricing import PricedLines, price_lines
+from valuation.pushes import PricedOutcomes, returned_parts
 from valuation.quotes import Board, BoardError, Quotes, arrange
 from valuation.reasons import REASON_TEXT, Reason
 
@@ -63,9 +64,11 @@ class Edges:
         probability: of the quote's outcome, by the consensus of the other bookmakers.
         books: how many those are.
         ev: expected profit net of commission, per unit staked; of a lay quote per unit of
-            liability.
+            liability. Where `returned` is not known, per unit that is not returned.
         kelly: full Kelly stake, as a fraction of the bankroll; of a lay quote the liability.
         hold: of the bookmaker's back prices on the line.
+        returned: the part of the stake that is expected back as a push, 0 where the line has none;
+            NaN where it has and the part is not known.
         is_outlier: the bookmaker's line, or in a large field this price of it, is an outlier among
             those that have a weight.
     """
@@ -76,6 +79,7 @@ class Edges:
     ev: FloatArray
     kelly: FloatArray
     hold: FloatArray
+    returned: FloatArray
     is_outlier: BoolArray
 
 
@@ -118,10 +122,8 @@ def value(board: Board, policy: ValuationPolicy) -> Valued:
     sizes = np.unique(books.size[books.is_complete]).tolist()
     priced = [price_lines(quotes, books, size, policy) for size in sizes]
     priced += price_fields(quotes, books, policy)
-    return Valued(
-        fair=_fair_prices(board, quotes, _line_reasons(quotes, books, priced, policy), priced),
-        edges=_edges(board, quotes, priced, policy),
-    )
+    fair = _fair_prices(board, quotes, _line_reasons(quotes, books, priced, policy), priced)
+    return Valued(fair, _edges(board, quotes, priced, _returned(board, quotes, fair), policy))
 
 
 def _fair_prices(
@@ -191,8 +193,28 @@ def _reasons_outside(quotes: Quotes, in_line: BoolArray) -> IntArray:
     ).astype(np.int64)
 
 
+def _returned(board: Board, quotes: Quotes, fair: FairPrices) -> FloatArray:
+    """Return the part of a stake on each row that is expected back as a push, shape (q,)."""
+    by_outcome = returned_parts(
+        PricedOutcomes(
+            market_id=fair.market_id,
+            line_number=quotes.outcome_line,
+            point=board.line[quotes.outcome_row],
+            role=board.role[quotes.outcome_row],
+            probability=fair.probability,
+        )
+    )
+    parts = np.empty(quotes.row.size)
+    parts[quotes.row] = by_outcome[quotes.outcome]
+    return parts
+
+
 def _edges(
-    board: Board, quotes: Quotes, priced: Sequence[PricedLines], policy: ValuationPolicy
+    board: Board,
+    quotes: Quotes,
+    priced: Sequence[PricedLines],
+    returned: FloatArray,
+    policy: ValuationPolicy,
 ) -> Edges:
     probability, complement, books, hold, is_outlier = _by_others(quotes, priced)
     row = np.flatnonzero(books >= policy.needed_books)
@@ -201,7 +223,7 @@ def _edges(
     is_lay = board.is_lay[row]
     winning = np.where(is_lay, complement[row], p)
     odds = bet_odds(price, commission, is_lay)
-    ev = expected_value(winning, odds)
+    ev = expected_value(winning, odds) * (1 - np.nan_to_num(returned[row]))
     kept = ev >= policy.min_edge_ev
     return Edges(
         row=row[kept],
@@ -210,6 +232,7 @@ def _edges(
         ev=ev[kept],
         kelly=kelly(winning, odds)[kept],
         hold=hold[row[kept]],
+        returned=returned[row[kept]],
         is_outlier=is_outlier[row[kept]],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class Board:
             (`valuation.edges.effective_commission`); NaN where that is not known or the
             bookmaker is no venue, so that its prices inform the consensus and are no edge.
         is_stale: quotes too old to trust; they only help to say why there is no fair price.
+        role: the outcome's `covering.Role`, by which pushes are estimated; all `NONE` if not given.
 
     Raises:
         BoardError: columns differ in length, or a value is out of its range.
@@ -45,9 +46,12 @@ class Board:
     weight: FloatArray
     commission: FloatArray
     is_stale: BoolArray
+    role: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        shapes = {field.name: getattr(self, field.name).shape for field in fields(self)}
+        if not self.role.size:
+            object.__setattr__(self, "role", np.zeros(self.price.size, dtype=np.int64))
+        shapes = {each.name: getattr(self, each.name).shape for each in fields(self)}
         if any(shape != (self.price.size,) for shape in shapes.values()):
             raise BoardError(f"columns must be flat and equally long: {shapes}")
         for name, sound in (

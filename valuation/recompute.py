@@ -222,6 +222,7 @@ def _edge_parameters(
         "disputed": unvalued.is_disputed[edges.row],
         "near_stale": unvalued.ages[edges.row] > NEAR_STALE,
         "few_books": edges.books <= policy.min_books,
+        "push_unknown": np.isnan(edges.returned),
     }
     is_doubtful = np.any([marks[mark] for mark in DOUBTFUL], axis=0)
     is_advised = ~is_doubtful & (policy.in_play_advice | ~is_in_play)
@@ -247,7 +248,8 @@ def _contrary_ev(unvalued: UnvaluedMarkets, edges: Edges) -> FloatArray:
     board, row = unvalued.board, edges.row
     odds = bet_odds(board.price[row], board.commission[row], board.is_lay[row])
     # The probability is that of the other bookmakers: only the odds differ.
-    evs: FloatArray = (1 + edges.ev) * unvalued.contrary_odds[row] / odds - 1
+    at_risk = 1 - np.nan_to_num(edges.returned)
+    evs: FloatArray = ((1 + edges.ev / at_risk) * unvalued.contrary_odds[row] / odds - 1) * at_risk
     return evs
 
 

@@ -108,6 +108,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     is_disputed = np.isin(quote_id, disputed)
     contrary[is_disputed] = contrary_prices[positions(disputed, quote_id[is_disputed])]
     fee = rate[of_bookmaker], is_lay, is_contract[of_bookmaker]
+    of_outcome = positions(outcomes.id, outcome)
     in_play |= has_started & np.isin(ids, market[~is_recorded])
     return UnvaluedMarkets(
         read_at=read_at,
@@ -123,7 +124,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
         board=Board(
             market_id=market,
             outcome_id=outcome,
-            line=outcomes.line[positions(outcomes.id, outcome)],
+            line=outcomes.line[of_outcome],
             bookmaker_id=bookmaker,
             is_lay=is_lay,
             price=price,
@@ -132,6 +133,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
             else weight[of_bookmaker],
             commission=effective_commission(price, *fee),
             is_stale=is_declared | is_recorded & (ages > 1),
+            role=outcomes.role[of_outcome],
         ),
         outcomes=outcomes,
     )

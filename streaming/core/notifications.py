@@ -98,7 +98,7 @@ class EdgeOpened(_EdgeNotification, frozen=True, kw_only=True, tag="edge.opened"
         advised: the advised stake, fraction of the bankroll; 0 in play unless a setting asks for
             it, and for a doubtful edge.
         warnings: ``in_play``, ``outlier`` and ``suspicious``, whose edges the default list leaves
-            out; ``near_stale`` and ``few_books``.
+            out; ``near_stale``, ``few_books`` and ``push_unknown``.
     """
 
     advised: float

@@ -363,3 +363,36 @@ def test_a_market_whose_value_is_refused_does_not_keep_the_others_from_theirs(
     assert {pk for result in told for pk in result.valued} == {*markets} - {markets[2]}
     stale = Market.objects.exclude(version=F("valued_version"))
     assert [market.pk for market in stale] == [markets[2]]
+
+
+def spread(
+    home_point: float, home: float, away: float, books: Iterable[str]
+) -> list[SnapshotQuote]:
+    return [
+        quote(book, name, price, kind="spreads", point=point)
+        for book in books
+        for name, price, point in ((HOME, home, home_point), (AWAY, away, -home_point))
+    ]
+
+
+def home_chance(point: float) -> float:
+    price = FairPrice.objects.get(outcome__name=HOME, outcome__point=point)
+    assert price.probability is not None
+    return price.probability
+
+
+def test_the_chance_of_a_push_is_counted_where_the_half_points_tell_it(provider: Provider) -> None:
+    """At −3 it is even; −2.5 and −3.5 say that 12 % of matches end with a margin of 3."""
+    offers = [*spread(-3, 1.905, 1.905, BOOKS[:4]), *spread(-3, 2.10, 1.75, BOOKS[4:])]
+    revalue(take(provider, offers))
+    alone = Edge.objects.get()
+    assert "push_unknown" in alone.warnings
+    assert alone.ev == pytest.approx(0.5 * 2.10 - 1)
+
+    halves = [*spread(-2.5, 1.70, 2.15, BOOKS[:4]), *spread(-3.5, 2.15, 1.70, BOOKS[:4])]
+    revalue(take(provider, [*offers, *halves], seconds=1))
+    push = home_chance(-2.5) - home_chance(-3.5)
+    counted = Edge.objects.get(closed_at=None)
+    assert counted.ev == pytest.approx((1 - push) * (0.5 * 2.10 - 1))
+    assert counted.kelly == pytest.approx(alone.kelly)
+    assert "push_unknown" not in counted.warnings

@@ -51,6 +51,7 @@ _WARNINGS = {
     SUSPICIOUS: "too good",
     CONTRADICTED: "contradicted",
     "near_stale": "nearly stale",
+    "push_unknown": "push not counted",
 }
 
 
