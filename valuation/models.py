@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from betting.models import Bookmaker, Market, Outcome, Quote
+from betting.models import Bookmaker, Event, Market, Outcome, Quote
 
 
 class FairPriceState(models.TextChoices):
@@ -522,3 +522,41 @@ class AppliedPolicy(models.Model):
 
     def __str__(self) -> str:
         return self.fingerprint
+
+
+class ResultStatus(models.TextChoices):
+    """The way an event ended."""
+
+    FINAL = "final", "final"
+    VOID = "void", "cancelled or abandoned"
+
+
+class Result(models.Model):
+    """The result of an event; `valuation.results.grading` computes what outcomes become by it."""
+
+    event = models.OneToOneField(Event, on_delete=models.CASCADE, related_name="result")
+    status = models.CharField(max_length=5, choices=ResultStatus)
+    home_score = models.IntegerField(null=True, blank=True)
+    away_score = models.IntegerField(null=True, blank=True)
+    source = models.CharField(max_length=32, help_text="who reported it")
+    version = models.IntegerField(
+        default=1, db_default=1, help_text="how often it was reported otherwise than before"
+    )
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-recorded_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="result_final_has_scores",
+                # A comparison with NULL refuses nothing.
+                condition=Q(status="final", home_score__isnull=False, away_score__isnull=False)
+                & Q(home_score__gte=0, away_score__gte=0)
+                | Q(status="void", home_score__isnull=True, away_score__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        if self.status == ResultStatus.VOID:
+            return f"{self.event}: void"
+        return f"{self.event}: {self.home_score}:{self.away_score}"

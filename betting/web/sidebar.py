@@ -28,6 +28,7 @@ INTERNALS = {
     "valuation_closingprice": ("Closing prices", "flag_circle"),
     "valuation_closingquote": ("Closing quotes", "sports_score"),
     "valuation_edgeclosing": ("Edges at the close", "fact_check"),
+    "valuation_result": ("Results", "scoreboard"),
     "betting_market": ("Markets", "storefront"),
     "betting_outcome": ("Outcomes", "flag"),
     "betting_quote": ("Quotes", "sell"),

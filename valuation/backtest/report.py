@@ -154,6 +154,19 @@ def _json(of: Backtest, learnt: Learnt | None, seed: int) -> bytes:
     return msgspec.json.format(msgspec.json.encode(whole)) + b"\n"
 
 
+def groups_table(by: str, scores: Sequence[tuple[str, Estimate, Estimate]]) -> Table:
+    """Return what groups of edges claimed and what they paid.
+
+    Args:
+        by: what they are grouped by.
+        scores: name, claimed EV and profit of each group.
+    """
+    return (by, "edges", "claimed EV", "profit per unit staked"), [
+        (name, f"{claimed.count:,}", _percent(claimed.mean), _mean(roi))
+        for name, claimed, roi in scores
+    ]
+
+
 def learning_tables(learnt: Learnt, like: str) -> tuple[Table, Table]:
     """Return the learnt weights, and how good they are beside those of the policy `like`."""
     return _weights_table(learnt), _fits_table(learnt, like)

@@ -21,6 +21,7 @@ from valuation.models import (
     FairPrice,
     FairPriceState,
     RecomputeRun,
+    Result,
     Revaluation,
 )
 from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
@@ -397,3 +398,17 @@ class AppliedPolicyAdmin(FactAdmin):
 
     list_display = ("fingerprint", "applied_at")
     search_fields = ("=fingerprint",)
+
+
+@admin.register(Result)
+class ResultAdmin(FactAdmin):
+    """The results of events, as `manage.py results import` wrote them."""
+
+    list_display = ("event", "status", "score", "source", "recorded_at")
+    search_fields = ("event__home", "event__away")
+    list_select_related = ("event",)
+
+    @admin.display(description="home : away")
+    def score(self, result: Result) -> str:
+        """Return the score; empty where there is none."""
+        return "" if result.home_score is None else f"{result.home_score} : {result.away_score}"

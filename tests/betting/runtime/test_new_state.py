@@ -29,6 +29,7 @@ ON_TABLES = {
     "circuit show odds_us": (1, "none has been added"),
     "bookmakers list": (0, "commission"),
     "matches doubtful": (0, ""),
+    "results edges": (0, "claimed EV"),
     "settings list": (0, "HARDLINE_"),
     "subscribers list": (0, ""),
     "alerts list": (0, ""),

@@ -32,7 +32,7 @@ from streaming.models import (
     WebhookSubscriber,
 )
 from tests.support import rows
-from valuation.models import AppliedPolicy, Revaluation
+from valuation.models import AppliedPolicy, Result, Revaluation
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +88,7 @@ def fill(size: int) -> None:
         rows.make_closing_price(board.outcomes[0])
         rows.make_closing_quote(board.quotes[0])
         rows.make_edge_closing(rows.make_edge(board.quotes[1]))
+        Result.objects.create(event=board.event, status="void", source="a test")
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
         AppliedPolicy.objects.get_or_create(
             pk=1, defaults={"fingerprint": "0", "applied_at": datetime.now(UTC)}

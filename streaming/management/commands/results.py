@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from betting.config import get_config
+from betting.management.unchecked import UncheckedCommand
+from streaming.runner.tables import write_table
+from valuation.backtest import report
+from valuation.results.football_data import ResultsFileError
+from valuation.results.graded_edges import GROUPS, calibration_of, graded_edges, group_scores
+from valuation.results.importing import import_results
+from valuation.results.reading import read_results
+
+SHOWN_DOUBTS = 20
+
+
+class Command(UncheckedCommand):
+    help = "Import results of events and compare edges with them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        reads = actions.add_parser("import", help="read results from files")
+        reads.add_argument(
+            "files",
+            nargs="+",
+            type=Path,
+            metavar="FILE",
+            help=".csv or .csv.gz of football-data.co.uk, .json of The Odds API's /scores",
+        )
+        edges = actions.add_parser("edges", help="what edges claimed and what they paid")
+        edges.add_argument("--by", choices=[*GROUPS], default="bookmaker")
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        if action == "import":
+            self._import(options["files"])
+        else:
+            self._edges(options["by"])
+
+    def _import(self, files: list[Path]) -> None:
+        try:
+            reported = [result for path in files for result in read_results(path)]
+        except ResultsFileError as error:
+            raise CommandError(str(error)) from error
+        done = import_results(reported, get_config().matching)
+        self.stdout.write(
+            f"{done.changed} written, {done.unchanged} known already, {len(done.doubtful)} doubtful"
+            f", {done.unknown} of events that are not known"
+        )
+        for each in done.doubtful[:SHOWN_DOUBTS]:
+            self.stdout.write(f"doubtful: {each.home} v {each.away}, {each.start:%Y-%m-%d %H:%M}")
+        if done.doubtful:
+            self.stdout.write("Where names differ, add them to the participant aliases.")
+
+    def _edges(self, by: str) -> None:
+        graded = graded_edges(by)
+        write_table(self.stdout, *report.groups_table(by, group_scores(graded)))
+        write_table(self.stdout, *report.calibration_table(calibration_of(graded)))
