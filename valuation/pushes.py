@@ -62,6 +62,8 @@ def returned_parts(outcomes: PricedOutcomes) -> FloatArray:
     has_point = ~np.isnan(outcomes.point) & of_two[outcomes.line_number] & is_priced
     is_half = has_point & (quarters % _QUARTERS == 2)
     can_return = has_point & ~is_half
+    if not can_return.any():
+        return np.zeros(outcomes.point.size)
 
     # 2.25 and 1.75 both return half a stake at 2.
     whole = np.floor(quarters / _QUARTERS + 0.5).astype(np.int64) * _QUARTERS

@@ -111,11 +111,14 @@ _OTHERS: Mapping[str, Mapping[str, str]] = {
     "soccer": {
         # England
         "Brighton and Hove Albion": "Brighton, Brighton & Hove Albion",
+        "Ipswich Town": "Ipswich",
         "Leeds United": "Leeds, Leeds Utd",
         "Leicester City": "Leicester",
+        "Luton Town": "Luton",
         "Manchester City": "Man City",
         "Manchester United": "Man Utd, Man United, Manchester Utd",
         "Newcastle United": "Newcastle, Newcastle Utd",
+        "Norwich City": "Norwich",
         "Nottingham Forest": "Nottm Forest, Nott'm Forest",
         "Queens Park Rangers": "QPR",
         "Sheffield United": "Sheffield Utd, Sheff Utd",

@@ -52,6 +52,7 @@ def opening(edge: Any, choices: Choices) -> Opening:
     """Return an edge's price, fair price and expected value when it opened."""
     chance = edge.opened_probability
     _, evs = _worth(edge.quote, edge.opened_price, np.array([chance]))
+    evs *= _at_risk(edge)
     return Opening(
         price=odds(edge.opened_price, choices.odds_format),
         fair=fair_odds(1 / chance, choices.odds_format),
@@ -102,6 +103,7 @@ def opinions(edge: Any, choices: Choices) -> list[Opinion]:
     table = np.array([[line[each] for each in outcomes] for line in books.values()])
     chances = devig(table, get_config().valuation.method).probabilities[:, place]
     winning, evs = _worth(edge.quote, edge.price, chances)
+    evs *= _at_risk(edge)
     found = sorted(zip(books, table[:, place], winning, evs, strict=True), key=lambda row: -row[3])
     return [
         Opinion(
@@ -130,6 +132,12 @@ def _worth(quote: Quote, price: float, chances: FloatArray) -> tuple[FloatArray,
     commission = np.full(shape, commission_of(quote.bookmaker, price, quote.side) or 0.0)
     odds_net = bet_odds(np.full(shape, price), commission, np.full(shape, is_lay))
     return winning, expected_value(winning, odds_net)
+
+
+def _at_risk(edge: Any) -> float:
+    """Return the part of the stake that no push is expected to return: the edge's EV counts it."""
+    _, (per_unit_at_risk,) = _worth(edge.quote, edge.price, np.array([edge.probability]))
+    return min(edge.ev / per_unit_at_risk, 1.0) if edge.ev > 0 < per_unit_at_risk else 1.0
 
 
 def _whole_lines(edge: Any) -> dict[str, dict[int, float]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.test import Client
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from betting.models import Event, Market, Quote
+from betting.web.board import edge_page
 from betting.web.board.filters import Choices
 from betting.web.board.odds_grid import grids
 from tests.support import rows
@@ -157,3 +160,14 @@ class TestEdge:
     def test_an_edge_of_an_event_that_has_ended_can_still_be_read(self, reader: Client) -> None:
         Event.objects.update(status="ended")
         text_of(reader, self.address())
+
+
+def test_what_the_page_of_an_edge_computes_counts_pushes_as_the_edge_does() -> None:
+    """Of an edge at a whole line whose stake is returned one time in five."""
+    board = rows.make_board((2.2, 1.7), (1.9, 1.9))
+    edge = Edge.objects.filter(quote=board.quotes[0]).get()
+    edge.price = edge.opened_price = 2.2
+    edge.probability = edge.opened_probability = 0.5
+    edge.ev = 0.8 * (0.5 * 2.2 - 1)
+    choices = Choices(RequestFactory().get("/"))
+    assert edge_page.opening(edge, choices).ev == "+8.00 %"
