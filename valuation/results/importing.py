@@ -16,6 +16,9 @@ from streaming.core.matching import Contest, Doubtful, MatchPolicy, Same, match_
 from streaming.core.participants import Pair, canonical_pair, spelling, sport_family
 from valuation.results.reading import Reported
 
+MAX_SOURCE = 32
+"""Characters of a source's name that are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -59,6 +62,12 @@ def import_results(reported: Iterable[Reported], policy: MatchPolicy) -> Importe
         changed = len(_write(scores, found))
     doubtful += [each for event, each in found.items() if event not in scores]
     return Imported(changed, len(scores) - changed, doubtful, unknown)
+
+
+def void_result(event: Event, source: str) -> None:
+    """Write that an event was cancelled or abandoned; idempotent by `result_event`."""
+    with transaction.atomic():
+        fetch_all(_VOID, {"event": event.pk, "source": source[:MAX_SOURCE]})
 
 
 def _events_of(
@@ -156,5 +165,14 @@ SET status = excluded.status, home_score = excluded.home_score, away_score = exc
     source = excluded.source, version = r.version + 1, recorded_at = statement_timestamp()
 WHERE (r.status, r.home_score, r.away_score)
     IS DISTINCT FROM (excluded.status, excluded.home_score, excluded.away_score)
+RETURNING event_id
+"""
+
+_VOID = """
+INSERT INTO valuation_result AS r (event_id, status, source) VALUES (%(event)s, 'void', %(source)s)
+ON CONFLICT (event_id) DO UPDATE
+SET status = 'void', home_score = NULL, away_score = NULL, source = excluded.source,
+    version = r.version + 1, recorded_at = statement_timestamp()
+WHERE r.status <> 'void'
 RETURNING event_id
 """

@@ -7,12 +7,14 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from betting.config import get_config
+from betting.management.login import login_name
 from betting.management.unchecked import UncheckedCommand
+from betting.models import Event
 from streaming.runner.tables import write_table
 from valuation.backtest import report
 from valuation.results.football_data import ResultsFileError
 from valuation.results.graded_edges import GROUPS, calibration_of, graded_edges, group_scores
-from valuation.results.importing import import_results
+from valuation.results.importing import import_results, void_result
 from valuation.results.reading import read_results
 
 SHOWN_DOUBTS = 20
@@ -31,12 +33,16 @@ class Command(UncheckedCommand):
             metavar="FILE",
             help=".csv or .csv.gz of football-data.co.uk, .json of The Odds API's /scores",
         )
+        void = actions.add_parser("void", help="note that an event was cancelled or abandoned")
+        void.add_argument("event", type=int, metavar="EVENT", help="its number in the admin")
         edges = actions.add_parser("edges", help="what edges claimed and what they paid")
         edges.add_argument("--by", choices=[*GROUPS], default="bookmaker")
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "import":
             self._import(options["files"])
+        elif action == "void":
+            self._void(options["event"])
         else:
             self._edges(options["by"])
 
@@ -54,6 +60,13 @@ class Command(UncheckedCommand):
             self.stdout.write(f"doubtful: {each.home} v {each.away}, {each.start:%Y-%m-%d %H:%M}")
         if done.doubtful:
             self.stdout.write("Where names differ, add them to the participant aliases.")
+
+    def _void(self, event_id: int) -> None:
+        event = Event.objects.filter(pk=event_id).first()
+        if event is None:
+            raise CommandError(f"no event {event_id}")
+        void_result(event, login_name())
+        self.stdout.write(f"{event}: void")
 
     def _edges(self, by: str) -> None:
         graded = graded_edges(by)

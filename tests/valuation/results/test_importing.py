@@ -119,6 +119,20 @@ def test_edges_get_the_profit_of_their_opening_price(board: rows.Board, tmp_path
     assert "2" in say("edges", "--by", "sport")
 
 
+def test_a_void_event_returns_all_stakes(board: rows.Board, tmp_path: Path) -> None:
+    Edge.objects.update(warnings=[])
+    say("import", scores_file(tmp_path / "a.json", board.event))
+    for _ in range(2):
+        assert say("void", board.event.pk) == f"{board.event}: void\n"
+    assert Result.objects.get().version == 2
+    assert graded_edges("kind").profit.tolist() == [0, 0]
+
+
+def test_an_event_that_does_not_exist_is_not_void() -> None:
+    with pytest.raises(CommandError, match="no event 7"):
+        say("void", 7)
+
+
 def test_edges_are_listed_without_any() -> None:
     assert "all" in say("edges")
 
