@@ -196,7 +196,7 @@ def coalesce_line_changes(shard: int) -> None:
 
 @shared_task(name="streaming.sweep")
 def sweep() -> None:
-    """Quarantine unsafe quotes, age those past their limit, have unvalued markets valued, and close.
+    """Quarantine unsafe quotes, age those past their limit, have markets valued, and close.
 
     Idempotent by the quotes' status, by `FeedBookmaker.stale_markets`, by
     `Revaluation.after_market`, by the marks on edges, by `Event.closed_for`, and by

@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
+from betting import words
 from betting.admin_base import formatting
 from betting.db.clock import database_now
 from betting.models import Market, Sport
-from betting.web.board import words
 from valuation.closes.statistics import (
     ENOUGH,
     Choice,

@@ -18,8 +18,8 @@ from valuation.models import Revaluation
 
 pytestmark = pytest.mark.django_db
 
-PINNACLE = import_module("betting.migrations.0033_pinnacle_is_no_venue")
-KALSHI = import_module("betting.migrations.0031_kalshi_charges_contracts")
+PINNACLE = import_module("betting.migrations.0030_pinnacle_is_no_venue")
+KALSHI = import_module("betting.migrations.0028_kalshi_charges_contracts")
 EXCHANGES = import_module("valuation.migrations.0009_exchanges_by_key")
 
 

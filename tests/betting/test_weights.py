@@ -18,7 +18,7 @@ from betting.models import Bookmaker, BookmakerWeight, Market, Quote, Sport
 from betting.web.board.history import _samples
 from tests.support import rows
 from valuation.models import Revaluation
-from valuation.stale import read
+from valuation.unvalued import read
 
 pytestmark = pytest.mark.django_db
 

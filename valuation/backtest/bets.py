@@ -64,7 +64,8 @@ def play(history: History, policy: BettingPolicy) -> Played:
     """
     outcomes = history.early.shape[2]
     match, book, outcome = np.nonzero(np.isfinite(history.early))
-    price, commission = history.early[match, book, outcome], history.commissions[book]
+    price = history.early[match, book, outcome]
+    commission = history.kept(price, book)
     weights = policy.weights_of(history.bookmakers)[book]
     valued = value(
         Board(

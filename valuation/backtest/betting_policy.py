@@ -9,16 +9,19 @@ from typing import get_args
 
 import numpy as np
 
+from betting.bookmaker_terms import TERMS, USUAL
 from valuation.arrays import BoolArray, FloatArray
 from valuation.policy import Method, ValuationPolicy
 
 SHARP = "pinnacle"
 """The bookmaker whose close judges, unless another one is named."""
 
-DEFAULT_WEIGHTS: Mapping[str, float] = MappingProxyType({SHARP: 10.0})
+DEFAULT_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {key: terms.weight for key, terms in TERMS.items() if terms.weight != USUAL.weight}
+)
 """Weights of the shipped defaults; of others it is 1."""
 
-DEFAULT_NO_VENUES = frozenset({SHARP})
+DEFAULT_NO_VENUES = frozenset(key for key, terms in TERMS.items() if not terms.is_venue)
 """Bookmakers whose prices inform the consensus and are no bets, by the shipped defaults."""
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from betting.exchanges import terms_of
+from betting.bookmaker_terms import terms_of
 from valuation.arrays import BoolArray, FloatArray, IntArray
 from valuation.consensus import log_odds
 from valuation.devig import devig
+from valuation.edges import effective_commission
 from valuation.policy import Method
 from valuation.results.football_data import OUTCOMES, Match
 
@@ -35,11 +36,18 @@ class History:
     season: IntArray
     seasons: tuple[str, ...]
 
-    @property
-    def commissions(self) -> FloatArray:
-        """The part of winnings that each bookmaker keeps, NaN where it is not known, (b,)."""
-        known = [terms_of(key)[1] for key in self.bookmakers]
-        return np.array([np.nan if kept is None else kept for kept in known])
+    def kept(self, price: FloatArray, bookmaker: IntArray) -> FloatArray:
+        """Return the part of net winnings that backs pay in fees, NaN where that is not known.
+
+        Args:
+            price: decimal odds, of any shape.
+            bookmaker: the place of the bookmaker of each.
+        """
+        terms = [terms_of(key) for key in self.bookmakers]
+        rate = np.array([np.nan if of.commission is None else of.commission for of in terms])
+        is_lay = np.zeros(price.shape, dtype=np.bool_)
+        is_contract = np.array([of.fee_model == "contract" for of in terms])
+        return effective_commission(price, rate[bookmaker], is_lay, is_contract[bookmaker])
 
     def during(self, is_wanted: BoolArray) -> History:
         """Return the matches that are wanted."""

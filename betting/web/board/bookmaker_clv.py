@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from betting.admin_base import formatting
 from betting.db.clock import database_now
-from betting.web.board.words import signed_percent
+from betting.words import signed_percent
 from valuation.closes.statistics import ENOUGH, Choice, ClvSummary, summaries
 
 DAYS = 90

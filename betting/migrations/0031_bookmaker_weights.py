@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0033_pinnacle_is_no_venue"),
+        ("betting", "0030_pinnacle_is_no_venue"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("betting", "0024_changes_are_not_checked_twice")]
+    dependencies = [("betting", "0025_polls_that_saw_a_price")]
 
     operations = [
         migrations.AddField(

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0024_changes_are_not_checked_twice"),
+        ("betting", "0026_event_closed_for"),
     ]
 
     operations = [

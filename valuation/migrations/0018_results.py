@@ -7,8 +7,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0024_changes_are_not_checked_twice"),
-        ("valuation", "0013_first_changes"),
+        ("betting", "0026_event_closed_for"),
+        ("valuation", "0017_edges_close_with_their_venue"),
     ]
 
     operations = [

@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0050_event_closed_for"),
-        ("valuation", "0013_first_changes"),
+        ("betting", "0026_event_closed_for"),
+        ("valuation", "0014_edges_by_value"),
     ]
 
     operations = [

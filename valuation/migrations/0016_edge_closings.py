@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0050_event_closed_for"),
-        ("valuation", "0040_closing_prices"),
+        ("betting", "0026_event_closed_for"),
+        ("valuation", "0015_closing_prices"),
     ]
 
     operations = [

@@ -20,6 +20,6 @@ def shipped(apps):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("betting", "0032_bookmaker_venue")]
+    dependencies = [("betting", "0029_bookmaker_venue")]
 
     operations = [migrations.RunPython(take_its_role, leave_its_role)]

@@ -17,6 +17,6 @@ def shipped(apps, **fields):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("betting", "0030_fee_model")]
+    dependencies = [("betting", "0027_fee_model")]
 
     operations = [migrations.RunPython(charge_contracts, charge_winnings)]

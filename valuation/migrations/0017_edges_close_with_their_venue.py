@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("valuation", "0013_first_changes"),
+        ("valuation", "0016_edge_closings"),
     ]
 
     operations = [

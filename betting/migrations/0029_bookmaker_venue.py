@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("betting", "0031_kalshi_charges_contracts"),
+        ("betting", "0028_kalshi_charges_contracts"),
     ]
 
     operations = [
