@@ -46,6 +46,7 @@ class FairPrices:
             fair price, to at most 1).
         books: bookmakers in its consensus, also where they are too few.
         reason: `Reason` codes, `OK` exactly where there is a fair price.
+        returned: the part of a stake that is expected back as a push, as in `Edges`.
     """
 
     market_id: IntArray
@@ -53,6 +54,7 @@ class FairPrices:
     probability: FloatArray
     books: IntArray
     reason: npt.NDArray[np.int8]
+    returned: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def value(board: Board, policy: ValuationPolicy) -> Valued:
     priced = [price_lines(quotes, books, size, policy) for size in sizes]
     priced += price_fields(quotes, books, policy)
     fair = _fair_prices(board, quotes, _line_reasons(quotes, books, priced, policy), priced)
-    return Valued(fair, _edges(board, quotes, priced, _returned(board, quotes, fair), policy))
+    return Valued(fair, _edges(board, quotes, priced, _returned(quotes, fair), policy))
 
 
 def _fair_prices(
@@ -145,12 +147,23 @@ def _fair_prices(
         [_reasons_outside(quotes, in_line), line_reason],
         own_reason,
     ).astype(np.int8)
+    market_id = board.market_id[quotes.outcome_row]
+    probability = np.where(reason == Reason.OK, probability, np.nan)
     return FairPrices(
-        market_id=board.market_id[quotes.outcome_row],
+        market_id=market_id,
         outcome_id=board.outcome_id[quotes.outcome_row],
-        probability=np.where(reason == Reason.OK, probability, np.nan),
+        probability=probability,
         books=count,
         reason=reason,
+        returned=returned_parts(
+            PricedOutcomes(
+                market_id=market_id,
+                line_number=quotes.outcome_line,
+                point=board.line[quotes.outcome_row],
+                role=board.role[quotes.outcome_row],
+                probability=probability,
+            )
+        ),
     )
 
 
@@ -193,19 +206,10 @@ def _reasons_outside(quotes: Quotes, in_line: BoolArray) -> IntArray:
     ).astype(np.int64)
 
 
-def _returned(board: Board, quotes: Quotes, fair: FairPrices) -> FloatArray:
+def _returned(quotes: Quotes, fair: FairPrices) -> FloatArray:
     """Return the part of a stake on each row that is expected back as a push, shape (q,)."""
-    by_outcome = returned_parts(
-        PricedOutcomes(
-            market_id=fair.market_id,
-            line_number=quotes.outcome_line,
-            point=board.line[quotes.outcome_row],
-            role=board.role[quotes.outcome_row],
-            probability=fair.probability,
-        )
-    )
     parts = np.empty(quotes.row.size)
-    parts[quotes.row] = by_outcome[quotes.outcome]
+    parts[quotes.row] = fair.returned[quotes.outcome]
     return parts
 
 

@@ -21,6 +21,12 @@ from valuation.confirmed import Feeds, Lagging
 from valuation.covering import Outcomes
 from valuation.edges import bet_odds, effective_commission
 
+ROLE = """
+    CASE o.name WHEN 'Over' THEN 1 WHEN 'Under' THEN 2
+    WHEN m.home THEN 3 WHEN m.away THEN 4 ELSE 0 END::bigint
+"""
+"""The `covering.Role` of the outcome `o` of a market `m (home, away)`."""
+
 FEW = 10
 """The most markets for which prepared statements read and write, as for a major move."""
 
@@ -163,10 +169,9 @@ quote AS MATERIALIZED (
 ),
 outcome AS MATERIALIZED (
     SELECT o.* FROM market m CROSS JOIN LATERAL (
-        SELECT id, market_id, line, CASE name WHEN 'Over' THEN 1 WHEN 'Under' THEN 2
-               WHEN m.home THEN 3 WHEN m.away THEN 4 ELSE 0 END::bigint AS role
-        FROM betting_outcome
-        WHERE market_id = m.id
+        SELECT o.id, o.market_id, o.line, {ROLE} AS role
+        FROM betting_outcome o
+        WHERE o.market_id = m.id
         OFFSET 0 -- as above
     ) AS o
     WHERE NOT m.has_ended

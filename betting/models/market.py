@@ -108,6 +108,13 @@ class BookmakerWeight(models.Model):
         help_text="the kind of market, e.g. h2h; empty for any",
     )
     weight = models.FloatField(help_text="weight in the consensus; 0 leaves it out")
+    evidence = models.CharField(
+        max_length=400,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what the weight rests on; empty where an operator chose it",
+    )
 
     class Meta:
         ordering = ["bookmaker", "family", "kind"]

@@ -69,6 +69,9 @@ class EdgeCloses:
 def edge_closes(edges: OpenedEdges, history: PriceHistory, found: Closes) -> EdgeCloses:
     """Judge edges by the close of their outcomes.
 
+    Where a push may return the stake, values are per unit staked, by the pushes that the close
+    expects; per unit that is not returned where it does not say.
+
     Args:
         edges: of the history's quotes.
         history: what the closes were rebuilt from.
@@ -81,30 +84,33 @@ def edge_closes(edges: OpenedEdges, history: PriceHistory, found: Closes) -> Edg
     known = outcome < fair.outcome_id.size
     closed[known] = fair.outcome_id[outcome[known]] == history.outcome_id[quote[known]]
     closed[closed] = ~np.isnan(fair.probability[outcome[closed]])
-    closed &= ~np.isnan(history.commission[quote])
+    closed &= ~np.isnan(history.rate[quote])
     place = np.flatnonzero(closed)
     quote, outcome = quote[place], outcome[place]
-    is_lay, commission = history.is_lay[quote], history.commission[quote]
+    is_lay, at_risk = history.is_lay[quote], 1 - np.nan_to_num(fair.returned[outcome])
 
     measured = ~np.isnan(found.winning[quote])
     consensus = _winning(fair.probability[outcome], is_lay)
     winning = np.where(measured, found.winning[quote], consensus)
     anchor, anchor_probability = _anchors(fair.anchored[outcome], history.anchor[quote])
     anchor_winning = _winning(anchor_probability, is_lay)
-    opened = bet_odds(edges.opened_price[place], commission, is_lay)
-    best = bet_odds(edges.best_price[place], commission, is_lay)
+    opened, best = (
+        bet_odds(price[place], history.kept(quote, price[place]), is_lay)
+        for price in (edges.opened_price, edges.best_price)
+    )
+    expected = _winning(edges.opened_probability[place], is_lay)
     return EdgeCloses(
         place=place,
         winning=winning,
         books=np.where(measured, found.other_books[quote], fair.books[outcome]),
         by_others=measured | ~found.stands[quote],
-        opened_ev=expected_value(_winning(edges.opened_probability[place], is_lay), opened),
-        opened_clv=closing_line_value(winning, opened),
-        best_clv=closing_line_value(winning, best),
+        opened_ev=at_risk * expected_value(expected, opened),
+        opened_clv=at_risk * closing_line_value(winning, opened),
+        best_clv=at_risk * closing_line_value(winning, best),
         anchor=anchor,
         anchor_winning=anchor_winning,
-        anchor_opened_clv=closing_line_value(anchor_winning, opened),
-        anchor_best_clv=closing_line_value(anchor_winning, best),
+        anchor_opened_clv=at_risk * closing_line_value(anchor_winning, opened),
+        anchor_best_clv=at_risk * closing_line_value(anchor_winning, best),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from valuation.arrays import BoolArray, FloatArray, IntArray, is_new
 from valuation.board import Board, Edges, FairPrices, value
-from valuation.edges import bet_odds
+from valuation.edges import bet_odds, effective_commission
 from valuation.policy import ValuationPolicy
 from valuation.reasons import Reason
 
@@ -43,8 +43,9 @@ class PriceHistory:
     by quote, then in the order of their arrival.
 
     Attributes:
-        quote_id, market_id, outcome_id, line, bookmaker_id, is_lay, weight, commission: as in
-            `Board`.
+        quote_id, market_id, outcome_id, line, role, bookmaker_id, is_lay, weight: as in `Board`.
+        rate: of the bookmaker's fee; NaN where it is not known.
+        is_contract: whether that is a fee on contracts.
         anchor: the bookmaker's place in `ANCHORS`; −1 for any other.
         closes_at: the start of the quote's event.
         seen_at: when the quote's feed was last known to have been answered before that; NaN if it
@@ -59,10 +60,12 @@ class PriceHistory:
     market_id: IntArray
     outcome_id: IntArray
     line: FloatArray
+    role: IntArray
     bookmaker_id: IntArray
     is_lay: BoolArray
     weight: FloatArray
-    commission: FloatArray
+    rate: FloatArray
+    is_contract: BoolArray
     anchor: IntArray
     closes_at: FloatArray
     seen_at: FloatArray
@@ -70,6 +73,11 @@ class PriceHistory:
     change_at: FloatArray
     change_price: FloatArray
     change_old: FloatArray
+
+    def kept(self, quote: IntArray, price: FloatArray) -> FloatArray:
+        """Return the part of net winnings that bets on some quotes pay as a fee, at some prices."""
+        fee = self.rate[quote], self.is_lay[quote], self.is_contract[quote]
+        return effective_commission(price, *fee)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class FairCloses:
         books: bookmakers in the consensus.
         at: the moment that was valued; NaN where there is no close.
         reason: `Reason` codes, `OK` exactly where there is a close.
+        returned: the part of a stake that is expected back, as in `valuation.board.FairPrices`.
         anchored: the probability by each of `ANCHORS` alone at that moment, shape (o, anchors);
             NaN where it had no complete line.
     """
@@ -108,6 +117,7 @@ class FairCloses:
     books: IntArray
     at: FloatArray
     reason: IntArray
+    returned: FloatArray
     anchored: FloatArray
 
 
@@ -248,11 +258,12 @@ def _board(history: PriceHistory, looks: _Looks) -> Board:
         market_id=looks.look,
         outcome_id=history.outcome_id[quote],
         line=history.line[quote],
+        role=history.role[quote],
         bookmaker_id=history.bookmaker_id[quote],
         is_lay=history.is_lay[quote],
         price=looks.price,
         weight=history.weight[quote],
-        commission=history.commission[quote],
+        commission=history.kept(quote, looks.price),
         is_stale=~(history.closes_at - history.seen_at <= MAX_AGE_SECONDS)[quote],
     )
 
@@ -273,6 +284,7 @@ def _fair_closes(
         books=fair.books[chosen],
         at=_at(looks.at, look),
         reason=fair.reason[chosen].astype(np.int64),
+        returned=fair.returned[chosen],
         anchored=_anchored(history, looks, board, policy, (outcome, look)),
     )
 
@@ -317,6 +329,7 @@ def _by_others(
     row = edges.row[is_close]
     quote = looks.quote[row]
     odds = bet_odds(board.price[row], board.commission[row], board.is_lay[row])
-    winning[quote] = (1 + edges.ev[is_close]) / odds
+    at_risk = 1 - np.nan_to_num(edges.returned[is_close])
+    winning[quote] = (1 + edges.ev[is_close] / at_risk) / odds
     books[quote] = edges.books[is_close]
     return winning, books

@@ -15,6 +15,7 @@ import numpy as np
 from django.db import DataError, IntegrityError, transaction
 
 from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
+from betting.db.weights import FAMILY, WEIGHT
 from valuation.arrays import positions
 from valuation.closes.clv import OpenedEdges, edge_closes
 from valuation.closes.rebuild import (
@@ -27,6 +28,7 @@ from valuation.closes.rebuild import (
 )
 from valuation.policy import ValuationPolicy
 from valuation.reasons import REASON_TEXT
+from valuation.unvalued import ROLE
 
 MAX_EVENTS = 10
 """Events whose closes one sweep takes; the next sweep takes the rest."""
@@ -347,16 +349,21 @@ JOIN betting_market m ON m.id = q.market_id
 JOIN betting_event ev ON ev.id = m.event_id
 """
 
-_READ = """
+_READ = f"""
 WITH quote AS MATERIALIZED (
-    SELECT q.id, o.market_id, o.id AS outcome_id, o.name, o.point, o.line, q.bookmaker_id, q.side,
-           q.feed_id, q.status, q.price, q.changed_at, e.id AS event_id,
-           e.commence_time AS closes_at
-    FROM betting_event e
-    JOIN betting_market m ON m.event_id = e.id
+    SELECT q.id, o.market_id, o.id AS outcome_id, o.name, o.point, o.line, {ROLE} AS role,
+           q.bookmaker_id, q.side, q.feed_id, q.status, q.price, q.changed_at,
+           m.event_id, m.closes_at, m.family, m.kind
+    FROM (
+        SELECT m.id, m.kind, {FAMILY} AS family, e.id AS event_id, e.commence_time AS closes_at,
+               e.home, e.away
+        FROM betting_event e
+        JOIN betting_sport s ON s.id = e.sport_id
+        JOIN betting_market m ON m.event_id = e.id
+        WHERE e.id = ANY (%(events)s::bigint[])
+    ) AS m
     JOIN betting_outcome o ON o.market_id = m.id
     JOIN betting_quote q ON q.outcome_id = o.id
-    WHERE e.id = ANY (%(events)s::bigint[])
 ),
 recorded AS MATERIALIZED (
     SELECT c.id, c.quote_id, c.kind, c.received_at, c.old_price, c.new_price, c.old_point
@@ -408,29 +415,33 @@ answered AS MATERIALIZED (
 )
 SELECT q.*, c.*
 FROM (
-    SELECT COALESCE(array_agg(q.id ORDER BY q.id), '{}'),
-           COALESCE(array_agg(q.market_id ORDER BY q.id), '{}'),
-           COALESCE(array_agg(q.outcome_id ORDER BY q.id), '{}'),
-           COALESCE(array_agg(COALESCE(q.line, 'NaN') ORDER BY q.id), '{}'),
-           COALESCE(array_agg(q.bookmaker_id ORDER BY q.id), '{}'),
-           COALESCE(array_agg(q.side = 'lay' ORDER BY q.id), '{}'),
-           COALESCE(array_agg(b.weight ORDER BY q.id), '{}'),
-           COALESCE(array_agg(COALESCE(b.commission, 'NaN') ORDER BY q.id), '{}'),
+    SELECT COALESCE(array_agg(q.id ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(q.market_id ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(q.outcome_id ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(COALESCE(q.line, 'NaN') ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(q.role ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(q.bookmaker_id ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(q.side = 'lay' ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg({WEIGHT} ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(COALESCE(b.commission, 'NaN') ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(b.fee_model = 'contract' ORDER BY q.id), '{{}}'),
            COALESCE(array_agg(COALESCE(array_position(%(anchors)s::text[], b.key::text)::bigint, 0)
-               - 1 ORDER BY q.id), '{}'),
-           COALESCE(array_agg(extract(epoch FROM q.closes_at)::float8 ORDER BY q.id), '{}'),
+               - 1 ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg(extract(epoch FROM q.closes_at)::float8 ORDER BY q.id), '{{}}'),
            COALESCE(array_agg(
-               COALESCE(extract(epoch FROM a.at)::float8, 'NaN') ORDER BY q.id), '{}')
+               COALESCE(extract(epoch FROM a.at)::float8, 'NaN') ORDER BY q.id), '{{}}')
     FROM quote q
     JOIN betting_bookmaker b ON b.id = q.bookmaker_id
+    CROSS JOIN LATERAL (SELECT q.family, q.kind) AS m
     JOIN answered a ON a.event_id = q.event_id AND a.feed_id = q.feed_id
     -- What had no price before the start is no part of the close, whenever that is taken.
     WHERE q.id IN (SELECT quote_id FROM needed)
 ) AS q, (
-    SELECT COALESCE(array_agg(quote_id ORDER BY quote_id, id), '{}'),
-           COALESCE(array_agg(extract(epoch FROM received_at)::float8 ORDER BY quote_id, id), '{}'),
-           COALESCE(array_agg(COALESCE(new_price, 'NaN') ORDER BY quote_id, id), '{}'),
-           COALESCE(array_agg(COALESCE(old_price, 'NaN') ORDER BY quote_id, id), '{}')
+    SELECT COALESCE(array_agg(quote_id ORDER BY quote_id, id), '{{}}'),
+           COALESCE(
+               array_agg(extract(epoch FROM received_at)::float8 ORDER BY quote_id, id), '{{}}'),
+           COALESCE(array_agg(COALESCE(new_price, 'NaN') ORDER BY quote_id, id), '{{}}'),
+           COALESCE(array_agg(COALESCE(old_price, 'NaN') ORDER BY quote_id, id), '{{}}')
     FROM needed
 ) AS c
-"""
+"""  # noqa: S608 - the texts of `betting.db.weights` and `valuation.unvalued`

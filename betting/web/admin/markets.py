@@ -21,10 +21,22 @@ from valuation import opportunities
 from valuation.revaluation import change_bookmaker, change_weights
 
 
+class WeightForm(ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    """A weight; one that an operator enters rests on no evidence."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Forget what the weight before rested on."""
+        if self.has_changed():
+            self.instance.evidence = ""
+        return super().clean()
+
+
 class WeightInline(ThemedInline):
     """The weights of a bookmaker on some families of sports and kinds of market."""
 
     model = BookmakerWeight
+    form = WeightForm
+    readonly_fields = ("evidence",)
     extra = 0
     verbose_name = "weight"
     verbose_name_plural = "weights by sport family and kind of market"

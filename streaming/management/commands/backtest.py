@@ -59,7 +59,7 @@ class Command(BaseCommand):
             " weights=BOOKMAKER:W,…, other_weight, no_venues=BOOKMAKER,…, only_venues=BOOKMAKER,…",
         )
         add("--learn-weights", action="store_true", help="learn weights, season by season")
-        add("--adopt", action="store_true", help="make the learnt weights the bookmakers' own")
+        add("--adopt", action="store_true", help="weigh football matches (h2h) by them")
         add("--sharp", default=SHARP, metavar="BOOKMAKER", help="whose close judges alone")
         add("--seed", type=int, default=1, help="of the intervals; default: 1")
         add("--out", type=Path, metavar="DIRECTORY", help="also write JSON, Markdown and SVG")
@@ -99,8 +99,9 @@ class Command(BaseCommand):
 
     def _adopt(self, found: Backtest, learnt: Learnt) -> None:
         prepare(get_config(), Need.TABLES)
-        adopted = adopt(learnt)
-        self.stdout.write(report.evidence(found, learnt))
+        evidence = report.evidence(found, learnt)
+        adopted = adopt(learnt, evidence)
+        self.stdout.write(evidence)
         write_table(
             self.stdout,
             ("bookmaker", "weight before", "weight now"),

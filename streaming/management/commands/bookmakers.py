@@ -82,6 +82,7 @@ class Command(UncheckedCommand):
             change_weights(bookmaker, found.delete)
         else:
             row = found or BookmakerWeight(bookmaker=bookmaker)
+            row.evidence = ""  # that of a weight that was learnt
             fields = ("family", "kind", "weight")
             form = modelform_factory(BookmakerWeight, fields=fields)(
                 place | {"weight": options["weight"]}, instance=row

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from django.core.management import CommandError, call_command
 
-from betting.models import Bookmaker
+from betting.models import Bookmaker, BookmakerWeight
 from tests.valuation.backtest.seasons import write_season
 from valuation.models import Revaluation
 
@@ -52,8 +52,11 @@ def test_adopted_weights_have_a_mean_of_1_and_value_the_markets_again(
     other = write_season(tmp_path / "2022.csv", 2022)
     said = say("--results", season, other, "--learn-weights", "--adopt")
     assert "learnt from 400 matches of 2021/22, 2022/23" in said
-    assert Bookmaker.objects.get(key="pinnacle").weight > 2
-    assert Bookmaker.objects.get(key="elsewhere").weight == 1
+    weight = BookmakerWeight.objects.get()
+    assert (weight.bookmaker.key, weight.family, weight.kind) == ("pinnacle", "soccer", "h2h")
+    assert weight.weight > 2
+    assert weight.evidence.startswith("learnt from 400 matches of 2021/22, 2022/23; mean squared")
+    assert Bookmaker.objects.get(key="pinnacle").weight == 1
     assert Revaluation.objects.get().bookmaker.key == "pinnacle"  # type: ignore[union-attr]
 
 

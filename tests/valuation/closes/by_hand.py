@@ -26,6 +26,7 @@ class HandQuote:
     seen: float | None
     changes: list[tuple[float, float | None, float | None]]
     line: float | None = None
+    is_contract: bool = False
 
     def last(self, at: float) -> tuple[float, float | None, float | None] | None:
         found = [change for change in self.changes if change[0] < at]

@@ -11,7 +11,17 @@ import pytest
 from django.db import ProgrammingError, connection
 from django.utils import timezone
 
-from betting.models import Bookmaker, ChangeKind, Clock, Event, LineChange, Provider, Quote, Side
+from betting.models import (
+    Bookmaker,
+    BookmakerWeight,
+    ChangeKind,
+    Clock,
+    Event,
+    LineChange,
+    Provider,
+    Quote,
+    Side,
+)
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.support import rows
@@ -91,8 +101,9 @@ def hand_quotes(start: datetime) -> list[HandQuote]:
             outcome=each.outcome_id,
             book=each.bookmaker_id,
             is_lay=each.side == Side.LAY,
-            weight=each.bookmaker.weight,
+            weight=(each.bookmaker.weights.first() or each.bookmaker).weight,
             commission=each.bookmaker.commission or 0.0,
+            is_contract=each.bookmaker.fee_model == "contract",
             seen=seen,
             changes=[
                 (seconds_of(change.received_at), change.new_price, change.old_price)
@@ -105,15 +116,26 @@ def hand_quotes(start: datetime) -> list[HandQuote]:
     ]
 
 
-def net(price: float, commission: float, *, is_lay: bool) -> float:
-    if is_lay:
-        return 1 + (1 - commission) / (price - 1)
-    return 1 + (price - 1) * (1 - commission)
+def net(price: float, hand: HandQuote) -> float:
+    if hand.is_contract:
+        cost = 1 - 1 / price if hand.is_lay else 1 / price
+        return 1 / (cost + hand.commission * cost * (1 - cost))
+    if hand.is_lay:
+        return 1 + (1 - hand.commission) / (price - 1)
+    return 1 + (price - 1) * (1 - hand.commission)
+
+
+def give_particular_terms() -> None:
+    """One bookmaker has a weight of its own on the market, and one charges for contracts."""
+    cap = Bookmaker.objects.get(key="cap")
+    BookmakerWeight.objects.create(bookmaker=cap, kind="h2h", weight=3)
+    Bookmaker.objects.filter(key="bay").update(commission=0.07, fee_model="contract")
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_closes_and_clv_of_a_replay_are_those_of_a_plain_reading(seed: int) -> None:
     replay(make_provider(), seed)
+    give_particular_terms()
     assert take(POLICY) == Taken(1, 0)
 
     start = Event.objects.get().commence_time
@@ -153,9 +175,7 @@ def test_closes_and_clv_of_a_replay_are_those_of_a_plain_reading(seed: int) -> N
             and (edge.closed_at is None or change.recorded_at <= edge.closed_at)
         ]
         best = min(held) if hand.is_lay else max(held)
-        odds, best_odds = (
-            net(each, hand.commission, is_lay=hand.is_lay) for each in (edge.opened_price, best)
-        )
+        odds, best_odds = (net(each, hand) for each in (edge.opened_price, best))
         expected[edge.pk] = (
             winning, winning * odds - 1, best, winning * best_odds - 1,
             (start - max(arrived)).total_seconds(),

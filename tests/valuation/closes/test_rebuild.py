@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.valuation.closes.by_hand import HandQuote, closes_by_hand, last_price
+from valuation.closes.clv import OpenedEdges, edge_closes
 from valuation.closes.rebuild import ANCHORS, PriceHistory, closes
+from valuation.covering import Role
 from valuation.policy import ValuationPolicy
 
 START = 1_000_000.0
@@ -28,10 +31,12 @@ def history_of(quotes: list[HandQuote]) -> PriceHistory:
         market_id=np.ones(len(quotes), np.int64),
         outcome_id=np.array([quote.outcome for quote in quotes], np.int64),
         line=np.full(len(quotes), np.nan),
+        role=np.zeros(len(quotes), np.int64),
         bookmaker_id=np.array([quote.book for quote in quotes], np.int64),
         is_lay=np.array([quote.is_lay for quote in quotes], np.bool_),
         weight=column([quote.weight for quote in quotes]),
-        commission=column([quote.commission for quote in quotes]),
+        rate=column([quote.commission for quote in quotes]),
+        is_contract=np.array([quote.is_contract for quote in quotes], np.bool_),
         anchor=np.array([0 if quote.book == 1 else -1 for quote in quotes], np.int64),
         closes_at=np.full(len(quotes), START),
         seen_at=column([quote.seen for quote in quotes]),
@@ -122,3 +127,36 @@ def test_an_anchor_closes_by_its_own_line_alone() -> None:
     assert anchored[0, 0] == pytest.approx(0.605, abs=0.005)
     assert anchored[:, 0].sum() == pytest.approx(1)
     assert np.isnan(anchored[:, 1:]).all()
+
+
+def test_clv_counts_the_stakes_that_a_push_at_the_close_returns() -> None:
+    """Over 3 with 22 of 100 matches expected to end with exactly 3 goals."""
+    chances = {2.5: 0.57, 3.0: 0.35 / 0.78, 3.5: 0.35}
+    quotes = [
+        HandQuote(100 * book + place, place, book, False, 1.0, 0.0, START - 1,
+                  [(START - 60, 1 / (chance if place % 2 else 1 - chance), None)], line)
+        for book in (1, 2, 3, 4)
+        for number, (line, chance) in enumerate(chances.items())
+        for place in (2 * number + 1, 2 * number + 2)
+    ]  # fmt: skip
+    history = replace(
+        history_of(quotes),
+        line=np.array([quote.line for quote in quotes]),
+        role=np.array([Role.OVER if quote.outcome % 2 else Role.UNDER for quote in quotes]),
+    )
+    found = closes(history, POLICY)
+    np.testing.assert_allclose(found.fair.returned, [0, 0, 0.22, 0.22, 0, 0], atol=1e-9)
+    over_3 = next(place for place, quote in enumerate(quotes) if quote.outcome == 3)
+    edges = OpenedEdges(
+        edge_id=np.array([1]),
+        quote_id=history.quote_id[[over_3]],
+        opened_price=np.array([2.35]),
+        opened_probability=np.array([0.35 / 0.78]),
+        best_price=np.array([2.4]),
+        ahead_seconds=np.array([60.0]),
+        open_seconds=np.array([60.0]),
+    )
+    judged = edge_closes(edges, history, found)
+    assert judged.opened_clv[0] == pytest.approx(0.35 * 1.35 - 0.43)
+    assert judged.best_clv[0] == pytest.approx(0.35 * 1.40 - 0.43)
+    assert judged.opened_ev[0] == pytest.approx(judged.opened_clv[0])

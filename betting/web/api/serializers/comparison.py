@@ -75,7 +75,9 @@ class ComparedBookSerializer(serializers.Serializer[Bookmaker]):
     key = serializers.CharField()
     title = serializers.CharField()
     is_venue = serializers.BooleanField(help_text="its prices may be offered as edges")
-    weight = serializers.FloatField(help_text="in the consensus; 0 for none")
+    weight = serializers.FloatField(
+        help_text="in the consensus where it has no particular one; 0 for none"
+    )
 
 
 class ComparedLineSerializer(serializers.Serializer[ComparedLine]):

@@ -63,7 +63,8 @@ def test_the_sharpest_bookmaker_comes_first(reader: APIClient, board: rows.Board
 
     (line,) = comparison(reader, board)["lines"]
 
-    assert line["books"][0] == {"key": sharp.key, "title": sharp.title, "weight": 9.0}
+    book = {"key": sharp.key, "title": sharp.title, "is_venue": True, "weight": 9.0}
+    assert line["books"][0] == book
     for outcome in line["outcomes"]:
         assert [price["bookmaker"] for price in outcome["prices"]] == [
             book["key"] for book in line["books"]
