@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valuation.arrays import BoolArray, FloatArray, IntArray
+from valuation.arrays import BoolArray, FloatArray, IntArray, is_new
 from valuation.edges import bet_odds, expected_value, kelly
 from valuation.fields import price_fields
 from valuation.lines import BookLines, book_lines
@@ -175,9 +175,13 @@ def _line_reasons(
     is_backed = np.zeros(quotes.book_line.size, dtype=np.bool_)
     is_backed[quotes.book[~quotes.is_lay]] = True
     counted = is_backed & (quotes.book_weight > 0)
-    # Count bookmakers by line and the rule that left them out; no book is out for being too few.
+    # Count groups by line and the rule that left the last of a group's bookmakers out; no book is
+    # out for being too few.
     lines = int(quotes.book_line.max(initial=-1)) + 1
-    cell = quotes.book_line[counted] * len(Reason) + left_out[counted]
+    line, group, why = quotes.book_line[counted], quotes.book_group[counted], left_out[counted]
+    order = np.lexsort((-np.where(why == Reason.OK, len(Reason), why), group, line))
+    last = order[is_new(line[order]) | is_new(group[order])]
+    cell = line[last] * len(Reason) + why[last]
     table = np.bincount(cell, minlength=lines * len(Reason)).reshape(lines, len(Reason))
     gone = table[:, Reason.TOO_FEW_BOOKS : Reason.OUTLIER + 1].cumsum(axis=1)
     short = table.sum(axis=1, keepdims=True) - gone < policy.needed_books

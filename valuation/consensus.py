@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import BoolArray, FloatArray, IntArray, is_new, medians, number
+from valuation.groups import Groups
 from valuation.policy import ValuationPolicy
 
 
@@ -17,10 +18,10 @@ class Consensus:
     Attributes:
         probability: shape (lines, n), rows summing to 1 (under `worst_case` to at most 1); NaN
             where no bookmaker takes part.
-        books: bookmakers that take part, (lines,).
+        books: bookmakers that take part, (lines,); those of one group count once.
         takes_part: which bookmakers do: those with a weight that are no outlier, (b,).
-        others: for each bookmaker, the consensus without it, shape (b, n).
-        other_books: bookmakers that take part in that, (b,).
+        others: for each bookmaker, the consensus without it and its group, shape (b, n).
+        other_books: bookmakers that take part in that, (b,), as in `books`.
     """
 
     probability: FloatArray
@@ -31,9 +32,17 @@ class Consensus:
 
 
 def consensus(
-    probabilities: FloatArray, weights: FloatArray, line: IntArray, policy: ValuationPolicy
+    probabilities: FloatArray,
+    weights: FloatArray,
+    line: IntArray,
+    policy: ValuationPolicy,
+    group: IntArray | None = None,
 ) -> Consensus:
     """Pool bookmakers line by line, outliers left out.
+
+    Bookmakers of one group are one voice: the mean of their log-odds, with the largest of their
+    weights. It counts once, is an outlier as a whole, and is left out as a whole from what the
+    others say of any of them.
 
     Outliers are decided once, among all bookmakers of the line: leaving one out of the
     consensus does not bring an outlier back in.
@@ -43,6 +52,7 @@ def consensus(
         weights: not negative, shape (b,); only their proportions matter.
         line: which line each bookmaker's row is about; rows of a line adjacent, shape (b,).
         policy: the outlier rule.
+        group: which group each bookmaker is of, shape (b,); each of its own if not given.
 
     >>> books = np.array([[0.50, 0.50], [0.52, 0.48], [0.48, 0.52], [0.90, 0.10]])
     >>> pooled = consensus(books, np.ones(4), np.zeros(4, np.int64), ValuationPolicy())
@@ -61,16 +71,20 @@ def consensus(
     cell_weights = np.zeros(shape)
     cell_weights[slot, column] = weights
 
-    agrees = agreeing(logits, cell_weights > 0, policy)
-    cell_weights[~agrees] = 0
-    books, takes_part = agrees.sum(axis=0), agrees[slot, column]
-    sums_to_1 = policy.method != "worst_case"  # the lowest of each outcome, and no distribution
+    groups = Groups.of(slot if group is None else group, slot, column, shape[0])
+    speaks = cell_weights > 0
+    logits, voice = groups.means(logits, speaks), groups.largest(cell_weights)
+    agrees = agreeing(logits, voice > 0, policy)
+    voice[~agrees] = 0
+    in_agreement = groups.spread_flags(agrees)
+    others = groups.spread(pool_others(logits, voice, sums_to_1=policy.sums_to_1))
+    books = agrees.sum(axis=0)
     return Consensus(
-        probability=pool(logits, cell_weights, sums_to_1=sums_to_1).T,
+        probability=pool(logits, voice, sums_to_1=policy.sums_to_1).T,
         books=books,
-        takes_part=takes_part,
-        others=pool_others(logits, cell_weights, sums_to_1=sums_to_1)[:, slot, column].T,
-        other_books=books[column] - takes_part,
+        takes_part=(in_agreement & speaks)[slot, column],
+        others=others[:, slot, column].T,
+        other_books=books[column] - in_agreement[slot, column],
     )
 
 

@@ -16,6 +16,7 @@ from valuation.completion import Completed, completed, outliers
 from valuation.consensus import log_odds, pooled_probabilities, sum_of_others
 from valuation.devig import devig
 from valuation.edges import hold
+from valuation.groups import Groups
 from valuation.lines import BookLines
 from valuation.policy import ValuationPolicy
 from valuation.pricing import Measured, PricedLines, complements, consensus_prices, reasons
@@ -124,10 +125,20 @@ def _price(quotes: Quotes, fields: Fields, policy: ValuationPolicy) -> PricedLin
     in_range &= whole.booksum <= policy.max_booksum_of(len(back))
     logits, is_sound = _logits(whole, covers & in_range, policy)
 
-    takes_part, votes = _votes(logits, whole.own & is_sound & (weight > 0), policy)
-    probability, others = _pool(logits, weight * votes, weight * takes_part, policy)
     cell = fields.slot, fields.column
-    books = votes.sum(axis=1)
+    groups = Groups.of(quotes.book_group[fields.book], *cell, len(weight))
+    speaks = is_sound & (weight > 0)
+    voting = whole.own & speaks
+    voice = groups.largest(np.where(speaks, weight, 0.0))
+    opinion = groups.means(logits, voting)
+    is_in, has_say = _votes(opinion, groups.totals(voting) > 0, policy)
+    probability, others = _pool(
+        (opinion, groups.means(logits, speaks)), voice * has_say, voice * is_in, policy
+    )
+    takes_part = groups.spread_flags(is_in) & voting.any(axis=0)
+    votes = groups.spread_flags(has_say)
+    books = has_say.sum(axis=1)
+    listing = (groups.totals(listed & takes_part) > 0).sum(axis=1)
     own_reasons = reasons(in_range, is_sound, takes_part)
     return PricedLines(
         book=fields.book,
@@ -135,15 +146,15 @@ def _price(quotes: Quotes, fields: Fields, policy: ValuationPolicy) -> PricedLin
         outcome=fields.outcome.ravel(),
         probability=probability.ravel(),
         outcome_books=books.ravel(),
-        outcome_reason=_outcome_reasons(books, (listed & takes_part).sum(axis=1), policy).ravel(),
+        outcome_reason=_outcome_reasons(books, listing, policy).ravel(),
         measured=_measured(
             fields.quote,
             listed & is_sound,
-            others,
-            complements(others, policy, axis=0),
+            groups.spread(others),
+            groups.spread(complements(others, policy, axis=0)),
             books[:, np.newaxis] - votes,
             _holds(whole, back),
-            ~votes & (weight > 0),
+            ~(votes & voting) & (weight > 0),
         ),
     )
 
@@ -195,12 +206,15 @@ def _votes(
 
 
 def _pool(
-    logits: FloatArray, votes: FloatArray, everyone: FloatArray, policy: ValuationPolicy
+    logits: tuple[FloatArray, FloatArray],
+    votes: FloatArray,
+    everyone: FloatArray,
+    policy: ValuationPolicy,
 ) -> tuple[FloatArray, FloatArray]:
     """Pool the votes, of all and of all others; a runner without a vote gets the filled-in prices.
 
     Args:
-        logits: shape (n, k, lines).
+        logits: of the votes, and with the filled-in prices, each of shape (n, k, lines).
         votes: the weight of each vote, 0 where there is none, of the same shape.
         everyone: the weight of each book that takes part, shape (k, lines).
         policy: says whether probabilities sum to 1.
@@ -208,15 +222,16 @@ def _pool(
     Returns:
         Probabilities, shapes (n, lines) and (n, k, lines); NaN where no book takes part.
     """
+    own, filled = logits
     spare = np.broadcast_to(everyone, votes.shape)
 
     def pooled(total: Callable[[FloatArray], FloatArray]) -> FloatArray:
         weight = total(votes)
         has_vote = weight > 0
         return pooled_probabilities(
-            np.where(has_vote, total(logits * votes), total(logits * spare)),
+            np.where(has_vote, total(own * votes), total(filled * spare)),
             np.where(has_vote, weight, total(spare)),
-            sums_to_1=policy.method != "worst_case",
+            sums_to_1=policy.sums_to_1,
         )
 
     return pooled(lambda table: table.sum(axis=1)), pooled(sum_of_others)

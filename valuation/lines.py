@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import BoolArray, IntArray, is_new, number
+from valuation.groups import voices
 from valuation.policy import LARGE_FIELD
 from valuation.quotes import Quotes
 
@@ -40,8 +41,9 @@ def book_lines(quotes: Quotes, needed_books: int) -> BookLines:
     """Compare what each bookmaker quotes on a line with what most of them do.
 
     The outcomes of a line are the set of two or more that most bookmakers with a weight quote
-    to back; of equally frequent sets the larger; of equally large ones the one without the
-    highest outcome id in which they differ. Large fields are marked instead.
+    to back, those of one group counted once; of equally frequent sets the larger; of equally
+    large ones the one without the highest outcome id in which they differ. Large fields are
+    marked instead.
 
     Args:
         quotes: the arranged board.
@@ -52,12 +54,14 @@ def book_lines(quotes: Quotes, needed_books: int) -> BookLines:
     size = np.diff(first, append=quote.size)
     book = quotes.book[quote[first]]
     line, votes = quotes.book_line[book], quotes.book_weight[book] > 0
-    is_complete = _has_commonest_set(_outcome_sets(quotes, quote, first), size, line, votes)
+    group = quotes.book_group[book]
+    is_complete = _has_commonest_set(_outcome_sets(quotes, quote, first), size, line, votes, group)
     lines = int(quotes.book_line.max(initial=-1)) + 1
     in_field = np.zeros(quotes.outcome_line.size, dtype=np.bool_)
     if (np.bincount(quotes.outcome_line, minlength=lines) > LARGE_FIELD).any():
-        carried = np.bincount(line[is_complete & votes & (size <= LARGE_FIELD)], minlength=lines)
-        is_small = 2 * carried > np.bincount(line[votes], minlength=lines)
+        carries = is_complete & votes & (size <= LARGE_FIELD)
+        carried = voices(line[carries], group[carries], lines)
+        is_small = 2 * carried > voices(line[votes], group[votes], lines)
         in_field = _runners(quotes, quote[np.repeat(votes, size)], is_small, min(needed_books, 2))
         is_complete &= ~_has_runners(quotes, in_field, lines)[line]
     return BookLines(quote, first, size, book, is_complete, in_field)
@@ -69,7 +73,8 @@ def _runners(quotes: Quotes, voting: IntArray, is_small: BoolArray, shared_by: i
     A runner is an outcome that at least `shared_by` bookmakers with a weight back. A line of more
     than ten is a large field, unless most bookmakers carry one and the same small set.
     """
-    in_field = np.bincount(quotes.outcome[voting], minlength=quotes.outcome_line.size) >= shared_by
+    group = quotes.book_group[quotes.book[voting]]
+    in_field = voices(quotes.outcome[voting], group, quotes.outcome_line.size) >= shared_by
     is_large = np.bincount(quotes.outcome_line[in_field], minlength=is_small.size) > LARGE_FIELD
     return in_field & (is_large & ~is_small)[quotes.outcome_line]
 
@@ -97,7 +102,7 @@ def _outcome_sets(quotes: Quotes, quote: IntArray, first: IntArray) -> list[IntA
 
 
 def _has_commonest_set(
-    sets: list[IntArray], size: IntArray, line: IntArray, votes: BoolArray
+    sets: list[IntArray], size: IntArray, line: IntArray, votes: BoolArray, group: IntArray
 ) -> BoolArray:
     """Return which books have the set of outcomes that wins the vote on their line, shape (l,)."""
     order = np.lexsort((*sets, line))
@@ -105,7 +110,7 @@ def _has_commonest_set(
     candidate = np.empty_like(line)
     candidate[order] = number(new)
     candidate_line, candidate_size = line[order[new]], size[order[new]]
-    count = np.bincount(candidate, weights=votes, minlength=candidate_line.size)
+    count = voices(candidate[votes], group[votes], candidate_line.size)
     count[candidate_size < 2] = 0
     rank = np.arange(candidate_line.size)
     best = np.lexsort((-rank, candidate_size, count, candidate_line))

@@ -83,6 +83,11 @@ class ValuationPolicy:
         return self.max_booksum + max(self.max_booksum - 1, 0.0) * (factor - 1)
 
     @property
+    def sums_to_1(self) -> bool:
+        """True if fair prices are a distribution; `worst_case` takes the lowest of each outcome."""
+        return self.method != "worst_case"
+
+    @property
     def needed_books(self) -> int:
         """Bookmakers that a consensus needs: at least one, even if the policy says 0."""
         return max(self.min_books, 1)

@@ -81,6 +81,7 @@ def price_lines(
         np.where(is_sound, weight, 0),
         line,
         policy,
+        quotes.book_group[book],
     )
     outcome = quotes.outcome[quote[is_new(line)]].ravel()
     others = pooled.others[is_sound]

@@ -32,6 +32,8 @@ class Board:
             bookmaker is no venue, so that its prices inform the consensus and are no edge.
         is_stale: quotes too old to trust; they only help to say why there is no fair price.
         role: the outcome's `covering.Role`, by which pushes are estimated; all `NONE` if not given.
+        group_id: the same for bookmakers that share one price, which are one voice in the
+            consensus; each is of its own if not given.
 
     Raises:
         BoardError: columns differ in length, or a value is out of its range.
@@ -47,10 +49,13 @@ class Board:
     commission: FloatArray
     is_stale: BoolArray
     role: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    group_id: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         if not self.role.size:
             object.__setattr__(self, "role", np.zeros(self.price.size, dtype=np.int64))
+        if not self.group_id.size:
+            object.__setattr__(self, "group_id", self.bookmaker_id)
         shapes = {each.name: getattr(self, each.name).shape for each in fields(self)}
         if any(shape != (self.price.size,) for shape in shapes.values()):
             raise BoardError(f"columns must be flat and equally long: {shapes}")
@@ -85,6 +90,7 @@ class Quotes:
         lay: the bookmaker's fresh lay price of the same outcome, NaN where there is none, (q,).
         book_line: the line of each book, (b,).
         book_weight: the weight of each book, (b,).
+        book_group: the group of each book's bookmaker, (b,).
         outcome_line: the line of each outcome, (o,).
         outcome_row: a row of the board with this outcome, (o,).
     """
@@ -98,6 +104,7 @@ class Quotes:
     lay: FloatArray
     book_line: IntArray
     book_weight: FloatArray
+    book_group: IntArray
     outcome_line: IntArray
     outcome_row: IntArray
 
@@ -136,6 +143,7 @@ def arrange(board: Board) -> Quotes:
         lay=lay,
         book_line=line[new_book],
         book_weight=board.weight[row[new_book]],
+        book_group=board.group_id[row[new_book]],
         outcome_line=line[by_outcome[new_outcome]],
         outcome_row=row[by_outcome[new_outcome]],
     )

@@ -32,7 +32,7 @@ STARTED_AT = datetime.now(UTC)
 STEP_MARKETS = 2_000
 """Markets whose versions one step raises."""
 
-INPUTS = ("kind", "weight", "commission", "fee_model", "is_venue")
+INPUTS = ("kind", "weight", "commission", "fee_model", "is_venue", "price_group")
 """Fields of a bookmaker that a valuation depends on."""
 
 

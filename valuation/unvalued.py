@@ -13,6 +13,7 @@ from datetime import datetime
 
 import numpy as np
 
+from betting.db.price_groups import GROUP
 from betting.db.sql import Bigints, fetch_columns
 from betting.db.weights import FAMILY, PARTICULAR_WEIGHTS
 from valuation.arrays import BoolArray, FloatArray, IntArray, positions
@@ -89,11 +90,11 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     read_at, now, ids, versions, dirty_ats, in_play, has_started, changed_at = row[:8]
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[8:15]
     outcomes = Outcomes(*row[15:19])
-    bookmaker_ids, weight, rate, is_contract = row[19:23]
-    feeds = Feeds(bookmaker_ids, *row[23:32])
-    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[32:37])
-    disputed, contrary_prices = row[37:39]
-    particular = _Particular(*row[39:])
+    bookmaker_ids, weight, rate, is_contract, group = row[19:24]
+    feeds = Feeds(bookmaker_ids, *row[24:33])
+    lagging = Lagging(feeds.ids, bookmaker_ids, ids, *row[33:38])
+    disputed, contrary_prices = row[38:40]
+    particular = _Particular(*row[40:])
 
     of_feed = positions(feeds.ids, feed)
     sound = feeds.is_sound[of_feed]
@@ -140,6 +141,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
             commission=effective_commission(price, *fee),
             is_stale=is_declared | is_recorded & (ages > 1),
             role=outcomes.role[of_outcome],
+            group_id=group[of_bookmaker],
         ),
         outcomes=outcomes,
     )
@@ -249,8 +251,9 @@ FROM (
            COALESCE(array_agg(
                CASE WHEN is_venue THEN COALESCE(commission, 'NaN') ELSE 'NaN' END
            ), '{{}}'),
-           COALESCE(array_agg(fee_model = 'contract'), '{{}}')
-    FROM betting_bookmaker
+           COALESCE(array_agg(fee_model = 'contract'), '{{}}'),
+           COALESCE(array_agg({GROUP}), '{{}}')
+    FROM betting_bookmaker b
 ) AS b, (
     SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(is_sound), '{{}}'),
            COALESCE(array_agg(is_recorded), '{{}}'),

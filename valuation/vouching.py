@@ -37,6 +37,7 @@ from django.db.models.lookups import LessThan
 from betting.config import get_config
 from betting.db.compiled import Compiled, is_among_ids
 from betting.db.freshness import IsOneOf, confirmed_at, is_stale, polls
+from betting.db.price_groups import is_of_group, one_of_each
 from betting.db.weights import weight_on_market
 from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import (
@@ -177,7 +178,7 @@ def edges() -> QuerySet[Any]:
 def _edges(policy: ValuationPolicy) -> QuerySet[Any]:
     """Return them by the policy in force, which is also the key."""
     enough = policy.needed_books
-    others = _voices("quote__outcome").exclude(bookmaker=OuterRef("quote__bookmaker"))
+    others = _voices("quote__outcome").exclude(is_of_group("quote__bookmaker"))
     is_lost = (
         ~Q(quote__status=QuoteStatus.ACTIVE)
         | Q(is_stale("quote__"))
@@ -427,18 +428,19 @@ def _is_live(quote: str) -> Q:
 
 
 def _voices(outcome: str) -> QuerySet[Any]:
-    """Return the quotes that a consensus on an outcome can rest on: one per bookmaker.
+    """Return the quotes that a consensus on an outcome can rest on: one per group of bookmakers.
 
     Args:
         outcome: the path from the asking row to it.
     """
-    quotes: QuerySet[Any] = (
-        Quote.objects.filter(outcome=OuterRef(outcome), side=Side.BACK, status=QuoteStatus.ACTIVE)
+    speaking: QuerySet[Any] = (
+        Quote.objects.filter(side=Side.BACK, status=QuoteStatus.ACTIVE)
         .alias(is_stale=is_stale(), weight=weight_on_market())
         .filter(weight__gt=0)
         .order_by()
     )
-    return quotes
+    quotes = speaking.filter(outcome=OuterRef(outcome))
+    return one_of_each(speaking.filter(is_stale=False), quotes)
 
 
 def _nth_confirmation(voices: QuerySet[Any], number: int) -> Subquery:

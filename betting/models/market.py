@@ -59,6 +59,14 @@ class Bookmaker(models.Model):
         help_text="what the commission is a part of: the net winnings, or each contract bought at"
         " the price p, won or lost",
     )
+    price_group = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="a name for those that share one price, as skins of one operator do: they count"
+        " once, with the largest of their weights; empty for none",
+    )
 
     class Meta:
         ordering = ["key"]

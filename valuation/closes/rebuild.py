@@ -43,7 +43,8 @@ class PriceHistory:
     by quote, then in the order of their arrival.
 
     Attributes:
-        quote_id, market_id, outcome_id, line, role, bookmaker_id, is_lay, weight: as in `Board`.
+        quote_id, market_id, outcome_id, line, role, bookmaker_id, group_id, is_lay, weight: as in
+            `Board`.
         rate: of the bookmaker's fee; NaN where it is not known.
         is_contract: whether that is a fee on contracts.
         anchor: the bookmaker's place in `ANCHORS`; −1 for any other.
@@ -62,6 +63,7 @@ class PriceHistory:
     line: FloatArray
     role: IntArray
     bookmaker_id: IntArray
+    group_id: IntArray
     is_lay: BoolArray
     weight: FloatArray
     rate: FloatArray
@@ -260,6 +262,7 @@ def _board(history: PriceHistory, looks: _Looks) -> Board:
         line=history.line[quote],
         role=history.role[quote],
         bookmaker_id=history.bookmaker_id[quote],
+        group_id=history.group_id[quote],
         is_lay=history.is_lay[quote],
         price=looks.price,
         weight=history.weight[quote],

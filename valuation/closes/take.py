@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import DataError, IntegrityError, transaction
 
+from betting.db.price_groups import GROUP
 from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
 from betting.db.weights import FAMILY, WEIGHT
 from valuation.arrays import positions
@@ -421,6 +422,7 @@ FROM (
            COALESCE(array_agg(COALESCE(q.line, 'NaN') ORDER BY q.id), '{{}}'),
            COALESCE(array_agg(q.role ORDER BY q.id), '{{}}'),
            COALESCE(array_agg(q.bookmaker_id ORDER BY q.id), '{{}}'),
+           COALESCE(array_agg({GROUP} ORDER BY q.id), '{{}}'),
            COALESCE(array_agg(q.side = 'lay' ORDER BY q.id), '{{}}'),
            COALESCE(array_agg({WEIGHT} ORDER BY q.id), '{{}}'),
            COALESCE(array_agg(COALESCE(b.commission, 'NaN') ORDER BY q.id), '{{}}'),

@@ -47,10 +47,12 @@ class BookmakerAdmin(ListMixin, ThemedAdmin):
     """Bookmakers, which feeds create; an operator sets their weight in the consensus."""
 
     ordering = ("title",)
-    list_display = ("title", "key", "kind", "is_venue", "weight", "net_of")
+    list_display = ("title", "key", "kind", "is_venue", "weight", "net_of", "price_group")
     list_filter = (by_choice("kind"), by_value("is_venue"))
     search_fields = ("key", "title")
-    fields = ("key", "title", "kind", "is_venue", "weight", "commission", "fee_model")
+    fields = (
+        "key", "title", "kind", "is_venue", "weight", "price_group", "commission", "fee_model",
+    )  # fmt: skip
     readonly_fields = ("key",)
     inlines = (WeightInline,)
 

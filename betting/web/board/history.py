@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from betting.config import get_config
+from betting.db.price_groups import GROUP
 from betting.db.sql import fetch_all
 from betting.db.weights import FAMILY, WEIGHT
 from betting.models import Clock, Market, Outcome, Side
@@ -59,6 +60,7 @@ class _Series:
     is_lay: bool
     weight: float
     commission: float
+    group_id: int
     prices: FloatArray
 
 
@@ -106,7 +108,7 @@ def _series(row: tuple[Any, ...]) -> _Series:
     index = np.zeros(SAMPLES + 1, dtype=np.int64)
     index[np.array(places)] = np.arange(1, len(places) + 1)
     known = np.array([np.nan, *prices], dtype=np.float64)
-    outcome_id, bookmaker_id, title, side, weight, commission = row[2:-2]
+    outcome_id, bookmaker_id, title, side, weight, commission, group_id = row[2:-2]
     return _Series(
         outcome_id=outcome_id,
         bookmaker_id=bookmaker_id,
@@ -114,6 +116,7 @@ def _series(row: tuple[Any, ...]) -> _Series:
         is_lay=side == Side.LAY,
         weight=weight,
         commission=np.nan if commission is None else commission,
+        group_id=group_id,
         prices=known[np.maximum.accumulate(index)],
     )
 
@@ -135,6 +138,7 @@ def _fair_odds(series: Sequence[_Series], outcome_id: int, samples: int) -> Floa
         weight=np.array([each.weight for each in series])[row],
         commission=np.array([each.commission for each in series])[row],
         is_stale=np.zeros(row.size, dtype=np.bool_),
+        group_id=np.array([each.group_id for each in series])[row],
     )
     found = value(board, get_config().valuation).fair
     is_own = found.outcome_id == outcome_id
@@ -199,7 +203,7 @@ sampled AS (
     ORDER BY c.quote_id, place, c.id DESC
 )
 SELECT bounds.since, bounds.width, quote.outcome_id, quote.bookmaker_id, b.title, quote.side,
-       {WEIGHT} AS weight, b.commission,
+       {WEIGHT} AS weight, b.commission, {GROUP},
        array_agg(place ORDER BY place), array_agg(new_price ORDER BY place)
 FROM bounds CROSS JOIN m CROSS JOIN quote
 JOIN sampled ON sampled.quote_id = quote.id

@@ -33,6 +33,7 @@ def history_of(quotes: list[HandQuote]) -> PriceHistory:
         line=np.full(len(quotes), np.nan),
         role=np.zeros(len(quotes), np.int64),
         bookmaker_id=np.array([quote.book for quote in quotes], np.int64),
+        group_id=np.array([quote.book for quote in quotes], np.int64),
         is_lay=np.array([quote.is_lay for quote in quotes], np.bool_),
         weight=column([quote.weight for quote in quotes]),
         rate=column([quote.commission for quote in quotes]),

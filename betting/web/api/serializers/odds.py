@@ -178,6 +178,9 @@ class BookmakerSerializer(serializers.Serializer[Bookmaker]):
         help_text="weights on some markets; that of the family and kind comes first, then that of"
         " the family, then that of the kind",
     )
+    price_group = serializers.CharField(
+        help_text="the same for those that share one price, and count once; empty for none"
+    )
     commission = serializers.FloatField(
         allow_null=True, help_text="rate of the fee; null where it is not known"
     )
