@@ -11,7 +11,7 @@ from valuation.backtest.chart import chart
 from valuation.backtest.estimates import Estimate, Gain
 from valuation.backtest.learning import Fit, Learnt
 from valuation.backtest.run import Backtest, Row
-from valuation.backtest.scores import Tenth
+from valuation.backtest.scores import Quality, Tenth
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headers, and rows of as many cells."""
@@ -164,6 +164,26 @@ def groups_table(by: str, scores: Sequence[tuple[str, Estimate, Estimate]]) -> T
     return (by, "edges", "claimed EV", "profit per unit staked"), [
         (name, f"{claimed.count:,}", _percent(claimed.mean), _mean(roi))
         for name, claimed, roi in scores
+    ]
+
+
+def qualities_table(by: str, qualities: Sequence[tuple[str, Quality]]) -> Table:
+    """Return how well groups of fair prices say what happens.
+
+    Args:
+        by: what they are grouped by.
+        qualities: name and scores of each group.
+    """
+    return (by, "lines", "log-loss", "Brier", "calibration error"), [
+        (
+            name,
+            f"{of.matches:,}",
+            *(
+                "" if x is None else f"{x:.4f}"
+                for x in (of.log_loss, of.brier, of.calibration_error)
+            ),
+        )
+        for name, of in qualities
     ]
 
 

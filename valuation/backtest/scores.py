@@ -41,7 +41,7 @@ class Quality:
     """Fair prices against results.
 
     Attributes:
-        matches: those with a fair price of each outcome.
+        matches: those, or the lines, with a fair price of each outcome.
         log_loss: mean of −ln of the probability of the outcome that came; None without matches.
         brier: mean of Σ(p − o)² over the outcomes of a match.
         calibration_error: mean of |probability − frequency| over the tenths, by their counts.
@@ -86,17 +86,26 @@ def quality(fair: FloatArray, result: IntArray) -> Quality:
     (2, 0.837, 0.625, 0.25)
     """
     is_known = np.isfinite(fair).all(axis=1)
-    fair, result = fair[is_known], result[is_known]
-    if not result.size:
+    return quality_of_lines(list(zip(fair[is_known], result[is_known].tolist(), strict=True)))
+
+
+def quality_of_lines(lines: Sequence[tuple[FloatArray, int]]) -> Quality:
+    """Judge the fair prices of lines of any number of outcomes.
+
+    Args:
+        lines: of each the probabilities, shape (n,), and the place of the outcome that came.
+    """
+    if not lines:
         return Quality(0, None, None, None, ())
-    came = np.eye(fair.shape[1])[result]
-    tenths = calibration(fair.ravel(), came.ravel())
+    came = [np.eye(fair.size)[result] for fair, result in lines]
+    tenths = calibration(np.concatenate([fair for fair, _ in lines]), np.concatenate(came))
     counts = np.array([tenth.count for tenth in tenths])
     misses = np.array([abs(tenth.probability - tenth.frequency) for tenth in tenths])
+    squares = [((fair - of) ** 2).sum() for (fair, _), of in zip(lines, came, strict=True)]
     return Quality(
-        matches=result.size,
-        log_loss=float(-np.log(fair[np.arange(result.size), result]).mean()),
-        brier=float(((fair - came) ** 2).sum(axis=1).mean()),
+        matches=len(lines),
+        log_loss=float(np.mean([-np.log(fair[result]) for fair, result in lines])),
+        brier=float(np.mean(squares)),
         calibration_error=float(np.average(misses, weights=counts)),
         tenths=tenths,
     )

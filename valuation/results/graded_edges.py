@@ -10,11 +10,11 @@ import numpy as np
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Lower
 
-from betting.models import Outcome, Side
+from betting.models import FeeModel, Outcome, Side
 from valuation.arrays import FloatArray, IntArray
 from valuation.backtest.estimates import Estimate, estimate
 from valuation.backtest.scores import Tenth, calibration
-from valuation.edges import bet_odds, expected_value
+from valuation.edges import bet_odds, effective_commission, expected_value
 from valuation.models import DOUBTFUL, IN_PLAY, Edge
 from valuation.results.grading import DRAW, Bet, Grade, Score, grade, profit
 
@@ -57,12 +57,13 @@ def graded_edges(by: str) -> GradedEdges:
     """
     rows = []
     for row in _rows(by).iterator(chunk_size=2_000):
-        *bet, group, event, lay, price, probability, commission, home, away, scored, let_in = row
+        *bet, group, event, lay, price, probability, rate, fee, home, away, scored, let_in = row
         found = grade(Bet(*bet), Score(home, away, scored, let_in))
-        if found is None or commission is None:
+        if found is None or rate is None:
             continue
         is_lay = lay == Side.LAY
-        odds = float(bet_odds(np.array(price), np.array(commission), np.array(is_lay)))
+        at = np.array(price), np.array(rate), np.array(is_lay), np.array(fee == FeeModel.CONTRACT)
+        odds = float(bet_odds(at[0], effective_commission(*at), at[2]))
         chance = 1 - probability if is_lay else probability
         claimed = float(expected_value(np.array(chance), np.array(odds)))
         paid = profit(found, odds, is_lay=is_lay)
@@ -120,6 +121,7 @@ def _rows(by: str) -> QuerySet[Edge, tuple[Any, ...]]:
             "opened_price",
             "opened_probability",
             "quote__bookmaker__commission",
+            "quote__bookmaker__fee_model",
             "market__event__home",
             "market__event__away",
             "market__event__result__home_score",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from django.core.management.base import CommandError
 
@@ -12,6 +12,8 @@ from betting.management.unchecked import UncheckedCommand
 from betting.models import Event
 from streaming.runner.tables import write_table
 from valuation.backtest import report
+from valuation.policy import Method
+from valuation.results.calibrated import GROUPINGS, calibrations, closed_lines
 from valuation.results.football_data import ResultsFileError
 from valuation.results.graded_edges import GROUPS, calibration_of, graded_edges, group_scores
 from valuation.results.importing import import_results, void_result
@@ -38,8 +40,16 @@ class Command(UncheckedCommand):
         edges = actions.add_parser("edges", help="what edges claimed and what they paid")
         edges.add_argument("--by", choices=[*GROUPS], default="bookmaker")
 
+        closes = actions.add_parser("calibration", help="how well closing prices say what happens")
+        closes.add_argument("--by", choices=GROUPINGS, default="bookmaker")
+        closes.add_argument(
+            "--method", choices=get_args(Method), help="to take a bookmaker's margin out"
+        )
+
     def handle(self, *, action: str, **options: Any) -> None:
-        if action == "import":
+        if action == "calibration":
+            self._calibrate(options["by"], options["method"])
+        elif action == "import":
             self._import(options["files"])
         elif action == "void":
             self._void(options["event"])
@@ -67,6 +77,15 @@ class Command(UncheckedCommand):
             raise CommandError(f"no event {event_id}")
         void_result(event, login_name())
         self.stdout.write(f"{event}: void")
+
+    def _calibrate(self, by: str, method: Method | None) -> None:
+        lines = closed_lines()
+        method = method or get_config().valuation.method
+        judged = sorted(calibrations(lines, by, method), key=lambda each: each[1].log_loss or 0.0)
+        write_table(self.stdout, *report.qualities_table(by, judged))
+        for name, quality in judged:
+            self.stdout.write(f"calibration: {name}")
+            write_table(self.stdout, *report.calibration_table(quality.tenths))
 
     def _edges(self, by: str) -> None:
         graded = graded_edges(by)

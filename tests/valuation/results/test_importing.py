@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
-from betting.models import Event, Outcome, Sport
+from betting.models import Bookmaker, Event, Outcome, Sport
 from streaming.retention.delete_events import erase_events
 from tests.support import rows
 from valuation.models import Edge, Result
@@ -117,6 +117,18 @@ def test_edges_get_the_profit_of_their_opening_price(board: rows.Board, tmp_path
     assert graded.profit.tolist() == pytest.approx([1.2, -1.0])
     assert graded.ev.tolist() == pytest.approx([0.1, 0.1])
     assert "2" in say("edges", "--by", "sport")
+
+
+def test_an_edge_at_an_exchange_of_contracts_pays_their_fee(
+    board: rows.Board, tmp_path: Path
+) -> None:
+    """A contract at 0.40 costs 0.4168 with its fee and pays 1."""
+    Edge.objects.update(opened_price=2.5, opened_probability=0.45, warnings=[])
+    Bookmaker.objects.update(commission=0.07, fee_model="contract")
+    say("import", scores_file(tmp_path / "a.json", board.event))
+    graded = graded_edges("bookmaker")
+    assert graded.profit.tolist() == pytest.approx([1 / 0.4168 - 1, -1.0])
+    assert graded.ev.tolist() == pytest.approx([0.45 / 0.4168 - 1] * 2)
 
 
 def test_a_void_event_returns_all_stakes(board: rows.Board, tmp_path: Path) -> None:
