@@ -70,21 +70,28 @@ WITH change AS MATERIALIZED (
     WHERE c.kind = 'price' AND q.side = 'back'
       AND c.received_at >= statement_timestamp() - make_interval(secs => %(days)s * 86400)
 ),
-compared AS (
-    SELECT a.bookmaker_id AS one, q.bookmaker_id AS other, count(*) AS changes,
-           count(*) FILTER (WHERE EXISTS (
-               SELECT FROM change b
-               WHERE b.outcome_id = a.outcome_id AND b.bookmaker_id = q.bookmaker_id
-                 AND b.new_price = a.new_price
-                 AND abs(extract(epoch FROM b.received_at - a.received_at)) <= %(within)s
-           )) AS matched
+matched AS (
+    SELECT a.bookmaker_id AS one, b.bookmaker_id AS other, count(DISTINCT a.id) AS changes
     FROM change a
+    JOIN change b ON b.outcome_id = a.outcome_id AND b.new_price = a.new_price
+      AND b.bookmaker_id <> a.bookmaker_id
+      AND b.received_at BETWEEN a.received_at - make_interval(secs => %(within)s)
+                            AND a.received_at + make_interval(secs => %(within)s)
+    GROUP BY a.bookmaker_id, b.bookmaker_id
+),
+compared AS (
+    SELECT a.bookmaker_id AS one, q.bookmaker_id AS other, sum(a.changes)::bigint AS changes,
+           COALESCE(max(matched.changes), 0)::float8 / sum(a.changes)::float8 AS share
+    FROM (
+        SELECT bookmaker_id, outcome_id, count(*) AS changes FROM change
+        GROUP BY bookmaker_id, outcome_id
+    ) AS a
     JOIN betting_quote q ON q.outcome_id = a.outcome_id AND q.side = 'back'
       AND q.bookmaker_id <> a.bookmaker_id
+    LEFT JOIN matched ON matched.one = a.bookmaker_id AND matched.other = q.bookmaker_id
     GROUP BY a.bookmaker_id, q.bookmaker_id
 )
-SELECT f.key, s.key, least(x.changes, y.changes),
-       least(x.matched::float8 / x.changes, y.matched::float8 / y.changes) AS share
+SELECT f.key, s.key, least(x.changes, y.changes), least(x.share, y.share) AS share
 FROM compared x
 JOIN compared y ON y.one = x.other AND y.other = x.one
 JOIN betting_bookmaker f ON f.id = x.one

@@ -29,7 +29,7 @@ class Command(UncheckedCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         actions.add_parser("list", help="all bookmakers")
         alike = actions.add_parser("groups", help="propose which share one price, by their changes")
-        alike.add_argument("--days", type=float, default=30.0, help="of history; default: 30")
+        alike.add_argument("--days", type=float, default=7.0, help="of history; default: 7")
         weight = actions.add_parser("weight", help="weigh a bookmaker on some markets")
         weight.add_argument("key", metavar="KEY")
         weight.add_argument("weight", metavar="W", help=f"in the consensus, or {OWN}: as elsewhere")

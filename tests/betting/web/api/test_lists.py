@@ -415,6 +415,7 @@ def test_a_bookmaker_comes_with_its_terms(reader: APIClient) -> None:
     assert reader.get("/api/v1/bookmakers/x.change/").json() | {"id": 0} == {
         "id": 0, "key": "x.change", "title": "X", "kind": "exchange", "weight": 2.0,
         "commission": None, "fee_model": "winnings", "is_venue": True, "weights": [],
+        "price_group": "",
     }  # fmt: skip
     assert_problem(reader.get("/api/v1/bookmakers/nobody/"), 404)
 
