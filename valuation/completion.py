@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import BoolArray, FloatArray, medians
+from valuation.groups import Groups
 from valuation.policy import ValuationPolicy
 
 SLIP_FLOORS = 4.0
@@ -35,7 +36,9 @@ class Completed:
     booksum: FloatArray
 
 
-def completed(prices: FloatArray, voting: BoolArray, policy: ValuationPolicy) -> Completed:
+def completed(
+    prices: FloatArray, voting: BoolArray, policy: ValuationPolicy, groups: Groups | None = None
+) -> Completed:
     """Fill in what each bookmaker leaves out: the median price, at the bookmaker's own level.
 
     Args:
@@ -43,6 +46,7 @@ def completed(prices: FloatArray, voting: BoolArray, policy: ValuationPolicy) ->
             is listed by a bookmaker that votes.
         voting: which bookmakers have a weight, shape (k, lines).
         policy: the outlier rule.
+        groups: those that share one price, and count once in medians; none if not given.
 
     >>> prices = np.array([[2.0, 2.0, 2.0], [4.0, 4.0, 4.0], [5.0, 5.0, np.nan]])[:, :, np.newaxis]
     >>> whole = completed(prices, np.ones((3, 1), bool), ValuationPolicy())
@@ -51,8 +55,10 @@ def completed(prices: FloatArray, voting: BoolArray, policy: ValuationPolicy) ->
     """
     listed = ~np.isnan(prices)
     logits = np.where(listed, -np.log(prices - 1), 0.0)
-    centre = medians(logits, listed & voting, axis=1)
-    own = listed & ~_slips(logits - centre, listed, voting, policy)
+    groups = groups or Groups.apart(*voting.shape)
+    speaks = listed & voting
+    centre = medians(groups.means(logits, speaks), groups.speaking(speaks), axis=1)
+    own = listed & ~_slips(logits - centre, listed, voting, policy, groups)
     typical = 1 / (1 + np.exp(-centre))
     implied = 1 / np.where(listed, prices, np.inf)
     listed_typical = np.where(own, typical, 0.0).sum(axis=0)
@@ -72,7 +78,11 @@ def completed(prices: FloatArray, voting: BoolArray, policy: ValuationPolicy) ->
 
 
 def _slips(
-    distance: FloatArray, listed: BoolArray, voting: BoolArray, policy: ValuationPolicy
+    distance: FloatArray,
+    listed: BoolArray,
+    voting: BoolArray,
+    policy: ValuationPolicy,
+    groups: Groups,
 ) -> BoolArray:
     """Return which prices are so far off that no margin explains it.
 
@@ -81,9 +91,11 @@ def _slips(
         listed: which prices there are, shape (n, k, lines).
         voting: as in `completed`.
         policy: the outlier rule.
+        groups: as in `completed`.
     """
     off_level = np.abs(distance - medians(distance, listed, axis=0))
-    deviation = medians(off_level, listed & voting, axis=1)
+    speaks = listed & voting
+    deviation = medians(groups.means(off_level, speaks), groups.speaking(speaks), axis=1)
     limit = np.maximum(policy.outlier_mads * deviation, SLIP_FLOORS * policy.outlier_floor)
     return listed & (off_level > limit)
 

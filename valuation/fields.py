@@ -119,26 +119,26 @@ def _price(quotes: Quotes, fields: Fields, policy: ValuationPolicy) -> PricedLin
     listed = fields.quote >= 0
     back = np.where(listed, quotes.price[fields.quote], np.nan)
     weight = fields.table(quotes.book_weight[fields.book])
-    whole = completed(_standing(quotes, fields, back, policy), weight > 0, policy)
+    cell = fields.slot, fields.column
+    groups = Groups.of(quotes.book_group[fields.book], *cell, len(weight))
+    whole = completed(_standing(quotes, fields, back, policy), weight > 0, policy, groups)
     covers = _covers(fields, whole, back)
     in_range = whole.booksum >= policy.min_booksum
     in_range &= whole.booksum <= policy.max_booksum_of(len(back))
     logits, is_sound = _logits(whole, covers & in_range, policy)
 
-    cell = fields.slot, fields.column
-    groups = Groups.of(quotes.book_group[fields.book], *cell, len(weight))
     speaks = is_sound & (weight > 0)
     voting = whole.own & speaks
     voice = groups.largest(np.where(speaks, weight, 0.0))
     opinion = groups.means(logits, voting)
-    is_in, has_say = _votes(opinion, groups.totals(voting) > 0, policy)
+    is_in, has_say = _votes(opinion, groups.speaking(voting), policy)
     probability, others = _pool(
         (opinion, groups.means(logits, speaks)), voice * has_say, voice * is_in, policy
     )
     takes_part = groups.spread_flags(is_in) & voting.any(axis=0)
     votes = groups.spread_flags(has_say)
     books = has_say.sum(axis=1)
-    listing = (groups.totals(listed & takes_part) > 0).sum(axis=1)
+    listing = groups.speaking(listed & takes_part).sum(axis=1)
     own_reasons = reasons(in_range, is_sound, takes_part)
     return PricedLines(
         book=fields.book,

@@ -44,6 +44,11 @@ class Groups:
             return cls(place, books, is_apart=True)
         return cls(place, int(place.max()) + 1, is_apart=False)
 
+    @classmethod
+    def apart(cls, books: int, lines: int) -> Groups:
+        """Return the groups of bookmakers of which no two share a price."""
+        return cls(np.repeat(np.arange(books)[:, np.newaxis], lines, axis=1), books, is_apart=True)
+
     def totals(self, table: FloatArray | BoolArray) -> FloatArray:
         """Return the sum over the members of each group."""
         if self.is_apart:
@@ -60,6 +65,10 @@ class Groups:
         found = np.zeros((self.size, table.shape[-1]))
         np.maximum.at(found, (self.place, np.arange(table.shape[-1])), table)
         return found
+
+    def speaking(self, speaking: BoolArray) -> BoolArray:
+        """Return which groups have a member that speaks."""
+        return self.totals(speaking) > 0
 
     def means(self, table: FloatArray, speaking: BoolArray) -> FloatArray:
         """Return the mean over the members of each group that speak, 0 where none does."""
