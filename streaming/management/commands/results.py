@@ -36,7 +36,7 @@ class Command(UncheckedCommand):
             help=".csv or .csv.gz of football-data.co.uk, .json of The Odds API's /scores",
         )
         void = actions.add_parser("void", help="note that an event was cancelled or abandoned")
-        void.add_argument("event", type=int, metavar="EVENT", help="its number in the admin")
+        void.add_argument("event", type=int, metavar="ID", help="its number in the admin")
         edges = actions.add_parser("edges", help="what edges claimed and what they paid")
         edges.add_argument("--by", choices=[*GROUPS], default="bookmaker")
 
