@@ -83,8 +83,9 @@ def _carry(
 def _message(
     subscriber: AlertSubscriber, alert_ids: Sequence[int], now: datetime
 ) -> _Message | None:
-    """Return the message of some alerts; None if none of them is both unsent and still true."""
-    alerts = list(Alert.objects.filter(pk__in=alert_ids, sent_at__isnull=True).order_by("id"))
+    """Return the message of some of its alerts; None if none is both unsent and still true."""
+    of_subscriber = Alert.objects.filter(subscriber=subscriber)
+    alerts = list(of_subscriber.filter(pk__in=alert_ids, sent_at__isnull=True).order_by("id"))
     edges = with_bets(alert.edge_id for alert in alerts if alert.edge_id is not None)
     to_judge = [alert.edge_id for alert in alerts if alert.topic == AlertTopic.EDGE]
     judged = {

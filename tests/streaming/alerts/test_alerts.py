@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from betting.config import Config, get_config
 from streaming.alerts import carrier, outbox
 from streaming.alerts.outbox import MOST_LISTED
+from streaming.core.notifications import AlertDue, to_message
 from streaming.dead_letters.capture import record_letter
 from streaming.models import Alert, AlertSubscriber, DeadLetter, DeliveryRun, SubscriberRecord
 from streaming.notifications.bus import Message
@@ -320,3 +322,13 @@ def test_a_cause_of_dead_letters_is_sent_first_and_then_hourly_with_its_count(de
     assert desk.look(60) == 1
     desk.carry()
     assert desk.texts()[1].startswith("Hardline 9 times by now: ")
+
+
+def test_a_message_holds_only_alerts_of_its_own_subscriber(desk: Desk) -> None:
+    ours, others = (desk.add(wants_edges=False, wants_operations=True) for _ in range(2))
+    alert = rows.make_alert(others, text="Health: not for you")
+    (due,) = to_message([AlertDue(id=uuid4(), occurred_at=desk.now, alerts=(alert.pk,))])
+    assert desk.deliver((ours.key, str(uuid4()), [due])) is Fate.NEEDLESS
+    assert not desk.receiver.posts
+    alert.refresh_from_db()
+    assert alert.sent_at is None
