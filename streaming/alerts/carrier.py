@@ -1,7 +1,8 @@
 """The carrier of alerts: what is still true is put into words, and sent through Apprise.
 
 An edge is judged again before it is sent. One that no longer stands is left out, and its row is
-deleted, so that it is sent when it stands again.
+deleted, so that it is sent when it stands again. An alert on a check or a cause is deleted if there
+is a later one on the same: a replay hours later must not send it as news.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from betting.config import BusConfig, Config
 from betting.db.clock import database_now
@@ -85,7 +88,9 @@ def _message(
 ) -> _Message | None:
     """Return the message of some of its alerts; None if none is both unsent and still true."""
     of_subscriber = Alert.objects.filter(subscriber=subscriber)
-    alerts = list(of_subscriber.filter(pk__in=alert_ids, sent_at__isnull=True).order_by("id"))
+    unsent = of_subscriber.filter(pk__in=alert_ids, sent_at__isnull=True)
+    unsent.filter(_has_newer(of_subscriber)).delete()
+    alerts = list(unsent.order_by("id"))
     edges = with_bets(alert.edge_id for alert in alerts if alert.edge_id is not None)
     to_judge = [alert.edge_id for alert in alerts if alert.topic == AlertTopic.EDGE]
     judged = {
@@ -97,6 +102,18 @@ def _message(
     Alert.objects.filter(pk__in=[alert.pk for alert in obsolete]).delete()
     left = [alert for alert in alerts if alert not in obsolete]
     return _in_words(left, edges, judged, now) if left else None
+
+
+def _has_newer(of_subscriber: QuerySet[Alert]) -> Exists:
+    """Return the condition that a later alert gives the state of the same check or cause."""
+    return Exists(
+        of_subscriber.filter(
+            edge_id__isnull=True,
+            topic=OuterRef("topic"),
+            about=OuterRef("about"),
+            pk__gt=OuterRef("pk"),
+        )
+    )
 
 
 def _is_true(alert: Alert, edges: dict[int, Edge], judged: dict[int, JudgedEdge]) -> bool:

@@ -332,3 +332,27 @@ def test_a_message_holds_only_alerts_of_its_own_subscriber(desk: Desk) -> None:
     assert not desk.receiver.posts
     alert.refresh_from_db()
     assert alert.sent_at is None
+
+
+def test_a_replay_sends_no_state_that_a_later_alert_has_replaced(desk: Desk) -> None:
+    subscriber = desk.add(wants_edges=False, wants_operations=True)
+    checks = {"redis": ("fails", "passes"), "broker": ("fails",)}
+    alerts = [
+        rows.make_alert(subscriber, about=check, state=state, text=f"Health: {check} {state}")
+        for check, states in checks.items()
+        for state in states
+    ]
+    letters = [
+        rows.make_alert(subscriber, topic="letters", about="cause", state=times, text=times)
+        for times in ("Once", "9 times")
+    ]
+    # Another subscriber's alerts, and those on another topic, replace nothing.
+    rows.make_alert(desk.add(), about="broker", state="passes")
+    rows.make_alert(subscriber, topic="letters", about="broker", state="1")
+    notification = AlertDue(
+        id=uuid4(), occurred_at=desk.now, alerts=tuple(each.pk for each in [*alerts, *letters])
+    )
+    message = (subscriber.key, str(uuid4()), to_message([notification]))
+    assert desk.deliver(message) is Fate.DELIVERED
+    (text,) = desk.texts()
+    assert text == "Hardline: 3 alerts Health: redis passes\nHealth: broker fails\n9 times"
