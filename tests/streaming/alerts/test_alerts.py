@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from betting.config import Config, get_config
-from streaming.alerts import carrier, outbox
+from betting.models import Event, Quote
+from streaming.alerts import carrier, edges, outbox
 from streaming.alerts.outbox import MOST_LISTED
 from streaming.core.notifications import AlertDue, to_message
 from streaming.dead_letters.capture import record_letter
@@ -184,6 +185,46 @@ def test_a_doubtful_edge_is_not_sent(desk: Desk, warning: str) -> None:
     assert desk.look() == 0
 
 
+@pytest.mark.parametrize(
+    "better",
+    [
+        {"is_started": True},
+        {"warnings": ["suspicious"], "advised": 0.0},
+        {"quote_status": "suspended"},
+    ],
+)
+def test_better_edges_that_are_not_sent_hold_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, better: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(edges, "JUDGED_AT_ONCE", 2)
+    desk.add(timing="pre_match")
+    better = {"is_started": False, "quote_status": "active", **better}
+    is_started, quote_status = better.pop("is_started"), better.pop("quote_status")
+    for _ in range(5):
+        edge = an_edge(ev=0.2, peak_ev=0.2, **better)
+        Quote.objects.filter(pk=edge.quote_id).update(status=quote_status)
+        if is_started:
+            Event.objects.filter(pk=edge.market.event_id).update(
+                commence_time=desk.now - timedelta(minutes=1)
+            )
+    wanted = an_edge(ev=0.03)
+    assert desk.look() == 1
+    assert Alert.objects.get().edge_id == wanted.pk
+
+
+def test_a_look_claims_the_best_edges_that_stand_and_the_next_one_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "JUDGED_AT_ONCE", 2)
+    desk.add()
+    found = [an_edge(ev=ev) for ev in (0.02, 0.05, 0.05, 0.03)]
+    desk.look()
+    claimed = Alert.objects.order_by("id").values_list("edge_id", flat=True)
+    assert list(claimed) == [found[1].pk, found[2].pk]
+    desk.look()
+    assert list(claimed.all())[2:] == [found[3].pk, found[0].pk]
+
+
 def test_a_digest_lists_the_best_edges_counts_the_others_and_comes_once(desk: Desk) -> None:
     desk.now = desk.now.replace(minute=0, second=0, microsecond=0)
     desk.add(digest_minutes=15)
@@ -239,14 +280,14 @@ def test_a_minute_has_few_messages_however_much_happens(desk: Desk) -> None:
 
 def test_many_that_are_gone_are_counted_as_well(desk: Desk) -> None:
     desk.add()
-    edges = [an_edge() for _ in range(MOST_LISTED)]
+    sent = [an_edge() for _ in range(MOST_LISTED)]
     desk.look()
     desk.carry()
     desk.look(60)
     more = [an_edge() for _ in range(2)]
     desk.look(60)
     desk.carry()
-    for edge in [*edges, *more]:
+    for edge in [*sent, *more]:
         rows.close(edge)
     assert desk.look(60) == 1
     desk.carry()
@@ -257,7 +298,7 @@ def test_many_that_are_gone_are_counted_as_well(desk: Desk) -> None:
 
 def test_a_failing_service_is_suppressed_and_a_replay_sends_what_still_stands(desk: Desk) -> None:
     subscriber = desk.add()
-    edges = [an_edge() for _ in range(4)]
+    four = [an_edge() for _ in range(4)]
     desk.receiver.status = 503
     assert desk.look() == 4
     assert desk.carry() == [Fate.FAILED, Fate.FAILED, Fate.FAILED, Fate.HELD]
@@ -266,7 +307,7 @@ def test_a_failing_service_is_suppressed_and_a_replay_sends_what_still_stands(de
     assert record.suppressed_until is not None
     assert desk.look(outbox.LOST_SECONDS + 1) == 0  # the letters have them
 
-    rows.close(edges[0])
+    rows.close(four[0])
     desk.receiver.status = 204
     letters = DeadLetter.objects.order_by("id")
     assert {letter.kind for letter in letters} == {"delivery"}
