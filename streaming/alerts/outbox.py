@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Max
 
+from betting.logs import note
 from streaming.alerts.edges import gone_edges, new_edges
 from streaming.alerts.operations import health_alerts, letter_alerts
 from streaming.core.alerts import is_digest_due, messages_of
@@ -43,9 +44,22 @@ def send_due(now: datetime) -> int:
 
     Returns:
         The number of messages.
+
+    Raises:
+        Exception: the first error, once all subscribers have had their turn.
     """
-    subscribers = AlertSubscriber.objects.filter(enabled=True).values_list("pk", flat=True)
-    return sum(_send_due_to(pk, now) for pk in list(subscribers))
+    messages = 0
+    errors: list[Exception] = []
+    for subscriber in AlertSubscriber.objects.filter(enabled=True):
+        try:
+            messages += _send_due_to(subscriber.pk, now)
+        except Exception as error:  # noqa: BLE001 - one that fails holds up no other
+            words = f"alerts are not sent to {subscriber.key}"
+            note("bus", "event_emit", words, status="failed", error=error)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return messages
 
 
 def _send_due_to(pk: int, now: datetime) -> int:

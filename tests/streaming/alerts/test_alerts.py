@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
@@ -20,6 +21,7 @@ from streaming.models import Alert, AlertSubscriber, DeadLetter, DeliveryRun, Su
 from streaming.notifications.bus import Message
 from streaming.notifications.delivery import Delivery, Fate, deliver
 from tests.support import rows
+from tests.support.logs import lines_of
 from tests.support.receiver import Receiver
 from valuation.models import Edge
 
@@ -363,6 +365,20 @@ def test_a_cause_of_dead_letters_is_sent_first_and_then_hourly_with_its_count(de
     assert desk.look(60) == 1
     desk.carry()
     assert desk.texts()[1].startswith("Hardline 9 times by now: ")
+
+
+def test_a_subscriber_that_fails_holds_up_no_other_and_the_failure_is_raised(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("first", "last"):
+        desk.add(name=name, quiet_from=time(1), quiet_to=time(2), time_zone="Nowhere/Atall")
+    desk.add(name="middle")
+    an_edge()
+    with pytest.raises(ZoneInfoNotFoundError):
+        desk.look()
+    assert [message[0] for message in desk.waiting] == ["alert:middle"]
+    failed = [line["event"] for line in lines_of(caplog.records) if line["status"] == "failed"]
+    assert failed == [f"alerts are not sent to alert:{name}" for name in ("first", "last")]
 
 
 def test_a_message_holds_only_alerts_of_its_own_subscriber(desk: Desk) -> None:
