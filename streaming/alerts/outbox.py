@@ -13,7 +13,7 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from betting.logs import note
 from streaming.alerts.edges import gone_edges, new_edges
@@ -30,9 +30,9 @@ MOST_LISTED = 10
 """The most new edges that one message lists, best first, and gone ones; it counts the others."""
 
 LOST_SECONDS, LOST_DAYS = 60.0, 1
-"""A message that no delivery knows of is sent again after so many seconds.
+"""A message that no delivery knows of is sent again every so many seconds.
 
-Not after as many days: deliveries themselves are forgotten then.
+No longer than so many days: deliveries themselves are forgotten then.
 """
 
 
@@ -112,10 +112,12 @@ def _due(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
 
 def _lost(subscriber: AlertSubscriber, now: datetime) -> list[tuple[UUID, list[int]]]:
     """Return the messages that were claimed and that no delivery knows of."""
+    since = now - timedelta(seconds=LOST_SECONDS)
     unsent = Alert.objects.filter(
+        Q(resent_at__isnull=True) | Q(resent_at__lt=since),
         subscriber=subscriber,
         sent_at__isnull=True,
-        claimed_at__lt=now - timedelta(seconds=LOST_SECONDS),
+        claimed_at__lt=since,
         claimed_at__gt=now - timedelta(days=LOST_DAYS),
     )
     messages: dict[UUID, list[int]] = defaultdict(list)
@@ -125,7 +127,7 @@ def _lost(subscriber: AlertSubscriber, now: datetime) -> list[tuple[UUID, list[i
     known = DeliveryRun.objects.filter(subscriber=subscriber.key, delivery_id__in=list(messages))
     for delivery_id in known.values_list("delivery_id", flat=True):
         messages.pop(delivery_id, None)
-    unsent.filter(delivery_id__in=list(messages)).update(claimed_at=now)
+    unsent.filter(delivery_id__in=list(messages)).update(resent_at=now)
     return list(messages.items())
 
 

@@ -205,6 +205,9 @@ class Alert(models.Model):
     )
     delivery_id = models.UUIDField()
     claimed_at = models.DateTimeField(help_text="when it was decided to send it")
+    resent_at = models.DateTimeField(
+        null=True, blank=True, help_text="when its message was last sent again, as it was lost"
+    )
     sent_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(
         null=True, blank=True, help_text="when the edge closed after it was sent"

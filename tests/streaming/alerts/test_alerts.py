@@ -160,6 +160,32 @@ def test_a_message_that_is_lost_or_repeated_changes_nothing(desk: Desk) -> None:
     assert len(desk.receiver.posts) == 1
 
 
+def test_a_message_that_is_lost_again_and_again_is_given_up_after_a_day(desk: Desk) -> None:
+    desk.add()
+    an_edge()
+    desk.look()
+    (claimed_at,) = Alert.objects.values_list("claimed_at", flat=True)
+    last_chance = claimed_at + timedelta(days=outbox.LOST_DAYS, seconds=-1)
+    while desk.now + timedelta(hours=1) < last_chance:
+        assert desk.look(3_600) == 1
+        assert desk.look(outbox.LOST_SECONDS - 1) == 0
+    desk.now = last_chance
+    assert desk.look() == 1
+    assert desk.look(outbox.LOST_SECONDS + 1) == 0
+    assert Alert.objects.get().claimed_at == claimed_at
+
+
+def test_a_message_that_is_sent_again_takes_no_digest_s_place(desk: Desk) -> None:
+    desk.now = desk.now.replace(minute=0, second=0, microsecond=0)
+    desk.add(digest_minutes=15)
+    an_edge()
+    assert desk.look(15 * 60) == 1
+    desk.waiting.clear()  # the broker lost it
+    an_edge()
+    assert desk.look(15 * 60) == 2  # it again, and the next digest
+    assert desk.look(5) == 0
+
+
 @pytest.mark.parametrize(
     "rules",
     [
