@@ -55,7 +55,7 @@ from valuation import revaluation, starting
 from valuation.tasks import send_recomputes
 
 PROBE_WAIT_SECONDS = 1.0
-"""The wait of a delivery while another one probes the same subscriber."""
+"""The wait of a delivery while its copy is made, or another one probes the same subscriber."""
 
 
 @shared_task(name="streaming.tick")
@@ -151,8 +151,8 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
 
     Idempotent by `delivery_id`: a delivery that a `DeliveryRun` records as arrived is not made
     again. One that is cut off before it is recorded is repeated, and the receiver recognises it by
-    the id. While another delivery probes the subscriber, the task is retried; the probe's lease
-    bounds that.
+    the id. While a copy of it is being made, or another delivery probes the subscriber, the task
+    is retried; their leases bound that.
     """
     replay = replay_of(vars(self.request))
     made = Delivery(subscriber, delivery_id, events, replay)

@@ -2,13 +2,15 @@
 
 A delivery is attempted once. One that fails, or that is held back while its subscriber is
 suppressed, becomes a dead letter; its replay is the same delivery, under the same id. A delivery
-that starts while a probe is under way waits for it: of a replay of many, the first is the probe.
+that starts while a probe is under way waits for it: of a replay of many, the first is the probe. So
+does one whose copy is being made.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -16,7 +18,10 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from redis.exceptions import RedisError
+
 from betting.config import BusConfig, Config
+from betting.db.redis import make_lease
 from betting.logs import Operation, operation
 from streaming.core.breaker import Breaker, CallOutcome
 from streaming.core.failures import ProviderFailure
@@ -121,6 +126,38 @@ def deliver(
         msgspec.ValidationError: the notifications are not valid.
     """
     notifications = from_message(delivery.notifications)
+    with _only_copy(delivery, _lease_seconds(config.bus)) as is_only:
+        if not is_only:
+            return Fate.WAITING
+        return _deliver(delivery, notifications, config, put_aside, clock)
+
+
+@contextmanager
+def _only_copy(delivery: Delivery, seconds: float) -> Iterator[bool]:
+    """Yield False if a copy of the delivery is being made at this moment.
+
+    A message may be in the queue twice, and not every receiver recognises a repetition. Without
+    Redis a delivery is made all the same: twice is better than never.
+    """
+    lease = make_lease(f"delivery:{delivery.id}", seconds)
+    is_only = True
+    with suppress(RedisError):
+        is_only = lease.acquire()
+    try:
+        yield is_only
+    finally:
+        with suppress(RedisError):  # also raised if the lease is over or was never taken
+            if is_only:
+                lease.release()
+
+
+def _deliver(
+    delivery: Delivery,
+    notifications: Sequence[Notification],
+    config: Config,
+    put_aside: PutAside,
+    clock: Clock,
+) -> Fate:
     if _has_arrived(delivery.id):
         return Fate.NEEDLESS
     carry = _carrier(delivery, notifications, config.bus)

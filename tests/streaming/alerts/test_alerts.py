@@ -18,6 +18,7 @@ from streaming.alerts.outbox import MOST_LISTED
 from streaming.core.notifications import AlertDue, to_message
 from streaming.dead_letters.capture import record_letter
 from streaming.models import Alert, AlertSubscriber, DeadLetter, DeliveryRun, SubscriberRecord
+from streaming.notifications import apprise_service
 from streaming.notifications.bus import Message
 from streaming.notifications.delivery import Delivery, Fate, deliver
 from tests.support import rows
@@ -158,6 +159,29 @@ def test_a_message_that_is_lost_or_repeated_changes_nothing(desk: Desk) -> None:
     assert desk.deliver(message) is Fate.NEEDLESS  # it was only late
     assert desk.look(outbox.LOST_SECONDS + 1) == 0
     assert len(desk.receiver.posts) == 1
+
+
+def test_a_message_that_is_late_and_its_copy_are_not_sent_at_the_same_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add()
+    an_edge()
+    desk.look()
+    desk.look(outbox.LOST_SECONDS + 1)  # the message waits in a long queue
+    late, copy = desk.waiting
+    sent: list[object] = []
+    fates: list[Fate] = []
+
+    def send(*message: object) -> None:
+        sent.append(message)
+        if len(sent) == 1:
+            fates.append(desk.deliver(copy))
+
+    monkeypatch.setattr(apprise_service, "send", send)
+    assert desk.deliver(late) is Fate.DELIVERED
+    assert fates == [Fate.WAITING]
+    assert desk.deliver(copy) is Fate.NEEDLESS
+    assert len(sent) == 1
 
 
 def test_a_message_that_is_lost_again_and_again_is_given_up_after_a_day(desk: Desk) -> None:

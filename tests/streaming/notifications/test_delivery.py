@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from redis import Redis
 
 from betting.config import Config, get_config
 from streaming.core.notifications import Notification, to_message
@@ -248,6 +249,37 @@ def test_the_failures_of_parallel_deliveries_are_all_counted(
     assert record.deliveries == record.failures == len(receiver.posts) >= 3
     assert record.suppressions == 1
     assert DeadLetter.objects.count() == 8
+
+
+def test_a_copy_of_a_delivery_waits_until_the_first_has_ended(clock: Clock) -> None:
+    heard: list[Notification] = []
+    fates: list[Fate] = []
+
+    @subscriber("line.major", name="tell")
+    def tell(events: Sequence[Notification]) -> None:
+        heard.extend(events)
+        if len(heard) == 1:
+            fates.append(deliver(delivery, config(), record_letter, clock))
+
+    delivery = a_delivery("handler:tell")
+    assert deliver(delivery, config(), record_letter, clock) is Fate.DELIVERED
+    assert (len(heard), fates) == (1, [Fate.WAITING])
+    assert deliver(delivery, config(), record_letter, clock) is Fate.NEEDLESS
+
+
+def test_a_delivery_that_fails_can_be_made_again_at_once(receiver: Receiver, clock: Clock) -> None:
+    receiver.status = 500
+    at(make_webhook(url=receiver.url), clock)
+    receiver.status = 204
+    assert replay_all(clock) == [Fate.DELIVERED]
+
+
+def test_a_delivery_is_made_without_redis(
+    receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Redis(port=9)  # nobody listens there
+    monkeypatch.setattr("betting.db.redis.redis_client", lambda: away)
+    assert at(make_webhook(url=receiver.url), clock) is Fate.DELIVERED
 
 
 def test_a_handler_is_called_with_typed_events(clock: Clock) -> None:
