@@ -15,10 +15,10 @@ import re
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
 
 from betting.config import BusConfig
 from streaming.core.addresses import is_private_literal, is_public
@@ -115,7 +115,6 @@ def checked(url: str, *, allow_private: bool) -> ServiceUrl:
     is_web = service in {"http", "https"}
     if not is_web and service not in SERVICES:
         raise ValueError("Alerts are not sent through this kind of URL; see docs/alerts.md.")
-    _refuse_files(url)
     plugin = _plugin(url)
     if plugin is None:
         raise ValueError("The URL is not complete, or Apprise does not know it.")
@@ -160,23 +159,41 @@ def send(url: str, title: str, body: str, config: BusConfig) -> None:
 
 
 def _notify(url: str, title: str, body: str, seconds: float) -> bool:
-    try:
+    plugin = None
+    with suppress(ValueError):  # stored before its parameters were refused
         plugin = _plugin(url)
-        if plugin is not None:
-            plugin.socket_connect_timeout = CONNECT_TIMEOUT_SECONDS
-            plugin.socket_read_timeout = seconds
-            return bool(plugin.notify(body=body, title=title))
+    if plugin is None:
+        raise _invalid()
+    plugin.socket_connect_timeout = CONNECT_TIMEOUT_SECONDS
+    plugin.socket_read_timeout = seconds
+    try:
+        return bool(plugin.notify(body=body, title=title))
     except Exception:  # noqa: BLE001 - of a service; its text may hold the URL
         return False
-    raise _invalid()
 
 
 def _plugin(url: str) -> NotifyBase | None:
-    """Return the service of a URL; None if the URL is not complete or not known."""
+    """Return the service of a URL; None if the URL is not complete or not known.
+
+    Parameters are judged as Apprise has read them, and the service is made of what was judged:
+    Apprise finds parameters in places where no other parser looks, as behind a `;` or a `#`.
+
+    Raises:
+        ValueError: a parameter would make the service read files of this machine.
+    """
     _prepare()
     from apprise import Apprise  # noqa: PLC0415 - see the module
+    from apprise.plugins import url_to_dict  # noqa: PLC0415 - see the module
 
-    found: NotifyBase | None = Apprise.instantiate(url, asset=_asset())
+    try:
+        parts = url_to_dict(url)  # type: ignore[no-untyped-call]  # as Apprise ships it
+    except Exception:  # noqa: BLE001 - of a service, on some URLs that are not complete
+        return None
+    if parts is None:
+        return None
+    if any(_READS_FILES.search(name) for name in parts["qsd"]):
+        raise ValueError("Leave out parameters that read files, e.g. template.")
+    found: NotifyBase | None = Apprise.instantiate(parts, asset=_asset())
     return found
 
 
@@ -231,15 +248,6 @@ def _is_allowed(address: object) -> bool:
         return isinstance(address, tuple) and is_public(str(address[0]))
     except ValueError:
         return False
-
-
-def _refuse_files(url: str) -> None:
-    try:
-        names = [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)]
-    except ValueError:
-        raise ValueError("The URL is not complete, or Apprise does not know it.") from None
-    if any(_READS_FILES.search(name) for name in names):
-        raise ValueError("Leave out parameters that read files, e.g. template.")
 
 
 def _invalid() -> PermanentFailure:

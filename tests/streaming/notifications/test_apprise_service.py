@@ -124,6 +124,7 @@ def test_services_that_do_not_speak_http_or_smtp_are_refused(url: str) -> None:
     [
         (SECRET, "Enter an Apprise URL"),
         (f"tgram://{SECRET}", "not complete"),
+        ("tgram://123456789:", "not complete"),
         (f"https://odds.example/{SECRET}", "not complete"),
         (f"discord://4174216298/{SECRET}?template=/etc/passwd", "read files"),
         (f"mailtos://a:{SECRET}@example.org?pgpkey=/root/key", "read files"),
@@ -136,6 +137,21 @@ def test_a_url_that_cannot_be_sent_to_is_refused_without_showing_it(url: str, wo
     with pytest.raises(ValueError, match=words) as caught:
         checked(url, allow_private=False)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "?template=/etc/passwd", "?a=1;template=/etc/passwd", "?a=1#&template=/etc/passwd",
+        "#?template=/etc/passwd", "/#/?template=/etc/passwd", "?%74emplate=/etc/passwd",
+        "?TEMPLATE=/etc/passwd",
+    ],
+)  # fmt: skip
+def test_a_parameter_that_reads_files_is_refused_wherever_apprise_finds_it(parameters: str) -> None:
+    url = f"discord://4174216298/{SECRET}{parameters}"
+    with pytest.raises(ValueError, match="read files"):
+        checked(url, allow_private=True)
+    assert failure_of(url, bus()).code == "invalid_url"
 
 
 @pytest.mark.parametrize(
