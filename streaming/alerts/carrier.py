@@ -19,6 +19,7 @@ from betting.db.clock import database_now
 from streaming.alerts import texts
 from streaming.alerts.edges import facts_of, standing_among, with_bets
 from streaming.core.failures import ProviderFailure
+from streaming.core.message_parts import Part
 from streaming.core.notifications import AlertDue, Notification, SubscriberTest
 from streaming.models import Alert, AlertSubscriber, AlertTopic
 from streaming.notifications import apprise_service
@@ -30,7 +31,7 @@ from valuation.vouching import JudgedEdge
 KIND = "alert"
 
 _PARTS = (
-    ((AlertTopic.HEALTH, AlertTopic.LETTERS), ""),
+    ((AlertTopic.HEALTH, AlertTopic.LETTERS), "for operators"),
     ((AlertTopic.EDGE,), "on the board"),
     ((AlertTopic.GONE,), "gone"),
 )
@@ -39,10 +40,10 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A message as it is sent: its first line, its text, and the rows that it covers."""
+    """A message as it is sent: its first line, its parts, and the rows that it covers."""
 
     title: str
-    body: str
+    parts: tuple[Part, ...]
     alert_ids: tuple[int, ...] = ()
 
 
@@ -58,10 +59,11 @@ def find_carrier(
     if subscriber is None:
         return None
     if any(isinstance(each, SubscriberTest) for each in notifications):
-        return partial(_carry, subscriber, _Message("Hardline", "This is a test."), config)
+        message = _Message("Hardline", (Part(("This is a test.",)),))
+        return partial(_carry, subscriber, message, config)
     alert_ids = [pk for each in notifications if isinstance(each, AlertDue) for pk in each.alerts]
-    message = _message(subscriber, alert_ids, database_now())
-    return None if message is None else partial(_carry, subscriber, message, config)
+    found = _message(subscriber, alert_ids, database_now())
+    return None if found is None else partial(_carry, subscriber, found, config)
 
 
 def test(subscriber: AlertSubscriber, config: Config) -> ProviderFailure | None:
@@ -78,7 +80,7 @@ def _carry(
         ProviderFailure: it was not sent in time, or the service did not take it.
     """
     url = subscriber.url  # read here: the thread that sends needs no database
-    send = partial(apprise_service.send, url, message.title, message.body, config)
+    send = partial(apprise_service.send, url, message.title, message.parts, config)
     call_in_time(subscriber.key, send, config.total_timeout_seconds)
     Alert.objects.filter(pk__in=message.alert_ids).update(sent_at=now)
 
@@ -129,18 +131,14 @@ def _in_words(
     now: datetime,
 ) -> _Message:
     pks = tuple(alert.pk for alert in alerts)
-    lines = [
-        line
+    if len(alerts) == 1:
+        title, text = _line(alerts[0], edges, judged, now)
+        return _Message(title or "Hardline", (Part((text,)),), pks)
+    parts = tuple(
+        _part([each for each in alerts if each.topic in topics], words, edges, judged, now)
         for topics, words in _PARTS
-        for line in _part(
-            [each for each in alerts if each.topic in topics], words, edges, judged, now
-        )
-    ]
-    if len(lines) == 1:
-        ((title, body),) = lines
-        return _Message(title or "Hardline", body, pks)
-    body = "\n".join(" — ".join(filter(None, line)) for line in lines)
-    return _Message(_title(len(judged), len(alerts) - len(judged)), body, pks)
+    )
+    return _Message(_title(len(judged), len(alerts) - len(judged)), parts, pks)
 
 
 def _part(
@@ -149,11 +147,14 @@ def _part(
     edges: dict[int, Edge],
     judged: dict[int, JudgedEdge],
     now: datetime,
-) -> list[tuple[str, str]]:
-    """Return the lines of alerts of one kind, and one that counts those that are not listed."""
-    listed = [_line(alert, edges, judged, now) for alert in alerts if alert.is_listed]
-    more = len(alerts) - len(listed)
-    return [*listed, ("", f"And {more} more {words}.")] if more else listed
+) -> Part:
+    """Return the alerts of one kind: the lines of those that are listed, and how many are not."""
+    lines = tuple(
+        " — ".join(filter(None, _line(alert, edges, judged, now)))
+        for alert in alerts
+        if alert.is_listed
+    )
+    return Part(lines, len(alerts) - len(lines), words)
 
 
 def _line(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from betting.config import BusConfig
 from streaming.core.addresses import is_private_literal, is_public
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.message_parts import Part, within
 from streaming.notifications.webhooks import CONNECT_TIMEOUT_SECONDS, PRIVATE_SETTING, TRANSIENT
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ SERVICES = frozenset({
 
 _READS_FILES = re.compile(r"template|keyfile|pgp|pem|attach|smime|cert|config", re.IGNORECASE)
 """Parameters that make a service read files of this machine."""
+
+RESERVED_CHARS = 20
+"""The characters of a message that Apprise may need to join its title and its text."""
 
 _STATUS = re.compile(r"error\s?=\s?(\d{3})\b")
 _CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
@@ -131,13 +135,15 @@ def checked(url: str, *, allow_private: bool) -> ServiceUrl:
     return ServiceUrl(service, url)
 
 
-def send(url: str, title: str, body: str, config: BusConfig) -> None:
-    """Send one message. It takes as long as the service does: a deadline is the caller's.
+def send(url: str, title: str, parts: Sequence[Part], config: BusConfig) -> None:
+    """Send one message, no longer than the service takes.
+
+    It lasts as long as the service does: a deadline is the caller's.
 
     Args:
         url: the service, and where to.
         title: the message's first line, or an e-mail's subject.
-        body: its text.
+        parts: its text.
         config: the deadlines, and whether private addresses are allowed.
 
     Raises:
@@ -150,7 +156,7 @@ def send(url: str, title: str, body: str, config: BusConfig) -> None:
     _call.lines, _call.was_refused = (), False
     _call.is_public_only = not config.allow_private_networks
     try:
-        is_sent = _notify(url, title, body, config.total_timeout_seconds)
+        is_sent = _notify(url, title, parts, config.total_timeout_seconds)
         failure = None if is_sent else _failure(_call.lines, was_refused=_call.was_refused)
     finally:
         _call.lines, _call.is_public_only = (), False
@@ -158,7 +164,7 @@ def send(url: str, title: str, body: str, config: BusConfig) -> None:
         raise failure
 
 
-def _notify(url: str, title: str, body: str, seconds: float) -> bool:
+def _notify(url: str, title: str, parts: Sequence[Part], seconds: float) -> bool:
     plugin = None
     with suppress(ValueError):  # stored before its parameters were refused
         plugin = _plugin(url)
@@ -166,8 +172,10 @@ def _notify(url: str, title: str, body: str, seconds: float) -> bool:
         raise _invalid()
     plugin.socket_connect_timeout = CONNECT_TIMEOUT_SECONDS
     plugin.socket_read_timeout = seconds
+    # Most services count the title as a part of the text.
+    body = within(parts, max(plugin.body_maxlen - len(title) - RESERVED_CHARS, 1))
     try:
-        return bool(plugin.notify(body=body, title=title))
+        return bool(plugin.notify(body=body, title=title, overflow="truncate"))
     except Exception:  # noqa: BLE001 - of a service; its text may hold the URL
         return False
 
