@@ -12,6 +12,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
+from betting.config import get_config
 from betting.db.bets import OF_QUOTE
 from betting.db.freshness import trusted_quotes
 from betting.models import Side
@@ -25,7 +26,9 @@ from betting.words import (
     odds,
     signed_percent,
 )
+from valuation.edges import net_price
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
+from valuation.opportunities import Stake
 from valuation.vouching import (
     JudgedEdge,
     closed_among,
@@ -50,6 +53,7 @@ _WARNINGS = {
     SUSPICIOUS: "too good",
     CONTRADICTED: "contradicted",
     "near_stale": "nearly stale",
+    "few_books": "few books",
 }
 
 
@@ -59,6 +63,12 @@ class EdgeRow:
 
     Attributes:
         state: "new", "gone", "stale" or "".
+        is_lay: whether the bet is against its outcome.
+        best_elsewhere, elsewhere_book: the best price of the same bet at another book.
+        is_better_elsewhere: whether that price pays more than this one, net of commissions.
+        stake: to bet, of a lay what the other side stakes.
+        risk: of a lay what it loses if it loses; else empty.
+        cap: the most that is advised, where the stake is that; else empty.
     """
 
     id: int
@@ -75,10 +85,14 @@ class EdgeRow:
     price: str
     fair: str
     fair_chance: str
-    next_best: str
-    next_book: str
+    is_lay: bool
+    best_elsewhere: str
+    elsewhere_book: str
+    is_better_elsewhere: bool
     stake: str
+    risk: str
     stake_share: str
+    cap: str
     books: int
     confirmed_at: datetime
     warnings: tuple[str, ...]
@@ -147,12 +161,13 @@ def _just_gone(choices: Choices, tab: str) -> list[Any]:
     return _readable({pk: each for pk, each in judged.items() if choices.lists(each, tab)})
 
 
-def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRow:
+def _row(edge: Any, other: _Other | None, choices: Choices) -> EdgeRow:
     quote, market = edge.quote, edge.market
     sport = market.event.sport
     style = choices.odds_format
     probability = edge.probability if quote.side == Side.BACK else 1 - edge.probability
-    next_price, next_book = other or (None, "")
+    staked = Stake.risking(edge.current_advised, quote.side, edge.price)
+    is_lay = quote.side == Side.LAY
     return EdgeRow(
         id=edge.pk,
         event_id=market.event_id,
@@ -168,10 +183,14 @@ def _row(edge: Any, other: tuple[float, str] | None, choices: Choices) -> EdgeRo
         price=odds(edge.price, style),
         fair=fair_odds(1 / edge.probability, style),
         fair_chance=formatting.percent(probability, 1),
-        next_best=odds(next_price, style),
-        next_book=next_book,
-        stake=_stake(edge, choices.bankroll),
+        is_lay=is_lay,
+        best_elsewhere=odds(other.price if other else None, style),
+        elsewhere_book=other.book if other else "",
+        is_better_elsewhere=other is not None and other.is_better,
+        stake=_amount(staked.stake, choices.bankroll),
+        risk=_amount(staked.liability, choices.bankroll) if is_lay and staked.liability else "",
         stake_share=formatting.percent(edge.current_advised) if edge.current_advised else "",
+        cap=_cap(edge.current_advised),
         books=edge.books,
         confirmed_at=edge.confirmed_at,
         warnings=tuple(_WARNINGS.get(each, each) for each in edge.warnings if each != IN_PLAY),
@@ -186,36 +205,66 @@ def _state(edge: Any) -> str:
     return "new" if edge.is_new else ""
 
 
-def _stake(edge: Any, bankroll: float | None) -> str:
-    """Return the advised risk in money, or as a share where no bankroll is known."""
-    if not edge.current_advised:
+def _amount(part: float, bankroll: float | None) -> str:
+    """Return a part of the bankroll in money, or as a percentage where none is known."""
+    if not part:
         return formatting.ABSENT
-    if bankroll is None:
-        return formatting.percent(edge.current_advised)
-    return money(bankroll * edge.current_advised)
+    return formatting.percent(part) if bankroll is None else money(bankroll * part)
 
 
-def _other_prices(found: list[Any]) -> dict[int, tuple[float, str]]:
+def _cap(advised: float) -> str:
+    """Return the largest part of a bankroll that is advised, where this is that much."""
+    cap = get_config().valuation.kelly_cap
+    return f"{cap * 100:g} %" if 0 < cap <= advised else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """The best price of a bet at another bookmaker, and whether it pays more after commission."""
+
+    price: float
+    book: str
+    is_better: bool
+
+
+def _other_prices(found: list[Any]) -> dict[int, _Other]:
     """Return, by edge, the best price of the same bet at another bookmaker, and which."""
     quotes = (
         trusted_quotes()
         .filter(outcome__in={edge.quote.outcome_id for edge in found})
-        .values_list("outcome_id", "side", "bookmaker_id", "price", "bookmaker__title")
+        .values_list(
+            *("outcome_id", "side", "bookmaker_id", "price"),
+            *("bookmaker__title", "bookmaker__commission"),
+        )
     )
-    offers: dict[tuple[int, str], list[tuple[float, int, str]]] = {}
-    for outcome_id, side, bookmaker_id, price, title in quotes:
-        # The best lay price is the lowest one.
-        rank = price if side == Side.BACK else -price
-        offers.setdefault((outcome_id, side), []).append((rank, bookmaker_id, title))
+    offers: dict[tuple[int, str], list[tuple[float, int, str, float | None]]] = {}
+    for outcome_id, side, bookmaker_id, price, title, commission in quotes:
+        offer = (_rank(price, side), bookmaker_id, title, commission)
+        offers.setdefault((outcome_id, side), []).append(offer)
     best = {}
     for edge in found:
         quote = edge.quote
         of_others = [
-            (rank, title)
-            for rank, bookmaker_id, title in offers.get((quote.outcome_id, quote.side), [])
+            (rank, title, commission)
+            for rank, bookmaker_id, title, commission in offers.get(
+                (quote.outcome_id, quote.side), []
+            )
             if bookmaker_id != quote.bookmaker_id
         ]
         if of_others:
-            rank, title = max(of_others)
-            best[edge.pk] = (abs(rank), title)
+            rank, title, commission = max(of_others, key=lambda each: each[:2])
+            own = net_price(edge.price, quote.side, quote.bookmaker.commission)
+            other = net_price(abs(rank), quote.side, commission)
+            best[edge.pk] = _Other(
+                abs(rank),
+                title,
+                own is not None
+                and other is not None
+                and _rank(other, quote.side) > _rank(own, quote.side),
+            )
     return best
+
+
+def _rank(price: float, side: str) -> float:
+    """Return a number that is the higher the better a price is: the best lay is the lowest."""
+    return price if side == Side.BACK else -price
