@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
 from betting.config import get_config
 from betting.db.bets import OF_QUOTE
 from betting.db.freshness import trusted_quotes
-from betting.models import Side
+from betting.models import Quote, QuoteStatus, Side
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
 from betting.words import (
@@ -41,9 +41,6 @@ from valuation.vouching import (
 MAX_GONE = 25
 """The most rows that have just closed, the best of them."""
 
-NEW_SECONDS = 10.0
-"""An edge is marked as new for this long."""
-
 GONE_SECONDS = 3.0
 """An edge that has closed stays, struck through, for this long."""
 
@@ -68,6 +65,7 @@ class EdgeRow:
         is_better_elsewhere: whether that price pays more than this one, net of commissions.
         stake: to bet, of a lay what the other side stakes.
         risk: of a lay what it loses if it loses; else empty.
+        suspended: "8 of 15" where so many books have suspended the outcome, more than half.
         cap: the most that is advised, where the stake is that; else empty.
     """
 
@@ -95,6 +93,7 @@ class EdgeRow:
     cap: str
     books: int
     confirmed_at: datetime
+    suspended: str
     warnings: tuple[str, ...]
 
     @property
@@ -136,13 +135,11 @@ def _readable(judged: Mapping[int, JudgedEdge], **stored: Any) -> list[Any]:
 
 
 def _with_bet(found: QuerySet[Any]) -> QuerySet[Any]:
-    is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
-    marked: QuerySet[Any] = found.annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
-    return marked.select_related(*OF_QUOTE.related)
+    return found.select_related(*OF_QUOTE.related)
 
 
 def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
-    """Return edges as rows, with the best price of another bookmaker: one statement for all.
+    """Return edges as rows, with the best price of another bookmaker: two statements for all.
 
     Args:
         found: rows of `readable_edges`.
@@ -150,7 +147,11 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
     """
     found = list(found)
     others = _other_prices(found)
-    return [_row(edge, others.get(edge.pk), choices) for edge in found]
+    suspended = _mostly_suspended(found)
+    return [
+        _row(edge, others.get(edge.pk), suspended.get(edge.quote.outcome_id, ""), choices)
+        for edge in found
+    ]
 
 
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
@@ -161,7 +162,7 @@ def _just_gone(choices: Choices, tab: str) -> list[Any]:
     return _readable({pk: each for pk, each in judged.items() if choices.lists(each, tab)})
 
 
-def _row(edge: Any, other: _Other | None, choices: Choices) -> EdgeRow:
+def _row(edge: Any, other: _Other | None, suspended: str, choices: Choices) -> EdgeRow:
     quote, market = edge.quote, edge.market
     sport = market.event.sport
     style = choices.odds_format
@@ -172,7 +173,7 @@ def _row(edge: Any, other: _Other | None, choices: Choices) -> EdgeRow:
         id=edge.pk,
         event_id=market.event_id,
         market_id=market.pk,
-        state=_state(edge),
+        state=_state(edge, choices),
         ev=signed_percent(edge.ev),
         event=event_title(market.event),
         league=sport.title,
@@ -193,16 +194,17 @@ def _row(edge: Any, other: _Other | None, choices: Choices) -> EdgeRow:
         cap=_cap(edge.current_advised),
         books=edge.books,
         confirmed_at=edge.confirmed_at,
+        suspended=suspended,
         warnings=tuple(_WARNINGS.get(each, each) for each in edge.warnings if each != IN_PLAY),
     )
 
 
-def _state(edge: Any) -> str:
+def _state(edge: Any, choices: Choices) -> str:
     if edge.closed_at is not None:
         return "gone"
     if edge.is_stale:
         return "stale"
-    return "new" if edge.is_new else ""
+    return "new" if edge.opened_at > choices.new_since else ""
 
 
 def _amount(part: float, bankroll: float | None) -> str:
@@ -263,6 +265,24 @@ def _other_prices(found: list[Any]) -> dict[int, _Other]:
                 and _rank(other, quote.side) > _rank(own, quote.side),
             )
     return best
+
+
+def _mostly_suspended(found: list[Any]) -> dict[int, str]:
+    """Return, by outcome, how many of its books have suspended it, where more than half have.
+
+    A price of a moment in which most books are changing theirs is rarely still there.
+    """
+    counted = (
+        Quote.objects.filter(outcome__in={edge.quote.outcome_id for edge in found}, side=Side.BACK)
+        .order_by()
+        .values("outcome_id")
+        .annotate(books=Count("pk"), off=Count("pk", filter=Q(status=QuoteStatus.SUSPENDED)))
+    )
+    return {
+        each["outcome_id"]: f"{each['off']} of {each['books']}"
+        for each in counted
+        if 2 * each["off"] > each["books"]
+    }
 
 
 def _rank(price: float, side: str) -> float:

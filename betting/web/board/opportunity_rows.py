@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
 from betting.config import get_config
 from betting.models import Event, Side
-from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE, NEW_SECONDS
+from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
 from betting.words import (
@@ -167,13 +166,7 @@ def _kept(
 
 def _readable(judged: Mapping[int, JudgedOpportunity]) -> list[Any]:
     """Return the opportunities with what `_in_words` needs of each, in the order given."""
-    is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
-    stored: Any = (
-        unjudged_opportunities()
-        .annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
-        .select_related("market__event__sport")
-        .in_bulk(judged)
-    )
+    stored: Any = unjudged_opportunities().select_related("market__event__sport").in_bulk(judged)
     found = [stored[pk] for pk in judged if pk in stored]
     for one in found:
         of = judged[one.pk]
@@ -194,7 +187,7 @@ def _row(one: Any, choices: Choices) -> OpportunityRow:
         event_id=market.event_id,
         market_id=market.pk,
         kind=one.get_kind_display(),
-        state="gone" if one.closed_at else "new" if one.is_new else "",
+        state="gone" if one.closed_at else "new" if one.opened_at > choices.new_since else "",
         event=event_title(market.event),
         league=sport.title,
         market=market_title(market, sport.key),

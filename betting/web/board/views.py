@@ -72,9 +72,14 @@ def board(request: HttpRequest) -> HttpResponse:
 def _tab(request: HttpRequest, choices: Choices) -> dict[str, Any]:
     tab = request.GET.get("tab", BEFORE_START)
     tab = tab if tab in TABS else BEFORE_START
+    loaded = f"{choices.loaded_at.timestamp():.3f}"
     context = {
         "tab": tab,
         "tabs": _tabs(request),
+        "update_address": f"/?{_address(request, loaded=loaded)}",
+        "chips": [
+            (words, f"/?{_address(request, **{name: None})}") for words, name in choices.chosen_more
+        ],
         "form": choices.form,
         "is_of_edges": tab in {BEFORE_START, IN_PLAY},
         "is_of_opportunities": tab in KINDS,
@@ -112,7 +117,7 @@ def _tabs(request: HttpRequest) -> list[tuple[str, str, str]]:
 def _address(request: HttpRequest, **changed: str | None) -> str:
     """Return the query of a request with some choices changed, or left out where None."""
     query = request.GET.copy()
-    for name, value in changed.items():
+    for name, value in {"loaded": None, **changed}.items():
         if value is None:
             query.pop(name, None)
         else:

@@ -246,9 +246,42 @@ def test_an_edge_that_has_just_closed_stays_for_a_moment_struck_through(reader: 
 
 
 def test_a_new_edge_is_marked(reader: Client) -> None:
-    assert 'class="new"' not in page(reader)
+    loaded = datetime.now(UTC) - timedelta(seconds=5)
     Edge.objects.filter(closed_at=None).update(opened_at=datetime.now(UTC))
-    assert 'class="new"' in page(reader)
+    assert 'class="new"' in page(reader, f"tab=before&loaded={loaded.timestamp()}")
+    Edge.objects.filter(closed_at=None).update(opened_at=loaded - timedelta(seconds=1))
+    assert 'class="new"' not in page(reader, f"tab=before&loaded={loaded.timestamp()}")
+
+
+def test_no_edge_is_new_to_who_has_just_come(reader: Client) -> None:
+    Edge.objects.filter(closed_at=None).update(opened_at=datetime.now(UTC))
+    text = page(reader)
+    assert 'class="new"' not in text
+    assert re.search(r'id="list" class="list" hx-get="/\?tab=before&amp;loaded=\d+\.\d+"', text)
+    assert "loaded" not in reader.cookies["board"].value
+
+
+def test_a_bet_that_most_books_have_suspended_says_so(reader: Client, board: rows.Board) -> None:
+    quotes = Quote.objects.filter(outcome=board.outcomes[0]).order_by("-pk")
+    books = quotes.count()
+    for suspended in range(1, books + 2):
+        rows.make_quote(board.outcomes[0], board.feed, status="suspended")
+        words = f"{suspended} of {books + suspended} suspended"
+        assert (words in page(reader)) == (suspended > books)
+    edge = Edge.objects.get(closed_at=None)
+    assert (
+        f"Warning: {books + 1} of {2 * books + 1}"
+        in reader.get(f"/edges/{edge.pk}/").content.decode()
+    )
+
+
+def test_what_is_set_under_more_is_named_and_can_be_removed(reader: Client) -> None:
+    text = page(reader, "tab=before&seen=1&min_books=3&tz=Asia/Tokyo")
+    assert [words.strip() for words in re.findall(r'title="Remove">([^<]+)<', text)] == [
+        "books ≥ 3", "seen ≥ 1", "Asia/Tokyo",
+    ]  # fmt: skip
+    assert '<a href="/?tab=before&amp;min_books=3&amp;tz=Asia%2FTokyo" title="Remove">' in text
+    assert 'title="Remove"' not in page(reader, "tab=before&seen=2")
 
 
 def test_the_best_price_elsewhere_is_of_another_bookmaker(
@@ -318,7 +351,7 @@ class TestMore:
         assert "Show" not in page(reader, "tab=before&min_ev=1")
 
     def test_what_updates_a_longer_list_keeps_its_length(self, reader: Client) -> None:
-        assert 'id="list" class="list" hx-get="/?rows=3"' in page(reader, "rows=3")
+        assert 'id="list" class="list" hx-get="/?rows=3&amp;loaded=' in page(reader, "rows=3")
 
     def test_the_next_visit_and_the_other_tabs_begin_with_some_rows(self, reader: Client) -> None:
         text = page(reader, "tab=before&min_ev=1&rows=3")
