@@ -49,6 +49,18 @@ def event_title(event: Event) -> str:
     return f"{event.home} v {event.away}"
 
 
+def outcome_order(event: Event) -> list[str]:
+    """Return the names of outcomes in the order of the event's title, a draw in the middle.
+
+    Args:
+        event: with its sport.
+    """
+    sides = [event.home, event.away]
+    if sport_family(event.sport.key) in _VISITOR_FIRST:
+        sides.reverse()
+    return [sides[0], "Draw", sides[1], "Over", "Under"]
+
+
 def market_title(market: Market, sport_key: str) -> str:
     """Return what a kind of market is called in a sport, with its period.
 

@@ -20,7 +20,7 @@ from betting.web.board.edge_rows import board_rows, in_words, readable_edges
 from betting.web.board.filters import BEFORE_START, COOKIE, IN_PLAY, Choices
 from betting.web.board.history import WINDOWS, history
 from betting.web.board.moves import newest_moves
-from betting.web.board.odds_grid import grids, market_tabs
+from betting.web.board.odds_grid import charted, grids, market_tabs
 from betting.web.board.opportunity_rows import (
     ARBITRAGE,
     KINDS,
@@ -139,6 +139,7 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         if tabs
         else None
     )
+    lines = grids(market, choices) if market else []
     context = {
         **_page(request, choices),
         "event": found,
@@ -147,7 +148,8 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         "has_ended": found.status == EventStatus.ENDED,
         "tabs": tabs,
         "market": market,
-        "grids": grids(market, choices) if market else [],
+        "grids": lines,
+        "charted": charted(lines),
         "cards": event_cards(found, choices),
         "windows": WINDOWS,
     }
