@@ -152,7 +152,7 @@ def odds(price: float | None, style: OddsFormat = "decimal") -> str:
 
 
 def fair_odds(price: float | None, style: OddsFormat = "decimal") -> str:
-    """Return fair odds, which are no bookmaker's: decimal ones always to three places.
+    """Return odds that are computed, fair or net ones: decimal ones always to three places.
 
     >>> fair_odds(2.02), fair_odds(1.966), fair_odds(None), fair_odds(2.5, "american")
     ('2.020', '1.966', '–', '+150')
@@ -170,9 +170,9 @@ def signed_percent(value: float | None, digits: int = 2) -> str:
 
 
 def money(amount: float) -> str:
-    """Return an amount of the reader's currency; whole units from 100 on.
+    """Return an amount of the reader's currency, always in hundredths: so stakes add up.
 
     >>> money(3.456), money(1234.5)
-    ('3.46', '1,234')
+    ('3.46', '1,234.50')
     """
-    return f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}"
+    return f"{amount:,.2f}"

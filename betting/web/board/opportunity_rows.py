@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
@@ -19,6 +20,7 @@ from betting.web.board.judging import first_standing
 from betting.words import (
     bet_title,
     event_title,
+    fair_odds,
     market_title,
     money,
     odds,
@@ -47,7 +49,7 @@ _RANKS = {
     OpportunityKind.MIDDLE: ("break_even", "id"),
     OpportunityKind.LOW_HOLD: ("-profit", "id"),
 }
-"""The order of each kind, best first."""
+"""The order of each kind, best first; what is too good to be true follows, see `_best_first`."""
 
 MAX_CARDS = 12
 """The most cards of each kind on an event's page."""
@@ -135,13 +137,13 @@ def opportunity_rows(choices: Choices, tab: str) -> tuple[list[OpportunityRow], 
     kind = KINDS[tab]
     of_kind = unjudged_opportunities().filter(*choices.opportunity_conditions(), kind=kind)
     found = first_standing(
-        of_kind.filter(closed_at=None).order_by(*_RANKS[kind]),
+        _best_first(of_kind.filter(closed_at=None), kind),
         lambda ids: _kept(open_opportunities_among(ids), choices.lists_opportunity),
         choices.rows + 1,
     )
     best = dict(islice(found.items(), choices.rows))
     since = Now() - timedelta(seconds=GONE_SECONDS)
-    closed = of_kind.filter(closed_at__gte=since).order_by(*_RANKS[kind])
+    closed = _best_first(of_kind.filter(closed_at__gte=since), kind)
     ids = list(closed.values_list("pk", flat=True)[:MAX_GONE])
     gone = _kept(closed_opportunities_among(ids), choices.fits_start)
     return _in_words(_readable(best | gone), choices), len(found) > len(best)
@@ -152,10 +154,14 @@ def event_cards(event: Event, choices: Choices) -> list[OpportunityRow]:
     found: dict[int, JudgedOpportunity] = {}
     for kind in (OpportunityKind.ARBITRAGE, OpportunityKind.MIDDLE):
         of_event = unjudged_opportunities().filter(market__event=event, kind=kind, closed_at=None)
-        found |= first_standing(
-            of_event.order_by(*_RANKS[kind]), open_opportunities_among, MAX_CARDS
-        )
+        found |= first_standing(_best_first(of_event, kind), open_opportunities_among, MAX_CARDS)
     return _in_words(_readable(found), choices)
+
+
+def _best_first(found: QuerySet[Any], kind: OpportunityKind) -> QuerySet[Any]:
+    """Return opportunities in the order of their kind, those last that are rather mistakes."""
+    is_too_good = Q(worst__gt=get_config().valuation.suspicious_ev)
+    return found.order_by(ExpressionWrapper(is_too_good, BooleanField()), *_RANKS[kind])
 
 
 def _kept(
@@ -225,7 +231,7 @@ def _leg(leg: Leg, market: Any, choices: Choices) -> LegWords:
         bet=bet_title(market, quote.outcome, quote.side, market.event.sport.key),
         book=quote.bookmaker.title,
         price=odds(leg.price, style),
-        net="" if leg.net_price == leg.price else odds(leg.net_price, style),
+        net="" if leg.net_price == leg.price else fair_odds(leg.net_price, style),
         stake=_amount(leg.stake.stake, choices.bankroll),
         liability=_amount(leg.stake.liability, choices.bankroll) if quote.side == Side.LAY else "",
         is_disputed=quote.is_disputed,

@@ -94,6 +94,7 @@ def _tab(request: HttpRequest, choices: Choices) -> dict[str, Any]:
             "opportunities": found,
             **_more(request, choices, has_more=has_more),
             "max_middle_cost": formatting.percent(policy.max_middle_cost, 0),
+            "suspicious_ev": formatting.percent(policy.suspicious_ev, 0),
             "max_low_hold": formatting.percent(policy.max_low_hold, 0),
         }
     rows, has_more = board_rows(choices, tab)
