@@ -13,15 +13,17 @@ caches under the lock that covers its writes; `forget` empties them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from django.db import transaction
 
 from betting.db.market_versions import raising
-from betting.db.sql import Bigints, Booleans, Floats, fetch_all
+from betting.db.sql import fetch_all
 from betting.exchanges import terms_of
 from streaming.core.matching import MatchPolicy
 from streaming.core.participants import Spelling
@@ -33,18 +35,25 @@ MAX_EVENTS = 20_000
 MAX_BOOKMAKERS = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class QuoteColumns:
-    """Quotes as columns of equal length, ready for `unnest`."""
+    """Quotes as columns of equal length.
 
-    outcome_ids: Bigints = field(default_factory=Bigints)
-    market_ids: Bigints = field(default_factory=Bigints)
-    bookmaker_ids: Bigints = field(default_factory=Bigints)
-    lays: Booleans = field(default_factory=Booleans)
-    prices: Floats = field(default_factory=Floats)
-    """Decimal odds; NaN for what is no longer offered."""
-    source_seconds: Floats = field(default_factory=Floats)
-    """The provider's stamps, in seconds since 1970; NaN where there is none."""
+    Attributes:
+        outcome_ids: the outcome of each.
+        market_ids: the market of each.
+        bookmaker_ids: the bookmaker of each.
+        lays: whether each is a lay price.
+        prices: decimal odds; NaN for what is no longer offered.
+        source_seconds: the provider's stamps, in seconds since 1970; NaN where there is none.
+    """
+
+    outcome_ids: npt.NDArray[np.int64]
+    market_ids: npt.NDArray[np.int64]
+    bookmaker_ids: npt.NDArray[np.int64]
+    lays: npt.NDArray[np.bool_]
+    prices: npt.NDArray[np.float64]
+    source_seconds: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +129,12 @@ def _resolve(
     bookmakers = _bookmaker_ids(caches, snapshot.bookmakers)
     events = _known_events(caches, source, snapshot.events, policy)
     _learn_outcomes(source.family, snapshot.events, events)
-    columns = QuoteColumns()
-    for event, known in zip(snapshot.events, events, strict=True):
-        _append(columns, _quotes(event, known), known.outcomes, bookmakers)
-    return Resolved(source, caches.epoch, events, columns)
+    rows = [
+        row
+        for event, known in zip(snapshot.events, events, strict=True)
+        for row in _rows(_quotes(event, known), known.outcomes, bookmakers)
+    ]
+    return Resolved(source, caches.epoch, events, _quote_columns(rows))
 
 
 def _make(statement: str, parameters: Mapping[str, object], family: str | None) -> list[int]:
@@ -261,20 +272,38 @@ def _quotes(event: SnapshotEvent, known: KnownEvent) -> Iterable[SnapshotQuote]:
     return distinct.values()
 
 
-def _append(
-    columns: QuoteColumns,
+_Row = tuple[int, int, int, bool, float, float]
+"""One quote, in the order of `QuoteColumns`."""
+
+
+def _rows(
     quotes: Iterable[SnapshotQuote],
     outcomes: dict[OutcomeKey, tuple[int, int]],
     bookmakers: dict[str, int],
-) -> None:
+) -> Iterator[_Row]:
     for quote in quotes:
         market_id, outcome_id = outcomes[_outcome_key(quote)]
-        columns.outcome_ids.append(outcome_id)
-        columns.market_ids.append(market_id)
-        columns.bookmaker_ids.append(bookmakers[quote.bookmaker])
-        columns.lays.append(quote.side == "lay")
-        columns.prices.append(nan if quote.price is None else quote.price)
-        columns.source_seconds.append(quote.source_at.timestamp() if quote.source_at else nan)
+        yield (
+            outcome_id,
+            market_id,
+            bookmakers[quote.bookmaker],
+            quote.side == "lay",
+            nan if quote.price is None else quote.price,
+            quote.source_at.timestamp() if quote.source_at else nan,
+        )
+
+
+def _quote_columns(rows: Sequence[_Row]) -> QuoteColumns:
+    columns = zip(*rows, strict=True) if rows else iter([()] * 6)
+    outcomes, markets, bookmakers, lays, prices, seconds = columns
+    return QuoteColumns(
+        outcome_ids=np.array(outcomes, np.int64),
+        market_ids=np.array(markets, np.int64),
+        bookmaker_ids=np.array(bookmakers, np.int64),
+        lays=np.array(lays, np.bool_),
+        prices=np.array(prices, np.float64),
+        source_seconds=np.array(seconds, np.float64),
+    )
 
 
 def _bound(cache: OrderedDict[Any, Any], limit: int) -> None:
