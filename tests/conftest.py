@@ -21,6 +21,7 @@ from streaming.health import starting
 from streaming.health.deadline import end_idle_threads
 from streaming.ingest import ingest, resolve
 from streaming.notifications import bus
+from streaming.providers.the_odds_api import repeated
 from tests.support.cluster import lay, made_cluster
 from tests.support.emptying import empty_tables
 
@@ -103,5 +104,6 @@ def _nothing_remembered() -> Iterator[None]:
     yield
     end_idle_threads()
     resolve.forget()
+    repeated.forget()
     bus.forget_routes()
     bring_into_force(Changes())

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from betting.db.sql import Bigints, fetch_columns
-from streaming.ingest.resolve import QuoteColumns
+from streaming.ingest.columns import QuoteColumns
 from streaming.ingest.sql import OFFERED
 
 Ids = npt.NDArray[np.int64]

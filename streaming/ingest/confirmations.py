@@ -20,7 +20,7 @@ from betting.db.sql import Bigints, fetch_all
 from betting.models import MAX_POLLS
 from streaming.core.confirmation import Book, Looks, look
 from streaming.core.staleness import StalenessPolicy, lead_seconds
-from streaming.ingest.resolve import QuoteColumns
+from streaming.ingest.columns import QuoteColumns
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from streaming.core.movement import parameters as movement_parameters
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy
 from streaming.ingest import resolve
+from streaming.ingest.columns import QuoteColumns
 from streaming.ingest.comparison import all_of, compare, read_offered
 from streaming.ingest.confirmations import Confirmed, FeedUpdate, confirm
 from streaming.ingest.event_matching import KnownEvent
@@ -236,7 +237,7 @@ def _touch_feed(
 
 
 def _quote_parameters(
-    columns: resolve.QuoteColumns, confirmed: Confirmed, rows: npt.NDArray[np.intp]
+    columns: QuoteColumns, confirmed: Confirmed, rows: npt.NDArray[np.intp]
 ) -> dict[str, object]:
     return {
         "outcomes": Bigints(columns.outcome_ids[rows].tolist()),
