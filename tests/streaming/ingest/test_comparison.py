@@ -287,9 +287,21 @@ def with_compare(how: Callable[[Offered, QuoteColumns], Difference], run: Callab
         return run()
 
 
+_LISTED = Step(
+    provider=0,
+    repeats=False,
+    event_feed=False,
+    quotes=(("e1", quote("ace", HOME, 1.8)), ("e1", quote("ace", AWAY, 2.1))),
+    is_complete=True,
+    seconds=5,
+    opens_circuit=False,
+)
+
+
 @pytest.mark.django_db
 @settings(max_examples=60, deadline=timedelta(seconds=20))
 @given(steps(), st.sampled_from([Clock.RECORDED, Clock.WALL]))
+@example([_LISTED, _LISTED._replace(opens_circuit=True, repeats=True)], Clock.RECORDED)
 def test_what_answers_lead_to_does_not_depend_on_what_is_left_out_or_remembered(
     taken: list[Step], clock: Clock
 ) -> None:
