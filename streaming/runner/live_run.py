@@ -13,7 +13,7 @@ from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
-from streaming.runner.report import RunReport, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch, final_report
 from streaming.runner.run_loop import InterruptedRunError, RunLoop, showing_activity
 from streaming.runner.terminal import Terminal
 
@@ -60,7 +60,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> RunRe
                 )
                 loop.wait_for_ever()
         terminal.say("Stopped. The next run goes on from here.")
-        return RunReport(stopwatch.facts())
+        return final_report(stopwatch.facts)
 
 
 def _stages(config: Config, login: Login, *, with_simulator: bool) -> list[list[Program]]:

@@ -15,10 +15,11 @@ from betting.timing import SWEEP_SECONDS
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
 from streaming.runner import processes
+from streaming.runner.background import Background
 from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError
-from streaming.runner.report import RunReport, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch, final_report
 from streaming.runner.run_loop import (
     InterruptedRunError,
     PeriodicJob,
@@ -27,6 +28,7 @@ from streaming.runner.run_loop import (
     showing_activity,
     workers_answer,
 )
+from streaming.runner.summary import RunFacts
 from streaming.runner.terminal import Terminal
 from streaming.tasks import sweep
 
@@ -66,7 +68,7 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            sweeping = PeriodicJob(SWEEP_SECONDS, sweep)
+            sweeping = PeriodicJob(SWEEP_SECONDS, Background(sweep))
             activity = showing_activity(terminal, config)
             for warning in replay.recordings.warnings():
                 terminal.say(f"warning: {warning}")
@@ -76,9 +78,10 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
                 terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
             stopwatch = Stopwatch.start()
             problem = _conduct(loop, terminal, config, replay)
-            lines_left_out = replay.recordings.lines_left_out
-            facts = structs.replace(stopwatch.facts(), lines_left_out=lines_left_out)
-        return RunReport(facts, problem or _failed_polls(stopwatch))
+            return final_report(
+                lambda: _facts(stopwatch, replay),
+                lambda: problem or _failed_polls(stopwatch),
+            )
 
 
 def _conduct(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> str:
@@ -104,6 +107,10 @@ def _play(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> 
         loop.wait(pace.wait_seconds(record.received_at, time.monotonic()))
         player.play(record)
         terminal.done(number)
+
+
+def _facts(stopwatch: Stopwatch, replay: Replay) -> RunFacts:
+    return structs.replace(stopwatch.facts(), lines_left_out=replay.recordings.lines_left_out)
 
 
 def _failed_polls(stopwatch: Stopwatch) -> str:

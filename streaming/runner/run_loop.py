@@ -15,6 +15,7 @@ from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.runtime.supervisor import Supervisor
 from streaming.core.coalesce import CoalescePolicy
+from streaming.runner.background import Background
 from streaming.runner.backlog import Backlog, backlog
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.outages import sentence, what_is_down
@@ -29,6 +30,7 @@ PATIENCE_SECONDS = 60.0
 
 _TICK_SECONDS = 0.2
 _SUMMARY_SECONDS = 1.0
+_OLD_SECONDS = 5.0
 _LONG_SECONDS = 3600.0
 _PING_SECONDS = 0.5
 
@@ -47,7 +49,8 @@ class PeriodicJob:
 
     Attributes:
         every_seconds: from one time to the next.
-        action: the job; it may find PostgreSQL or Redis away.
+        action: the job; it may find PostgreSQL or Redis away. One that may wait for them is a
+            `Background`.
         due_at: the next time, on the monotonic clock.
         is_failing: whether it failed the last time.
     """
@@ -177,19 +180,37 @@ class RunLoop:
 
 
 def showing_activity(terminal: Terminal, config: Config) -> PeriodicJob:
-    """Return the job that shows what is down, and the rates of the pipeline."""
+    """Return the job that shows what is down, and the rates of the pipeline.
+
+    They are read in the background; a line that no newer one has replaced shows its age.
+    """
     activity = RecentActivity()
+    newest = ("starting", time.monotonic())
+
+    def read() -> None:
+        nonlocal newest
+        newest = (activity_line(activity, config), time.monotonic())
+
+    reading = Background(read)
 
     def show() -> None:
         try:
-            line = " · ".join([*what_is_down(config), activity.line()])
+            reading()
         except OUTAGES as error:
             # Otherwise the rates of a moment ago would look like those of now.
             terminal.summarise(sentence(error))
             raise
-        terminal.summarise(line)
+        line, read_at = newest
+        age_seconds = time.monotonic() - read_at
+        is_old = age_seconds > _OLD_SECONDS
+        terminal.summarise(f"no answer for {age_seconds:.0f} s; before: {line}" if is_old else line)
 
     return PeriodicJob(_SUMMARY_SECONDS, show)
+
+
+def activity_line(activity: RecentActivity, config: Config) -> str:
+    """Return what is down, and the rates of the pipeline, in a line."""
+    return " · ".join([*what_is_down(config), activity.line()])
 
 
 def workers_answer(nodes: list[str]) -> bool:

@@ -16,7 +16,7 @@ from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
-from streaming.runner.report import RunReport, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch, final_report
 from streaming.runner.run_loop import (
     InterruptedRunError,
     PeriodicJob,
@@ -70,7 +70,7 @@ def run_simulated(
             loop = RunLoop(supervisor, interrupts, terminal, activity, *jobs)
             stopwatch = Stopwatch.start()
             problem = _conduct(loop, config, simulation)
-            return RunReport(stopwatch.facts(), problem)
+            return final_report(stopwatch.facts, lambda: problem)
 
 
 def _conduct(loop: RunLoop, config: Config, simulation: Simulation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ class Environment:
 
     @property
     def said(self) -> str:
+        self.terminal.flush()
         return self._output.getvalue()
 
 
@@ -90,6 +92,25 @@ def test_an_outage_is_told_once_and_outlived(environment: Environment) -> None:
     environment.loop(PeriodicJob(0.0, fails)).wait(0.5)
     assert len(attempts) >= 2
     assert environment.said.count("the server is away") == 1
+
+
+@pytest.mark.django_db
+def test_a_summary_that_hangs_delays_neither_a_restart_nor_an_interrupt(
+    environment: Environment, servers: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = threading.Event()
+    monkeypatch.setattr(run_loop, "what_is_down", lambda _: frozen.wait(30) or [])
+    monkeypatch.setattr(run_loop, "_OLD_SECONDS", 0.0)
+    activity = run_loop.showing_activity(environment.terminal, servers)
+    environment.terminal._line_due_at = 0.0
+    loop = environment.loop(activity, source="raise SystemExit(7)")
+    loop.wait_until(lambda: environment.said.count("exited") > 1, "A second exit")
+    assert "no answer for 0 s; before: starting" in environment.said
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(InterruptedRunError):
+        loop.wait_for_ever()
+    assert not frozen.is_set()
+    frozen.set()
 
 
 def test_a_fault_of_ours_is_not_taken_for_an_outage(environment: Environment) -> None:
