@@ -117,6 +117,21 @@ def test_a_log_is_bounded_and_keeps_the_newest_lines(run: Running, tmp_path: Pat
     assert run.log("talks").endswith("line  4999\n")
 
 
+def test_a_log_that_cannot_be_rotated_stops_no_program(run: Running, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "talks.log.1" / "in the way").mkdir(parents=True)
+    talks = "for n in range(20000): print(f'line {n:5d}')"  # more than a pipe holds
+    supervisor = run(python("talks", talks), policy=SupervisionPolicy(log_bytes=10_000))
+    assert [end.status for end in next_exits(supervisor, 1)] == [0]
+    assert run.log("talks").endswith("line 19999\n")
+    assert len(run.log("talks")) <= 10_000
+
+
+def test_a_log_that_cannot_be_opened_stops_no_program(run: Running, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "talks.log").mkdir(parents=True)
+    talks = "for n in range(20000): print(f'line {n:5d}')"
+    assert [end.status for end in next_exits(run(python("talks", talks)), 1)] == [0]
+
+
 def test_a_program_that_exits_is_started_again_each_time_later(run: Running) -> None:
     policy = SupervisionPolicy(restart_seconds=0.05, max_restart_seconds=0.15)
     supervisor = run(python("fails", "raise SystemExit(3)"), policy=policy)
