@@ -19,6 +19,7 @@ from betting.runtime.supervisor import (
     Program,
     SupervisionPolicy,
     Supervisor,
+    end_leftovers,
     single_instance,
 )
 
@@ -268,6 +269,29 @@ def test_nothing_outlives_a_supervisor_that_dies(tmp_path: Path, number: signal.
         wait_until(lambda: all(map(is_gone, processes)))
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_the_next_run_ends_what_a_killed_supervisor_and_its_wrappers_left(tmp_path: Path) -> None:
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISES, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with supervisor:
+        assert supervisor.stdout is not None
+        keepers = [int(pid) for pid in supervisor.stdout.readline().split()]
+        wait_until(lambda: len(all_started(keepers)) == 7)
+        processes = all_started(keepers)
+        for each in (supervisor.pid, *keepers):
+            os.kill(each, signal.SIGKILL)
+    left = [each for each in processes if each.pid not in keepers]
+    assert not any(map(is_gone, left))
+
+    end_leftovers(tmp_path / "another", patience_seconds=0.2)
+    assert not any(map(is_gone, left))
+    end_leftovers(tmp_path, patience_seconds=0.2)
+    assert all(map(is_gone, left))
 
 
 def test_one_instance_at_a_time_holds_the_lock(tmp_path: Path) -> None:
