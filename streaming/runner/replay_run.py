@@ -28,6 +28,7 @@ from streaming.runner.run_loop import (
     showing_activity,
     workers_answer,
 )
+from streaming.runner.server_watch import watching_servers
 from streaming.runner.summary import RunFacts
 from streaming.runner.terminal import Terminal
 from streaming.tasks import sweep
@@ -73,7 +74,8 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
             for warning in replay.recordings.warnings():
                 terminal.say(f"warning: {warning}")
                 note("streaming", "replay", warning, status="degraded")
-            loop = RunLoop(supervisor, interrupts, terminal, activity, sweeping, *jobs)
+            watching = watching_servers(config, terminal)
+            loop = RunLoop(supervisor, interrupts, terminal, watching, activity, sweeping, *jobs)
             if not replay.until_idle:
                 terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
             stopwatch = Stopwatch.start()

@@ -25,6 +25,7 @@ from streaming.runner.run_loop import (
     showing_activity,
     workers_answer,
 )
+from streaming.runner.server_watch import watching_servers
 from streaming.runner.terminal import Terminal
 
 LIVELY, DOWN = "lively", "down"
@@ -67,7 +68,8 @@ def run_simulated(
         stages = _stages(config, simulation)
         with supervised(stages, config, interrupts, terminal) as supervisor:
             activity = showing_activity(terminal, config)
-            loop = RunLoop(supervisor, interrupts, terminal, activity, *jobs)
+            watching = watching_servers(config, terminal)
+            loop = RunLoop(supervisor, interrupts, terminal, watching, activity, *jobs)
             stopwatch = Stopwatch.start()
             problem = _conduct(loop, config, simulation)
             return final_report(stopwatch.facts, lambda: problem)
