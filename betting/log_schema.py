@@ -36,6 +36,7 @@ Action = Literal[
     "ingest",
     "library",
     "match",
+    "outage",
     "pace",
     "poll",
     "prune",

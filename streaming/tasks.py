@@ -37,6 +37,7 @@ from streaming.core.coalesce import CoalescePolicy
 from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.dead_letters.messages import replay_of
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD, Payload
+from streaming.dead_letters.repeated import repeated_work
 from streaming.dead_letters.replay import HeldBack, replayed_feed, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
@@ -59,6 +60,7 @@ PROBE_WAIT_SECONDS = 1.0
 
 
 @shared_task(name="streaming.tick")
+@repeated_work()
 def tick() -> None:
     """Send one poll for every provider that is due.
 
@@ -86,7 +88,7 @@ def poll_provider(self: Any, provider_id: int) -> None:
     """
     replay = replay_of(vars(self.request))
     newest = 0 if replay is None else newest_run(provider_id)
-    with operation("streaming", "cycle", provider_id=provider_id) as op:
+    with repeated_work(), operation("streaming", "cycle", provider_id=provider_id) as op:
         op.follow([new_trace_id()])
         for result in poll(provider_id, get_config()):
             send_result(result)
@@ -164,6 +166,7 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
 
 
 @shared_task(name="streaming.send_alerts", acks_late=False)
+@repeated_work()
 def send_alerts() -> None:
     """Send each subscriber to alerts what is new to it.
 
@@ -194,6 +197,7 @@ def coalesce_line_changes(shard: int) -> None:
 
 
 @shared_task(name="streaming.sweep")
+@repeated_work()
 def sweep() -> None:
     """Quarantine unsafe quotes, age those past their limit, and have unvalued markets valued.
 
@@ -213,6 +217,7 @@ def sweep() -> None:
 
 
 @shared_task(name="streaming.quarantine")
+@repeated_work()
 def quarantine(provider_id: int) -> None:
     """Take a provider's prices off the board, after an operator has opened its circuit.
 
@@ -261,6 +266,7 @@ def send_quarantine(provider_id: int) -> None:
 
 
 @shared_task(name="streaming.check_health", acks_late=False)
+@repeated_work()
 def check_health() -> None:
     """Check the health of the whole, store a snapshot, and notify if a check's status has changed.
 
@@ -271,6 +277,7 @@ def check_health() -> None:
 
 
 @shared_task(name="streaming.prune", acks_late=False)
+@repeated_work()
 def prune() -> None:
     """Delete rows past their retention, in bounded steps.
 
@@ -284,6 +291,7 @@ def prune() -> None:
 
 
 @shared_task(name="streaming.store_spooled_letters", acks_late=False)
+@repeated_work()
 def store_spooled_letters() -> None:
     """Store the dead letters that were spooled while the database was away.
 
@@ -294,6 +302,7 @@ def store_spooled_letters() -> None:
 
 
 @shared_task(name="streaming.send_replays", acks_late=False)
+@repeated_work()
 def send_replays() -> None:
     """Send the replays that were requested, at a limited rate per second.
 
