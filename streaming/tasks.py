@@ -35,6 +35,7 @@ from streaming.coalescing.buffer import Flush
 from streaming.coalescing.sweep import unvalued_markets
 from streaming.core.coalesce import CoalescePolicy
 from streaming.dead_letters.capture import record_letter, store_spooled
+from streaming.dead_letters.healing import heal
 from streaming.dead_letters.messages import replay_of
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD, Payload
 from streaming.dead_letters.repeated import repeated_work
@@ -293,12 +294,13 @@ def prune() -> None:
 @shared_task(name="streaming.store_spooled_letters", acks_late=False)
 @repeated_work()
 def store_spooled_letters() -> None:
-    """Store the dead letters that were spooled while the database was away.
+    """Store the dead letters that were spooled while the database was away, and close healed ones.
 
-    Idempotent by the letters' ids: a letter stored twice is one row. Acknowledged early, as `prune`
-    is: many letters take a while.
+    Idempotent by the letters' ids and status: a letter stored twice is one row. Acknowledged early,
+    as `prune` is: many letters take a while.
     """
     store_spooled(get_config())
+    heal()
 
 
 @shared_task(name="streaming.send_replays", acks_late=False)
