@@ -22,6 +22,7 @@ from streaming.health.deadline import end_idle_threads
 from streaming.ingest import ingest, resolve
 from streaming.notifications import bus
 from streaming.providers.the_odds_api import repeated
+from streaming.runner.background import end_helpers
 from tests.support.cluster import lay, made_cluster
 from tests.support.emptying import empty_tables
 
@@ -103,6 +104,7 @@ def _nothing_remembered() -> Iterator[None]:
     """
     yield
     end_idle_threads()
+    end_helpers()
     resolve.forget()
     repeated.forget()
     bus.forget_routes()

@@ -17,6 +17,7 @@ from betting.runtime.supervisor import (
     end_leftovers,
     single_instance,
 )
+from streaming.runner.background import end_helpers
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import require_free
 from streaming.runner.terminal import Terminal
@@ -60,6 +61,7 @@ def supervised(
     finally:
         terminal.say("Stopping the processes")
         killed = supervisor.stop(lambda: interrupts.is_hurried)
+        end_helpers()
         if killed:
             terminal.say(f"Killed processes that did not stop: {', '.join(killed)}")
 

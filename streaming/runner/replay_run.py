@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import structs
 from rich.console import Console
@@ -107,7 +108,7 @@ def _play(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> 
     pace = Pace(replay.speed, replay.recordings.first_at, time.monotonic())
     for number, record in enumerate(replay.recordings.records(), start=1):
         loop.wait(pace.wait_seconds(record.received_at, time.monotonic()))
-        player.play(record)
+        loop.do(partial(player.play, record))
         terminal.done(number)
 
 

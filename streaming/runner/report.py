@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from betting.db.outages import OUTAGES
-from streaming.health.deadline import DeadlineError, within
+from streaming.health.deadline import DeadlineError, end_idle_threads, within
 from streaming.runner.summary import Mark, RunFacts, run_facts
 
 FACTS_SECONDS = 10.0
@@ -62,3 +62,5 @@ def final_report(facts: Callable[[], RunFacts], problem: Callable[[], str] = str
     except (DeadlineError, *OUTAGES) as error:
         first, *_ = str(error).splitlines() or [type(error).__name__]
         return RunReport(None, f"The figures of the run cannot be read from PostgreSQL: {first}")
+    finally:
+        end_idle_threads()

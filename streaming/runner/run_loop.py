@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from celery import current_app
 from django.db import close_old_connections
@@ -15,7 +16,7 @@ from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.runtime.supervisor import Supervisor
 from streaming.core.coalesce import CoalescePolicy
-from streaming.runner.background import Background
+from streaming.runner.background import Background, Helper
 from streaming.runner.backlog import Backlog, backlog
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.outages import sentence, what_is_down
@@ -27,6 +28,8 @@ CRASH_LOOP_EXITS = 5
 START_SECONDS = 60.0
 #: Without any progress for this long, a run will not become idle.
 PATIENCE_SECONDS = 60.0
+
+T = TypeVar("T")
 
 _TICK_SECONDS = 0.2
 _SUMMARY_SECONDS = 1.0
@@ -82,6 +85,7 @@ class RunLoop:
         self._interrupts = interrupts
         self._terminal = terminal
         self._jobs = [PeriodicJob(_TICK_SECONDS, self._tend), *jobs]
+        self._helper = Helper()
         self._crash_loop = ""
 
     def wait(self, seconds: float) -> None:
@@ -121,6 +125,19 @@ class RunLoop:
                 raise RunError(f"{what} did not come up in {START_SECONDS:.0f} s.")
             self.wait(_TICK_SECONDS)
 
+    def do(self, action: Callable[[], T]) -> T:
+        """Do something that may wait for a server, in a thread, while the processes are tended.
+
+        Raises:
+            InterruptedRunError: the run is to stop; the action is left to itself.
+        """
+        future = self._helper.submit(action)
+        while not futures.wait([future], _TICK_SECONDS).done:
+            self._run_what_is_due()
+            if self._interrupts.is_requested:
+                raise InterruptedRunError("interrupted")
+        return future.result()
+
     def wait_until_idle(self, policy: CoalescePolicy) -> None:
         """Wait until everything is valued and nothing is on its way.
 
@@ -132,7 +149,7 @@ class RunLoop:
         while True:
             self.require_no_crash_loop()
             with suppress(*OUTAGES):
-                now = (backlog(policy), Mark.now())
+                now = self.do(lambda: (backlog(policy), Mark.now()))
                 if now[0].is_empty:
                     return
                 if now != seen:
