@@ -14,8 +14,9 @@ BROKER_OUTAGES = (OperationalError, RedisError)
 OUTAGES = (django.db.OperationalError, django.db.InterfaceError, *BROKER_OUTAGES)
 """The exceptions while any of the servers is away."""
 
-_AWAY_STATES = ("08", "57P01", "57P02", "57P03")
-"""How the SQLSTATEs begin of connections that failed and of a server that stops or starts."""
+_AWAY_STATES = ("08", "57P01", "57P02", "57P03", "57P05")
+"""How the SQLSTATEs begin of connections that failed, of a server that stops or starts, and of a
+session that `session_lock` has lost because its process stood still."""
 
 
 def is_away(error: BaseException) -> bool:

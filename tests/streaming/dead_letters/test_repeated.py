@@ -47,6 +47,7 @@ def test_an_outage_of_postgresql_leaves_no_failure(name: str) -> None:
     [
         postgres_error(psycopg.errors.AdminShutdown()),
         postgres_error(psycopg.errors.CannotConnectNow()),
+        postgres_error(psycopg.errors.IdleSessionTimeout()),
         OperationalError("the connection is closed"),
         RedisConnectionError("refused"),
     ],
