@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,18 @@ POLLS = 0x504F_4C4C
 
 SPOOL = 0x5350_4F4C
 """Held while spooled letters are stored; it spells SPOL."""
+
+DELIVERIES = 0x4445_4C49
+"""The class of the locks on deliveries that are being made; it spells DELI."""
+
+
+def signed_32_bits(name: str) -> int:
+    """Return a number for a lock of a class; two names seldom share one.
+
+    >>> signed_32_bits("c0ffee")
+    -372870743
+    """
+    return int.from_bytes(zlib.crc32(name.encode()).to_bytes(4), signed=True)
 
 
 @contextmanager

@@ -9,8 +9,7 @@ does one whose copy is being made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -18,10 +17,8 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from redis.exceptions import RedisError
-
 from betting.config import BusConfig, Config
-from betting.db.redis import make_lease
+from betting.db.advisory_locks import DELIVERIES, session_lock, signed_32_bits
 from betting.logs import Operation, operation
 from streaming.core.breaker import Breaker, CallOutcome
 from streaming.core.failures import ProviderFailure
@@ -126,29 +123,12 @@ def deliver(
         msgspec.ValidationError: the notifications are not valid.
     """
     notifications = from_message(delivery.notifications)
-    with _only_copy(delivery, _lease_seconds(config.bus)) as is_only:
-        if not is_only:
+    # A message may be in the queue twice, and not every receiver recognises a repetition.
+    number = signed_32_bits(delivery.id)
+    with session_lock(DELIVERIES, number, _lease_seconds(config.bus)) as is_only_copy:
+        if not is_only_copy:
             return Fate.WAITING
         return _deliver(delivery, notifications, config, put_aside, clock)
-
-
-@contextmanager
-def _only_copy(delivery: Delivery, seconds: float) -> Iterator[bool]:
-    """Yield False if a copy of the delivery is being made at this moment.
-
-    A message may be in the queue twice, and not every receiver recognises a repetition. Without
-    Redis a delivery is made all the same: twice is better than never.
-    """
-    lease = make_lease(f"delivery:{delivery.id}", seconds)
-    is_only = True
-    with suppress(RedisError):
-        is_only = lease.acquire()
-    try:
-        yield is_only
-    finally:
-        with suppress(RedisError):  # also raised if the lease is over or was never taken
-            if is_only:
-                lease.release()
 
 
 def _deliver(

@@ -24,6 +24,7 @@ from streaming.notifications.delivery import Delivery, Fate, deliver
 from tests.support import rows
 from tests.support.logs import lines_of
 from tests.support.receiver import Receiver
+from tests.support.sessions import in_another_session
 from valuation.models import Edge
 
 # A letter is stored in a transaction of its own.
@@ -175,7 +176,7 @@ def test_a_message_that_is_late_and_its_copy_are_not_sent_at_the_same_time(
     def send(*message: object) -> None:
         sent.append(message)
         if len(sent) == 1:
-            fates.append(desk.deliver(copy))
+            fates.append(in_another_session(lambda: desk.deliver(copy)))
 
     monkeypatch.setattr(apprise_service, "send", send)
     assert desk.deliver(late) is Fate.DELIVERED

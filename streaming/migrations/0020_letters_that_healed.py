@@ -5,7 +5,7 @@ CALL_REPLAYED = "UPDATE streaming_deadletter SET status = 'replayed' WHERE statu
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("streaming", "0017_alerts"),
+        ("streaming", "0019_alert_resent_at"),
     ]
 
     operations = [
