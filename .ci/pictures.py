@@ -73,9 +73,9 @@ def show(page: Page, path: str, is_ready: str) -> None:
         page.wait_for_timeout(5_000)  # loading pages without a pause makes the run late
 
 
-def save(page: Page, name: str) -> None:
-    """Write what the window shows to docs/images."""
-    page.screenshot(path=IMAGES / name)
+def save(page: Page, name: str, *, is_whole: bool = False) -> None:
+    """Write what the window shows to docs/images, or the whole page."""
+    page.screenshot(path=IMAGES / name, full_page=is_whole)
     print(f"docs/images/{name}")
 
 
@@ -121,7 +121,7 @@ def take(environ: Mapping[str, str]) -> None:
         save(page, "board.png")
         event = page.locator("td.event a").first.get_attribute("href")
         show(page, f"{event}", HAS_CHART)
-        save(page, "event.png")
+        save(page, "event.png", is_whole=True)  # with its chart
         show(page, ARBITRAGES, HAS_ARBITRAGES)
         save(page, "arbitrages.png")
         break_provider()

@@ -37,6 +37,7 @@ Action = Literal[
     "ingest",
     "library",
     "match",
+    "outage",
     "pace",
     "poll",
     "prune",

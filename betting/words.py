@@ -60,6 +60,18 @@ def event_title(event: Event) -> str:
     return f"{event.home} v {event.away}"
 
 
+def outcome_order(event: Event) -> list[str]:
+    """Return the names of outcomes in the order of the event's title, a draw in the middle.
+
+    Args:
+        event: with its sport.
+    """
+    sides = [event.home, event.away]
+    if sport_family(event.sport.key) in _VISITOR_FIRST:
+        sides.reverse()
+    return [sides[0], "Draw", sides[1], "Over", "Under"]
+
+
 def market_title(market: Market, sport_key: str) -> str:
     """Return what a kind of market is called in a sport, with its period.
 
@@ -151,7 +163,7 @@ def odds(price: float | None, style: OddsFormat = "decimal") -> str:
 
 
 def fair_odds(price: float | None, style: OddsFormat = "decimal") -> str:
-    """Return fair odds, which are no bookmaker's: decimal ones always to three places.
+    """Return odds that are computed, fair or net ones: decimal ones always to three places.
 
     >>> fair_odds(2.02), fair_odds(1.966), fair_odds(None), fair_odds(2.5, "american")
     ('2.020', '1.966', '–', '+150')
@@ -169,9 +181,9 @@ def signed_percent(value: float | None, digits: int = 2) -> str:
 
 
 def money(amount: float) -> str:
-    """Return an amount of the reader's currency; whole units from 100 on.
+    """Return an amount of the reader's currency, always in hundredths: so stakes add up.
 
     >>> money(3.456), money(1234.5)
-    ('3.46', '1,234')
+    ('3.46', '1,234.50')
     """
-    return f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}"
+    return f"{amount:,.2f}"

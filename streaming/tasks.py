@@ -35,8 +35,10 @@ from streaming.coalescing.buffer import Flush
 from streaming.coalescing.sweep import unvalued_markets
 from streaming.core.coalesce import CoalescePolicy
 from streaming.dead_letters.capture import record_letter, store_spooled
+from streaming.dead_letters.healing import heal
 from streaming.dead_letters.messages import replay_of
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD, Payload
+from streaming.dead_letters.repeated import repeated_work
 from streaming.dead_letters.replay import HeldBack, replayed_feed, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
@@ -56,10 +58,11 @@ from valuation.closes import take as closes
 from valuation.tasks import send_recomputes
 
 PROBE_WAIT_SECONDS = 1.0
-"""The wait of a delivery while another one probes the same subscriber."""
+"""The wait of a delivery while its copy is made, or another one probes the same subscriber."""
 
 
 @shared_task(name="streaming.tick")
+@repeated_work()
 def tick() -> None:
     """Send one poll for every provider that is due.
 
@@ -87,7 +90,7 @@ def poll_provider(self: Any, provider_id: int) -> None:
     """
     replay = replay_of(vars(self.request))
     newest = 0 if replay is None else newest_run(provider_id)
-    with operation("streaming", "cycle", provider_id=provider_id) as op:
+    with repeated_work(), operation("streaming", "cycle", provider_id=provider_id) as op:
         op.follow([new_trace_id()])
         for result in poll(provider_id, get_config()):
             send_result(result)
@@ -152,8 +155,8 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
 
     Idempotent by `delivery_id`: a delivery that a `DeliveryRun` records as arrived is not made
     again. One that is cut off before it is recorded is repeated, and the receiver recognises it by
-    the id. While another delivery probes the subscriber, the task is retried; the probe's lease
-    bounds that.
+    the id. While a copy of it is being made, or another delivery probes the subscriber, the task
+    is retried; their leases bound that.
     """
     replay = replay_of(vars(self.request))
     made = Delivery(subscriber, delivery_id, events, replay)
@@ -165,6 +168,7 @@ def deliver(self: Any, subscriber: str, delivery_id: str, events: list[dict[str,
 
 
 @shared_task(name="streaming.send_alerts", acks_late=False)
+@repeated_work()
 def send_alerts() -> None:
     """Send each subscriber to alerts what is new to it.
 
@@ -195,6 +199,7 @@ def coalesce_line_changes(shard: int) -> None:
 
 
 @shared_task(name="streaming.sweep")
+@repeated_work()
 def sweep() -> None:
     """Quarantine unsafe quotes, age those past their limit, have markets valued, and close.
 
@@ -215,6 +220,7 @@ def sweep() -> None:
 
 
 @shared_task(name="streaming.quarantine")
+@repeated_work()
 def quarantine(provider_id: int) -> None:
     """Take a provider's prices off the board, after an operator has opened its circuit.
 
@@ -272,6 +278,7 @@ def send_quarantine(provider_id: int) -> None:
 
 
 @shared_task(name="streaming.check_health", acks_late=False)
+@repeated_work()
 def check_health() -> None:
     """Check the health of the whole, store a snapshot, and notify if a check's status has changed.
 
@@ -282,6 +289,7 @@ def check_health() -> None:
 
 
 @shared_task(name="streaming.prune", acks_late=False)
+@repeated_work()
 def prune() -> None:
     """Delete rows past their retention, in bounded steps.
 
@@ -295,16 +303,19 @@ def prune() -> None:
 
 
 @shared_task(name="streaming.store_spooled_letters", acks_late=False)
+@repeated_work()
 def store_spooled_letters() -> None:
-    """Store the dead letters that were spooled while the database was away.
+    """Store the dead letters that were spooled while the database was away, and close healed ones.
 
-    Idempotent by the letters' ids: a letter stored twice is one row. Acknowledged early, as `prune`
-    is: many letters take a while.
+    Idempotent by the letters' ids and status: a letter stored twice is one row. Acknowledged early,
+    as `prune` is: many letters take a while.
     """
     store_spooled(get_config())
+    heal()
 
 
 @shared_task(name="streaming.send_replays", acks_late=False)
+@repeated_work()
 def send_replays() -> None:
     """Send the replays that were requested, at a limited rate per second.
 

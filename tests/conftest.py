@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
+from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
@@ -21,8 +22,14 @@ from streaming.health import starting
 from streaming.health.deadline import end_idle_threads
 from streaming.ingest import ingest, resolve
 from streaming.notifications import bus
+from streaming.providers.the_odds_api import repeated
+from streaming.runner.background import end_helpers
 from tests.support.cluster import lay, made_cluster
 from tests.support.emptying import empty_tables
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: They take longest and wait for most of it: last, they would keep one process busy, and none else.
 BEGIN_FIRST = "tests/integration/test_documents.py"
@@ -102,6 +109,8 @@ def _nothing_remembered() -> Iterator[None]:
     """
     yield
     end_idle_threads()
+    end_helpers()
     resolve.forget()
+    repeated.forget()
     bus.forget_routes()
     bring_into_force(Changes())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from django.contrib.postgres.fields import ArrayField
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, TabularInline
@@ -20,7 +22,18 @@ else:
     from unfold.admin import ModelAdmin as ThemedAdmin
     from unfold.admin import TabularInline as ThemedInline
 
-__all__ = ["Colour", "ThemedAdmin", "ThemedInline", "badge", "button", "number"]
+__all__ = [
+    "LISTS_ON_ONE_LINE",
+    "Colour",
+    "ThemedAdmin",
+    "ThemedInline",
+    "badge",
+    "button",
+    "number",
+]
+
+LISTS_ON_ONE_LINE: dict[Any, dict[str, Any]] = {ArrayField: {"widget": UnfoldAdminTextInputWidget}}
+"""The `formfield_overrides` of pages whose lists of keys are entered as one line of text."""
 
 Colour = Literal["success", "info", "warning", "danger"]
 Column = TypeVar("Column", bound=Callable[..., object])

@@ -1,11 +1,10 @@
-"""This process's connections to Redis, and leases kept there."""
+"""This process's connections to Redis."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from redis import Redis
-from redis.lock import Lock
 
 from betting.config import get_config
 from betting.runtime.embedded import redis_url
@@ -20,12 +19,3 @@ def redis_client() -> Redis:
         socket_timeout=REDIS_TIMEOUT_SECONDS,
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
     )
-
-
-def make_lease(name: str, seconds: float) -> Lock:
-    """Return a lease that one process at a time can acquire; acquiring it does not wait.
-
-    It expires if its holder dies or does not reacquire it in time.
-    """
-    lock: Lock = redis_client().lock(f"hardline:lease:{name}", timeout=seconds, blocking=False)
-    return lock

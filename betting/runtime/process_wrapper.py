@@ -18,6 +18,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +29,9 @@ LONGEST_LINE_BYTES = 64 * 1024
 class BoundedLog:
     """A log of at most two files, the older one with ``.1`` after its name.
 
+    Nothing here raises: what the file system does not take is lost. If nobody read its output, the
+    program would stand still as soon as the pipe is full.
+
     Args:
         path: the newer file, to which lines are appended.
         max_bytes: the size at which it becomes the older one.
@@ -35,24 +40,35 @@ class BoundedLog:
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
         self._max_bytes = max_bytes
-        self._file = path.open("ab", buffering=0)
+        self._file: FileIO | None = None
 
     def write(self, line: bytes) -> None:
         """Append a line."""
-        if self._file.tell() + len(line) > self._max_bytes:
-            self._file.close()
-            self._path.replace(f"{self._path}.1")
-            self._file = self._path.open("ab", buffering=0)
-        self._file.write(line)
+        with suppress(OSError):
+            file = self._file or self._open()
+            if file.tell() + len(line) > self._max_bytes:
+                file = self._make_room(file)
+            file.write(line)
 
     def copy(self, output: IO[bytes]) -> None:
         """Append each line of the output until the writer closes it."""
         for line in iter(lambda: output.readline(LONGEST_LINE_BYTES), b""):
-            try:
-                self.write(line)
-            except OSError:
-                # A full disk loses log lines. If nobody read the pipe, the process would block.
-                continue
+            self.write(line)
+
+    def _open(self) -> FileIO:
+        self._file = FileIO(self._path, "a")
+        return self._file
+
+    def _make_room(self, file: FileIO) -> FileIO:
+        """Rename the file and return a new one; if it cannot be renamed, empty it."""
+        try:
+            self._path.replace(f"{self._path}.1")
+        except OSError:
+            file.truncate(file.seek(0))
+            return file
+        self._file = None
+        file.close()
+        return self._open()
 
 
 class ProcessWrapper:

@@ -23,8 +23,14 @@ from pathlib import Path
 
 import psutil
 
+from betting.runtime.embedded import process
+
 _KEEPER = Path(__file__).with_name("process_wrapper.py")
 _POLL_SECONDS = 0.02
+
+
+MARK = "SUPERVISED_BY_HARDLINE"
+"""The variable that all programs of a supervisor have, and all that those start: its logs."""
 
 
 class AlreadyRunningError(Exception):
@@ -190,7 +196,7 @@ class _Supervised:
         self._keeper = subprocess.Popen(  # noqa: S603 - the owner's own commands
             [sys.executable, "-I", "-S", _KEEPER, self._log, *bounds, *self.program.command],
             cwd=self.program.directory,
-            env={**os.environ, **self.program.environ},
+            env={**os.environ, **self.program.environ, MARK: _mark(self._log.parent)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -229,6 +235,29 @@ class _Supervised:
         self._keeper.stdin.close()
         self._keeper = None
         return status if status >= 0 else 128 - status
+
+
+def end_leftovers(logs: Path, patience_seconds: float) -> None:
+    """End what a supervisor with these logs has left; the caller is the only one that uses them.
+
+    A wrapper ends its program when the supervisor dies. One that is killed with it cannot.
+    """
+    mark, own = _mark(logs), os.getpid()
+    process.end(
+        [each for each in psutil.process_iter() if each.pid != own and _has(each, mark)],
+        patience_seconds,
+    )
+
+
+def _mark(logs: Path) -> str:
+    return str(logs.resolve())
+
+
+def _has(candidate: psutil.Process, mark: str) -> bool:
+    try:
+        return candidate.environ().get(MARK) == mark
+    except (psutil.Error, OSError):
+        return False  # a process that we may not inspect is not ours
 
 
 @contextlib.contextmanager

@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Field as ModelField
 from django.db.models import Model
-from django.forms import Field, Form
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminPasswordWidget
 
 from betting.admin_base import formatting
 from betting.admin_base.action_forms import question_page
 from betting.admin_base.filters import by_choice, by_time, by_value
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin, badge, button
+from betting.admin_base.unfold_types import LISTS_ON_ONE_LINE, ThemedAdmin, badge, button
 from betting.config import get_config
 from streaming.admin.subscribers import deliveries_table, report_test
 from streaming.alerts.carrier import test
@@ -50,6 +49,7 @@ class AlertSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
     """Subscribers to alerts, whose URLs are entered and never shown."""
 
     form = _AdminAlertForm
+    formfield_overrides = LISTS_ON_ONE_LINE
     fieldsets = (
         (None, {"fields": ("name", "address", "enabled")}),
         ("Sent", {"fields": ("wants_edges", "wants_operations")}),
@@ -91,14 +91,6 @@ class AlertSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
         """Return False: `manage.py alerts remove` deletes one, together with its record."""
         return False
-
-    def formfield_for_dbfield(
-        self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
-    ) -> Field | None:
-        """Show lists of keys as one line of text."""
-        if db_field.name in AlertForm.LISTS:
-            kwargs["widget"] = UnfoldAdminTextInputWidget()
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @button("Send a test", "test", "send", "change", is_primary=True)
     def send_test(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -241,6 +241,7 @@ class DeadLetterAdmin(FactAdmin):
             LetterStatus.NEW.label: "danger",
             LetterStatus.REPLAYING.label: "info",
             LetterStatus.REPLAYED.label: "success",
+            LetterStatus.HEALED.label: "success",
         },
     )
     def state(self, letter: DeadLetter) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin, messages
-from django.db.models import Field as ModelField
 from django.db.models import Model, QuerySet
-from django.forms import Field, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_time, by_value, if_empty
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin, badge, number
+from betting.admin_base.unfold_types import LISTS_ON_ONE_LINE, ThemedAdmin, badge, number
 from betting.config import get_config
 from streaming.core.failures import PermanentFailure, ProviderFailure
 from streaming.core.histogram import quantile_ms
@@ -33,6 +29,7 @@ class WebhookSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
     """Webhooks. `manage.py subscribers remove` deletes one, together with its record."""
 
     form = WebhookForm
+    formfield_overrides = LISTS_ON_ONE_LINE
     fields = ("name", "url", "types", "sports", "min_ev", "enabled", "created_at")
     list_display = ("name", "url", "is_enabled", "types", "sports", "min_ev")
     list_filter = ("enabled",)
@@ -50,14 +47,6 @@ class WebhookSubscriberAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
         """Return False: only the command deletes a webhook."""
         return False
-
-    def formfield_for_dbfield(
-        self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
-    ) -> Field | None:
-        """Show lists of keys as one line of text."""
-        if db_field.name in WebhookForm.LISTS:
-            kwargs["widget"] = UnfoldAdminTextInputWidget()
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(
         self,

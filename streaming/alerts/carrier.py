@@ -1,7 +1,8 @@
 """The carrier of alerts: what is still true is put into words, and sent through Apprise.
 
 An edge is judged again before it is sent. One that no longer stands is left out, and its row is
-deleted, so that it is sent when it stands again.
+deleted, so that it is sent when it stands again. An alert on a check or a cause is deleted if there
+is a later one on the same: a replay hours later must not send it as news.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from betting.config import BusConfig, Config
 from betting.db.clock import database_now
 from streaming.alerts import texts
 from streaming.alerts.edges import facts_of, standing_among, with_bets
 from streaming.core.failures import ProviderFailure
+from streaming.core.message_parts import Part
 from streaming.core.notifications import AlertDue, Notification, SubscriberTest
 from streaming.models import Alert, AlertSubscriber, AlertTopic
 from streaming.notifications import apprise_service
@@ -27,7 +31,7 @@ from valuation.vouching import JudgedEdge
 KIND = "alert"
 
 _PARTS = (
-    ((AlertTopic.HEALTH, AlertTopic.LETTERS), ""),
+    ((AlertTopic.HEALTH, AlertTopic.LETTERS), "for operators"),
     ((AlertTopic.EDGE,), "on the board"),
     ((AlertTopic.GONE,), "gone"),
 )
@@ -36,10 +40,10 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A message as it is sent: its first line, its text, and the rows that it covers."""
+    """A message as it is sent: its first line, its parts, and the rows that it covers."""
 
     title: str
-    body: str
+    parts: tuple[Part, ...]
     alert_ids: tuple[int, ...] = ()
 
 
@@ -55,10 +59,11 @@ def find_carrier(
     if subscriber is None:
         return None
     if any(isinstance(each, SubscriberTest) for each in notifications):
-        return partial(_carry, subscriber, _Message("Hardline", "This is a test."), config)
+        message = _Message("Hardline", (Part(("This is a test.",)),))
+        return partial(_carry, subscriber, message, config)
     alert_ids = [pk for each in notifications if isinstance(each, AlertDue) for pk in each.alerts]
-    message = _message(subscriber, alert_ids, database_now())
-    return None if message is None else partial(_carry, subscriber, message, config)
+    found = _message(subscriber, alert_ids, database_now())
+    return None if found is None else partial(_carry, subscriber, found, config)
 
 
 def test(subscriber: AlertSubscriber, config: Config) -> ProviderFailure | None:
@@ -75,7 +80,7 @@ def _carry(
         ProviderFailure: it was not sent in time, or the service did not take it.
     """
     url = subscriber.url  # read here: the thread that sends needs no database
-    send = partial(apprise_service.send, url, message.title, message.body, config)
+    send = partial(apprise_service.send, url, message.title, message.parts, config)
     call_in_time(subscriber.key, send, config.total_timeout_seconds)
     Alert.objects.filter(pk__in=message.alert_ids).update(sent_at=now)
 
@@ -83,8 +88,11 @@ def _carry(
 def _message(
     subscriber: AlertSubscriber, alert_ids: Sequence[int], now: datetime
 ) -> _Message | None:
-    """Return the message of some alerts; None if none of them is both unsent and still true."""
-    alerts = list(Alert.objects.filter(pk__in=alert_ids, sent_at__isnull=True).order_by("id"))
+    """Return the message of some of its alerts; None if none is both unsent and still true."""
+    of_subscriber = Alert.objects.filter(subscriber=subscriber)
+    unsent = of_subscriber.filter(pk__in=alert_ids, sent_at__isnull=True)
+    unsent.filter(_has_newer(of_subscriber)).delete()
+    alerts = list(unsent.order_by("id"))
     edges = with_bets(alert.edge_id for alert in alerts if alert.edge_id is not None)
     to_judge = [alert.edge_id for alert in alerts if alert.topic == AlertTopic.EDGE]
     judged = {
@@ -96,6 +104,18 @@ def _message(
     Alert.objects.filter(pk__in=[alert.pk for alert in obsolete]).delete()
     left = [alert for alert in alerts if alert not in obsolete]
     return _in_words(left, edges, judged, now) if left else None
+
+
+def _has_newer(of_subscriber: QuerySet[Alert]) -> Exists:
+    """Return the condition that a later alert gives the state of the same check or cause."""
+    return Exists(
+        of_subscriber.filter(
+            edge_id__isnull=True,
+            topic=OuterRef("topic"),
+            about=OuterRef("about"),
+            pk__gt=OuterRef("pk"),
+        )
+    )
 
 
 def _is_true(alert: Alert, edges: dict[int, Edge], judged: dict[int, JudgedEdge]) -> bool:
@@ -111,18 +131,14 @@ def _in_words(
     now: datetime,
 ) -> _Message:
     pks = tuple(alert.pk for alert in alerts)
-    lines = [
-        line
+    if len(alerts) == 1:
+        title, text = _line(alerts[0], edges, judged, now)
+        return _Message(title or "Hardline", (Part((text,)),), pks)
+    parts = tuple(
+        _part([each for each in alerts if each.topic in topics], words, edges, judged, now)
         for topics, words in _PARTS
-        for line in _part(
-            [each for each in alerts if each.topic in topics], words, edges, judged, now
-        )
-    ]
-    if len(lines) == 1:
-        ((title, body),) = lines
-        return _Message(title or "Hardline", body, pks)
-    body = "\n".join(" — ".join(filter(None, line)) for line in lines)
-    return _Message(_title(len(judged), len(alerts) - len(judged)), body, pks)
+    )
+    return _Message(_title(len(judged), len(alerts) - len(judged)), parts, pks)
 
 
 def _part(
@@ -131,11 +147,14 @@ def _part(
     edges: dict[int, Edge],
     judged: dict[int, JudgedEdge],
     now: datetime,
-) -> list[tuple[str, str]]:
-    """Return the lines of alerts of one kind, and one that counts those that are not listed."""
-    listed = [_line(alert, edges, judged, now) for alert in alerts if alert.is_listed]
-    more = len(alerts) - len(listed)
-    return [*listed, ("", f"And {more} more {words}.")] if more else listed
+) -> Part:
+    """Return the alerts of one kind: the lines of those that are listed, and how many are not."""
+    lines = tuple(
+        " — ".join(filter(None, _line(alert, edges, judged, now)))
+        for alert in alerts
+        if alert.is_listed
+    )
+    return Part(lines, len(alerts) - len(lines), words)
 
 
 def _line(

@@ -9,14 +9,17 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from betting.db.bets import OF_QUOTE
-from streaming.core.alerts import EdgeFacts, Rules
+from streaming.core.alerts import EdgeFacts, Rules, Timing
 from streaming.models import Alert, AlertSubscriber, AlertTopic
 from valuation import vouching
 from valuation.models import Edge
 from valuation.vouching import JudgedEdge
 
-MAX_JUDGED = 500
-"""The most edges, best first, that one look judges; the next looks at what is left."""
+JUDGED_AT_ONCE = 500
+"""The edges, best first, that one statement judges.
+
+A look ends when as many stand, and the next looks at what is left.
+"""
 
 _FACTS = (
     "market__event__sport__key",
@@ -39,20 +42,32 @@ def new_edges(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
     sent = Alert.objects.filter(
         subscriber=subscriber, topic=AlertTopic.EDGE, edge_id=OuterRef("pk")
     )
-    open_edges = vouching.unjudged_edges().filter(~Exists(sent), closed_at__isnull=True)
+    # Those of another time, or in doubt, may be many and the best: they are not worth a judgement.
+    wanted = vouching.edges().filter(~Exists(sent), closed_at__isnull=True, is_doubtful=False)
+    if rules.timing is not Timing.BOTH:
+        wanted = wanted.filter(is_in_play=rules.timing is Timing.IN_PLAY)
     if rules.min_ev is not None:
-        open_edges = open_edges.filter(ev__gte=rules.min_ev)
-    rows: QuerySet[Any] = open_edges.order_by("-ev").values_list("pk", "opened_at", *_FACTS)
+        wanted = wanted.filter(ev__gte=rules.min_ev)
+    rows: QuerySet[Any] = wanted.order_by("-ev", "pk").values_list("pk", "opened_at", *_FACTS)
     opened = {
         pk: opened_at for pk, opened_at, *facts in rows if rules.accept(EdgeFacts(*facts), now)
     }
-    chosen = list(opened)[:MAX_JUDGED]
-    standing = standing_among(chosen, rules)
     return [
         Alert(subscriber=subscriber, topic=AlertTopic.EDGE, edge_id=pk, happened_at=opened[pk])
-        for pk in chosen
-        if pk in standing
+        for pk in _enough_standing(list(opened), rules)
     ]
+
+
+def _enough_standing(edge_ids: Sequence[int], rules: Rules) -> list[int]:
+    """Return the first of some edges that stand: all of them, or enough for one look."""
+    found: list[int] = []
+    for start in range(0, len(edge_ids), JUDGED_AT_ONCE):
+        judged = edge_ids[start : start + JUDGED_AT_ONCE]
+        standing = standing_among(judged, rules)
+        found += [pk for pk in judged if pk in standing]
+        if len(found) >= JUDGED_AT_ONCE:
+            break
+    return found
 
 
 def gone_edges(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:

@@ -13,8 +13,9 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
+from betting.logs import note
 from streaming.alerts.edges import gone_edges, new_edges
 from streaming.alerts.operations import health_alerts, letter_alerts
 from streaming.core.alerts import is_digest_due, messages_of
@@ -29,9 +30,9 @@ MOST_LISTED = 10
 """The most new edges that one message lists, best first, and gone ones; it counts the others."""
 
 LOST_SECONDS, LOST_DAYS = 60.0, 1
-"""A message that no delivery knows of is sent again after so many seconds.
+"""A message that no delivery knows of is sent again every so many seconds.
 
-Not after as many days: deliveries themselves are forgotten then.
+No longer than so many days: deliveries themselves are forgotten then.
 """
 
 
@@ -43,9 +44,22 @@ def send_due(now: datetime) -> int:
 
     Returns:
         The number of messages.
+
+    Raises:
+        Exception: the first error, once all subscribers have had their turn.
     """
-    subscribers = AlertSubscriber.objects.filter(enabled=True).values_list("pk", flat=True)
-    return sum(_send_due_to(pk, now) for pk in list(subscribers))
+    messages = 0
+    errors: list[Exception] = []
+    for subscriber in AlertSubscriber.objects.filter(enabled=True):
+        try:
+            messages += _send_due_to(subscriber.pk, now)
+        except Exception as error:  # noqa: BLE001 - one that fails holds up no other
+            words = f"alerts are not sent to {subscriber.key}"
+            note("bus", "event_emit", words, status="failed", error=error)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return messages
 
 
 def _send_due_to(pk: int, now: datetime) -> int:
@@ -98,10 +112,12 @@ def _due(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
 
 def _lost(subscriber: AlertSubscriber, now: datetime) -> list[tuple[UUID, list[int]]]:
     """Return the messages that were claimed and that no delivery knows of."""
+    since = now - timedelta(seconds=LOST_SECONDS)
     unsent = Alert.objects.filter(
+        Q(resent_at__isnull=True) | Q(resent_at__lt=since),
         subscriber=subscriber,
         sent_at__isnull=True,
-        claimed_at__lt=now - timedelta(seconds=LOST_SECONDS),
+        claimed_at__lt=since,
         claimed_at__gt=now - timedelta(days=LOST_DAYS),
     )
     messages: dict[UUID, list[int]] = defaultdict(list)
@@ -111,7 +127,7 @@ def _lost(subscriber: AlertSubscriber, now: datetime) -> list[tuple[UUID, list[i
     known = DeliveryRun.objects.filter(subscriber=subscriber.key, delivery_id__in=list(messages))
     for delivery_id in known.values_list("delivery_id", flat=True):
         messages.pop(delivery_id, None)
-    unsent.filter(delivery_id__in=list(messages)).update(claimed_at=now)
+    unsent.filter(delivery_id__in=list(messages)).update(resent_at=now)
     return list(messages.items())
 
 

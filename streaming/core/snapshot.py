@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from itertools import chain
+from typing import Literal, overload
 
 import msgspec
 from msgspec import structs
@@ -42,6 +44,51 @@ class SnapshotQuote(msgspec.Struct, frozen=True, gc=False):
     source_at: datetime | None
 
 
+class StampedQuotes(Sequence[SnapshotQuote]):
+    """Quotes of markets, whose stamps are kept apart: they move while the prices stand.
+
+    Args:
+        markets: the quotes of each market, without a stamp.
+        stamps: the stamp of each market.
+    """
+
+    def __init__(
+        self, markets: list[tuple[SnapshotQuote, ...]], stamps: list[datetime | None]
+    ) -> None:
+        self.markets = markets
+        self.stamps = stamps
+
+    def __len__(self) -> int:
+        """Return the number of quotes."""
+        return sum(map(len, self.markets))
+
+    def unstamped(self) -> list[SnapshotQuote]:
+        """Return the quotes without their stamps, which is faster."""
+        return list(chain.from_iterable(self.markets))
+
+    @overload
+    def __getitem__(self, index: int) -> SnapshotQuote: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SnapshotQuote]: ...
+    def __getitem__(self, index: int | slice) -> SnapshotQuote | list[SnapshotQuote]:
+        """Return one quote, or some, as they are in the list of all."""
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[SnapshotQuote]:
+        """Return the quotes, each with its market's stamp."""
+        for market, stamp in zip(self.markets, self.stamps, strict=True):
+            for quote in market:
+                yield structs.replace(quote, source_at=stamp)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the quotes are the same as those of another sequence."""
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Refuse, as a list does."""
+        raise TypeError("quotes are not hashable")
+
+
 class SnapshotEvent(msgspec.Struct, frozen=True):
     """One event of an answer with its quotes.
 
@@ -55,7 +102,7 @@ class SnapshotEvent(msgspec.Struct, frozen=True):
     home: str
     away: str
     commence_time: datetime
-    quotes: list[SnapshotQuote]
+    quotes: Sequence[SnapshotQuote]
 
 
 class LeftOut(msgspec.Struct, frozen=True):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from uuid import uuid4
 
 import msgspec
 from django.db import DataError, IntegrityError, connection
-from redis.exceptions import LockNotOwnedError
 
 from betting.config import Config, get_config
-from betting.db.redis import make_lease
+from betting.db.advisory_locks import SPOOL, session_lock
 from betting.logs import note
 from streaming.core.letter_event import event_of
 from streaming.core.letters import Kind, Letter, redacted
@@ -27,7 +25,7 @@ from streaming.dead_letters.store import store
 from streaming.notifications import bus
 
 DRAIN_SECONDS = 60.0
-"""The longest that storing one letter may take before another process goes on with the rest."""
+"""The longest that a process may pause between two letters before another goes on with the rest."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,20 +58,14 @@ def store_spooled(config: Config) -> int:
     Raises:
         django.db.Error, redis.RedisError: a server is still, or again, away.
     """
-    drain = make_lease("store-spooled-letters", DRAIN_SECONDS)
-    if not drain.acquire():
-        return 0
 
     def take(line: bytes) -> None:
         _store_line(line, config.dead_letters.max_rows)
-        with suppress(LockNotOwnedError):  # Redis was flushed: at worst two drain at once
-            drain.reacquire()
 
-    try:
+    with session_lock(SPOOL, 0, DRAIN_SECONDS) as is_mine:
+        if not is_mine:
+            return 0
         return spool.take_from_file(take, config.home) + spool.take_from_redis(take)
-    finally:
-        with suppress(LockNotOwnedError):
-            drain.release()
 
 
 def report(letter: Letter) -> None:

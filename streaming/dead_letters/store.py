@@ -162,8 +162,8 @@ INSERT INTO streaming_deadletteroccurrence ("end", kind) VALUES (%s, %s) ON CONF
 """
 
 # The newest letter's text stays, even if an older one is stored last: it may have waited in a
-# spool. A letter that was replayed or discarded and fails again is new again. One that is being
-# replayed stays so: the replay's own end decides.
+# spool. A letter that was replayed, healed or discarded and fails again is new again. One that is
+# being replayed stays so: the replay's own end decides.
 _UPSERT = """
 INSERT INTO streaming_deadletter AS held (
     kind, task, args, kwargs, is_complete, body, queue, exception, message, traceback,

@@ -47,9 +47,15 @@ class Objective:
         return [self._rate(self.latencies(counters)) for counters in (work.short, work.long)]
 
     def judged_rates(self, work: Work, needed: int) -> list[float]:
-        """Return the burn rates without those of a start, of windows with enough valuations."""
-        windows = [self.judged(counters) for counters in (work.short, work.long)]
-        return [self._rate(counts) for counts in windows if sum(counts) >= needed]
+        """Return the burn rates without those of a start, of windows with enough valuations.
+
+        A short window in which nothing was late counts with any number of them: a fault that is
+        over would otherwise be judged for an hour wherever valuations are few.
+        """
+        short, long = (self.judged(counters) for counters in (work.short, work.long))
+        is_short_judged = sum(short) >= needed or not self.late(short)
+        windows = [*([short] if is_short_judged else []), *([long] if sum(long) >= needed else [])]
+        return [self._rate(counts) for counts in windows]
 
     def _rate(self, counts: Sequence[int]) -> float:
         return burn_rate(self.late(counts), sum(counts), self.part)

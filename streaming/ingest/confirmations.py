@@ -9,17 +9,18 @@ a market that is too old stays on the board as stale, which `valuation` neither 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
-from betting.db.sql import Bigints, Booleans, Floats, fetch_all
+from betting.db.sql import Bigints, fetch_all
 from betting.models import MAX_POLLS
 from streaming.core.confirmation import Book, Looks, look
 from streaming.core.staleness import StalenessPolicy, lead_seconds
-from streaming.ingest.resolve import QuoteColumns
+from streaming.ingest.columns import QuoteColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Confirmed:
             again: they have to be valued.
     """
 
-    is_trusted: Booleans
-    leads: Floats
+    is_trusted: npt.NDArray[np.bool_]
+    leads: npt.NDArray[np.float64]
     aged: Bigints = field(default_factory=Bigints)
 
 
@@ -87,23 +88,22 @@ def confirm(update: FeedUpdate, quotes: QuoteColumns, policy: StalenessPolicy) -
 
     Runs in the ingest's transaction, while the feed's row is locked.
     """
-    if not update.is_judged or not quotes.bookmaker_ids:
-        unjudged = len(quotes.bookmaker_ids)
-        return Confirmed(Booleans([True] * unjudged), Floats([policy.takeover_seconds] * unjudged))
+    shape = quotes.bookmaker_ids.shape
+    if not update.is_judged or not quotes.bookmaker_ids.size:
+        return Confirmed(np.ones(shape, np.bool_), np.full(shape, policy.takeover_seconds))
     known = _known(update.feed_id)
+    ids, numbers = np.unique(quotes.bookmaker_ids, return_inverse=True)
     books = {
         bookmaker: look(known.get(bookmaker), looks, update.floor_seconds, policy)
-        for bookmaker, looks in _looks(update, quotes).items()
+        for bookmaker, looks in zip(ids.tolist(), _looks(update, quotes, numbers), strict=True)
     }
     _write(update, {key: book for key, book in books.items() if book is not known.get(key)})
     received = update.received_at.timestamp()
-    is_trusted = {
-        key: update.is_recorded or book.is_confirmed(received) for key, book in books.items()
-    }
-    leads = {key: lead_seconds(book.gaps, policy) for key, book in books.items()}
+    is_trusted = [update.is_recorded or book.is_confirmed(received) for book in books.values()]
+    leads = [lead_seconds(book.gaps, policy) for book in books.values()]
     return Confirmed(
-        Booleans(is_trusted[bookmaker] for bookmaker in quotes.bookmaker_ids),
-        Floats(leads[bookmaker] for bookmaker in quotes.bookmaker_ids),
+        np.array(is_trusted, np.bool_)[numbers],
+        np.array(leads, np.float64)[numbers],
         _aged(known, books),
     )
 
@@ -131,29 +131,36 @@ def _known(feed_id: int) -> dict[int, Book]:
     }
 
 
-def _looks(update: FeedUpdate, quotes: QuoteColumns) -> dict[int, Looks]:
-    """Return, by bookmaker, when the provider looked at each quote: not later than it answered."""
+def _looks(
+    update: FeedUpdate, quotes: QuoteColumns, numbers: npt.NDArray[np.intp]
+) -> Iterator[Looks]:
+    """Return when the provider looked at each quote: not later than it answered.
+
+    Args:
+        update: the answer.
+        quotes: its quotes.
+        numbers: for each quote, the number of its bookmaker, counted from 0.
+
+    Returns:
+        The looks at each bookmaker, in the order of their numbers.
+    """
     received = update.received_at.timestamp()
-    bookmakers = np.asarray(quotes.bookmaker_ids, np.int64)
-    markets = np.asarray(quotes.market_ids, np.int64)
-    stamps = np.full(bookmakers.shape, received)
+    stamps = np.full(numbers.shape, received)
     if update.stamps_confirm:
         # A quote without a stamp (NaN is not below anything) counts as looked at when the answer
         # came.
-        np.fmin(stamps, np.asarray(quotes.source_seconds, np.float64), out=stamps)
-    order = np.argsort(bookmakers, kind="stable")
-    ids, firsts = np.unique(bookmakers[order], return_index=True)
-    return {
-        bookmaker: Looks(
-            markets=markets[rows],
+        np.fmin(stamps, quotes.source_seconds, out=stamps)
+    order = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers))
+    for rows in np.split(order, ends[:-1]):
+        yield Looks(
+            markets=quotes.market_ids[rows],
             stamps=stamps[rows],
             at=received,
             is_complete=update.is_complete,
             is_continuous=update.is_continuous,
             is_recorded=update.is_recorded,
         )
-        for bookmaker, rows in zip(ids.tolist(), np.split(order, firsts[1:]), strict=True)
-    }
 
 
 def _write(update: FeedUpdate, books: Mapping[int, Book]) -> None:

@@ -1,9 +1,9 @@
 """Ingest: one snapshot in, the changes it makes out.
 
 However large the snapshot, a few statements in one transaction write it: take the lock of the
-sport's family, record the feed's answer and what it confirms, and apply the snapshot (diff, upsert,
-history, versions). Before that the names in it are resolved to ids, without a statement when
-nothing is new.
+sport's family, record the feed's answer and what it confirms, read what the feed offers, and apply
+what differs from that (upsert, history, versions). Before that the names in the snapshot are
+resolved to ids, without a statement when nothing is new.
 
 Most messages of a stream change nothing: for those, the second statement is the last.
 
@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from django.db import IntegrityError, transaction
 
-from betting.db.sql import Bigints, fetch_all
+from betting.db.sql import Bigints, Booleans, Floats, fetch_all
 from betting.db.statistics import Growth
 from betting.logs import operation
 from betting.models import ChangeKind, EventAlias
@@ -30,7 +32,9 @@ from streaming.core.movement import parameters as movement_parameters
 from streaming.core.snapshot import Snapshot
 from streaming.core.staleness import StalenessPolicy
 from streaming.ingest import resolve
-from streaming.ingest.confirmations import FeedUpdate, confirm
+from streaming.ingest.columns import QuoteColumns
+from streaming.ingest.comparison import all_of, compare, read_offered
+from streaming.ingest.confirmations import Confirmed, FeedUpdate, confirm
 from streaming.ingest.event_matching import KnownEvent
 from streaming.ingest.locks import lock_family
 from streaming.ingest.sql import APPLY, TOUCH_FEED
@@ -38,7 +42,7 @@ from streaming.ingest.sql import APPLY, TOUCH_FEED
 SkippedReason = Literal["superseded", "held"]
 
 FEW = 100
-"""The most quotes of an answer whose changes a prepared statement writes."""
+"""The most quotes of an answer, or of its differences, that a prepared statement writes."""
 
 _quotes = Growth(
     "betting_quote",
@@ -153,10 +157,8 @@ def _ingest(
     resolved = resolve.resolve(provider_id, snapshot, policy.matching)
     with transaction.atomic():
         lock_family(resolved.source.family)
-        # A whole list may silence many more quotes than it has.
-        is_whole = snapshot.is_list and snapshot.is_complete
-        is_prepared = not is_whole and len(resolved.columns.outcome_ids) <= FEW
-        touched = _touch_feed(provider_id, snapshot, generation, is_prepared=is_prepared)
+        is_few = snapshot.is_complete or len(resolved.columns.prices) <= FEW
+        touched = _touch_feed(provider_id, snapshot, generation, is_prepared=is_few)
         if touched.skipped_reason:
             return IngestResult(skipped_reason=touched.skipped_reason)
         if not (snapshot.events or snapshot.is_complete):
@@ -164,20 +166,41 @@ def _ingest(
         if touched.names_epoch != resolved.epoch:
             resolve.forget()
             resolved = resolve.resolve_uncached(provider_id, snapshot, policy.matching)
-        confirmed = confirm(touched.update, resolved.columns, policy.staleness)
-        parameters: dict[str, object] = {
-            "provider": provider_id,
-            "feed": touched.update.feed_id,
-            "confirmed": confirmed.is_trusted,
-            "leads": confirmed.leads,
-            "aged": confirmed.aged,
-            "received_at": touched.update.received_at,
-            "stamps_confirm": snapshot.stamps_confirm,
-            **_snapshot_parameters(provider_id, snapshot, resolved),
-            **movement_parameters(policy.movement),
-        }
-        rows = fetch_all(APPLY, parameters, is_prepared=is_prepared)
+        rows = _apply(provider_id, snapshot, resolved, touched.update, policy)
     return _result(provider_id, rows)
+
+
+def _apply(
+    provider_id: int,
+    snapshot: Snapshot,
+    resolved: resolve.Resolved,
+    update: FeedUpdate,
+    policy: IngestPolicy,
+) -> list[tuple[Any, ...]]:
+    """Record what an answer confirms, and write what it says otherwise than is known."""
+    confirmed = confirm(update, resolved.columns, policy.staleness)
+    bound_events = _bound_events(snapshot, resolved.events)
+    if snapshot.is_complete:
+        difference = compare(read_offered(update.feed_id, bound_events), resolved.columns)
+    else:
+        difference = all_of(resolved.columns)
+    is_prepared = len(difference.rows) + len(difference.unlisted) <= FEW
+    if snapshot.is_complete and not is_prepared:
+        # Until here it was taken to change little: see `_touch_feed`.
+        fetch_all("SELECT set_config('plan_cache_mode', 'auto', true)", {})
+    parameters: dict[str, object] = {
+        "provider": provider_id,
+        "feed": update.feed_id,
+        "aged": confirmed.aged,
+        "received_at": update.received_at,
+        "stamps_confirm": snapshot.stamps_confirm,
+        "bound_events": bound_events,
+        "unlisted": Bigints(difference.unlisted.tolist()),
+        **_quote_parameters(resolved.columns, confirmed, difference.rows),
+        **_event_parameters(provider_id, snapshot, resolved),
+        **movement_parameters(policy.movement),
+    }
+    return fetch_all(APPLY, parameters, is_prepared=is_prepared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +236,24 @@ def _touch_feed(
     return _TouchedFeed(update, skipped_reason, epoch)
 
 
-def _snapshot_parameters(
+def _quote_parameters(
+    columns: QuoteColumns, confirmed: Confirmed, rows: npt.NDArray[np.intp]
+) -> dict[str, object]:
+    return {
+        "outcomes": Bigints(columns.outcome_ids[rows].tolist()),
+        "markets": Bigints(columns.market_ids[rows].tolist()),
+        "bookmakers": Bigints(columns.bookmaker_ids[rows].tolist()),
+        "lays": Booleans(columns.lays[rows].tolist()),
+        "prices": Floats(columns.prices[rows].tolist()),
+        "source_seconds": Floats(columns.source_seconds[rows].tolist()),
+        "confirmed": Booleans(confirmed.is_trusted[rows].tolist()),
+        "leads": Floats(confirmed.leads[rows].tolist()),
+    }
+
+
+def _event_parameters(
     provider_id: int, snapshot: Snapshot, resolved: resolve.Resolved
 ) -> dict[str, object]:
-    columns = resolved.columns
     owned = [
         (known, event)
         for known, event in zip(resolved.events, snapshot.events, strict=True)
@@ -229,17 +266,10 @@ def _snapshot_parameters(
         "events": Bigints(
             [*(known.id for known in resolved.events), *_missed_events(provider_id, snapshot)]
         ),
-        "bound_events": _bound_events(snapshot, resolved.events),
         "owned_events": Bigints(known.id for known, _ in owned),
         "homes": [event.home for _, event in owned],
         "aways": [event.away for _, event in owned],
         "commence_times": [event.commence_time for _, event in owned],
-        "outcomes": columns.outcome_ids,
-        "markets": columns.market_ids,
-        "bookmakers": columns.bookmaker_ids,
-        "lays": columns.lays,
-        "prices": columns.prices,
-        "source_seconds": columns.source_seconds,
     }
 
 

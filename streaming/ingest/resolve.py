@@ -13,38 +13,34 @@ caches under the lock that covers its writes; `forget` empties them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import nan
 from typing import Any
 
 from django.db import transaction
 
 from betting.bookmaker_terms import terms_of
 from betting.db.market_versions import raising
-from betting.db.sql import Bigints, Booleans, Floats, fetch_all
+from betting.db.sql import fetch_all
+from streaming.core.bounded_cache import BoundedCache
 from streaming.core.matching import MatchPolicy
 from streaming.core.participants import Spelling
 from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
+from streaming.ingest.columns import (
+    Listed,
+    QuoteColumns,
+    columns_of,
+    joined,
+    outcome_key,
+    unstamped,
+)
 from streaming.ingest.event_matching import KnownEvent, OutcomeKey, Source, find_or_make
 from streaming.ingest.locks import lock_family, lock_shared
 
 MAX_EVENTS = 20_000
 MAX_BOOKMAKERS = 10_000
-
-
-@dataclass(slots=True)
-class QuoteColumns:
-    """Quotes as columns of equal length, ready for `unnest`."""
-
-    outcome_ids: Bigints = field(default_factory=Bigints)
-    market_ids: Bigints = field(default_factory=Bigints)
-    bookmaker_ids: Bigints = field(default_factory=Bigints)
-    lays: Booleans = field(default_factory=Booleans)
-    prices: Floats = field(default_factory=Floats)
-    """Decimal odds; NaN for what is no longer offered."""
-    source_seconds: Floats = field(default_factory=Floats)
-    """The provider's stamps, in seconds since 1970; NaN where there is none."""
+MAX_QUOTES = 200_000
+"""The most quotes of events that are remembered in ids: some 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,9 @@ class _Caches:
     sports: dict[str, int] = field(default_factory=dict)
     bookmakers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     events: OrderedDict[EventKey, KnownEvent] = field(default_factory=OrderedDict)
+    listed: BoundedCache[tuple[int, str, str], Listed] = field(
+        default_factory=lambda: BoundedCache(MAX_QUOTES)
+    )
 
 
 _remembered: list[_Caches] = []
@@ -119,10 +118,7 @@ def _resolve(
     source = Source(provider_id, sport_id, snapshot.sport_key)
     bookmakers = _bookmaker_ids(caches, snapshot.bookmakers)
     events = _known_events(caches, source, snapshot.events, policy)
-    _learn_outcomes(source.family, snapshot.events, events)
-    columns = QuoteColumns()
-    for event, known in zip(snapshot.events, events, strict=True):
-        _append(columns, _quotes(event, known), known.outcomes, bookmakers)
+    columns = _columns_of_events(caches, source, snapshot, events, bookmakers)
     return Resolved(source, caches.epoch, events, columns)
 
 
@@ -191,10 +187,6 @@ def _known_events(
     return found
 
 
-def _outcome_key(quote: SnapshotQuote) -> OutcomeKey:
-    return (quote.kind, quote.period, quote.participant, quote.name, quote.point)
-
-
 def _own_outcome(quote: SnapshotQuote, spelling: Spelling) -> tuple[OutcomeKey, float | None]:
     """Return the outcome's key and line as the event spells its names and orders its sides."""
     names = spelling.names
@@ -214,8 +206,8 @@ def _learn_outcomes(
     for event, known in zip(events, known_events, strict=True):
         if known.spelling is None:
             continue
-        for quote in event.quotes:
-            key = _outcome_key(quote)
+        for quote in unstamped(event.quotes):
+            key = outcome_key(quote)
             if key not in known.outcomes:
                 own, line = _own_outcome(quote, known.spelling)
                 unseen.append((known, key, own))
@@ -250,34 +242,31 @@ def _columns(names: tuple[str, ...], rows: list[Any]) -> dict[str, object]:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _quotes(event: SnapshotEvent, known: KnownEvent) -> Iterable[SnapshotQuote]:
-    """Return the event's quotes, no two of them for one outcome, bookmaker and side."""
-    if known.spelling is None:
-        return ()
-    if not known.spelling.names:
-        return event.quotes
-    # The event may have one name for two of the provider's: the last quote decides.
-    distinct = {
-        (known.outcomes[_outcome_key(quote)], quote.bookmaker, quote.side): quote
-        for quote in event.quotes
-    }
-    return distinct.values()
-
-
-def _append(
-    columns: QuoteColumns,
-    quotes: Iterable[SnapshotQuote],
-    outcomes: dict[OutcomeKey, tuple[int, int]],
+def _columns_of_events(
+    caches: _Caches,
+    source: Source,
+    snapshot: Snapshot,
+    known_events: list[KnownEvent],
     bookmakers: dict[str, int],
-) -> None:
-    for quote in quotes:
-        market_id, outcome_id = outcomes[_outcome_key(quote)]
-        columns.outcome_ids.append(outcome_id)
-        columns.market_ids.append(market_id)
-        columns.bookmaker_ids.append(bookmakers[quote.bookmaker])
-        columns.lays.append(quote.side == "lay")
-        columns.prices.append(nan if quote.price is None else quote.price)
-        columns.source_seconds.append(quote.source_at.timestamp() if quote.source_at else nan)
+) -> QuoteColumns:
+    """Return the quotes of an answer in ids; those of an event that lists the same are known."""
+    keys = [(source.provider_id, snapshot.feed, each.external_id) for each in snapshot.events]
+    columns: list[QuoteColumns | None] = []
+    for key, known, event in zip(keys, known_events, snapshot.events, strict=True):
+        listed = caches.listed.get(key)
+        columns.append(None if listed is None else listed.again(known, event.quotes))
+    new = [place for place, each in enumerate(columns) if each is None]
+    _learn_outcomes(
+        source.family,
+        [snapshot.events[place] for place in new],
+        [known_events[place] for place in new],
+    )
+    for place in new:
+        known, quotes = known_events[place], snapshot.events[place].quotes
+        columns[place], listed = columns_of(known, quotes, bookmakers)
+        if listed is not None:
+            caches.listed.put(keys[place], listed, len(quotes))
+    return joined(each for each in columns if each is not None)
 
 
 def _bound(cache: OrderedDict[Any, Any], limit: int) -> None:

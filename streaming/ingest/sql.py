@@ -39,6 +39,21 @@ SELECT COALESCE(touched_feed.id, before.id, 0),
 FROM provider LEFT JOIN touched_feed ON true LEFT JOIN before ON true
 """
 
+_CLOSED_MARKETS = """
+SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
+WHERE e.id = ANY (%(bound_events)s::bigint[]) AND e.status = 'ended'
+"""
+
+# The columns of `streaming.ingest.comparison.Offered`.
+OFFERED = f"""
+SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(outcome_id), '{{}}'),
+       COALESCE(array_agg(bookmaker_id::bigint), '{{}}'),
+       COALESCE(array_agg(side = 'lay'), '{{}}'), COALESCE(array_agg(price), '{{}}'),
+       COALESCE(array_agg(status = 'active'), '{{}}'), ARRAY({_CLOSED_MARKETS})
+FROM betting_quote WHERE feed_id = %(feed)s AND status <> 'suspended'
+"""  # noqa: S608 - a constant of ours
+
+# Of a complete answer it is given only what `streaming.ingest.comparison` has found to differ.
 APPLY = f"""
 WITH incoming AS MATERIALIZED (
     SELECT outcome_id, market_id, bookmaker_id, CASE WHEN is_lay THEN 'lay' ELSE 'back' END AS side,
@@ -53,10 +68,7 @@ WITH incoming AS MATERIALIZED (
         %(confirmed)s::boolean[], %(leads)s::float8[]
     ) AS i (outcome_id, market_id, bookmaker_id, is_lay, price, source_seconds, is_confirmed,
             lead_seconds)
-    WHERE market_id NOT IN (
-        SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id
-        WHERE e.id = ANY (%(bound_events)s::bigint[]) AND e.status = 'ended'
-    )
+    WHERE market_id NOT IN ({_CLOSED_MARKETS})
 ),
 
 -- The events that the provider owns: a listed one takes its names, start and state from the
@@ -161,13 +173,7 @@ silent AS MATERIALIZED (
     SELECT q.id AS quote_id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price,
            (SELECT m.event_id FROM betting_market m WHERE m.id = q.market_id)
                IN (SELECT id FROM ended) AS has_ended
-    FROM betting_quote q
-    WHERE q.feed_id = %(feed)s AND q.status <> 'suspended' AND %(is_complete)s
-      AND NOT EXISTS (
-          SELECT FROM incoming i
-          WHERE i.outcome_id = q.outcome_id AND i.bookmaker_id = q.bookmaker_id
-            AND i.side = q.side
-      )
+    FROM betting_quote q WHERE q.id = ANY (%(unlisted)s::bigint[])
     UNION ALL
     SELECT q.id, q.outcome_id, q.market_id, q.bookmaker_id, q.side, q.price, false
     FROM incoming i

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+MAX_START_HOURS = 8_760.0
+"""A year: what starts later is wanted by those who want any time."""
+
+
 class Timing(models.TextChoices):
     """The events whose edges are sent: `streaming.core.alerts.Timing`."""
 
@@ -73,7 +77,7 @@ class AlertSubscriber(models.Model):
         "starts within (hours)",
         null=True,
         blank=True,
-        validators=[MinValueValidator(0.0)],
+        validators=[MinValueValidator(0.0), MaxValueValidator(MAX_START_HOURS)],
         help_text="empty for any time",
     )
     timing = models.CharField(
@@ -115,6 +119,10 @@ class AlertSubscriber(models.Model):
                 condition=Q(min_ev__isnull=True)
                 | Q(max_ev__isnull=True)
                 | Q(min_ev__lte=F("max_ev")),
+            ),
+            models.CheckConstraint(
+                name="alert_subscriber_start_hours_in_range",
+                condition=Q(start_hours__isnull=True) | Q(start_hours__range=(0, MAX_START_HOURS)),
             ),
         ]
 
@@ -197,6 +205,9 @@ class Alert(models.Model):
     )
     delivery_id = models.UUIDField()
     claimed_at = models.DateTimeField(help_text="when it was decided to send it")
+    resent_at = models.DateTimeField(
+        null=True, blank=True, help_text="when its message was last sent again, as it was lost"
+    )
     sent_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(
         null=True, blank=True, help_text="when the edge closed after it was sent"

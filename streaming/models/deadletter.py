@@ -33,6 +33,7 @@ class LetterStatus(models.TextChoices):
     NEW = "new", "new"
     REPLAYING = "replaying", "being replayed"
     REPLAYED = "replayed", "replayed"
+    HEALED = "healed", "healed"
     DISCARDED = "discarded", "discarded"
 
 

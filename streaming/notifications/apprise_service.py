@@ -15,14 +15,15 @@ import re
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
 
 from betting.config import BusConfig
 from streaming.core.addresses import is_private_literal, is_public
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.message_parts import Part, within
 from streaming.notifications.webhooks import CONNECT_TIMEOUT_SECONDS, PRIVATE_SETTING, TRANSIENT
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ SERVICES = frozenset({
 
 _READS_FILES = re.compile(r"template|keyfile|pgp|pem|attach|smime|cert|config", re.IGNORECASE)
 """Parameters that make a service read files of this machine."""
+
+RESERVED_CHARS = 20
+"""The characters of a message that Apprise may need to join its title and its text."""
 
 _STATUS = re.compile(r"error\s?=\s?(\d{3})\b")
 _CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
@@ -115,7 +119,6 @@ def checked(url: str, *, allow_private: bool) -> ServiceUrl:
     is_web = service in {"http", "https"}
     if not is_web and service not in SERVICES:
         raise ValueError("Alerts are not sent through this kind of URL; see docs/alerts.md.")
-    _refuse_files(url)
     plugin = _plugin(url)
     if plugin is None:
         raise ValueError("The URL is not complete, or Apprise does not know it.")
@@ -132,13 +135,15 @@ def checked(url: str, *, allow_private: bool) -> ServiceUrl:
     return ServiceUrl(service, url)
 
 
-def send(url: str, title: str, body: str, config: BusConfig) -> None:
-    """Send one message. It takes as long as the service does: a deadline is the caller's.
+def send(url: str, title: str, parts: Sequence[Part], config: BusConfig) -> None:
+    """Send one message, no longer than the service takes.
+
+    It lasts as long as the service does: a deadline is the caller's.
 
     Args:
         url: the service, and where to.
         title: the message's first line, or an e-mail's subject.
-        body: its text.
+        parts: its text.
         config: the deadlines, and whether private addresses are allowed.
 
     Raises:
@@ -151,7 +156,7 @@ def send(url: str, title: str, body: str, config: BusConfig) -> None:
     _call.lines, _call.was_refused = (), False
     _call.is_public_only = not config.allow_private_networks
     try:
-        is_sent = _notify(url, title, body, config.total_timeout_seconds)
+        is_sent = _notify(url, title, parts, config.total_timeout_seconds)
         failure = None if is_sent else _failure(_call.lines, was_refused=_call.was_refused)
     finally:
         _call.lines, _call.is_public_only = (), False
@@ -159,24 +164,44 @@ def send(url: str, title: str, body: str, config: BusConfig) -> None:
         raise failure
 
 
-def _notify(url: str, title: str, body: str, seconds: float) -> bool:
-    try:
+def _notify(url: str, title: str, parts: Sequence[Part], seconds: float) -> bool:
+    plugin = None
+    with suppress(ValueError):  # stored before its parameters were refused
         plugin = _plugin(url)
-        if plugin is not None:
-            plugin.socket_connect_timeout = CONNECT_TIMEOUT_SECONDS
-            plugin.socket_read_timeout = seconds
-            return bool(plugin.notify(body=body, title=title))
+    if plugin is None:
+        raise _invalid()
+    plugin.socket_connect_timeout = CONNECT_TIMEOUT_SECONDS
+    plugin.socket_read_timeout = seconds
+    # Most services count the title as a part of the text.
+    body = within(parts, max(plugin.body_maxlen - len(title) - RESERVED_CHARS, 1))
+    try:
+        return bool(plugin.notify(body=body, title=title, overflow="truncate"))
     except Exception:  # noqa: BLE001 - of a service; its text may hold the URL
         return False
-    raise _invalid()
 
 
 def _plugin(url: str) -> NotifyBase | None:
-    """Return the service of a URL; None if the URL is not complete or not known."""
+    """Return the service of a URL; None if the URL is not complete or not known.
+
+    Parameters are judged as Apprise has read them, and the service is made of what was judged:
+    Apprise finds parameters in places where no other parser looks, as behind a `;` or a `#`.
+
+    Raises:
+        ValueError: a parameter would make the service read files of this machine.
+    """
     _prepare()
     from apprise import Apprise  # noqa: PLC0415 - see the module
+    from apprise.plugins import url_to_dict  # noqa: PLC0415 - see the module
 
-    found: NotifyBase | None = Apprise.instantiate(url, asset=_asset())
+    try:
+        parts = url_to_dict(url)  # type: ignore[no-untyped-call]  # as Apprise ships it
+    except Exception:  # noqa: BLE001 - of a service, on some URLs that are not complete
+        return None
+    if parts is None:
+        return None
+    if any(_READS_FILES.search(name) for name in parts["qsd"]):
+        raise ValueError("Leave out parameters that read files, e.g. template.")
+    found: NotifyBase | None = Apprise.instantiate(parts, asset=_asset())
     return found
 
 
@@ -231,15 +256,6 @@ def _is_allowed(address: object) -> bool:
         return isinstance(address, tuple) and is_public(str(address[0]))
     except ValueError:
         return False
-
-
-def _refuse_files(url: str) -> None:
-    try:
-        names = [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)]
-    except ValueError:
-        raise ValueError("The URL is not complete, or Apprise does not know it.") from None
-    if any(_READS_FILES.search(name) for name in names):
-        raise ValueError("Leave out parameters that read files, e.g. template.")
 
 
 def _invalid() -> PermanentFailure:

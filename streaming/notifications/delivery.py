@@ -2,7 +2,8 @@
 
 A delivery is attempted once. One that fails, or that is held back while its subscriber is
 suppressed, becomes a dead letter; its replay is the same delivery, under the same id. A delivery
-that starts while a probe is under way waits for it: of a replay of many, the first is the probe.
+that starts while a probe is under way waits for it: of a replay of many, the first is the probe. So
+does one whose copy is being made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from betting.config import BusConfig, Config
+from betting.db.advisory_locks import DELIVERIES, session_lock, signed_32_bits
 from betting.logs import Operation, operation
 from streaming.core.breaker import Breaker, CallOutcome
 from streaming.core.failures import ProviderFailure
@@ -121,6 +123,21 @@ def deliver(
         msgspec.ValidationError: the notifications are not valid.
     """
     notifications = from_message(delivery.notifications)
+    # A message may be in the queue twice, and not every receiver recognises a repetition.
+    number = signed_32_bits(delivery.id)
+    with session_lock(DELIVERIES, number, _lease_seconds(config.bus)) as is_only_copy:
+        if not is_only_copy:
+            return Fate.WAITING
+        return _deliver(delivery, notifications, config, put_aside, clock)
+
+
+def _deliver(
+    delivery: Delivery,
+    notifications: Sequence[Notification],
+    config: Config,
+    put_aside: PutAside,
+    clock: Clock,
+) -> Fate:
     if _has_arrived(delivery.id):
         return Fate.NEEDLESS
     carry = _carrier(delivery, notifications, config.bus)

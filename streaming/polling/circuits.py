@@ -2,8 +2,8 @@
 
 `streaming.core.breaker` decides; this module reads and writes its decisions. No transaction and no
 lock is held while a provider is being asked. The one probe of a half-open circuit is claimed by a
-conditional update, under a lease: if the process that claimed it dies, the lease ends and the probe
-can be claimed again.
+conditional update, under a lease: if the process that claimed it dies, the probe can be claimed
+again once the lease ends, or at once by the provider's next poll, of which there is one at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from streaming.core import breaker as core
 from streaming.core.breaker import BreakerPolicy, CallOutcome, Command, Decision
 from streaming.core.notifications import CircuitClosed, CircuitOpened
 from streaming.core.texts import one_line
-from streaming.models import Circuit
+from streaming.models import Circuit, CircuitState
 from streaming.notifications import bus
 from streaming.polling import feed_circuits, transitions
 
@@ -138,6 +138,17 @@ def release(admission: Admission) -> None:
     with transaction.atomic():
         row = _locked(admission.provider_id)
         _write(row, core.release(_state(row), admission.probe))
+
+
+def release_abandoned(provider_id: int) -> None:
+    """Free the probe that a poll which died had claimed.
+
+    Called by a poll that holds its provider's lock: no other poll can be probing.
+    """
+    held = Circuit.objects.filter(
+        provider_id=provider_id, state=CircuitState.HALF_OPEN, probe_until__isnull=False
+    )
+    held.update(probe_until=None, version=F("version") + 1)
 
 
 def give_command(

@@ -5,8 +5,8 @@ provider's own circuit. A feed whose circuit opens is left out of polls until it
 the same transaction its `Feed.generation` falls below its provider's: from that commit on none of
 its quotes is trusted, until a complete answer has come.
 
-One poll of a provider is under way at a time, so a feed's probe needs no claim. If Redis has lost
-the lease that ensures this, both polls' answers are counted one after the other, under the row's
+One poll of a provider is under way at a time, so a feed's probe needs no claim. If a poll has lost
+the session that ensures this, both polls' answers are counted one after the other, under the row's
 lock.
 """
 

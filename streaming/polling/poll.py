@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from redis.exceptions import LockNotOwnedError
-from redis.lock import Lock
-
 from betting.config import Config
+from betting.db.advisory_locks import POLLS, session_lock
 from betting.db.clock import database_now
-from betting.db.redis import make_lease
 from betting.db.sql import fetch_all
 from betting.models import Event, EventStatus, Provider
 from betting.timing import TICK_SECONDS
@@ -22,7 +19,7 @@ from streaming.coalescing import buffer
 from streaming.core.failures import ProviderFailure
 from streaming.ingest.ingest import IngestResult
 from streaming.models import PollOutcome, PollRun
-from streaming.polling.circuits import INGEST_SECONDS, Now
+from streaming.polling.circuits import INGEST_SECONDS, Now, release_abandoned
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.pacing import pace
 from streaming.polling.request import (
@@ -104,17 +101,29 @@ def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[
         What each answer changed, once that is committed.
     """
     provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
-    lease = make_lease(f"poll:{provider_id}", config.fetch.total_timeout_seconds + INGEST_SECONDS)
-    # Do not wait for the lease: a provider that hangs keeps one thread busy, not all of them.
-    if provider is None or not lease.acquire():
+    if provider is None:
         return
-    try:
-        yield from _make_requests(provider, lease, config, now)
-    except ProviderFailure as failure:
-        yield fail_before_request(provider, failure, config, now)
-    finally:
-        with suppress(LockNotOwnedError):
-            lease.release()
+    with _turn(provider_id, config) as is_mine:
+        # Do not wait for it: a provider that hangs keeps one thread busy, not all of them.
+        if not is_mine:
+            return
+        try:
+            yield from _make_requests(provider, config, now)
+        except ProviderFailure as failure:
+            yield fail_before_request(provider, failure, config, now)
+
+
+@contextmanager
+def _turn(provider_id: int, config: Config) -> Iterator[bool]:
+    """Hold a provider's lock for a poll; yield False if another poll has it.
+
+    A probe that is still claimed once the lock is ours was that of a poll that died.
+    """
+    longest = config.fetch.total_timeout_seconds + INGEST_SECONDS
+    with session_lock(POLLS, provider_id, longest) as is_mine:
+        if is_mine:
+            release_abandoned(provider_id)
+        yield is_mine
 
 
 class PollUnansweredError(Exception):
@@ -164,7 +173,6 @@ class _Round:
     """
 
     session: PollSession
-    lease: Lock
     config: Config
     now: Now
     feeds: set[str] = field(default_factory=set)
@@ -184,8 +192,6 @@ class _Round:
         """Make a request, and those for the pages that follow, until the circuit refuses one."""
         request: Request | None = first
         while request is not None:
-            with suppress(LockNotOwnedError):  # Redis was flushed: at worst it is polled twice
-                self.lease.reacquire()
             result = make_request(self.session, request, self.config, self.now)
             if result is None:
                 self.is_refused = True
@@ -213,15 +219,13 @@ class _Round:
         return is_recorded or self.session.feeds.may_ask(request.feed, self.now())
 
 
-def _make_requests(
-    provider: Provider, lease: Lock, config: Config, now: Now
-) -> Iterator[IngestResult]:
+def _make_requests(provider: Provider, config: Config, now: Now) -> Iterator[IngestResult]:
     source, settings = adapter(provider.adapter), _settings(provider)
     feeds = FeedCircuits(provider, config)
     session = PollSession(
         provider, source, source.decoder(), _sender(provider, source, config), feeds
     )
-    this = _Round(session, lease, config, now)
+    this = _Round(session, config, now)
     for result in this.make(source.requests(settings)):
         yield result.ingested
     if this.is_refused:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from betting.config import Config
 from betting.runtime.embedded import used
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.first_run import ADMIN, Login, ensure_admin, migrate
-from betting.runtime.supervisor import Program, Supervisor, single_instance
+from betting.runtime.supervisor import (
+    Program,
+    SupervisionPolicy,
+    Supervisor,
+    end_leftovers,
+    single_instance,
+)
+from streaming.runner.background import end_helpers
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import require_free
 from streaming.runner.terminal import Terminal
@@ -30,6 +38,7 @@ def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
     """
     prepare_home(config.home)
     with single_instance(config.home / "run.lock"):
+        end_leftovers(_logs(config), SupervisionPolicy().stop_seconds)  # they may hold the ports
         for host, port in ports:
             require_free(host, port)
         with used(config):
@@ -42,7 +51,7 @@ def supervised(
     stages: Sequence[Sequence[Program]], config: Config, interrupts: Interrupts, terminal: Terminal
 ) -> Iterator[Supervisor]:
     """Run processes while the block runs; a second Ctrl-C at its end hurries it."""
-    logs = config.home / "logs"
+    logs = _logs(config)
     names = ", ".join(program.name for stage in stages for program in stage)
     terminal.say(f"Starting {names}; logs in {logs}")
     supervisor = Supervisor(stages, logs)
@@ -52,8 +61,13 @@ def supervised(
     finally:
         terminal.say("Stopping the processes")
         killed = supervisor.stop(lambda: interrupts.is_hurried)
+        end_helpers()
         if killed:
             terminal.say(f"Killed processes that did not stop: {', '.join(killed)}")
+
+
+def _logs(config: Config) -> Path:
+    return config.home / "logs"
 
 
 def where_to_look(

@@ -23,7 +23,10 @@ class Interrupts:
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
-        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        # `nohup` has a program ignore the end of its terminal, and it has to stay that way.
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heeded = [each for each in SIGNALS if not (is_ignored and each is signal.SIGHUP)]
+        self._previous = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(

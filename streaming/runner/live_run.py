@@ -13,8 +13,9 @@ from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
-from streaming.runner.report import RunReport, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch, final_report
 from streaming.runner.run_loop import InterruptedRunError, RunLoop, showing_activity
+from streaming.runner.server_watch import watching_servers
 from streaming.runner.terminal import Terminal
 
 
@@ -42,7 +43,9 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> RunRe
         stopwatch = Stopwatch.start()
         stages = _stages(config, login, with_simulator=with_simulator)
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            loop = RunLoop(supervisor, interrupts, terminal, showing_activity(terminal, config))
+            watching = watching_servers(config, terminal)
+            activity = showing_activity(terminal, config)
+            loop = RunLoop(supervisor, interrupts, terminal, watching, activity)
             with suppress(InterruptedRunError):
                 loop.wait_until(
                     lambda: all(is_listening(*at) for at in listeners),
@@ -60,7 +63,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> RunRe
                 )
                 loop.wait_for_ever()
         terminal.say("Stopped. The next run goes on from here.")
-        return RunReport(stopwatch.facts())
+        return final_report(stopwatch.facts)
 
 
 def _stages(config: Config, login: Login, *, with_simulator: bool) -> list[list[Program]]:

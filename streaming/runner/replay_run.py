@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import structs
 from rich.console import Console
@@ -15,10 +16,11 @@ from betting.timing import SWEEP_SECONDS
 from streaming.core.failures import ProviderFailure
 from streaming.models import PollOutcome, PollRun
 from streaming.runner import processes
+from streaming.runner.background import Background
 from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.replay import Pace, Player, Recordings, ReplayError
-from streaming.runner.report import RunReport, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch, final_report
 from streaming.runner.run_loop import (
     InterruptedRunError,
     PeriodicJob,
@@ -27,6 +29,8 @@ from streaming.runner.run_loop import (
     showing_activity,
     workers_answer,
 )
+from streaming.runner.server_watch import watching_servers
+from streaming.runner.summary import RunFacts
 from streaming.runner.terminal import Terminal
 from streaming.tasks import sweep
 
@@ -66,19 +70,21 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            sweeping = PeriodicJob(SWEEP_SECONDS, sweep)
+            sweeping = PeriodicJob(SWEEP_SECONDS, Background(sweep))
             activity = showing_activity(terminal, config)
             for warning in replay.recordings.warnings():
                 terminal.say(f"warning: {warning}")
                 note("streaming", "replay", warning, status="degraded")
-            loop = RunLoop(supervisor, interrupts, terminal, activity, sweeping, *jobs)
+            watching = watching_servers(config, terminal)
+            loop = RunLoop(supervisor, interrupts, terminal, watching, activity, sweeping, *jobs)
             if not replay.until_idle:
                 terminal.say(where_to_look(config, login, is_terminal=terminal.is_terminal))
             stopwatch = Stopwatch.start()
             problem = _conduct(loop, terminal, config, replay)
-            lines_left_out = replay.recordings.lines_left_out
-            facts = structs.replace(stopwatch.facts(), lines_left_out=lines_left_out)
-        return RunReport(facts, problem or _failed_polls(stopwatch))
+            return final_report(
+                lambda: _facts(stopwatch, replay),
+                lambda: problem or _failed_polls(stopwatch),
+            )
 
 
 def _conduct(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> str:
@@ -102,8 +108,12 @@ def _play(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> 
     pace = Pace(replay.speed, replay.recordings.first_at, time.monotonic())
     for number, record in enumerate(replay.recordings.records(), start=1):
         loop.wait(pace.wait_seconds(record.received_at, time.monotonic()))
-        player.play(record)
+        loop.do(partial(player.play, record))
         terminal.done(number)
+
+
+def _facts(stopwatch: Stopwatch, replay: Replay) -> RunFacts:
+    return structs.replace(stopwatch.facts(), lines_left_out=replay.recordings.lines_left_out)
 
 
 def _failed_polls(stopwatch: Stopwatch) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from celery import current_app
 from django.db import close_old_connections
@@ -15,6 +16,7 @@ from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.runtime.supervisor import Supervisor
 from streaming.core.coalesce import CoalescePolicy
+from streaming.runner.background import Background, Helper
 from streaming.runner.backlog import Backlog, backlog
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.outages import sentence, what_is_down
@@ -27,8 +29,11 @@ START_SECONDS = 60.0
 #: Without any progress for this long, a run will not become idle.
 PATIENCE_SECONDS = 60.0
 
+T = TypeVar("T")
+
 _TICK_SECONDS = 0.2
 _SUMMARY_SECONDS = 1.0
+_OLD_SECONDS = 5.0
 _LONG_SECONDS = 3600.0
 _PING_SECONDS = 0.5
 
@@ -47,7 +52,8 @@ class PeriodicJob:
 
     Attributes:
         every_seconds: from one time to the next.
-        action: the job; it may find PostgreSQL or Redis away.
+        action: the job; it may find PostgreSQL or Redis away. One that may wait for them is a
+            `Background`.
         due_at: the next time, on the monotonic clock.
         is_failing: whether it failed the last time.
     """
@@ -79,6 +85,7 @@ class RunLoop:
         self._interrupts = interrupts
         self._terminal = terminal
         self._jobs = [PeriodicJob(_TICK_SECONDS, self._tend), *jobs]
+        self._helper = Helper()
         self._crash_loop = ""
 
     def wait(self, seconds: float) -> None:
@@ -118,6 +125,19 @@ class RunLoop:
                 raise RunError(f"{what} did not come up in {START_SECONDS:.0f} s.")
             self.wait(_TICK_SECONDS)
 
+    def do(self, action: Callable[[], T]) -> T:
+        """Do something that may wait for a server, in a thread, while the processes are tended.
+
+        Raises:
+            InterruptedRunError: the run is to stop; the action is left to itself.
+        """
+        future = self._helper.submit(action)
+        while not futures.wait([future], _TICK_SECONDS).done:
+            self._run_what_is_due()
+            if self._interrupts.is_requested:
+                raise InterruptedRunError("interrupted")
+        return future.result()
+
     def wait_until_idle(self, policy: CoalescePolicy) -> None:
         """Wait until everything is valued and nothing is on its way.
 
@@ -129,7 +149,7 @@ class RunLoop:
         while True:
             self.require_no_crash_loop()
             with suppress(*OUTAGES):
-                now = (backlog(policy), Mark.now())
+                now = self.do(lambda: (backlog(policy), Mark.now()))
                 if now[0].is_empty:
                     return
                 if now != seen:
@@ -177,19 +197,37 @@ class RunLoop:
 
 
 def showing_activity(terminal: Terminal, config: Config) -> PeriodicJob:
-    """Return the job that shows what is down, and the rates of the pipeline."""
+    """Return the job that shows what is down, and the rates of the pipeline.
+
+    They are read in the background; a line that no newer one has replaced shows its age.
+    """
     activity = RecentActivity()
+    newest = ("starting", time.monotonic())
+
+    def read() -> None:
+        nonlocal newest
+        newest = (activity_line(activity, config), time.monotonic())
+
+    reading = Background(read)
 
     def show() -> None:
         try:
-            line = " · ".join([*what_is_down(config), activity.line()])
+            reading()
         except OUTAGES as error:
             # Otherwise the rates of a moment ago would look like those of now.
             terminal.summarise(sentence(error))
             raise
-        terminal.summarise(line)
+        line, read_at = newest
+        age_seconds = time.monotonic() - read_at
+        is_old = age_seconds > _OLD_SECONDS
+        terminal.summarise(f"no answer for {age_seconds:.0f} s; before: {line}" if is_old else line)
 
     return PeriodicJob(_SUMMARY_SECONDS, show)
+
+
+def activity_line(activity: RecentActivity, config: Config) -> str:
+    """Return what is down, and the rates of the pipeline, in a line."""
+    return " · ".join([*what_is_down(config), activity.line()])
 
 
 def workers_answer(nodes: list[str]) -> bool:

@@ -16,7 +16,7 @@ from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, is_listening
-from streaming.runner.report import RunReport, Stopwatch
+from streaming.runner.report import RunReport, Stopwatch, final_report
 from streaming.runner.run_loop import (
     InterruptedRunError,
     PeriodicJob,
@@ -25,6 +25,7 @@ from streaming.runner.run_loop import (
     showing_activity,
     workers_answer,
 )
+from streaming.runner.server_watch import watching_servers
 from streaming.runner.terminal import Terminal
 
 LIVELY, DOWN = "lively", "down"
@@ -67,10 +68,11 @@ def run_simulated(
         stages = _stages(config, simulation)
         with supervised(stages, config, interrupts, terminal) as supervisor:
             activity = showing_activity(terminal, config)
-            loop = RunLoop(supervisor, interrupts, terminal, activity, *jobs)
+            watching = watching_servers(config, terminal)
+            loop = RunLoop(supervisor, interrupts, terminal, watching, activity, *jobs)
             stopwatch = Stopwatch.start()
             problem = _conduct(loop, config, simulation)
-            return RunReport(stopwatch.facts(), problem)
+            return final_report(stopwatch.facts, lambda: problem)
 
 
 def _conduct(loop: RunLoop, config: Config, simulation: Simulation) -> str:

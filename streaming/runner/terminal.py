@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Full, Queue
 from types import TracebackType
 from typing import Self
 
@@ -22,12 +26,17 @@ from streaming.core.texts import escaped, escaped_lines
 
 #: Between two summary lines where they cannot replace each other.
 _LINE_SECONDS = 10.0
+_WAITING_LINES = 1_000
+_FLUSH_SECONDS = 1.0
 
 
 class Terminal:
     """Lines that stay, above one line that is replaced: the summary, with a bar for a replay.
 
     Where the output is not a terminal, the summary is written as a line of its own, less often.
+
+    Nothing here waits or raises: a thread writes. If the output cannot take a line, because its
+    reader is gone or stands still, or its disk is full, the line is lost and the run goes on.
 
     Args:
         console: the console to write to.
@@ -51,9 +60,11 @@ class Terminal:
         self._console = console
         self._task = self._progress.add_task("starting", total=responses or None)
         self._line_due_at = time.monotonic() + _LINE_SECONDS
+        self._waiting: Queue[Callable[[], object]] = Queue(_WAITING_LINES)
+        threading.Thread(target=self._write, name="terminal", daemon=True).start()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._put(self._progress.start)
         return self
 
     def __exit__(
@@ -62,7 +73,8 @@ class Terminal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._put(self._progress.stop)
+        self.flush()
 
     @property
     def is_terminal(self) -> bool:
@@ -71,7 +83,10 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
-        self._console.print(escaped_lines(text), markup=False, highlight=False, soft_wrap=True)
+        escaped_text = escaped_lines(text)
+        self._put(
+            lambda: self._console.print(escaped_text, markup=False, highlight=False, soft_wrap=True)
+        )
 
     def done(self, responses: int) -> None:
         """Note how many answers have been replayed; shown with the next summary."""
@@ -79,8 +94,25 @@ class Terminal:
 
     def summarise(self, line: str) -> None:
         """Show the summary of this second."""
-        self._progress.update(self._task, description=escaped(line), refresh=True)
+        shown = escaped(line)
+        self._put(lambda: self._progress.update(self._task, description=shown, refresh=True))
         now = time.monotonic()
         if not self._console.is_terminal and now >= self._line_due_at:
             self._line_due_at = now + _LINE_SECONDS
             self.say(line)
+
+    def flush(self) -> None:
+        """Wait until what was said is written, but not for an output that takes nothing."""
+        is_written = threading.Event()
+        self._put(is_written.set)
+        is_written.wait(_FLUSH_SECONDS)
+
+    def _put(self, write: Callable[[], object]) -> None:
+        with suppress(Full):
+            self._waiting.put_nowait(write)
+
+    def _write(self) -> None:
+        while True:
+            write = self._waiting.get()
+            with suppress(OSError, ValueError):  # ValueError: the output is closed
+                write()

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
+import numpy as np
 import pytest
 
 from betting.config import Config
 from betting.models import Market
+from streaming.benchmark.contenders import answers
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
+from streaming.providers.registry import adapter
 from streaming.runner.processes import value_workers
 from streaming.tasks import send_changes
 from tests.integration.conftest import all_valued, running, wait_until
@@ -107,6 +111,38 @@ def test_an_ordinary_change_of_an_idle_system() -> None:
         written_at = RecomputeRun.objects.latest("id").finished_at.timestamp()
         latencies.append((written_at - arrived) * 1000)
     _tell("arrival of an ordinary change to writing of its value", latencies)
+
+
+@pytest.mark.parametrize("others", [0, 20, 100])
+def test_a_major_move_in_a_large_answer(others: int) -> None:
+    """An answer of 2,000 quotes as The Odds API sends it; some other markets move a little."""
+    provider = make_provider()
+    request, prices = answers.request_of(0), np.full((answers.MARKETS_IN_ANSWER, BOOKS, 2), 1.95)
+    starts_at, decoder = datetime.now(UTC) + answers.STARTS_IN, adapter(answers.ADAPTER).decoder()
+
+    def take() -> tuple[float, float]:
+        body = answers.body_of(0, prices, starts_at, datetime.now(UTC))
+        arrived = time.time()
+        taken = decoder.decode(request, answers.answer(body))
+        result = ingest(provider.pk, taken, IngestPolicy())
+        committed = time.time()
+        send_changes(result.markets)
+        return arrived, committed
+
+    take()
+    wait_until(all_valued, "the first prices")
+    until_commit, until_value = [], []
+    for step in range(40):
+        moved = answers.MARKETS_IN_ANSWER - 1 - step
+        prices[moved, 0, 1] = 2.5
+        prices[:others, 1, 0] = 1.95 + 0.01 * ((step + 1) % 2)
+        arrived, committed = take()
+        wait_until(all_valued, "the prices")
+        major = RecomputeRun.objects.filter(trigger="major").latest("id")
+        until_commit.append((committed - arrived) * 1000)
+        until_value.append((major.finished_at.timestamp() - arrived) * 1000)
+    _tell(f"arrival to commit, {others} other markets moved a little", until_commit)
+    _tell("arrival to writing of the major move's value", until_value)
 
 
 def small_move(step: int) -> Snapshot:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
 from betting.models import Bookmaker, BookmakerKind, DoubtfulMatch, DoubtReason, MatchDecision
+from streaming.models import AlertSubscriber
 from tests.support import rows
 from valuation.models import Revaluation
 
@@ -23,10 +25,10 @@ KALSHI = import_module("betting.migrations.0028_kalshi_charges_contracts")
 EXCHANGES = import_module("valuation.migrations.0009_exchanges_by_key")
 
 
-def loaded(name: str) -> tuple[Migration, ProjectState]:
-    """A migration of `betting` with the state it begins from."""
+def loaded(name: str, app: str = "betting") -> tuple[Migration, ProjectState]:
+    """A migration with the state it begins from."""
     loader = MigrationLoader(connection)
-    migration = loader.get_migration("betting", name)
+    migration = loader.get_migration(app, name)
     return migration, loader.project_state(migration.dependencies)
 
 
@@ -124,3 +126,18 @@ def test_pinnacle_takes_the_shipped_role_where_nobody_has_set_its_weight(
         "pinnacle": (True, weight),
         "another": (True, 1.0),
     }
+
+
+def test_hours_until_a_start_are_bounded_in_rows_that_are_there() -> None:
+    migration, before = loaded("0018_start_hours_bounded", "streaming")
+    with connection.schema_editor() as editor:
+        migration.unapply(before.clone(), editor)
+    for hours in (None, 24.0, 1e11, math.inf, math.nan, -2.0):
+        rows.make_alert_subscriber(start_hours=hours)
+
+    with connection.schema_editor() as editor:
+        migration.apply(before.clone(), editor)
+    kept = AlertSubscriber.objects.order_by("id").values_list("start_hours", flat=True)
+    assert list(kept) == [None, 24.0, 8_760.0, 8_760.0, 8_760.0, 0.0]
+    with pytest.raises(IntegrityError, match="alert_subscriber_start_hours_in_range"):
+        rows.make_alert_subscriber(start_hours=8_761.0)

@@ -37,6 +37,20 @@ def test_a_filter_narrows_the_list_and_is_kept(reader: Watched) -> None:
     expect(page.locator("#id_sport")).to_have_value("")
 
 
+def test_what_is_set_under_more_is_named_at_once_and_can_be_removed(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=before")
+    page.get_by_text("Books, polls, zone").click()
+    page.get_by_label("Polls that have seen the price ≥").fill("1")
+    page.keyboard.press("Tab")
+    chip = page.get_by_role("link", name="seen ≥ 1")
+    expect(chip).to_be_visible()
+    page.keyboard.press("Escape")
+    chip.click()
+    expect(page.locator(".chips a")).to_have_count(0)
+    expect(page.get_by_label("Polls that have seen the price ≥")).to_have_value("")
+
+
 def test_an_answer_to_the_filters_before_does_not_replace_their_list(reader: Watched) -> None:
     page = reader.page
     held: list[Route] = []

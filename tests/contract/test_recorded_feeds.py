@@ -13,6 +13,7 @@ from streaming.core.snapshot import Snapshot, market_key
 from streaming.providers.base import Request, Response
 from streaming.providers.recording.adapter import Record, read
 from streaming.providers.registry import ADAPTERS
+from streaming.providers.the_odds_api import adapter as the_odds_api
 from tests.contract.validity import assert_valid
 
 FEEDS = Path(__file__).parents[3] / "shared" / "feeds"
@@ -80,6 +81,19 @@ def test_the_quotes_are_those_of_an_independent_reading() -> None:
         for record in read(path):
             snapshot = ADAPTERS["recording"].decoder().decode(record.request, record.response)
             assert quotes_of(snapshot) == independent_reading(record)
+
+
+def test_an_answer_that_repeats_another_is_read_as_if_it_were_the_first() -> None:
+    for path in sorted(FEEDS.glob("*.jsonl.gz")):
+        for record in read(path):
+            repeated = [
+                ADAPTERS["recording"].decoder().decode(record.request, record.response)
+                for _ in range(2)
+            ]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(the_odds_api, "read_usual", lambda *_, **__: None)
+                first = ADAPTERS["recording"].decoder().decode(record.request, record.response)
+            assert repeated == [first, first]
 
 
 def test_every_recorded_refusal_is_permanent_and_says_what_to_do() -> None:

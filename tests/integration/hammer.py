@@ -2,7 +2,7 @@
 
     python -m tests.integration.hammer PROVIDER_ID THREADS SECONDS
 
-Nothing but the circuit stands between these threads and the provider: the lease of one poll at a
+Nothing but the circuit stands between these threads and the provider: the lock of one poll at a
 time, which would hide a fault of the circuit, is given to everybody.
 """
 
@@ -11,23 +11,11 @@ from __future__ import annotations
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
-from typing import Any
 from unittest.mock import patch
 
 import django
-
-
-class _EverybodysLease:
-    def acquire(self) -> bool:
-        return True
-
-    def reacquire(self) -> None:
-        """Nothing is held."""
-
-    def release(self) -> None:
-        """Nothing is held."""
 
 
 def main(provider_id: int, threads: int, seconds: float) -> None:
@@ -46,8 +34,8 @@ def main(provider_id: int, threads: int, seconds: float) -> None:
             while time.monotonic() < until:
                 list(poll(provider_id, config))
 
-    lease: Any = lambda *_: _EverybodysLease()  # noqa: E731 - a replacement, named where it is used
-    with patch("streaming.polling.poll.make_lease", lease), ThreadPoolExecutor(threads) as pool:
+    everybodys = patch("streaming.polling.poll._turn", return_value=nullcontext(True))
+    with everybodys, ThreadPoolExecutor(threads) as pool:
         for work in [pool.submit(ask) for _ in range(threads)]:
             work.result()
 

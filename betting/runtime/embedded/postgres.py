@@ -94,6 +94,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop the server if it runs: sessions end, and no committed data is lost."""
+        process.resume(self._processes())
         if self.process() is not None:
             command = ["stop", "--mode=fast", "--wait", f"--timeout={STOP_SECONDS}"]
             self._pg_ctl(server_account(), command)

@@ -45,11 +45,19 @@ def end(processes: Sequence[psutil.Process], patience_seconds: float) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
+    resume(processes)
     if not wait_until(lambda: not any(map(is_alive, processes)), patience_seconds):
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         wait_until(lambda: not any(map(is_alive, processes)), patience_seconds)
+
+
+def resume(processes: Sequence[psutil.Process]) -> None:
+    """Let processes go on that were stopped by a signal: a stopped one ends at no request."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
 def is_alive(process: psutil.Process) -> bool:

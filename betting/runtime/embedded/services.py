@@ -98,6 +98,29 @@ def used(config: Config) -> Iterator[None]:
                     _stop_all(config, state)
 
 
+def restart_dead(config: Config) -> list[str]:
+    """Start the private servers again whose process has ended; return their names.
+
+    One that runs and does not answer is left to itself. Without a user of the servers nothing is
+    started: the last one is stopping them.
+
+    Raises:
+        EmbeddedError: a server does not start.
+    """
+    state = states.state_of(config)
+    services = _services(config, state)
+    if all(service.process() is not None for service in services):
+        return []
+    with states.exclusive(state):
+        if not users.any_of(state):
+            return []
+        states.prepare_runtime(state, server_account())
+        dead = [service for service in services if service.process() is None]
+        for service in dead:
+            service.start()
+        return [service.name for service in dead]
+
+
 def stop(config: Config) -> None:
     """Stop the private servers; their data stays on disk."""
     state = states.state_of(config)

@@ -9,12 +9,12 @@ from django.db.models import Count, Model, Q
 from django.db.models import Field as ModelField
 from django.forms import Field
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from betting.admin_base.filters import by_choice, by_related, by_value, if_empty
 from betting.admin_base.formatting import ABSENT, link, milliseconds, moment
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
-from betting.admin_base.unfold_types import ThemedAdmin, badge, number
+from betting.admin_base.unfold_types import LISTS_ON_ONE_LINE, ThemedAdmin, badge, number
 from betting.models import Feed, FeedBookmaker, Provider
 from streaming.admin.circuits import STATE_COLOURS
 from streaming.core.durations import spoken
@@ -34,6 +34,7 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     """
 
     form = ProviderForm
+    formfield_overrides = LISTS_ON_ONE_LINE
     list_display = (
         "key",
         "adapter",
@@ -96,11 +97,9 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def formfield_for_dbfield(
         self, db_field: ModelField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Field | None:
-        """Offer a choice of adapters; show lists of keys on one line."""
+        """Offer a choice of adapters."""
         if db_field.name == "adapter":
             kwargs["widget"] = UnfoldAdminSelectWidget(choices=[(key, key) for key in ADAPTERS])
-        elif db_field.name in ProviderForm.LISTS:
-            kwargs["widget"] = UnfoldAdminTextInputWidget()
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="enabled", boolean=True, ordering="enabled")

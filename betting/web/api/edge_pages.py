@@ -10,11 +10,10 @@ lists those that have never been worth as much as where the page begins.
 
 from __future__ import annotations
 
-import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -120,7 +119,7 @@ class Position:
             "r": int(self.is_backward),
             "s": self.snapshot,
         }
-        return urlsafe_b64encode(urlencode(parts).encode()).decode()
+        return urlsafe_b64encode(urlencode(parts, safe=":,").encode()).decode()
 
     @classmethod
     def decode(cls, cursor: str, ordering: str) -> Position:
@@ -209,10 +208,11 @@ def _following(rows: QuerySet[Any], at: Position) -> QuerySet[Any]:
     return ordered.values_list("pk", ordering.field, seen)
 
 
-def _is_usable(value: Any) -> bool:
+def _is_usable(value: datetime | float) -> bool:
     if isinstance(value, datetime):
-        return value.tzinfo is not None
-    return math.isfinite(value) and abs(value) < 2**63
+        # PostgreSQL accepts fewer offsets than Python; a place was written in UTC.
+        return value.utcoffset() == timedelta()
+    return abs(value) < 2**63  # which neither NaN nor infinity is
 
 
 class EdgePages(Pages):

@@ -30,6 +30,10 @@ from valuation.vouching import (
 
 _YEAR_SECONDS = 31_536_000
 
+MAX_CURSOR = 6_000
+"""The longest cursor: one of edges holds the number of each transaction that was open, and the
+address that it is part of has to stay below the 8 kB that proxies accept."""
+
 MAX_FOLLOWED = 50
 """The most events whose prices one stream follows."""
 
@@ -80,7 +84,11 @@ class Parameters(serializers.Serializer[Any]):
 class PageParameters(Parameters):
     """The page of a list, and its length."""
 
-    cursor = _text(help_text="of an earlier page's `next` or `previous`")
+    cursor = serializers.CharField(
+        required=False,
+        max_length=MAX_CURSOR,
+        help_text="of an earlier page's `next` or `previous`",
+    )
     page_size = _number(min_value=1, max_value=MAX_PAGE)
 
 

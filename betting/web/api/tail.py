@@ -16,7 +16,6 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import DatabaseError
 from rest_framework.utils.encoders import JSONEncoder
 
 from betting.web.api.stream import (
@@ -127,13 +126,20 @@ class Tail:
             TooFarBehindError: some of it is no longer kept.
         """
         with self._lock:
+            # Before a look as well: after one that failed, each stream would wait for its own.
+            self._require_kept(position)
             if self._clock() >= self._next_look:
                 self._look()
-            new = self._end - position
-            if new > len(self._kept):
-                raise TooFarBehindError
+            new = self._require_kept(position)
             found = list(islice(self._kept, len(self._kept) - new, None))
             return found, self._end, self._clock() >= self._next_look
+
+    def _require_kept(self, position: int) -> int:
+        """Return how many were added since a position; raise if they are no longer kept."""
+        new = self._end - position
+        if new > len(self._kept):
+            raise TooFarBehindError
+        return new
 
     def _look(self, new_events: frozenset[int] = frozenset()) -> None:
         """Add what has happened since the last look.
@@ -146,7 +152,7 @@ class Tail:
         try:
             fresh = self._follower.look()
             found = entries(fresh)
-        except DatabaseError:
+        except Exception:
             # It may be that some are marked as read that are not kept: all streams begin anew.
             self._kept.clear()
             self._end += 1

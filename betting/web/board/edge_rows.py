@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
+from betting.config import get_config
 from betting.db.bets import OF_QUOTE
 from betting.db.freshness import trusted_quotes
-from betting.models import Side
+from betting.models import Quote, QuoteStatus, Side
 from betting.web.board.bookmaker_clv import BookmakerClv, clv_by_bookmaker
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
@@ -26,7 +27,9 @@ from betting.words import (
     odds,
     signed_percent,
 )
+from valuation.fees import net_price_of
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
+from valuation.opportunities import Stake
 from valuation.vouching import (
     JudgedEdge,
     closed_among,
@@ -39,9 +42,6 @@ from valuation.vouching import (
 MAX_GONE = 25
 """The most rows that have just closed, the best of them."""
 
-NEW_SECONDS = 10.0
-"""An edge is marked as new for this long."""
-
 GONE_SECONDS = 3.0
 """An edge that has closed stays, struck through, for this long."""
 
@@ -52,6 +52,7 @@ _WARNINGS = {
     CONTRADICTED: "contradicted",
     "near_stale": "nearly stale",
     "push_unknown": "push not counted",
+    "few_books": "few books",
 }
 
 
@@ -62,6 +63,13 @@ class EdgeRow:
     Attributes:
         state: "new", "gone", "stale" or "".
         clv: what past edges at the bookmaker were worth at the close; None with too few.
+        is_lay: whether the bet is against its outcome.
+        best_elsewhere, elsewhere_book: the best price of the same bet at another book.
+        is_better_elsewhere: whether that price pays more than this one, net of fees.
+        stake: to bet, of a lay what the other side stakes.
+        risk: of a lay what it loses if it loses; else empty.
+        suspended: "8 of 15" where so many books have suspended the outcome, more than half.
+        cap: the most that is advised, where the stake is that; else empty.
     """
 
     id: int
@@ -79,12 +87,17 @@ class EdgeRow:
     price: str
     fair: str
     fair_chance: str
-    next_best: str
-    next_book: str
+    is_lay: bool
+    best_elsewhere: str
+    elsewhere_book: str
+    is_better_elsewhere: bool
     stake: str
+    risk: str
     stake_share: str
+    cap: str
     books: int
     confirmed_at: datetime
+    suspended: str
     warnings: tuple[str, ...]
 
     @property
@@ -126,13 +139,11 @@ def _readable(judged: Mapping[int, JudgedEdge], **stored: Any) -> list[Any]:
 
 
 def _with_bet(found: QuerySet[Any]) -> QuerySet[Any]:
-    is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
-    marked: QuerySet[Any] = found.annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
-    return marked.select_related(*OF_QUOTE.related)
+    return found.select_related(*OF_QUOTE.related)
 
 
 def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
-    """Return edges as rows, with the best price of another bookmaker: one statement for all.
+    """Return edges as rows, with the best price of another bookmaker: two statements for all.
 
     The bookmakers' CLV is another one, where it is not kept.
 
@@ -142,8 +153,15 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
     """
     found = list(found)
     others, clv = _other_prices(found), clv_by_bookmaker()
+    suspended = _mostly_suspended(found)
     return [
-        _row(edge, others.get(edge.pk), clv.get(edge.quote.bookmaker.key), choices)
+        _row(
+            edge,
+            others.get(edge.pk),
+            suspended.get(edge.quote.outcome_id, ""),
+            clv.get(edge.quote.bookmaker.key),
+            choices,
+        )
         for edge in found
     ]
 
@@ -157,18 +175,19 @@ def _just_gone(choices: Choices, tab: str) -> list[Any]:
 
 
 def _row(
-    edge: Any, other: tuple[float, str] | None, clv: BookmakerClv | None, choices: Choices
+    edge: Any, other: _Other | None, suspended: str, clv: BookmakerClv | None, choices: Choices
 ) -> EdgeRow:
     quote, market = edge.quote, edge.market
     sport = market.event.sport
     style = choices.odds_format
     probability = edge.probability if quote.side == Side.BACK else 1 - edge.probability
-    next_price, next_book = other or (None, "")
+    staked = Stake.risking(edge.current_advised, quote.side, edge.price)
+    is_lay = quote.side == Side.LAY
     return EdgeRow(
         id=edge.pk,
         event_id=market.event_id,
         market_id=market.pk,
-        state=_state(edge),
+        state=_state(edge, choices),
         ev=signed_percent(edge.ev),
         event=event_title(market.event),
         league=sport.title,
@@ -180,54 +199,111 @@ def _row(
         price=odds(edge.price, style),
         fair=fair_odds(1 / edge.probability, style),
         fair_chance=formatting.percent(probability, 1),
-        next_best=odds(next_price, style),
-        next_book=next_book,
-        stake=_stake(edge, choices.bankroll),
+        is_lay=is_lay,
+        best_elsewhere=odds(other.price if other else None, style),
+        elsewhere_book=other.book if other else "",
+        is_better_elsewhere=other is not None and other.is_better,
+        stake=_amount(staked.stake, choices.bankroll),
+        risk=_amount(staked.liability, choices.bankroll) if is_lay and staked.liability else "",
         stake_share=formatting.percent(edge.current_advised) if edge.current_advised else "",
+        cap=_cap(edge.current_advised),
         books=edge.books,
         confirmed_at=edge.confirmed_at,
+        suspended=suspended,
         warnings=tuple(_WARNINGS.get(each, each) for each in edge.warnings if each != IN_PLAY),
     )
 
 
-def _state(edge: Any) -> str:
+def _state(edge: Any, choices: Choices) -> str:
     if edge.closed_at is not None:
         return "gone"
     if edge.is_stale:
         return "stale"
-    return "new" if edge.is_new else ""
+    return "new" if edge.opened_at > choices.new_since else ""
 
 
-def _stake(edge: Any, bankroll: float | None) -> str:
-    """Return the advised risk in money, or as a share where no bankroll is known."""
-    if not edge.current_advised:
+def _amount(part: float, bankroll: float | None) -> str:
+    """Return a part of the bankroll in money, or as a percentage where none is known."""
+    if not part:
         return formatting.ABSENT
-    if bankroll is None:
-        return formatting.percent(edge.current_advised)
-    return money(bankroll * edge.current_advised)
+    return formatting.percent(part) if bankroll is None else money(bankroll * part)
 
 
-def _other_prices(found: list[Any]) -> dict[int, tuple[float, str]]:
+def _cap(advised: float) -> str:
+    """Return the largest part of a bankroll that is advised, where this is that much."""
+    cap = get_config().valuation.kelly_cap
+    return f"{cap * 100:g} %" if 0 < cap <= advised else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """The best price of a bet at another bookmaker, and whether it pays more after commission."""
+
+    price: float
+    book: str
+    is_better: bool
+
+
+def _other_prices(found: list[Any]) -> dict[int, _Other]:
     """Return, by edge, the best price of the same bet at another bookmaker, and which."""
     quotes = (
         trusted_quotes()
         .filter(outcome__in={edge.quote.outcome_id for edge in found}, bookmaker__is_venue=True)
-        .values_list("outcome_id", "side", "bookmaker_id", "price", "bookmaker__title")
+        .select_related("bookmaker")
+        .only(
+            "outcome_id",
+            "side",
+            "price",
+            "bookmaker__title",
+            "bookmaker__commission",
+            "bookmaker__fee_model",
+        )
     )
-    offers: dict[tuple[int, str], list[tuple[float, int, str]]] = {}
-    for outcome_id, side, bookmaker_id, price, title in quotes:
-        # The best lay price is the lowest one.
-        rank = price if side == Side.BACK else -price
-        offers.setdefault((outcome_id, side), []).append((rank, bookmaker_id, title))
+    offers: dict[tuple[int, str], list[Quote]] = {}
+    for quote in quotes:
+        offers.setdefault((quote.outcome_id, quote.side), []).append(quote)
     best = {}
     for edge in found:
         quote = edge.quote
         of_others = [
-            (rank, title)
-            for rank, bookmaker_id, title in offers.get((quote.outcome_id, quote.side), [])
-            if bookmaker_id != quote.bookmaker_id
+            each
+            for each in offers.get((quote.outcome_id, quote.side), [])
+            if each.bookmaker_id != quote.bookmaker_id
         ]
         if of_others:
-            rank, title = max(of_others)
-            best[edge.pk] = (abs(rank), title)
+            other = max(
+                of_others, key=lambda each: (_rank(each.price, each.side), each.bookmaker.title)
+            )
+            pays = net_price_of(other.bookmaker, other.price, other.side)
+            own_pays = net_price_of(quote.bookmaker, edge.price, quote.side)
+            best[edge.pk] = _Other(
+                other.price,
+                other.bookmaker.title,
+                pays is not None
+                and own_pays is not None
+                and _rank(pays, quote.side) > _rank(own_pays, quote.side),
+            )
     return best
+
+
+def _mostly_suspended(found: list[Any]) -> dict[int, str]:
+    """Return, by outcome, how many of its books have suspended it, where more than half have.
+
+    A price of a moment in which most books are changing theirs is rarely still there.
+    """
+    counted = (
+        Quote.objects.filter(outcome__in={edge.quote.outcome_id for edge in found}, side=Side.BACK)
+        .order_by()
+        .values("outcome_id")
+        .annotate(books=Count("pk"), off=Count("pk", filter=Q(status=QuoteStatus.SUSPENDED)))
+    )
+    return {
+        each["outcome_id"]: f"{each['off']} of {each['books']}"
+        for each in counted
+        if 2 * each["off"] > each["books"]
+    }
+
+
+def _rank(price: float, side: str) -> float:
+    """Return a number that is the higher the better a price is: the best lay is the lowest."""
+    return price if side == Side.BACK else -price

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,6 +11,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from betting.db.clock import database_now
 from betting.models import MAX_POLLS, Bookmaker, LineChange, Sport
 from streaming.core.odds_formats import OddsFormat
 from valuation.vouching import MAY_BE_IN_PLAY, JudgedEdge, JudgedOpportunity
@@ -41,6 +44,9 @@ DEFAULT_POLLS = 2
 ROWS_AT_ONCE, MAX_ROWS = 50, 200
 """The rows of a list at first, and how many more each time the reader asks for more; the most."""
 
+NEW_SECONDS = 10.0
+"""A row that opened while the list was being read is marked as new for this long."""
+
 COOKIE = "board"
 ZONE_COOKIE = "timezone"
 """The browser's own time zone, which the page's script writes."""
@@ -69,6 +75,7 @@ class BoardForm(forms.Form):
         widget=forms.NumberInput({"placeholder": DEFAULT_POLLS}),
     )
     rows = forms.IntegerField(required=False, min_value=1, max_value=MAX_ROWS)
+    loaded = forms.FloatField(required=False, min_value=0, max_value=1e11)
     odds = forms.ChoiceField(
         required=False,
         label="Odds",
@@ -146,13 +153,33 @@ class Choices:
         """The number of rows that the reader can ask for in addition; 0 if the list is full."""
         return min(ROWS_AT_ONCE, MAX_ROWS - self.rows)
 
+    @cached_property
+    def loaded_at(self) -> datetime:
+        """When the reader's list was first loaded: now, unless the request updates an older one."""
+        loaded: float | None = self._values.get("loaded")
+        return self._now if loaded is None else datetime.fromtimestamp(loaded, UTC)
+
     @property
-    def more_chosen(self) -> int:
-        """The number of choices made under "More"."""
+    def new_since(self) -> datetime:
+        """The time from which on a row that has opened is new to the reader."""
+        return max(self.loaded_at, self._now - timedelta(seconds=NEW_SECONDS))
+
+    @cached_property
+    def _now(self) -> datetime:
+        return database_now()
+
+    @property
+    def chosen_more(self) -> list[tuple[str, str]]:
+        """The choices made under "More": the words and the name of each."""
         values = self._values
-        return sum(
-            [bool(values.get("min_books")), self.polls != DEFAULT_POLLS, bool(values.get("tz"))]
-        )
+        chosen = []
+        if books := values.get("min_books"):
+            chosen.append((f"books ≥ {books}", "min_books"))
+        if self.polls != DEFAULT_POLLS:
+            chosen.append((f"seen ≥ {self.polls}", "seen"))
+        if zone := values.get("tz"):
+            chosen.append((zone.replace("_", " "), "tz"))
+        return chosen
 
     def lists(self, edge: JudgedEdge, tab: str) -> bool:
         """Return True if a tab lists an edge, by what is judged at the time of reading.

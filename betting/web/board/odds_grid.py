@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from betting.admin_base import formatting
-from betting.models import Bookmaker, Event, Market
+from betting.models import Bookmaker, Event, Market, Side
 from betting.web.board.filters import Choices
 from betting.words import (
     MINUS,
     fair_odds,
     market_title,
     odds,
+    outcome_order,
     outcome_title,
     signed_percent,
 )
+from streaming.core.durations import spoken
 from streaming.core.odds_formats import OddsFormat
 from valuation.comparison import ComparedOutcome, Price, compared
 
@@ -27,10 +29,11 @@ class Cell:
 
     Attributes:
         price: as the reader chose; of an exchange "back / lay"; empty where there is none.
-        ev: the expected value where it is an edge, else empty.
+        ev: the expected value where it is an edge, else empty; of a lay with that word.
         edge_id: of that edge.
         state: "stale", "suspended", "quarantined", "best" or "".
-        note: why it must not be taken, or since when it stands.
+        note: why it must not be taken, or what its value is measured against.
+        age: the time since it was last confirmed, in words.
         changed_at: when it last changed.
     """
 
@@ -39,12 +42,17 @@ class Cell:
     edge_id: int | None = None
     state: str = ""
     note: str = ""
+    age: str = ""
     changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """An outcome: its fair price, its best price, and each bookmaker's in the grid's order."""
+    """An outcome: its fair price, its best price, and each bookmaker's in the grid's order.
+
+    Attributes:
+        best_ev: of its open edges; None where it has none.
+    """
 
     outcome_id: int
     title: str
@@ -53,6 +61,7 @@ class GridRow:
     why_not: str
     best: str
     best_book: str
+    best_ev: float | None
     cells: tuple[Cell, ...]
 
 
@@ -111,17 +120,28 @@ def grids(market: Market, choices: Choices) -> list[Grid]:
     """Return a market's lines, the one with the most fresh prices first, as the reader chose.
 
     Args:
-        market: the market.
+        market: with its event and sport.
         choices: how odds are written.
     """
+    names = outcome_order(market.event)
+
+    def place(row: ComparedOutcome) -> int:
+        return names.index(row.outcome.name) if row.outcome.name in names else len(names)
+
     return [
         Grid(
             line.line,
             line.books,
-            tuple(_row(outcome, line.books, choices) for outcome in line.outcomes),
+            tuple(_row(row, line.books, choices) for row in sorted(line.outcomes, key=place)),
         )
         for line in compared(market.pk)
     ]
+
+
+def charted(lines: Sequence[Grid]) -> GridRow | None:
+    """Return the outcome that the chart opens with: that of the best edge, else the first."""
+    rows = [row for line in lines for row in line.rows]
+    return max(rows, key=lambda row: row.best_ev or 0.0, default=None)
 
 
 def _row(row: ComparedOutcome, books: Sequence[Bookmaker], choices: Choices) -> GridRow:
@@ -135,6 +155,7 @@ def _row(row: ComparedOutcome, books: Sequence[Bookmaker], choices: Choices) -> 
         why_not=fair.current_reason if fair else "not valued yet",
         best=odds(best.quote.price if best else None, style),
         best_book=best.quote.bookmaker.title if best else "",
+        best_ev=max((each.edge.ev for each in row.prices if each.edge), default=None),
         cells=tuple(
             _cell(row.backs.get(book.pk), row.lays.get(book.pk), best, style) for book in books
         ),
@@ -145,14 +166,27 @@ def _cell(back: Price | None, lay: Price | None, best: Price | None, style: Odds
     shown = back or lay
     if shown is None:
         return Cell()
-    edge = shown.edge or (lay and lay.edge)
+    measured = next((each for each in (back, lay) if each is not None and each.edge), None)
     prices = [odds(each.quote.price, style) for each in (back, lay) if each is not None]
-    state = "" if shown.is_fresh else shown.state
+    is_best = best is not None and shown is back and shown.quote.price == best.quote.price
     return Cell(
         price=" / ".join(prices) if back else f"lay {prices[0]}",
-        ev=signed_percent(edge.ev, 1) if edge else "",
-        edge_id=edge.pk if edge else None,
-        state="best" if shown is best else state,
-        note=shown.reason,
+        ev=_value(measured) if measured else "",
+        edge_id=measured.edge.pk if measured else None,
+        state=shown.state if not shown.is_fresh else "best" if is_best else "",
+        note=shown.reason or (_measure(measured, style) if measured else ""),
+        age=spoken(shown.quote.age.total_seconds()),
         changed_at=shown.quote.changed_at,
     )
+
+
+def _value(measured: Price) -> str:
+    """Return the expected value of an edge, of a lay with that word."""
+    ev = signed_percent(measured.edge.ev, 1)
+    return f"lay {ev}" if measured.quote.side == Side.LAY else ev
+
+
+def _measure(measured: Price, style: OddsFormat) -> str:
+    """Return what the value of an edge is measured against."""
+    fair = fair_odds(1 / measured.edge.probability, style)
+    return f"fair by the {measured.edge.books} other books: {fair}"

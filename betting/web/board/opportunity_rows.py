@@ -8,18 +8,19 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
 from betting.admin_base import formatting
 from betting.config import get_config
 from betting.models import Event, Side
-from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE, NEW_SECONDS
+from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
 from betting.words import (
     bet_title,
     event_title,
+    fair_odds,
     market_title,
     money,
     odds,
@@ -48,7 +49,7 @@ _RANKS = {
     OpportunityKind.MIDDLE: ("break_even", "id"),
     OpportunityKind.LOW_HOLD: ("-profit", "id"),
 }
-"""The order of each kind, best first."""
+"""The order of each kind, best first; what is too good to be true follows, see `_best_first`."""
 
 MAX_CARDS = 12
 """The most cards of each kind on an event's page."""
@@ -136,13 +137,13 @@ def opportunity_rows(choices: Choices, tab: str) -> tuple[list[OpportunityRow], 
     kind = KINDS[tab]
     of_kind = unjudged_opportunities().filter(*choices.opportunity_conditions(), kind=kind)
     found = first_standing(
-        of_kind.filter(closed_at=None).order_by(*_RANKS[kind]),
+        _best_first(of_kind.filter(closed_at=None), kind),
         lambda ids: _kept(open_opportunities_among(ids), choices.lists_opportunity),
         choices.rows + 1,
     )
     best = dict(islice(found.items(), choices.rows))
     since = Now() - timedelta(seconds=GONE_SECONDS)
-    closed = of_kind.filter(closed_at__gte=since).order_by(*_RANKS[kind])
+    closed = _best_first(of_kind.filter(closed_at__gte=since), kind)
     ids = list(closed.values_list("pk", flat=True)[:MAX_GONE])
     gone = _kept(closed_opportunities_among(ids), choices.fits_start)
     return _in_words(_readable(best | gone), choices), len(found) > len(best)
@@ -153,10 +154,14 @@ def event_cards(event: Event, choices: Choices) -> list[OpportunityRow]:
     found: dict[int, JudgedOpportunity] = {}
     for kind in (OpportunityKind.ARBITRAGE, OpportunityKind.MIDDLE):
         of_event = unjudged_opportunities().filter(market__event=event, kind=kind, closed_at=None)
-        found |= first_standing(
-            of_event.order_by(*_RANKS[kind]), open_opportunities_among, MAX_CARDS
-        )
+        found |= first_standing(_best_first(of_event, kind), open_opportunities_among, MAX_CARDS)
     return _in_words(_readable(found), choices)
+
+
+def _best_first(found: QuerySet[Any], kind: OpportunityKind) -> QuerySet[Any]:
+    """Return opportunities in the order of their kind, those last that are rather mistakes."""
+    is_too_good = Q(worst__gt=get_config().valuation.suspicious_ev)
+    return found.order_by(ExpressionWrapper(is_too_good, BooleanField()), *_RANKS[kind])
 
 
 def _kept(
@@ -167,13 +172,7 @@ def _kept(
 
 def _readable(judged: Mapping[int, JudgedOpportunity]) -> list[Any]:
     """Return the opportunities with what `_in_words` needs of each, in the order given."""
-    is_new = Q(opened_at__gte=Now() - timedelta(seconds=NEW_SECONDS))
-    stored: Any = (
-        unjudged_opportunities()
-        .annotate(is_new=ExpressionWrapper(is_new, BooleanField()))
-        .select_related("market__event__sport")
-        .in_bulk(judged)
-    )
+    stored: Any = unjudged_opportunities().select_related("market__event__sport").in_bulk(judged)
     found = [stored[pk] for pk in judged if pk in stored]
     for one in found:
         of = judged[one.pk]
@@ -194,7 +193,7 @@ def _row(one: Any, choices: Choices) -> OpportunityRow:
         event_id=market.event_id,
         market_id=market.pk,
         kind=one.get_kind_display(),
-        state="gone" if one.closed_at else "new" if one.is_new else "",
+        state="gone" if one.closed_at else "new" if one.opened_at > choices.new_since else "",
         event=event_title(market.event),
         league=sport.title,
         market=market_title(market, sport.key),
@@ -232,7 +231,7 @@ def _leg(leg: Leg, market: Any, choices: Choices) -> LegWords:
         bet=bet_title(market, quote.outcome, quote.side, market.event.sport.key),
         book=quote.bookmaker.title,
         price=odds(leg.price, style),
-        net="" if leg.net_price == leg.price else odds(leg.net_price, style),
+        net="" if leg.net_price == leg.price else fair_odds(leg.net_price, style),
         stake=_amount(leg.stake.stake, choices.bankroll),
         liability=_amount(leg.stake.liability, choices.bankroll) if quote.side == Side.LAY else "",
         is_disputed=quote.is_disputed,

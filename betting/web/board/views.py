@@ -20,7 +20,7 @@ from betting.web.board.edge_rows import board_rows, in_words, readable_edges
 from betting.web.board.filters import BEFORE_START, COOKIE, IN_PLAY, Choices
 from betting.web.board.history import WINDOWS, history
 from betting.web.board.moves import newest_moves
-from betting.web.board.odds_grid import grids, market_tabs
+from betting.web.board.odds_grid import charted, grids, market_tabs
 from betting.web.board.opportunity_rows import (
     ARBITRAGE,
     KINDS,
@@ -72,9 +72,14 @@ def board(request: HttpRequest) -> HttpResponse:
 def _tab(request: HttpRequest, choices: Choices) -> dict[str, Any]:
     tab = request.GET.get("tab", BEFORE_START)
     tab = tab if tab in TABS else BEFORE_START
+    loaded = f"{choices.loaded_at.timestamp():.3f}"
     context = {
         "tab": tab,
         "tabs": _tabs(request),
+        "update_address": f"/?{_address(request, loaded=loaded)}",
+        "chips": [
+            (words, f"/?{_address(request, **{name: None})}") for words, name in choices.chosen_more
+        ],
         "form": choices.form,
         "is_of_edges": tab in {BEFORE_START, IN_PLAY},
         "is_of_opportunities": tab in KINDS,
@@ -89,6 +94,7 @@ def _tab(request: HttpRequest, choices: Choices) -> dict[str, Any]:
             "opportunities": found,
             **_more(request, choices, has_more=has_more),
             "max_middle_cost": formatting.percent(policy.max_middle_cost, 0),
+            "suspicious_ev": formatting.percent(policy.suspicious_ev, 0),
             "max_low_hold": formatting.percent(policy.max_low_hold, 0),
         }
     rows, has_more = board_rows(choices, tab)
@@ -112,7 +118,7 @@ def _tabs(request: HttpRequest) -> list[tuple[str, str, str]]:
 def _address(request: HttpRequest, **changed: str | None) -> str:
     """Return the query of a request with some choices changed, or left out where None."""
     query = request.GET.copy()
-    for name, value in changed.items():
+    for name, value in {"loaded": None, **changed}.items():
         if value is None:
             query.pop(name, None)
         else:
@@ -134,6 +140,7 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         if tabs
         else None
     )
+    lines = grids(market, choices) if market else []
     context = {
         **_page(request, choices),
         "event": found,
@@ -142,7 +149,8 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         "has_ended": found.status == EventStatus.ENDED,
         "tabs": tabs,
         "market": market,
-        "grids": grids(market, choices) if market else [],
+        "grids": lines,
+        "charted": charted(lines),
         "cards": event_cards(found, choices),
         "windows": WINDOWS,
     }

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from betting.config import Config
 from betting.db.sql import fetch_all
+from betting.models import LineChange
 from streaming.core.durations import spoken
 from streaming.core.health import Status, title
 from streaming.core.histogram import quantile_ms
@@ -24,6 +25,9 @@ MINUTE = timedelta(minutes=1)
 CURVE_MINUTES, STRIP_MINUTES = 60, 120
 WINDOW_MINUTES = 5
 """Rates and quantiles are those of so many minutes, as those that the checks judge."""
+
+STILL_SECONDS = 10.0
+"""If no change has come for longer, the page says so: a rate of minutes looks as before."""
 
 WIDTH, HEIGHT = 120.0, 32.0
 """The size of a curve, in its own units."""
@@ -198,14 +202,19 @@ def _figures(
         lambda one, _before: None if one.edges_open is None else float(one.edges_open), minutes=0
     )
     status = points[-1].status if points else {}
+    silence = _worst(status, "circuits", "provider_silence")
+    still = _still_since(now)
     return [
         Figure(
-            "Open edges", _count(edges[-1]), "not closed yet", "pass", edges,
+            "Open edges", _count(edges[-1]), "open now" if edges[-1] else "board empty",
+            "pass" if edges[-1] else silence, edges,
             address="admin:valuation_edge_changelist",
         ),
         Figure(
-            "Changes a second", _short(changes[-1]), f"over {WINDOW_MINUTES} min",
-            _worst(status, "missing_recomputes", "recompute_ratio"), changes,
+            "Changes a second", _short(changes[-1]),
+            f"over {WINDOW_MINUTES} min" + (f"; none since {still:%H:%M:%S}" if still else ""),
+            silence if still and silence != Status.PASS.value
+            else _worst(status, "missing_recomputes", "recompute_ratio"), changes,
             address="admin:betting_linechange_changelist",
         ),
         _latency(major(policy), "Major moves, p99", curves, _worst(status, "latency_major")),
@@ -215,7 +224,7 @@ def _figures(
             f"limit {spoken(policy.queue_seconds[1])}", _worst(status, "queue_age"), ages,
         ),
         Figure(
-            "Dead letters", f"{letters_new:,}", "waiting; curve: new ones a minute",
+            "Dead letters", f"{letters_new:,}", "waiting now; curve: new in each minute",
             _worst(status, "dead_letter_rate", "dead_letter_growth"), letters,
             address="admin:streaming_deadletter_changelist",
         ),
@@ -282,6 +291,12 @@ def _rate(one: Point, before: Point, name: str) -> float | None:
 
 def _p99(objective: Objective, one: Point, before: Point) -> float | None:
     return quantile_ms(objective.latencies(_work(one, before)), 0.99)
+
+
+def _still_since(now: datetime) -> datetime | None:
+    """Return when the last change came, if that is a while ago: rates follow only later."""
+    last = LineChange.objects.order_by("-id").values_list("received_at", flat=True).first()
+    return last if last is not None and (now - last).total_seconds() > STILL_SECONDS else None
 
 
 def _steps(points: Sequence[Point]) -> list[Step]:

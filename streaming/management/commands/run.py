@@ -46,7 +46,7 @@ class Command(BaseCommand):
             raise CommandError(f"This checkout is already running: {error}.") from error
         except (PortError, EmbeddedError, RunError, ReplayError, ProviderFailure) as error:
             raise CommandError(str(error)) from error
-        if options["json"]:
+        if options["json"] and report.facts:
             self.stdout.write(msgspec.json.encode(report.facts).decode())
             self.stdout.flush()
         if report.problem:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -33,9 +32,10 @@ from streaming.providers.base import (
     Secret,
 )
 from streaming.providers.fields import unpadded
-from streaming.providers.sieve import Sieve, add_event, items_in
+from streaming.providers.sieve import add_event, items_in
 from streaming.providers.the_odds_api.answer import Event, Reading, parse
 from streaming.providers.the_odds_api.history import as_live
+from streaming.providers.the_odds_api.repeated import Scope, read_usual
 
 _KEY_ADVICE = "Check the key that the provider's environment variable holds, and its subscription."
 _QUOTA_ADVICE = "Wait for the quota to be renewed, or enlarge the plan."
@@ -80,13 +80,6 @@ class _Error(msgspec.Struct):
 
 _ERROR = msgspec.json.Decoder(_Error)
 _PATH = re.compile(r"/v4/sports/(?P<sport>[^/]+)(?:/events/(?P<event>[^/]+))?/odds")
-
-
-class _Scope(NamedTuple):
-    """The subject of a request: the list of a sport's events, or one of them."""
-
-    sport: str
-    event: str | None
 
 
 class TheOddsApi:
@@ -145,12 +138,15 @@ class TheOddsApi:
         """
         request, response = as_live(request, response)
         scope = _scope(request)
-        sieve = Sieve()
-        reading = Reading(request.params.get("oddsFormat") == "american", sieve)
-        if response.status == 200:
-            events = _read(reading, scope, response.body)
-        else:
+        is_american = request.params.get("oddsFormat") == "american"
+        reading = Reading(is_american)
+        if response.status != 200:
             events = _refused(scope, response)
+        elif usual := read_usual(response.body, scope, is_american=is_american):
+            reading, events = usual
+        else:
+            events = _read(reading, scope, response.body)
+        sieve = reading.sieve
         return Snapshot(
             feed=request.feed,
             sport_key=scope.sport,
@@ -196,15 +192,20 @@ def _params(settings: ProviderSettings, markets: Iterable[str]) -> dict[str, str
     }
 
 
-def _scope(request: Request) -> _Scope:
+def _scope(request: Request) -> Scope:
     match = _PATH.fullmatch(request.path)
     if match is None:
         raise DataFailure("bad_path", "The request is not one for odds.", one_line(request.path))
     event = match["event"]
-    return _Scope(unquote(match["sport"]), None if event is None else unquote(event))
+    return Scope(
+        base_url=request.base_url,
+        feed=request.feed,
+        sport=unquote(match["sport"]),
+        event=None if event is None else unquote(event),
+    )
 
 
-def _read(reading: Reading, scope: _Scope, body: bytes) -> list[SnapshotEvent]:
+def _read(reading: Reading, scope: Scope, body: bytes) -> list[SnapshotEvent]:
     sieve = reading.sieve
     read: dict[str, SnapshotEvent] = {}
     for place, event in parse(body, sieve, is_list=scope.event is None):
@@ -221,14 +222,14 @@ def _read(reading: Reading, scope: _Scope, body: bytes) -> list[SnapshotEvent]:
     return list(read.values())
 
 
-def _check_listing(event: Event, scope: _Scope) -> None:
+def _check_listing(event: Event, scope: Scope) -> None:
     if event.sport_key != scope.sport:
         raise DataFailure("wrong_content", f"The event is not one of {scope.sport}.", "sport_key")
     if scope.event is not None and event.id != scope.event:
         raise DataFailure("wrong_content", "The event is not the one asked for.", "id")
 
 
-def _refused(scope: _Scope, response: Response) -> list[SnapshotEvent]:
+def _refused(scope: Scope, response: Response) -> list[SnapshotEvent]:
     """Return no events if the refusal says that the event is over; raise any other one."""
     try:
         error = _ERROR.decode(unpadded(response.body))

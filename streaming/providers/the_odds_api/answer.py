@@ -225,6 +225,14 @@ class Reading:
             quotes=self._quotes(event, Teams(home, away), place),
         )
 
+    def market(
+        self, at: Place, market_key: str, outcomes: list[Outcome]
+    ) -> tuple[SnapshotQuote, ...]:
+        """Convert one market alone: its prices on offer that can be read."""
+        offers: _Offers = {}
+        self._read_market(at, market_key, outcomes, offers)
+        return tuple(quote for quote in offers.values() if quote is not None)
+
     def _quotes(self, event: Event, teams: Teams, place: str) -> list[SnapshotQuote]:
         offers: _Offers = {}
         for b, book in numbered(event.bookmakers):
@@ -244,6 +252,7 @@ class Reading:
                     self.sieve.leave_out(fault.within(where), max(1, len(market.outcomes)))
                 else:
                     self._read_market(at, market_key, market.outcomes, offers)
+                    self.quotes_seen += len(market.outcomes)
         return [quote for quote in offers.values() if quote is not None]
 
     def _read_market(
@@ -284,7 +293,6 @@ class Reading:
                 if price > 1
                 else None
             )
-        self.quotes_seen += len(outcomes)
         self.sieve.read += len(outcomes) - bad
 
     def _price(self, price: float) -> float:

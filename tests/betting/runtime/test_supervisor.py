@@ -19,6 +19,7 @@ from betting.runtime.supervisor import (
     Program,
     SupervisionPolicy,
     Supervisor,
+    end_leftovers,
     single_instance,
 )
 
@@ -115,6 +116,21 @@ def test_a_log_is_bounded_and_keeps_the_newest_lines(run: Running, tmp_path: Pat
     assert len(sizes) == 2
     assert max(sizes) <= 10_000
     assert run.log("talks").endswith("line  4999\n")
+
+
+def test_a_log_that_cannot_be_rotated_stops_no_program(run: Running, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "talks.log.1" / "in the way").mkdir(parents=True)
+    talks = "for n in range(20000): print(f'line {n:5d}')"  # more than a pipe holds
+    supervisor = run(python("talks", talks), policy=SupervisionPolicy(log_bytes=10_000))
+    assert [end.status for end in next_exits(supervisor, 1)] == [0]
+    assert run.log("talks").endswith("line 19999\n")
+    assert len(run.log("talks")) <= 10_000
+
+
+def test_a_log_that_cannot_be_opened_stops_no_program(run: Running, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "talks.log").mkdir(parents=True)
+    talks = "for n in range(20000): print(f'line {n:5d}')"
+    assert [end.status for end in next_exits(run(python("talks", talks)), 1)] == [0]
 
 
 def test_a_program_that_exits_is_started_again_each_time_later(run: Running) -> None:
@@ -253,6 +269,29 @@ def test_nothing_outlives_a_supervisor_that_dies(tmp_path: Path, number: signal.
         wait_until(lambda: all(map(is_gone, processes)))
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_the_next_run_ends_what_a_killed_supervisor_and_its_wrappers_left(tmp_path: Path) -> None:
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISES, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with supervisor:
+        assert supervisor.stdout is not None
+        keepers = [int(pid) for pid in supervisor.stdout.readline().split()]
+        wait_until(lambda: len(all_started(keepers)) == 7)
+        processes = all_started(keepers)
+        for each in (supervisor.pid, *keepers):
+            os.kill(each, signal.SIGKILL)
+    left = [each for each in processes if each.pid not in keepers]
+    assert not any(map(is_gone, left))
+
+    end_leftovers(tmp_path / "another", patience_seconds=0.2)
+    assert not any(map(is_gone, left))
+    end_leftovers(tmp_path, patience_seconds=0.2)
+    assert all(map(is_gone, left))
 
 
 def test_one_instance_at_a_time_holds_the_lock(tmp_path: Path) -> None:

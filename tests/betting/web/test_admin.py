@@ -18,11 +18,15 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_celery_results.models import GroupResult, TaskResult
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from betting.admin_base import read_only
 from betting.admin_base.read_only import FactAdmin
 from betting.models import Bookmaker, BookmakerWeight, ChangeKind, ParticipantAlias, Provider, Sport
 from betting.web.admin.quotes import HISTORY_SHOWN
+from streaming.forms.alert import AlertForm
+from streaming.forms.provider import ProviderForm
+from streaming.forms.webhook import WebhookForm
 from streaming.models import (
     AlertSubscriber,
     BaselineSnapshot,
@@ -301,6 +305,22 @@ def test_names_of_feeds_cannot_put_markup_on_a_page(operator: Client) -> None:
     for row in (event, market, quote):
         shown = page(operator, change_url(row)) + page(operator, changelist_url(type(row)))
         assert "<script>alert" not in shown
+
+
+@pytest.mark.parametrize(
+    ("make", "lists"),
+    [
+        (rows.make_provider, ProviderForm.LISTS),
+        (rows.make_webhook, WebhookForm.LISTS),
+        (rows.make_alert_subscriber, AlertForm.LISTS),
+    ],
+)
+def test_lists_of_keys_are_entered_on_one_line(
+    operator: Client, make: Callable[[], Model], lists: tuple[str, ...]
+) -> None:
+    form = operator.get(change_url(make())).context["adminform"].form
+    widgets = {type(form.fields[name].widget) for name in lists}
+    assert widgets == {UnfoldAdminTextInputWidget}
 
 
 def test_counting_stops_where_paging_does(

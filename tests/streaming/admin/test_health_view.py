@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 HEALTH = "/admin/streaming/health/"
 NOW, HISTORY = f"{HEALTH}now/", f"{HEALTH}history/"
-QUERIES = {HEALTH: (11, 13), NOW: (7, 10), HISTORY: (4, 2), "/admin/": (11, 13)}
+QUERIES = {HEALTH: (12, 13), NOW: (7, 10), HISTORY: (5, 2), "/admin/": (12, 13)}
 """Address → statements by Django's cursors, and by those that bind on the server.
 
 Of a whole page's, three and one are for the badges of the sidebar."""
@@ -107,6 +107,18 @@ def test_poll_now_says_why_it_cannot(
 
     assert said in response.content.decode()
     assert Provider.objects.get().next_poll_at == later
+
+
+def test_polls_that_an_open_circuit_holds_back_are_not_called_due(
+    at_noon: Watch, operator: Client
+) -> None:
+    Provider.objects.update(next_poll_at=at_noon.now + timedelta(seconds=3))
+    assert "; next <time" in text(operator)
+    retry_at = at_noon.now + timedelta(seconds=4)
+    rows.make_circuit(at_noon.provider, state="open", reason="failures", retry_at=retry_at)
+    page = text(operator)
+    assert "; held back by the circuit, probe <time" in page
+    assert "; next <time" not in page
 
 
 def test_a_command_asks_for_a_reason_and_records_it(

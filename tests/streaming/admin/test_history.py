@@ -115,6 +115,46 @@ def test_a_snapshot_from_before_edges_were_counted_has_none(
 
 
 @pytest.mark.django_db
+def test_an_empty_board_without_changes_is_red_while_a_check_of_providers_fails(
+    at_noon: Watch, operator: Client
+) -> None:
+    quote = rows.make_quote(
+        rows.make_outcome(rows.make_market(rows.make_event()), "Over"),
+        rows.make_feed(at_noon.provider),
+    )
+    last = at_noon.now
+    rows.make_change(quote, received_at=last)
+    at_noon.statuses(MINUTE)
+    edges, changes = figure(operator, "Open edges"), figure(operator, "Changes a second")
+    assert (edges.status, edges.note) == ("pass", "board empty")
+    assert (changes.status, changes.note) == ("pass", f"over 5 min; none since {last:%H:%M:%S}")
+
+    newest = HealthSnapshot.objects.order_by("-id")[0]
+    newest.checks["circuits"]["status"] = "fail"
+    newest.edges_open = 0
+    newest.save()
+    assert figure(operator, "Open edges").status == "fail"
+    assert figure(operator, "Changes a second").status == "fail"
+
+    HealthSnapshot.objects.filter(pk=newest.pk).update(edges_open=3)
+    edges = figure(operator, "Open edges")
+    assert (edges.status, edges.note) == ("pass", "open now")
+
+
+@pytest.mark.django_db
+def test_changes_that_have_just_come_are_not_called_missing(
+    at_noon: Watch, operator: Client
+) -> None:
+    quote = rows.make_quote(
+        rows.make_outcome(rows.make_market(rows.make_event()), "Over"),
+        rows.make_feed(at_noon.provider),
+    )
+    at_noon.statuses(MINUTE)
+    rows.make_change(quote, received_at=at_noon.now - timedelta(seconds=9))
+    assert figure(operator, "Changes a second").note == "over 5 min"
+
+
+@pytest.mark.django_db
 @pytest.mark.usefixtures("at_noon")
 def test_without_any_snapshot_there_are_no_figures(operator: Client) -> None:
     HealthSnapshot.objects.all().delete()

@@ -6,18 +6,25 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
 from betting.config import Config, get_config
-from streaming.alerts import carrier, outbox
+from betting.models import Event, Quote
+from streaming.alerts import carrier, edges, outbox
 from streaming.alerts.outbox import MOST_LISTED
+from streaming.core.notifications import AlertDue, to_message
 from streaming.dead_letters.capture import record_letter
 from streaming.models import Alert, AlertSubscriber, DeadLetter, DeliveryRun, SubscriberRecord
+from streaming.notifications import apprise_service
 from streaming.notifications.bus import Message
 from streaming.notifications.delivery import Delivery, Fate, deliver
 from tests.support import rows
+from tests.support.logs import lines_of
 from tests.support.receiver import Receiver
+from tests.support.sessions import in_another_session
 from valuation.models import Edge
 
 # A letter is stored in a transaction of its own.
@@ -155,6 +162,55 @@ def test_a_message_that_is_lost_or_repeated_changes_nothing(desk: Desk) -> None:
     assert len(desk.receiver.posts) == 1
 
 
+def test_a_message_that_is_late_and_its_copy_are_not_sent_at_the_same_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add()
+    an_edge()
+    desk.look()
+    desk.look(outbox.LOST_SECONDS + 1)  # the message waits in a long queue
+    late, copy = desk.waiting
+    sent: list[object] = []
+    fates: list[Fate] = []
+
+    def send(*message: object) -> None:
+        sent.append(message)
+        if len(sent) == 1:
+            fates.append(in_another_session(lambda: desk.deliver(copy)))
+
+    monkeypatch.setattr(apprise_service, "send", send)
+    assert desk.deliver(late) is Fate.DELIVERED
+    assert fates == [Fate.WAITING]
+    assert desk.deliver(copy) is Fate.NEEDLESS
+    assert len(sent) == 1
+
+
+def test_a_message_that_is_lost_again_and_again_is_given_up_after_a_day(desk: Desk) -> None:
+    desk.add()
+    an_edge()
+    desk.look()
+    (claimed_at,) = Alert.objects.values_list("claimed_at", flat=True)
+    last_chance = claimed_at + timedelta(days=outbox.LOST_DAYS, seconds=-1)
+    while desk.now + timedelta(hours=1) < last_chance:
+        assert desk.look(3_600) == 1
+        assert desk.look(outbox.LOST_SECONDS - 1) == 0
+    desk.now = last_chance
+    assert desk.look() == 1
+    assert desk.look(outbox.LOST_SECONDS + 1) == 0
+    assert Alert.objects.get().claimed_at == claimed_at
+
+
+def test_a_message_that_is_sent_again_takes_no_digest_s_place(desk: Desk) -> None:
+    desk.now = desk.now.replace(minute=0, second=0, microsecond=0)
+    desk.add(digest_minutes=15)
+    an_edge()
+    assert desk.look(15 * 60) == 1
+    desk.waiting.clear()  # the broker lost it
+    an_edge()
+    assert desk.look(15 * 60) == 2  # it again, and the next digest
+    assert desk.look(5) == 0
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -180,6 +236,46 @@ def test_a_doubtful_edge_is_not_sent(desk: Desk, warning: str) -> None:
     desk.add()
     an_edge(warnings=[warning], advised=0.0)
     assert desk.look() == 0
+
+
+@pytest.mark.parametrize(
+    "better",
+    [
+        {"is_started": True},
+        {"warnings": ["suspicious"], "advised": 0.0},
+        {"quote_status": "suspended"},
+    ],
+)
+def test_better_edges_that_are_not_sent_hold_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, better: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(edges, "JUDGED_AT_ONCE", 2)
+    desk.add(timing="pre_match")
+    better = {"is_started": False, "quote_status": "active", **better}
+    is_started, quote_status = better.pop("is_started"), better.pop("quote_status")
+    for _ in range(5):
+        edge = an_edge(ev=0.2, peak_ev=0.2, **better)
+        Quote.objects.filter(pk=edge.quote_id).update(status=quote_status)
+        if is_started:
+            Event.objects.filter(pk=edge.market.event_id).update(
+                commence_time=desk.now - timedelta(minutes=1)
+            )
+    wanted = an_edge(ev=0.03)
+    assert desk.look() == 1
+    assert Alert.objects.get().edge_id == wanted.pk
+
+
+def test_a_look_claims_the_best_edges_that_stand_and_the_next_one_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "JUDGED_AT_ONCE", 2)
+    desk.add()
+    found = [an_edge(ev=ev) for ev in (0.02, 0.05, 0.05, 0.03)]
+    desk.look()
+    claimed = Alert.objects.order_by("id").values_list("edge_id", flat=True)
+    assert list(claimed) == [found[1].pk, found[2].pk]
+    desk.look()
+    assert list(claimed.all())[2:] == [found[3].pk, found[0].pk]
 
 
 def test_a_digest_lists_the_best_edges_counts_the_others_and_comes_once(desk: Desk) -> None:
@@ -237,14 +333,14 @@ def test_a_minute_has_few_messages_however_much_happens(desk: Desk) -> None:
 
 def test_many_that_are_gone_are_counted_as_well(desk: Desk) -> None:
     desk.add()
-    edges = [an_edge() for _ in range(MOST_LISTED)]
+    sent = [an_edge() for _ in range(MOST_LISTED)]
     desk.look()
     desk.carry()
     desk.look(60)
     more = [an_edge() for _ in range(2)]
     desk.look(60)
     desk.carry()
-    for edge in [*edges, *more]:
+    for edge in [*sent, *more]:
         rows.close(edge)
     assert desk.look(60) == 1
     desk.carry()
@@ -255,7 +351,7 @@ def test_many_that_are_gone_are_counted_as_well(desk: Desk) -> None:
 
 def test_a_failing_service_is_suppressed_and_a_replay_sends_what_still_stands(desk: Desk) -> None:
     subscriber = desk.add()
-    edges = [an_edge() for _ in range(4)]
+    four = [an_edge() for _ in range(4)]
     desk.receiver.status = 503
     assert desk.look() == 4
     assert desk.carry() == [Fate.FAILED, Fate.FAILED, Fate.FAILED, Fate.HELD]
@@ -264,7 +360,7 @@ def test_a_failing_service_is_suppressed_and_a_replay_sends_what_still_stands(de
     assert record.suppressed_until is not None
     assert desk.look(outbox.LOST_SECONDS + 1) == 0  # the letters have them
 
-    rows.close(edges[0])
+    rows.close(four[0])
     desk.receiver.status = 204
     letters = DeadLetter.objects.order_by("id")
     assert {letter.kind for letter in letters} == {"delivery"}
@@ -320,3 +416,51 @@ def test_a_cause_of_dead_letters_is_sent_first_and_then_hourly_with_its_count(de
     assert desk.look(60) == 1
     desk.carry()
     assert desk.texts()[1].startswith("Hardline 9 times by now: ")
+
+
+def test_a_subscriber_that_fails_holds_up_no_other_and_the_failure_is_raised(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("first", "last"):
+        desk.add(name=name, quiet_from=time(1), quiet_to=time(2), time_zone="Nowhere/Atall")
+    desk.add(name="middle")
+    an_edge()
+    with pytest.raises(ZoneInfoNotFoundError):
+        desk.look()
+    assert [message[0] for message in desk.waiting] == ["alert:middle"]
+    failed = [line["event"] for line in lines_of(caplog.records) if line["status"] == "failed"]
+    assert failed == [f"alerts are not sent to alert:{name}" for name in ("first", "last")]
+
+
+def test_a_message_holds_only_alerts_of_its_own_subscriber(desk: Desk) -> None:
+    ours, others = (desk.add(wants_edges=False, wants_operations=True) for _ in range(2))
+    alert = rows.make_alert(others, text="Health: not for you")
+    (due,) = to_message([AlertDue(id=uuid4(), occurred_at=desk.now, alerts=(alert.pk,))])
+    assert desk.deliver((ours.key, str(uuid4()), [due])) is Fate.NEEDLESS
+    assert not desk.receiver.posts
+    alert.refresh_from_db()
+    assert alert.sent_at is None
+
+
+def test_a_replay_sends_no_state_that_a_later_alert_has_replaced(desk: Desk) -> None:
+    subscriber = desk.add(wants_edges=False, wants_operations=True)
+    checks = {"redis": ("fails", "passes"), "broker": ("fails",)}
+    alerts = [
+        rows.make_alert(subscriber, about=check, state=state, text=f"Health: {check} {state}")
+        for check, states in checks.items()
+        for state in states
+    ]
+    letters = [
+        rows.make_alert(subscriber, topic="letters", about="cause", state=times, text=times)
+        for times in ("Once", "9 times")
+    ]
+    # Another subscriber's alerts, and those on another topic, replace nothing.
+    rows.make_alert(desk.add(), about="broker", state="passes")
+    rows.make_alert(subscriber, topic="letters", about="broker", state="1")
+    notification = AlertDue(
+        id=uuid4(), occurred_at=desk.now, alerts=tuple(each.pk for each in [*alerts, *letters])
+    )
+    message = (subscriber.key, str(uuid4()), to_message([notification]))
+    assert desk.deliver(message) is Fate.DELIVERED
+    (text,) = desk.texts()
+    assert text == "Hardline: 3 alerts Health: redis passes\nHealth: broker fails\n9 times"

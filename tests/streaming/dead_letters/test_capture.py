@@ -15,13 +15,14 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from betting.config import Config, get_config
-from betting.db.redis import make_lease
+from betting.db.advisory_locks import SPOOL, session_lock
 from betting.models import Provider
 from streaming.core.letters import Kind, Letter
 from streaming.dead_letters import capture, spool
 from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.models import DeadLetter
 from tests.support.rows import make_provider
+from tests.support.sessions import in_another_session
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
 
@@ -177,10 +178,8 @@ def test_one_drains_at_a_time_and_the_next_takes_what_it_left(config: Config, aw
     away.postgres()
     record_letter(letter(1))
     away.nothing()
-    other = make_lease("store-spooled-letters", 60.0)
-    assert other.acquire()
-    assert store_spooled(config) == 0
-    other.release()
+    with session_lock(SPOOL, 0, idle_seconds=60.0):
+        assert in_another_session(lambda: store_spooled(config)) == 0
     assert store_spooled(config) == 1
     assert store_spooled(config) == 0
 

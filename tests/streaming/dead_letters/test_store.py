@@ -57,7 +57,9 @@ def test_the_same_end_told_twice_is_counted_once_even_as_another_kind() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("status", [LetterStatus.REPLAYED, LetterStatus.DISCARDED])
+@pytest.mark.parametrize(
+    "status", [LetterStatus.REPLAYED, LetterStatus.HEALED, LetterStatus.DISCARDED]
+)
 def test_what_was_done_with_and_fails_again_is_new_again(status: LetterStatus) -> None:
     store(letter(), ROWS)
     reason = "known" if status == LetterStatus.DISCARDED else ""

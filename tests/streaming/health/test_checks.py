@@ -28,6 +28,7 @@ from tests.support.watch import Watch
 pytestmark = pytest.mark.django_db
 
 SETTLED = timedelta(seconds=40)
+SIX_MINUTES = timedelta(minutes=6)
 HOUR = timedelta(hours=1, seconds=40)
 
 Fault = Callable[[Watch], None]
@@ -195,8 +196,8 @@ def test_first_changes_that_went_at_once_are_no_fault_of_coalescing(watch: Watch
         ("queue_age", "fail", a_message_waits, the_queues_are_emptied, SETTLED),
         ("missing_recomputes", "fail", lines_change_and_nothing_is_valued, nothing_more, HOUR),
         ("recompute_ratio", "warn", every_change_asks_for_a_recompute, nothing_more, HOUR),
-        ("latency_major", "fail", major_moves_are_late, nothing_more, HOUR),
-        ("latency_batch", "fail", batches_are_late, nothing_more, HOUR),
+        ("latency_major", "fail", major_moves_are_late, nothing_more, SIX_MINUTES),
+        ("latency_batch", "fail", batches_are_late, nothing_more, SIX_MINUTES),
         ("dead_letter_rate", "fail", work_fails_for_good, nothing_more, HOUR),
         ("dead_letter_growth", "warn", much_work_fails_for_good, nothing_more, HOUR),
         ("buffer_overflow", "warn", the_buffer_overflows, nothing_more, HOUR),
@@ -214,6 +215,21 @@ def test_a_fault_is_seen_by_its_check_until_it_is_mended(
     watch.statuses(SETTLED)
     watch.statuses(passes)
     assert watch.statuses(SETTLED)[check] == "pass"
+
+
+def test_a_few_valuations_in_time_end_the_alarm_of_late_ones_and_late_ones_do_not(
+    watch: Watch,
+) -> None:
+    major_moves_are_late(watch)
+    watch.statuses(SIX_MINUTES)
+    late = {"latency_counts": counts_of([101.0] * 3), "latency_ms_sum": 303.0}
+    rows.make_recompute_run(trigger="major", finished_at=watch.now, valued=3, **late)
+    assert watch.statuses(SETTLED)["latency_major"] == "fail"
+
+    watch.statuses(SIX_MINUTES)
+    soon = {"latency_counts": counts_of([50.0] * 3), "latency_ms_sum": 150.0}
+    rows.make_recompute_run(trigger="major", finished_at=watch.now, valued=3, **soon)
+    assert watch.statuses(SETTLED)["latency_major"] == "pass"
 
 
 def test_all_circuits_open_is_a_failure(watch: Watch) -> None:

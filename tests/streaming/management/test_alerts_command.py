@@ -62,6 +62,7 @@ def test_a_subscriber_is_added_and_listed_without_its_url(
         (["--min-ev", "0.2", "--max-ev", "0.1"], URL, "no less"),
         (["--operations-only"], URL, "Choose edges"),
         (["--start-hours", "-1"], URL, "greater than or equal"),
+        (["--start-hours", "1e11"], URL, "less than or equal"),
     ],
 )
 def test_what_cannot_be_sent_is_not_added(

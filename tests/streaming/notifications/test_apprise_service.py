@@ -10,14 +10,17 @@ from dataclasses import replace
 
 import apprise
 import pytest
+from apprise.plugins.discord import NotifyDiscord
 
 from betting.config import BusConfig, get_config
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.message_parts import Part
 from streaming.notifications.apprise_service import SERVICES, checked, send
 from streaming.notifications.in_time import call_in_time
 from tests.support.receiver import Receiver
 
 SECRET = "s3cretToken"
+BODY = [Part(("body",))]
 
 
 def bus(*, is_private_allowed: bool = True) -> BusConfig:
@@ -30,14 +33,30 @@ def url_of(receiver: Receiver) -> str:
 
 def failure_of(url: str, config: BusConfig) -> ProviderFailure:
     with pytest.raises(ProviderFailure) as caught:
-        send(url, "title", "body", config)
+        send(url, "title", BODY, config)
     return caught.value
 
 
 def test_a_message_arrives(receiver: Receiver) -> None:
-    send(url_of(receiver), "+3.4 %", "Arsenal v Chelsea", bus())
+    send(url_of(receiver), "+3.4 %", [Part(("Arsenal v Chelsea",))], bus())
     body = json.loads(receiver.posts[0].body)
     assert (body["title"], body["message"]) == ("+3.4 %", "Arsenal v Chelsea")
+
+
+def test_a_message_is_one_post_of_what_the_service_takes_with_the_first_of_each_part(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotifyDiscord, "notify_url", receiver.url)
+    checks = tuple(f"Health: check {number} fails: {'why ' * 60}" for number in range(9))
+    edges = tuple(f"+{9 - number} % Arsenal to win: {'details ' * 20}" for number in range(9))
+    parts = [Part(checks, words="for operators"), Part(edges, 3, "on the board")]
+    send(f"discord://4174216298/{SECRET}", "Hardline: 12 new edges", parts, bus())
+    (post,) = receiver.posts
+    text = json.loads(post.body)["content"]
+    assert 1_500 < len(text) <= 2_000
+    assert "check 0 fails" in text
+    assert "+9 % Arsenal" in text
+    assert text.endswith("more on the board.")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +77,7 @@ def test_no_secret_is_logged_or_raised(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-    send(url_of(receiver), "title", "body", bus())
+    send(url_of(receiver), "title", BODY, bus())
     receiver.status = 500
     failures = [
         failure_of(url_of(receiver), bus()),
@@ -85,7 +104,7 @@ def test_a_private_address_is_refused_when_it_is_connected_to(
     failure = failure_of(url, bus(is_private_allowed=False))
     assert failure.code == "forbidden_address"
     assert not receiver.posts
-    send(url, "title", "body", bus())
+    send(url, "title", BODY, bus())
     assert len(receiver.posts) == 1
 
 
@@ -98,7 +117,7 @@ def test_a_service_that_hangs_is_left_behind_at_the_deadline(receiver: Receiver)
     receiver.hangs = True
 
     def sends() -> None:
-        send(url_of(receiver), "title", "body", bus())
+        send(url_of(receiver), "title", BODY, bus())
 
     with pytest.raises(TransientFailure, match="did not end within"):
         call_in_time("alert:desk", sends, 0.3)
@@ -124,6 +143,7 @@ def test_services_that_do_not_speak_http_or_smtp_are_refused(url: str) -> None:
     [
         (SECRET, "Enter an Apprise URL"),
         (f"tgram://{SECRET}", "not complete"),
+        ("tgram://123456789:", "not complete"),
         (f"https://odds.example/{SECRET}", "not complete"),
         (f"discord://4174216298/{SECRET}?template=/etc/passwd", "read files"),
         (f"mailtos://a:{SECRET}@example.org?pgpkey=/root/key", "read files"),
@@ -136,6 +156,21 @@ def test_a_url_that_cannot_be_sent_to_is_refused_without_showing_it(url: str, wo
     with pytest.raises(ValueError, match=words) as caught:
         checked(url, allow_private=False)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "?template=/etc/passwd", "?a=1;template=/etc/passwd", "?a=1#&template=/etc/passwd",
+        "#?template=/etc/passwd", "/#/?template=/etc/passwd", "?%74emplate=/etc/passwd",
+        "?TEMPLATE=/etc/passwd",
+    ],
+)  # fmt: skip
+def test_a_parameter_that_reads_files_is_refused_wherever_apprise_finds_it(parameters: str) -> None:
+    url = f"discord://4174216298/{SECRET}{parameters}"
+    with pytest.raises(ValueError, match="read files"):
+        checked(url, allow_private=True)
+    assert failure_of(url, bus()).code == "invalid_url"
 
 
 @pytest.mark.parametrize(

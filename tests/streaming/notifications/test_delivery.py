@@ -32,6 +32,7 @@ from tests.support.logs import lines_of, rendered
 from tests.support.notifications import line_major
 from tests.support.receiver import Receiver
 from tests.support.rows import NOON, make_webhook
+from tests.support.sessions import in_another_session
 
 # A letter is stored in a transaction of its own.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -248,6 +249,32 @@ def test_the_failures_of_parallel_deliveries_are_all_counted(
     assert record.deliveries == record.failures == len(receiver.posts) >= 3
     assert record.suppressions == 1
     assert DeadLetter.objects.count() == 8
+
+
+def test_a_copy_of_a_delivery_waits_until_the_first_has_ended(clock: Clock) -> None:
+    heard: list[Notification] = []
+    fates: list[Fate] = []
+
+    @subscriber("line.major", name="tell")
+    def tell(events: Sequence[Notification]) -> None:
+        heard.extend(events)
+        if len(heard) == 1:
+            fates.append(in_another_session(again))
+
+    def again() -> Fate:
+        return deliver(delivery, config(), record_letter, clock)
+
+    delivery = a_delivery("handler:tell")
+    assert again() is Fate.DELIVERED
+    assert (len(heard), fates) == (1, [Fate.WAITING])
+    assert deliver(delivery, config(), record_letter, clock) is Fate.NEEDLESS
+
+
+def test_a_delivery_that_fails_can_be_made_again_at_once(receiver: Receiver, clock: Clock) -> None:
+    receiver.status = 500
+    at(make_webhook(url=receiver.url), clock)
+    receiver.status = 204
+    assert replay_all(clock) == [Fate.DELIVERED]
 
 
 def test_a_handler_is_called_with_typed_events(clock: Clock) -> None:

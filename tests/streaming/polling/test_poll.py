@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import pytest
+from django.db import connection
 from redis import Redis
 
+from betting.db.advisory_locks import POLLS, session_lock
 from betting.db.clock import database_now
 from betting.models import (
     ChangeKind,
@@ -30,8 +33,10 @@ from streaming.models import Circuit, PollOutcome, PollRun
 from streaming.polling.circuits import give_command
 from streaming.polling.poll import poll
 from streaming.simulator.running import RunningSimulator
+from tests.integration.conftest import wait_until
 from tests.support.polling import EPL, KEY, NBA, config_with, poll_now, polled_provider
 from tests.support.rows import make_provider
+from tests.support.sessions import in_another_session
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "simulated.jsonl.gz"
 
@@ -258,24 +263,44 @@ def test_a_recording_is_played_like_a_provider_and_changes_nothing_the_second_ti
     assert LineChange.objects.count() == changes
 
 
-def test_one_poll_of_a_provider_is_under_way_at_a_time(simulator: RunningSimulator) -> None:
-    provider = polled_provider(simulator, sports=[EPL, NBA])
-    under_way = poll(provider.pk, config_with())
-    next(under_way)
-
-    assert poll_now(provider) == []
-    assert len(list(under_way)) == 1
-    assert len(poll_now(provider)) == 2
-
-
-def test_a_poll_goes_on_when_redis_forgets_that_it_is_under_way(
+@pytest.mark.django_db(transaction=True)
+def test_one_poll_of_a_provider_is_under_way_at_a_time(
     simulator: RunningSimulator, redis: Redis
 ) -> None:
     provider = polled_provider(simulator, sports=[EPL, NBA])
     under_way = poll(provider.pk, config_with())
     next(under_way)
-    redis.flushdb()
+    redis.flushdb()  # what Redis knows or forgets makes no difference
+
+    assert in_another_session(lambda: poll_now(provider)) == []
     assert len(list(under_way)) == 1
+    assert len(in_another_session(lambda: poll_now(provider))) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_poll_that_died_holds_up_no_other(simulator: RunningSimulator) -> None:
+    provider = polled_provider(simulator)
+    dead = cast("Generator[object, None, None]", poll(provider.pk, config_with()))
+    next(dead)
+    Circuit.objects.update(
+        state="half_open", probe=1, probe_until=datetime.now(UTC) + timedelta(hours=1)
+    )
+    connection.close()  # as the kernel does for a process that is killed
+
+    wait_until(lambda: poll_now(provider) != [], "a poll")  # once the kernel has ended the session
+    dead.close()
+    assert set(PollRun.objects.values_list("outcome", flat=True)) == {PollOutcome.OK}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_stands_still_loses_its_turn() -> None:
+    with session_lock(POLLS, 1, idle_seconds=0.05):
+        wait_until(lambda: in_another_session(lambda: _is_free(POLLS, 1)), "the end of the session")
+
+
+def _is_free(name: int, number: int) -> bool:
+    with session_lock(name, number, idle_seconds=60.0) as is_held:
+        return is_held
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

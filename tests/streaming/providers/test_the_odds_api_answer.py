@@ -49,7 +49,7 @@ def read(answer: bytes, *, is_american: bool = False) -> list[SnapshotQuote]:
     ((place, event),) = parse(answer, sieve, is_list=True)
     quotes = Reading(is_american, sieve).event(event, place).quotes
     assert not sieve.left_out
-    return quotes
+    return list(quotes)
 
 
 def fault_of(answer: bytes, *, is_american: bool = False) -> tuple[str, str]:

@@ -48,3 +48,15 @@ def test_handlers_are_put_back() -> None:
     with Interrupts():
         assert [signal.getsignal(number) for number in SIGNALS] != before
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_the_end_of_the_terminal_is_ignored_where_nohup_has_said_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupts.is_requested
+            signal.raise_signal(signal.SIGTERM)
+            assert interrupts.is_requested
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ class Environment:
 
     @property
     def said(self) -> str:
+        self.terminal.flush()
         return self._output.getvalue()
 
 
@@ -92,6 +94,39 @@ def test_an_outage_is_told_once_and_outlived(environment: Environment) -> None:
     assert environment.said.count("the server is away") == 1
 
 
+@pytest.mark.django_db
+def test_a_summary_that_hangs_delays_neither_a_restart_nor_an_interrupt(
+    environment: Environment, servers: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = threading.Event()
+    monkeypatch.setattr(run_loop, "what_is_down", lambda _: frozen.wait(30) or [])
+    monkeypatch.setattr(run_loop, "_OLD_SECONDS", 0.0)
+    activity = run_loop.showing_activity(environment.terminal, servers)
+    environment.terminal._line_due_at = 0.0
+    loop = environment.loop(activity, source="raise SystemExit(7)")
+    loop.wait_until(lambda: environment.said.count("exited") > 1, "A second exit")
+    assert "no answer for 0 s; before: starting" in environment.said
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(InterruptedRunError):
+        loop.wait_for_ever()
+    assert not frozen.is_set()
+    frozen.set()
+
+
+def test_work_that_hangs_delays_no_interrupt_and_other_work_returns(
+    environment: Environment,
+) -> None:
+    frozen = threading.Event()
+    interrupting = PeriodicJob(600.0, lambda: signal.raise_signal(signal.SIGINT))
+    assert environment.loop().do(lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        environment.loop().do(lambda: 1 // 0)
+    with pytest.raises(InterruptedRunError):
+        environment.loop(interrupting).do(lambda: frozen.wait(30))
+    assert not frozen.is_set()
+    frozen.set()
+
+
 def test_a_fault_of_ours_is_not_taken_for_an_outage(environment: Environment) -> None:
     def fails() -> None:
         raise ZeroDivisionError
@@ -122,7 +157,7 @@ def test_what_does_not_come_up_in_time_ends_the_start(
         environment.loop().wait_until(lambda: False, "The impossible")
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")
 def test_idle_is_reached_once_the_last_market_is_valued(
     environment: Environment, servers: Config
@@ -137,7 +172,7 @@ def test_idle_is_reached_once_the_last_market_is_valued(
     assert market.valued_version == 1
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")
 def test_idle_is_given_up_when_nothing_moves(
     environment: Environment, servers: Config, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +183,7 @@ def test_idle_is_given_up_when_nothing_moves(
         environment.loop().wait_until_idle(servers.coalesce)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")
 def test_idle_is_given_up_when_a_process_keeps_crashing(
     environment: Environment, servers: Config

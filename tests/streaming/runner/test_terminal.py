@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import io
+import threading
 
 import pytest
 from rich.console import Console
@@ -38,9 +40,36 @@ def test_a_file_gets_a_summary_now_and_then_and_no_bar(monkeypatch: pytest.Monke
     assert output.getvalue() == "[1] 310 changes/s\n"
 
 
-def test_a_file_is_not_filled_with_a_summary_each_second() -> None:
-    output = io.StringIO()
-    with Terminal(Console(file=output, width=160)) as terminal:
-        for _ in range(5):
-            terminal.summarise("310 changes/s")
-    assert output.getvalue() == ""
+class Full(io.StringIO):
+    """An output that takes nothing: a full disk, or a pipe without a reader."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_output_that_fails_ends_no_run() -> None:
+    with Terminal(Console(file=Full(), force_terminal=True)) as terminal:
+        terminal.say("worker-io exited")
+        terminal.summarise("310 changes/s")
+
+
+class Unread(io.StringIO):
+    """A full pipe whose reader stands still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read = threading.Event()
+
+    def write(self, _: str) -> int:
+        self.is_read.wait(60)
+        return 0
+
+
+def test_an_output_that_nobody_reads_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminals, "_FLUSH_SECONDS", 0.01)
+    output = Unread()
+    with Terminal(Console(file=output)) as terminal:
+        for _ in range(2 * terminals._WAITING_LINES):
+            terminal.say("worker-io exited")
+    assert not output.is_read.is_set()
+    output.is_read.set()

@@ -56,6 +56,10 @@ class StreamPolicy:
     replay_seconds: float = 3_600.0
 
 
+def _never() -> bool:
+    return False
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -149,9 +153,10 @@ class StreamView(ApiView):
         user_id = cast("int", request.user.pk)  # permissions have refused anonymous users
         if not places.take(user_id):
             raise Busy
-        body = _Body(
-            stream_body(start, wanted, policy, _tail()), partial(places.give_back, user_id)
-        )
+        # waitress knows when a client has left; other servers notice it at the next write.
+        is_gone = request.META.get("waitress.client_disconnected", _never)
+        text = stream_body(start, wanted, policy, _tail(), is_gone=is_gone)
+        body = _Body(text, partial(places.give_back, user_id))
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
         response["X-Accel-Buffering"] = "no"  # keeps nginx from buffering the stream
@@ -190,8 +195,9 @@ def stream_body(
     tail: Tail,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] = time.sleep,
+    is_gone: Callable[[], bool] = _never,
 ) -> Generator[bytes]:
-    """Yield the stream's text until its time is over, its client is slow or the database is away.
+    """Yield the stream's text until its time is over, its client is slow or gone, or on an outage.
 
     Ids never decrease, though a notification that became visible late may be older than the one
     before it: a client that resumes after an id is sent those in the overlap before it again.
@@ -203,6 +209,7 @@ def stream_body(
         tail: has the newest notifications for all streams.
         clock: returns the time in seconds.
         wait: waits for a number of seconds.
+        is_gone: returns whether the client has disconnected.
     """
     newest, ends, sent_at = start.at, clock() + policy.max_seconds, clock()
     # A message without data is no notification to the client, but the client remembers its id.
@@ -211,7 +218,7 @@ def stream_body(
         yield _message(newest, kind, json.dumps(gap, cls=JSONEncoder, separators=(",", ":")))
     looks = _looks(start, wanted, policy, tail)
     try:
-        while clock() < ends:
+        while clock() < ends and not is_gone():
             found, has_more = next(looks)
             for entry in found:
                 newest = max(newest, entry.one.at)

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -96,6 +97,31 @@ def test_what_was_written_survives_servers_that_are_killed(config: Config) -> No
 
     assert set(pids(config)).isdisjoint(killed)
     assert_kept(config)
+
+
+def test_a_user_starts_dead_servers_again_and_nobody_else_does(config: Config) -> None:
+    with embedded.used(config):
+        write(config)
+        assert embedded.restart_dead(config) == []
+        killed = pids(config)
+        for pid in killed:
+            kill(pid)
+        assert embedded.restart_dead(config) == ["PostgreSQL", "Redis"]
+        assert set(pids(config)).isdisjoint(killed)
+        assert_kept(config)
+    assert embedded.restart_dead(config) == []
+    assert not any(server.is_running for server in embedded.status(config))
+
+
+def test_servers_that_stand_still_are_stopped_without_waiting_for_them(config: Config) -> None:
+    embedded.ensure_running(config)
+    for pid in pids(config):
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+    started_at = time.monotonic()
+    embedded.stop(config)
+    assert time.monotonic() - started_at < 15
+    assert not any(server.is_running for server in embedded.status(config))
 
 
 def test_servers_that_end_while_they_are_waited_for_are_started_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -245,6 +245,39 @@ def test_a_cursor_that_no_page_of_the_order_gave_is_refused(reader: APIClient, n
     given = {"ordering": "-ev", "cursor": cursors()[number]}
 
     assert "cursor" in assert_problem(reader.get(url("edges"), given), 400)["errors"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("ordering", "value"),
+    [
+        ("-id", 10**400),
+        ("opened_at", datetime(2026, 3, 1, tzinfo=timezone(timedelta(hours=23)))),
+        ("opened_at", datetime(2026, 3, 1, tzinfo=timezone(timedelta(seconds=1)))),
+    ],
+)
+def test_a_cursor_with_a_value_that_the_database_has_no_room_for_is_refused(
+    reader: APIClient, ordering: str, value: Any
+) -> None:
+    cursor = Position(ordering, Place(value, 3)).encode()
+
+    problem = assert_problem(
+        reader.get(url("edges"), {"ordering": ordering, "cursor": cursor}), 400
+    )
+
+    assert "cursor" in problem["errors"]
+
+
+@pytest.mark.django_db
+def test_the_cursor_of_a_page_that_saw_many_open_transactions_is_accepted(
+    reader: APIClient,
+) -> None:
+    numbers = ",".join(str(4_000_000_000 + number) for number in range(200))
+    position = Position(
+        "-ev", Place(0.031234567890123456, 10**15), snapshot=f"4000000000:4000000300:{numbers}"
+    )
+
+    assert page_of(reader, url("edges"), ordering="-ev", cursor=position.encode())[0] == []
 
 
 @given(

@@ -201,6 +201,19 @@ def test_a_stream_begins_with_an_id_lives_audibly_and_ends_in_time() -> None:
 
 
 @pytest.mark.django_db
+def test_a_stream_ends_soon_after_its_client_has_gone() -> None:
+    clock = Clock()
+    start, tail = Start(database_time()), tail_of(clock)
+
+    text = stream_body(
+        start, Wanted(DEFAULT), POLICY, tail, clock, clock.wait, lambda: clock.seconds > 0.5
+    )
+
+    assert b": waiting" not in b"".join(text)
+    assert 0.5 < clock.seconds < POLICY.heartbeat_seconds
+
+
+@pytest.mark.django_db
 def test_ids_never_fall_when_an_older_row_comes_late() -> None:
     now = database_time()
     opened(now)

@@ -10,7 +10,16 @@ import pytest
 from django.test import Client
 
 from betting.config import get_config
-from betting.models import ChangeKind, Event, Feed, FeedBookmaker, Market, MoveClass, Quote
+from betting.models import (
+    Bookmaker,
+    ChangeKind,
+    Event,
+    Feed,
+    FeedBookmaker,
+    Market,
+    MoveClass,
+    Quote,
+)
 from betting.web.board import access, filters, strip
 from streaming.models import HealthStatus
 from tests.support import rows
@@ -186,8 +195,30 @@ def test_a_choice_that_cannot_be_used_is_named(reader: Client) -> None:
 
 
 def test_the_stake_is_in_the_readers_money(reader: Client) -> None:
-    assert ">20.00</td>" in page(reader, "tab=before&bankroll=1000")
-    assert ">2.00 %</td>" in page(reader)
+    Edge.objects.update(advised=0.01)
+    assert ">10.00</td>" in page(reader, "tab=before&bankroll=1000")
+    assert ">1.00 %</td>" in page(reader)
+
+
+def test_the_largest_stake_that_is_advised_is_marked(reader: Client) -> None:
+    text = page(reader, "tab=before&bankroll=1000")
+    assert 'title="2.00 %: capped at 2 % of the bankroll">20.00<small>max</small></td>' in text
+
+
+def test_a_lay_says_so_with_its_stake_and_what_it_risks(reader: Client, board: rows.Board) -> None:
+    lay = rows.make_quote(
+        board.outcomes[0], board.feed, 5.0, bookmaker=rows.make_bookmaker(kind="exchange"),
+        side="lay", source_at=None, changed_at=datetime.now(UTC) - timedelta(minutes=5),
+    )  # fmt: skip
+    rows.make_feed_bookmaker(board.feed, bookmaker=lay.bookmaker)
+    edge = rows.make_edge(lay, probability=0.15, ev=0.05, peak_ev=0.05, advised=0.01)
+
+    text = page(reader, "tab=before&bankroll=1000")
+
+    assert ">5.00<small>lay</small></td>" in text
+    assert 'title="risk 1.00 %">lay 2.50<small>risk 10.00</small></td>' in text
+    own = reader.get(f"/edges/{edge.pk}/?bankroll=1000").content.decode()
+    assert "lay 2.50</b><small>risk 10.00, 1.00 % of 1,000</small>" in own
 
 
 @pytest.mark.parametrize(
@@ -215,14 +246,64 @@ def test_an_edge_that_has_just_closed_stays_for_a_moment_struck_through(reader: 
 
 
 def test_a_new_edge_is_marked(reader: Client) -> None:
-    assert 'class="new"' not in page(reader)
+    loaded = datetime.now(UTC) - timedelta(seconds=5)
     Edge.objects.filter(closed_at=None).update(opened_at=datetime.now(UTC))
-    assert 'class="new"' in page(reader)
+    assert 'class="new"' in page(reader, f"tab=before&loaded={loaded.timestamp()}")
+    Edge.objects.filter(closed_at=None).update(opened_at=loaded - timedelta(seconds=1))
+    assert 'class="new"' not in page(reader, f"tab=before&loaded={loaded.timestamp()}")
 
 
-def test_the_next_best_price_is_of_another_bookmaker(reader: Client, board: rows.Board) -> None:
+def test_no_edge_is_new_to_who_has_just_come(reader: Client) -> None:
+    Edge.objects.filter(closed_at=None).update(opened_at=datetime.now(UTC))
+    text = page(reader)
+    assert 'class="new"' not in text
+    assert re.search(r'id="list" class="list" hx-get="/\?tab=before&amp;loaded=\d+\.\d+"', text)
+    assert "loaded" not in reader.cookies["board"].value
+
+
+def test_a_bet_that_most_books_have_suspended_says_so(reader: Client, board: rows.Board) -> None:
+    quotes = Quote.objects.filter(outcome=board.outcomes[0]).order_by("-pk")
+    books = quotes.count()
+    for suspended in range(1, books + 2):
+        rows.make_quote(board.outcomes[0], board.feed, status="suspended")
+        words = f"{suspended} of {books + suspended} suspended"
+        assert (words in page(reader)) == (suspended > books)
+    edge = Edge.objects.get(closed_at=None)
+    assert (
+        f"Warning: {books + 1} of {2 * books + 1}"
+        in reader.get(f"/edges/{edge.pk}/").content.decode()
+    )
+
+
+def test_what_is_set_under_more_is_named_and_can_be_removed(reader: Client) -> None:
+    text = page(reader, "tab=before&seen=1&min_books=3&tz=Asia/Tokyo")
+    assert [words.strip() for words in re.findall(r'title="Remove">([^<]+)<', text)] == [
+        "books ≥ 3", "seen ≥ 1", "Asia/Tokyo",
+    ]  # fmt: skip
+    assert '<a href="/?tab=before&amp;min_books=3&amp;tz=Asia%2FTokyo" title="Remove">' in text
+    assert 'title="Remove"' not in page(reader, "tab=before&seen=2")
+
+
+def test_the_best_price_elsewhere_is_of_another_bookmaker(
+    reader: Client, board: rows.Board
+) -> None:
     title = board.quotes[2].bookmaker.title
-    assert f'<td class="num next" title="{title}">1.90</td>' in page(reader)
+    assert f'<td class="num next">1.90<small>{title}</small></td>' in page(reader)
+
+
+@pytest.mark.parametrize(
+    ("price", "commission", "mark"),
+    [(2.2, 0.0, " better"), (2.2, 0.1, " better"), (2.2, 0.2, ""), (2.2, None, "")],
+)
+def test_a_price_elsewhere_that_pays_more_after_commission_is_marked(
+    reader: Client, board: rows.Board, price: float, commission: float | None, mark: str
+) -> None:
+    other = board.quotes[2].bookmaker
+    Quote.objects.filter(pk=board.quotes[2].pk).update(price=price)
+    Bookmaker.objects.filter(pk=other.pk).update(kind="exchange", commission=commission)
+    text = page(reader)
+    assert f'<td class="num next{mark}"' in text
+    assert f">{price:.2f}<small>{other.title}</small></td>" in text
 
 
 def test_an_update_brings_the_list_and_the_strip_alone(reader: Client) -> None:
@@ -270,7 +351,7 @@ class TestMore:
         assert "Show" not in page(reader, "tab=before&min_ev=1")
 
     def test_what_updates_a_longer_list_keeps_its_length(self, reader: Client) -> None:
-        assert 'id="list" class="list" hx-get="/?rows=3"' in page(reader, "rows=3")
+        assert 'id="list" class="list" hx-get="/?rows=3&amp;loaded=' in page(reader, "rows=3")
 
     def test_the_next_visit_and_the_other_tabs_begin_with_some_rows(self, reader: Client) -> None:
         text = page(reader, "tab=before&min_ev=1&rows=3")

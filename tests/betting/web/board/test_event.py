@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client, RequestFactory
 
-from betting.models import Event, Market, Quote
+from betting.models import Event, Market, Quote, Sport
 from betting.web.board import edge_page
 from betting.web.board.filters import Choices
 from betting.web.board.odds_grid import grids
@@ -39,7 +40,8 @@ def test_a_price_that_must_not_be_taken_is_neither_best_nor_without_its_reason(
 ) -> None:
     Quote.objects.filter(pk=board.quotes[0].pk).update(status="suspended")
     text = text_of(reader, f"/events/{board.event.pk}/")
-    assert "the bookmaker has suspended or withdrawn it" in text
+    assert "the bookmaker has suspended or withdrawn it; confirmed" in text
+    assert '<span class="quoted">2.00</span><small>suspended</small>' in text
     assert f"1.90<small>{board.quotes[2].bookmaker.title}</small>" in text
 
 
@@ -52,6 +54,46 @@ def test_a_lays_best_price_is_not_taken_for_a_backs(reader: Client, board: rows.
     text = text_of(reader, f"/events/{board.event.pk}/")
     assert "1.70 / 9.00" in text
     assert f"2.00<small>{board.quotes[0].bookmaker.title}</small>" in text
+
+
+@pytest.mark.parametrize(
+    ("sport", "expected"),
+    [("soccer_epl", ["Leeds", "Draw", "Derby"]), ("basketball_nba", ["Derby", "Draw", "Leeds"])],
+)
+def test_outcomes_stand_in_the_order_of_the_events_title(
+    reader: Client, board: rows.Board, sport: str, expected: list[str]
+) -> None:
+    Sport.objects.filter(pk=board.event.sport_id).update(key=sport)
+    market = rows.make_market(board.event, kind="totals")
+    for name in ("Draw", "Derby", "Leeds"):
+        rows.make_quote(rows.make_outcome(market, name), board.feed)
+    text = text_of(reader, f"/events/{board.event.pk}/?market={market.pk}")
+    assert re.findall(r'class="link pick"[^>]*>([^<]+)<', text) == expected
+
+
+def test_an_edge_is_named_with_the_fair_price_of_the_other_books(
+    reader: Client, board: rows.Board
+) -> None:
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    assert 'title="fair by the 5 other books: 1.818; confirmed' in text
+
+
+def test_equal_best_prices_are_all_filled(reader: Client, board: rows.Board) -> None:
+    Quote.objects.filter(pk=board.quotes[2].pk).update(price=2.0)
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    (row,) = re.findall(rf"<tr>(?:(?!</tr>).)*{board.outcomes[0].name}.*?</tr>", text, re.DOTALL)
+    assert len(re.findall(r'<td class="num best(?: edge)?" title', row)) == 2
+
+
+def test_the_chart_opens_with_the_best_edge(reader: Client, board: rows.Board) -> None:
+    def opened() -> list[str]:
+        text = text_of(reader, f"/events/{board.event.pk}/")
+        return re.findall(r'id="chart" data-history="/history/(\d+)/"', text)
+
+    rows.make_edge(board.quotes[1], probability=0.7)
+    assert opened() == [str(board.quotes[1].outcome_id)]
+    Edge.objects.filter(quote=board.quotes[1]).delete()
+    assert opened() == [str(board.quotes[0].outcome_id)]
 
 
 def test_lines_have_grids_of_their_own_the_one_with_the_most_prices_first(

@@ -76,8 +76,8 @@ def test_a_row_names_each_leg_with_its_stake_in_money(reader: Client, board: row
     text = words(page(reader, "tab=arbitrage&bankroll=1000"))
 
     assert "+4.76 % +47.62" in text
-    assert "York to win 2.20 Ace · stake 476" in text
-    assert "Hull to win 2.00 Bay · stake 524" in text
+    assert "York to win 2.20 Ace · stake 476.19" in text
+    assert "Hull to win 2.00 Bay · stake 523.81" in text
     assert "Bets, of 1,000 in all" in text
     assert "stake 47.6 %" in words(page(reader, "tab=arbitrage"))
 
@@ -94,7 +94,7 @@ def test_a_lay_is_named_with_its_stake_liability_and_net_price(
 
     text = words(page(reader, "tab=arbitrage&bankroll=1000"))
 
-    assert "Against York 1.90 Bay · lay 500, risking 450 · net 1.947 · disputed" in text
+    assert "Against York 1.90 Bay · lay 500.00, risking 450.00 · net 1.947 · disputed" in text
 
 
 def test_a_middle_says_what_it_costs_and_what_it_wins(reader: Client, board: rows.Board) -> None:
@@ -118,6 +118,27 @@ def test_the_worst_result_ranks_arbitrages(reader: Client, board: rows.Board) ->
     on_a_whole_point = rows.make_opportunity(*quoted(board, 2.5, 2.0), worst=0.0)
     certain = rows.make_opportunity(*quoted(board, 2.1, 2.0))
     assert listed(page(reader, "tab=arbitrage")) == [certain.pk, on_a_whole_point.pk]
+
+
+def test_what_is_too_good_follows_the_others_and_says_why(
+    reader: Client, board: rows.Board
+) -> None:
+    mistake = rows.make_opportunity(*quoted(board, 2.5, 2.5))
+    sound = rows.make_opportunity(*quoted(board, 2.1, 2.0))
+    text = page(reader, "tab=arbitrage")
+    assert listed(text) == [sound.pk, mistake.pk]
+    assert words(text).count("too good: check the rules and prices first") == 1
+
+
+def test_the_profit_of_one_bet_is_named_where_the_worst_result_pays_less(
+    reader: Client, board: rows.Board
+) -> None:
+    one = rows.make_opportunity(*quoted(board, 2.2, 2.0))
+    assert "if one bet wins" not in page(reader, "tab=arbitrage")
+    Opportunity.objects.filter(pk=one.pk).update(worst=0.0)
+    assert "+4.76 % if one bet wins" in words(page(reader, "tab=arbitrage"))
+    event = reader.get(f"/events/{one.market.event_id}/").content.decode()
+    assert "+4.76 % if one bet wins" in words(event)
 
 
 def test_every_leg_has_to_be_at_my_books(reader: Client, board: rows.Board) -> None:
@@ -189,7 +210,7 @@ def test_a_new_one_and_one_too_good_are_marked(reader: Client, board: rows.Board
     assert "too good" not in page(reader, "tab=arbitrage")
     assert 'class="new"' not in page(reader, "tab=arbitrage")
     Opportunity.objects.update(opened_at=datetime.now(UTC), worst=0.16, best=0.2, profit=0.2)
-    text = page(reader, "tab=arbitrage")
+    text = page(reader, "tab=arbitrage&loaded=0")
     assert "too good" in text
     assert 'class="new"' in text
 

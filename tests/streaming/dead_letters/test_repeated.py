@@ -1,0 +1,92 @@
+"""Work that repeats by itself, while the real PostgreSQL has ended its connections."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from celery import _state, current_app
+from celery.exceptions import Ignore
+from django.conf import settings
+from django.db import OperationalError, connection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from streaming import tasks
+from streaming.dead_letters.messages import REPLAY_HEADER
+from streaming.dead_letters.repeated import repeated_work
+from tests.support.rows import make_provider
+
+REPEATED = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+
+
+def postgres_error(error: psycopg.Error) -> OperationalError:
+    raised = OperationalError("as Django raises it")
+    raised.__cause__ = error
+    return raised
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("name", sorted(REPEATED | {"streaming.poll_provider"}))
+def test_an_outage_of_postgresql_leaves_no_failure(name: str) -> None:
+    provider = make_provider()
+    arguments = [provider.pk] if name == "streaming.poll_provider" else []
+    settings_of = connection.settings_dict
+    host, settings_of["HOST"] = settings_of["HOST"], "/nowhere"
+    connection.close()
+    try:
+        with pytest.raises(Ignore):
+            current_app.tasks[name].run(*arguments)
+    finally:
+        settings_of["HOST"] = host
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        postgres_error(psycopg.errors.AdminShutdown()),
+        postgres_error(psycopg.errors.CannotConnectNow()),
+        postgres_error(psycopg.errors.IdleSessionTimeout()),
+        OperationalError("the connection is closed"),
+        RedisConnectionError("refused"),
+    ],
+)
+def test_a_server_that_is_away_is_an_outage(error: Exception) -> None:
+    with pytest.raises(Ignore), repeated_work():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        postgres_error(psycopg.errors.LockNotAvailable()),
+        postgres_error(psycopg.errors.QueryCanceled()),
+        postgres_error(psycopg.errors.DiskFull()),
+        ResponseError("OOM command not allowed"),
+        LookupError("no market 17"),
+    ],
+)
+def test_a_server_that_answers_with_an_error_is_none(error: Exception) -> None:
+    with pytest.raises(type(error)), repeated_work():
+        raise error
+
+
+@pytest.mark.django_db
+def test_a_replay_that_an_outage_ends_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = tasks.poll_provider
+    monkeypatch.setattr("streaming.tasks.newest_run", lambda _: 0)
+    monkeypatch.setattr("streaming.tasks.poll", lambda *_: _refuse())
+    task.push_request(**{REPLAY_HEADER: 1})
+    stack = _state._task_stack  # type: ignore[attr-defined]  # left out of the stubs
+    stack.push(task)
+    try:
+        with pytest.raises(OperationalError):
+            task.run(1)
+    finally:
+        stack.pop()
+        task.pop_request()
+
+
+def _refuse() -> None:
+    raise OperationalError("refused")
