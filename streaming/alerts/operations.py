@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from betting.config import get_config
 from streaming.alerts import texts
 from streaming.core.alerts import CheckState, Sent, changed_checks, is_cause_due
 from streaming.core.redaction import scrub_text
@@ -21,15 +22,23 @@ from streaming.models import (
 
 TEXT_CHARS = 500
 MAX_CAUSES = 50
-"""The most causes that one look considers: those seen last."""
+"""The most causes that one look sends, those seen last; the next look sends the others."""
 
 
 def health_alerts(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
-    """Return an alert, not yet saved, for each check whose new status has settled."""
-    newest = HealthSnapshot.objects.order_by("-id").values_list("checks", flat=True).first()
+    """Return an alert, not yet saved, for each check whose new status has settled.
+
+    A snapshot that is too old to be trusted tells nothing: nobody takes snapshots.
+    """
+    newest = HealthSnapshot.objects.order_by("-id").values_list("checks", "taken_at").first()
+    if newest is None:
+        return []
+    checks, taken_at = newest
+    if (now - taken_at).total_seconds() > get_config().health.trusted_seconds:
+        return []
     states = [
         CheckState(name, check["status"], datetime.fromisoformat(check["since"]), check["output"])
-        for name, check in (newest or {}).items()
+        for name, check in checks.items()
         if check.get("since")
     ]
     return [
@@ -41,7 +50,7 @@ def health_alerts(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
             check.since,
             texts.check_changed(check.name, check.status, check.since, check.output),
         )
-        for check in changed_checks(states, _sent(subscriber, AlertTopic.HEALTH), now)
+        for check in changed_checks(states, _sent(subscriber, AlertTopic.HEALTH), taken_at, now)
     ]
 
 
@@ -57,9 +66,9 @@ def letter_alerts(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
     sent = _sent(subscriber, AlertTopic.LETTERS)
     due = [
         row
-        for row in causes.grouped(letters)[:MAX_CAUSES]
-        if is_cause_due(row["times"], sent.get(row["cause"]), now)
-    ]
+        for row in causes.grouped(letters)
+        if is_cause_due(row["last"], sent.get(row["cause"]), now)
+    ][:MAX_CAUSES]
     return [
         _alert(
             subscriber,
@@ -97,6 +106,6 @@ def _sent(subscriber: AlertSubscriber, topic: AlertTopic) -> dict[str, Sent]:
         Alert.objects.filter(subscriber=subscriber, topic=topic)
         .order_by("about", "-id")
         .distinct("about")
-        .values_list("about", "state", "claimed_at")
+        .values_list("about", "state", "happened_at", "claimed_at")
     )
-    return {about: Sent(state, at) for about, state, at in rows}
+    return {about: Sent(state, happened_at, at) for about, state, happened_at, at in rows}

@@ -171,52 +171,69 @@ class Sent:
 
     Attributes:
         state: the status, or the number of failures, that it gave.
+        happened_at: since when the check had that status, or the cause's last failure until then.
         at: when it was made.
     """
 
     state: str
+    happened_at: datetime
     at: datetime
 
 
 def changed_checks(
-    checks: Iterable[CheckState], sent: Mapping[str, Sent], now: datetime
+    checks: Iterable[CheckState], sent: Mapping[str, Sent], seen_at: datetime, now: datetime
 ) -> list[CheckState]:
     """Return the checks whose status is another than the subscriber knows, and has settled.
 
     A check that changes back before it was sent is never sent; the status that lasts always is, so
     that the subscriber's last message is true. What is unknown is not sent: it is neither.
 
+    Args:
+        checks: the checks.
+        sent: the newest message on each, by the check's name.
+        seen_at: when they had these statuses; a status has lasted until then, and not until now.
+        now: the time.
+
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     >>> failing = CheckState("redis", "fail", noon)
     >>> later = noon + timedelta(seconds=MIN_STABLE_SECONDS)
-    >>> [len(changed_checks([failing], {}, at)) for at in (noon, later)]
+    >>> [len(changed_checks([failing], {}, seen, later)) for seen in (noon, later)]
     [0, 1]
     """
-    return [check for check in checks if _is_news(check, sent.get(check.name), now)]
+    return [check for check in checks if _is_news(check, sent.get(check.name), seen_at, now)]
 
 
-def _is_news(check: CheckState, sent: Sent | None, now: datetime) -> bool:
+def _is_news(check: CheckState, sent: Sent | None, seen_at: datetime, now: datetime) -> bool:
     known = WELL if sent is None else sent.state
     return (
         check.status not in {known, UNKNOWN}
-        and (now - check.since).total_seconds() >= MIN_STABLE_SECONDS
+        and (seen_at - check.since).total_seconds() >= MIN_STABLE_SECONDS
         and (sent is None or (now - sent.at).total_seconds() >= CHECK_SECONDS)
     )
 
 
-def is_cause_due(failures: int, sent: Sent | None, now: datetime) -> bool:
+def is_cause_due(last_seen: datetime, sent: Sent | None, now: datetime) -> bool:
     """Return True if a cause of dead letters is news: its first failure, later ones hourly.
 
+    Letters that were replayed or discarded make a cause smaller, which is no news.
+
+    Args:
+        last_seen: the cause's last failure.
+        sent: the newest message on it, if there is one.
+        now: the time.
+
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    >>> is_cause_due(1, None, noon), is_cause_due(9, Sent("1", noon), noon)
+    >>> minute, hour = timedelta(minutes=1), timedelta(hours=1)
+    >>> sent = Sent("1", happened_at=noon, at=noon)
+    >>> is_cause_due(noon, None, noon), is_cause_due(noon + minute, sent, noon + minute)
     (True, False)
-    >>> is_cause_due(9, Sent("1", noon), noon + timedelta(hours=1))
-    True
+    >>> is_cause_due(noon + minute, sent, noon + hour), is_cause_due(noon, sent, noon + hour)
+    (True, False)
     """
     if sent is None:
         return True
-    has_grown = str(failures) != sent.state
-    return has_grown and (now - sent.at).total_seconds() >= CAUSE_SECONDS
+    has_failed_since = last_seen > sent.happened_at
+    return has_failed_since and (now - sent.at).total_seconds() >= CAUSE_SECONDS
 
 
 def messages_of(items: list[Item], most_single: int, *, is_joined: bool) -> list[list[Item]]:

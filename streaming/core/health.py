@@ -42,6 +42,10 @@ class Status(Enum):
         return list(Status).index(self)
 
 
+STALE_LOOKS = 3
+"""Snapshots that may be missing before the newest one's word is not trusted."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
     """Limits of what is healthy. A pair holds the limit of a warning and that of a failure.
@@ -92,6 +96,11 @@ class HealthPolicy:
     dead_letters_per_hour: Thresholds = (10.0, 100.0)
     memory_used: Thresholds = (0.8, 0.95)
     disk_used: Annotated[Thresholds, Setting(extra={"live": True})] = (0.9, 0.97)
+
+    @property
+    def trusted_seconds(self) -> float:
+        """The longest that a snapshot is trusted, in seconds."""
+        return STALE_LOOKS * self.interval_seconds
 
 
 @dataclass(frozen=True, slots=True)

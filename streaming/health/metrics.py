@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
 from streaming.health.counters import Counters
-from streaming.health.judges.processes import trusted_seconds
 from streaming.health.objective import Objective, batch, major
 from streaming.health.observations import Away, Observations, Work
 from streaming.health.report import HealthReport
@@ -103,7 +102,7 @@ def _workers(observations: Observations, policy: HealthPolicy) -> Iterator[Metri
     if seconds is None:
         return
     yield _value("workers_asked_seconds", "Seconds since workers were asked.", seconds)
-    if observations.workers is not None and seconds <= trusted_seconds(policy):
+    if observations.workers is not None and seconds <= policy.trusted_seconds:
         yield _gauge(
             "workers", "Workers that take from a queue.", "queue", observations.workers.items()
         )

@@ -16,7 +16,6 @@ from streaming.core.health_since import with_since
 from streaming.health import servers, starting
 from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
-from streaming.health.judges.processes import trusted_seconds
 from streaming.health.observations import Away, Observations, Work, attempt, look
 from streaming.health.stream import StreamFacts
 
@@ -86,7 +85,7 @@ def build_report(config: Config) -> HealthReport:
         checks,
         None if stream.earlier is None else stream.earlier.record,
         stream.now,
-        trusted_seconds=trusted_seconds(config.health),
+        trusted_seconds=config.health.trusted_seconds,
         is_recorded=False,
     )
     return HealthReport(dated, observations)

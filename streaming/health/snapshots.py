@@ -14,7 +14,6 @@ from streaming.core.notifications import HealthChanged
 from streaming.health import servers, starting
 from streaming.health.checks import judge
 from streaming.health.counters import SETTLE_SECONDS, Counters, advanced
-from streaming.health.judges.processes import trusted_seconds
 from streaming.health.observations import Away, Observations, attempt, look_at_work
 from streaming.health.report import HealthReport, described
 from streaming.health.servers import RedisFacts
@@ -44,7 +43,7 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
         judge(observations, config.health),
         None if stream.earlier is None else stream.earlier.record,
         stream.now,
-        trusted_seconds=trusted_seconds(config.health),
+        trusted_seconds=config.health.trusted_seconds,
         is_recorded=True,
     )
     report = HealthReport(checks, observations)

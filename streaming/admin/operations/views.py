@@ -38,7 +38,6 @@ from streaming.core.breaker import Command
 from streaming.core.durations import spoken
 from streaming.core.health import Check, Status
 from streaming.health.checks import worst_group
-from streaming.health.judges.processes import trusted_seconds
 from streaming.health.observations import Away, Observations
 from streaming.health.report import HealthReport, build_report
 from streaming.models import DeadLetter, FeedCircuit, HealthSnapshot, LetterStatus
@@ -267,7 +266,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
         "wrong": list(_check_cards(report)),
         "passing": [check for check in report.checks if check.status is Status.PASS],
         "cards": found,
-        "queues": _queues(report, trusted_seconds(config.health)),
+        "queues": _queues(report, config.health.trusted_seconds),
         "flower_url": _beside(request, config.web.flower_port),
         "may_poll": request.user.has_perm(POLLS),
         "may_override": request.user.has_perm(OVERRIDES),

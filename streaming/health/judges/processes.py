@@ -16,14 +16,6 @@ from streaming.health.judges.common import (
 )
 from streaming.health.observations import Away, Observations
 
-STALE_LOOKS = 3
-"""Snapshots that may be missing before the newest one's word on the workers is not trusted."""
-
-
-def trusted_seconds(policy: HealthPolicy) -> float:
-    """Return how long a snapshot is trusted, in seconds."""
-    return STALE_LOOKS * policy.interval_seconds
-
 
 def beat(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if beat ticks, and a worker takes its ticks."""
@@ -48,7 +40,7 @@ def beat(observations: Observations, policy: HealthPolicy) -> Check:
 def workers(observations: Observations, policy: HealthPolicy) -> Check:
     """Judge if each queue has a worker that answers."""
     unit, seconds = "queues without a worker", observations.workers_seconds
-    if seconds is not None and seconds > trusted_seconds(policy):
+    if seconds is not None and seconds > policy.trusted_seconds:
         return lenient(_nobody_asks(observations, policy, seconds), observations, policy, seconds)
     if observations.workers is None:
         if isinstance(observations.stream, Away):
@@ -67,7 +59,7 @@ def workers(observations: Observations, policy: HealthPolicy) -> Check:
 
 
 def _nobody_asks(observations: Observations, policy: HealthPolicy, seconds: float) -> Check:
-    bound = trusted_seconds(policy)
+    bound = policy.trusted_seconds
     detail = (
         f"No snapshot has asked the workers for {spoken(seconds)} (limit {spoken(bound)}): beat or"
         " worker-io is down. Until both run, no failure is reported."

@@ -13,7 +13,7 @@ import pytest
 
 from betting.config import Config, get_config
 from betting.models import Event, Quote
-from streaming.alerts import carrier, edges, outbox
+from streaming.alerts import carrier, edges, operations, outbox
 from streaming.alerts.outbox import MOST_LISTED
 from streaming.core.notifications import AlertDue, to_message
 from streaming.dead_letters.capture import record_letter
@@ -381,22 +381,38 @@ def test_a_test_message_is_sent_at_any_time(desk: Desk) -> None:
     assert desk.texts() == ["Hardline This is a test."]
 
 
+def take_snapshot(desk: Desk, status: str, since: datetime, after_seconds: float = 0) -> None:
+    desk.now += timedelta(seconds=after_seconds)
+    check = {"status": status, "since": since.isoformat(), "output": "no answer"}
+    rows.make_health_snapshot(taken_at=desk.now, checks={"redis": check})
+
+
 def test_a_failing_check_is_sent_when_it_has_settled_and_when_it_passes_again(desk: Desk) -> None:
     desk.add(wants_edges=False, wants_operations=True)
 
-    def snapshot(status: str) -> None:
-        check = {"status": status, "since": desk.now.isoformat(), "output": "no answer"}
-        rows.make_health_snapshot(taken_at=desk.now, checks={"redis": check})
-
-    snapshot("fail")
+    failed = desk.now
+    take_snapshot(desk, "fail", failed)
     assert desk.look(10) == 0
-    assert desk.look(20) == 1
+    assert desk.look(20) == 0  # nobody has looked at the check since
+    take_snapshot(desk, "fail", failed)
+    assert desk.look() == 1
     desk.carry()
     assert desk.texts()[0].startswith("Hardline Health: redis fails since ")
     assert desk.texts()[0].endswith(": no answer")
-    snapshot("pass")
-    assert desk.look(60) == 0  # not two messages within five minutes
-    assert desk.look(300) == 1
+    passed = desk.now
+    take_snapshot(desk, "pass", passed, after_seconds=60)
+    assert desk.look() == 0  # not two messages within five minutes
+    take_snapshot(desk, "pass", passed, after_seconds=300)
+    assert desk.look() == 1
+
+
+def test_a_snapshot_that_is_too_old_to_be_trusted_is_not_sent(desk: Desk) -> None:
+    desk.add(wants_edges=False, wants_operations=True)
+    failed = desk.now
+    take_snapshot(desk, "fail", failed, after_seconds=60)
+    assert desk.look(3_600) == 0  # whether it still fails nobody knows
+    take_snapshot(desk, "fail", failed)
+    assert desk.look() == 1
 
 
 def test_a_cause_of_dead_letters_is_sent_first_and_then_hourly_with_its_count(desk: Desk) -> None:
@@ -416,6 +432,26 @@ def test_a_cause_of_dead_letters_is_sent_first_and_then_hourly_with_its_count(de
     assert desk.look(60) == 1
     desk.carry()
     assert desk.texts()[1].startswith("Hardline 9 times by now: ")
+
+
+def test_a_cause_of_which_letters_were_discarded_is_not_sent_again(desk: Desk) -> None:
+    desk.add(wants_edges=False, wants_operations=True)
+    rows.make_dead_letter(last_seen=desk.now, count=5)
+    newest = rows.make_dead_letter(last_seen=desk.now, count=1)
+    assert desk.look() == 1
+    desk.carry()
+    DeadLetter.objects.filter(pk=newest.pk).update(status="discarded", discard_reason="known")
+    assert desk.look(7_200) == 0
+
+
+def test_causes_beyond_the_most_of_one_look_are_sent_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MAX_CAUSES", 1)
+    desk.add(wants_edges=False, wants_operations=True)
+    rows.make_dead_letter(last_seen=desk.now, fingerprint="one", task="one.task")
+    rows.make_dead_letter(last_seen=desk.now, fingerprint="two", task="two.task")
+    assert [desk.look(), desk.look(1), desk.look(1)] == [1, 1, 0]
 
 
 def test_a_subscriber_that_fails_holds_up_no_other_and_the_failure_is_raised(

@@ -86,7 +86,7 @@ def expected_board(market: Market) -> tuple[Board, list[int]]:
     """The market's active quotes, read by a way of its own."""
     columns = (
         "pk", "outcome", "outcome__line", "bookmaker", "side", "price", "bookmaker__weight",
-        "bookmaker__commission",
+        "bookmaker__commission", "bookmaker__is_venue",
     )  # fmt: skip
     quotes = Quote.objects.filter(market=market, status="active").order_by("id")
     rows = list(quotes.values_list(*columns, named=True))
@@ -101,7 +101,11 @@ def expected_board(market: Market) -> tuple[Board, list[int]]:
         is_lay=np.array([row.side == "lay" for row in rows], dtype=np.bool_),
         price=np.array([row.price for row in rows], dtype=np.float64),
         weight=np.array([row.bookmaker__weight for row in rows], dtype=np.float64),
-        commission=np.array([row.bookmaker__commission for row in rows], dtype=np.float64),
+        # A bookmaker that is no venue has no edges.
+        commission=np.array(
+            [row.bookmaker__commission if row.bookmaker__is_venue else np.nan for row in rows],
+            dtype=np.float64,
+        ),
         is_stale=np.zeros(len(rows), dtype=np.bool_),
     )
     return board, [row.pk for row in rows]

@@ -146,8 +146,8 @@ def test_a_check_that_flaps_is_sent_once_in_its_time_and_its_last_status_always(
         wanted = ("fail", "pass")[second // 40 % 2] if second < 1_800 else "fail"
         if wanted != status:
             since, status = now, wanted
-        for check in changed_checks([CheckState("redis", status, since)], sent, now):
-            sent[check.name] = Sent(check.status, now)
+        for check in changed_checks([CheckState("redis", status, since)], sent, now, now):
+            sent[check.name] = Sent(check.status, check.since, now)
             messages.append((now, check.status))
     assert messages[-1][1] == "fail"
     assert len(messages) <= 1_800 / CHECK_SECONDS + 1
@@ -158,20 +158,28 @@ def test_a_check_that_flaps_is_sent_once_in_its_time_and_its_last_status_always(
 @pytest.mark.parametrize("status", ["pass", "unknown"])
 def test_a_check_that_was_never_bad_or_is_not_known_is_no_news(status: str) -> None:
     later = NOON + timedelta(hours=1)
-    assert changed_checks([CheckState("redis", status, NOON)], {}, later) == []
+    assert changed_checks([CheckState("redis", status, NOON)], {}, later, later) == []
 
 
 def test_a_failure_that_ends_before_it_has_settled_is_never_sent() -> None:
     soon = NOON + timedelta(seconds=MIN_STABLE_SECONDS - 1)
-    assert changed_checks([CheckState("redis", "fail", NOON)], {}, soon) == []
+    assert changed_checks([CheckState("redis", "fail", NOON)], {}, soon, soon) == []
 
 
-def test_a_cause_is_sent_first_and_then_hourly_while_it_grows() -> None:
-    sent = Sent("3", NOON)
-    assert is_cause_due(3, None, NOON)
-    assert not is_cause_due(90, sent, NOON + timedelta(minutes=59))
-    assert is_cause_due(90, sent, NOON + timedelta(minutes=60))
-    assert not is_cause_due(3, sent, NOON + timedelta(hours=5))
+def test_a_check_is_not_settled_by_time_in_which_nobody_looked() -> None:
+    failing = CheckState("redis", "fail", NOON)
+    hour = timedelta(hours=1)
+    assert changed_checks([failing], {}, NOON + timedelta(seconds=29), NOON + hour) == []
+    assert changed_checks([failing], {}, NOON + timedelta(seconds=30), NOON + hour) == [failing]
+
+
+def test_a_cause_is_sent_first_and_then_hourly_while_it_fails_again() -> None:
+    sent = Sent("3", happened_at=NOON, at=NOON)
+    later = NOON + timedelta(minutes=1)
+    assert is_cause_due(NOON, None, NOON)
+    assert not is_cause_due(later, sent, NOON + timedelta(minutes=59))
+    assert is_cause_due(later, sent, NOON + timedelta(minutes=60))
+    assert not is_cause_due(NOON, sent, NOON + timedelta(hours=5))
 
 
 @given(st.lists(st.integers(), max_size=20), st.integers(1, 9), st.booleans())

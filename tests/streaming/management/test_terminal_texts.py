@@ -96,7 +96,9 @@ def test_a_key_that_a_provider_chose_is_suggested_spelt_out() -> None:
 
 def test_a_run_says_names_spelt_out() -> None:
     out = io.StringIO()
-    Terminal(Console(file=out, width=200)).say(EVIL)
+    terminal = Terminal(Console(file=out, width=200))
+    terminal.say(EVIL)
+    terminal.flush()
     assert_harmless(out.getvalue())
 
 

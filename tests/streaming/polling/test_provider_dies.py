@@ -67,11 +67,12 @@ class Replayed:
         return key in BOOKS[not self.is_even :: 2] and key not in without
 
     def body(self, record: Record, *, without: Iterable[str] = ()) -> bytes:
-        """A recorded answer as this provider gives it; its first bookmaker pays too much."""
+        """A recorded answer as this provider gives it; its first venue pays too much."""
         events: list[dict[str, Any]] = json.loads(record.response.body)
         for event in events:
             books = [book for book in event["bookmakers"] if self._lists(book["key"], without)]
-            for market in books[0]["markets"] if books else ():
+            venues = [book for book in books if book["key"] != "pinnacle"]
+            for market in venues[0]["markets"] if venues else ():
                 market["outcomes"][0]["price"] *= 1.08
             event["bookmakers"] = books
         return json.dumps(events).encode()
