@@ -22,7 +22,7 @@ from streaming.models import (
 
 TEXT_CHARS = 500
 MAX_CAUSES = 50
-"""The most causes that one look sends, those seen last; the next look sends the others."""
+"""The most causes that one look sends; the next look sends the others."""
 
 
 def health_alerts(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
@@ -68,7 +68,9 @@ def letter_alerts(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
         row
         for row in causes.grouped(letters)
         if is_cause_due(row["last"], sent.get(row["cause"]), now)
-    ][:MAX_CAUSES]
+    ]
+    # Those that were never sent come first, and then the one that has waited longest.
+    due.sort(key=lambda row: (row["cause"] in sent, row["cause"] in sent and sent[row["cause"]].at))
     return [
         _alert(
             subscriber,
@@ -78,7 +80,7 @@ def letter_alerts(subscriber: AlertSubscriber, now: datetime) -> list[Alert]:
             cause.last_seen,
             texts.letters_added(cause.sentence, cause.happened, is_first=cause.key not in sent),
         )
-        for cause in causes.in_words(due)
+        for cause in causes.in_words(due[:MAX_CAUSES])
     ]
 
 

@@ -452,6 +452,13 @@ def test_causes_beyond_the_most_of_one_look_are_sent_by_the_next(
     rows.make_dead_letter(last_seen=desk.now, fingerprint="one", task="one.task")
     rows.make_dead_letter(last_seen=desk.now, fingerprint="two", task="two.task")
     assert [desk.look(), desk.look(1), desk.look(1)] == [1, 1, 0]
+    desk.carry()
+    for _ in range(2):  # both fail on, and the one that has waited longer is the next
+        DeadLetter.objects.update(last_seen=desk.now)
+        assert desk.look(3_600) == 1
+        desk.carry()
+    named = [text.split(": ")[1] for text in desk.texts()]
+    assert named[2:] in (["one.task", "two.task"], ["two.task", "one.task"])
 
 
 def test_a_subscriber_that_fails_holds_up_no_other_and_the_failure_is_raised(
