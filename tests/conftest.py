@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
+from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
@@ -24,6 +25,10 @@ from streaming.notifications import bus
 from streaming.providers.the_odds_api import repeated
 from tests.support.cluster import lay, made_cluster
 from tests.support.emptying import empty_tables
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: They take longest and wait for most of it: last, they would keep one process busy, and none else.
 BEGIN_FIRST = "tests/integration/test_documents.py"

@@ -16,7 +16,7 @@ class BoundedCache(Generic[K, V]):
 
     >>> cache = BoundedCache[str, str](limit=3)
     >>> cache.put("a", "A", size=1)
-    ... cache.put("b", "B", size=2)
+    >>> cache.put("b", "B", size=2)
     >>> cache.get("a"), cache.put("c", "C", size=2), cache.get("b")
     ('A', None, None)
 
