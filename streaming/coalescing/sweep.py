@@ -19,9 +19,11 @@ def unvalued_markets(config: SweepConfig) -> list[int]:
     return [market_id for (market_id,) in fetch_all(_CLAIM, parameters)]
 
 
+# An array is read once. `IN (SELECT … LIMIT)` may be read anew for each market, by a plan that
+# depends on the tables' statistics, and then skips those it has claimed and claims others.
 _CLAIM = """
 UPDATE betting_market SET swept_at = clock_timestamp()
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM betting_market
     WHERE version <> valued_version
       AND dirty_at < clock_timestamp() - %(after_ms)s * interval '1 millisecond'
@@ -29,6 +31,6 @@ WHERE id IN (
            OR swept_at < clock_timestamp() - %(after_ms)s * interval '1 millisecond')
     ORDER BY dirty_at LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
-)
+))
 RETURNING id
 """

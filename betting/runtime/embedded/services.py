@@ -71,9 +71,9 @@ def start(config: Config) -> None:
     Raises:
         EmbeddedError: as `ensure_running` does.
     """
-    ensure_running(config)
-    states.prepare_home(config.home)
-    users.keep(states.state_of(config))
+    with _counted_as_user(config) as state:
+        ensure_running(config)
+        users.keep(state)
 
 
 @contextlib.contextmanager
@@ -85,10 +85,9 @@ def used(config: Config) -> Iterator[None]:
     Raises:
         EmbeddedError: as `ensure_running` does.
     """
-    states.prepare_home(config.home)
     state = states.state_of(config)
     try:
-        with users.one_more(state):
+        with _counted_as_user(config):
             ensure_running(config)
             yield
     finally:
@@ -119,6 +118,17 @@ def restart_dead(config: Config) -> list[str]:
         for service in dead:
             service.start()
         return [service.name for service in dead]
+
+
+@contextlib.contextmanager
+def _counted_as_user(config: Config) -> Iterator[State]:
+    """Count as a user while the block runs, from when nobody is stopping the servers."""
+    states.prepare_home(config.home)
+    state = states.state_of(config)
+    with contextlib.ExitStack() as use:
+        with states.exclusive(state):
+            use.enter_context(users.one_more(state))
+        yield state
 
 
 def stop(config: Config) -> None:

@@ -18,6 +18,7 @@ from streaming.runner.environment import set_up, supervised, where_to_look
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import LOOPBACK, PortError
 from streaming.runner.terminal import Terminal
+from tests.betting.runtime.embedded.clients import are_running
 
 
 @pytest.fixture
@@ -25,10 +26,6 @@ def config(tmp_path: Path) -> Iterator[Config]:
     config = load({"HARDLINE_HOME": str(tmp_path / "home")})
     yield config
     embedded.remove_state(config)
-
-
-def are_running(config: Config) -> list[bool]:
-    return [server.is_running for server in embedded.status(config)]
 
 
 def test_a_second_run_of_a_checkout_is_refused_before_it_touches_anything(config: Config) -> None:

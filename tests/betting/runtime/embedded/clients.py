@@ -52,6 +52,10 @@ def assert_kept(config: Config) -> None:
         assert client.get("kept") == "42"
 
 
+def are_running(config: Config) -> list[bool]:
+    return [server.is_running for server in embedded.status(config)]
+
+
 def pids(config: Config) -> list[int | None]:
     """The servers' processes."""
     return [server.pid for server in embedded.status(config)]

@@ -4,15 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from betting.config import Config, load
+from betting.config import Config
 from betting.runtime import embedded
-from betting.runtime.embedded import EmbeddedError
+from betting.runtime.embedded import EmbeddedError, services
 from betting.runtime.embedded.redis import Redis
+from tests.betting.runtime.embedded.clients import are_running
 
 USES_FOR_EVER = """
 import signal
@@ -22,17 +24,6 @@ with used(get_config()):
     print("started", flush=True)
     signal.pause()
 """
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Iterator[Config]:
-    config = load({"HARDLINE_HOME": str(tmp_path / "home")})
-    yield config
-    embedded.remove_state(config)
-
-
-def are_running(config: Config) -> list[bool]:
-    return [server.is_running for server in embedded.status(config)]
 
 
 def test_servers_end_with_the_only_one_who_used_them(config: Config) -> None:
@@ -111,3 +102,30 @@ def test_a_server_that_does_not_start_ends_the_other(
     with pytest.raises(EmbeddedError):
         use.__enter__()
     assert are_running(config) == [False, False]
+
+
+def test_who_comes_while_the_last_user_stops_the_servers_finds_them_running(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_all, may_end, is_in = services._stop_all, threading.Event(), threading.Event()
+
+    def come() -> list[bool]:
+        with embedded.used(config):
+            is_in.set()
+            assert may_end.wait(60)
+            return are_running(config)
+
+    with ThreadPoolExecutor(1) as pool:
+        coming: list[Future[list[bool]]] = []
+
+        def stop_while_another_comes(*of: Any) -> None:
+            monkeypatch.setattr(services, "_stop_all", stop_all)
+            coming.append(pool.submit(come))
+            is_in.wait(0.5)  # it must not get in before the servers are stopped
+            stop_all(*of)
+
+        monkeypatch.setattr(services, "_stop_all", stop_while_another_comes)
+        with embedded.used(config):
+            pass
+        may_end.set()
+        assert coming[0].result() == [True, True]
