@@ -224,23 +224,22 @@ SET closed_for = CASE WHEN e.id = ANY (%(due)s::bigint[]) THEN e.commence_time E
 WHERE e.id = ANY (%(events)s::bigint[])
 """
 
-_OUTCOMES = """
+# As arrays, which are found before the deletion is planned: joined to it, they are looked for among
+# all closes there are.
+_OUTCOMES = """ANY (ARRAY(
     SELECT o.id FROM betting_market m JOIN betting_outcome o ON o.market_id = m.id
     WHERE m.event_id = ANY (%(events)s::bigint[])
-"""
+))"""
 
-_DELETE_PRICES = f"DELETE FROM valuation_closingprice WHERE outcome_id IN ({_OUTCOMES})"  # noqa: S608
+_QUOTES = f"ANY (ARRAY(SELECT id FROM betting_quote WHERE outcome_id = {_OUTCOMES}))"  # noqa: S608
 
-_DELETE_QUOTES = f"""
-DELETE FROM valuation_closingquote
-WHERE quote_id IN (SELECT id FROM betting_quote WHERE outcome_id IN ({_OUTCOMES}))
-"""  # noqa: S608 - the query above
+_DELETE_PRICES = f"DELETE FROM valuation_closingprice WHERE outcome_id = {_OUTCOMES}"  # noqa: S608
+
+_DELETE_QUOTES = f"DELETE FROM valuation_closingquote WHERE quote_id = {_QUOTES}"  # noqa: S608
 
 _DELETE_EDGES = f"""
-DELETE FROM valuation_edgeclosing WHERE edge_id IN (
-    SELECT e.id FROM betting_quote q JOIN valuation_edge e ON e.quote_id = q.id
-    WHERE q.outcome_id IN ({_OUTCOMES})
-)
+DELETE FROM valuation_edgeclosing
+WHERE edge_id = ANY (ARRAY(SELECT id FROM valuation_edge WHERE quote_id = {_QUOTES}))
 """  # noqa: S608 - the query above
 
 _INSERT_PRICES = """

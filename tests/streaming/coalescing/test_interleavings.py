@@ -40,6 +40,7 @@ from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation import tasks as valuation_tasks
 from valuation.board import Board, Valued, value
+from valuation.covering import Role
 from valuation.models import Edge, FairPrice
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute, write
@@ -85,11 +86,15 @@ class Broker:
 def expected_board(market: Market) -> tuple[Board, list[int]]:
     """The market's active quotes, read by a way of its own."""
     columns = (
-        "pk", "outcome", "outcome__line", "bookmaker", "side", "price", "bookmaker__weight",
-        "bookmaker__commission", "bookmaker__is_venue",
+        "pk", "outcome", "outcome__name", "outcome__line", "bookmaker", "side", "price",
+        "bookmaker__weight", "bookmaker__commission", "bookmaker__is_venue",
     )  # fmt: skip
     quotes = Quote.objects.filter(market=market, status="active").order_by("id")
     rows = list(quotes.values_list(*columns, named=True))
+    roles = {
+        "Over": Role.OVER, "Under": Role.UNDER,
+        market.event.home: Role.HOME, market.event.away: Role.AWAY,
+    }  # fmt: skip
     board = Board(
         market_id=np.full(len(rows), market.pk, dtype=np.int64),
         outcome_id=np.array([row.outcome for row in rows], dtype=np.int64),
@@ -107,6 +112,7 @@ def expected_board(market: Market) -> tuple[Board, list[int]]:
             dtype=np.float64,
         ),
         is_stale=np.zeros(len(rows), dtype=np.bool_),
+        role=np.array([roles.get(row.outcome__name, Role.NONE) for row in rows], dtype=np.int64),
     )
     return board, [row.pk for row in rows]
 
