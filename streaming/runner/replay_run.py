@@ -33,6 +33,7 @@ from streaming.runner.server_watch import watching_servers
 from streaming.runner.summary import RunFacts
 from streaming.runner.terminal import Terminal
 from streaming.tasks import sweep
+from valuation.closes import take as closes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Replay:
     Attributes:
         recordings: the answers.
         speed: recorded seconds per second; infinite for as fast as can be.
-        until_idle: end when everything is valued, rather than when interrupted.
+        until_idle: end when everything is valued and closed, rather than when interrupted.
     """
 
     recordings: Recordings
@@ -94,6 +95,7 @@ def _conduct(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) 
         _play(loop, terminal, config, replay)
         if replay.until_idle:
             loop.wait_until_idle(config.coalesce)
+            _close(loop, config)
         else:
             loop.wait_for_ever()
     except InterruptedRunError:
@@ -110,6 +112,12 @@ def _play(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> 
         loop.wait(pace.wait_seconds(record.received_at, time.monotonic()))
         loop.do(partial(player.play, record))
         terminal.done(number)
+
+
+def _close(loop: RunLoop, config: Config) -> None:
+    """Take the closing prices that are left; a sweep takes a few of them each second."""
+    while loop.do(closes.are_due):
+        loop.do(lambda: closes.take(config.valuation))
 
 
 def _facts(stopwatch: Stopwatch, replay: Replay) -> RunFacts:

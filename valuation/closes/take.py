@@ -69,6 +69,11 @@ def take(policy: ValuationPolicy) -> Taken:
     return Taken(sum(each.events for each in one_by_one), sum(e.withdrawn for e in one_by_one))
 
 
+def are_due() -> bool:
+    """Return True if a step would find something to do."""
+    return bool(fetch_all(_FIND, {**_LIMITS, "events": 1}))
+
+
 def _take_alone(event: int, policy: ValuationPolicy) -> Taken:
     """Take the closes of one event; leave it without any, for good, if the database refuses them.
 
