@@ -177,7 +177,9 @@ def signed_percent(value: float | None, digits: int = 2) -> str:
     >>> signed_percent(0.0312), signed_percent(-0.0047)
     ('+3.12 %', '−0.47 %')
     """
-    return formatting.signed_percent(value, digits).replace("-", MINUS)
+    if value is None:
+        return formatting.ABSENT
+    return f"{value:+.{digits}%}".replace("%", " %").replace("-", MINUS)
 
 
 def money(amount: float) -> str:

@@ -38,15 +38,6 @@ def percent(value: float | None, digits: int = 2) -> str:
     return ABSENT if value is None else f"{value:.{digits}%}".replace("%", " %")
 
 
-def signed_percent(value: float | None, digits: int = 2) -> str:
-    """Return a fraction as a percentage with its sign.
-
-    >>> signed_percent(0.0312), signed_percent(-0.0047)
-    ('+3.12 %', '-0.47 %')
-    """
-    return ABSENT if value is None else f"{value:+.{digits}%}".replace("%", " %")
-
-
 def point(value: float | None) -> str:
     """Return a handicap or a total, signed.
 

@@ -83,7 +83,10 @@ def where_to_look(
     elif login.is_new or login.is_current:
         by = f"its password is in {login.file}"
     else:
-        by = f"the password that you set; Flower's is in {login.file}"
+        by = (
+            f"a password other than Flower's, which is in {login.file}; `manage.py changepassword"
+            f" {ADMIN}` sets a new one"
+        )
     lines = [
         f"  Board      http://{host}:{config.web.port}/",
         f"  Admin      http://{host}:{config.web.port}/admin/",

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 
+from betting import words
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_related, by_time
 from betting.db.bets import FAIR_PRICE, OF_EDGE, OF_QUOTE
@@ -139,12 +140,12 @@ class EdgeClosingAdmin(BetAdmin):
     @admin.display(description="EV at opening", ordering="opened_ev")
     def expected(self, close: EdgeClosing) -> str:
         """Return the expected value when the edge opened."""
-        return formatting.signed_percent(close.opened_ev)
+        return words.signed_percent(close.opened_ev)
 
     @admin.display(description="CLV at opening", ordering="opened_clv")
     def opened(self, close: EdgeClosing) -> str:
         """Return the closing line value at the opening price."""
-        return formatting.signed_percent(close.opened_clv)
+        return words.signed_percent(close.opened_clv)
 
     @admin.display(description="best price", ordering="best_price")
     def best_odds(self, close: EdgeClosing) -> str:
@@ -154,9 +155,9 @@ class EdgeClosingAdmin(BetAdmin):
     @admin.display(description="CLV at best", ordering="best_clv")
     def best(self, close: EdgeClosing) -> str:
         """Return the closing line value at the best price."""
-        return formatting.signed_percent(close.best_clv)
+        return words.signed_percent(close.best_clv)
 
-    @admin.display(description="CLV by anchor", ordering="anchor_opened_clv")
+    @admin.display(description="by anchor", ordering="anchor_opened_clv")
     def by_anchor(self, close: EdgeClosing) -> str:
         """Return the closing line value by a sharp bookmaker's own close."""
-        return formatting.signed_percent(close.anchor_opened_clv)
+        return words.signed_percent(close.anchor_opened_clv)

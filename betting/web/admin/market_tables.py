@@ -10,7 +10,7 @@ from betting.admin_base import formatting
 from betting.admin_base.read_only import Table
 from betting.db.freshness import with_disputes, with_freshness
 from betting.models import Market, Quote, Side
-from betting.words import no_edge
+from betting.words import no_edge, signed_percent
 from valuation.opportunities import Bet, Opportunities, Stake
 from valuation.vouching import edges
 from valuation.vouching import fair_prices as fair_prices_of_all
@@ -39,7 +39,7 @@ def open_edges(market: Market) -> Table:
                 edge.quote.side,
                 formatting.odds(edge.price),
                 formatting.odds(1 / edge.probability),
-                formatting.signed_percent(edge.ev),
+                signed_percent(edge.ev),
                 formatting.percent(edge.current_advised),
                 edge.books,
                 edge.opened_at,
@@ -63,8 +63,8 @@ def covers(found: Opportunities) -> Table:
             (
                 "; ".join(f"{_words(bet)}, {_stake(bet, stake)}" for bet, stake in cover.legs),
                 formatting.percent(cover.booksum),
-                formatting.signed_percent(cover.profit),
-                formatting.signed_percent(cover.worst),
+                signed_percent(cover.profit),
+                signed_percent(cover.worst),
                 "arbitrage" if cover.is_arbitrage else "",
                 cover.confirmed_at,
             )
@@ -87,8 +87,8 @@ def middles(found: Opportunities) -> Table:
                 _words(middle.above),
                 _words(middle.below),
                 f"{middle.gap:g}",
-                formatting.signed_percent(middle.worst),
-                formatting.signed_percent(middle.best),
+                signed_percent(middle.worst),
+                signed_percent(middle.best),
                 formatting.percent(max(middle.break_even, 0.0)),
                 middle.confirmed_at,
             )

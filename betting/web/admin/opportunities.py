@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from betting import words
 from betting.admin_base import formatting
 from betting.admin_base.filters import by_choice, by_related, by_time
 from betting.admin_base.read_only import Table, TablesMixin
@@ -91,19 +92,19 @@ class OpportunityAdmin(TablesMixin, StandingMixin, OfMarketAdmin):
     @admin.display(description="profit", ordering="profit")
     def profit_shown(self, one: Opportunity) -> str:
         """Return the profit where one leg wins."""
-        return formatting.signed_percent(one.profit)
+        return words.signed_percent(one.profit)
 
     @number
     @admin.display(description="worst", ordering="worst")
     def worst_shown(self, one: Opportunity) -> str:
         """Return the profit at the worst result."""
-        return formatting.signed_percent(one.worst)
+        return words.signed_percent(one.worst)
 
     @number
     @admin.display(description="best", ordering="best")
     def best_shown(self, one: Opportunity) -> str:
         """Return the profit at the best result."""
-        return formatting.signed_percent(one.best)
+        return words.signed_percent(one.best)
 
     @admin.display(description="booksum")
     def booksum_shown(self, one: Opportunity) -> str:

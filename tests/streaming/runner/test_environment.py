@@ -77,4 +77,5 @@ def test_a_new_password_is_shown_once_and_later_its_file() -> None:
     theirs = Login("swordfish", file, is_new=False, is_current=False)
     changed = where_to_look(config, theirs, is_terminal=True)
     assert "its password is in" not in changed
-    assert f"Flower's is in {file}" in changed
+    assert f"Flower's, which is in {file}" in changed
+    assert "manage.py changepassword admin" in changed
