@@ -108,6 +108,11 @@ def test_output_goes_to_a_log_per_program(run: Running) -> None:
     wait_until(lambda: run.log("two") == "to stderr\n")
 
 
+def test_a_program_that_wrote_nothing_has_a_log_to_look_into(run: Running) -> None:
+    end = next_exits(run(python("silent", "raise SystemExit(7)")), 1)[0]
+    assert end.log.read_bytes() == b""
+
+
 def test_a_log_is_bounded_and_keeps_the_newest_lines(run: Running, tmp_path: Path) -> None:
     talks = "for n in range(5000): print(f'line {n:5d}')"
     supervisor = run(python("talks", talks), policy=SupervisionPolicy(log_bytes=10_000))
