@@ -153,6 +153,22 @@ def test_a_program_that_ran_steadily_is_started_again_soon(run: Running) -> None
     assert [end.in_a_row for end in exits] == [1, 1, 1]
 
 
+def test_a_program_for_which_there_is_no_process_now_is_started_later(
+    run: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = run(python("short", "pass"), policy=SupervisionPolicy(restart_seconds=0.01))
+    next_exits(supervisor, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", no_process_more)
+        end = next_exits(supervisor, 1)[0]
+    assert (end.status, end.in_a_row) == (126, 2)
+    assert next_exits(supervisor, 1)[0].status == 0
+
+
+def no_process_more(*_: object, **__: object) -> None:
+    raise BlockingIOError("Resource temporarily unavailable")
+
+
 def test_a_killed_program_is_started_again(run: Running) -> None:
     policy = SupervisionPolicy(restart_seconds=0.01)
     supervisor = run(python("sleeps", SLEEPS), policy=policy)
