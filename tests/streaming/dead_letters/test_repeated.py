@@ -72,12 +72,18 @@ def test_a_server_that_answers_with_an_error_is_none(error: Exception) -> None:
         raise error
 
 
+def test_a_caller_of_the_function_gets_the_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.tasks.unvalued_markets", lambda _: _refuse())
+    with pytest.raises(OperationalError):
+        tasks.sweep()
+
+
 @pytest.mark.django_db
 def test_a_replay_that_an_outage_ends_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.poll_provider
     monkeypatch.setattr("streaming.tasks.newest_run", lambda _: 0)
     monkeypatch.setattr("streaming.tasks.poll", lambda *_: _refuse())
-    task.push_request(**{REPLAY_HEADER: 1})
+    task.push_request(**{"called_directly": False, REPLAY_HEADER: 1})
     stack = _state._task_stack  # type: ignore[attr-defined]  # left out of the stubs
     stack.push(task)
     try:
