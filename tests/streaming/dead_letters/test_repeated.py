@@ -8,6 +8,7 @@ from celery import _state, current_app
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import OperationalError, connection
+from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -21,6 +22,12 @@ REPEATED = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values
 
 def postgres_error(error: psycopg.Error) -> OperationalError:
     raised = OperationalError("as Django raises it")
+    raised.__cause__ = error
+    return raised
+
+
+def broker_error(error: Exception) -> BrokerError:
+    raised = BrokerError("as kombu raises it, whatever the error")
     raised.__cause__ = error
     return raised
 
@@ -50,6 +57,8 @@ def test_an_outage_of_postgresql_leaves_no_failure(name: str) -> None:
         postgres_error(psycopg.errors.IdleSessionTimeout()),
         OperationalError("the connection is closed"),
         RedisConnectionError("refused"),
+        broker_error(RedisConnectionError("refused")),
+        broker_error(FileNotFoundError("no socket")),
     ],
 )
 def test_a_server_that_is_away_is_an_outage(error: Exception) -> None:
@@ -64,6 +73,7 @@ def test_a_server_that_is_away_is_an_outage(error: Exception) -> None:
         postgres_error(psycopg.errors.QueryCanceled()),
         postgres_error(psycopg.errors.DiskFull()),
         ResponseError("OOM command not allowed"),
+        broker_error(ResponseError("OOM command not allowed")),
         LookupError("no market 17"),
     ],
 )
