@@ -33,6 +33,10 @@ MARK = "SUPERVISED_BY_HARDLINE"
 """The variable that all programs of a supervisor have, and all that those start: its logs."""
 
 
+NOT_STARTED = 126
+"""The status of a program whose wrapper cannot be started, as a shell has it."""
+
+
 class AlreadyRunningError(Exception):
     """Another process holds the lock; the message names it."""
 
@@ -205,12 +209,16 @@ class _Supervised:
 
     def tend(self, now: float) -> Exit | None:
         if self._keeper is None:
-            if now >= self._start_at:
+            if now < self._start_at:
+                return None
+            try:
                 self.start()
+            except OSError:  # no memory, or no process more, at the moment
+                return self._ended(now, NOT_STARTED)
             return None
-        if self.is_running:
-            return None
-        status = self.end()
+        return None if self.is_running else self._ended(now, self.end())
+
+    def _ended(self, now: float, status: int) -> Exit:
         if now - self._started_at >= self._policy.steady_seconds:
             self._exits_in_a_row = 0
         self._exits_in_a_row += 1
