@@ -146,6 +146,10 @@ class Supervisor:
         """Name → process id of the wrapper, which is also the process group, of what runs now."""
         return {each.program.name: each.pid for each in self._programs() if each.pid is not None}
 
+    def starts(self) -> dict[str, int]:
+        """Name → how often the program was started."""
+        return {each.program.name: each.starts for each in self._programs()}
+
     def _programs(self) -> Iterator[_Supervised]:
         return chain.from_iterable(self._stages)
 
@@ -170,6 +174,7 @@ class _Supervised:
 
     def __init__(self, program: Program, logs: Path, policy: SupervisionPolicy) -> None:
         self.program = program
+        self.starts = 0
         self._log = logs / f"{program.name}.log"
         self._policy = policy
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -193,6 +198,7 @@ class _Supervised:
     def start(self) -> None:
         bounds = [str(self._policy.log_bytes), str(self._policy.stop_seconds)]
         self._started_at = time.monotonic()
+        self.starts += 1
         self._keeper = subprocess.Popen(  # noqa: S603 - the owner's own commands
             [sys.executable, "-I", "-S", _KEEPER, self._log, *bounds, *self.program.command],
             cwd=self.program.directory,
@@ -242,11 +248,13 @@ def end_leftovers(logs: Path, patience_seconds: float) -> None:
 
     A wrapper ends its program when the supervisor dies. One that is killed with it cannot.
     """
+    process.end(leftovers(logs), patience_seconds)
+
+
+def leftovers(logs: Path) -> list[psutil.Process]:
+    """Return the processes that a supervisor with these logs has started, other than this one."""
     mark, own = _mark(logs), os.getpid()
-    process.end(
-        [each for each in psutil.process_iter() if each.pid != own and _has(each, mark)],
-        patience_seconds,
-    )
+    return [each for each in psutil.process_iter() if each.pid != own and _has(each, mark)]
 
 
 def _mark(logs: Path) -> str:

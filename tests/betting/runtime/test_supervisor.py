@@ -20,6 +20,7 @@ from betting.runtime.supervisor import (
     SupervisionPolicy,
     Supervisor,
     end_leftovers,
+    leftovers,
     single_instance,
 )
 
@@ -155,7 +156,9 @@ def test_a_killed_program_is_started_again(run: Running) -> None:
     (program,) = descendants(supervisor.pids()["sleeps"])
     program.kill()
     assert [end.status for end in next_exits(supervisor, 1)] == [128 + signal.SIGKILL]
+    assert supervisor.starts() == {"sleeps": 1}
     wait_until(lambda: supervisor.tend() == [] and run.log("sleeps") == "up\nup\n")
+    assert supervisor.starts() == {"sleeps": 2}
 
 
 def test_a_killed_keeper_takes_its_program_with_it(run: Running) -> None:
@@ -288,6 +291,8 @@ def test_the_next_run_ends_what_a_killed_supervisor_and_its_wrappers_left(tmp_pa
     left = [each for each in processes if each.pid not in keepers]
     assert not any(map(is_gone, left))
 
+    assert leftovers(tmp_path / "another") == []
+    assert {each.pid for each in left} <= {each.pid for each in leftovers(tmp_path)}
     end_leftovers(tmp_path / "another", patience_seconds=0.2)
     assert not any(map(is_gone, left))
     end_leftovers(tmp_path, patience_seconds=0.2)
