@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check format bench screenshots clean-state
+.PHONY: help setup run test test-browser check format bench chaos screenshots clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(INSTALLED) ## format the code and correct what the linter can
 bench: $(INSTALLED) ## measure throughput and latency
 	@$(PY) -m pytest -o addopts="-p tests.environment --strict-markers --import-mode=importlib" \
 		tests/benchmarks
+
+chaos: $(INSTALLED) ## let faults strike a run of its own for 20 seeds, and look for what was lost
+	@$(PY) manage.py chaos --seeds 20
 
 screenshots: $(INSTALLED) ## take the pictures of docs/images from a live run, with Chromium
 	@$(PY) .ci/pictures.py
