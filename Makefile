@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check format bench screenshots clean-state
+.PHONY: help setup run test test-browser test-chaos check format bench chaos screenshots clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,8 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# In the order of the files: by their number of tests, the longest would all come last; tests/conftest.py has the longest begin.
 	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
-	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder \
+		--ignore=tests/browser --ignore=tests/integration/test_chaos.py
 
 test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which take most of the machine
 	@$(PY) -m pytest tests/browser
@@ -42,6 +43,12 @@ format: $(INSTALLED) ## format the code and correct what the linter can
 bench: $(INSTALLED) ## measure throughput and latency
 	@$(PY) -m pytest -o addopts="-p tests.environment --strict-markers --import-mode=importlib" \
 		tests/benchmarks
+
+test-chaos: $(INSTALLED) ## test two seeds of chaos, beside which nothing else may run
+	@$(PY) -m pytest tests/integration/test_chaos.py
+
+chaos: $(INSTALLED) ## let faults strike a run of its own for 20 seeds, and look for what was lost
+	@$(PY) manage.py chaos --seeds 20
 
 screenshots: $(INSTALLED) ## take the pictures of docs/images from a live run, with Chromium
 	@$(PY) .ci/pictures.py

@@ -53,6 +53,7 @@ NOT_RUN = {
     ".venv/bin/python manage.py benchmark": (
         "minutes of all processors; test_benchmark.py has a small one"
     ),
+    ".venv/bin/python manage.py chaos": "minutes; test_chaos.py has two seeds",
     ".venv/bin/python manage.py baseline ab --simulate": (
         "four runs of a minute each; test_baseline.py has a shorter one, of a recording"
     ),

@@ -44,6 +44,7 @@ ON_NOTHING = {
     "backtest --results nothing.csv": (1, "nothing.csv"),
     "baseline compare a.json b.json": (1, "a.json"),
     "benchmark compare a.json b.json": (1, "a.json"),
+    "chaos --seeds 0": (2, "usage"),
     "simulate_provider --seed x": (2, "usage"),
     "drf_create_token admin": (0, "Generated token"),
 }

@@ -1,0 +1,20 @@
+"""The faults that there are, by name."""
+
+from __future__ import annotations
+
+from streaming.chaos.faults import messages, points, postgres, programs, providers, redis
+from streaming.chaos.faults.base import Fault
+
+FAULTS = {
+    fault.kind.name: fault
+    for fault in (
+        *programs.FAULTS,
+        *redis.FAULTS,
+        *postgres.FAULTS,
+        *providers.FAULTS,
+        *messages.FAULTS,
+        *points.FAULTS,
+    )
+}
+
+__all__ = ["FAULTS", "Fault"]
