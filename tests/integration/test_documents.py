@@ -82,7 +82,8 @@ def like_the_checkout(directory: Path) -> Path:
     """
     directory.mkdir()
     for name in (
-        "Makefile", "manage.py", "pyproject.toml", "requirements.txt", "requirements-dev.txt",
+        "Makefile", "manage.py", "pyproject.toml", "requirements.txt", "requirements-embedded.txt",
+        "requirements-dev.txt",
     ):  # fmt: skip
         (directory / name).symlink_to(CHECKOUT / name)
     (directory / ".venv").symlink_to(sys.prefix)
