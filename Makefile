@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check format bench lock screenshots clean-state
+.PHONY: help setup run test test-browser image-test check format bench lock screenshots clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 
 test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which take most of the machine
 	@$(PY) -m pytest tests/browser
+
+image-test: $(INSTALLED) ## build the image with buildah and run every role of it; as root, on Debian
+	@PYTHONPATH=. $(PY) .ci/image.py
 
 check: $(INSTALLED) ## lint, format, wording, locked requirements, types, import contracts, migrations
 	@$(PY) -m ruff check .

@@ -56,6 +56,7 @@ NOT_RUN = {
     ".venv/bin/python manage.py baseline ab --simulate": (
         "four runs of a minute each; test_baseline.py has a shorter one, of a recording"
     ),
+    "docker build": "needs a daemon; `make image-test` builds the image without one",
 }
 """How commands begin that are not run here, and why."""
 
