@@ -30,10 +30,11 @@ test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which t
 image-test: $(INSTALLED) ## build the image with buildah and run every role of it; as root, on Debian
 	@PYTHONPATH=. $(PY) .ci/image.py
 
-check: $(INSTALLED) ## lint, format, wording, locked requirements, types, import contracts, migrations
+check: $(INSTALLED) ## lint, format, wording, locked requirements, deployment files, types, import contracts, migrations
 	@$(PY) -m ruff check .
 	@$(PY) .ci/docstrings.py
 	@$(PY) .ci/lock.py
+	@$(PY) .ci/deployment.py
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports

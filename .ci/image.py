@@ -327,6 +327,16 @@ def newest(database_url: str, table: str) -> int:
     return int(row[0])
 
 
+def newest_batch(database_url: str) -> int:
+    """Return the highest id of a recompute that worker-value, not worker-major, made."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM valuation_recomputerun WHERE trigger = 'batch'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def write_secrets(directory: Path, running: Servers) -> dict[str, str]:
     """Write the secrets as files; return the variables that name them in a container."""
     directory.mkdir()
@@ -403,9 +413,9 @@ def drain(containers: Containers, url: str) -> dict[str, int]:
     statuses = {}
     status, seconds = containers.end("worker-value")
     step(f"worker-value drained under load in {seconds:.1f} s, status {status}")
-    before = newest(url, "valuation_recomputerun")
+    before = newest_batch(url)
     containers.start("worker-value")
-    wait_until(lambda: newest(url, "valuation_recomputerun") > before + 5, "valuations again")
+    wait_until(lambda: newest_batch(url) > before, "valuations again")
     step("worker-value values again")
     for role in ("beat", "worker-io", *ROLES):
         if containers.is_running(role):

@@ -57,6 +57,9 @@ NOT_RUN = {
         "four runs of a minute each; test_baseline.py has a shorter one, of a recording"
     ),
     "docker build": "needs a daemon; `make image-test` builds the image without one",
+    "docker compose": "the same; tests/deployment/test_compose.py reads the file",
+    "docker/make-secrets": "writes into the checkout; test_compose.py runs it elsewhere",
+    "cat docker/secrets": "shows what it wrote",
 }
 """How commands begin that are not run here, and why."""
 
