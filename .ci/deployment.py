@@ -10,12 +10,16 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKER = ROOT / "docker"
 COMPOSE = DOCKER / "compose.yaml"
+KUBERNETES = DOCKER / "kubernetes"
+BASE = KUBERNETES / "base"
+RENDERERS = (("kustomize", "build"), ("kubectl", "kustomize"))
 
 Outcome = str | None
 """What is wrong, empty if nothing is; None if no tool is there to say so."""
@@ -40,8 +44,39 @@ def compose() -> Outcome:
     return ran(sys.executable, "-m", "check_jsonschema", *schema, COMPOSE)
 
 
+def kubernetes() -> Outcome:
+    """Check the base, and each overlay if something is there that renders it.
+
+    Custom resources, KEDA's, have no published schema in the package: the tests read them.
+    """
+    if importlib.util.find_spec("kubernetes_validate") is None:
+        return None
+    validate = (str(Path(sys.executable).with_name("kubernetes-validate")), "--strict")
+    base = [path for path in sorted(BASE.glob("*.yaml")) if path.name != "kustomization.yaml"]
+    problems = [ran(*validate, *base)]
+    render = next((each for each in RENDERERS if shutil.which(each[0])), None)
+    if render is None:
+        print("Kubernetes: overlays NOT CHECKED, kubectl or kustomize is not installed")
+    else:
+        overlays = sorted((KUBERNETES / "overlays").iterdir())
+        problems += [rendered_problem(render, overlay, validate) for overlay in overlays]
+    return "\n".join(filter(None, problems))
+
+
+def rendered_problem(render: Sequence[str], overlay: Path, validate: Sequence[str]) -> str:
+    """Return what is wrong with an overlay as Kustomize renders it."""
+    done = subprocess.run([*render, overlay], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return done.stderr
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(done.stdout)
+        file.flush()
+        return ran(*validate, file.name)
+
+
 CHECKS: dict[str, tuple[Callable[[], Outcome], str]] = {
     "Compose": (compose, "docker compose, or check-jsonschema"),
+    "Kubernetes": (kubernetes, "kubernetes-validate"),
 }
 """What is checked → by what, and the tools that it needs."""
 
