@@ -74,9 +74,26 @@ def rendered_problem(render: Sequence[str], overlay: Path, validate: Sequence[st
         return ran(*validate, file.name)
 
 
+def systemd() -> Outcome:
+    """Check the units as `manage.py systemd` writes them."""
+    if shutil.which("systemd-analyze") is None:
+        return None
+    with tempfile.TemporaryDirectory() as directory:
+        write = ("manage.py", "systemd", "--dir", directory, "--user", "root")
+        if problem := ran(sys.executable, *write):
+            return problem
+        units = map(str, sorted(Path(directory).iterdir()))
+        verify = ["systemd-analyze", "verify", "--man=no", *units]
+        done = subprocess.run(verify, capture_output=True, text=True, check=False)
+        # A key that does not exist is a warning, with status 0. It warns of other units as well.
+        warnings = [line for line in done.stderr.splitlines() if "hardline" in line]
+        return "\n".join(warnings) or ("" if done.returncode == 0 else done.stderr)
+
+
 CHECKS: dict[str, tuple[Callable[[], Outcome], str]] = {
     "Compose": (compose, "docker compose, or check-jsonschema"),
     "Kubernetes": (kubernetes, "kubernetes-validate"),
+    "systemd": (systemd, "systemd-analyze"),
 }
 """What is checked → by what, and the tools that it needs."""
 

@@ -60,6 +60,7 @@ NOT_RUN = {
     "docker compose": "the same; tests/deployment/test_compose.py reads the file",
     "docker/make-secrets": "writes into the checkout; test_compose.py runs it elsewhere",
     "cat docker/secrets": "shows what it wrote",
+    "sudo": "changes the machine; test_systemd.py has the units verified",
 }
 """How commands begin that are not run here, and why."""
 
