@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DOCKER = ROOT / "docker"
 COMPOSE = DOCKER / "compose.yaml"
+MONITORING = DOCKER / "monitoring"
 KUBERNETES = DOCKER / "kubernetes"
 BASE = KUBERNETES / "base"
 RENDERERS = (("kustomize", "build"), ("kubectl", "kustomize"))
@@ -90,10 +91,24 @@ def systemd() -> Outcome:
         return "\n".join(warnings) or ("" if done.returncode == 0 else done.stderr)
 
 
+def prometheus() -> Outcome:
+    """Check Prometheus's configuration and rules, and run the rules' tests."""
+    if shutil.which("promtool") is None:
+        return None
+    configuration = MONITORING / "prometheus.yml"
+    problems = (
+        ran("promtool", "check", "config", "--syntax-only", configuration),
+        ran("promtool", "check", "rules", *sorted((MONITORING / "rules").iterdir())),
+        ran("promtool", "test", "rules", *sorted((MONITORING / "tests").iterdir())),
+    )
+    return "\n".join(filter(None, problems))
+
+
 CHECKS: dict[str, tuple[Callable[[], Outcome], str]] = {
     "Compose": (compose, "docker compose, or check-jsonschema"),
     "Kubernetes": (kubernetes, "kubernetes-validate"),
     "systemd": (systemd, "systemd-analyze"),
+    "Prometheus": (prometheus, "promtool (Debian: prometheus)"),
 }
 """What is checked → by what, and the tools that it needs."""
 

@@ -16,7 +16,7 @@ from streaming.management.commands.role import MIGRATE
 from streaming.runner.processes import ROLES
 
 COMPOSE = CHECKOUT / "docker" / "compose.yaml"
-OTHERS = {"postgres", "valkey"}
+OTHERS = {"postgres", "valkey", "prometheus", "grafana"}
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +109,21 @@ def test_workers_start_after_the_migrations(compose: dict[str, Any]) -> None:
         assert waits["migrate"] == {"condition": "service_completed_successfully"}
 
 
-def test_the_simulator_is_asked_for(compose: dict[str, Any]) -> None:
+def test_the_simulator_and_the_monitoring_are_asked_for(compose: dict[str, Any]) -> None:
     profiles = {name: each.get("profiles") for name, each in compose["services"].items()}
-    assert {name: each for name, each in profiles.items() if each} == {"simulator": ["demo-data"]}
+    assert {name: each for name, each in profiles.items() if each} == {
+        "simulator": ["demo-data"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+    }
+
+
+def test_what_is_mounted_exists(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            is_there = (COMPOSE.parent / source).exists()
+            assert is_there if source.startswith(".") else source in compose["volumes"]
 
 
 def test_nothing_is_published_beyond_this_host_unless_asked(compose: dict[str, Any]) -> None:
