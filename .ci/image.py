@@ -1,7 +1,8 @@
 """Build the image with buildah, and run every role of it against servers over TCP.
 
 `make image-test` runs it, as root on Debian. It needs `buildah`, and `debootstrap` unless
-BASE_IMAGE names a base that can be pulled. It says what is missing, and then exits with 2.
+BASE_IMAGE names a base that can be pulled; SUITE is the release of Debian, by default trixie, whose
+Python is 3.13 (bookworm's is 3.11). It says what is missing, and then exits with 2.
 Everything that it makes is under one directory (HARDLINE_IMAGE_TEST, by default below /var/tmp), of
 which the base is kept for the next time.
 """
@@ -36,8 +37,8 @@ from betting.runtime.embedded.programs import postgres_programs, redis_server
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(os.environ.pop("HARDLINE_IMAGE_TEST", "/var/tmp/hardline-image-test"))
-SUITE = "trixie"
-IMAGE, BASE = "localhost/hardline-test", "localhost/hardline-test-base"
+SUITE = os.environ.get("SUITE", "trixie")
+IMAGE, BASE = "localhost/hardline-test", f"localhost/hardline-test-base-{SUITE}"
 UID = 10001
 ROLES = (
     "web", "simulator", "worker-io", "worker-value", "worker-major", "worker-deliver", "beat",
@@ -173,18 +174,18 @@ def servers(directory: Path) -> Iterator[Servers]:
     os.chown(word, account.uid, account.gid)
     run(
         [
-            programs / "initdb", f"--pgdata={data}", "--username=hardline", "--encoding=UTF8",
+            str(programs / "initdb"), f"--pgdata={data}", "--username=hardline", "--encoding=UTF8",
             "--auth=scram-sha-256", f"--pwfile={word}", "--locale=C", "--no-sync",
         ],
         account,
     )  # fmt: skip
     port, redis_port = free_port(), free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    control = [programs / "pg_ctl", f"--pgdata={data}", "--wait"]
+    control = [str(programs / "pg_ctl"), f"--pgdata={data}", "--wait"]
     started = run([*control, f"--log={data}/log", f"--options={options}", "start"], account)
     redis = subprocess.Popen(
         [
-            redis_server(None), "--bind", "127.0.0.1", "--port", str(redis_port), "--save", "",
+            str(redis_server(None)), "--bind", "127.0.0.1", "--port", str(redis_port), "--save", "",
             "--requirepass", password, "--dir", str(directory),
         ],
         stdout=subprocess.DEVNULL,
@@ -354,6 +355,12 @@ def write_secrets(directory: Path, running: Servers) -> dict[str, str]:
     return {f"{name}_FILE": f"/run/secrets/{name}" for name in values}
 
 
+def memory_megabytes(init: psutil.Process) -> float:
+    """Return the memory of a role, of which its processes share no part."""
+    processes = (init, *init.children(recursive=True))
+    return sum(float(each.memory_full_info().uss) for each in processes) / 1e6
+
+
 def require_not_root(containers: Containers) -> None:
     """Verify that every process of every role runs as the image's user."""
     for role in ROLES:
@@ -433,6 +440,8 @@ def conduct(containers: Containers, url: str, ports: Mapping[str, int]) -> None:
     for role in ("web", "worker-value", "worker-io"):
         require_read_only(containers, role)
     step("no role wrote outside of its mounts")
+    for role in ROLES:
+        step(f"{role} takes {memory_megabytes(containers.init(role)):.0f} MB")
     statuses = drain(containers, url)
     if any(statuses.values()):
         fail(f"a role did not end with status 0: {statuses}")
