@@ -261,7 +261,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 
 # Static entries only: the database, not beat, knows which provider is due.
-CELERY_BEAT_SCHEDULER = "betting.runtime.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "betting.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.home / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "tick": {

@@ -16,7 +16,6 @@ import pytest
 
 from betting.config import get_config
 from betting.runtime import alive, healthcheck
-from betting.runtime.beat import Scheduler
 from streaming.runner.processes import ROLES, node_name
 
 NOW = 1_700_000_000.0
@@ -130,12 +129,3 @@ def test_a_heartbeat_touches_the_file_of_its_worker() -> None:
 def test_a_home_that_cannot_be_written_ends_no_worker(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     alive.touch(tmp_path / "file", "worker-io")
-
-
-def test_each_tick_touches_beats_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("celery.beat.PersistentScheduler.tick", lambda *_: 1.5)
-    file = get_config().home / "alive" / "beat"
-    file.unlink(missing_ok=True)
-    scheduler = Scheduler.__new__(Scheduler)
-    assert scheduler.tick() == 1.5
-    assert file.is_file()
