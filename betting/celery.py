@@ -12,6 +12,7 @@ from celery.signals import task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
 from betting.logs import messages
+from betting.runtime import alive
 
 # An undecodable message must become a dead letter, not end the worker. Imported by name, as the
 # project refers to the stream in its settings only.
@@ -27,6 +28,7 @@ app = Celery(
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 messages.connect()
+alive.connect()
 
 
 @task_prerun.connect(weak=False)

@@ -74,8 +74,11 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "static/"
-# The web server serves the packages' own static files; nothing has to be collected first.
-WHITENOISE_USE_FINDERS = True
+# An image has this directory, into which its build collects them: the files of all packages need
+# not be searched for at each start. A checkout has none, and nothing has to be collected first.
+_COLLECTED = BASE_DIR / "staticfiles"
+STATIC_ROOT = str(_COLLECTED) if _COLLECTED.is_dir() else None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_AUTOREFRESH = False
 
 _DATABASE = database_settings(CONFIG)
@@ -258,6 +261,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 
 # Static entries only: the database, not beat, knows which provider is due.
+CELERY_BEAT_SCHEDULER = "betting.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.home / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "tick": {

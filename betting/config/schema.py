@@ -19,6 +19,7 @@ from msgspec import Meta as Setting
 from betting.config import rules
 from betting.config.env import ConfigError, Variable, build, read, variables
 from betting.config.removed import REMOVED
+from betting.config.secret_files import SUFFIX
 from betting.timing import TICK_SECONDS
 from streaming.core.breaker import BreakerPolicy
 from streaming.core.coalesce import CoalescePolicy
@@ -370,7 +371,9 @@ def load(environ: Mapping[str, str]) -> Config:
     """
     known = known_variables()
     names = {variable.path: variable.name for variable in known}
-    unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES})
+    secrets = {variable.name for variable in known if variable.is_secret} | OTHER_VARIABLES
+    files = {f"{name}{SUFFIX}" for name in secrets}
+    unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES, *files})
     values, problems = read(known, environ)
     if "home" not in values:
         try:
