@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from contextlib import suppress
 from typing import Any
 
 from celery.beat import PersistentScheduler
-from redis.exceptions import LockError, RedisError
+from redis.exceptions import RedisError
 
 from betting.config import get_config
-from betting.db.redis import make_lease
+from betting.db.redis import redis_client
 from betting.runtime import alive
+
+KEY = "hardline:lease:beat"
 
 LEASE_SECONDS = 5.0
 """The longest gap in ticks after a beat has died and another one waits."""
@@ -39,19 +40,23 @@ class Scheduler(PersistentScheduler):
 
 def holds_lease() -> bool:
     """Take or keep the lease; return False if another beat has it."""
-    lease = make_lease("beat", LEASE_SECONDS)
-    token = _token()
-    with suppress(RedisError):
-        try:
-            # A beat that is started again on the same machine continues at once.
-            lease.local.token = token.encode()
-            return bool(lease.reacquire())
-        except LockError:
-            return bool(lease.acquire(token=token))
-    return True
+    token = _token().encode()
+    expiry_ms = int(LEASE_SECONDS * 1000)
+    try:
+        holder = redis_client().set(KEY, token, nx=True, get=True, px=expiry_ms)
+        if holder == token:
+            # If it expires at this moment, the other beat's is prolonged: both work once, no more.
+            redis_client().pexpire(KEY, expiry_ms)
+    except RedisError:
+        return True
+    return holder in {None, token}
 
 
 def _token() -> str:
-    """Return the name of this installation's beat, the same at each start."""
+    """Return the name of this installation's beat.
+
+    It is the same at each start, so that a beat that is started again continues at once, and a
+    call that failed after Redis had executed it leaves a lease that is still ours.
+    """
     home = hashlib.sha256(os.fsencode(get_config().home)).hexdigest()[:8]
     return f"{home}@{socket.gethostname()}"

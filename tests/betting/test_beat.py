@@ -8,8 +8,6 @@ from redis import Redis
 from betting import beat
 from betting.config import get_config
 
-KEY = "hardline:lease:beat"
-
 
 @pytest.fixture
 def ticks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -36,14 +34,14 @@ def test_of_two_beats_one_works(
     assert tick_as("second", monkeypatch) == 1.0
     assert tick_as("first", monkeypatch) == 1.5
     assert ticks == ["first", "first"]
-    assert 0 < redis.pttl(KEY) <= beat.LEASE_SECONDS * 1000
+    assert 0 < redis.pttl(beat.KEY) <= beat.LEASE_SECONDS * 1000
 
 
 def test_the_other_takes_over_when_the_lease_has_ended(
     redis: Redis, ticks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tick_as("first", monkeypatch)
-    redis.delete(KEY)
+    redis.delete(beat.KEY)
     tick_as("second", monkeypatch)
     tick_as("first", monkeypatch)
     assert ticks == ["first", "second"]
@@ -53,9 +51,9 @@ def test_each_tick_makes_the_lease_longer(
     redis: Redis, ticks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tick_as("first", monkeypatch)
-    redis.pexpire(KEY, 1000)
+    redis.pexpire(beat.KEY, 1000)
     tick_as("first", monkeypatch)
-    assert redis.pttl(KEY) > 1000
+    assert redis.pttl(beat.KEY) > 1000
     assert len(ticks) == 2
 
 
@@ -70,9 +68,7 @@ def test_a_beat_that_cannot_ask_for_the_lease_goes_on(
     ticks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = Redis(port=1, socket_connect_timeout=0.1)
-    monkeypatch.setattr(
-        beat, "make_lease", lambda name, seconds: away.lock(name, seconds, blocking=False)
-    )
+    monkeypatch.setattr(beat, "redis_client", lambda: away)
     assert tick_as("first", monkeypatch) == 1.5
     assert ticks == ["first"]
 
