@@ -151,15 +151,14 @@ class LogConfig:
 
     Attributes:
         level: the least severe level that is logged.
-        format: json, console, or auto: console on a terminal and json elsewhere.
-        ecs: whether json uses the names of the Elastic Common Schema.
+        format: json; ecs, which is json with the names of the Elastic Common Schema; console; or
+            auto: console on a terminal and json elsewhere.
         sample: actions of which only every n-th line is logged, as action=n; failures are always
             logged.
     """
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Setting()] = "INFO"
-    format: Annotated[Literal["auto", "json", "console"], Setting()] = "auto"
-    ecs: Annotated[bool, Setting()] = False
+    format: Annotated[Literal["auto", "json", "ecs", "console"], Setting()] = "auto"
     sample: Annotated[tuple[str, ...], Setting()] = ("debounce_skip=10", "sweep=60")
 
     def sampling(self) -> dict[str, int]:
