@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser image-test check format bench lock screenshots clean-state
+.PHONY: help setup run test test-browser image-test servers-test check format bench lock screenshots clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +22,16 @@ run: $(INSTALLED) ## run everything: servers, workers, web, and a simulated odds
 test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# In the order of the files: by their number of tests, the longest would all come last; tests/conftest.py has the longest begin.
 	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
-	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser --ignore=tests/servers
 
 test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which take most of the machine
 	@$(PY) -m pytest tests/browser
 
 image-test: $(INSTALLED) ## build the image with buildah and run every role of it; as root, on Debian
 	@PYTHONPATH=. $(PY) .ci/image.py
+
+servers-test: $(INSTALLED) ## replay over PgBouncer, Redis Sentinel and RabbitMQ, where they are installed
+	@$(PY) -m pytest tests/servers
 
 check: $(INSTALLED) ## lint, format, wording, locked requirements, deployment files, types, import contracts, migrations
 	@$(PY) -m ruff check .

@@ -13,7 +13,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,11 +28,8 @@ from pathlib import Path
 import psutil
 import psycopg
 from psycopg import sql
-from redis import Redis
-from redis.exceptions import RedisError
 
-from betting.runtime.embedded.account import run, server_account
-from betting.runtime.embedded.programs import postgres_programs, redis_server
+from tests.support.tcp_servers import free_port, tcp_postgres, tcp_valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(os.environ.pop("HARDLINE_IMAGE_TEST", "/var/tmp/hardline-image-test"))
@@ -67,14 +63,6 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 120.
         if time.monotonic() > deadline:
             fail(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.2)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def missing() -> list[str]:
@@ -150,11 +138,11 @@ def build(base: str) -> None:
 
 @dataclass
 class Servers:
-    """A PostgreSQL and a Redis with passwords, over TCP on the loopback.
+    """A PostgreSQL and a Valkey with passwords, over TCP on the loopback.
 
     Attributes:
         database_url: of PostgreSQL.
-        redis_url: of Redis.
+        redis_url: of Valkey.
     """
 
     database_url: str
@@ -164,52 +152,8 @@ class Servers:
 @contextmanager
 def servers(directory: Path) -> Iterator[Servers]:
     """Run the servers of Hardline's wheels, with TCP instead of their sockets."""
-    account, password = server_account(), secrets.token_urlsafe(12).lstrip("-")
-    programs = postgres_programs()
-    data = directory / "postgres"
-    data.mkdir()
-    os.chown(data, account.uid, account.gid)
-    word = directory / "word"
-    word.write_text(password)
-    os.chown(word, account.uid, account.gid)
-    run(
-        [
-            str(programs / "initdb"), f"--pgdata={data}", "--username=hardline", "--encoding=UTF8",
-            "--auth=scram-sha-256", f"--pwfile={word}", "--locale=C", "--no-sync",
-        ],
-        account,
-    )  # fmt: skip
-    port, redis_port = free_port(), free_port()
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    control = [str(programs / "pg_ctl"), f"--pgdata={data}", "--wait"]
-    started = run([*control, f"--log={data}/log", f"--options={options}", "start"], account)
-    redis = subprocess.Popen(
-        [
-            str(redis_server(None)), "--bind", "127.0.0.1", "--port", str(redis_port), "--save", "",
-            "--requirepass", password, "--dir", str(directory),
-        ],
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        if started.returncode != 0:
-            fail(f"PostgreSQL did not start: {started.stdout}{started.stderr}")
-        root = f"postgresql://hardline:{password}@127.0.0.1:{port}"
-        with psycopg.connect(f"{root}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE odds")
-        redis_url = f"redis://:{password}@127.0.0.1:{redis_port}/0"
-        wait_until(lambda: _answers(redis_url), "Redis", 10)
-        yield Servers(f"{root}/odds", redis_url)
-    finally:
-        redis.terminate()
-        redis.wait()
-        run([*control, "--mode=immediate", "stop"], account)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return bool(Redis.from_url(url).ping())
-    except RedisError:
-        return False
+    with tcp_postgres(directory) as postgres, tcp_valkey(directory) as valkey:
+        yield Servers(postgres.database_url, valkey.redis_url)
 
 
 @dataclass

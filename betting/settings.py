@@ -8,8 +8,9 @@ from kombu import Exchange, Queue
 
 from betting import timing
 from betting.config import get_config
+from betting.db.databases import databases
 from betting.logs.rendering import logging_settings
-from betting.runtime.embedded import broker_url, database_settings, redis_url, secret_key
+from betting.runtime.embedded import broker_url, redis_url, secret_key
 from betting.web import security, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -81,28 +82,7 @@ STATIC_ROOT = str(_COLLECTED) if _COLLECTED.is_dir() else None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_AUTOREFRESH = False
 
-_DATABASE = database_settings(CONFIG)
-DATABASES = {
-    "default": {
-        **_DATABASE,
-        "OPTIONS": {
-            # Every wait has a deadline: a lock held too long is an error and a retry, not a hang.
-            "connect_timeout": 5,
-            # These detect a server that no longer answers; libpq ignores them on a Unix socket.
-            "tcp_user_timeout": 10_000,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "options": "-c lock_timeout=5s -c statement_timeout=30s"
-            " -c idle_in_transaction_session_timeout=30s",
-            **_DATABASE.get("OPTIONS", {}),
-        },
-        # One connection per thread or pool process is kept: a new PostgreSQL backend for every
-        # task would cost more than the task. `betting.db.connections` keeps Celery from closing it.
-        "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
-    }
-}
+DATABASES = databases(CONFIG)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

@@ -56,6 +56,16 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.database_url is None or _is_database_url(c.database_url),
     ),
     Rule(
+        ("database_session_url",),
+        "must look like postgresql://user:password@host:port/name",
+        lambda c: c.database_session_url is None or _is_database_url(c.database_session_url),
+    ),
+    Rule(
+        ("database_session_url", "database_url"),
+        "the first leads past the pooler that the second names, so it needs the second",
+        lambda c: c.database_session_url is None or c.database_url is not None,
+    ),
+    Rule(
         ("redis_url",),
         "must look like redis://, rediss:// or unix:// with a host or a socket path",
         lambda c: c.redis_url is None or _is_redis_url(c.redis_url),

@@ -263,6 +263,8 @@ class Config:
         secret_key: Django's signing key; by default generated once and kept in the home.
         database_url: a PostgreSQL server to use, ``postgresql://user:password@host:port/name``;
             by default a private one is started.
+        database_session_url: the same database past its pooler: needed if DATABASE_URL is that of a
+            pooler in transaction mode, such as PgBouncer.
         redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
             one is started.
         redis_server: the program that serves as the private Redis, a path or a name on PATH, such
@@ -300,6 +302,9 @@ class Config:
     )
     database_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "DATABASE_URL", "is_secret": True}
+    )
+    database_session_url: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"env": "DATABASE_SESSION_URL", "is_secret": True}
     )
     redis_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}

@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import Error, connection
+from django.db import Error, connections
+
+from betting.db.sessions import sessions_alias
 
 FAMILIES = 0x48415244
 """The class of the locks on a family of sports' rows; it spells HARD."""
@@ -47,15 +49,16 @@ def session_lock(name: int, number: int, idle_seconds: float) -> Iterator[bool]:
     """Hold a lock of this thread's database session; yield False at once if another session has it.
 
     PostgreSQL releases it with the session: when the holder's process dies, when its connection is
-    lost, and when it makes no statement for `idle_seconds`, as a process that is stopped does. The
-    lock's owner is the session, so that no failed call can leave a lock that nobody holds.
+    lost, and when it makes no statement for `idle_seconds`, as a process that is stopped does: a
+    holder that works longer calls `keep_session`. The lock's owner is the session, so that no
+    failed call can leave a lock that nobody holds.
 
     Args:
         name: the lock's class, one of those above.
         number: which of the class; a signed 32-bit integer.
         idle_seconds: the longest that the holder may go without a statement.
     """
-    with connection.cursor() as cursor:
+    with connections[sessions_alias()].cursor() as cursor:
         cursor.execute(
             "SELECT CASE WHEN pg_try_advisory_lock(%s, %s)"
             " THEN set_config('idle_session_timeout', %s, false) END",
@@ -70,6 +73,7 @@ def session_lock(name: int, number: int, idle_seconds: float) -> Iterator[bool]:
 
 
 def _release(name: int, number: int) -> None:
+    connection = connections[sessions_alias()]
     try:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -17,7 +17,8 @@ from psycopg import sql
 from redis import Redis
 
 from betting.config import Config
-from betting.runtime.embedded import database_settings, redis_url, status, used
+from betting.config.servers import only_servers
+from betting.runtime.embedded import direct_settings, redis_url, status, used
 from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
 
@@ -66,11 +67,11 @@ def isolated(config: Config) -> Iterator[Isolation]:
         try:
             with _own_redis(config, name) as number:
                 shutil.rmtree(home, ignore_errors=True)
-                environ = {
-                    "HARDLINE_HOME": str(home),
-                    "DATABASE_URL": database_url(database_settings(config), name),
-                    "REDIS_URL": with_database(redis_url(config), number),
-                }
+                servers = only_servers(
+                    DATABASE_URL=database_url(direct_settings(config), name),
+                    REDIS_URL=with_database(redis_url(config), number),
+                )
+                environ = {"HARDLINE_HOME": str(home), **servers}
                 pids = tuple(server.pid for server in status(config) if server.pid)
                 with _kept_if_it_fails(home):
                     yield Isolation(home, environ, pids)
@@ -80,7 +81,7 @@ def isolated(config: Config) -> Iterator[Isolation]:
 
 def is_isolated(config: Config) -> bool:
     """Return True where the servers hold nothing but a benchmark: in what `isolated` starts."""
-    name = str(database_settings(config)["NAME"])
+    name = str(direct_settings(config)["NAME"])
     with Redis.from_url(redis_url(config)) as client:
         return name.startswith(_PREFIX) and client.get(_MARK) == name.encode()
 
@@ -182,7 +183,7 @@ def _drop(config: Config, name: str) -> None:
 
 
 def _connection(config: Config) -> psycopg.Connection:
-    settings = database_settings(config)
+    settings = direct_settings(config)
     return psycopg.connect(
         database_url(settings, settings["NAME"]),
         autocommit=True,

@@ -26,6 +26,13 @@ def database_settings(config: Config) -> dict[str, Any]:
     }
 
 
+def direct_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of the same database past its pooler, if it has one."""
+    if config.database_session_url is not None:
+        return parse_database_url(config.database_session_url)
+    return database_settings(config)
+
+
 def parse_database_url(url: str) -> dict[str, Any]:
     """Split a PostgreSQL URL into Django's settings; its query goes to the driver.
 
