@@ -19,6 +19,7 @@ from betting.runtime import alive
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
     "streaming.dead_letters.transport:Transport"
 )
+TRANSPORT_ALIASES["sentinel"] = "streaming.dead_letters.transport:SentinelTransport"
 
 app = Celery(
     "hardline",

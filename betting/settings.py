@@ -10,7 +10,14 @@ from betting import timing
 from betting.config import get_config
 from betting.db.databases import databases
 from betting.logs.rendering import logging_settings
-from betting.runtime.embedded import broker_url, redis_url, secret_key
+from betting.runtime.embedded import (
+    broker_options,
+    broker_tls,
+    broker_url,
+    cache_options,
+    redis_url,
+    secret_key,
+)
 from betting.web import security, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -89,6 +96,7 @@ CACHES = {
         "LOCATION": redis_url(CONFIG),
         "KEY_PREFIX": "hardline:cache",
         "OPTIONS": {
+            **cache_options(CONFIG),
             "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
             "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
         },
@@ -175,6 +183,7 @@ LOGGING = logging_settings(CONFIG.log)
 # --- Celery: docs/adr/0004-celery.md ---
 
 CELERY_BROKER_URL = broker_url(CONFIG)
+CELERY_BROKER_USE_SSL = broker_tls(CONFIG)
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXPIRES = None  # `streaming.prune` deletes them
 CELERY_TIMEZONE = "UTC"
@@ -238,6 +247,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
     "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
     "health_check_interval": 10,
+    **broker_options(CONFIG),
 }
 
 # Static entries only: the database, not beat, knows which provider is due.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from betting.config.env import variables
+from betting.config.sentinel_url import is_sentinel_url, parse_sentinel_url
 from betting.log_schema import ACTIONS
 from betting.timing import TASK_HARD_LIMIT_SECONDS, VISIBILITY_TIMEOUT_SECONDS
 from streaming.core.health import HealthPolicy, Thresholds
@@ -67,7 +68,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("redis_url",),
-        "must look like redis://, rediss:// or unix:// with a host or a socket path",
+        "must look like redis://, rediss:// or unix:// with a host or a socket path, or like"
+        " redis+sentinel://:password@host:port,host:port/service/0",
         lambda c: c.redis_url is None or _is_redis_url(c.redis_url),
     ),
     Rule(
@@ -169,6 +171,8 @@ def _is_database_url(url: str) -> bool:
 
 def _is_redis_url(url: str) -> bool:
     try:
+        if is_sentinel_url(url):
+            return bool(parse_sentinel_url(url))
         parts = urlsplit(url)
         has_valid_port = parts.port is None or parts.port > 0
     except ValueError:

@@ -265,7 +265,8 @@ class Config:
             by default a private one is started.
         database_session_url: the same database past its pooler: needed if DATABASE_URL is that of a
             pooler in transaction mode, such as PgBouncer.
-        redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
+        redis_url: a Redis server to use, ``redis://:password@host:port/0``, or the Sentinels that
+            name it, ``redis+sentinel://:password@host,host,host/service/0``; by default a private
             one is started.
         redis_server: the program that serves as the private Redis, a path or a name on PATH, such
             as valkey-server; version 7.2 or newer. By default it is a Valkey that is installed with

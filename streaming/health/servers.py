@@ -19,6 +19,7 @@ from redis.retry import Retry
 from betting.config import Config
 from betting.db.redis import redis_client
 from betting.runtime.embedded import redis_url
+from betting.runtime.redis_clients import make_client
 from streaming.dead_letters.transport import SENT_AT
 
 _TICK = "hardline:tick"
@@ -108,7 +109,7 @@ def look_at_redis(config: Config) -> RedisFacts:
 def _client(config: Config) -> Redis:
     """Return a client of its own: the pipeline's waits longer, and tries again."""
     seconds = config.health.probe_seconds
-    return Redis.from_url(
+    return make_client(
         redis_url(config),
         socket_timeout=seconds,
         socket_connect_timeout=seconds,

@@ -86,18 +86,25 @@ class Site:
 
     @contextmanager
     def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """Start a command, whose output is in a file; it has to succeed when it is interrupted."""
+        """Start a command, whose output is in a file; it has to succeed, if need be interrupted."""
         words, environ = self.command(*arguments)
-        output = self.home.with_suffix(".log")
-        with output.open("w") as log:
+        with self._output.open("w") as log:
             process = subprocess.Popen(words, env=environ, stdout=log, stderr=log, text=True)
             try:
                 yield process
-                process.send_signal(signal.SIGINT)
-                assert process.wait(COMMAND_SECONDS) == 0, output.read_text()
+                process.send_signal(signal.SIGINT)  # of no effect where it has ended
+                assert process.wait(COMMAND_SECONDS) == 0, self.output()
             finally:
                 process.kill()
                 process.wait()
+
+    @property
+    def _output(self) -> Path:
+        return self.home.with_suffix(".log")
+
+    def output(self) -> str:
+        """Return what the latest such command has printed."""
+        return self._output.read_text()
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement."""

@@ -20,7 +20,10 @@ from betting.runtime.embedded.services import (
 )
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.embedded.urls import (
+    broker_options,
+    broker_tls,
     broker_url,
+    cache_options,
     database_settings,
     direct_settings,
     redis_url,
@@ -29,7 +32,10 @@ from betting.runtime.embedded.urls import (
 __all__ = [
     "EmbeddedError",
     "Status",
+    "broker_options",
+    "broker_tls",
     "broker_url",
+    "cache_options",
     "database_settings",
     "direct_settings",
     "ensure_running",

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import psycopg
-from redis import Redis
 from redis.exceptions import RedisError
 
 from betting.config import Config
 from betting.runtime.embedded.errors import EmbeddedError
 from betting.runtime.embedded.urls import parse_database_url
+from betting.runtime.redis_clients import make_client
 
 TOTAL_SECONDS = 4.0
 """The time limit for all servers, which are asked at once."""
@@ -118,7 +118,7 @@ def _connected(url: str, options: str = "") -> psycopg.Connection[tuple[object, 
 
 
 def _ask_redis(url: str) -> None:
-    client = Redis.from_url(
+    client = make_client(
         url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_CONNECT_SECONDS
     )
     try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from betting.config import Config
+from betting.config.sentinel_url import SentinelUrl, is_sentinel_url, parse_sentinel_url
 from betting.runtime.embedded.account import our_account
 from betting.runtime.embedded.postgres import DATABASE, PORT
 from betting.runtime.embedded.state import state_of
+from betting.runtime.redis_clients import sentinel_options
+from betting.timing import REDIS_TIMEOUT_SECONDS
 
 ENGINE = "django.db.backends.postgresql"
 
@@ -70,10 +74,52 @@ def broker_url(config: Config) -> str:
     >>> from pathlib import Path
     >>> broker_url(Config(Path("/srv/hardline"), redis_url="unix:///run/redis.sock?db=2"))
     'redis+socket:///run/redis.sock?virtual_host=2'
+    >>> broker_url(Config(Path("/srv/hardline"), redis_url="redis+sentinel://:pw@a,b/odds/2"))
+    'sentinel://:pw@a:26379/2;sentinel://:pw@b:26379/2'
     """
     url = redis_url(config)
+    if is_sentinel_url(url):
+        return ";".join(_broker_urls(parse_sentinel_url(url)))
     parts = urlsplit(url)
     if parts.scheme != "unix":
         return url
     options = dict(parse_qsl(parts.query))
     return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={options.get('db', '0')}"
+
+
+def _broker_urls(address: SentinelUrl) -> Iterator[str]:
+    """Yield the URL of each Sentinel, with the login of the servers that they look after."""
+    login = ":".join(quote(part, safe="") for part in (address.username, address.password))
+    account = "" if login == ":" else f"{login}@"
+    for host, port in address.sentinels:
+        place = f"[{host}]" if ":" in host else host
+        yield f"sentinel://{account}{place}:{port}/{address.database}"
+
+
+def broker_options(config: Config) -> dict[str, Any]:
+    """Return the options of Celery's transport that are not in the broker's URL."""
+    url = redis_url(config)
+    if not is_sentinel_url(url):
+        return {}
+    address = parse_sentinel_url(url)
+    seconds = REDIS_TIMEOUT_SECONDS
+    limits = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+    return {"master_name": address.service, "sentinel_kwargs": sentinel_options(address, **limits)}
+
+
+def broker_tls(config: Config) -> dict[str, str] | None:
+    """Return how Celery verifies the broker's certificate: by itself it accepts any.
+
+    What the URL says of it holds; an address of Sentinels is taken apart.
+    """
+    url = redis_url(config)
+    if is_sentinel_url(url):
+        return parse_sentinel_url(url).tls_options or None
+    return {"ssl_cert_reqs": "required"} if urlsplit(url).scheme == "rediss" else None
+
+
+def cache_options(config: Config) -> dict[str, Any]:
+    """Return the options of Django's cache that are not in the URL of Redis."""
+    if not is_sentinel_url(redis_url(config)):
+        return {}
+    return {"pool_class": "betting.runtime.redis_clients.SentinelPool"}

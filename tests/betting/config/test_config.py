@@ -65,7 +65,7 @@ def test_all_problems_are_listed_at_once() -> None:
     assert found == (
         "HARDLINE_COALESE_BATCH_MS: unknown; did you mean HARDLINE_COALESCE_BATCH_MS?",
         "HARDLINE_POLL_MAX_UNREADABLE_SHARE: 1.9 is not between 0 and 1",
-        "HARDLINE_LOG_FORMAT: 'jsn' is not one of auto, json, console; did you mean json?",
+        "HARDLINE_LOG_FORMAT: 'jsn' is not one of auto, json, ecs, console; did you mean json?",
         "HARDLINE_WEB_PORT: 'http' is not a whole number",
         contradiction,
     )
@@ -88,6 +88,12 @@ def test_all_problems_are_listed_at_once() -> None:
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "unix://"),
         ("REDIS_URL", "http://cache.local"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local,b.local"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local,:26379/odds/0"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local:port/odds/0"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local/odds/first"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local/odds/0?sentinel_pasword=x"),
+        ("DATABASE_SESSION_URL", "postgresql://db.local"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value: str) -> None:
