@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kombu import Exchange, Queue
-
 from betting import timing
 from betting.config import get_config
 from betting.db.databases import databases
 from betting.logs.rendering import logging_settings
+from betting.runtime import broker
 from betting.runtime.embedded import (
-    broker_options,
-    broker_tls,
     broker_url,
     cache_options,
     redis_url,
@@ -183,7 +180,7 @@ LOGGING = logging_settings(CONFIG.log)
 # --- Celery: docs/adr/0004-celery.md ---
 
 CELERY_BROKER_URL = broker_url(CONFIG)
-CELERY_BROKER_USE_SSL = broker_tls(CONFIG)
+CELERY_BROKER_USE_SSL = broker.tls_options(CONFIG)
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXPIRES = None  # `streaming.prune` deletes them
 CELERY_TIMEZONE = "UTC"
@@ -191,10 +188,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 
-CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name), routing_key=name)
-    for name in ("poll", "coalesce", "valuation", "major", "deliver")
-]
+CELERY_TASK_QUEUES = broker.task_queues(CONFIG)
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "coalesce"
 CELERY_TASK_ROUTES = {
@@ -239,16 +233,9 @@ CELERY_EVENT_QUEUE_TTL = 5
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A full broker refuses messages: let workers wait for room instead of exiting.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # All workers of a broker need the same value: the shortest one applies.
-    "visibility_timeout": timing.VISIBILITY_TIMEOUT_SECONDS,
-    "unacked_restore_interval": 1,
-    "unacked_restore_throttle": 1,
-    "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
-    "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
-    "health_check_interval": 10,
-    **broker_options(CONFIG),
-}
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CONFIG)
+# RabbitMQ lets go of the messages of a worker that is silent twice as long.
+CELERY_BROKER_HEARTBEAT = 10
 
 # Static entries only: the database, not beat, knows which provider is due.
 CELERY_BEAT_SCHEDULER = "betting.beat:Scheduler"

@@ -73,6 +73,11 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.redis_url is None or _is_redis_url(c.redis_url),
     ),
     Rule(
+        ("broker_url",),
+        "must look like amqp://user:password@host:port/vhost or amqps://",
+        lambda c: c.broker_url is None or _is_amqp_url(c.broker_url),
+    ),
+    Rule(
         ("secret_key",),
         "must have at least 32 characters",
         lambda c: c.secret_key is None or len(c.secret_key) >= 32,
@@ -180,6 +185,15 @@ def _is_redis_url(url: str) -> bool:
     if parts.scheme == "unix":
         return parts.path.startswith("/")
     return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and has_valid_port
+
+
+def _is_amqp_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in {"amqp", "amqps"} and bool(parts.hostname) and has_valid_port
 
 
 def _is_dsn(url: str) -> bool:

@@ -178,7 +178,6 @@ class SentryConfig:
     Attributes:
         dsn: the address that Sentry gives a project, with its key.
         environment: the name of this installation in Sentry.
-        release: the release that runs; by default the version of this checkout.
         traces_sample_rate: the part of requests and tasks whose timings are sent as well.
     """
 
@@ -186,7 +185,6 @@ class SentryConfig:
         default=None, repr=False, metadata={"is_secret": True}
     )
     environment: Annotated[str, Setting()] = "production"
-    release: Annotated[str | None, Setting()] = None
     traces_sample_rate: Annotated[float, Setting(ge=0, le=1)] = 0.0
 
 
@@ -268,6 +266,9 @@ class Config:
         redis_url: a Redis server to use, ``redis://:password@host:port/0``, or the Sentinels that
             name it, ``redis+sentinel://:password@host,host,host/service/0``; by default a private
             one is started.
+        broker_url: a RabbitMQ that carries Celery's messages,
+            ``amqp://user:password@host:5672/vhost``, or ``amqps://`` over TLS; by default Redis
+            carries them.
         redis_server: the program that serves as the private Redis, a path or a name on PATH, such
             as valkey-server; version 7.2 or newer. By default it is a Valkey that is installed with
             Hardline.
@@ -309,6 +310,9 @@ class Config:
     )
     redis_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
+    )
+    broker_url: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"env": "BROKER_URL", "is_secret": True}
     )
     redis_server: Annotated[str | None, Setting()] = None
     health_token: Annotated[str | None, Setting()] = field(

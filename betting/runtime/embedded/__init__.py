@@ -20,8 +20,6 @@ from betting.runtime.embedded.services import (
 )
 from betting.runtime.embedded.state import prepare_home
 from betting.runtime.embedded.urls import (
-    broker_options,
-    broker_tls,
     broker_url,
     cache_options,
     database_settings,
@@ -32,8 +30,6 @@ from betting.runtime.embedded.urls import (
 __all__ = [
     "EmbeddedError",
     "Status",
-    "broker_options",
-    "broker_tls",
     "broker_url",
     "cache_options",
     "database_settings",

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import psycopg
+from amqp.exceptions import AMQPError
+from kombu import Connection
 from redis.exceptions import RedisError
 
 from betting.config import Config
@@ -40,6 +42,7 @@ def require_reachable(config: Config) -> None:
         ),
         ("DATABASE_SESSION_URL", "PostgreSQL", past_pooler, _ask_session),
         ("REDIS_URL", "Redis", config.redis_url, _ask_redis),
+        ("BROKER_URL", "RabbitMQ", config.broker_url, _ask_rabbitmq),
     )
     attempts = [_Attempt(name, server, url, ask) for name, server, url, ask in servers if url]
     deadline = time.monotonic() + TOTAL_SECONDS
@@ -66,7 +69,7 @@ class _Attempt(threading.Thread):
     def run(self) -> None:
         try:
             self._ask(self._url)
-        except (psycopg.Error, RedisError, OSError, ValueError, TypeError) as error:
+        except (psycopg.Error, RedisError, AMQPError, OSError, ValueError, TypeError) as error:
             # redis-py raises TypeError for an option of the URL that it does not know.
             first, *_ = str(error).splitlines() or [type(error).__name__]
             self.problem = first
@@ -125,6 +128,11 @@ def _ask_redis(url: str) -> None:
         client.ping()
     finally:
         client.close()
+
+
+def _ask_rabbitmq(url: str) -> None:
+    with Connection(url, connect_timeout=_CONNECT_SECONDS) as connection:
+        connection.connect()
 
 
 def _place(url: str) -> str:

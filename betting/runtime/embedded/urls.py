@@ -11,8 +11,6 @@ from betting.config.sentinel_url import SentinelUrl, is_sentinel_url, parse_sent
 from betting.runtime.embedded.account import our_account
 from betting.runtime.embedded.postgres import DATABASE, PORT
 from betting.runtime.embedded.state import state_of
-from betting.runtime.redis_clients import sentinel_options
-from betting.timing import REDIS_TIMEOUT_SECONDS
 
 ENGINE = "django.db.backends.postgresql"
 
@@ -69,7 +67,7 @@ def redis_url(config: Config) -> str:
 
 
 def broker_url(config: Config) -> str:
-    """Return the same server's URL as Celery reads it.
+    """Return BROKER_URL, or the Redis server's URL as Celery reads it.
 
     >>> from pathlib import Path
     >>> broker_url(Config(Path("/srv/hardline"), redis_url="unix:///run/redis.sock?db=2"))
@@ -77,6 +75,8 @@ def broker_url(config: Config) -> str:
     >>> broker_url(Config(Path("/srv/hardline"), redis_url="redis+sentinel://:pw@a,b/odds/2"))
     'sentinel://:pw@a:26379/2;sentinel://:pw@b:26379/2'
     """
+    if config.broker_url is not None:
+        return config.broker_url
     url = redis_url(config)
     if is_sentinel_url(url):
         return ";".join(_broker_urls(parse_sentinel_url(url)))
@@ -94,28 +94,6 @@ def _broker_urls(address: SentinelUrl) -> Iterator[str]:
     for host, port in address.sentinels:
         place = f"[{host}]" if ":" in host else host
         yield f"sentinel://{account}{place}:{port}/{address.database}"
-
-
-def broker_options(config: Config) -> dict[str, Any]:
-    """Return the options of Celery's transport that are not in the broker's URL."""
-    url = redis_url(config)
-    if not is_sentinel_url(url):
-        return {}
-    address = parse_sentinel_url(url)
-    seconds = REDIS_TIMEOUT_SECONDS
-    limits = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-    return {"master_name": address.service, "sentinel_kwargs": sentinel_options(address, **limits)}
-
-
-def broker_tls(config: Config) -> dict[str, str] | None:
-    """Return how Celery verifies the broker's certificate: by itself it accepts any.
-
-    What the URL says of it holds; an address of Sentinels is taken apart.
-    """
-    url = redis_url(config)
-    if is_sentinel_url(url):
-        return parse_sentinel_url(url).tls_options or None
-    return {"ssl_cert_reqs": "required"} if urlsplit(url).scheme == "rediss" else None
 
 
 def cache_options(config: Config) -> dict[str, Any]:

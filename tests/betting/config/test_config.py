@@ -94,6 +94,8 @@ def test_all_problems_are_listed_at_once() -> None:
         ("REDIS_URL", "redis+sentinel://:pw@a.local/odds/first"),
         ("REDIS_URL", "redis+sentinel://:pw@a.local/odds/0?sentinel_pasword=x"),
         ("DATABASE_SESSION_URL", "postgresql://db.local"),
+        ("BROKER_URL", "amqp://"),
+        ("BROKER_URL", "redis://cache.local/0"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value: str) -> None:

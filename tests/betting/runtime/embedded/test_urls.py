@@ -6,9 +6,8 @@ import pytest
 from kombu import Connection
 
 from betting.config import Config
+from betting.runtime import broker
 from betting.runtime.embedded import (
-    broker_options,
-    broker_tls,
     broker_url,
     database_settings,
     ensure_running,
@@ -67,16 +66,16 @@ TLS = {"ssl_cert_reqs": "required"}
 
 def test_an_address_of_sentinels_leads_the_broker_to_each_of_them() -> None:
     config = Config(Path("/srv/h"), redis_url=f"{SENTINELS}&ssl_ca_certs=/ca.pem")
-    with Connection(broker_url(config), transport_options=broker_options(config)) as connection:
+    options = broker.transport_options(config)
+    with Connection(broker_url(config), transport_options=options) as connection:
         assert connection.alt == [
             "sentinel://:p%40ss@a.local:26379/2",
             "sentinel://:p%40ss@b.local:26380/2",
         ]
         assert connection.password == "p@ss"
-    options = broker_options(config)
     assert options["master_name"] == "odds"
     assert options["sentinel_kwargs"]["password"] == "s3"
-    assert broker_tls(config) == TLS | {"ssl_ca_certs": "/ca.pem"}
+    assert broker.tls_options(config) == TLS | {"ssl_ca_certs": "/ca.pem"}
 
 
 def test_each_client_of_sentinels_asks_them_with_their_password_and_within_its_time() -> None:
@@ -99,4 +98,4 @@ def test_each_client_of_sentinels_asks_them_with_their_password_and_within_its_t
     ],
 )
 def test_the_brokers_certificate_is_verified(url: str, verified: dict[str, str] | None) -> None:
-    assert broker_tls(Config(Path("/srv/h"), redis_url=url)) == verified
+    assert broker.tls_options(Config(Path("/srv/h"), redis_url=url)) == verified
