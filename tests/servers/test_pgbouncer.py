@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from betting.runtime.embedded.account import server_account
 from tests.integration.live_run import free_ports
 from tests.servers.conftest import (
     RECORDING,
@@ -18,69 +14,15 @@ from tests.servers.conftest import (
     assert_is_the_published_replay,
     require,
 )
-from tests.support.tcp_servers import USER, TcpServer, free_port, wait_for
-
-POOL_SIZE = 6
-
-CONFIGURATION = """\
-[databases]
-odds = host=127.0.0.1 port={postgres.port} dbname=odds
-
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {directory}/users.txt
-pool_mode = transaction
-default_pool_size = {pool_size}
-query_wait_timeout = 10
-admin_users = {user}
-"""
+from tests.servers.pooler import running_pgbouncer
+from tests.support.tcp_servers import TcpServer, wait_for
 
 
 @pytest.fixture
 def pgbouncer(site: Site, directory: Path) -> Iterator[TcpServer]:
-    """A PgBouncer of fewer sessions than Hardline has connections."""
     require("pgbouncer", "pgbouncer")
-    account = server_account()
-    pooler = TcpServer(free_port(), site.postgres.password)
-    folder = directory / "pgbouncer"
-    folder.mkdir(mode=0o700)
-    (folder / "users.txt").write_text(f'"{USER}" "{pooler.password}"\n')
-    (folder / "pgbouncer.ini").write_text(
-        CONFIGURATION.format(
-            postgres=site.postgres,
-            port=pooler.port,
-            directory=folder,
-            pool_size=POOL_SIZE,
-            user=USER,
-        )
-    )
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, account.uid, account.gid)
-    with (
-        (directory / "pgbouncer.log").open("wb") as log,
-        subprocess.Popen(
-            ["pgbouncer", folder / "pgbouncer.ini"],
-            stdout=log,
-            stderr=log,
-            user=account.uid,
-            group=account.gid,
-            extra_groups=[],
-        ) as process,
-    ):
-        wait_for(lambda: answers(pooler), "PgBouncer")
+    with running_pgbouncer(site.postgres, directory) as pooler:
         yield pooler
-        process.terminate()
-
-
-def answers(server: TcpServer) -> bool:
-    try:
-        psycopg.connect(server.database_url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.fixture
