@@ -10,6 +10,9 @@ from betting.db.sql import fetch_all
 WITHIN_SECONDS = 120.0
 """Two changes to the same price of the same bet within it are together: a minute or two polls."""
 
+MAX_CHANGES = 1_000_000
+"""The newest changes of all kinds that are looked at: those of 20 bookmakers take six seconds."""
+
 MIN_CHANGES = 50
 """Of fewer changes nothing is said: two bookmakers come to the same price by chance, too."""
 
@@ -39,8 +42,11 @@ class Pair:
 
 
 def pairs(days: float) -> list[Pair]:
-    """Compare the price changes of all bookmakers, those that arrived in the last days."""
-    found = fetch_all(_PAIRS, {"days": days, "within": WITHIN_SECONDS})
+    """Compare the price changes of all bookmakers, those that arrived in the last days.
+
+    Of more changes than `MAX_CHANGES` the newest ones count.
+    """
+    found = fetch_all(_PAIRS, {"days": days, "within": WITHIN_SECONDS, "max_changes": MAX_CHANGES})
     return [Pair(*row) for row in found]
 
 
@@ -65,7 +71,7 @@ def groups(found: Iterable[Pair]) -> list[tuple[str, ...]]:
 _PAIRS = """
 WITH change AS MATERIALIZED (
     SELECT c.id, q.outcome_id, q.bookmaker_id, c.new_price, c.received_at
-    FROM betting_linechange c
+    FROM (SELECT * FROM betting_linechange ORDER BY id DESC LIMIT %(max_changes)s) AS c
     JOIN betting_quote q ON q.id = c.quote_id
     WHERE c.kind = 'price' AND q.side = 'back'
       AND c.received_at >= statement_timestamp() - make_interval(secs => %(days)s * 86400)

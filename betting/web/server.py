@@ -8,6 +8,7 @@ a deadline for a whole request, and threads reserved for health probes and metri
 from __future__ import annotations
 
 import signal
+import time
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -27,7 +28,10 @@ REQUEST_SECONDS = 15
 MAX_CONNECTIONS = 500
 CLEANUP_SECONDS = 1
 MAX_UNSENT_BYTES = 1_000_000
-"""A stream is ended when its client has left so many bytes unread."""
+"""A stream waits for its client while that has left so many bytes unread."""
+
+UNREAD_SECONDS, CATCH_UP_SECONDS = 10.0, 60.0
+"""A stream is ended when its client has read nothing for the first, or waits for the second."""
 
 STREAM = "/api/v1/stream/"
 _SHUTDOWN_SECONDS = 3.0
@@ -51,13 +55,26 @@ class DeadlinedChannel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self.last_activity = before
 
     def write_soon(self, data: Any) -> int:
-        """Queue bytes of a response; end a stream whose client has left too many unread.
+        """Queue bytes of a response; of a stream, once its client has read enough of those before.
 
-        Without this the stream's thread would wait for such a client, which may never read on.
+        Raises:
+            ClientDisconnected: the client has gone, or it does not read the stream.
         """
         if self.total_outbufs_len > MAX_UNSENT_BYTES and self.requests[0].path == STREAM:
-            raise ClientDisconnected
+            self._wait_for_reader()
         return int(super().write_soon(data))
+
+    def _wait_for_reader(self) -> None:
+        # waitress itself waits at 16 MB, and for ever.
+        ends = time.monotonic() + CATCH_UP_SECONDS
+        with self.outbuf_lock:
+            while (unsent := self.total_outbufs_len) > MAX_UNSENT_BYTES:
+                self.server.pull_trigger()
+                is_reading = self.outbuf_lock.wait_for(
+                    lambda before=unsent: self.total_outbufs_len < before, UNREAD_SECONDS
+                )
+                if not is_reading or time.monotonic() > ends:
+                    raise ClientDisconnected
 
 
 class TwoLanes(ThreadedTaskDispatcher):  # type: ignore[misc]  # it has no types

@@ -78,12 +78,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Make a request to end this process an interrupt, so that it cleans up."""
+    """Make a request to end this process an interrupt, so that it cleans up.
+
+    SIGINT as well: a shell's job in the background begins with ignoring it, and so would what
+    measures. Only the end of a terminal stays ignored where it is, as `nohup` has it.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [signal.SIGINT, signal.SIGTERM, *([] if is_nohup else [signal.SIGHUP])]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from betting.models import Bookmaker, Clock, FeedBookmaker, Market, Quote
 from tests.support import rows
+from valuation import proposed_groups
 from valuation.models import Edge, Revaluation
 from valuation.proposed_groups import MIN_CHANGES, pairs
 from valuation.unvalued import read
@@ -102,6 +103,23 @@ def test_setting_a_group_values_the_markets_of_the_bookmaker_again() -> None:
     assert Revaluation.objects.get().bookmaker == bookmaker
     call_command("bookmakers", "set", bookmaker.key, "--group", "none", stdout=StringIO())
     assert Bookmaker.objects.get().price_group == ""
+
+
+def test_of_a_long_history_the_newest_changes_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    market = rows.make_market(rows.make_event())
+    outcome = rows.make_outcome(market, market.event.home)
+    quotes = [rows.make_quote(outcome, rows.make_feed(), 2.0) for _ in range(2)]
+    for number in range(5):
+        for quote in quotes:
+            rows.make_change(
+                quote, kind="price", old_price=2.0, new_price=2.1 + number,
+                received_at=timezone.now() - timedelta(hours=5 - number),
+            )  # fmt: skip
+    monkeypatch.setattr(proposed_groups, "MAX_CHANGES", 6)
+    (pair,) = pairs(7)
+    assert (pair.changes, pair.share) == (3, 1.0)
 
 
 def test_bookmakers_that_move_together_are_proposed_and_not_grouped() -> None:

@@ -13,7 +13,7 @@ from streaming.benchmark.isolation import database_name
 from streaming.benchmark.results.document import decode
 from tests.betting.runtime.embedded.clients import redis_client
 from tests.integration.conftest import wait_until
-from tests.integration.installation import Installation
+from tests.integration.installation import COMMAND_SECONDS, Installation
 from tests.support.cluster import lay
 
 pytestmark = pytest.mark.timeout(300)
@@ -62,9 +62,11 @@ def test_each_contender_does_the_same_work_and_nothing_is_left(
 
 
 def test_an_interrupt_ends_the_workers_and_removes_everything(installation: Installation) -> None:
+    """As a job in the background of a script, which a shell begins with SIGINT ignored."""
     log = installation.config.home / "benchmark" / "work" / "logs" / "feeder.log"
+    begun = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     with subprocess.Popen(
-        installation.command("benchmark", "run", "--quick", "--rounds=100"),
+        [*begun, *installation.command("benchmark", "run", "--quick", "--rounds=100")],
         env=installation.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -75,7 +77,7 @@ def test_an_interrupt_ends_the_workers_and_removes_everything(installation: Inst
             assert is_made(installation)
         finally:
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate()
+            _, said = process.communicate(timeout=COMMAND_SECONDS)
     assert process.returncode == 130, said
     assert "everything it made is removed" in said
     assert_nothing_is_left(installation)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import FloatArray, IntArray
+from valuation.clusters import clustered_error
 
 RESAMPLES = 2_000
 
@@ -36,8 +37,6 @@ def estimate(values: FloatArray, match: IntArray) -> Estimate:
         values: shape (k,).
         match: the match of each.
 
-    Source: Liang & Zeger (1986); the sandwich estimate of a mean's variance with clusters.
-
     >>> estimate(np.array([0.5, 0.5, -1.0, np.nan]), np.array([7, 7, 8, 9]))
     Estimate(count=3, mean=0.0, standard_error=0.6666666666666666, above_zero=0.6666666666666666)
     """
@@ -45,13 +44,11 @@ def estimate(values: FloatArray, match: IntArray) -> Estimate:
     values, match = values[is_known], match[is_known]
     if not values.size:
         return Estimate(0, None, None, None)
+    _, place = np.unique(match, return_inverse=True)
+    sums, sizes = np.bincount(place, weights=values), np.bincount(place)
+    products = float(sums @ sums), float(sums @ sizes), float(sizes @ sizes)
+    error = clustered_error(values.size, sums.size, float(sums.sum()), products)
     mean = float(values.mean())
-    matches, place = np.unique(match, return_inverse=True)
-    error = None
-    if matches.size > 1:
-        residuals = np.bincount(place, weights=values - mean)
-        variance = (residuals**2).sum() * matches.size / (matches.size - 1)
-        error = float(np.sqrt(variance) / values.size)
     return Estimate(values.size, mean, error, float((values > 0).mean()))
 
 

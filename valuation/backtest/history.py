@@ -62,8 +62,12 @@ class History:
 
 
 def history_of(matches: Sequence[Match]) -> History:
-    """Lay matches out as columns, in the order of time."""
-    matches = sorted(matches, key=lambda match: (match.start, match.home))
+    """Lay matches out as columns, in the order of time.
+
+    Two teams meet once a day: a match that is in two files counts once, as the last one has it.
+    """
+    once = {(match.start.date(), match.home, match.away): match for match in matches}
+    matches = sorted(once.values(), key=lambda match: (match.start, match.home))
     bookmakers = tuple(sorted({key for match in matches for key in (*match.early, *match.close)}))
     seasons = tuple(sorted({match.season for match in matches}))
     early, close = (np.full((len(matches), len(bookmakers), len(OUTCOMES)), np.nan) for _ in "ec")

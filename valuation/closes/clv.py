@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valuation.arrays import BoolArray, FloatArray, IntArray, positions
-from valuation.closes.rebuild import Closes, PriceHistory
+from valuation.closes.rebuild import ANCHORS, Closes, PriceHistory
 from valuation.edges import bet_odds, closing_line_value, expected_value
 
 
@@ -40,15 +40,15 @@ class EdgeCloses:
 
     Attributes:
         place: the edge's place among those asked about.
-        winning: the probability that the bet wins, by the other bookmakers at the close, or, where
-            they are too few, by all of them.
+        winning: the probability that the bet wins, by the bookmakers of other groups at the close,
+            or, where they are too few, by all of them.
         books: how many those are.
-        by_others: whether the edge's own bookmaker is left out.
+        by_others: whether the edge's own group is left out.
         opened_ev: expected value when it opened.
         opened_clv: closing line value at the opening price.
         best_clv: the same at the best price.
-        anchor: the place in `ANCHORS` of the best one with a close, other than the edge's own
-            bookmaker; −1 where there is none.
+        anchor: the place in `ANCHORS` of the best one with a close that is not of the edge's own
+            group; −1 where there is none.
         anchor_winning: the probability that the bet wins by that one alone; NaN as above.
         anchor_opened_clv, anchor_best_clv: CLV by that; NaN as above.
     """
@@ -92,7 +92,9 @@ def edge_closes(edges: OpenedEdges, history: PriceHistory, found: Closes) -> Edg
     measured = ~np.isnan(found.winning[quote])
     consensus = _winning(fair.probability[outcome], is_lay)
     winning = np.where(measured, found.winning[quote], consensus)
-    anchor, anchor_probability = _anchors(fair.anchored[outcome], history.anchor[quote])
+    anchor, anchor_probability = _anchors(
+        fair.anchored[outcome], history.group_id[quote], _groups_of_anchors(history)
+    )
     anchor_winning = _winning(anchor_probability, is_lay)
     opened, best = (
         bet_odds(price[place], history.kept(quote, price[place]), is_lay)
@@ -119,14 +121,23 @@ def _winning(probability: FloatArray, is_lay: BoolArray) -> FloatArray:
     return np.where(is_lay, 1 - probability, probability)
 
 
-def _anchors(anchored: FloatArray, own: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return the first anchor with a close that is not an edge's own, and its probability.
+def _groups_of_anchors(history: PriceHistory) -> IntArray:
+    """Return the group of each anchor, −1 of one that quotes nothing."""
+    found = np.full(len(ANCHORS), -1, dtype=np.int64)
+    is_anchor = history.anchor >= 0
+    found[history.anchor[is_anchor]] = history.group_id[is_anchor]
+    return found
+
+
+def _anchors(anchored: FloatArray, own: IntArray, groups: IntArray) -> tuple[IntArray, FloatArray]:
+    """Return the first anchor with a close that is not of an edge's group, and its probability.
 
     Args:
         anchored: by edge and anchor, shape (k, anchors).
-        own: the place of the edge's own bookmaker among them, −1 for any other, (k,).
+        own: the group of the edge's bookmaker, (k,).
+        groups: those of the anchors, (anchors,).
     """
-    usable = ~np.isnan(anchored) & (np.arange(anchored.shape[1]) != own[:, np.newaxis])
+    usable = ~np.isnan(anchored) & (groups != own[:, np.newaxis])
     first = usable.argmax(axis=1)
     some = usable.any(axis=1)
     probability = anchored[np.arange(first.size), first]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from valuation.arrays import BoolArray, FloatArray, IntArray, is_new
+from valuation.arrays import BoolArray, FloatArray, IntArray, is_new, number
 from valuation.board import Board, Edges, FairPrices, value
 from valuation.edges import bet_odds, effective_commission
 from valuation.policy import ValuationPolicy
@@ -130,11 +130,11 @@ class Closes:
     Attributes:
         books: of each quote.
         fair: of each outcome.
-        winning: the probability that a bet on each quote wins by the other bookmakers at the close
-            of its outcome; NaN where its own bookmaker had no price then, or the others were too
-            few. Shape (q,).
+        winning: the probability that a bet on each quote wins by the bookmakers of other groups at
+            the close of its outcome; NaN where its own group had no price then, or the others were
+            too few. Shape (q,).
         other_books: how many those are, (q,).
-        stands: whether each quote had a price at the close of its outcome, (q,).
+        stands: whether each quote's group had a price at the close of its outcome, (q,).
     """
 
     books: BookCloses
@@ -169,9 +169,9 @@ def closes(history: PriceHistory, policy: ValuationPolicy) -> Closes:
     valued = value(board, replace(policy, min_edge_ev=-1.0))
     fair = _fair_closes(history, looks, board, valued.fair, policy)
     winning, other_books = _by_others(history, looks, board, valued.edges, fair)
-    stands = np.zeros(history.quote_id.size, dtype=np.bool_)
     at_close = fair.look[np.searchsorted(fair.outcome_id, board.outcome_id)] == looks.look
-    stands[looks.quote[at_close]] = True
+    voice = _numbers(history.outcome_id, history.group_id)
+    stands = np.isin(voice, voice[looks.quote[at_close]])
     return Closes(_book_closes(history), fair, winning, other_books, stands)
 
 
@@ -195,9 +195,9 @@ def _looks(history: PriceHistory) -> _Looks:
     # Every quote of the market at every moment.
     look, quote = _joined(market, history.market_id)
     price = np.full(look.size, np.nan)
-    for number in range(int(_ranks(market).max(initial=-1)) + 1):
+    for rank in range(int(_ranks(market).max(initial=-1)) + 1):
         # The n-th look of each market together: one moment for each quote.
-        of_rank = _ranks(market) == number
+        of_rank = _ranks(market) == rank
         at = np.full(history.quote_id.size, -np.inf)
         chosen = of_rank[look]
         at[quote[chosen]] = moments[look[chosen]]
@@ -322,6 +322,8 @@ def _by_others(
 ) -> tuple[FloatArray, IntArray]:
     """Return what the others say of each quote at the close of its outcome, and how many they are.
 
+    They say the same of all quotes of a group: of one that is gone as of those that stand.
+
     Returns:
         `Closes.winning` and `Closes.other_books`.
     """
@@ -333,6 +335,19 @@ def _by_others(
     quote = looks.quote[row]
     odds = bet_odds(board.price[row], board.commission[row], board.is_lay[row])
     at_risk = 1 - np.nan_to_num(edges.returned[is_close])
-    winning[quote] = (1 + edges.ev[is_close] / at_risk) / odds
-    books[quote] = edges.books[is_close]
-    return winning, books
+    bet = _numbers(history.outcome_id, history.group_id, history.is_lay)
+    winning[bet[quote]] = (1 + edges.ev[is_close] / at_risk) / odds
+    books[bet[quote]] = edges.books[is_close]
+    return winning[bet], books[bet]
+
+
+def _numbers(*columns: IntArray | BoolArray) -> IntArray:
+    """Number rows from 0, equal ones alike.
+
+    >>> _numbers(np.array([7, 5, 7]), np.array([1, 1, 1])).tolist()
+    [1, 0, 1]
+    """
+    order = np.lexsort(columns[::-1])
+    numbers = np.empty_like(order)
+    numbers[order] = number(np.logical_or.reduce([is_new(each[order]) for each in columns]))
+    return numbers

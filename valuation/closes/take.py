@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from django.db import DataError, IntegrityError, transaction
@@ -83,11 +83,12 @@ def _take_alone(event: int, policy: ValuationPolicy) -> Taken:
         return _take_together([event], policy)
     except (DataError, IntegrityError):
         logger.exception("the closing prices of event %s were refused; it has none", event)
-        execute(_MARK, {"events": Bigints([event]), "due": Bigints([event])})
-        return Taken(0, 0)
+        # Those of a start that has moved since hold no longer. It may have moved again meanwhile.
+        return replace(_take_together([event], None), events=0)
 
 
-def _take_together(found: Sequence[int], policy: ValuationPolicy) -> Taken:
+def _take_together(found: Sequence[int], policy: ValuationPolicy | None) -> Taken:
+    """Take the closes of events in one transaction; without a policy they are left without any."""
     with transaction.atomic():
         # Markets first, as those do who delete them with their event.
         fetch_all(_LOCK_MARKETS, {"events": Bigints(found)})
@@ -96,7 +97,7 @@ def _take_together(found: Sequence[int], policy: ValuationPolicy) -> Taken:
         due = [event for event, is_due in locked if is_due]
         for statement in (_DELETE_EDGES, _DELETE_PRICES, _DELETE_QUOTES):
             execute(statement, {"events": events})
-        if due:
+        if due and policy is not None:
             _take(due, policy)
         execute(_MARK, {"events": events, "due": Bigints(due)})
     return Taken(len(due), len(locked) - len(due))

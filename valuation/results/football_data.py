@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -41,6 +43,8 @@ BOOKMAKERS: Mapping[str, str] = MappingProxyType(
 
 _NO_BOOKMAKERS = {"Max", "Avg"}
 """Columns that say the highest and the mean price of all."""
+
+MAX_SCORE = 999
 
 _ZONE = ZoneInfo("Europe/London")
 _NEEDED = ("Date", "HomeTeam", "AwayTeam", "FTHG", "FTAG")
@@ -103,10 +107,10 @@ def read_matches(path: Path) -> list[Match]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             text = file.read().decode("utf-8-sig", errors="replace")
-    except (OSError, EOFError) as error:
+        reader = csv.DictReader(text.splitlines())
+        columns, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise ResultsFileError(f"{path} cannot be read: {error}") from error
-    rows = csv.DictReader(text.splitlines())
-    columns = list(rows.fieldnames or ())
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
         raise ResultsFileError(f"{path} has no column {', '.join(missing)}")
@@ -145,13 +149,31 @@ def price_columns(columns: Iterable[str]) -> tuple[dict[str, str], dict[str, str
     return early, close
 
 
+def score_of(text: str) -> int:
+    """Return a score.
+
+    Raises:
+        ValueError: the text is none.
+
+    >>> score_of("3")
+    3
+    """
+    score = int(text)
+    if not 0 <= score <= MAX_SCORE:
+        raise ValueError(f"{text} is no score")
+    return score
+
+
 def _match(row: Mapping[str, str], early: Mapping[str, str], close: Mapping[str, str]) -> Match:
+    empty = [name for name in _NEEDED if not row[name]]
+    if empty:
+        raise ValueError(f"no {', '.join(empty)}")
     return Match(
         start=_start(row["Date"], row.get("Time") or "00:00"),
         home=row["HomeTeam"],
         away=row["AwayTeam"],
-        home_goals=int(row["FTHG"]),
-        away_goals=int(row["FTAG"]),
+        home_goals=score_of(row["FTHG"]),
+        away_goals=score_of(row["FTAG"]),
         early=dict(_prices(row, early)),
         close=dict(_prices(row, close)),
     )
@@ -167,7 +189,7 @@ def _prices(row: Mapping[str, str], begins: Mapping[str, str]) -> Iterator[tuple
     """Yield each bookmaker that quotes all three outcomes."""
     for bookmaker, begin in begins.items():
         prices = tuple(_number(row.get(begin + outcome)) for outcome in OUTCOMES)
-        if min(prices) > 1:
+        if all(1 < price < inf for price in prices):
             yield bookmaker, prices
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from betting.db.sessions import sessions_alias
@@ -34,7 +34,7 @@ class GradedEdges:
     Attributes:
         event: the event of each.
         group: what it is listed by.
-        ev: the claimed EV by these.
+        ev: the claimed EV by these; with the pushes that the close expects, where it has one.
         probability: of winning, given that the stake is not returned.
         grade: of its outcome.
         profit: per unit staked; of a lay bet per unit of liability.
@@ -51,22 +51,23 @@ class GradedEdges:
 
 
 def graded_edges(by: str) -> GradedEdges:
-    """Grade the edges of events with a result: those of the default list, before the start.
+    """Grade the edges of events with a result that opened before the start and are not doubtful.
 
     Args:
         by: a key of `GROUPS`.
     """
     rows = []
     for row in _rows(by).using(sessions_alias()).iterator(chunk_size=2_000):
-        *bet, group, event, lay, price, probability, rate, fee, home, away, scored, let_in = row
-        found = grade(Bet(*bet), Score(home, away, scored, let_in))
+        *bet, group, event, lay, price, probability, claimed, rate, fee = row[:-4]
+        found = grade(Bet(*bet), Score(*row[-4:]))
         if found is None or rate is None:
             continue
         is_lay = lay == Side.LAY
         at = np.array(price), np.array(rate), np.array(is_lay), np.array(fee == FeeModel.CONTRACT)
         odds = float(bet_odds(at[0], effective_commission(*at), at[2]))
         chance = 1 - probability if is_lay else probability
-        claimed = float(expected_value(np.array(chance), np.array(odds)))
+        if claimed is None:
+            claimed = float(expected_value(np.array(chance), np.array(odds)))
         paid = profit(found, odds, is_lay=is_lay)
         rows.append((event, group, found, is_lay, claimed, chance, paid))
     figures = np.array([row[4:] for row in rows], dtype=np.float64).reshape(-1, 3)
@@ -104,9 +105,17 @@ def calibration_of(edges: GradedEdges) -> list[Tenth]:
 
 def _rows(by: str) -> QuerySet[Edge, tuple[Any, ...]]:
     draws = Outcome.objects.filter(market=OuterRef("market")).annotate(lower=Lower("name"))
+    # An edge that is open at the start is in play from then on.
+    opened_before = (
+        ~Q(warnings__contains=[IN_PLAY])
+        | Q(opened_at__lt=F("market__event__commence_time"))
+        | Q(closing__isnull=False)  # a recording's time is not that of `opened_at`
+    )
     return (
-        Edge.objects.filter(market__event__result__isnull=False, market__period="full")
-        .exclude(warnings__overlap=[*DOUBTFUL, IN_PLAY])
+        Edge.objects.filter(
+            opened_before, market__event__result__isnull=False, market__period="full"
+        )
+        .exclude(warnings__overlap=DOUBTFUL)
         .annotate(has_draw=Exists(draws.filter(lower=DRAW)))
         .order_by("id")
         .values_list(
@@ -121,6 +130,7 @@ def _rows(by: str) -> QuerySet[Edge, tuple[Any, ...]]:
             "quote__side",
             "opened_price",
             "opened_probability",
+            "closing__opened_ev",
             "quote__bookmaker__commission",
             "quote__bookmaker__fee_model",
             "market__event__home",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
-from valuation.results.football_data import ResultsFileError, read_matches
+from valuation.results.football_data import ResultsFileError, read_matches, score_of
 
 FOOTBALL_DATA, THE_ODDS_API = "football_data", "the_odds_api"
 
@@ -41,13 +42,13 @@ class Reported:
 
 class _Score(msgspec.Struct):
     name: str
-    score: str
+    score: str | None
 
 
 class _Game(msgspec.Struct):
     id: str
     sport_key: str
-    commence_time: datetime
+    commence_time: Annotated[datetime, msgspec.Meta(tz=True)]
     completed: bool
     home_team: str
     away_team: str
@@ -57,7 +58,7 @@ class _Game(msgspec.Struct):
 def read_results(path: Path) -> list[Reported]:
     """Read a file of football-data.co.uk, or an answer of The Odds API's `/scores` (`.json`).
 
-    Events that are not over are left out.
+    Events that are not over, or have no score, are left out.
 
     Raises:
         ResultsFileError: the file is neither, or cannot be read.
@@ -85,14 +86,15 @@ def read_results(path: Path) -> list[Reported]:
 def _of_games(games: list[_Game]) -> Iterator[Reported]:
     for game in games:
         scores = {each.name: each.score for each in game.scores or ()}
-        if game.completed and {game.home_team, game.away_team} <= scores.keys():
+        home, away = scores.get(game.home_team), scores.get(game.away_team)
+        if game.completed and home and away:
             yield Reported(
                 THE_ODDS_API,
                 game.sport_key,
                 game.commence_time,
                 game.home_team,
                 game.away_team,
-                int(scores[game.home_team]),
-                int(scores[game.away_team]),
+                score_of(home),
+                score_of(away),
                 game.id,
             )

@@ -74,11 +74,14 @@ class Follower:
         since: the time from which the next look reads rows.
         overlap: how much later than its time a row may become visible.
         events: those whose changes of prices are read.
+        settled: who has had what was returned has missed nothing if it goes on from this time,
+            less the overlap; None before the first look.
     """
 
     since: datetime
     overlap: timedelta
     events: Collection[int] = ()
+    settled: datetime | None = None
     _returned: set[StreamNotification] = field(default_factory=set)
 
     def look(self) -> list[StreamNotification]:
@@ -87,8 +90,8 @@ class Follower:
         now, found = _notifications_since(self.since, PAGE + len(self._returned), self.events)
         fresh = [one for one in found if one not in self._returned][:PAGE]
         # A full page may leave out newer notifications: the next look starts from its last one.
-        settled = fresh[-1].at if len(fresh) == PAGE else now
-        self.since = max(self.since, settled - self.overlap)
+        self.settled = fresh[-1].at if len(fresh) == PAGE else now
+        self.since = max(self.since, self.settled - self.overlap)
         self._returned = {one for one in (*self._returned, *fresh) if one.at >= self.since}
         return fresh
 

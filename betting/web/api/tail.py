@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -49,6 +49,23 @@ class Entry:
     sport: str
     event_id: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The result of a look.
+
+    Attributes:
+        found: the entries that are new.
+        settled: as `Follower` says of those found up to here.
+        has_more: whether there is more already.
+        position: the tail's end; 0 of a look that is not the tail's.
+    """
+
+    found: list[Entry]
+    settled: datetime | None
+    has_more: bool
+    position: int = 0
 
 
 def entries(notifications: Iterable[StreamNotification]) -> list[Entry]:
@@ -117,8 +134,8 @@ class Tail:
                 self._follower = None
                 self._kept.clear()
 
-    def after(self, position: int) -> tuple[list[Entry], int, bool]:
-        """Return what was added since a position, the end, and if there is more to look for.
+    def after(self, position: int) -> Look:
+        """Return what was added since a position.
 
         It looks itself if it is time to.
 
@@ -132,7 +149,8 @@ class Tail:
                 self._look()
             new = self._require_kept(position)
             found = list(islice(self._kept, len(self._kept) - new, None))
-            return found, self._end, self._clock() >= self._next_look
+            assert self._follower is not None, "only who has joined may look"
+            return Look(found, self._follower.settled, self._clock() >= self._next_look, self._end)
 
     def _require_kept(self, position: int) -> int:
         """Return how many were added since a position; raise if they are no longer kept."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streaming.benchmark.compare import Spread, format_value
 from streaming.benchmark.results import charts
-from streaming.benchmark.results.document import Machine, Measurement, Result
+from streaming.benchmark.results.document import Machine, Measurement, Result, ResultError
 from streaming.benchmark.results.measures import BY_KEY, MEASURES, Measure
 from streaming.benchmark.results.ratios import Ratio, ratios, spread_of
 
@@ -50,6 +50,27 @@ def report(result: Result) -> Report:
             if name.startswith(f"{profile}-")
         ]
     return Report("\n\n".join(parts) + "\n", pictures)
+
+
+def summary(result: Result, directory: str) -> str:
+    """Return what the bursts came to, for a page that names the report's directory.
+
+    Raises:
+        ResultError: no burst was measured.
+    """
+    bursts = [each for each in result.measurements if each.profile == "burst"]
+    if not bursts:
+        raise ResultError("The result has no burst.")
+    measure = BY_KEY[_DRAWN[0]]
+    cases = list(dict.fromkeys(each.case for each in bursts))
+    rows = [
+        (who, *(_cell(_spread(bursts, case, who, measure), measure.unit) for case in cases))
+        for who in dict.fromkeys(each.contender for each in bursts)
+    ]
+    machine = f"{result.machine.processor}, {result.machine.cores} cores"
+    made = f"Medians of {result.rounds} rounds, with the lowest and the highest; {machine}."
+    picture = f"![{measure.name}, by burst]({directory}/burst-{measure.key}.svg)"
+    return "\n\n".join((_table((measure.name, *cases), rows), made, picture)) + "\n"
 
 
 def put_into(document: str, figures: str) -> str:

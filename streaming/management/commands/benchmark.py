@@ -14,7 +14,7 @@ from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
 from streaming.benchmark.results.document import Result, ResultError, decode
-from streaming.benchmark.results.markdown import put_into, report, times
+from streaming.benchmark.results.markdown import put_into, report, summary, times
 from streaming.benchmark.results.ratios import judge, ratios
 from streaming.benchmark.run import run_benchmark
 from streaming.benchmark.trial import run_plan
@@ -23,6 +23,7 @@ from streaming.management.arguments import one_or_more, positive
 from streaming.runner.tables import write_table
 
 INTERRUPTED = 130
+README = CHECKOUT / "README.md"
 DOCUMENT = CHECKOUT / "docs" / "benchmarks" / "README.md"
 
 
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         compare = actions.add_parser("compare", help="exit 1 if a ratio has become worse")
         compare.add_argument("before", type=Path, metavar="A")
         compare.add_argument("after", type=Path, metavar="B")
-        publish = actions.add_parser("publish", help=f"write figures into {DOCUMENT.parent.name}/")
+        publish = actions.add_parser("publish", help="write figures into the README and docs")
         publish.add_argument("result", type=Path, metavar="RESULT")
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
@@ -104,12 +105,15 @@ class Command(BaseCommand):
             raise CommandError(f"{worse} of {len(verdicts)} ratios are worse.")
 
     def _publish(self, options: dict[str, Any]) -> None:
-        made = report(decode(options["result"].read_bytes()))
-        DOCUMENT.write_text(put_into(DOCUMENT.read_text("utf-8"), made.text), "utf-8")
+        result = decode(options["result"].read_bytes())
+        made = report(result)
+        figures = {README: summary(result, "docs/benchmarks"), DOCUMENT: made.text}
+        for page, text in figures.items():
+            page.write_text(put_into(page.read_text("utf-8"), text), "utf-8")
         for old in DOCUMENT.parent.glob("*.svg"):
             old.unlink()
         _write_pictures(DOCUMENT.parent, made.pictures)
-        self.stdout.write(f"{DOCUMENT} has the figures.")
+        self.stdout.write(f"{README} and {DOCUMENT} have the figures.")
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)

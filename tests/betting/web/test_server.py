@@ -20,6 +20,9 @@ Answer = Callable[[str], None]
 MANY = 3 * web_server.THREADS
 
 
+STREAM_HEAD = f"GET {web_server.STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
 @contextmanager
 def serving(answer: Answer) -> Iterator[int]:
     """A server whose requests end once `answer` has returned; its port."""
@@ -135,8 +138,39 @@ def test_a_body_larger_than_any_form_is_refused_before_it_is_read() -> None:
         assert status_of(port, "/", b"x" * 2_000_000) == 200
 
 
-def test_a_stream_whose_client_does_not_read_is_ended() -> None:
+def test_a_stream_waits_for_a_client_that_is_catching_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [bytes([number]) * 400_000 for number in range(50)]
+    waits, wait = threading.Event(), web_server.DeadlinedChannel._wait_for_reader
+
+    def noted(channel: web_server.DeadlinedChannel) -> None:
+        waits.set()
+        wait(channel)
+
+    def wsgi(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return parts
+
+    monkeypatch.setattr(web_server.DeadlinedChannel, "_wait_for_reader", noted)
+    with running(wsgi) as port, begun(port, STREAM_HEAD) as client:
+        assert waits.wait(timeout=30)
+        with HTTPResponse(client) as answer:
+            answer.begin()
+            assert answer.read(20_000_000) == b"".join(parts)
+
+
+def test_a_stream_whose_client_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread is free again, and the bytes that wait for it stay few."""
+    monkeypatch.setattr(web_server, "UNREAD_SECONDS", 0.2)
+    assert_is_ended(lambda _client: None)
+
+
+def test_a_stream_whose_client_reads_too_slowly_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "CATCH_UP_SECONDS", 0.2)
+    assert_is_ended(lambda client: client.recv(20_000))
+
+
+def assert_is_ended(read: Callable[[socket.socket], object]) -> None:
+    """Have a client read now and then until its endless stream has ended."""
     ended = threading.Event()
     written = 0
 
@@ -144,8 +178,8 @@ def test_a_stream_whose_client_does_not_read_is_ended() -> None:
         nonlocal written
         try:
             while True:
-                written += 100_000
-                yield b"x" * 100_000
+                written += 2_000_000
+                yield b"x" * 2_000_000
         finally:
             ended.set()
 
@@ -153,10 +187,12 @@ def test_a_stream_whose_client_does_not_read_is_ended() -> None:
         start_response("200 OK", [("Content-Type", "text/event-stream")])
         return endless()
 
-    with running(wsgi) as port:
-        head = f"GET {web_server.STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-        with begun(port, head):
-            assert ended.wait(timeout=30)
+    with running(wsgi) as port, begun(port, STREAM_HEAD) as client:
+        for _ in range(3_000):
+            read(client)
+            if ended.wait(timeout=0.01):
+                break
+        assert ended.is_set()
 
     # The kernel holds some megabytes as well.
     assert written < 30_000_000

@@ -49,17 +49,35 @@ def test_results_without_a_common_ratio_say_nothing_about_each_other(tmp_path: P
         call_command("benchmark", "compare", burst, written(tmp_path / "b", a_burst([], [])))
 
 
+@pytest.fixture
+def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Copies of the README and the document, which the command takes for them."""
+    copies = tmp_path / "start.md", tmp_path / "README.md"
+    for name, copy in zip(("README", "DOCUMENT"), copies, strict=True):
+        copy.write_bytes(getattr(benchmark, name).read_bytes())
+        monkeypatch.setattr(benchmark, name, copy)
+    return copies
+
+
 def test_figures_are_published_into_the_document_beside_their_charts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pages: tuple[Path, Path]
 ) -> None:
-    document = tmp_path / "README.md"
-    document.write_text(benchmark.DOCUMENT.read_text("utf-8"), "utf-8")
+    readme, document = pages
     (tmp_path / "old.svg").touch()
-    monkeypatch.setattr(benchmark, "DOCUMENT", document)
     result = written(tmp_path / "result.json", a_burst([900.0], [100.0]))
     call_command("benchmark", "publish", result, stdout=io.StringIO())
     assert "| 5 markets | naive | 9 × |" in document.read_text("utf-8")
     assert [each.name for each in tmp_path.glob("*.svg")] == ["burst-changes_per_second.svg"]
+    assert "| naive | 100 |" in readme.read_text("utf-8")
+    assert "(docs/benchmarks/burst-changes_per_second.svg)" in readme.read_text("utf-8")
+
+
+def test_a_result_without_bursts_is_not_published(tmp_path: Path, pages: tuple[Path, Path]) -> None:
+    before = [page.read_bytes() for page in pages]
+    result = written(tmp_path / "result.json", a_burst([], []))
+    with pytest.raises(CommandError, match="no burst"):
+        call_command("benchmark", "publish", result, stdout=io.StringIO())
+    assert [page.read_bytes() for page in pages] == before
 
 
 def test_the_usual_plan_is_taken_where_nothing_is_given() -> None:

@@ -4,13 +4,23 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from streaming.runner.interrupts import SIGNALS, Interrupts
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """As at a terminal: the tests may themselves be run by `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.usefixtures("heeded")
 def test_each_way_to_stop_a_program_is_a_request(number: signal.Signals) -> None:
     with Interrupts() as interrupts:
         requests = [interrupts.is_requested]
@@ -43,6 +53,7 @@ def test_waiting_without_a_request_ends_in_time() -> None:
         assert not interrupts.wait(-1)
 
 
+@pytest.mark.usefixtures("heeded")
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     with Interrupts():

@@ -161,3 +161,63 @@ def test_clv_counts_the_stakes_that_a_push_at_the_close_returns() -> None:
     assert judged.opened_clv[0] == pytest.approx(0.35 * 1.35 - 0.43)
     assert judged.best_clv[0] == pytest.approx(0.35 * 1.40 - 0.43)
     assert judged.opened_ev[0] == pytest.approx(judged.opened_clv[0])
+
+
+def steady(book: int, home: float = 0.5, off: float | None = None) -> list[HandQuote]:
+    """A bookmaker without margin; its prices may go so many seconds before the start."""
+    return [
+        HandQuote(2 * book + outcome, outcome, book, False, 1.0, 0.0, START - 1,
+                  [(START - 900, price, None)]
+                  + ([] if off is None else [(START - off, None, price)]))
+        for outcome, price in ((1, 1 / home), (2, 1 / (1 - home)))
+    ]  # fmt: skip
+
+
+def edge_at(history: PriceHistory, place: int) -> OpenedEdges:
+    """An edge on a quote, at even odds."""
+    one = np.ones(1)
+    return OpenedEdges(
+        edge_id=np.array([1]),
+        quote_id=history.quote_id[[place]],
+        opened_price=2 * one,
+        opened_probability=one / 2,
+        best_price=2 * one,
+        ahead_seconds=60 * one,
+        open_seconds=60 * one,
+    )
+
+
+def test_a_skin_does_not_judge_the_edge_of_its_operator_that_has_left() -> None:
+    """Of two bookmakers of one group the one with the edge is gone at the start."""
+    quotes = [*steady(2, 0.55, off=700), *steady(3, 0.55)]
+    quotes += [each for book in (4, 5, 6) for each in steady(book)]
+    alone = history_of(quotes)
+    history = replace(alone, group_id=np.where(alone.group_id == 3, 2, alone.group_id))
+
+    judged = edge_closes(edge_at(history, 0), history, closes(history, POLICY))
+
+    assert judged.by_others.tolist() == [True]
+    assert judged.books.tolist() == [3]
+    assert judged.winning[0] == pytest.approx(0.5)
+
+
+def test_where_a_skin_is_in_the_consensus_that_judges_it_is_said() -> None:
+    quotes = [*steady(2, off=700), *steady(3), *steady(4), *steady(5)]
+    alone = history_of(quotes)
+    history = replace(alone, group_id=np.where(alone.group_id == 3, 2, alone.group_id))
+    judged = edge_closes(edge_at(history, 0), history, closes(history, POLICY))
+    assert judged.books.tolist() == [3]
+    assert judged.by_others.tolist() == [False]
+
+
+def test_an_anchor_does_not_judge_the_edges_of_its_own_group() -> None:
+    quotes = [each for book in (1, 2, 3, 4, 5) for each in steady(book)]
+    apart = history_of(quotes)
+    grouped = replace(apart, group_id=np.where(apart.group_id == 2, 1, apart.group_id))
+    skin = edge_at(apart, 2)
+    of_another, of_its_own = (
+        edge_closes(skin, each, closes(each, POLICY)) for each in (apart, grouped)
+    )
+    assert of_another.anchor.tolist() == [0]
+    assert of_its_own.anchor.tolist() == [-1]
+    assert np.isnan(of_its_own.anchor_opened_clv).all()

@@ -7,18 +7,20 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from statistics import mean, stdev
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import rows
+from valuation.backtest.estimates import estimate
 from valuation.closes.statistics import (
     CURVE_POINTS,
     Choice,
-    clustered_error,
     cumulated,
     summaries,
 )
+from valuation.clusters import clustered_error
 from valuation.models import EdgeClosing
 
 clusters = st.lists(
@@ -43,6 +45,9 @@ def test_the_error_is_that_of_the_sums_of_deviations(found: list[list[float]]) -
     total = sum(sum(each - middle for each in cluster) ** 2 for cluster in found)
     expected = math.sqrt(total * len(found) / (len(found) - 1)) / len(samples)
     assert error_of(found) == pytest.approx(expected, abs=1e-6)
+    event = np.repeat(np.arange(len(found)), [len(cluster) for cluster in found])
+    of_bets = estimate(np.array(samples), event).standard_error
+    assert of_bets == pytest.approx(expected, abs=1e-6)
 
 
 @given(st.lists(st.floats(-1, 1, allow_nan=False), min_size=2, max_size=20))

@@ -276,6 +276,48 @@ def test_an_event_whose_close_is_refused_does_not_keep_the_others_from_theirs(
     assert f"event {refused.pk} were refused" in caplog.text
 
 
+def test_a_close_that_is_refused_at_a_moved_start_leaves_none_of_the_old_one(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(provider, board(1.905, 1.905), START - 400)
+    say(provider, board(1.905, 1.905), START + 5)
+    take(POLICY)
+    Event.objects.update(commence_time=at(START - 100))
+
+    def refusing(_events: list[int], _policy: ValuationPolicy) -> None:
+        raise IntegrityError("refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(taking, "_take", refusing)
+        assert take(POLICY) == Taken(0, 0)
+
+    assert not ClosingPrice.objects.exists()
+    assert not ClosingQuote.objects.exists()
+    assert Event.objects.get().closed_for == at(START - 100)
+
+
+def test_a_start_that_moves_on_while_its_close_is_refused_is_still_to_be_closed(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(provider, board(1.905, 1.905), START - 60)
+    say(provider, board(1.905, 1.905), START + 5)
+    original = taking._take_together
+
+    def moving(events: list[int], policy: ValuationPolicy | None) -> Taken:
+        if policy is None:
+            return original(events, policy)
+        Event.objects.update(commence_time=at(START + 300))
+        raise IntegrityError("refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(taking, "_take_together", moving)
+        take(POLICY)
+
+    assert Event.objects.get().closed_for is None
+    say(provider, board(2.2, 1.7), START + 310, starts=START + 300)
+    assert take(POLICY) == Taken(1, 0)
+
+
 def test_a_recording_that_ends_before_the_start_is_not_waited_for_for_ever(
     provider: Provider,
 ) -> None:

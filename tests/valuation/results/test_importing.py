@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from django.db import IntegrityError, transaction
 from betting.models import Bookmaker, Event, Outcome, Sport
 from streaming.retention.delete_events import erase_events
 from tests.support import rows
-from valuation.models import Edge, Result
+from valuation.models import IN_PLAY, SUSPICIOUS, Edge, Result
 from valuation.results.graded_edges import graded_edges
 from valuation.results.grading import Grade
 
@@ -129,6 +130,41 @@ def test_an_edge_at_an_exchange_of_contracts_pays_their_fee(
     graded = graded_edges("bookmaker")
     assert graded.profit.tolist() == pytest.approx([1 / 0.4168 - 1, -1.0])
     assert graded.ev.tolist() == pytest.approx([0.45 / 0.4168 - 1] * 2)
+
+
+def test_an_edge_that_was_still_open_at_the_start_is_graded(board: rows.Board) -> None:
+    """The valuation at the start marks it as in play."""
+    start = board.event.commence_time
+    Result.objects.create(
+        event=board.event, status="final", home_score=3, away_score=1, source="hand"
+    )
+    before, in_play = Edge.objects.order_by("id")
+    Edge.objects.filter(pk=before.pk).update(
+        opened_at=start - timedelta(hours=1), warnings=[IN_PLAY]
+    )
+    Edge.objects.filter(pk=in_play.pk).update(
+        opened_at=start + timedelta(minutes=1), warnings=[IN_PLAY]
+    )
+    assert [*graded_edges("bookmaker").grade] == [Grade.WON]
+
+    # In a replay all edges open after their start; those from before it have a close.
+    Edge.objects.update(opened_at=start + timedelta(days=900))
+    assert [*graded_edges("bookmaker").grade] == []
+    rows.make_edge_closing(before)
+    assert [*graded_edges("bookmaker").grade] == [Grade.WON]
+
+
+def test_doubtful_edges_are_not_graded(board: rows.Board) -> None:
+    Result.objects.create(event=board.event, status="void", source="hand")
+    Edge.objects.update(warnings=[SUSPICIOUS], advised=0)
+    assert [*graded_edges("bookmaker").grade] == []
+
+
+def test_a_claimed_ev_counts_the_pushes_that_the_close_expects(board: rows.Board) -> None:
+    Edge.objects.update(opened_price=2.2, opened_probability=0.5, warnings=[])
+    Result.objects.create(event=board.event, status="void", source="hand")
+    rows.make_edge_closing(Edge.objects.earliest("id"), opened_ev=0.08)
+    assert graded_edges("bookmaker").ev.tolist() == pytest.approx([0.08, 0.1])
 
 
 def test_a_void_event_returns_all_stakes(board: rows.Board, tmp_path: Path) -> None:

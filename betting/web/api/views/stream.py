@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any, cast
@@ -26,7 +26,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from betting.config import get_config
 from betting.web.api.parameters import StreamParameters
 from betting.web.api.stream import PAGE, PRICE_CHANGED, PRICE_REPLAY, Follower, database_time
-from betting.web.api.tail import Entry, Tail, TooFarBehindError, entries
+from betting.web.api.tail import Entry, Look, Tail, TooFarBehindError, entries
 from betting.web.api.views.base import ApiView, checked
 
 logger = logging.getLogger(__name__)
@@ -219,16 +219,18 @@ def stream_body(
     looks = _looks(start, wanted, policy, tail)
     try:
         while clock() < ends and not is_gone():
-            found, has_more = next(looks)
-            for entry in found:
+            look = next(looks)
+            for entry in look.found:
                 newest = max(newest, entry.one.at)
                 if wanted.includes(entry):
                     sent_at = clock()
                     yield _message(newest, entry.one.kind, entry.text)
+            # Only now: a client that leaves before has not had all of them.
+            newest = max(newest, look.settled or newest)
             if clock() - sent_at >= policy.heartbeat_seconds:
                 sent_at = clock()
                 yield f": waiting\nid: {_id(newest)}\n\n".encode()
-            if not has_more:
+            if not look.has_more:
                 wait(policy.poll_seconds)
     except DatabaseError as error:
         logger.warning("a stream ends, the database is away: %s", type(error).__name__)
@@ -238,10 +240,8 @@ def stream_body(
         looks.close()
 
 
-def _looks(
-    start: Start, wanted: Wanted, policy: StreamPolicy, tail: Tail
-) -> Generator[tuple[list[Entry], bool]]:
-    """Yield what is new at each look, and whether there is more already.
+def _looks(start: Start, wanted: Wanted, policy: StreamPolicy, tail: Tail) -> Generator[Look]:
+    """Yield what is new at each look.
 
     The stream reads by itself from its start to the present, then it follows the tail. What the
     tail gains while it reads may be known to it.
@@ -251,15 +251,15 @@ def _looks(
     own = Follower(since, overlap, wanted.events)
     position = tail.join(wanted.events)
     try:
-        while True:
+        has_more = True
+        while has_more:
             fresh = own.look()
             has_more = len(fresh) == PAGE
-            yield entries(fresh), has_more
-            if not has_more:
-                break
+            yield Look(entries(fresh), own.settled, has_more)
         while True:
-            found, position, has_more = tail.after(position)
-            yield [entry for entry in found if own.has_left(entry.one)], has_more
+            look = tail.after(position)
+            position = look.position
+            yield replace(look, found=[e for e in look.found if own.has_left(e.one)])
     finally:
         tail.leave(wanted.events)
 

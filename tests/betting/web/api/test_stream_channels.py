@@ -259,7 +259,8 @@ def test_the_tail_says_who_is_too_far_behind_and_begins_anew_when_nobody_followe
     position = tail.join([])
     clock.wait(POLICY.poll_seconds)
 
-    assert tail.after(position) == ([], position, False)
+    look = tail.after(position)
+    assert (look.found, look.position, look.has_more) == ([], position, False)
 
 
 @pytest.mark.django_db
@@ -275,9 +276,9 @@ def test_who_begins_to_follow_prices_adds_nothing_old_for_the_others() -> None:
     change = repriced(quote, database_time())
     clock.wait(POLICY.poll_seconds)
 
-    found, _, _ = tail.after(position)
+    found = tail.after(position).found
     assert [entry.one.row_id for entry in found] == [edge.pk, change.pk]
-    found, _, _ = tail.after(joined)
+    found = tail.after(joined).found
     assert [entry.one.row_id for entry in found] == [change.pk]
 
 
