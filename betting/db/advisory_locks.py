@@ -58,18 +58,27 @@ def session_lock(name: int, number: int, idle_seconds: float) -> Iterator[bool]:
         number: which of the class; a signed 32-bit integer.
         idle_seconds: the longest that the holder may go without a statement.
     """
-    with connections[sessions_alias()].cursor() as cursor:
-        cursor.execute(
-            "SELECT CASE WHEN pg_try_advisory_lock(%s, %s)"
-            " THEN set_config('idle_session_timeout', %s, false) END",
-            [name, number, f"{idle_seconds * 1000:.0f}"],
-        )
-        is_held = cursor.fetchone() != (None,)
+    is_held = _try(name, number, idle_seconds)
     try:
         yield is_held
     finally:
         if is_held:
             _release(name, number)
+
+
+def _try(name: int, number: int, idle_seconds: float) -> bool:
+    connection = connections[sessions_alias()]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT CASE WHEN pg_try_advisory_lock(%s, %s)"
+                " THEN set_config('idle_session_timeout', %s, false) END",
+                [name, number, f"{idle_seconds * 1000:.0f}"],
+            )
+            return bool(cursor.fetchone() != (None,))
+    except Error:
+        connection.close()  # a statement that was cancelled after it took the lock leaves it held
+        raise
 
 
 def _release(name: int, number: int) -> None:

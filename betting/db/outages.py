@@ -29,6 +29,8 @@ def is_away(error: BaseException) -> bool:
     >>> is_away(RedisError("OOM command not allowed"))
     False
     """
+    if isinstance(error, OperationalError) and isinstance(error.__cause__, RedisError):
+        error = error.__cause__  # kombu gives whatever Redis says the one name
     if isinstance(error, RedisError):
         return isinstance(error, RedisConnectionError | RedisTimeoutError)
     state = getattr(error.__cause__, "sqlstate", None)

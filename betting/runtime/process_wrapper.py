@@ -41,6 +41,8 @@ class BoundedLog:
         self._path = path
         self._max_bytes = max_bytes
         self._file: FileIO | None = None
+        with suppress(OSError):  # people are told to look into it, also where nothing was written
+            self._open()
 
     def write(self, line: bytes) -> None:
         """Append a line."""

@@ -33,6 +33,10 @@ MARK = "SUPERVISED_BY_HARDLINE"
 """The variable that all programs of a supervisor have, and all that those start: its logs."""
 
 
+NOT_STARTED = 126
+"""The status of a program whose wrapper cannot be started, as a shell has it."""
+
+
 class AlreadyRunningError(Exception):
     """Another process holds the lock; the message names it."""
 
@@ -146,6 +150,10 @@ class Supervisor:
         """Name → process id of the wrapper, which is also the process group, of what runs now."""
         return {each.program.name: each.pid for each in self._programs() if each.pid is not None}
 
+    def starts(self) -> dict[str, int]:
+        """Name → how often the program was started."""
+        return {each.program.name: each.starts for each in self._programs()}
+
     def _programs(self) -> Iterator[_Supervised]:
         return chain.from_iterable(self._stages)
 
@@ -170,6 +178,7 @@ class _Supervised:
 
     def __init__(self, program: Program, logs: Path, policy: SupervisionPolicy) -> None:
         self.program = program
+        self.starts = 0
         self._log = logs / f"{program.name}.log"
         self._policy = policy
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -193,6 +202,7 @@ class _Supervised:
     def start(self) -> None:
         bounds = [str(self._policy.log_bytes), str(self._policy.stop_seconds)]
         self._started_at = time.monotonic()
+        self.starts += 1
         self._keeper = subprocess.Popen(  # noqa: S603 - the owner's own commands
             [sys.executable, "-I", "-S", _KEEPER, self._log, *bounds, *self.program.command],
             cwd=self.program.directory,
@@ -205,12 +215,16 @@ class _Supervised:
 
     def tend(self, now: float) -> Exit | None:
         if self._keeper is None:
-            if now >= self._start_at:
+            if now < self._start_at:
+                return None
+            try:
                 self.start()
+            except OSError:  # no memory, or no process more, at the moment
+                return self._ended(now, NOT_STARTED)
             return None
-        if self.is_running:
-            return None
-        status = self.end()
+        return None if self.is_running else self._ended(now, self.end())
+
+    def _ended(self, now: float, status: int) -> Exit:
         if now - self._started_at >= self._policy.steady_seconds:
             self._exits_in_a_row = 0
         self._exits_in_a_row += 1
@@ -242,11 +256,13 @@ def end_leftovers(logs: Path, patience_seconds: float) -> None:
 
     A wrapper ends its program when the supervisor dies. One that is killed with it cannot.
     """
+    process.end(leftovers(logs), patience_seconds)
+
+
+def leftovers(logs: Path) -> list[psutil.Process]:
+    """Return the processes that a supervisor with these logs has started, other than this one."""
     mark, own = _mark(logs), os.getpid()
-    process.end(
-        [each for each in psutil.process_iter() if each.pid != own and _has(each, mark)],
-        patience_seconds,
-    )
+    return [each for each in psutil.process_iter() if each.pid != own and _has(each, mark)]
 
 
 def _mark(logs: Path) -> str:

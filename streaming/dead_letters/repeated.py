@@ -18,7 +18,8 @@ from streaming.dead_letters.messages import replay_of
 def repeated_work() -> Iterator[None]:
     """Drop a task that a server's absence ended: its next message does the same work.
 
-    A server that answers with an error is a fault like any other, and so is a replay that fails.
+    A server that answers with an error is a fault like any other, and so is a replay that fails. A
+    task that is called as a function has no message: its caller gets the error.
 
     Raises:
         celery.exceptions.Ignore: a server was away; the message is acknowledged, without a letter.
@@ -27,7 +28,8 @@ def repeated_work() -> Iterator[None]:
         yield
     except OUTAGES as error:
         request = getattr(current_task, "request", None)
-        if not is_away(error) or (request and replay_of(vars(request)) is not None):
+        is_kept = request and (request.called_directly or replay_of(vars(request)) is not None)
+        if is_kept or not is_away(error):
             raise
         words = f"a server is away, the next message repeats the work: {one_line(str(error))}"
         note("deadletter", "outage", words, status="degraded")

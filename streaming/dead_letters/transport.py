@@ -1,13 +1,18 @@
-"""kombu's Redis transport, with which a worker survives an envelope that cannot be decoded.
+"""kombu's Redis transport, with which a worker survives envelopes and acknowledgements that fail.
 
 kombu takes an envelope off its queue and then decodes it. When that fails the message is gone, and
 the error ends the whole worker.
+
+When Redis does not answer an acknowledgement in time, Celery logs it, and kombu counts the message
+as delivered for ever. A worker that may hold one message then takes none any more, and looks well.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -73,6 +78,31 @@ class Message(base.Message):
             raise EnvelopeError(f"not an envelope: {error!r}", payload) from error
 
 
+class QoS(redis.QoS):
+    """The messages that a worker holds: it may take another one, however the last one has ended.
+
+    A message that Redis has not let go of is delivered again after the visibility timeout.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message."""
+        with self._letting_go(delivery_tag):
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Refuse a message, or put it back."""
+        with self._letting_go(delivery_tag):
+            super().reject(delivery_tag, requeue)
+
+    @contextmanager
+    def _letting_go(self, delivery_tag: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            base.QoS.ack(self, delivery_tag)
+            raise
+
+
 class Channel(redis.Channel):
     """A channel that records what cannot be decoded, and goes on with the next message.
 
@@ -80,6 +110,7 @@ class Channel(redis.Channel):
     """
 
     Message = Message
+    QoS = QoS
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
         message["properties"].setdefault(SENT_AT, time.time())

@@ -38,7 +38,7 @@ def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
     """
     prepare_home(config.home)
     with single_instance(config.home / "run.lock"):
-        end_leftovers(_logs(config), SupervisionPolicy().stop_seconds)  # they may hold the ports
+        end_leftovers(logs_of(config), SupervisionPolicy().stop_seconds)  # they may hold the ports
         for host, port in ports:
             require_free(host, port)
         with used(config):
@@ -48,13 +48,17 @@ def set_up(config: Config, ports: Iterable[tuple[str, int]]) -> Iterator[Login]:
 
 @contextmanager
 def supervised(
-    stages: Sequence[Sequence[Program]], config: Config, interrupts: Interrupts, terminal: Terminal
+    stages: Sequence[Sequence[Program]],
+    config: Config,
+    interrupts: Interrupts,
+    terminal: Terminal,
+    policy: SupervisionPolicy | None = None,
 ) -> Iterator[Supervisor]:
     """Run processes while the block runs; a second Ctrl-C at its end hurries it."""
-    logs = _logs(config)
+    logs = logs_of(config)
     names = ", ".join(program.name for stage in stages for program in stage)
     terminal.say(f"Starting {names}; logs in {logs}")
-    supervisor = Supervisor(stages, logs)
+    supervisor = Supervisor(stages, logs, policy)
     try:
         supervisor.start()
         yield supervisor
@@ -66,7 +70,8 @@ def supervised(
             terminal.say(f"Killed processes that did not stop: {', '.join(killed)}")
 
 
-def _logs(config: Config) -> Path:
+def logs_of(config: Config) -> Path:
+    """Return the directory of a run's logs."""
     return config.home / "logs"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from rich.console import Console
 
@@ -52,7 +53,7 @@ def run_live(config: Config, console: Console, *, with_simulator: bool) -> RunRe
                     "The web server, Flower or the simulator",
                 )
                 if with_simulator:
-                    setup.enable_simulator(config.web)
+                    loop.do(partial(setup.enable_simulator, config.web))
                 terminal.say(
                     where_to_look(
                         config,

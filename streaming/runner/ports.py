@@ -41,6 +41,13 @@ def require_free(host: str, port: int) -> None:
             raise PortError(_advice(host, port, error)) from error
 
 
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def is_listening(host: str, port: int) -> bool:
     """Return True if something accepts connections there."""
     try:

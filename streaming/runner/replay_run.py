@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from celery.exceptions import Ignore
 from msgspec import structs
 from rich.console import Console
 
@@ -72,7 +71,7 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:
-            sweeping = PeriodicJob(SWEEP_SECONDS, Background(sweep_here))
+            sweeping = PeriodicJob(SWEEP_SECONDS, Background(sweep))
             activity = showing_activity(terminal, config)
             for warning in replay.recordings.warnings():
                 terminal.say(f"warning: {warning}")
@@ -87,19 +86,6 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
                 lambda: _facts(stopwatch, replay),
                 lambda: problem or _failed_polls(stopwatch),
             )
-
-
-def sweep_here() -> None:
-    """Sweep in this process.
-
-    Raises:
-        django.db.Error, redis.RedisError, kombu.exceptions.OperationalError: a server is away. The
-            task drops its message then; here there is none.
-    """
-    try:
-        sweep()
-    except Ignore as dropped:
-        raise dropped.__cause__ or dropped from None
 
 
 def _conduct(loop: RunLoop, terminal: Terminal, config: Config, replay: Replay) -> str:

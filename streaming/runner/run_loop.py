@@ -119,7 +119,7 @@ class RunLoop:
             RunError: it does not.
         """
         deadline = time.monotonic() + START_SECONDS
-        while not condition():
+        while not self.do(condition):
             self.require_no_crash_loop()
             if time.monotonic() > deadline:
                 raise RunError(f"{what} did not come up in {START_SECONDS:.0f} s.")

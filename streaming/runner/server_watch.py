@@ -54,7 +54,9 @@ class ServerWatch:
         self._tried_at = now
 
 
-def watching_servers(config: Config, terminal: Terminal) -> PeriodicJob:
+def watching_servers(
+    config: Config, terminal: Terminal, policy: SupervisionPolicy | None = None
+) -> PeriodicJob:
     """Return the job that starts private servers again."""
-    watch = ServerWatch(config, terminal)
+    watch = ServerWatch(config, terminal, policy)
     return PeriodicJob(WATCH_SECONDS, Background(lambda: watch.look(time.monotonic())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from betting.db.outages import OUTAGES
 from betting.models import Provider
 from betting.runtime.supervisor import Program
 from streaming.core.key_variables import SIMULATOR_KEY_ENV
+from streaming.health.deadline import DeadlineError, within
 from streaming.runner import processes, setup
 from streaming.runner.environment import set_up, supervised
 from streaming.runner.interrupts import Interrupts
@@ -30,6 +32,9 @@ from streaming.runner.terminal import Terminal
 
 LIVELY, DOWN = "lively", "down"
 """The providers' keys."""
+
+LEAVE_SECONDS = 5.0
+"""The longest wait, at the end, for PostgreSQL to note that they are polled no more."""
 
 _SPORTS = {LIVELY: ["soccer_epl"], DOWN: ["americanfootball_nfl", "baseball_mlb"]}
 _POLL_SECONDS = 1.0
@@ -80,17 +85,17 @@ def _conduct(loop: RunLoop, config: Config, simulation: Simulation) -> str:
     try:
         loop.wait_until(lambda: is_listening(LOOPBACK, config.web.simulator_port), "The simulator")
         loop.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
-        _poll_providers(config.web)
+        loop.do(partial(_poll_providers, config.web))
         loop.wait(simulation.seconds)
-        _leave_providers_alone()
+        loop.do(_leave_providers_alone)
         loop.wait_until_idle(config.coalesce)
     except InterruptedRunError:
         return "Interrupted."
     except (RunError, *OUTAGES) as error:
         return str(error)
     finally:
-        with suppress(*OUTAGES):
-            _leave_providers_alone()
+        with suppress(DeadlineError, *OUTAGES):
+            within(LEAVE_SECONDS, _leave_providers_alone)
     return ""
 
 

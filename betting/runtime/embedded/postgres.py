@@ -197,10 +197,14 @@ class Postgres:
         return done.returncode == 0
 
     def _create_database(self) -> None:
-        with self._connect("postgres") as connection:
-            query = "SELECT FROM pg_database WHERE datname = %s"
-            if connection.execute(query, [DATABASE]).fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        try:
+            with self._connect("postgres") as connection:
+                query = "SELECT FROM pg_database WHERE datname = %s"
+                if connection.execute(query, [DATABASE]).fetchone() is None:
+                    create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
+                    connection.execute(create)
+        except psycopg.Error as error:
+            raise EmbeddedError(f"PostgreSQL started, and then failed: {error}") from error
 
     def _accepts(self, database: str) -> bool:
         if not self.address.is_socket():

@@ -110,7 +110,7 @@ def restart_dead(config: Config) -> list[str]:
     services = _services(config, state)
     if all(service.process() is not None for service in services):
         return []
-    with states.exclusive(state):
+    with states.usable(state.home), states.exclusive(state):
         if not users.any_of(state):
             return []
         states.prepare_runtime(state, server_account())

@@ -20,6 +20,7 @@ from betting.runtime.supervisor import (
     SupervisionPolicy,
     Supervisor,
     end_leftovers,
+    leftovers,
     single_instance,
 )
 
@@ -108,6 +109,11 @@ def test_output_goes_to_a_log_per_program(run: Running) -> None:
     wait_until(lambda: run.log("two") == "to stderr\n")
 
 
+def test_a_program_that_wrote_nothing_has_a_log_to_look_into(run: Running) -> None:
+    end = next_exits(run(python("silent", "raise SystemExit(7)")), 1)[0]
+    assert end.log.read_bytes() == b""
+
+
 def test_a_log_is_bounded_and_keeps_the_newest_lines(run: Running, tmp_path: Path) -> None:
     talks = "for n in range(5000): print(f'line {n:5d}')"
     supervisor = run(python("talks", talks), policy=SupervisionPolicy(log_bytes=10_000))
@@ -148,6 +154,22 @@ def test_a_program_that_ran_steadily_is_started_again_soon(run: Running) -> None
     assert [end.in_a_row for end in exits] == [1, 1, 1]
 
 
+def test_a_program_for_which_there_is_no_process_now_is_started_later(
+    run: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = run(python("short", "pass"), policy=SupervisionPolicy(restart_seconds=0.01))
+    next_exits(supervisor, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", no_process_more)
+        end = next_exits(supervisor, 1)[0]
+    assert (end.status, end.in_a_row) == (126, 2)
+    assert next_exits(supervisor, 1)[0].status == 0
+
+
+def no_process_more(*_: object, **__: object) -> None:
+    raise BlockingIOError("Resource temporarily unavailable")
+
+
 def test_a_killed_program_is_started_again(run: Running) -> None:
     policy = SupervisionPolicy(restart_seconds=0.01)
     supervisor = run(python("sleeps", SLEEPS), policy=policy)
@@ -155,7 +177,9 @@ def test_a_killed_program_is_started_again(run: Running) -> None:
     (program,) = descendants(supervisor.pids()["sleeps"])
     program.kill()
     assert [end.status for end in next_exits(supervisor, 1)] == [128 + signal.SIGKILL]
+    assert supervisor.starts() == {"sleeps": 1}
     wait_until(lambda: supervisor.tend() == [] and run.log("sleeps") == "up\nup\n")
+    assert supervisor.starts() == {"sleeps": 2}
 
 
 def test_a_killed_keeper_takes_its_program_with_it(run: Running) -> None:
@@ -250,6 +274,10 @@ def all_started(keepers: Sequence[int]) -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in keepers] + [p for k in keepers for p in descendants(k)]
 
 
+def lines_in(logs: Path) -> int:
+    return sum(path.read_text().count("\n") for path in logs.glob("*.log"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_outlives_a_supervisor_that_dies(tmp_path: Path, number: signal.Signals) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.DEVNULL)
@@ -281,13 +309,17 @@ def test_the_next_run_ends_what_a_killed_supervisor_and_its_wrappers_left(tmp_pa
     with supervisor:
         assert supervisor.stdout is not None
         keepers = [int(pid) for pid in supervisor.stdout.readline().split()]
-        wait_until(lambda: len(all_started(keepers)) == 7)
+        # One that has yet to write would end by itself: nobody reads its output any more.
+        wait_until(lambda: lines_in(tmp_path) == 4)
         processes = all_started(keepers)
-        for each in (supervisor.pid, *keepers):
+        supervisor.send_signal(signal.SIGSTOP)  # else the first to see another's end would act
+        for each in (*keepers, supervisor.pid):
             os.kill(each, signal.SIGKILL)
     left = [each for each in processes if each.pid not in keepers]
     assert not any(map(is_gone, left))
 
+    assert leftovers(tmp_path / "another") == []
+    assert {each.pid for each in left} <= {each.pid for each in leftovers(tmp_path)}
     end_leftovers(tmp_path / "another", patience_seconds=0.2)
     assert not any(map(is_gone, left))
     end_leftovers(tmp_path, patience_seconds=0.2)

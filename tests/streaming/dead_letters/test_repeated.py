@@ -8,6 +8,7 @@ from celery import _state, current_app
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.db import OperationalError, connection
+from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -21,6 +22,12 @@ REPEATED = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values
 
 def postgres_error(error: psycopg.Error) -> OperationalError:
     raised = OperationalError("as Django raises it")
+    raised.__cause__ = error
+    return raised
+
+
+def broker_error(error: Exception) -> BrokerError:
+    raised = BrokerError("as kombu raises it, whatever the error")
     raised.__cause__ = error
     return raised
 
@@ -50,6 +57,8 @@ def test_an_outage_of_postgresql_leaves_no_failure(name: str) -> None:
         postgres_error(psycopg.errors.IdleSessionTimeout()),
         OperationalError("the connection is closed"),
         RedisConnectionError("refused"),
+        broker_error(RedisConnectionError("refused")),
+        broker_error(FileNotFoundError("no socket")),
     ],
 )
 def test_a_server_that_is_away_is_an_outage(error: Exception) -> None:
@@ -64,6 +73,7 @@ def test_a_server_that_is_away_is_an_outage(error: Exception) -> None:
         postgres_error(psycopg.errors.QueryCanceled()),
         postgres_error(psycopg.errors.DiskFull()),
         ResponseError("OOM command not allowed"),
+        broker_error(ResponseError("OOM command not allowed")),
         LookupError("no market 17"),
     ],
 )
@@ -72,12 +82,18 @@ def test_a_server_that_answers_with_an_error_is_none(error: Exception) -> None:
         raise error
 
 
+def test_a_caller_of_the_function_gets_the_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.tasks.unvalued_markets", lambda _: _refuse())
+    with pytest.raises(OperationalError):
+        tasks.sweep()
+
+
 @pytest.mark.django_db
 def test_a_replay_that_an_outage_ends_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.poll_provider
     monkeypatch.setattr("streaming.tasks.newest_run", lambda _: 0)
     monkeypatch.setattr("streaming.tasks.poll", lambda *_: _refuse())
-    task.push_request(**{REPLAY_HEADER: 1})
+    task.push_request(**{"called_directly": False, REPLAY_HEADER: 1})
     stack = _state._task_stack  # type: ignore[attr-defined]  # left out of the stubs
     stack.push(task)
     try:

@@ -13,7 +13,7 @@ from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 from redis import Redis
 
 from betting.db.advisory_locks import POLLS, session_lock
@@ -296,6 +296,14 @@ def test_a_poll_that_died_holds_up_no_other(simulator: RunningSimulator) -> None
 def test_a_process_that_stands_still_loses_its_turn() -> None:
     with session_lock(POLLS, 1, idle_seconds=0.05):
         wait_until(lambda: in_another_session(lambda: _is_free(POLLS, 1)), "the end of the session")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_fails_after_it_took_a_lock_leaves_none() -> None:
+    too_long = 10.0**9  # PostgreSQL refuses it once the lock is taken
+    with pytest.raises(DataError), session_lock(POLLS, 1, too_long):
+        raise AssertionError("the lock was refused")
+    wait_until(lambda: in_another_session(lambda: _is_free(POLLS, 1)), "the end of the session")
 
 
 def _is_free(name: int, number: int) -> bool:

@@ -127,6 +127,22 @@ def test_work_that_hangs_delays_no_interrupt_and_other_work_returns(
     frozen.set()
 
 
+def test_a_server_that_hangs_while_it_is_waited_for_delays_no_interrupt(
+    environment: Environment,
+) -> None:
+    frozen, answers = threading.Event(), []
+
+    def hangs() -> bool:
+        answers.append(frozen.wait(30))
+        return False
+
+    interrupting = PeriodicJob(600.0, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        environment.loop(interrupting).wait_until(hangs, "The workers")
+    assert not answers
+    frozen.set()
+
+
 def test_a_fault_of_ours_is_not_taken_for_an_outage(environment: Environment) -> None:
     def fails() -> None:
         raise ZeroDivisionError

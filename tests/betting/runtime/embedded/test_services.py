@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -16,8 +17,10 @@ import pytest
 
 from betting.config import CHECKOUT, Config, load
 from betting.runtime import embedded
-from betting.runtime.embedded import process
-from betting.runtime.embedded.account import server_account
+from betting.runtime.embedded import EmbeddedError, process
+from betting.runtime.embedded.account import Account, server_account
+from betting.runtime.embedded.postgres import Postgres
+from betting.runtime.embedded.redis import Redis
 from betting.runtime.embedded.state import State
 from tests.betting.runtime.embedded.clients import assert_kept, pids, query, redis_client, write
 
@@ -111,6 +114,36 @@ def test_a_user_starts_dead_servers_again_and_nobody_else_does(config: Config) -
         assert_kept(config)
     assert embedded.restart_dead(config) == []
     assert not any(server.is_running for server in embedded.status(config))
+
+
+def test_a_server_that_dies_as_soon_as_it_has_started_is_said_to_have_failed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = Postgres._launch
+
+    def launch_in_vain(server: Postgres, account: Account) -> None:
+        launch(server, account)
+        kill(pids(config)[0])
+
+    with embedded.used(config):
+        kill(pids(config)[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(Postgres, "_launch", launch_in_vain)
+            with pytest.raises(EmbeddedError, match="started, and then failed"):
+                embedded.restart_dead(config)
+        assert embedded.restart_dead(config) == ["PostgreSQL"]
+
+
+def test_a_full_disk_is_a_failure_to_start(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with embedded.used(config):
+        kill(pids(config)[1])
+        with monkeypatch.context() as patch:
+            patch.setattr(Redis, "start", is_full)
+            with pytest.raises(EmbeddedError, match="No space left on device"):
+                embedded.restart_dead(config)
 
 
 def test_servers_that_stand_still_are_stopped_without_waiting_for_them(config: Config) -> None:
