@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser test-chaos check format bench chaos screenshots clean-state
+.PHONY: help setup run test test-browser test-chaos image-test servers-test check format bench chaos lock screenshots clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,14 +23,22 @@ test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# In the order of the files: by their number of tests, the longest would all come last; tests/conftest.py has the longest begin.
 	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder \
-		--ignore=tests/browser --ignore=tests/integration/test_chaos.py
+		--ignore=tests/browser --ignore=tests/servers --ignore=tests/integration/test_chaos.py
 
 test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which take most of the machine
 	@$(PY) -m pytest tests/browser
 
-check: $(INSTALLED) ## lint, format, wording, types, import contracts, migrations
+image-test: $(INSTALLED) ## build the image with buildah and run every role of it; as root, on Debian
+	@PYTHONPATH=. $(PY) .ci/image.py
+
+servers-test: $(INSTALLED) ## replay over PgBouncer, Redis Sentinel and RabbitMQ, where they are installed
+	@$(PY) -m pytest tests/servers
+
+check: $(INSTALLED) ## lint, format, wording, locked requirements, deployment files, types, import contracts, migrations
 	@$(PY) -m ruff check .
 	@$(PY) .ci/docstrings.py
+	@$(PY) .ci/lock.py
+	@$(PY) .ci/deployment.py
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
@@ -50,6 +58,10 @@ test-chaos: $(INSTALLED) ## test two seeds of chaos, beside which nothing else m
 chaos: $(INSTALLED) ## let faults strike a run of its own for 20 seeds, and look for what was lost
 	@$(PY) manage.py chaos --seeds 20
 
+lock: $(INSTALLED) ## lock requirements-external.txt with hashes, for the image; needs a package registry
+	@$(PY) -m uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
+		requirements-external.txt --output-file requirements.lock
+
 screenshots: $(INSTALLED) ## take the pictures of docs/images from a live run, with Chromium
 	@$(PY) .ci/pictures.py
 
@@ -61,7 +73,7 @@ clean-state: $(INSTALLED) ## stop the private servers and delete this checkout's
 WITH_LOCK = import fcntl, os, sys; lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); \
 	fcntl.flock(lock, fcntl.LOCK_EX); os.set_inheritable(lock, True); os.execvp(sys.argv[1], sys.argv[1:])
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED): requirements.txt requirements-external.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Hardline needs Python 3.11 or newer; found: $$(python3 --version 2>&1)." \
 			"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }

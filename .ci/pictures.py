@@ -45,7 +45,7 @@ HAS_HISTORY = "document.querySelector('.op-tracker .op-is-fail') !== null"
 def manage(environ: Mapping[str, str], *words: str) -> subprocess.Popen[bytes]:
     """Start a command of the checkout."""
     command: list[str | Path] = [sys.executable, CHECKOUT / "manage.py", *words]
-    return subprocess.Popen(command, env=environ)  # noqa: S603 - ours
+    return subprocess.Popen(command, env=environ)
 
 
 @contextmanager

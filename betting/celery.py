@@ -12,12 +12,14 @@ from celery.signals import task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
 from betting.logs import messages
+from betting.runtime import alive
 
 # An undecodable message must become a dead letter, not end the worker. Imported by name, as the
 # project refers to the stream in its settings only.
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = (
     "streaming.dead_letters.transport:Transport"
 )
+TRANSPORT_ALIASES["sentinel"] = "streaming.dead_letters.transport:SentinelTransport"
 
 app = Celery(
     "hardline",
@@ -27,6 +29,7 @@ app = Celery(
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 messages.connect()
+alive.connect()
 
 
 @task_prerun.connect(weak=False)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kombu import Exchange, Queue
-
 from betting import timing
 from betting.config import get_config
+from betting.db.databases import databases
 from betting.logs.rendering import logging_settings
-from betting.runtime.embedded import broker_url, database_settings, redis_url, secret_key
+from betting.runtime import broker
+from betting.runtime.embedded import (
+    broker_url,
+    cache_options,
+    redis_url,
+    secret_key,
+)
 from betting.web import security, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -74,38 +79,21 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "static/"
-# The web server serves the packages' own static files; nothing has to be collected first.
-WHITENOISE_USE_FINDERS = True
+# An image has this directory, into which its build collects them: the files of all packages need
+# not be searched for at each start. A checkout has none, and nothing has to be collected first.
+_COLLECTED = BASE_DIR / "staticfiles"
+STATIC_ROOT = str(_COLLECTED) if _COLLECTED.is_dir() else None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_AUTOREFRESH = False
 
-_DATABASE = database_settings(CONFIG)
-DATABASES = {
-    "default": {
-        **_DATABASE,
-        "OPTIONS": {
-            # Every wait has a deadline: a lock held too long is an error and a retry, not a hang.
-            "connect_timeout": 5,
-            # These detect a server that no longer answers; libpq ignores them on a Unix socket.
-            "tcp_user_timeout": 10_000,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "options": "-c lock_timeout=5s -c statement_timeout=30s"
-            " -c idle_in_transaction_session_timeout=30s",
-            **_DATABASE.get("OPTIONS", {}),
-        },
-        # One connection per thread or pool process is kept: a new PostgreSQL backend for every
-        # task would cost more than the task. `betting.db.connections` keeps Celery from closing it.
-        "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
-    }
-}
+DATABASES = databases(CONFIG)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": redis_url(CONFIG),
         "KEY_PREFIX": "hardline:cache",
         "OPTIONS": {
+            **cache_options(CONFIG),
             "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
             "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
         },
@@ -192,6 +180,7 @@ LOGGING = logging_settings(CONFIG.log)
 # --- Celery: docs/adr/0004-celery.md ---
 
 CELERY_BROKER_URL = broker_url(CONFIG)
+CELERY_BROKER_USE_SSL = broker.tls_options(CONFIG)
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXPIRES = None  # `streaming.prune` deletes them
 CELERY_TIMEZONE = "UTC"
@@ -199,10 +188,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 
-CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name), routing_key=name)
-    for name in ("poll", "coalesce", "valuation", "major", "deliver")
-]
+CELERY_TASK_QUEUES = broker.task_queues(CONFIG)
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "coalesce"
 CELERY_TASK_ROUTES = {
@@ -247,17 +233,12 @@ CELERY_EVENT_QUEUE_TTL = 5
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A full broker refuses messages: let workers wait for room instead of exiting.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # All workers of a broker need the same value: the shortest one applies.
-    "visibility_timeout": timing.VISIBILITY_TIMEOUT_SECONDS,
-    "unacked_restore_interval": 1,
-    "unacked_restore_throttle": 1,
-    "socket_timeout": timing.REDIS_TIMEOUT_SECONDS,
-    "socket_connect_timeout": timing.REDIS_TIMEOUT_SECONDS,
-    "health_check_interval": 10,
-}
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CONFIG)
+# RabbitMQ lets go of the messages of a worker that is silent twice as long.
+CELERY_BROKER_HEARTBEAT = 10
 
 # Static entries only: the database, not beat, knows which provider is due.
+CELERY_BEAT_SCHEDULER = "betting.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.home / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "tick": {

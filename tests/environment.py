@@ -12,7 +12,8 @@ import sys
 import tempfile
 
 for name in list(os.environ):
-    if name.startswith("HARDLINE_") or name in {"DATABASE_URL", "REDIS_URL"}:
+    # A server's address may be in a file, which DATABASE_URL_FILE names.
+    if name.startswith(("HARDLINE_", "DATABASE_", "REDIS_", "BROKER_")):
         del os.environ[name]
 os.environ["HARDLINE_HOME"] = tempfile.mkdtemp(prefix="hardline-test-")
 IS_FIRST = "PYTEST_XDIST_WORKER" not in os.environ

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta as Setting
 
+from betting.config.secret_files import secret_text
 from streaming.core.texts import did_you_mean
 
 if TYPE_CHECKING:
@@ -93,6 +94,16 @@ class Variable:
     def unit(self) -> str:
         """The unit of its value, such as ``ms``, which is the end of its name; or nothing."""
         return UNITS.get(self.path.rpartition("_")[2], "")
+
+    def text(self, environ: Mapping[str, str]) -> str:
+        """Return the variable's text in an environment; that of a secret may be in a file.
+
+        Raises:
+            ValueError: the secret's file cannot be read, or its value is set as well.
+        """
+        if self.is_secret:
+            return secret_text(self.name, environ)
+        return environ.get(self.name, "").strip()
 
     def parse(self, text: str) -> object:
         """Convert the variable's text.
@@ -179,7 +190,11 @@ def read(known: Iterable[Variable], environ: Mapping[str, str]) -> tuple[Values,
     values: Values = {}
     problems: dict[str, str] = {}
     for variable in known:
-        text = environ.get(variable.name, "").strip()
+        try:
+            text = variable.text(environ)
+        except ValueError as error:
+            problems[variable.path] = str(error)
+            continue
         if not text:
             continue
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from betting.config.env import variables
+from betting.config.sentinel_url import is_sentinel_url, parse_sentinel_url
 from betting.log_schema import ACTIONS
 from betting.timing import TASK_HARD_LIMIT_SECONDS, VISIBILITY_TIMEOUT_SECONDS
 from streaming.core.health import HealthPolicy, Thresholds
@@ -56,9 +57,25 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.database_url is None or _is_database_url(c.database_url),
     ),
     Rule(
+        ("database_session_url",),
+        "must look like postgresql://user:password@host:port/name",
+        lambda c: c.database_session_url is None or _is_database_url(c.database_session_url),
+    ),
+    Rule(
+        ("database_session_url", "database_url"),
+        "the first leads past the pooler that the second names, so it needs the second",
+        lambda c: c.database_session_url is None or c.database_url is not None,
+    ),
+    Rule(
         ("redis_url",),
-        "must look like redis://, rediss:// or unix:// with a host or a socket path",
+        "must look like redis://, rediss:// or unix:// with a host or a socket path, or like"
+        " redis+sentinel://:password@host:port,host:port/service/0",
         lambda c: c.redis_url is None or _is_redis_url(c.redis_url),
+    ),
+    Rule(
+        ("broker_url",),
+        "must look like amqp://user:password@host:port/vhost or amqps://",
+        lambda c: c.broker_url is None or _is_amqp_url(c.broker_url),
     ),
     Rule(
         ("secret_key",),
@@ -159,6 +176,8 @@ def _is_database_url(url: str) -> bool:
 
 def _is_redis_url(url: str) -> bool:
     try:
+        if is_sentinel_url(url):
+            return bool(parse_sentinel_url(url))
         parts = urlsplit(url)
         has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
@@ -166,6 +185,15 @@ def _is_redis_url(url: str) -> bool:
     if parts.scheme == "unix":
         return parts.path.startswith("/")
     return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and has_valid_port
+
+
+def _is_amqp_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in {"amqp", "amqps"} and bool(parts.hostname) and has_valid_port
 
 
 def _is_dsn(url: str) -> bool:

@@ -19,6 +19,7 @@ from msgspec import Meta as Setting
 from betting.config import rules
 from betting.config.env import ConfigError, Variable, build, read, variables
 from betting.config.removed import REMOVED
+from betting.config.secret_files import SUFFIX
 from betting.timing import TICK_SECONDS
 from streaming.core.breaker import BreakerPolicy
 from streaming.core.coalesce import CoalescePolicy
@@ -150,15 +151,14 @@ class LogConfig:
 
     Attributes:
         level: the least severe level that is logged.
-        format: json, console, or auto: console on a terminal and json elsewhere.
-        ecs: whether json uses the names of the Elastic Common Schema.
+        format: json; ecs, which is json with the names of the Elastic Common Schema; console; or
+            auto: console on a terminal and json elsewhere.
         sample: actions of which only every n-th line is logged, as action=n; failures are always
             logged.
     """
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Setting()] = "INFO"
-    format: Annotated[Literal["auto", "json", "console"], Setting()] = "auto"
-    ecs: Annotated[bool, Setting()] = False
+    format: Annotated[Literal["auto", "json", "ecs", "console"], Setting()] = "auto"
     sample: Annotated[tuple[str, ...], Setting()] = ("debounce_skip=10", "sweep=60")
 
     def sampling(self) -> dict[str, int]:
@@ -178,7 +178,6 @@ class SentryConfig:
     Attributes:
         dsn: the address that Sentry gives a project, with its key.
         environment: the name of this installation in Sentry.
-        release: the release that runs; by default the version of this checkout.
         traces_sample_rate: the part of requests and tasks whose timings are sent as well.
     """
 
@@ -186,7 +185,6 @@ class SentryConfig:
         default=None, repr=False, metadata={"is_secret": True}
     )
     environment: Annotated[str, Setting()] = "production"
-    release: Annotated[str | None, Setting()] = None
     traces_sample_rate: Annotated[float, Setting(ge=0, le=1)] = 0.0
 
 
@@ -263,8 +261,14 @@ class Config:
         secret_key: Django's signing key; by default generated once and kept in the home.
         database_url: a PostgreSQL server to use, ``postgresql://user:password@host:port/name``;
             by default a private one is started.
-        redis_url: a Redis server to use, ``redis://:password@host:port/0``; by default a private
+        database_session_url: the same database past its pooler: needed if DATABASE_URL is that of a
+            pooler in transaction mode, such as PgBouncer.
+        redis_url: a Redis server to use, ``redis://:password@host:port/0``, or the Sentinels that
+            name it, ``redis+sentinel://:password@host,host,host/service/0``; by default a private
             one is started.
+        broker_url: a RabbitMQ that carries Celery's messages,
+            ``amqp://user:password@host:5672/vhost``, or ``amqps://`` over TLS; by default Redis
+            carries them.
         redis_server: the program that serves as the private Redis, a path or a name on PATH, such
             as valkey-server; version 7.2 or newer. By default it is a Valkey that is installed with
             Hardline.
@@ -301,8 +305,14 @@ class Config:
     database_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "DATABASE_URL", "is_secret": True}
     )
+    database_session_url: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"env": "DATABASE_SESSION_URL", "is_secret": True}
+    )
     redis_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}
+    )
+    broker_url: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"env": "BROKER_URL", "is_secret": True}
     )
     redis_server: Annotated[str | None, Setting()] = None
     health_token: Annotated[str | None, Setting()] = field(
@@ -370,7 +380,9 @@ def load(environ: Mapping[str, str]) -> Config:
     """
     known = known_variables()
     names = {variable.path: variable.name for variable in known}
-    unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES})
+    secrets = {variable.name for variable in known if variable.is_secret} | OTHER_VARIABLES
+    files = {f"{name}{SUFFIX}" for name in secrets}
+    unknown = _unknown_variables(environ, {*names.values(), *OTHER_VARIABLES, *files})
     values, problems = read(known, environ)
     if "home" not in values:
         try:

@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import Error, connection
+from django.db import Error, connections
+
+from betting.db.sessions import sessions_alias
 
 FAMILIES = 0x48415244
 """The class of the locks on a family of sports' rows; it spells HARD."""
@@ -47,8 +49,9 @@ def session_lock(name: int, number: int, idle_seconds: float) -> Iterator[bool]:
     """Hold a lock of this thread's database session; yield False at once if another session has it.
 
     PostgreSQL releases it with the session: when the holder's process dies, when its connection is
-    lost, and when it makes no statement for `idle_seconds`, as a process that is stopped does. The
-    lock's owner is the session, so that no failed call can leave a lock that nobody holds.
+    lost, and when it makes no statement for `idle_seconds`, as a process that is stopped does: a
+    holder that works longer calls `keep_session`. The lock's owner is the session, so that no
+    failed call can leave a lock that nobody holds.
 
     Args:
         name: the lock's class, one of those above.
@@ -64,6 +67,7 @@ def session_lock(name: int, number: int, idle_seconds: float) -> Iterator[bool]:
 
 
 def _try(name: int, number: int, idle_seconds: float) -> bool:
+    connection = connections[sessions_alias()]
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -78,6 +82,7 @@ def _try(name: int, number: int, idle_seconds: float) -> bool:
 
 
 def _release(name: int, number: int) -> None:
+    connection = connections[sessions_alias()]
     try:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -27,6 +27,7 @@ from django.db.models.functions import Cast, Concat
 
 from betting.db.bets import OF_QUOTE, QUOTE
 from betting.db.freshness import disputed_by, with_freshness
+from betting.db.sessions import sessions_alias
 from betting.models import EventAlias, LineChange, Quote, QuoteStatus
 
 ROWS_PER_FETCH = 5_000
@@ -57,7 +58,7 @@ class Table:
         Args:
             status: a key of `statuses`; None for all rows.
         """
-        rows = self.rows()
+        rows = self.rows().using(sessions_alias())
         if status is not None:
             rows = rows.filter(self.statuses[status])
         return rows.values_list(*self.columns.values()).iterator(chunk_size=ROWS_PER_FETCH)

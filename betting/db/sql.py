@@ -20,6 +20,8 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
+from betting.db.sessions import is_pooled
+
 
 class Bigints(list[int]):
     """Values sent as `bigint[]`, from a list or a NumPy column."""
@@ -123,7 +125,7 @@ def server_cursor(*, is_prepared: bool = False) -> Iterator[psycopg.Cursor[tuple
     """Yield a psycopg cursor on Django's connection and transaction; it raises Django's errors.
 
     Args:
-        is_prepared: whether what it executes may be prepared.
+        is_prepared: whether what it executes may be prepared; over a pooler it is not.
     """
     # As Django's own cursors do, replace a connection that was lost while it was idle.
     connection.close_if_health_check_failed()
@@ -131,7 +133,7 @@ def server_cursor(*, is_prepared: bool = False) -> Iterator[psycopg.Cursor[tuple
     raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
     # Set only while the cursor is used: psycopg would otherwise cache the text of every statement
     # on the connection, including Django's with all their values.
-    raw.prepare_threshold = 0 if is_prepared else None
+    raw.prepare_threshold = 0 if is_prepared and not is_pooled() else None
     try:
         with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
             yield cursor

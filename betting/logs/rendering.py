@@ -80,13 +80,17 @@ def formatter(config: LogConfig, *, is_terminal: bool) -> ProcessorFormatter:
     """Return the formatter that renders a record as a line.
 
     Args:
-        config: the format, and whether names are those of the Elastic Common Schema.
+        config: the format.
         is_terminal: whether the output is a terminal, for ``auto``.
     """
-    is_json = config.format == "json" or (config.format == "auto" and not is_terminal)
-    last: list[Processor] = [spell_out, structlog.dev.ConsoleRenderer(colors=is_terminal)]
-    if is_json:
-        last = [to_ecs, to_json] if config.ecs else [to_json]
+    chosen = config.format
+    if chosen == "auto":
+        chosen = "console" if is_terminal else "json"
+    last: dict[str, list[Processor]] = {
+        "json": [to_json],
+        "ecs": [to_ecs, to_json],
+        "console": [spell_out, structlog.dev.ConsoleRenderer(colors=is_terminal)],
+    }
     return ProcessorFormatter(
         foreign_pre_chain=[classify],
         processors=[
@@ -94,7 +98,7 @@ def formatter(config: LogConfig, *, is_terminal: bool) -> ProcessorFormatter:
             ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             clean,
-            *last,
+            *last[chosen],
         ],
     )
 

@@ -10,6 +10,7 @@ Nothing here waits for Sentry. A thread of the SDK sends events from a bounded q
 from __future__ import annotations
 
 import logging
+import os
 import tomllib
 from typing import Any, TypeVar, cast
 
@@ -44,7 +45,7 @@ def start(config: SentryConfig) -> None:
     sentry_sdk.init(
         dsn=config.dsn,
         environment=config.environment,
-        release=config.release or version(),
+        release=os.environ.get("SENTRY_RELEASE", "").strip() or version(),
         traces_sample_rate=config.traces_sample_rate,
         default_integrations=False,
         auto_enabling_integrations=False,

@@ -44,14 +44,20 @@ def ensure_admin(home: Path) -> Login:
     """Create the administrator, once."""
     password = stored_secret(home, _PASSWORD, _PASSWORD_BYTES)
     file = home / "secrets" / _PASSWORD
-    users = get_user_model().objects
-    known = users.filter(username=ADMIN).first()
-    if known is None:
-        try:
-            with transaction.atomic():
-                users.create_superuser(username=ADMIN, password=password)
-        except IntegrityError:  # another process created it first
-            known = users.get(username=ADMIN)
-        else:
-            return Login(password, file, is_new=True)
+    if create_admin(password):
+        return Login(password, file, is_new=True)
+    known = get_user_model().objects.get(username=ADMIN)
     return Login(password, file, is_new=False, is_current=known.check_password(password))
+
+
+def create_admin(password: str) -> bool:
+    """Create the administrator; return False if there is one, whose password is left alone."""
+    users = get_user_model().objects
+    if users.filter(username=ADMIN).exists():
+        return False
+    try:
+        with transaction.atomic():
+            users.create_superuser(username=ADMIN, password=password)
+    except IntegrityError:  # another process created it first
+        return False
+    return True

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from betting.config import CHECKOUT
+from betting.config.servers import only_servers
 from streaming.benchmark.ab_trial import Trial, TrialError
 from streaming.benchmark.compare import TargetVerdict, compare, judge_fair_prices
 from streaming.runner.ports import LOOPBACK
@@ -122,11 +123,8 @@ def _environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
     own = {
         "HARDLINE_HOME": str(home),
         "HARDLINE_WEB_SIMULATOR_PORT": str(_free_port()),
-        # Set to empty values, so that an .env file does not set them either.
-        "DATABASE_URL": "",
-        "REDIS_URL": "",
     }
-    return {**os.environ, **own, **settings}
+    return {**os.environ, **only_servers(), **own, **settings}
 
 
 def _manage(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,10 +14,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
-from redis import Redis
 
 from betting.config import Config
-from betting.runtime.embedded import database_settings, redis_url, status, used
+from betting.config.sentinel_url import is_sentinel_url
+from betting.config.servers import only_servers
+from betting.runtime.embedded import direct_settings, redis_url, status, used
+from betting.runtime.redis_clients import make_client
 from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
 
@@ -66,11 +68,11 @@ def isolated(config: Config) -> Iterator[Isolation]:
         try:
             with _own_redis(config, name) as number:
                 shutil.rmtree(home, ignore_errors=True)
-                environ = {
-                    "HARDLINE_HOME": str(home),
-                    "DATABASE_URL": database_url(database_settings(config), name),
-                    "REDIS_URL": with_database(redis_url(config), number),
-                }
+                servers = only_servers(
+                    DATABASE_URL=database_url(direct_settings(config), name),
+                    REDIS_URL=with_database(redis_url(config), number),
+                )
+                environ = {"HARDLINE_HOME": str(home), **servers}
                 pids = tuple(server.pid for server in status(config) if server.pid)
                 with _kept_if_it_fails(home):
                     yield Isolation(home, environ, pids)
@@ -80,8 +82,8 @@ def isolated(config: Config) -> Iterator[Isolation]:
 
 def is_isolated(config: Config) -> bool:
     """Return True where the servers hold nothing but a benchmark: in what `isolated` starts."""
-    name = str(database_settings(config)["NAME"])
-    with Redis.from_url(redis_url(config)) as client:
+    name = str(direct_settings(config)["NAME"])
+    with make_client(redis_url(config)) as client:
         return name.startswith(_PREFIX) and client.get(_MARK) == name.encode()
 
 
@@ -135,8 +137,12 @@ def with_database(url: str, number: int) -> str:
     'unix:///run/redis.sock?db=15'
     >>> with_database("redis://:secret@cache.example:6379/0", 15)
     'redis://:secret@cache.example:6379/15'
+    >>> with_database("redis+sentinel://a.example,b.example/odds/0", 15)
+    'redis+sentinel://a.example,b.example/odds/15'
     """
     parts = urlsplit(url)
+    if is_sentinel_url(url):
+        return parts._replace(path=f"/{parts.path.split('/')[1]}/{number}").geturl()
     if parts.scheme == "unix":
         return f"unix://{parts.netloc}{parts.path}?db={number}"
     return parts._replace(path=f"/{number}").geturl()
@@ -146,10 +152,10 @@ def with_database(url: str, number: int) -> str:
 def _own_redis(config: Config, owner: str) -> Iterator[int]:
     """Take the last database that is empty, or that an earlier benchmark has left."""
     url = redis_url(config)
-    with Redis.from_url(url) as configured:
+    with make_client(url) as configured:
         own = int(configured.get_connection_kwargs().get("db") or 0)
     for number in range(_HIGHEST, 0, -1):
-        with Redis.from_url(with_database(url, number)) as client:
+        with make_client(with_database(url, number)) as client:
             # Of two benchmarks that find it empty, one gets it.
             is_taken = number != own and (
                 client.get(_MARK) == owner.encode()
@@ -182,7 +188,7 @@ def _drop(config: Config, name: str) -> None:
 
 
 def _connection(config: Config) -> psycopg.Connection:
-    settings = database_settings(config)
+    settings = direct_settings(config)
     return psycopg.connect(
         database_url(settings, settings["NAME"]),
         autocommit=True,

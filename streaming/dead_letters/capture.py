@@ -14,6 +14,7 @@ from django.db import DataError, IntegrityError, connection
 
 from betting.config import Config, get_config
 from betting.db.advisory_locks import SPOOL, session_lock
+from betting.db.sessions import keep_session
 from betting.logs import note
 from streaming.core.letter_event import event_of
 from streaming.core.letters import Kind, Letter, redacted
@@ -60,6 +61,7 @@ def store_spooled(config: Config) -> int:
     """
 
     def take(line: bytes) -> None:
+        keep_session()
         _store_line(line, config.dead_letters.max_rows)
 
     with session_lock(SPOOL, 0, DRAIN_SECONDS) as is_mine:

@@ -42,6 +42,7 @@ from redis.exceptions import RedisError
 from betting.config import get_config
 from betting.db.redis import redis_client
 from betting.logs import note
+from betting.runtime.broker import delay_queue, is_rabbitmq
 from streaming.core.letters import Kind
 from streaming.dead_letters import replay
 from streaming.dead_letters.capture import record_letter
@@ -136,6 +137,16 @@ class Task(celery.Task):  # type: ignore[type-arg]  # no generic at run time
     """A task that stops being delivered without end, and marks letters of replays that succeed."""
 
     Request = "streaming.dead_letters.celery_hooks:Request"
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        """Send a message; with a countdown, RabbitMQ keeps it until its time, not a worker."""
+        if is_rabbitmq(get_config()) and options.get("countdown"):
+            # The queues, their exchanges and routing keys have the same names.
+            name = options.get("queue") or options.get("routing_key")
+            name = name or self.app.amqp.router.route({}, self.name)["queue"].name
+            options["queue"] = delay_queue(name, options.pop("countdown"))
+            options = {n: v for n, v in options.items() if n not in {"exchange", "routing_key"}}
+        return super().apply_async(args, kwargs, *more, **options)
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         """Refuse a message that has killed too many processes already.
@@ -243,6 +254,15 @@ def _acknowledge(task_id: str) -> None:
 
 class Consumer(celery_consumer.Consumer):
     """Celery's consumer, with a letter for every message that it drops."""
+
+    class Blueprint(celery_consumer.Consumer.Blueprint):  # type: ignore[misc,valid-type]
+        """Celery's steps, without the 28 queues of its own delays: `Task` has others."""
+
+        default_steps = tuple(
+            step
+            for step in celery_consumer.Consumer.Blueprint.default_steps
+            if "delayed_delivery" not in step
+        )
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Wrap the handler to record messages that it cannot handle; some would end the worker."""

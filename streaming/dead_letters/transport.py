@@ -141,6 +141,16 @@ class Transport(redis.Transport):
             _record(error.content, error, queue or "")
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same, of the server that Sentinels name."""
+
+
+class SentinelTransport(Transport, redis.SentinelTransport):
+    """The transport, registered as ``sentinel``."""
+
+    Channel = SentinelChannel
+
+
 def _has_body(payload: Any) -> bool:
     return isinstance(payload, dict) and isinstance(payload.get("body"), str)
 

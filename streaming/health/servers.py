@@ -17,8 +17,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from betting.config import Config
+from betting.db.broker import waiting_messages
 from betting.db.redis import redis_client
+from betting.runtime.broker import is_rabbitmq
 from betting.runtime.embedded import redis_url
+from betting.runtime.redis_clients import make_client
 from streaming.dead_letters.transport import SENT_AT
 
 _TICK = "hardline:tick"
@@ -77,6 +80,7 @@ def look_at_redis(config: Config) -> RedisFacts:
 
     Raises:
         redis.RedisError: it does not answer, or not in time.
+        kombu.exceptions.OperationalError: nor does RabbitMQ, if that is the broker.
     """
     names = queue_names()
     with _client(config).pipeline(transaction=False) as asked:
@@ -93,7 +97,11 @@ def look_at_redis(config: Config) -> RedisFacts:
         (seconds, micros), memory, tick, dropped, unacknowledged, *rest = asked.execute()
     now = seconds + micros / 1e6
     waiting = rest[: 2 * len(names)]
-    pairs = zip(names, waiting[::2], waiting[1::2], strict=True)
+    lengths, oldest = waiting[::2], waiting[1::2]
+    if is_rabbitmq(config):
+        # It does not say how old its messages are.
+        lengths = list(waiting_messages(names).values())
+    pairs = zip(names, lengths, oldest, strict=True)
     return RedisFacts(
         tick_seconds=None if tick is None else max(0.0, now - float(tick)),
         queues={name: QueueFacts(int(count), _age(last, now)) for name, count, last in pairs},
@@ -108,7 +116,7 @@ def look_at_redis(config: Config) -> RedisFacts:
 def _client(config: Config) -> Redis:
     """Return a client of its own: the pipeline's waits longer, and tries again."""
     seconds = config.health.probe_seconds
-    return Redis.from_url(
+    return make_client(
         redis_url(config),
         socket_timeout=seconds,
         socket_connect_timeout=seconds,

@@ -17,8 +17,9 @@ from uuid import uuid4
 
 from celery import current_app
 from django.db import transaction
-from redis.exceptions import RedisError
 
+from betting.db.broker import waiting_messages
+from betting.db.outages import BROKER_OUTAGES
 from betting.db.redis import redis_client
 from betting.logs import operation
 from streaming.core.notifications import DeadletterAdded, Notification, to_message
@@ -149,11 +150,11 @@ def send_messages(messages: Sequence[Message]) -> None:
 def _room() -> int:
     """Return how many more deliveries may wait; concurrent publishers may get the same room.
 
-    If Redis is away, the sending raises that instead.
+    If the broker is away, the sending raises that instead.
     """
     try:
-        return max(MAX_WAITING - redis_client().llen(_QUEUE), 0)
-    except RedisError:
+        return max(MAX_WAITING - waiting_messages([_QUEUE])[_QUEUE], 0)
+    except BROKER_OUTAGES:
         return MAX_WAITING
 
 

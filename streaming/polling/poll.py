@@ -12,6 +12,7 @@ from typing import cast
 from betting.config import Config
 from betting.db.advisory_locks import POLLS, session_lock
 from betting.db.clock import database_now
+from betting.db.sessions import keep_session
 from betting.db.sql import fetch_all
 from betting.models import Event, EventStatus, Provider
 from betting.timing import TICK_SECONDS
@@ -192,6 +193,7 @@ class _Round:
         """Make a request, and those for the pages that follow, until the circuit refuses one."""
         request: Request | None = first
         while request is not None:
+            keep_session()
             result = make_request(self.session, request, self.config, self.now)
             if result is None:
                 self.is_refused = True

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 from urllib.parse import urlencode
 
+from betting.config.secret_files import SUFFIX, secret_text
 from streaming.core.failures import PermanentFailure
 from streaming.core.key_variables import key_variable_advice, may_hold_key
 from streaming.core.snapshot import Snapshot
@@ -171,7 +172,12 @@ class Secret:
                 f"The environment variable {name} may not hold a provider's key.",
                 key_variable_advice(name),
             )
-        value = os.environ.get(name, "").strip()
+        try:
+            value = secret_text(name, os.environ)
+        except ValueError as error:
+            raise PermanentFailure(
+                "key_missing", f"{error}.", f"Correct {name}{SUFFIX} for the workers."
+            ) from error
         if not value:
             raise PermanentFailure(
                 "key_missing",

@@ -9,7 +9,10 @@ from celery import current_app
 from django.db.models import F
 from redis import Redis
 
+from betting.config import get_config
+from betting.db.broker import held_messages, waiting_messages
 from betting.models import Market
+from betting.runtime.broker import is_rabbitmq
 from streaming.coalescing.buffer import pending_markets
 from streaming.core.coalesce import CoalescePolicy
 
@@ -64,6 +67,9 @@ def backlog(policy: CoalescePolicy) -> Backlog:
 
 
 def _messages() -> tuple[int, int]:
+    if is_rabbitmq(get_config()):
+        waiting = sum(waiting_messages().values())
+        return waiting, 0 if waiting else held_messages()
     with current_app.connection_for_read() as connection:
         # A channel of kombu's Redis transport, of which the type stubs do not know.
         channel: Any = connection.default_channel

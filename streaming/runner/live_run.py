@@ -71,7 +71,7 @@ def _stages(config: Config, login: Login, *, with_simulator: bool) -> list[list[
     key = setup.simulator_key(config.home)
     return [
         # Ended last, so that the polls under way get their answers.
-        [processes.simulator(config.web, key)] if with_simulator else [],
+        [processes.simulator(config, key)] if with_simulator else [],
         [*processes.value_workers(config), *processes.pollers(config, key)],
-        processes.consoles(config.web, login.password),
+        processes.consoles(config, login.password),
     ]

@@ -67,7 +67,7 @@ def run_replay(config: Config, console: Console, replay: Replay, *jobs: Periodic
         set_up(config, ports) as login,
         Terminal(console, replay.recordings.responses) as terminal,
     ):
-        consoles = [] if replay.until_idle else processes.consoles(web, login.password)
+        consoles = [] if replay.until_idle else processes.consoles(config, login.password)
         workers = [*processes.value_workers(config), *processes.deliverers(config)]
         stages = [workers, consoles]
         with supervised(stages, config, interrupts, terminal) as supervisor:

@@ -105,7 +105,7 @@ def _stages(config: Config, simulation: Simulation) -> list[list[Program]]:
     for sport in _SPORTS[DOWN]:
         options += ["--fault", f"{sport}=503"]
     return [
-        [processes.simulator(config.web, key, *options)],
+        [processes.simulator(config, key, *options)],
         [*processes.value_workers(config), *processes.pollers(config, key)],
     ]
 

@@ -57,6 +57,11 @@ NOT_RUN = {
     ".venv/bin/python manage.py baseline ab --simulate": (
         "four runs of a minute each; test_baseline.py has a shorter one, of a recording"
     ),
+    "docker build": "needs a daemon; `make image-test` builds the image without one",
+    "docker compose": "the same; tests/deployment/test_compose.py reads the file",
+    "docker/make-secrets": "writes into the checkout; test_compose.py runs it elsewhere",
+    "cat docker/secrets": "shows what it wrote",
+    "sudo": "changes the machine; test_systemd.py has the units verified",
 }
 """How commands begin that are not run here, and why."""
 
@@ -83,7 +88,8 @@ def like_the_checkout(directory: Path) -> Path:
     """
     directory.mkdir()
     for name in (
-        "Makefile", "manage.py", "pyproject.toml", "requirements.txt", "requirements-dev.txt",
+        "Makefile", "manage.py", "pyproject.toml", "requirements.txt", "requirements-external.txt",
+        "requirements-dev.txt",
     ):  # fmt: skip
         (directory / name).symlink_to(CHECKOUT / name)
     (directory / ".venv").symlink_to(sys.prefix)

@@ -12,6 +12,7 @@ import numpy as np
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Lower
 
+from betting.db.sessions import sessions_alias
 from betting.models import Outcome, Side
 from valuation.arrays import FloatArray
 from valuation.backtest.scores import Quality, quality_of_lines
@@ -83,7 +84,9 @@ def closed_lines() -> list[ClosedLine]:
         )
     )
     found = []
-    for _, of_line in groupby(rows.iterator(chunk_size=2_000), key=lambda row: row[:2]):
+    for _, of_line in groupby(
+        rows.using(sessions_alias()).iterator(chunk_size=2_000), key=lambda row: row[:2]
+    ):
         line = list(of_line)
         grades = [grade(Bet(*row[5:11]), Score(*row[11:])) for row in line]
         if len(line) < 2 or set(grades) != {Grade.WON, Grade.LOST} or grades.count(Grade.WON) > 1:

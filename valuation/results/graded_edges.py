@@ -10,6 +10,7 @@ import numpy as np
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
+from betting.db.sessions import sessions_alias
 from betting.models import FeeModel, Outcome, Side
 from valuation.arrays import FloatArray, IntArray
 from valuation.backtest.estimates import Estimate, estimate
@@ -56,7 +57,7 @@ def graded_edges(by: str) -> GradedEdges:
         by: a key of `GROUPS`.
     """
     rows = []
-    for row in _rows(by).iterator(chunk_size=2_000):
+    for row in _rows(by).using(sessions_alias()).iterator(chunk_size=2_000):
         *bet, group, event, lay, price, probability, claimed, rate, fee = row[:-4]
         found = grade(Bet(*bet), Score(*row[-4:]))
         if found is None or rate is None:

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from betting.db.advisory_locks import MIGRATIONS
+from betting.db.sessions import is_pooled, limit_role, past_the_pooler
 
 _POLL_SECONDS = 0.1
 
@@ -18,8 +19,10 @@ class Command(migrate.Command):
     """Django's `migrate` under a lock: without it two at once create one table, and one fails."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with _alone(connections[options["database"]]):
+        with past_the_pooler(), _alone(connections[options["database"]]):
             super().handle(*args, **options)
+            if is_pooled() and options["database"] == DEFAULT_DB_ALIAS:
+                limit_role()
 
 
 @contextmanager

@@ -19,13 +19,21 @@ from betting.runtime.embedded.services import (
     used,
 )
 from betting.runtime.embedded.state import prepare_home
-from betting.runtime.embedded.urls import broker_url, database_settings, redis_url
+from betting.runtime.embedded.urls import (
+    broker_url,
+    cache_options,
+    database_settings,
+    direct_settings,
+    redis_url,
+)
 
 __all__ = [
     "EmbeddedError",
     "Status",
     "broker_url",
+    "cache_options",
     "database_settings",
+    "direct_settings",
     "ensure_running",
     "prepare_home",
     "redis_url",

@@ -8,32 +8,43 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import psycopg
-from redis import Redis
+from amqp.exceptions import AMQPError
+from kombu import Connection
 from redis.exceptions import RedisError
 
 from betting.config import Config
 from betting.runtime.embedded.errors import EmbeddedError
 from betting.runtime.embedded.urls import parse_database_url
+from betting.runtime.redis_clients import make_client
 
 TOTAL_SECONDS = 4.0
-"""The time limit for both servers, which are asked at once."""
+"""The time limit for all servers, which are asked at once."""
 
 _CONNECT_SECONDS = 3
+_POOLER = "a pooler in transaction mode, which DATABASE_SESSION_URL has to lead past, is there"
 _NO_ANSWER = f"no answer within {TOTAL_SECONDS:g} s"
 
 
 def require_reachable(config: Config) -> None:
-    """Connect to each server that DATABASE_URL or REDIS_URL names.
+    """Connect to each server that the configuration names.
 
     Raises:
         EmbeddedError: one of them cannot be used; the message names the variable, the server
             and the reason, and holds no password.
     """
-    attempts = []
-    if config.database_url is not None:
-        attempts.append(_Attempt("DATABASE_URL", "PostgreSQL", config.database_url, _ask_postgres))
-    if config.redis_url is not None:
-        attempts.append(_Attempt("REDIS_URL", "Redis", config.redis_url, _ask_redis))
+    past_pooler = config.database_session_url
+    servers = (
+        (
+            "DATABASE_URL",
+            "PostgreSQL",
+            config.database_url,
+            _ask_pooler if past_pooler else _ask_session,
+        ),
+        ("DATABASE_SESSION_URL", "PostgreSQL", past_pooler, _ask_session),
+        ("REDIS_URL", "Redis", config.redis_url, _ask_redis),
+        ("BROKER_URL", "RabbitMQ", config.broker_url, _ask_rabbitmq),
+    )
+    attempts = [_Attempt(name, server, url, ask) for name, server, url, ask in servers if url]
     deadline = time.monotonic() + TOTAL_SECONDS
     for attempt in attempts:
         attempt.start()
@@ -58,7 +69,7 @@ class _Attempt(threading.Thread):
     def run(self) -> None:
         try:
             self._ask(self._url)
-        except (psycopg.Error, RedisError, OSError, ValueError, TypeError) as error:
+        except (psycopg.Error, RedisError, AMQPError, OSError, ValueError, TypeError) as error:
             # redis-py raises TypeError for an option of the URL that it does not know.
             first, *_ = str(error).splitlines() or [type(error).__name__]
             self.problem = first
@@ -73,7 +84,25 @@ class _Attempt(threading.Thread):
         )
 
 
-def _ask_postgres(url: str) -> None:
+def _ask_pooler(url: str) -> None:
+    with _connected(url) as connection:
+        connection.execute("SELECT 1")
+
+
+def _ask_session(url: str) -> None:
+    """Verify that a session has what its connection asked for: a pooler passes it on to none."""
+    try:
+        with _connected(url, "-c idle_session_timeout=54321s") as connection:
+            found = connection.execute("SHOW idle_session_timeout").fetchone()
+    except psycopg.OperationalError as error:
+        if "startup parameter" in str(error):  # in the words of PgBouncer
+            raise ValueError(_POOLER) from error
+        raise
+    if found != ("54321s",):
+        raise ValueError(_POOLER)
+
+
+def _connected(url: str, options: str = "") -> psycopg.Connection[tuple[object, ...]]:
     # Connect with the parts, as Django does: given a URL, libpq quotes a password that holds a
     # stray per cent sign in its error message.
     settings = parse_database_url(url)
@@ -85,19 +114,25 @@ def _ask_postgres(url: str) -> None:
         "port": settings["PORT"],
     }
     given = {name: value for name, value in parts.items() if value}
-    options = {**given, **settings["OPTIONS"], "connect_timeout": _CONNECT_SECONDS}
-    with psycopg.connect(**options) as connection:
-        connection.execute("SELECT 1")
+    asked = {**given, **settings["OPTIONS"], "connect_timeout": _CONNECT_SECONDS}
+    if options:
+        asked["options"] = f"{asked.get('options', '')} {options}"
+    return psycopg.connect(**asked)
 
 
 def _ask_redis(url: str) -> None:
-    client = Redis.from_url(
+    client = make_client(
         url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_CONNECT_SECONDS
     )
     try:
         client.ping()
     finally:
         client.close()
+
+
+def _ask_rabbitmq(url: str) -> None:
+    with Connection(url, connect_timeout=_CONNECT_SECONDS) as connection:
+        connection.connect()
 
 
 def _place(url: str) -> str:

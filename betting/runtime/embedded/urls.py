@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from betting.config import Config
+from betting.config.sentinel_url import SentinelUrl, is_sentinel_url, parse_sentinel_url
 from betting.runtime.embedded.account import our_account
 from betting.runtime.embedded.postgres import DATABASE, PORT
 from betting.runtime.embedded.state import state_of
@@ -24,6 +26,13 @@ def database_settings(config: Config) -> dict[str, Any]:
         "HOST": str(state_of(config).postgres_sockets),
         "PORT": str(PORT),
     }
+
+
+def direct_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of the same database past its pooler, if it has one."""
+    if config.database_session_url is not None:
+        return parse_database_url(config.database_session_url)
+    return database_settings(config)
 
 
 def parse_database_url(url: str) -> dict[str, Any]:
@@ -58,15 +67,37 @@ def redis_url(config: Config) -> str:
 
 
 def broker_url(config: Config) -> str:
-    """Return the same server's URL as Celery reads it.
+    """Return BROKER_URL, or the Redis server's URL as Celery reads it.
 
     >>> from pathlib import Path
     >>> broker_url(Config(Path("/srv/hardline"), redis_url="unix:///run/redis.sock?db=2"))
     'redis+socket:///run/redis.sock?virtual_host=2'
+    >>> broker_url(Config(Path("/srv/hardline"), redis_url="redis+sentinel://:pw@a,b/odds/2"))
+    'sentinel://:pw@a:26379/2;sentinel://:pw@b:26379/2'
     """
+    if config.broker_url is not None:
+        return config.broker_url
     url = redis_url(config)
+    if is_sentinel_url(url):
+        return ";".join(_broker_urls(parse_sentinel_url(url)))
     parts = urlsplit(url)
     if parts.scheme != "unix":
         return url
     options = dict(parse_qsl(parts.query))
     return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={options.get('db', '0')}"
+
+
+def _broker_urls(address: SentinelUrl) -> Iterator[str]:
+    """Yield the URL of each Sentinel, with the login of the servers that they look after."""
+    login = ":".join(quote(part, safe="") for part in (address.username, address.password))
+    account = "" if login == ":" else f"{login}@"
+    for host, port in address.sentinels:
+        place = f"[{host}]" if ":" in host else host
+        yield f"sentinel://{account}{place}:{port}/{address.database}"
+
+
+def cache_options(config: Config) -> dict[str, Any]:
+    """Return the options of Django's cache that are not in the URL of Redis."""
+    if not is_sentinel_url(redis_url(config)):
+        return {}
+    return {"pool_class": "betting.runtime.redis_clients.SentinelPool"}

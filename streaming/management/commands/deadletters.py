@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
+from betting.db.sessions import sessions_alias
 from betting.management.login import login_name
 from betting.management.unchecked import UncheckedCommand
 from streaming.core.texts import did_you_mean
@@ -94,7 +95,7 @@ class Command(UncheckedCommand):
         self.stdout.write(f"{count:,} discarded")
 
     def _export(self, options: dict[str, Any]) -> None:
-        for letter in _filtered(options).iterator(chunk_size=100):
+        for letter in _filtered(options).using(sessions_alias()).iterator(chunk_size=100):
             self.stdout.write(report.as_json(letter))
 
     def _store(self, _options: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from betting.config import get_config
+from betting.config.secret_files import is_set
 from betting.management.unchecked import UncheckedCommand
 from betting.models import Clock, Provider
 from streaming.forms.provider import ProviderForm
@@ -68,7 +69,7 @@ class Command(UncheckedCommand):
         provider: Provider = form.save()
         what_next = "the next tick polls it" if provider.enabled else "it is disabled"
         self.stdout.write(f"added {provider.key}; {what_next}")
-        if provider.api_key_env and not os.environ.get(provider.api_key_env):
+        if provider.api_key_env and not is_set(provider.api_key_env, os.environ):
             self.stderr.write(f"{provider.api_key_env} is not set here: set it for the workers")
 
     def _show(self, provider: Provider, options: dict[str, Any]) -> None:

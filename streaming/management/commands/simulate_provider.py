@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from betting.config.secret_files import secret_text
 from streaming.core.failures import ProviderFailure
 from streaming.core.snapshot import LeftOut
 from streaming.management.arguments import free_port, one_or_more, positive
@@ -93,7 +94,7 @@ class Command(BaseCommand):
 
 def _api_key(name: str) -> str:
     """Return the valid key; if the default variable is unset, the one always accepted."""
-    key = os.environ.get(name, "")
+    key = secret_text(name, os.environ)
     if not key and name != API_KEY_ENV:
         raise CommandError(f"the environment variable {name}, named by --api-key-env, is not set")
     return key or API_KEY

@@ -65,7 +65,7 @@ def test_all_problems_are_listed_at_once() -> None:
     assert found == (
         "HARDLINE_COALESE_BATCH_MS: unknown; did you mean HARDLINE_COALESCE_BATCH_MS?",
         "HARDLINE_POLL_MAX_UNREADABLE_SHARE: 1.9 is not between 0 and 1",
-        "HARDLINE_LOG_FORMAT: 'jsn' is not one of auto, json, console; did you mean json?",
+        "HARDLINE_LOG_FORMAT: 'jsn' is not one of auto, json, ecs, console; did you mean json?",
         "HARDLINE_WEB_PORT: 'http' is not a whole number",
         contradiction,
     )
@@ -88,6 +88,13 @@ def test_all_problems_are_listed_at_once() -> None:
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "unix://"),
         ("REDIS_URL", "http://cache.local"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local,b.local"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local,:26379/odds/0"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local:port/odds/0"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local/odds/first"),
+        ("REDIS_URL", "redis+sentinel://:pw@a.local/odds/0?sentinel_pasword=x"),
+        ("BROKER_URL", "amqp://"),
+        ("BROKER_URL", "redis://cache.local/0"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value: str) -> None:
@@ -99,6 +106,7 @@ def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value
     [
         ({"HARDLINE_MATCHING_DOUBTFUL_START_HOURS": "0.4"}, "HARDLINE_MATCHING_SAME_START_MINUTES"),
         ({"HARDLINE_COALESCE_BATCH_MS": "1900"}, "HARDLINE_SWEEP_DIRTY_AFTER_MS"),
+        ({"DATABASE_SESSION_URL": "postgresql://db.local/odds"}, "DATABASE_URL"),
         (
             {
                 "HARDLINE_COALESCE_DEBOUNCE_MS": "4750",
@@ -123,6 +131,8 @@ def test_a_secret_appears_in_no_message_and_no_repr() -> None:
         | {
             "HARDLINE_SECRET_KEY": "hunter2-" * 8,
             "DATABASE_URL": "postgresql://ana:hunter2@db.local/odds",
+            "DATABASE_SESSION_URL": "postgresql://ana:hunter2@db.local/odds",
+            "BROKER_URL": "amqp://ana:hunter2@mq.local/odds",
             "REDIS_URL": "redis://:hunter2@cache.local/0",
         }
     )

@@ -82,9 +82,9 @@ def test_a_console_has_no_json() -> None:
     assert formatter(LogConfig(), is_terminal=False).format(record).startswith("{")
 
 
-def test_the_elastic_common_schema_is_a_switch() -> None:
+def test_the_elastic_common_schema_is_a_format() -> None:
     record = logging.LogRecord("lib", logging.ERROR, "x.py", 1, "broken", (), None)
-    ecs = formatter(LogConfig(format="json", ecs=True), is_terminal=False)
+    ecs = formatter(LogConfig(format="ecs"), is_terminal=False)
     line = json.loads(ecs.format(record))
     assert (
         line.items()

@@ -47,6 +47,8 @@ ON_NOTHING = {
     "chaos --seeds 0": (2, "usage"),
     "simulate_provider --seed x": (2, "usage"),
     "drf_create_token admin": (0, "Generated token"),
+    "role web": (1, "set DATABASE_URL and REDIS_URL"),
+    "systemd --dir /dev/null/units": (1, "cannot be written"),
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from betting.config import Config, WebConfig, load
 from betting.runtime.supervisor import Program
 from streaming.runner.processes import (
+    ROLES,
     consoles,
     node_name,
     nodes,
@@ -20,10 +21,10 @@ SECRET = "swordfish"
 
 def everything() -> list[Program]:
     return [
-        simulator(CONFIG.web, SECRET),
+        simulator(CONFIG, SECRET),
         *value_workers(CONFIG),
         *pollers(CONFIG, SECRET),
-        *consoles(CONFIG.web, SECRET),
+        *consoles(CONFIG, SECRET),
     ]
 
 
@@ -63,6 +64,15 @@ def test_a_workers_name_is_the_same_at_every_start() -> None:
 
 
 def test_the_web_server_listens_where_the_run_says() -> None:
-    web, _ = consoles(WebConfig(host="::1", port=9000), SECRET)
+    moved = replace(CONFIG, web=WebConfig(host="::1", port=9000))
+    web, _ = consoles(moved, SECRET)
     assert load(web.environ).web.host == "::1"
     assert load(web.environ).web.port == 9000
+
+
+def test_a_role_is_what_a_run_supervises_without_its_secrets() -> None:
+    roles = {name: role(CONFIG) for name, role in ROLES.items()}
+    assert {program.name: program.command for program in everything()} == {
+        name: program.command for name, program in roles.items()
+    }
+    assert not any(SECRET in str(dict(program.environ)) for program in roles.values())
