@@ -1,7 +1,7 @@
 """Check that requirements.lock is the lock of requirements-external.txt, without a network.
 
-Every pin of requirements-external.txt, and everything that the installed distributions of these say they
-need, has to be in the lock, with that version and with hashes. `make lock` writes it.
+Every pin of requirements-external.txt, and everything that the installed distributions of these
+say they need, has to be in the lock, with that version and with hashes. `make lock` writes it.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class _Session:
 
 
 def _stages(config: Config, login: Login) -> list[list[Program]]:
-    consoles = processes.consoles(config.web, login.password)
+    consoles = processes.consoles(config, login.password)
     workers = [*processes.value_workers(config), *processes.pollers(config, API_KEY)]
     return [
         [replace(each, environ={**each.environ, **_WITH_POINTS}) for each in workers],
