@@ -96,12 +96,14 @@ class Start:
         missed_since: the start of the time whose notifications are too old to be sent; None if the
             client missed none.
         prices_missed_since: the same of the changes of prices, which are kept for less long.
+        prices_since: no older changes of prices are sent; None if they are as old as others.
     """
 
     at: datetime
     is_resumed: bool = False
     missed_since: datetime | None = None
     prices_missed_since: datetime | None = None
+    prices_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +183,16 @@ def beginning(last_id: str | None, now: datetime, policy: StreamPolicy) -> Start
     microseconds = min(int(last_id), (now - _EPOCH) // _MICROSECOND)
     had = _EPOCH + microseconds * _MICROSECOND
     oldest = now - timedelta(seconds=policy.replay_seconds)
+    prices_since = now - PRICE_REPLAY
     # Those before the overlap are read again as well.
-    is_priceless = had - timedelta(seconds=policy.overlap_seconds) < now - PRICE_REPLAY
-    if had < oldest:
-        return Start(oldest, is_resumed=True, missed_since=had, prices_missed_since=had)
-    return Start(had, is_resumed=True, prices_missed_since=had if is_priceless else None)
+    is_priceless = had - timedelta(seconds=policy.overlap_seconds) < prices_since
+    return Start(
+        max(had, oldest),
+        is_resumed=True,
+        missed_since=had if had < oldest else None,
+        prices_missed_since=had if is_priceless else None,
+        prices_since=prices_since,
+    )
 
 
 def stream_body(
@@ -248,7 +255,7 @@ def _looks(start: Start, wanted: Wanted, policy: StreamPolicy, tail: Tail) -> Ge
     """
     overlap = timedelta(seconds=policy.overlap_seconds)
     since = start.at - overlap if start.is_resumed else start.at
-    own = Follower(since, overlap, wanted.events)
+    own = Follower(since, overlap, wanted.events, start.prices_since)
     position = tail.join(wanted.events)
     try:
         has_more = True

@@ -289,7 +289,8 @@ def test_a_client_that_was_away_too_long_is_sent_the_gap() -> None:
 
 
 def test_a_client_from_the_future_begins_now() -> None:
-    assert beginning("9" * 18, NOW, POLICY) == Start(NOW, is_resumed=True)
+    start = beginning("9" * 18, NOW, POLICY)
+    assert (start.at, start.missed_since, start.prices_missed_since) == (NOW, None, None)
 
 
 @pytest.mark.parametrize("last_id", ["", "x", "-1", "1.5", "²", "9" * 19])
