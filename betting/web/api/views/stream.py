@@ -228,6 +228,8 @@ def stream_body(
         while clock() < ends and not is_gone():
             look = next(looks)
             for entry in look.found:
+                if clock() >= ends:  # a client that reads slowly may take minutes over one look
+                    return
                 newest = max(newest, entry.one.at)
                 if wanted.includes(entry):
                     sent_at = clock()

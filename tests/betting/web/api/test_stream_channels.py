@@ -269,6 +269,21 @@ def test_a_stream_that_its_client_does_not_read_ends_and_the_others_go_on(
 
 
 @pytest.mark.django_db
+def test_a_stream_ends_in_time_though_its_client_has_not_read_all_of_a_look() -> None:
+    now = database_time()
+    edges = [opened(now - timedelta(seconds=seconds)) for seconds in range(5)]
+    clock = Clock()
+    text = body(Start(now, is_resumed=True), Wanted(DEFAULT), clock)
+    (first,) = some(text, 1)
+    clock.seconds = POLICY.max_seconds
+
+    assert list(text) == []
+
+    again = follow(beginning(str(first.id), database_time(), POLICY))
+    assert {one.data["row"]["id"] for one in again} == {edge.pk for edge in edges}
+
+
+@pytest.mark.django_db
 def test_the_tail_says_who_is_too_far_behind_and_begins_anew_when_nobody_followed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
