@@ -136,7 +136,9 @@ def _recompute(
     clear_scheduled(market_ids)
     unvalued = read(market_ids)
     result = RecomputeResult()
-    with transaction.atomic():
+    # Durable: within another transaction this were a savepoint, whose number no snapshot names, and
+    # a page of edges would count as seen what it has not.
+    with transaction.atomic(durable=True):
         if unvalued.ids.size:
             rules = policy()
             result = write(unvalued, value(unvalued.board, rules), rules)

@@ -3,6 +3,8 @@
 A row's own time of change cannot tell: it is written before its transaction commits, and another
 statement may look in between. PostgreSQL knows which transactions a statement saw, and which one
 wrote a row.
+
+A snapshot names no subtransactions. A table that is read so is written without savepoints.
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ MAX_UNSENT_BYTES = 1_000_000
 """A stream waits for its client while that has left so many bytes unread."""
 
 UNREAD_SECONDS, CATCH_UP_SECONDS = 10.0, 60.0
-"""A stream is ended when its client has read nothing for the first, or waits for the second."""
+"""A stream is ended when its client has read nothing for the first, or waits for the second.
+
+This is of one wait; the stream itself ends after its five minutes.
+"""
 
 STREAM = "/api/v1/stream/"
 _SHUTDOWN_SECONDS = 3.0

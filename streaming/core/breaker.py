@@ -26,6 +26,7 @@ from typing import Annotated, Literal
 from msgspec import Meta as Setting
 
 from streaming.core.failures import FailureKind, PermanentFailure, ProviderFailure, TransientFailure
+from streaming.core.letter_words import answer_words
 
 State = Literal["closed", "open", "half_open"]
 Mode = Literal["automatic", "forced_open", "forced_closed", "disabled"]
@@ -177,7 +178,7 @@ class CallOutcome:
     Attributes:
         seconds: how long it took.
         kind: the failure's kind; None when it succeeded.
-        reason: the failure in words.
+        reason: the failure in words, the same on every page and in every notification.
         advice: what a person can do about a permanent one.
         retry_after_seconds: the earliest the provider wants to be asked again.
         until: when a permanent failure ends by itself, as a used-up quota does.
@@ -213,7 +214,8 @@ class CallOutcome:
             needs_person = failure.needs_person
         elif isinstance(failure, TransientFailure):
             retry_after_seconds = failure.retry_after_seconds or 0.0
-        reason = f"{failure.code}: {failure}"
+        # Its code is for those who count failures: the poll's row and log line have it.
+        reason = answer_words(str(failure)) if failure.kind == "data" else str(failure)
         return cls(
             seconds, failure.kind, reason, advice, retry_after_seconds, until, needs_person, probe
         )

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from betting.models import Bookmaker, Clock, Event, Feed, FeedBookmaker, Market, Provider, Quote
@@ -195,6 +196,21 @@ def test_a_quote_that_goes_between_reading_and_writing_opens_no_edge(provider: P
 
     assert (late.valued, late.edges_opened) == (markets, [])
     assert orphans() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_edges_are_written_by_a_transaction_and_never_by_a_savepoint(provider: Provider) -> None:
+    """Pages of edges rely on it: `betting/db/snapshots.py`, ADR 40."""
+    markets = take(provider, [*even(BOOKS[:4]), quote("elm", HOME, 2.10), quote("elm", AWAY, 1.75)])
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        revalue(markets)
+    assert not Edge.objects.exists()
+    with CaptureQueriesContext(connection) as captured:
+        revalue(markets)
+
+    assert Edge.objects.exists()
+    assert not any("SAVEPOINT" in query["sql"] for query in captured)
 
 
 def test_a_bookmaker_without_weight_is_not_heard_but_has_edges(provider: Provider) -> None:

@@ -42,8 +42,8 @@ CHANNELS = {
 DEFAULT_CHANNELS = ("edges", "moves")
 
 PRICE_REPLAY = timedelta(seconds=120)
-"""Changes of prices are read no further back: of a price its current value counts, which the lists
-and the comparison have."""
+"""Who resumes is sent changes of prices from no further back: of a price its current value counts,
+which the lists and the comparison have."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,6 +74,8 @@ class Follower:
         since: the time from which the next look reads rows.
         overlap: how much later than its time a row may become visible.
         events: those whose changes of prices are read.
+        prices_since: no older changes of prices are read; None if they are as old as others. It
+            stands still: what happens while a slow client reads is not lost to it.
         settled: who has had what was returned has missed nothing if it goes on from this time,
             less the overlap; None before the first look.
     """
@@ -81,13 +83,15 @@ class Follower:
     since: datetime
     overlap: timedelta
     events: Collection[int] = ()
+    prices_since: datetime | None = None
     settled: datetime | None = None
     _returned: set[StreamNotification] = field(default_factory=set)
 
     def look(self) -> list[StreamNotification]:
         """Return the notifications that it has not returned yet, oldest first, at most `PAGE`."""
         # All of those returned before may come first: read a full page beyond them.
-        now, found = _notifications_since(self.since, PAGE + len(self._returned), self.events)
+        limit = PAGE + len(self._returned)
+        now, found = _notifications_since(self.since, limit, self.events, self.prices_since)
         fresh = [one for one in found if one not in self._returned][:PAGE]
         # A full page may leave out newer notifications: the next look starts from its last one.
         self.settled = fresh[-1].at if len(fresh) == PAGE else now
@@ -160,11 +164,11 @@ def _quotes_of(change_ids: Collection[int]) -> Mapping[int, Any]:
 
 
 def _notifications_since(
-    since: datetime, limit: int, events: Collection[int]
+    since: datetime, limit: int, events: Collection[int], prices_since: datetime | None
 ) -> tuple[datetime, list[StreamNotification]]:
     """Return the database's time, and the notifications since a time."""
-    given = {"since": since, "limit": limit, "events": list(events), "replay": PRICE_REPLAY}
-    (row,) = fetch_all(_HAPPENED, given)
+    prices = {"events": list(events), "prices_since": max(since, prices_since or since)}
+    (row,) = fetch_all(_HAPPENED, {"since": since, "limit": limit, **prices})
     now, ats, kinds, ids = row
     return now, [StreamNotification(*one) for one in zip(ats, kinds, ids, strict=True)]
 
@@ -183,7 +187,7 @@ WITH happened AS (
     UNION ALL
     (SELECT recorded_at, 'price.changed', id FROM betting_linechange
      WHERE %(events)s::bigint[] <> '{}'
-       AND recorded_at >= GREATEST(%(since)s, statement_timestamp() - %(replay)s)
+       AND recorded_at >= %(prices_since)s
        AND market_id = ANY (ARRAY(
            SELECT id FROM betting_market WHERE event_id = ANY (%(events)s::bigint[])))
      ORDER BY recorded_at, id LIMIT %(limit)s)

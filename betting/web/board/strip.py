@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -27,8 +26,6 @@ CHECKED_SECONDS = 12.5
 A snapshot is taken every 10 s, and pages ask every 2 s: they say within 15 s that workers are gone.
 """
 
-_CODE = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+: ")
-
 MAX_EDGES = 200
 """The most open edges that are counted: to judge whether one still stands takes time."""
 
@@ -39,7 +36,7 @@ class Strip:
 
     Attributes:
         level: "ok" (live), "warn" or "bad".
-        text: the sentence, empty where all is well.
+        text: the sentence without a full stop, empty where all is well.
         since: when that began, if it is known.
         updated_at: when a provider last answered.
         sports, books: how many there are.
@@ -90,9 +87,9 @@ def _level(
 ) -> tuple[Level, str, datetime | None]:
     """Return the level, its sentence, and since when it is so."""
     if updated_at is None:
-        return "warn", "No provider has answered yet.", None
+        return "warn", "No provider has answered yet", None
     if not is_live:
-        return "warn", "These prices are from a recording and are not live.", None
+        return "warn", "These prices are from a recording and are not live", None
     age = spoken((now - updated_at).total_seconds())
     snapshot = HealthSnapshot.objects.order_by("-id").first()
     if snapshot is None or (now - snapshot.taken_at).total_seconds() > CHECKED_SECONDS:
@@ -100,7 +97,8 @@ def _level(
     level: Level = "bad" if snapshot.status == HealthStatus.FAIL else "warn"
     circuits = unhealthy_circuits(get_config()).filter(provider__enabled=True)
     if circuit := circuits.select_related("provider").order_by("since").first():
-        text = f"Prices are {age} old: {circuit.provider.key}: {_in_words(circuit.reason)}"
+        reason = circuit.reason.rstrip(".")
+        text = f"Prices are {age} old: {circuit.provider.key}: {reason}"
         return level, text, circuit.since
     if snapshot.status == HealthStatus.PASS:
         return "ok", "", None
@@ -113,15 +111,6 @@ def _unchecked(age: str, checked_at: datetime | None) -> tuple[Level, str, datet
     if checked_at is None:  # the first seconds of a new installation
         return "warn", f"Prices are {age} old, and the pipeline has not been checked yet", None
     return "bad", f"Prices are {age} old, and nothing has checked the pipeline", checked_at
-
-
-def _in_words(reason: str) -> str:
-    """Return why a circuit opened without the codes of failures, which are for operators.
-
-    >>> _in_words("3 failures in a row, the last: server_error: HTTP 503")
-    '3 failures in a row, the last: HTTP 503'
-    """
-    return _CODE.sub("", reason)
 
 
 def _worst(snapshot: HealthSnapshot) -> tuple[str, dict[str, Any]]:

@@ -54,6 +54,5 @@ def outage() -> str:
     now = strip()
     if not now.text:
         return ""
-    text = now.text.removesuffix(".")
     since = f", since {date_format(localtime(now.since), 'H:i:s')}" if now.since else ""
-    return f"{text}{since}."
+    return f"{now.text}{since}."

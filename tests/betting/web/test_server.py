@@ -51,6 +51,9 @@ def running(wsgi: Callable[..., Any]) -> Iterator[int]:
         )
     finally:
         server.task_dispatcher.shutdown()
+        # What is unsent may be in a file, which `close_all` would leave open.
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
         server.asyncore.close_all(server._map)
         thread.join(timeout=10)
 

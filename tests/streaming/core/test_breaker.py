@@ -25,7 +25,13 @@ from streaming.core.breaker import (
     release,
     with_command,
 )
-from streaming.core.failures import DataFailure, FailureKind, PermanentFailure, TransientFailure
+from streaming.core.failures import (
+    DataFailure,
+    FailureKind,
+    PermanentFailure,
+    ProviderFailure,
+    TransientFailure,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = BreakerPolicy()
@@ -254,12 +260,28 @@ def test_an_operator_who_lets_calls_pass_or_resets_the_circuit_ends_a_pause() ->
         assert decide(with_command(paused, command, "Because.", NOON), NOON).verdict == "pass"
 
 
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (TransientFailure("server_error", "HTTP 503"), "HTTP 503"),
+        (TransientFailure("timeout", "The call did not end."), "The call did not end."),
+        (PermanentFailure("key_rejected", "HTTP 401", "Check the key."), "HTTP 401"),
+        (DataFailure("no_list", "Expected `array`, got `str`", "$"), "answer is text, not a list"),
+        (DataFailure("too_large", "The body exceeds 9 bytes.", "body"), "The body exceeds 9 bytes"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_call_is_the_failure_in_words_without_its_code(
+    failure: ProviderFailure, words: str
+) -> None:
+    assert CallOutcome.of(failure, 0.1).reason == words
+
+
 @pytest.mark.parametrize("until", [None, after(3_600)])
 def test_a_permanent_failure_opens_it_at_once_until_it_is_over(until: datetime | None) -> None:
     failure = PermanentFailure("key_rejected", "HTTP 401", "Check the key.", until)
     circuit = record(Breaker(), POLICY, CallOutcome.of(failure, 0.1), NOON)
     assert (circuit.state, circuit.since) == ("open", NOON)
-    assert circuit.reason == "key_rejected: HTTP 401"
+    assert circuit.reason == "HTTP 401"
     # What is over by itself needs no reset.
     reset = "" if until else " Then reset the circuit."
     assert circuit.advice == f"Check the key.{reset}"
@@ -503,13 +525,11 @@ def test_a_call_keeps_what_a_failure_says() -> None:
     until = after(60)
     assert CallOutcome.of(None, 0.2, probe=3) == CallOutcome(0.2, probe=3)
     assert CallOutcome.of(TransientFailure("timeout", "late"), 5.0) == CallOutcome(
-        5.0, "transient", "timeout: late"
+        5.0, "transient", "late"
     )
     assert CallOutcome.of(
         PermanentFailure("gone", "HTTP 402", "Pay.", until), 0.2, 4
-    ) == CallOutcome(
-        0.2, "permanent", "gone: HTTP 402", "Pay.", until=until, needs_person=True, probe=4
-    )
+    ) == CallOutcome(0.2, "permanent", "HTTP 402", "Pay.", until=until, needs_person=True, probe=4)
     assert CallOutcome.of(DataFailure("bad_price", "0", "$[1]"), 0.2) == CallOutcome(
-        0.2, "data", "bad_price: 0 (at $[1])"
+        0.2, "data", "0"
     )

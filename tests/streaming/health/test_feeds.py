@@ -36,7 +36,7 @@ def failing(watch: Watch, **fields: Any) -> FeedCircuit:
         "since": watch.now,
         "failures": 3,
         "retry_at": watch.now + MINUTE,
-        "reason": "3 failures in a row, the last: wrong_schema: no list",
+        "reason": "3 failures in a row, the last: answer is an object, not a list",
     }
     return rows.make_feed_circuit(**{"provider": watch.provider, **values, **fields})
 
@@ -58,18 +58,17 @@ def test_a_sport_that_sends_nonsense_fails_the_check_that_names_it_with_its_quot
     assert quotes > 20
     assert status == "fail"
     assert f"{provider.key} {feed} has failed for " in words
-    assert "wrong_schema" in words
+    assert "the last: answer lacks " in words
+    assert "wrong_schema" not in words
     assert f"{quotes:,} quotes are quarantined." in words
     assert NBA not in words
 
 
 def test_a_feed_that_never_had_a_quote_is_a_warning(watch: Watch) -> None:
-    row = failing(watch, reason="unknown_sport: HTTP 404")
+    row = failing(watch, reason="HTTP 404")
     status, words = told(watch)
     assert status == "warn"
-    assert words == (
-        f"{watch.provider.key} {row.feed} has failed for 10 s: unknown_sport: HTTP 404."
-    )
+    assert words == (f"{watch.provider.key} {row.feed} has failed for 10 s: HTTP 404.")
 
 
 def test_a_feed_that_falls_silent_beside_one_that_answers_is_named_within_its_limit(

@@ -22,7 +22,7 @@ from tests.support.rows import make_circuit, make_provider
 from tests.support.snapshots import at
 
 CONFIG = replace(get_config(), circuit=replace(get_config().circuit, jitter_fraction=0.0))
-DOWN = CallOutcome(0.1, "transient", "server_error: HTTP 503")
+DOWN = CallOutcome(0.1, "transient", "HTTP 503")
 WELL = CallOutcome(0.1)
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_three_failures_open_the_circuit_and_raise_the_generation_with_it() -> N
     assert (provider.generation, provider.next_poll_at) == (1, at(1))
     assert (circuit.retry_at, circuit.reason) == (
         at(1),
-        "3 failures in a row, the last: server_error: HTTP 503",
+        "3 failures in a row, the last: HTTP 503",
     )
     transition = CircuitTransition.objects.get()
     assert (transition.from_state, transition.to_state) == ("closed", "open")

@@ -78,7 +78,7 @@ def test_an_unknown_sport_that_never_answered_is_recorded_and_asked_again_after_
     list(poll(provider.pk, CONFIG, lambda: beat.now))
     failing = circuit_of(EPL)
     assert not Feed.objects.filter(key=failing.feed).exists()
-    assert "unknown_sport" in failing.reason
+    assert failing.reason == "HTTP 404 UNKNOWN_SPORT: Unknown sport"
     assert "Correct the provider's sports" in failing.advice
     asked = []
     # The jitter makes it a tenth more or less at most.
@@ -234,9 +234,7 @@ def test_quotes_of_a_feed_that_failed_are_swept_when_its_worker_died_before_it_c
     provider = make_provider()
     failing, sound = make_feed(provider), make_feed(provider)
     quotes = [make_quote(make_outcome(make_market(), "home"), feed) for feed in (failing, sound)]
-    refused = CallOutcome(
-        0.1, "permanent", "unknown_sport: HTTP 404", "Correct it.", needs_person=True
-    )
+    refused = CallOutcome(0.1, "permanent", "HTTP 404", "Correct it.", needs_person=True)
     assert FeedCircuits(provider, CONFIG).record(failing.key, refused, at(0))
 
     # Nobody quarantined anything; what was committed says it all.

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any, cast
 
 from django.db import DatabaseError
@@ -96,12 +96,14 @@ class Start:
         missed_since: the start of the time whose notifications are too old to be sent; None if the
             client missed none.
         prices_missed_since: the same of the changes of prices, which are kept for less long.
+        prices_since: no older changes of prices are sent; None if they are as old as others.
     """
 
     at: datetime
     is_resumed: bool = False
     missed_since: datetime | None = None
     prices_missed_since: datetime | None = None
+    prices_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,13 @@ class StreamView(ApiView):
         policy = StreamPolicy()
         wanted = Wanted(**checked(StreamParameters, request).validated_data)
         start = beginning(request.headers.get("Last-Event-ID"), database_time(), policy)
-        places = _places()
+        places, tail = _PLACES, _TAIL
         user_id = cast("int", request.user.pk)  # permissions have refused anonymous users
-        if not places.take(user_id):
+        if not places.take(user_id, get_config().api.stream_connections):
             raise Busy
         # waitress knows when a client has left; other servers notice it at the next write.
         is_gone = request.META.get("waitress.client_disconnected", _never)
-        text = stream_body(start, wanted, policy, _tail(), is_gone=is_gone)
+        text = stream_body(start, wanted, policy, tail, is_gone=is_gone)
         body = _Body(text, partial(places.give_back, user_id))
         response = StreamingHttpResponse(body, content_type=EventStream.media_type)
         response["Cache-Control"] = "private, no-store"
@@ -181,11 +183,16 @@ def beginning(last_id: str | None, now: datetime, policy: StreamPolicy) -> Start
     microseconds = min(int(last_id), (now - _EPOCH) // _MICROSECOND)
     had = _EPOCH + microseconds * _MICROSECOND
     oldest = now - timedelta(seconds=policy.replay_seconds)
+    prices_since = now - PRICE_REPLAY
     # Those before the overlap are read again as well.
-    is_priceless = had - timedelta(seconds=policy.overlap_seconds) < now - PRICE_REPLAY
-    if had < oldest:
-        return Start(oldest, is_resumed=True, missed_since=had, prices_missed_since=had)
-    return Start(had, is_resumed=True, prices_missed_since=had if is_priceless else None)
+    is_priceless = had - timedelta(seconds=policy.overlap_seconds) < prices_since
+    return Start(
+        max(had, oldest),
+        is_resumed=True,
+        missed_since=had if had < oldest else None,
+        prices_missed_since=had if is_priceless else None,
+        prices_since=prices_since,
+    )
 
 
 def stream_body(
@@ -221,6 +228,8 @@ def stream_body(
         while clock() < ends and not is_gone():
             look = next(looks)
             for entry in look.found:
+                if clock() >= ends:  # a client that reads slowly may take minutes over one look
+                    return
                 newest = max(newest, entry.one.at)
                 if wanted.includes(entry):
                     sent_at = clock()
@@ -248,7 +257,7 @@ def _looks(start: Start, wanted: Wanted, policy: StreamPolicy, tail: Tail) -> Ge
     """
     overlap = timedelta(seconds=policy.overlap_seconds)
     since = start.at - overlap if start.is_resumed else start.at
-    own = Follower(since, overlap, wanted.events)
+    own = Follower(since, overlap, wanted.events, start.prices_since)
     position = tail.join(wanted.events)
     try:
         has_more = True
@@ -301,22 +310,16 @@ class _Body(Iterator[bytes]):
 
 
 class Places:
-    """The places for streams in this process, of which one user may take half.
+    """The places for streams in this process, of which one user may take half."""
 
-    Args:
-        total: the number of places.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._each = max(1, total // 2)
+    def __init__(self) -> None:
         self._taken: Counter[int] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, user_id: int) -> bool:
-        """Take a place; return False if all are taken, or all that the user may have."""
+    def take(self, user_id: int, total: int) -> bool:
+        """Take one of `total` places; return False if all, or the user's half, are taken."""
         with self._lock:
-            if self._taken.total() >= self._total or self._taken[user_id] >= self._each:
+            if self._taken.total() >= total or self._taken[user_id] >= max(1, total // 2):
                 return False
             self._taken[user_id] += 1
             return True
@@ -328,12 +331,12 @@ class Places:
             self._taken += Counter()  # drops users without a place
 
 
-@cache
-def _places() -> Places:
-    return Places(get_config().api.stream_connections)
-
-
-@cache
-def _tail() -> Tail:
+def new_tail() -> Tail:
+    """Return a tail that looks as often and as far back as a stream's policy says."""
     policy = StreamPolicy()
     return Tail(timedelta(seconds=policy.overlap_seconds), policy.poll_seconds)
+
+
+# Empty until a stream begins and after the last has ended: a process that a server forks after it
+# has imported this shares nothing with its parent.
+_PLACES, _TAIL = Places(), new_tail()

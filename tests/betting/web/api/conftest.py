@@ -11,12 +11,20 @@ from django.db import close_old_connections
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from betting.web.api.views import stream as view
 from streaming import tasks
 
 
 @pytest.fixture(autouse=True)
 def _uncounted(redis: object) -> None:
     """No test is refused for the requests of another."""
+
+
+@pytest.fixture(autouse=True)
+def _own_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds places taken, or a tail followed, by streams of another that still end."""
+    monkeypatch.setattr(view, "_PLACES", view.Places())
+    monkeypatch.setattr(view, "_TAIL", view.new_tail())
 
 
 def client_of(user: User) -> APIClient:

@@ -289,7 +289,8 @@ def test_a_client_that_was_away_too_long_is_sent_the_gap() -> None:
 
 
 def test_a_client_from_the_future_begins_now() -> None:
-    assert beginning("9" * 18, NOW, POLICY) == Start(NOW, is_resumed=True)
+    start = beginning("9" * 18, NOW, POLICY)
+    assert (start.at, start.missed_since, start.prices_missed_since) == (NOW, None, None)
 
 
 @pytest.mark.parametrize("last_id", ["", "x", "-1", "1.5", "²", "9" * 19])
@@ -312,15 +313,15 @@ def test_a_stream_ends_when_the_database_is_away(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """One place for a stream."""
-    api = replace(get_config().api, stream_connections=1)
+    give_places(monkeypatch, 1)
+
+
+def give_places(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    api = replace(get_config().api, stream_connections=number)
     config = replace(get_config(), api=api)
     monkeypatch.setattr(view, "get_config", lambda: config)
-    view._places.cache_clear()
-    view._tail.cache_clear()
-    yield
-    view._places.cache_clear()
 
 
 @pytest.mark.django_db
@@ -328,7 +329,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_there_is_room_for_so_many_streams_and_the_next_one_is_told_when_to_come(
     reader: APIClient,
 ) -> None:
-    assert view._places().take(0)
+    assert view._PLACES.take(0, 1)
 
     refused = reader.get(url("stream"), HTTP_ACCEPT="text/event-stream")
 
@@ -337,14 +338,27 @@ def test_there_is_room_for_so_many_streams_and_the_next_one_is_told_when_to_come
 
 
 def test_one_user_has_half_of_the_places_and_leaves_the_rest_to_others() -> None:
-    places = Places(4)
+    places = Places()
     ana, ben, cyd = 1, 2, 3
 
-    assert [places.take(ana) for _ in range(3)] == [True, True, False]
-    assert [places.take(ben) for _ in range(2)] == [True, True]
-    assert not places.take(cyd)
+    assert [places.take(ana, 4) for _ in range(3)] == [True, True, False]
+    assert [places.take(ben, 4) for _ in range(2)] == [True, True]
+    assert not places.take(cyd, 4)
     places.give_back(ana)
-    assert places.take(cyd)
+    assert places.take(cyd, 4)
+
+
+@pytest.mark.django_db
+def test_there_are_as_many_places_as_the_configuration_says_now(
+    reader: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_places(monkeypatch, 1)
+    assert [reader.get(url("stream")).status_code for _ in range(2)] == [200, 503]
+
+    give_places(monkeypatch, 4)
+
+    # Half of them are for others.
+    assert [reader.get(url("stream")).status_code for _ in range(2)] == [200, 503]
 
 
 def test_a_stream_that_nobody_read_gives_its_place_back_too_and_once() -> None:
@@ -418,8 +432,8 @@ def test_a_client_over_a_socket_resumes_where_it_was_cut_off(live_server: Any) -
 
 def wait_for_a_place() -> None:
     """The server notices that a client is gone when it next writes; the test makes it."""
-    places = view._places()
-    while not places.take(0):
+    places = view._PLACES
+    while not places.take(0, 1):
         opened(database_time())
     places.give_back(0)
 

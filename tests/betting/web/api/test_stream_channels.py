@@ -16,13 +16,14 @@ from rest_framework.test import APIClient
 from betting.models import Quote, QuoteStatus
 from betting.web.api import tail as tail_module
 from betting.web.api.parameters import MAX_FOLLOWED
-from betting.web.api.stream import PRICE_REPLAY, database_time
+from betting.web.api.stream import PRICE_REPLAY, Follower, database_time
 from betting.web.api.tail import TooFarBehindError
 from betting.web.api.views.stream import Start, Wanted, beginning
 from tests.betting.web.api.filled import url
 from tests.betting.web.api.test_access import assert_problem
 from tests.betting.web.api.test_stream import (
     DEFAULT,
+    OVERLAP,
     POLICY,
     PRICES,
     Clock,
@@ -31,6 +32,7 @@ from tests.betting.web.api.test_stream import (
     brief,
     connected,
     follow,
+    microseconds,
     moved,
     next_notification,
     opened,
@@ -173,6 +175,31 @@ def test_a_client_that_was_away_for_a_moment_gets_the_changes_of_prices() -> Non
 
 
 @pytest.mark.django_db
+def test_a_client_that_catches_up_slowly_is_sent_the_prices_it_was_promised() -> None:
+    """It connected a minute ago, and reads on only now."""
+    connected_at = database_time() - timedelta(minutes=1)
+    quote = quote_of()
+    had = connected_at - timedelta(seconds=80)
+    change = repriced(quote, had + timedelta(seconds=1))
+    start = beginning(str(microseconds(had)), connected_at, POLICY)
+
+    sent = follow(start, kinds=PRICES, events=frozenset({quote.market.event_id}))
+
+    assert [one.data["id"] for one in sent] == [f"price.changed:{change.pk}"]
+
+
+@pytest.mark.django_db
+def test_prices_since_the_last_look_are_read_however_long_ago_that_was() -> None:
+    """All streams may have waited for their clients meanwhile."""
+    looked_at = database_time() - PRICE_REPLAY - timedelta(seconds=9)
+    quote = quote_of()
+    change = repriced(quote, looked_at + timedelta(seconds=1))
+    follower = Follower(looked_at, OVERLAP, [quote.market.event_id])
+
+    assert [one.row_id for one in follower.look()] == [change.pk]
+
+
+@pytest.mark.django_db
 def test_many_streams_ask_the_database_as_often_as_one() -> None:
     def statements(streams: int) -> int:
         tails_clock = Clock()
@@ -239,6 +266,21 @@ def test_a_stream_that_its_client_does_not_read_ends_and_the_others_go_on(
     assert clock.seconds < POLICY.max_seconds
     moved(database_time())
     assert len(some(quick, 1)) == 1
+
+
+@pytest.mark.django_db
+def test_a_stream_ends_in_time_though_its_client_has_not_read_all_of_a_look() -> None:
+    now = database_time()
+    edges = [opened(now - timedelta(seconds=seconds)) for seconds in range(5)]
+    clock = Clock()
+    text = body(Start(now, is_resumed=True), Wanted(DEFAULT), clock)
+    (first,) = some(text, 1)
+    clock.seconds = POLICY.max_seconds
+
+    assert list(text) == []
+
+    again = follow(beginning(str(first.id), database_time(), POLICY))
+    assert {one.data["row"]["id"] for one in again} == {edge.pk for edge in edges}
 
 
 @pytest.mark.django_db

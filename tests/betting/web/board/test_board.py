@@ -18,6 +18,7 @@ from betting.models import (
     FeedBookmaker,
     Market,
     MoveClass,
+    Provider,
     Quote,
 )
 from betting.web.board import access, filters, strip
@@ -377,19 +378,25 @@ class TestStrip:
         assert '<p class="strip warn"' in text
         assert "the pipeline has not been checked yet" in text
 
+    def test_where_nothing_has_answered_the_empty_list_says_it_in_one_sentence(
+        self, reader: Client
+    ) -> None:
+        Provider.objects.update(enabled=False)
+        assert "No provider has answered yet.</p>" in page(reader, "tab=before&min_ev=50")
+
     def test_nothing_checks_the_pipeline_any_more(self, reader: Client) -> None:
         self.check(taken_at=datetime.now(UTC) - timedelta(seconds=strip.CHECKED_SECONDS + 1))
         text = page(reader)
         assert '<p class="strip bad"' in text
         assert "nothing has checked the pipeline" in text
 
-    def test_a_failure_is_named_without_its_code(self, reader: Client, board: rows.Board) -> None:
+    def test_a_failure_is_named_as_in_the_circuit(self, reader: Client, board: rows.Board) -> None:
+        """The health page's cards show the same words."""
         self.check(status=HealthStatus.FAIL)
-        reason = "The probe failed: server_error: HTTP 503"
+        reason = "Their new_address: odds.example."
         rows.make_circuit(board.provider, state="open", since=datetime.now(UTC), reason=reason)
         text = page(reader)
-        assert "The probe failed: HTTP 503" in text
-        assert "server_error" not in text
+        assert f"{board.provider.key}: {reason[:-1]} since <time" in text
 
     def test_it_names_the_provider_whose_circuit_is_open_and_since_when(
         self, reader: Client, board: rows.Board
