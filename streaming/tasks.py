@@ -179,11 +179,13 @@ def send_alerts() -> None:
 
 
 @shared_task(name="streaming.coalesce_line_changes")
+@repeated_work()
 def coalesce_line_changes(shard: int) -> None:
     """Turn a shard's waiting changes into recomputes, one message for many markets.
 
     Idempotent by the drain, which empties the shard in one step: a second delivery finds nothing.
-    Markets that a crash loses stay unvalued in the database, where the sweep finds them.
+    Markets that a crash or an outage loses stay unvalued in the database, where the sweep finds
+    them.
     """
     policy = get_config().coalesce
     with operation("streaming", "batch_flush", shard=shard) as op:

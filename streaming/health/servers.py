@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from celery import current_app
@@ -18,7 +17,7 @@ from redis.retry import Retry
 
 from betting.config import Config
 from betting.db.broker import waiting_messages
-from betting.db.redis import redis_client
+from betting.db.redis import kept_client, redis_client
 from betting.runtime.broker import is_rabbitmq
 from betting.runtime.embedded import redis_url
 from betting.runtime.redis_clients import make_client
@@ -112,7 +111,7 @@ def look_at_redis(config: Config) -> RedisFacts:
     )
 
 
-@cache
+@kept_client
 def _client(config: Config) -> Redis:
     """Return a client of its own: the pipeline's waits longer, and tries again."""
     seconds = config.health.probe_seconds

@@ -11,8 +11,11 @@ from django.db import OperationalError, connection
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from betting.config import get_config
 from streaming import tasks
+from streaming.coalescing import buffer
 from streaming.dead_letters.messages import REPLAY_HEADER
 from streaming.dead_letters.repeated import repeated_work
 from tests.support.rows import make_provider
@@ -106,3 +109,21 @@ def test_a_replay_that_an_outage_ends_has_failed(monkeypatch: pytest.MonkeyPatch
 
 def _refuse() -> None:
     raise OperationalError("refused")
+
+
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize(
+    "step", ["streaming.tasks.buffer.drain", "streaming.tasks.send_recomputes"]
+)
+def test_an_outage_of_redis_leaves_no_failure_of_a_flush(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    buffer.push({1: 1}, get_config().coalesce, [])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RedisTimeoutError("Timeout reading from socket")
+
+    monkeypatch.setattr(step, refuse)
+    for shard in range(get_config().coalesce.shards):
+        with pytest.raises(Ignore):
+            tasks.coalesce_line_changes.run(shard)
