@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import transaction
 
@@ -11,8 +12,8 @@ from django.db import transaction
 @contextmanager
 def undone() -> Iterator[None]:
     """Roll back what the block writes, which may itself need to be a transaction of its own."""
-    block = transaction.atomic()
-    # As Django's TestCase marks its own: durable blocks may run within.
+    # As Django's TestCase marks its own, which its stubs leave out: durable blocks may run within.
+    block: Any = transaction.atomic()
     block._from_testcase = True
     with block:
         yield
