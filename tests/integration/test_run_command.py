@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from betting.log_schema import Line
 from betting.runtime import embedded
 from tests.integration import feed_reader
-from tests.integration.conftest import wait_until
 from tests.integration.feed_reader import Key, Reading
-from tests.integration.installation import CHECKOUT, COMMAND_SECONDS, Installation, Row
-from tests.integration.live_run import START_SECONDS
+from tests.integration.installation import CHECKOUT, Installation, Row
 from tests.support.cluster import lay
 from tests.support.documents import commands
 from tests.support.logs import assert_is_line, read_logs
@@ -72,10 +67,9 @@ def installation(installed: Installation) -> Installation:
 
 @dataclass(frozen=True)
 class Replay:
-    """The facts of a replay, its closing prices, and what it and its workers have logged."""
+    """The facts of a replay, and what it and its workers have logged."""
 
     facts: Row
-    closes: list[list[Row]]
     lines: list[Line]
 
 
@@ -89,19 +83,7 @@ def replay(installed: Installation) -> Replay:
     assert done.returncode == 0, done.stderr
     told = [assert_is_line(text) for text in done.stderr.splitlines() if text.startswith("{")]
     lines = [*told, *read_logs(installed.config.home / "logs")]
-    return Replay(json.loads(done.stdout.splitlines()[-1]), closes_of(installed), lines)
-
-
-def closes_of(installation: Installation) -> list[list[Row]]:
-    """What the closing prices and quotes say of the market, whenever they were taken."""
-    tables = [installation.export(name) for name in ("closing_prices", "closing_quotes")]
-    for row in (row for table in tables for row in table):
-        del row["taken_at"], row["version"]
-        # The last bit of a probability depends on what is computed beside it.
-        for name in ("probability", "fair_odds"):
-            if row.get(name) is not None:
-                row[name] = round(row[name], 9)
-    return [sorted(table, key=json.dumps) for table in tables]
+    return Replay(json.loads(done.stdout.splitlines()[-1]), lines)
 
 
 @pytest.fixture
@@ -201,52 +183,6 @@ def damaged(directory: Path) -> Path:
     path = directory / "damaged.jsonl"
     path.write_bytes(b"".join([lines[0], b"broken\n", *lines[1:], lines[-1][:-40]]))
     return path
-
-
-def test_workers_killed_around_the_starts_change_no_closing_price(
-    installation: Installation, replay: Replay
-) -> None:
-    """The recording is of 81 s, in which some of its events start."""
-    assert all(replay.closes)
-    command = installation.command("run", "--feed", SIMULATED, "--until-idle", "--speed", "30")
-    with subprocess.Popen(
-        command, env=installation.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as run:
-        wait_until(lambda: closed_events(installation) > 0, "a closing price", START_SECONDS)
-        killed = kill_workers(run.pid)
-        told, _ = run.communicate(timeout=COMMAND_SECONDS)
-    assert run.returncode == 0, told
-    assert killed == told.count(b"exited with status 137") == 3
-
-    assert closes_of(installation) == replay.closes
-    assert_no_letter_is_left(installation)
-    rows = installation.ask("SELECT key, COALESCE(commission, 0)::text FROM betting_bookmaker")
-    kept = {str(key): 1 - float(str(commission)) for key, commission in rows}
-    judged = [row for row in installation.export("edge_closings") if row["market"] == "h2h"]
-    assert judged
-    for row in judged:
-        profit = row["opened_price"] - 1
-        # Of a lay: what the backer stakes, per unit that the layer may have to pay.
-        profit = 1 / profit if row["side"] == "lay" else profit
-        odds = 1 + profit * kept[row["bookmaker"]]
-        assert row["opened_clv"] == pytest.approx(row["probability"] * odds - 1)
-
-
-def closed_events(installation: Installation) -> int:
-    return len(installation.ask("SELECT 1 FROM betting_event WHERE closed_for IS NOT NULL"))
-
-
-def kill_workers(run: int) -> int:
-    """Kill what a run has of workers, their children too; return how many workers there were."""
-    wrappers = psutil.Process(run).children()
-    workers = [
-        child for each in wrappers for child in each.children() if "worker" in child.cmdline()
-    ]
-    for worker in workers:
-        for each in (*worker.children(recursive=True), worker):
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-    return len(workers)
 
 
 @pytest.mark.parametrize("names", RUNS, ids=" ".join)
