@@ -20,6 +20,7 @@ from psycopg import sql
 from redis import Redis
 
 from betting.config import CHECKOUT, Config
+from betting.config.servers import only_servers
 from betting.runtime.embedded import database_settings, redis_url
 from betting.runtime.first_run import migrate
 from streaming.benchmark.isolation import database_url, with_database
@@ -72,8 +73,9 @@ def read_undisturbed(config: Config, base_urls: Mapping[str, str]) -> Rows:
     with Redis.from_url(url) as client:
         client.flushdb()
     environ = {
-        "DATABASE_URL": database_url(database_settings(config), _ORACLE),
-        "REDIS_URL": url,
+        **only_servers(
+            DATABASE_URL=database_url(database_settings(config), _ORACLE), REDIS_URL=url
+        ),
         "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
         SIMULATOR_KEY_ENV: API_KEY,
     }

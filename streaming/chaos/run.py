@@ -16,6 +16,7 @@ from msgspec import structs
 from rich.console import Console
 
 from betting.config import CHECKOUT, Config
+from betting.config.servers import only_servers
 from betting.runtime.embedded import remove_state
 from betting.runtime.first_run import Login
 from betting.runtime.supervisor import (
@@ -74,10 +75,8 @@ def run_again_apart(home: Path, arguments: Sequence[str]) -> NoReturn:
     """
     own = {
         "HARDLINE_HOME": str(home / HOME),
-        # Empty is unset, and a value of a .env file does not come back: no fault may strike a
-        # server that this run has not started.
-        "DATABASE_URL": "",
-        "REDIS_URL": "",
+        # No fault may strike a server that this run has not started.
+        **only_servers(),
         # The simulators are on this machine.
         "HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS": "true",
     }
@@ -98,7 +97,7 @@ def run_chaos(config: Config, console: Console, task: Task) -> ChaosResult:
             undisturbed reading before any fault, or somebody asked to stop.
         AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
-    if config.database_url or config.redis_url:
+    if config.database_url or config.redis_url or config.broker_url:
         raise RunError("Chaos strikes private servers alone.")
     config = replace(config, web=replace(config.web, port=free_port()))
     result = _run(config, console, task)

@@ -16,6 +16,7 @@ from betting.runtime.embedded.postgres import Postgres
 from betting.runtime.embedded.redis import Redis
 from betting.runtime.embedded.state import State, state_of
 from betting.runtime.supervisor import Program, Supervisor
+from streaming.benchmark.isolation import database_url
 from streaming.chaos.feeds import Feeds
 
 WORKERS = ("worker-io", "worker-value", "worker-major", "worker-deliver")
@@ -85,10 +86,7 @@ class Stage:
         """Open a session of PostgreSQL's superuser."""
         settings = database_settings(self.config)
         with psycopg.connect(
-            host=settings["HOST"],
-            port=settings["PORT"],
-            user=settings["USER"],
-            dbname=settings["NAME"],
+            database_url(settings, settings["NAME"]),
             autocommit=True,
             connect_timeout=ANSWER_SECONDS,
             options=f"-c statement_timeout={ANSWER_SECONDS}s",
