@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from betting.config.env import variables
 from betting.config.sentinel_url import is_sentinel_url, parse_sentinel_url
@@ -165,13 +165,19 @@ def _is_sampling(pair: str) -> bool:
     return action in ACTIONS and every.isdecimal() and every.isascii() and int(every) > 0
 
 
-def _is_database_url(url: str) -> bool:
+def _address(url: str, *schemes: str) -> SplitResult | None:
+    """Return the parts of an address with one of the schemes; None where its port cannot be."""
     try:
         parts = urlsplit(url)
         has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
-        return False
-    return parts.scheme in {"postgres", "postgresql"} and has_valid_port and len(parts.path) > 1
+        return None
+    return parts if parts.scheme in schemes and has_valid_port else None
+
+
+def _is_database_url(url: str) -> bool:
+    parts = _address(url, "postgres", "postgresql")
+    return parts is not None and len(parts.path) > 1
 
 
 def _is_redis_url(url: str) -> bool:
@@ -188,19 +194,12 @@ def _is_redis_url(url: str) -> bool:
 
 
 def _is_amqp_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_valid_port = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return parts.scheme in {"amqp", "amqps"} and bool(parts.hostname) and has_valid_port
+    parts = _address(url, "amqp", "amqps")
+    return parts is not None and bool(parts.hostname)
 
 
 def _is_dsn(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_valid_port = parts.port is None or parts.port > 0
-    except ValueError:
+    parts = _address(url, "http", "https")
+    if parts is None or not parts.hostname or not parts.username:
         return False
-    is_addressed = parts.scheme in {"http", "https"} and bool(parts.hostname) and has_valid_port
-    return is_addressed and bool(parts.username) and parts.path.rpartition("/")[2].isdecimal()
+    return parts.path.rpartition("/")[2].isdecimal()
