@@ -15,7 +15,14 @@ from django.db.models.functions import Now
 from betting.db.freshness import with_freshness
 from betting.db.weights import weight_on_market
 from betting.models import Bookmaker, Outcome, Quote, QuoteStatus, Side
-from valuation.vouching import JudgedFairPrice, fair_prices_of, open_among, unjudged_edges
+from valuation.fees import payout_rank
+from valuation.vouching import (
+    JudgedEdge,
+    JudgedFairPrice,
+    fair_prices_of,
+    open_among,
+    unjudged_edges,
+)
 
 FRESH, STALE = "fresh", "stale"
 
@@ -35,11 +42,13 @@ class Price:
         quote: with its outcome and bookmaker, `confirmed_at` and `age`, the time since.
         state: `FRESH`, or one of `REASONS`.
         edge: the open edge that it is, or None.
+        judged: what was judged of that edge.
     """
 
     quote: Any
     state: str
     edge: Any
+    judged: JudgedEdge | None
 
     @property
     def is_fresh(self) -> bool:
@@ -50,6 +59,11 @@ class Price:
     def is_offered(self) -> bool:
         """True if it is fresh and its bookmaker is a venue: the best price can be no other."""
         return self.is_fresh and bool(self.quote.bookmaker.is_venue)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """A rank, the greater the more it pays, net of the bookmaker's fee."""
+        return payout_rank(self.quote.bookmaker, self.quote.price, self.quote.side)
 
     @property
     def reason(self) -> str:
@@ -81,21 +95,16 @@ class ComparedOutcome:
 
     @property
     def best_back(self) -> Price | None:
-        """The highest price to back that can be bet on now; of equal ones that of the sharpest."""
-        return max(
-            (each for each in self.backs.values() if each.is_offered),
-            key=lambda each: each.quote.price,
-            default=None,
-        )
+        """The price to back that pays most, net of fees, of those that can be bet on now.
+
+        Of equal ones that of the sharpest bookmaker.
+        """
+        return _best(self.backs)
 
     @property
     def best_lay(self) -> Price | None:
-        """The lowest price to lay that can be bet on now."""
-        return min(
-            (each for each in self.lays.values() if each.is_offered),
-            key=lambda each: each.quote.price,
-            default=None,
-        )
+        """The price to lay that pays most, net of fees, of those that can be bet on now."""
+        return _best(self.lays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +130,19 @@ def compared(market_id: int) -> list[ComparedLine]:
     )
     fair = {price.outcome_id: price for price in fair_prices_of(market_id)}
     stored = {edge.pk: edge for edge in unjudged_edges().filter(market=market_id, closed_at=None)}
-    edges = {stored[pk].quote_id: stored[pk] for pk in open_among(list(stored))}
+    judged = open_among(list(stored))
+    edges = {stored[pk].quote_id: (stored[pk], judged[pk]) for pk in judged}
     by_line: dict[float | None, list[Price]] = defaultdict(list)
     for quote in quotes.select_related("outcome", "bookmaker"):
-        price = Price(quote, _state(quote), edges.get(quote.pk))
+        price = Price(quote, _state(quote), *edges.get(quote.pk, (None, None)))
         by_line[quote.outcome.line].append(price)
     ordered = sorted(by_line.items(), key=lambda item: (-_fresh(item[1]), item[0] or 0.0))
     return [_line(line, prices, fair) for line, prices in ordered]
+
+
+def _best(prices: dict[int, Price]) -> Price | None:
+    offered = (each for each in prices.values() if each.is_offered)
+    return max(offered, key=lambda each: each.rank, default=None)
 
 
 def _fresh(prices: list[Price]) -> int:

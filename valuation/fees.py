@@ -37,6 +37,24 @@ def net_price_of(bookmaker: Bookmaker, price: float, side: str) -> float | None:
     return net_price(price, side, commission_of(bookmaker, price, side))
 
 
+def payout_rank(bookmaker: Bookmaker, price: float, side: str) -> tuple[bool, float]:
+    """Return what is the greater the more a bet pays after the bookmaker's fee.
+
+    Where the fee is not known it is less than anywhere else: nobody can say what such a bet pays.
+
+    >>> exchange, book = Bookmaker(commission=0.05), Bookmaker(commission=0.0)
+    >>> payout_rank(exchange, 1.68, "back") < payout_rank(book, 1.67, "back")
+    True
+    >>> payout_rank(exchange, 1.73, "lay") < payout_rank(book, 1.73, "lay")
+    True
+    >>> payout_rank(Bookmaker(commission=None), 9.0, "back") < payout_rank(book, 1.67, "back")
+    True
+    """
+    net = net_price_of(bookmaker, price, side)
+    paid = price if net is None else net
+    return net is not None, -paid if side == Side.LAY else paid
+
+
 def net_price_in_sql(bookmaker: str, price: str, side: str) -> Case:
     """Return `net_price_of` as an expression, null if the fee is not known.
 

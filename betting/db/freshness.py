@@ -8,7 +8,6 @@ expression, by the database's clock.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
@@ -34,11 +33,9 @@ from django.db.models.lookups import GreaterThan, LessThan
 from betting.models import (
     Clock,
     FeedBookmaker,
-    Market,
     Quote,
     QuoteStatus,
     RivalQuote,
-    Side,
 )
 
 
@@ -56,28 +53,6 @@ def trusted_quotes() -> QuerySet[Quote]:
         .filter(is_stale=False)
     )
     return found
-
-
-def best_prices(market: Market) -> dict[tuple[int, str], Any]:
-    """Return, by outcome id and side, the market's best quote at a venue that can be bet on now.
-
-    The highest price to back, the lowest to lay; of equal ones that confirmed last. Each has its
-    bookmaker and `confirmed_at`.
-    """
-    quotes = (
-        trusted_quotes()
-        .filter(market=market, bookmaker__is_venue=True)
-        .annotate(confirmed_at=confirmed_at())
-        .select_related("bookmaker")
-        .order_by("confirmed_at", "id")
-    )
-    best: dict[tuple[int, str], Any] = {}
-    for quote in quotes:
-        found = best.get((quote.outcome_id, quote.side))
-        is_back = quote.side == Side.BACK
-        if found is None or (quote.price >= found.price if is_back else quote.price <= found.price):
-            best[quote.outcome_id, quote.side] = quote
-    return best
 
 
 def with_disputes(quotes: QuerySet[Quote]) -> QuerySet[Quote]:

@@ -44,6 +44,12 @@ class Section:
     level: int
     html: SafeString
 
+    @property
+    def first_step(self) -> SafeString:
+        """The first step, where the section begins with one, e.g. "run <code>ls</code>."."""
+        match = re.match(r"<p><strong>First:</strong> (.*?)</p>", self.html, re.DOTALL)
+        return SafeString(match[1] if match else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -104,8 +110,8 @@ def section(reference: str) -> Section | None:
 
 
 def referred_to(found: Section) -> Section | None:
-    """Return the section that another one begins by referring to, if it does."""
-    match = re.match(r'<p>See <a href="([^"]+)">', found.html)
+    """Return the section that another one refers to first, if it does."""
+    match = re.search(r'^<p>See <a href="([^"]+)">', found.html, re.MULTILINE)
     return section(match[1].removeprefix(ADDRESS)) if match else None
 
 

@@ -73,7 +73,9 @@ def test_three_pages_say_within_seconds_that_the_provider_fails_and_then_that_it
         expect(sentence).to_contain_text("quarantined")
         operator.page.bring_to_front()
         operator.page.goto(f"{site.url}{HEALTH}")
-        operator.page.locator("#op-sentence").get_by_role("link", name="What to do").click()
+        sentence = state_of(operator.page)
+        expect(sentence).to_contain_text("What to do: Nothing: probes go on", timeout=LONG_MS)
+        sentence.get_by_role("link", name="Runbook").click()
         expect(operator.page.locator("#a-circuit-is-open")).to_be_in_viewport()
     finally:
         site.recover()

@@ -15,9 +15,10 @@ from betting.admin_base import formatting
 from betting.config import get_config
 from betting.db.bets import OF_QUOTE
 from betting.db.freshness import trusted_quotes
-from betting.models import Quote, QuoteStatus, Side
+from betting.models import Event, EventStatus, Quote, QuoteStatus, Side
 from betting.web.board.bookmaker_clv import BookmakerClv, clv_by_bookmaker
-from betting.web.board.filters import Choices
+from betting.web.board.filters import BEFORE_START, Choices
+from betting.web.board.filters import IN_PLAY as IN_PLAY_TAB
 from betting.web.board.judging import first_standing
 from betting.words import (
     bet_title,
@@ -27,7 +28,7 @@ from betting.words import (
     odds,
     signed_percent,
 )
-from valuation.fees import net_price_of
+from valuation.fees import payout_rank
 from valuation.models import CONTRADICTED, IN_PLAY, OUTLIER, SUSPICIOUS
 from valuation.opportunities import Stake
 from valuation.vouching import (
@@ -45,14 +46,29 @@ MAX_GONE = 25
 GONE_SECONDS = 3.0
 """An edge that has closed stays, struck through, for this long."""
 
-_WARNINGS = {
-    IN_PLAY: "in play",
-    OUTLIER: "outlier",
-    SUSPICIOUS: "too good",
-    CONTRADICTED: "contradicted",
-    "near_stale": "nearly stale",
-    "push_unknown": "push not counted",
-    "few_books": "few books",
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A doubt about an edge: in a word or two, and in a sentence."""
+
+    words: str
+    why: str
+
+
+_CAUTIONS = {
+    OUTLIER: Caution("outlier", "this price is far from all others, so it is rather a mistake"),
+    SUSPICIOUS: Caution("too good", "an edge as large as this is rather a mistake"),
+    CONTRADICTED: Caution(
+        "contradicted", "by another provider the same book has another price, which is no edge"
+    ),
+    "disputed": Caution("disputed", "by another provider the same book has another price"),
+    "near_stale": Caution("nearly stale", "nobody has looked at this price for a while"),
+    "push_unknown": Caution(
+        "push not counted",
+        "a result on the line returns the stake, and the chance of that is not known: stake and"
+        " value are those without it, and too high",
+    ),
+    "few_books": Caution("few books", "the fair price rests on the fewest books allowed"),
 }
 
 
@@ -66,6 +82,8 @@ class EdgeRow:
         is_lay: whether the bet is against its outcome.
         best_elsewhere, elsewhere_book: the best price of the same bet at another book.
         is_better_elsewhere: whether that price pays more than this one, net of fees.
+        changed_at: when the price last changed.
+        has_just_moved: whether that was within the last seconds.
         stake: to bet, of a lay what the other side stakes.
         risk: of a lay what it loses if it loses; else empty.
         suspended: "8 of 15" where so many books have suspended the outcome, more than half.
@@ -91,6 +109,8 @@ class EdgeRow:
     best_elsewhere: str
     elsewhere_book: str
     is_better_elsewhere: bool
+    changed_at: datetime
+    has_just_moved: bool
     stake: str
     risk: str
     stake_share: str
@@ -98,12 +118,17 @@ class EdgeRow:
     books: int
     confirmed_at: datetime
     suspended: str
-    warnings: tuple[str, ...]
+    cautions: tuple[Caution, ...]
 
     @property
     def is_open(self) -> bool:
         """Return True if the bet can be taken now."""
         return self.state not in {"gone", "stale"}
+
+    @property
+    def is_instead(self) -> bool:
+        """Return True if its stake is one of two to choose from: the bet pays more elsewhere."""
+        return self.is_open and self.is_better_elsewhere and bool(self.stake_share)
 
 
 def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
@@ -111,21 +136,32 @@ def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
 
     Edges that closed in the last seconds stand among them, marked as gone.
     """
-    found = _best(choices, tab)
+    found = _best(choices, tab, choices.rows + 1)
     best = dict(islice(found.items(), choices.rows))
     shown = [*_readable(best), *_just_gone(choices, tab)]
     shown.sort(key=lambda edge: (-edge.ev, edge.pk))
     return in_words(shown, choices), len(found) > len(best)
 
 
-def _best(choices: Choices, tab: str) -> dict[int, JudgedEdge]:
-    """Return the best open edges of a tab by id, one more than are shown."""
-    best_first = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at=None)
+def best_of_event(event: Event, choices: Choices) -> EdgeRow | None:
+    """Return the best open edge of an event that the board would list; None if there is none.
+
+    Of one bet at several books it is the one that pays most.
+    """
+    tab = IN_PLAY_TAB if event.status == EventStatus.LIVE else BEFORE_START
+    rows = in_words(_readable(_best(choices, tab, 1, market__event=event)), choices)
+    return rows[0] if rows else None
+
+
+def _best(choices: Choices, tab: str, enough: int, **stored: Any) -> dict[int, JudgedEdge]:
+    """Return the best open edges of a tab by id, so many at most."""
+    conditions = choices.stored_conditions(tab)
+    best_first = unjudged_edges().filter(*conditions, closed_at=None, **stored)
 
     def listed(ids: Sequence[int]) -> dict[int, JudgedEdge]:
         return {pk: edge for pk, edge in open_among(ids).items() if choices.lists(edge, tab)}
 
-    return first_standing(best_first.order_by("-ev", "id"), listed, choices.rows + 1)
+    return first_standing(best_first.order_by("-ev", "id"), listed, enough)
 
 
 def readable_edges() -> QuerySet[Any]:
@@ -166,6 +202,11 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
     ]
 
 
+def cautions_of(warnings: Iterable[str]) -> tuple[Caution, ...]:
+    """Return an edge's warnings in words; that it is in play is said elsewhere."""
+    return tuple(_CAUTIONS[each] for each in warnings if each != IN_PLAY)
+
+
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
     since = Now() - timedelta(seconds=GONE_SECONDS)
     closed = unjudged_edges().filter(*choices.stored_conditions(tab), closed_at__gte=since)
@@ -203,6 +244,8 @@ def _row(
         best_elsewhere=odds(other.price if other else None, style),
         elsewhere_book=other.book if other else "",
         is_better_elsewhere=other is not None and other.is_better,
+        changed_at=quote.changed_at,
+        has_just_moved=quote.changed_at > choices.just_now,
         stake=_amount(staked.stake, choices.bankroll),
         risk=_amount(staked.liability, choices.bankroll) if is_lay and staked.liability else "",
         stake_share=formatting.percent(edge.current_advised) if edge.current_advised else "",
@@ -210,7 +253,7 @@ def _row(
         books=edge.books,
         confirmed_at=edge.confirmed_at,
         suspended=suspended,
-        warnings=tuple(_WARNINGS.get(each, each) for each in edge.warnings if each != IN_PLAY),
+        cautions=cautions_of(edge.warnings),
     )
 
 
@@ -271,18 +314,9 @@ def _other_prices(found: list[Any]) -> dict[int, _Other]:
             if each.bookmaker_id != quote.bookmaker_id
         ]
         if of_others:
-            other = max(
-                of_others, key=lambda each: (_rank(each.price, each.side), each.bookmaker.title)
-            )
-            pays = net_price_of(other.bookmaker, other.price, other.side)
-            own_pays = net_price_of(quote.bookmaker, edge.price, quote.side)
-            best[edge.pk] = _Other(
-                other.price,
-                other.bookmaker.title,
-                pays is not None
-                and own_pays is not None
-                and _rank(pays, quote.side) > _rank(own_pays, quote.side),
-            )
+            other = max(of_others, key=lambda each: (_rank(each), each.bookmaker.title))
+            own = payout_rank(quote.bookmaker, edge.price, quote.side)
+            best[edge.pk] = _Other(other.price, other.bookmaker.title, _rank(other) > own)
     return best
 
 
@@ -304,6 +338,5 @@ def _mostly_suspended(found: list[Any]) -> dict[int, str]:
     }
 
 
-def _rank(price: float, side: str) -> float:
-    """Return a number that is the higher the better a price is: the best lay is the lowest."""
-    return price if side == Side.BACK else -price
+def _rank(quote: Quote) -> tuple[bool, float]:
+    return payout_rank(quote.bookmaker, quote.price, quote.side)

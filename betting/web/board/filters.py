@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Self, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from betting.db.clock import database_now
 from betting.models import MAX_POLLS, Bookmaker, LineChange, Sport
@@ -45,9 +45,14 @@ ROWS_AT_ONCE, MAX_ROWS = 50, 200
 """The rows of a list at first, and how many more each time the reader asks for more; the most."""
 
 NEW_SECONDS = 10.0
-"""A row that opened while the list was being read is marked as new for this long."""
+"""A row that opened while the list was being read is marked as new, a price as moved, so long."""
 
 COOKIE = "board"
+"""The choices of the last visit to the board, as its query was."""
+
+_OF_A_LIST = ("sport", "market", "start", "rows", "loaded")
+"""The choices that are about a list of the board, not about how and for whom anything is shown."""
+
 ZONE_COOKIE = "timezone"
 """The browser's own time zone, which the page's script writes."""
 
@@ -107,11 +112,24 @@ class Choices:
         form: the bound form, with the errors of what could not be used.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
-        self.form = BoardForm(request.GET)
+    def __init__(self, request: HttpRequest, query: QueryDict | None = None) -> None:
+        self.form = BoardForm(request.GET if query is None else query)
         self.form.is_valid()
         self._values = self.form.cleaned_data
         self._browser_zone = request.COOKIES.get(ZONE_COOKIE, "")
+
+    @classmethod
+    def off_the_board(cls, request: HttpRequest) -> Self:
+        """Return the choices for a page without filters: those of the board's last visit.
+
+        Those in the page's own URL come first. Choices that are about a list are left out.
+        """
+        query = QueryDict(request.COOKIES.get(COOKIE, ""), mutable=True)
+        for name, values in request.GET.lists():
+            query.setlist(name, values)
+        for name in _OF_A_LIST:
+            query.pop(name, None)
+        return cls(request, query)
 
     @property
     def odds_format(self) -> OddsFormat:
@@ -162,7 +180,12 @@ class Choices:
     @property
     def new_since(self) -> datetime:
         """The time from which on a row that has opened is new to the reader."""
-        return max(self.loaded_at, self._now - timedelta(seconds=NEW_SECONDS))
+        return max(self.loaded_at, self.just_now)
+
+    @property
+    def just_now(self) -> datetime:
+        """The time from which on a change is so young that others may follow it."""
+        return self._now - timedelta(seconds=NEW_SECONDS)
 
     @cached_property
     def _now(self) -> datetime:
@@ -176,7 +199,7 @@ class Choices:
         if books := values.get("min_books"):
             chosen.append((f"books ≥ {books}", "min_books"))
         if self.polls != DEFAULT_POLLS:
-            chosen.append((f"seen ≥ {self.polls}", "seen"))
+            chosen.append((f"seen by ≥ {self.polls} poll{'' if self.polls == 1 else 's'}", "seen"))
         if zone := values.get("tz"):
             chosen.append((zone.replace("_", " "), "tz"))
         return chosen

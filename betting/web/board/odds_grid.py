@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from betting.admin_base import formatting
 from betting.models import Bookmaker, Event, Market, Side
+from betting.web.board.edge_rows import cautions_of
 from betting.web.board.filters import Choices
 from betting.words import (
     MINUS,
@@ -31,6 +33,7 @@ class Cell:
         price: as the reader chose; of an exchange "back / lay"; empty where there is none.
         ev: the expected value where it is an edge, else empty; of a lay with that word.
         edge_id: of that edge.
+        is_to_check: whether that edge is doubtful, or its price was seen by too few polls.
         state: "stale", "suspended", "quarantined", "best" or "".
         note: why it must not be taken, or what its value is measured against.
         age: the time since it was last confirmed, in words.
@@ -40,6 +43,7 @@ class Cell:
     price: str = ""
     ev: str = ""
     edge_id: int | None = None
+    is_to_check: bool = False
     state: str = ""
     note: str = ""
     age: str = ""
@@ -52,6 +56,8 @@ class GridRow:
 
     Attributes:
         best_ev: of its open edges; None where it has none.
+        marked: the bookmakers whose history the chart draws in a colour, as a JSON list: the
+            sharpest, the one with the best price, and those with an edge.
     """
 
     outcome_id: int
@@ -62,6 +68,7 @@ class GridRow:
     best: str
     best_book: str
     best_ev: float | None
+    marked: str
     cells: tuple[Cell, ...]
 
 
@@ -156,28 +163,49 @@ def _row(row: ComparedOutcome, books: Sequence[Bookmaker], choices: Choices) -> 
         best=odds(best.quote.price if best else None, style),
         best_book=best.quote.bookmaker.title if best else "",
         best_ev=max((each.edge.ev for each in row.prices if each.edge), default=None),
+        marked=json.dumps(sorted(_marked(row, books))),
         cells=tuple(
-            _cell(row.backs.get(book.pk), row.lays.get(book.pk), best, style) for book in books
+            _cell(row.backs.get(book.pk), row.lays.get(book.pk), best, choices) for book in books
         ),
     )
 
 
-def _cell(back: Price | None, lay: Price | None, best: Price | None, style: OddsFormat) -> Cell:
+def _marked(row: ComparedOutcome, books: Sequence[Bookmaker]) -> set[str]:
+    best = [row.best_back] if row.best_back else []
+    offers = [*best, *(each for each in row.prices if each.edge)]
+    return {books[0].title, *(each.quote.bookmaker.title for each in offers)}
+
+
+def _cell(back: Price | None, lay: Price | None, best: Price | None, choices: Choices) -> Cell:
     shown = back or lay
     if shown is None:
         return Cell()
+    style = choices.odds_format
     measured = next((each for each in (back, lay) if each is not None and each.edge), None)
+    checks = _to_check(measured, choices) if measured else []
     prices = [odds(each.quote.price, style) for each in (back, lay) if each is not None]
-    is_best = best is not None and shown is back and shown.quote.price == best.quote.price
+    is_best = best is not None and shown is back and shown.is_offered and shown.rank == best.rank
     return Cell(
         price=" / ".join(prices) if back else f"lay {prices[0]}",
         ev=_value(measured) if measured else "",
         edge_id=measured.edge.pk if measured else None,
+        is_to_check=bool(checks),
         state=shown.state if not shown.is_fresh else "best" if is_best else "",
-        note=shown.reason or (_measure(measured, style) if measured else ""),
+        note=shown.reason or (". ".join([*checks, _measure(measured, style)]) if measured else ""),
         age=spoken(shown.quote.age.total_seconds()),
         changed_at=shown.quote.changed_at,
     )
+
+
+def _to_check(measured: Price, choices: Choices) -> list[str]:
+    """Return why an edge must be checked before a bet: nothing where the board would list it."""
+    assert measured.judged is not None
+    checks = []
+    if measured.judged.is_doubtful:
+        checks += [f"{each.words}: {each.why}" for each in cautions_of(measured.edge.warnings)]
+    if measured.judged.polls < choices.polls:
+        checks.append(f"seen by fewer than {choices.polls} polls, so it may be gone already")
+    return checks
 
 
 def _value(measured: Price) -> str:

@@ -103,6 +103,7 @@ class OpportunityRow:
     profit: str
     hold: str
     worst: str
+    is_sure_gain: bool
     best: str
     worst_money: str
     best_money: str
@@ -202,6 +203,7 @@ def _row(one: Any, choices: Choices) -> OpportunityRow:
         profit=signed_percent(one.profit),
         hold=formatting.percent(abs(one.profit)),
         worst=signed_percent(one.worst),
+        is_sure_gain=round(one.worst, 4) > 0,
         best=signed_percent(one.best, 1),
         worst_money=_signed_money(one.worst, bankroll),
         best_money=_signed_money(one.best, bankroll),

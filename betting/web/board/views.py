@@ -16,7 +16,7 @@ from betting.db.clock import database_now
 from betting.models import Event, EventStatus, Market, Outcome
 from betting.web.board import edge_page
 from betting.web.board.access import for_readers
-from betting.web.board.edge_rows import board_rows, in_words, readable_edges
+from betting.web.board.edge_rows import best_of_event, board_rows, in_words, readable_edges
 from betting.web.board.filters import BEFORE_START, COOKIE, IN_PLAY, Choices
 from betting.web.board.history import WINDOWS, history
 from betting.web.board.moves import newest_moves
@@ -131,7 +131,7 @@ def _address(request: HttpRequest, **changed: str | None) -> str:
 def event(request: HttpRequest, event_id: int) -> HttpResponse:
     """Render an event: the odds of one of its markets, and their history."""
     found = get_object_or_404(Event.objects.select_related("sport"), pk=event_id)
-    choices = Choices(request)
+    choices = Choices.off_the_board(request)
     tabs = market_tabs(found)
     chosen = request.GET.get("market", "")
     market_id = int(chosen) if chosen.isdecimal() else (tabs[0].id if tabs else 0)
@@ -151,6 +151,7 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         "market": market,
         "grids": lines,
         "charted": charted(lines),
+        "best_bet": best_of_event(found, choices),
         "cards": event_cards(found, choices),
         "windows": WINDOWS,
     }
@@ -180,7 +181,7 @@ def price_history(request: HttpRequest, outcome_id: int) -> HttpResponse:
 def edge(request: HttpRequest, edge_id: int) -> HttpResponse:
     """Render an edge: the bet, what it is worth, and what each bookmaker thinks of it."""
     found = get_object_or_404(readable_edges(), pk=edge_id)
-    choices = Choices(request)
+    choices = Choices.off_the_board(request)
     (row,) = in_words([found], choices)
     context = {
         **_page(request, choices),

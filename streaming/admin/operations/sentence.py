@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.utils.html import escape
+
 from betting.web import documents
 from betting.web.board.strip import CHECKED_SECONDS
 from streaming.admin.operations.providers import Card
@@ -41,6 +43,7 @@ class Sentence:
         text: why, one or more sentences.
         probe_at: when the provider that fails is asked again.
         circuit_id: its circuit's.
+        first_step: what to do first, as HTML; empty where this installation has no runbook.
         what_to_do: the address of the runbook's section; empty if there is nothing to do.
         is_unchecked: True while nobody takes snapshots, so that what comes from them is old.
     """
@@ -52,6 +55,7 @@ class Sentence:
     may_be_earlier: bool = False
     probe_at: datetime | None = None
     circuit_id: int | None = None
+    first_step: str = ""
     what_to_do: str = ""
     is_unchecked: bool = False
 
@@ -72,7 +76,7 @@ def sentence(report: HealthReport, cards: Sequence[Card]) -> Sentence:
     words, tone = _WORDS[check.status]
     found = Sentence(
         tone, words, check.since, check.detail + _also(report, check), check.may_be_earlier,
-        what_to_do=documents.address(check.runbook),
+        first_step=_first_step(check.runbook), what_to_do=documents.address(check.runbook),
     )  # fmt: skip
     card = next((card for card in cards if card.tone == "bad"), None)
     return found if card is None or check.name not in _OF_PROVIDERS else _of_provider(
@@ -140,8 +144,11 @@ def _unchecked(report: HealthReport) -> Sentence:
             " Charts and rates end there; the other states are read now."
         )
     tone: Tone = "warn" if is_starting else "bad"
-    what_to_do = documents.address(runbook("workers"))
-    return Sentence(tone, words, taken, text, what_to_do=what_to_do, is_unchecked=True)
+    workers = runbook("workers")
+    return Sentence(
+        tone, words, taken, text,
+        first_step=_first_step(workers), what_to_do=documents.address(workers), is_unchecked=True,
+    )  # fmt: skip
 
 
 def _of_provider(
@@ -162,7 +169,25 @@ def _of_provider(
         found.may_be_earlier,
         probe_at=card.retry_at if card.is_refusing else None,
         circuit_id=card.circuit_id,
+        first_step=_step_of_circuit(card)
+        if card.is_refusing
+        else _first_step(runbook("provider_silence")),
         what_to_do=documents.address(
             "docs/runbook.md#a-circuit-is-open" if card.is_refusing else runbook("provider_silence")
         ),
+    )
+
+
+def _first_step(reference: str) -> str:
+    """Return what the runbook's section says to do first."""
+    found = documents.section(reference)
+    return "" if found is None else found.first_step
+
+
+def _step_of_circuit(card: Card) -> str:
+    """Return what to do first about a circuit that refuses calls."""
+    if card.mode == "forced_open":
+        return "reset the circuit when the provider may be polled again."
+    return escape(card.advice) or (
+        "nothing: probes go on by themselves, and good answers close the circuit."
     )

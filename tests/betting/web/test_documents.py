@@ -65,6 +65,9 @@ def test_each_check_has_a_section(check: str) -> None:
 
     assert found is not None
     assert found.html.startswith("<p>")
+    assert found.first_step[0].islower()
+    assert found.first_step.endswith((".", ")."))
+    assert len(found.first_step) < 160
     assert documents.address(runbook(check)) == f"{RUNBOOK}#{found.anchor}"
 
 

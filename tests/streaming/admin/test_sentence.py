@@ -96,7 +96,24 @@ def test_a_provider_that_is_down_is_named_with_its_answer_and_the_cost(
     page = operator.get(HEALTH).content.decode()
     assert f"/admin/streaming/circuit/{at_noon.provider.circuit.pk}/change/" in page
     assert "/admin/docs/runbook.md#a-circuit-is-open" in page
+    assert "What to do:</strong> Nothing: probes go on by themselves" in page
     assert tone(operator) == "bad"
+
+
+def test_a_circuit_that_waits_for_a_person_says_what_that_person_does(
+    at_noon: Watch, operator: Client
+) -> None:
+    open_circuit(at_noon)
+    circuits = at_noon.provider.circuit.__class__.objects
+    circuits.update(advice="Check the <key>. Then reset the circuit.")
+    at_noon.look()
+    page = operator.get(HEALTH).content.decode()
+    assert "What to do:</strong> Check the &lt;key&gt;. Then reset the circuit." in page
+    assert "Poll now" not in page  # the circuit would refuse
+
+    circuits.update(mode="forced_open", reason="a drill", advice="")
+    page = operator.get(HEALTH).content.decode()
+    assert "What to do:</strong> Reset the circuit when the provider may be polled" in page
 
 
 def test_a_failed_probe_does_not_change_since_when_it_is_not_well(
@@ -162,6 +179,7 @@ def test_stopped_workers_are_named_with_the_time_of_the_last_snapshot(
     assert tone(operator) == "bad"
     page = operator.get(HEALTH).content.decode()
     assert "/admin/docs/runbook.md#workers" in page
+    assert "What to do:</strong> Start the process that is missing" in page
     assert "data-unchecked" in page  # its figures lose their colours
 
 

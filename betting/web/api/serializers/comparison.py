@@ -60,9 +60,11 @@ class ComparedOutcomeSerializer(serializers.Serializer[ComparedOutcome]):
     outcome = OutcomeKeySerializer()
     fair = ComparedFairSerializer(allow_null=True, help_text="null before it is first valued")
     best_back = ComparedPriceSerializer(
-        allow_null=True, help_text="the highest fresh one of a venue"
+        allow_null=True, help_text="the fresh one of a venue that pays most, net of fees"
     )
-    best_lay = ComparedPriceSerializer(allow_null=True, help_text="the lowest fresh one of a venue")
+    best_lay = ComparedPriceSerializer(
+        allow_null=True, help_text="the fresh one of a venue that pays most, net of fees"
+    )
     prices = ComparedPriceSerializer(
         many=True,
         help_text="in the order of the line's bookmakers; of an exchange the back before the lay",

@@ -201,8 +201,8 @@ class BestPriceSerializer(PricedSerializer[Quote], QuoteKeySerializer):
 class BestSerializer(OutcomeKeySerializer):
     """An outcome with the best prices that can be bet on now."""
 
-    best_back = BestPriceSerializer(allow_null=True, help_text="the highest; null for none")
-    best_lay = BestPriceSerializer(allow_null=True, help_text="the lowest; null for none")
+    best_back = BestPriceSerializer(allow_null=True, help_text="by its pay net of fees")
+    best_lay = BestPriceSerializer(allow_null=True, help_text="by its pay net of fees")
     fair_price = FairSerializer(allow_null=True, help_text="null before it is first valued")
 
 

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from betting.db.bets import OF_QUOTE
-from betting.db.freshness import best_prices, with_disputes, with_freshness
+from betting.db.freshness import with_disputes, with_freshness
 from betting.db.querysets import changes_of, series
 from betting.models import Bookmaker, Event, Market, Outcome, Quote, Side
 from betting.web.api.pagination import HistoryPages
@@ -33,6 +33,7 @@ from betting.web.api.serializers.odds import (
     QuoteSerializer,
 )
 from betting.web.api.views.base import RowsView, checked
+from valuation.best_prices import best_prices
 from valuation.comparison import compared
 from valuation.vouching import fair_prices
 

@@ -96,19 +96,21 @@
     },
   };
 
-  let chart = null, url = section.dataset.history, windowName = section.querySelector("[data-window]").dataset.window;
+  let chart = null, url = section.dataset.history, marked = section.dataset.marked, windowName = section.querySelector("[data-window]").dataset.window;
 
+  // A colour for each book that matters to the reader, grey for all others. A place of -1 is grey.
   function line(title, points, place, isFair) {
-    const hue = HUES[place % HUES.length];
+    const hue = HUES[place % HUES.length], isGrey = place < 0;
     return {
       label: title,
       data: points.map(([at, price]) => ({ x: at * 1000, y: price })),
       stepped: true,
-      borderColor: isFair ? colour("--ink") : `hsl(${hue} 65% ${isDark ? 65 : 42}%)`,
-      borderWidth: isFair ? 3.5 : 1.4,
+      isGrey,
+      borderColor: isFair ? colour("--ink") : isGrey ? colour("--line") : `hsl(${hue} 65% ${isDark ? 65 : 42}%)`,
+      borderWidth: isFair ? 3.5 : isGrey ? 1.2 : 1.8,
       pointRadius: 0,
       pointHitRadius: 6,
-      order: isFair ? 0 : 1,
+      order: isFair ? 0 : isGrey ? 2 : 1,
     };
   }
 
@@ -119,9 +121,14 @@
     const told = await answer.json();
     const only = section.dataset.only;
     const titles = Object.keys(told.books).filter((title) => !only || title === only);
-    const datasets = [line("Fair", told.fair, 0, true), ...titles.map((title, place) => line(title, told.books[title], place, false))];
+    const coloured = marked ? JSON.parse(marked) : titles;
+    const datasets = [line("Fair", told.fair, 0, true), ...titles.map((title) => line(title, told.books[title], coloured.indexOf(title), false))];
     const ends = datasets.flatMap((each) => each.data.map((point) => point.x));
     const first = Math.min(...ends), seconds = told.until - first / 1000;
+    const since = document.querySelector("#chart-since"), asked = { "1h": HOUR, "24h": DAY }[windowName];
+    if (since && ends.length) {
+      since.textContent = asked && seconds < asked - 60 ? `Recorded since ${clock(first, { hour: "2-digit", minute: "2-digit", second: "2-digit" })}. ` : "";
+    }
     const ticks = seconds > DAY * 1.5 ? { day: "numeric", month: "short" }
       : { hour: "2-digit", minute: "2-digit", ...(seconds < HOUR / 4 ? { second: "2-digit" } : {}) };
     const options = {
@@ -134,7 +141,7 @@
         y: { grid: { color: colour("--line") }, ticks: { color: colour("--muted"), callback: odds } },
       },
       plugins: {
-        legend: { position: "bottom", labels: { color: colour("--muted"), usePointStyle: true, pointStyle: "line", pointStyleWidth: 22, font: { size: 11 } } },
+        legend: { position: "bottom", labels: { filter: (item, data) => !data.datasets[item.datasetIndex].isGrey, color: colour("--muted"), usePointStyle: true, pointStyle: "line", pointStyleWidth: 22, font: { size: 11 } } },
         tooltip: { callbacks: { title: (items) => items.length ? clock(items[0].parsed.x, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "", label: (item) => `${item.dataset.label}: ${odds(item.parsed.y)}` } },
       },
     };
@@ -151,6 +158,7 @@
       window.setAttribute("aria-pressed", "true");
     } else if (outcome) {
       url = outcome.dataset.history;
+      marked = outcome.dataset.marked;
       document.querySelector("#chart-title").textContent = outcome.dataset.title;
     } else { return; }
     draw();

@@ -108,7 +108,8 @@ def test_a_price_that_nobody_has_confirmed_is_stale_and_says_its_age(
 
 
 def test_an_exchanges_lay_stands_after_its_back(reader: APIClient, board: rows.Board) -> None:
-    exchange, feed = rows.make_bookmaker(kind="exchange"), rows.make_feed(board.provider)
+    exchange = rows.make_bookmaker(kind="exchange", commission=0.02)
+    feed = rows.make_feed(board.provider)
     for side, price in (("lay", 2.1), ("back", 2.04)):
         rows.make_quote(board.outcomes[0], feed, price, bookmaker=exchange, side=side)
 

@@ -22,6 +22,7 @@ from betting.models import (
     Quote,
 )
 from betting.web.board import access, filters, strip
+from betting.web.board.edge_rows import cautions_of
 from streaming.models import HealthStatus
 from tests.support import rows
 from tests.support.statements import statements_of
@@ -203,7 +204,7 @@ def test_the_stake_is_in_the_readers_money(reader: Client) -> None:
 
 def test_the_largest_stake_that_is_advised_is_marked(reader: Client) -> None:
     text = page(reader, "tab=before&bankroll=1000")
-    assert 'title="2.00 %: capped at 2 % of the bankroll">20.00<small>max</small></td>' in text
+    assert 'title="2.00 %: capped at 2 % of the bankroll">20.00<small>max 2 %</small></td>' in text
 
 
 def test_a_lay_says_so_with_its_stake_and_what_it_risks(reader: Client, board: rows.Board) -> None:
@@ -279,7 +280,7 @@ def test_a_bet_that_most_books_have_suspended_says_so(reader: Client, board: row
 def test_what_is_set_under_more_is_named_and_can_be_removed(reader: Client) -> None:
     text = page(reader, "tab=before&seen=1&min_books=3&tz=Asia/Tokyo")
     assert [words.strip() for words in re.findall(r'title="Remove">([^<]+)<', text)] == [
-        "books ≥ 3", "seen ≥ 1", "Asia/Tokyo",
+        "books ≥ 3", "seen by ≥ 1 poll", "Asia/Tokyo",
     ]  # fmt: skip
     assert '<a href="/?tab=before&amp;min_books=3&amp;tz=Asia%2FTokyo" title="Remove">' in text
     assert 'title="Remove"' not in page(reader, "tab=before&seen=2")
@@ -294,10 +295,10 @@ def test_the_best_price_elsewhere_is_of_another_bookmaker(
 
 @pytest.mark.parametrize(
     ("price", "commission", "mark"),
-    [(2.2, 0.0, " better"), (2.2, 0.1, " better"), (2.2, 0.2, ""), (2.2, None, "")],
+    [(2.2, 0.0, " better"), (2.2, 0.1, " better"), (2.2, 0.2, "")],
 )
 def test_a_price_elsewhere_that_pays_more_after_commission_is_marked(
-    reader: Client, board: rows.Board, price: float, commission: float | None, mark: str
+    reader: Client, board: rows.Board, price: float, commission: float, mark: str
 ) -> None:
     other = board.quotes[2].bookmaker
     Quote.objects.filter(pk=board.quotes[2].pk).update(price=price)
@@ -305,6 +306,34 @@ def test_a_price_elsewhere_that_pays_more_after_commission_is_marked(
     text = page(reader)
     assert f'<td class="num next{mark}"' in text
     assert f">{price:.2f}<small>{other.title}</small></td>" in text
+
+
+def test_a_price_elsewhere_whose_fee_is_not_known_stands_behind_all_others(
+    reader: Client, board: rows.Board
+) -> None:
+    other = board.quotes[2].bookmaker
+    Quote.objects.filter(pk=board.quotes[2].pk).update(price=9.0)
+    Bookmaker.objects.filter(pk=other.pk).update(kind="exchange", commission=None)
+    text = page(reader)
+    assert '<td class="num next"' in text
+    assert "9.00" not in text
+
+
+def test_of_one_bet_at_two_books_the_stake_is_for_one(reader: Client, board: rows.Board) -> None:
+    Quote.objects.filter(pk=board.quotes[2].pk).update(price=2.2)
+    rows.make_edge(Quote.objects.get(pk=board.quotes[2].pk), probability=0.5)
+    text = page(reader, "tab=before&bankroll=1000")
+    (instead,) = re.findall(r'<td class="num stake instead" title="([^"]+)">or ', text)
+    title = board.quotes[2].bookmaker.title
+    assert instead.startswith(f"The same bet pays more at {title}: stake at one of them.")
+    assert len(re.findall(r'<td class="num stake"', text)) == 1
+
+
+def test_each_warning_of_an_edge_has_words_and_a_reason() -> None:
+    named = ("outlier", "suspicious", "contradicted", "near_stale", "push_unknown", "few_books")
+    cautions = cautions_of(["in_play", *named, "disputed"])
+    assert len({each.words for each in cautions}) == len(cautions) == 7
+    assert all(each.why for each in cautions)
 
 
 def test_an_update_brings_the_list_and_the_strip_alone(reader: Client) -> None:

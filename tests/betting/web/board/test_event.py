@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client, RequestFactory
 
-from betting.models import Event, Market, Quote, Sport
+from betting.models import Bookmaker, Event, Market, Quote, Sport
 from betting.web.board import edge_page
 from betting.web.board.filters import Choices
 from betting.web.board.odds_grid import grids
 from tests.support import rows
+from tests.support.page_text import words
 from tests.support.statements import statements_of
 from valuation.models import Edge
 
@@ -76,6 +77,69 @@ def test_an_edge_is_named_with_the_fair_price_of_the_other_books(
 ) -> None:
     text = text_of(reader, f"/events/{board.event.pk}/")
     assert 'title="fair by the 5 other books: 1.818; confirmed' in text
+
+
+def test_the_best_bet_says_what_to_stake_and_how_long_its_price_has_stood(
+    reader: Client, board: rows.Board
+) -> None:
+    address = f"/events/{board.event.pk}/"
+    bet, book = board.outcomes[0].name, board.quotes[0].bookmaker.title
+
+    said = words(text_of(reader, f"{address}?bankroll=1000"))
+
+    assert f"Best bet {bet} to win at {book} for 2.00 , fair 1.818: +10.00 %" in said
+    assert "Stake 20.00 of 1,000, the most that is advised. The price has stood for" in said
+    assert "At least 2 polls saw it, the last" in said
+    assert "of your bankroll" in words(text_of(reader, address))
+
+
+def test_a_price_that_moved_just_now_asks_to_look_at_the_book(
+    reader: Client, board: rows.Board
+) -> None:
+    Quote.objects.filter(pk=board.quotes[0].pk).update(changed_at=datetime.now(UTC))
+    assert "others may follow, so look" in text_of(reader, f"/events/{board.event.pk}/?seen=1")
+    edge = Edge.objects.get(quote=board.quotes[0])
+    assert "others may follow, so look" in text_of(reader, f"/edges/{edge.pk}/")
+
+
+def test_an_event_without_a_bet_of_the_readers_choices_says_so(
+    reader: Client, board: rows.Board
+) -> None:
+    text = text_of(reader, f"/events/{board.event.pk}/?seen=9")
+    assert "No bet on this event fits your choices" in text
+
+
+def test_an_edge_that_the_board_would_not_list_is_one_to_check(
+    reader: Client, board: rows.Board
+) -> None:
+    address = f"/events/{board.event.pk}/"
+    assert "edge to-check" not in text_of(reader, f"{address}?seen=1")
+    text = text_of(reader, f"{address}?seen=3")
+    assert '<td class="num best edge to-check" title="seen by fewer than 3 polls' in text
+    Edge.objects.update(warnings=["suspicious"], advised=0.0)
+    assert 'edge to-check" title="too good: an edge as' in text_of(reader, f"{address}?seen=1")
+
+
+def test_the_choices_of_the_boards_last_visit_hold_on_other_pages(
+    reader: Client, board: rows.Board
+) -> None:
+    edge = Edge.objects.get(quote=board.quotes[0])
+    reader.get("/?tab=before&odds=american&bankroll=500&sport=basketball_nba&seen=1")
+    for address in (f"/events/{board.event.pk}/", f"/edges/{edge.pk}/"):
+        text = text_of(reader, address)
+        assert "+100" in text, address
+        assert "of 500" in words(text), address
+    assert "2.00" in text_of(reader, f"/edges/{edge.pk}/?odds=decimal")
+
+
+def test_the_best_price_is_the_one_that_pays_most_net_of_fees(
+    reader: Client, board: rows.Board
+) -> None:
+    other = board.quotes[2].bookmaker
+    Quote.objects.filter(pk=board.quotes[2].pk).update(price=2.04)
+    Bookmaker.objects.filter(pk=other.pk).update(kind="exchange", commission=0.05)
+    text = text_of(reader, f"/events/{board.event.pk}/")
+    assert f'best">2.00<small>{board.quotes[0].bookmaker.title}</small>' in text
 
 
 def test_equal_best_prices_are_all_filled(reader: Client, board: rows.Board) -> None:
@@ -178,8 +242,8 @@ class TestEdge:
             anchor_probability=0.5, anchor_opened_clv=-0.03, anchor_best_clv=0.0,
         )  # fmt: skip
         text = text_of(reader, f"/edges/{closed.pk}/")
-        for words in ("−2.00 %", "at its best price +1.00 %", "by Sharp &amp; Co −3.00 %"):
-            assert words in text
+        for part in ("−2.00 %", "at its best price +1.00 %", "by Sharp &amp; Co −3.00 %"):
+            assert part in text
 
     def test_a_stale_edge_must_not_be_taken(self, reader: Client) -> None:
         Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))

@@ -11,6 +11,7 @@ from django.test import Client
 
 from betting.models import Bookmaker, Event, Feed, FeedBookmaker, Market, Outcome, Quote, Side
 from tests.support import rows
+from tests.support.page_text import words
 from tests.support.statements import statements_of
 from valuation.models import Opportunity
 
@@ -28,11 +29,6 @@ def page(reader: Client, query: str) -> str:
 def listed(text: str) -> list[int]:
     """The opportunities on a page, from its top."""
     return [int(pk) for pk in re.findall(r'<tr id="opportunity-(\d+)"', text)]
-
-
-def words(text: str) -> str:
-    """The page as one reads it."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
 
 
 def quoted(
