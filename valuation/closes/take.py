@@ -184,16 +184,18 @@ _LIMITS = {"grace": GRACE_SECONDS, "age": MAX_AGE_SECONDS}
 
 # The time of a recording passes with its answers. What a recorded provider said before the start is
 # all there once it has said anything since; one whose recording ends before is waited for until
-# another one is far past the start.
+# another one is far past the start. The events of an answer are there before its prices, and at a
+# provider's first answer before its feed: until that is there, nothing is known to be complete.
 _IS_DUE = """
     e.commence_time <= statement_timestamp() - make_interval(secs => %(grace)s)
     AND COALESCE((
         SELECT min(clock.at) >= e.commence_time
             OR max(clock.at) >= e.commence_time + make_interval(secs => %(age)s)
-        FROM betting_eventalias a CROSS JOIN LATERAL (
-            SELECT max(f.observed_at) AS at
-            FROM betting_provider p JOIN betting_feed f ON f.provider_id = p.id
-            WHERE p.id = a.provider_id AND p.clock = 'recorded'
+        FROM betting_eventalias a
+        JOIN betting_provider p ON p.id = a.provider_id AND p.clock = 'recorded'
+        CROSS JOIN LATERAL (
+            SELECT COALESCE(max(f.observed_at), '-infinity') AS at
+            FROM betting_feed f WHERE f.provider_id = p.id
         ) AS clock
         WHERE a.event_id = e.id
     ), true)

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from betting.db.sql import fetch_all
 from betting.models import Clock, Event, EventStatus, LineChange, Market, Provider, Quote
+from streaming.core.matching import MatchPolicy
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
+from streaming.ingest.resolve import resolve
 from tests.support import rows
 from tests.support.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 from valuation.closes import take as taking
@@ -90,6 +92,36 @@ def test_nothing_closes_before_the_recording_has_reached_the_start(provider: Pro
     assert take(POLICY) == Taken(0, 0)
     say(provider, board(1.905, 1.905), START)
     assert take(POLICY) == Taken(1, 0)
+
+
+def test_an_answer_whose_prices_are_yet_to_be_written_closes_nothing(provider: Provider) -> None:
+    """An ingest commits new names first; of a provider's first answer there is no feed yet."""
+    listed = snapshot([event(board(1.905, 1.905), starts=START)], START - 60)
+    resolve(provider.pk, listed, MatchPolicy())
+    assert Event.objects.get().closed_for is None
+
+    assert take(POLICY) == Taken(0, 0)
+
+    ingest(provider.pk, listed, IngestPolicy())
+    say(provider, board(3.0, 1.4), START + 5)
+    assert take(POLICY) == Taken(1, 0)
+    assert last_prices() == dict.fromkeys(BOOKS, 1.905)
+
+
+def test_a_second_recordings_first_prices_are_waited_for(provider: Provider) -> None:
+    other = make_provider("other")
+    say(provider, board(1.905, 1.905), START - 60)
+    listed = snapshot([event(board(1.95, 1.95, ["elm"]), starts=START)], START - 30)
+    resolve(other.pk, listed, MatchPolicy())
+    assert Event.objects.count() == 1
+    say(provider, board(3.0, 1.4), START + 5)
+
+    assert take(POLICY) == Taken(0, 0)
+
+    ingest(other.pk, listed, IngestPolicy())
+    say(other, board(3.0, 1.4, ["elm"]), START + 5)
+    assert take(POLICY) == Taken(1, 0)
+    assert last_prices() == {**dict.fromkeys(BOOKS, 1.905), "elm": 1.95}
 
 
 def test_an_answer_at_the_very_start_is_in_play(provider: Provider) -> None:
