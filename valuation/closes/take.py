@@ -17,6 +17,8 @@ from django.db import DataError, IntegrityError, transaction
 from betting.db.price_groups import GROUP
 from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
 from betting.db.weights import FAMILY, WEIGHT
+from streaming.core.participants import sport_family
+from streaming.ingest.locks import try_lock_family
 from valuation.arrays import positions
 from valuation.closes.clv import OpenedEdges, edge_closes
 from valuation.closes.rebuild import (
@@ -57,7 +59,9 @@ class Taken:
 def take(policy: ValuationPolicy) -> Taken:
     """Take the closes of events that have started, and withdraw those of starts that have moved.
 
-    Idempotent by `Event.closed_for`. An event that an ingest has locked is left to the next step.
+    Idempotent by `Event.closed_for`. An event that an ingest may be writing is left to the next
+    step: an answer that comes late, from before the start, is then either read, or its ingest sees
+    that the event is closed and has it closed again.
     """
     found = [event for (event,) in fetch_all(_FIND, {**_LIMITS, "events": MAX_EVENTS})]
     if not found:
@@ -90,9 +94,10 @@ def _take_alone(event: int, policy: ValuationPolicy) -> Taken:
 def _take_together(found: Sequence[int], policy: ValuationPolicy | None) -> Taken:
     """Take the closes of events in one transaction; without a policy they are left without any."""
     with transaction.atomic():
+        free = Bigints(_between_answers(found))
         # Markets first, as those do who delete them with their event.
-        fetch_all(_LOCK_MARKETS, {"events": Bigints(found)})
-        locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": Bigints(found)})
+        fetch_all(_LOCK_MARKETS, {"events": free})
+        locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": free})
         events = Bigints(event for event, _ in locked)
         due = [event for event, is_due in locked if is_due]
         for statement in (_DELETE_EDGES, _DELETE_PRICES, _DELETE_QUOTES):
@@ -101,6 +106,16 @@ def _take_together(found: Sequence[int], policy: ValuationPolicy | None) -> Take
             _take(due, policy)
         execute(_MARK, {"events": events, "due": Bigints(due)})
     return Taken(len(due), len(locked) - len(due))
+
+
+def _between_answers(found: Sequence[int]) -> list[int]:
+    """Return the events of families of which no answer is being ingested; lock these families."""
+    families: dict[str, list[int]] = {}
+    for event, sport_key in fetch_all(_SPORTS, {"events": Bigints(found)}):
+        families.setdefault(sport_family(sport_key), []).append(event)
+    return [
+        event for family, events in families.items() if try_lock_family(family) for event in events
+    ]
 
 
 def _take(events: Sequence[int], policy: ValuationPolicy) -> None:
@@ -213,6 +228,11 @@ _FIND = f"""
 )
 LIMIT %(events)s
 """  # noqa: S608 - the condition above
+
+_SPORTS = """
+SELECT e.id, s.key FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
+WHERE e.id = ANY (%(events)s::bigint[])
+"""
 
 # In id order, as every writer of markets locks them. Nobody but who deletes a market waits for it.
 _LOCK_MARKETS = """
