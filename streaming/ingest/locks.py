@@ -24,6 +24,13 @@ def lock_family(family: str) -> None:
     _lock(lock_number(family))
 
 
+def try_lock_family(family: str) -> bool:
+    """Lock a family as `lock_family` does, but without a wait; return False if it is locked."""
+    parameters = {"class": FAMILIES, "number": lock_number(family)}
+    ((is_ours,),) = fetch_all("SELECT pg_try_advisory_xact_lock(%(class)s, %(number)s)", parameters)
+    return bool(is_ours)
+
+
 def lock_shared() -> None:
     """Lock what belongs to no sport, sports themselves and bookmakers, in the same way."""
     _lock(_SHARED)

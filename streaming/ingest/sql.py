@@ -72,11 +72,16 @@ WITH incoming AS MATERIALIZED (
 ),
 
 -- The events that the provider owns: a listed one takes its names, start and state from the
--- answer; a started one that a complete list leaves out has ended.
+-- answer; a started one that a complete list leaves out has ended. An event that has been closed by
+-- later answers than this one, which came before its start, is closed again: `closed_for` is then
+-- no start.
 listed AS (
     UPDATE betting_event e
     SET sport_id = %(sport)s, home = v.home, away = v.away, commence_time = v.commence_time,
-        status = v.status
+        status = v.status,
+        closed_for = CASE WHEN e.closed_for > %(received_at)s
+                          AND v.commence_time > %(received_at)s
+                          THEN %(received_at)s ELSE e.closed_for END
     FROM (
         SELECT *, CASE WHEN commence_time <= %(received_at)s THEN 'live' ELSE 'scheduled' END
             AS status
@@ -86,8 +91,15 @@ listed AS (
         ) AS u (id, home, away, commence_time)
     ) AS v
     WHERE e.id = v.id AND (%(is_list)s OR e.status <> 'ended')
-      AND (e.sport_id, e.home, e.away, e.commence_time, e.status)
+      AND ((e.sport_id, e.home, e.away, e.commence_time, e.status)
         IS DISTINCT FROM (%(sport)s, v.home, v.away, v.commence_time, v.status)
+        OR e.closed_for > %(received_at)s)
+),
+reopened AS (
+    UPDATE betting_event e SET closed_for = %(received_at)s
+    WHERE e.id = ANY (%(events)s::bigint[])
+      AND e.closed_for > %(received_at)s AND e.commence_time > %(received_at)s
+      AND NOT (e.id = ANY (%(owned_events)s::bigint[]) AND (%(is_list)s OR e.status <> 'ended'))
 ),
 ended AS (
     UPDATE betting_event e SET status = 'ended'

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from betting.log_schema import Line
 from betting.runtime import embedded
 from tests.integration import feed_reader
+from tests.integration.closing_rows import ClosingRows, closing_rows
+from tests.integration.conftest import wait_until
 from tests.integration.feed_reader import Key, Reading
-from tests.integration.installation import CHECKOUT, Installation, Row
+from tests.integration.installation import CHECKOUT, COMMAND_SECONDS, Installation, Row
+from tests.integration.live_run import START_SECONDS
 from tests.support.cluster import lay
 from tests.support.documents import commands
 from tests.support.logs import assert_is_line, read_logs
@@ -67,9 +74,11 @@ def installation(installed: Installation) -> Installation:
 
 @dataclass(frozen=True)
 class Replay:
-    """The facts of a replay, and what it and its workers have logged."""
+    """The facts of a replay, its closes, and what it and its workers have logged."""
 
     facts: Row
+    closes: ClosingRows
+    closed_events: int
     lines: list[Line]
 
 
@@ -83,7 +92,8 @@ def replay(installed: Installation) -> Replay:
     assert done.returncode == 0, done.stderr
     told = [assert_is_line(text) for text in done.stderr.splitlines() if text.startswith("{")]
     lines = [*told, *read_logs(installed.config.home / "logs")]
-    return Replay(json.loads(done.stdout.splitlines()[-1]), lines)
+    facts = json.loads(done.stdout.splitlines()[-1])
+    return Replay(facts, closing_rows(installed), closed_events(installed), lines)
 
 
 @pytest.fixture
@@ -183,6 +193,91 @@ def damaged(directory: Path) -> Path:
     path = directory / "damaged.jsonl"
     path.write_bytes(b"".join([lines[0], b"broken\n", *lines[1:], lines[-1][:-40]]))
     return path
+
+
+def test_workers_killed_around_the_starts_change_no_closing_price(
+    installation: Installation, replay: Replay, tmp_path: Path
+) -> None:
+    """The recording is of 81 s, in which 13 of its events start, most of them after its cut.
+
+    Until there all is valued, so that edges are open; from there on the workers are killed.
+    """
+    assert replay.closes.computed
+    before, after = cut(tmp_path)
+    installation.replay(before)
+    opened = {edge for (edge,) in installation.ask(OPEN_BEFORE_THEIR_START)}
+    assert opened
+    closed = closed_events(installation)
+    assert closed < replay.closed_events
+
+    command = installation.command("run", "--feed", after, "--until-idle", "--speed", "30")
+    told = tmp_path / "told"
+    with (
+        told.open("w") as file,
+        subprocess.Popen(command, env=installation.environ, stdout=file, stderr=file) as run,
+    ):
+        try:
+            wait_until(lambda: closed_events(installation) > closed, "a close", START_SECONDS)
+            assert kill_workers(run.pid) == 3
+            for what, is_so in {
+                "the supervisor": lambda: told.read_text().count("exited with status 137") == 3,
+                "the other closes": lambda: closed_events(installation) == replay.closed_events,
+            }.items():
+                wait_until(is_so, what, START_SECONDS)
+            # It would go on until what the workers held is delivered again.
+            run.send_signal(signal.SIGINT)
+            run.wait(COMMAND_SECONDS)
+        finally:
+            run.kill()  # its processes end with it
+
+    closing_rows(installation).assert_are_those_of(replay.closes)
+    assert_no_letter_is_left(installation)
+    judged = {row["edge_id"]: row for row in installation.export("edge_closings")}
+    assert judged.keys() >= opened
+    rows = installation.ask("SELECT key, COALESCE(commission, 0)::text FROM betting_bookmaker")
+    kept = {str(key): 1 - float(str(commission)) for key, commission in rows}
+    for row in (judged[edge] for edge in opened):
+        profit = row["opened_price"] - 1
+        # Of a lay: what the backer stakes, per unit that the layer may have to pay.
+        profit = 1 / profit if row["side"] == "lay" else profit
+        odds = 1 + profit * kept[row["bookmaker"]]
+        assert row["opened_clv"] == pytest.approx(row["probability"] * odds - 1)
+
+
+#: Edges on the winner of events that start within the recording. No push returns their stake.
+OPEN_BEFORE_THEIR_START = """
+SELECT e.id FROM valuation_edge e
+JOIN betting_quote q ON q.id = e.quote_id
+JOIN betting_market m ON m.id = q.market_id AND m.kind = 'h2h'
+JOIN betting_event ev ON ev.id = m.event_id
+WHERE ev.closed_for IS NULL AND ev.commence_time < '2026-01-01T18:01:12Z'
+"""
+
+
+def cut(directory: Path) -> tuple[Path, Path]:
+    """The simulated recording as two: its first answer to each request, and all others."""
+    lines = gzip.decompress(SIMULATED.read_bytes()).splitlines(keepends=True)
+    parts = directory / "before.jsonl", directory / "after.jsonl"
+    for part, its in zip(parts, (lines[:4], lines[4:]), strict=True):
+        part.write_bytes(b"".join(its))
+    return parts
+
+
+def closed_events(installation: Installation) -> int:
+    return len(installation.ask("SELECT 1 FROM betting_event WHERE closed_for IS NOT NULL"))
+
+
+def kill_workers(run: int) -> int:
+    """Kill what a run has of workers, their children too; return how many workers there were."""
+    wrappers = psutil.Process(run).children()
+    workers = [
+        child for each in wrappers for child in each.children() if "worker" in child.cmdline()
+    ]
+    for worker in workers:
+        for each in (*worker.children(recursive=True), worker):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    return len(workers)
 
 
 @pytest.mark.parametrize("names", RUNS, ids=" ".join)

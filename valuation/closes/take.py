@@ -17,6 +17,8 @@ from django.db import DataError, IntegrityError, transaction
 from betting.db.price_groups import GROUP
 from betting.db.sql import Bigints, Booleans, Floats, execute, fetch_all, fetch_columns
 from betting.db.weights import FAMILY, WEIGHT
+from streaming.core.participants import sport_family
+from streaming.ingest.locks import try_lock_family
 from valuation.arrays import positions
 from valuation.closes.clv import OpenedEdges, edge_closes
 from valuation.closes.rebuild import (
@@ -57,7 +59,9 @@ class Taken:
 def take(policy: ValuationPolicy) -> Taken:
     """Take the closes of events that have started, and withdraw those of starts that have moved.
 
-    Idempotent by `Event.closed_for`. An event that an ingest has locked is left to the next step.
+    Idempotent by `Event.closed_for`. An event that an ingest may be writing is left to the next
+    step: an answer that comes late, from before the start, is then either read, or its ingest sees
+    that the event is closed and has it closed again.
     """
     found = [event for (event,) in fetch_all(_FIND, {**_LIMITS, "events": MAX_EVENTS})]
     if not found:
@@ -90,9 +94,10 @@ def _take_alone(event: int, policy: ValuationPolicy) -> Taken:
 def _take_together(found: Sequence[int], policy: ValuationPolicy | None) -> Taken:
     """Take the closes of events in one transaction; without a policy they are left without any."""
     with transaction.atomic():
+        free = Bigints(_between_answers(found))
         # Markets first, as those do who delete them with their event.
-        fetch_all(_LOCK_MARKETS, {"events": Bigints(found)})
-        locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": Bigints(found)})
+        fetch_all(_LOCK_MARKETS, {"events": free})
+        locked = fetch_all(_LOCK_EVENTS, {**_LIMITS, "events": free})
         events = Bigints(event for event, _ in locked)
         due = [event for event, is_due in locked if is_due]
         for statement in (_DELETE_EDGES, _DELETE_PRICES, _DELETE_QUOTES):
@@ -101,6 +106,16 @@ def _take_together(found: Sequence[int], policy: ValuationPolicy | None) -> Take
             _take(due, policy)
         execute(_MARK, {"events": events, "due": Bigints(due)})
     return Taken(len(due), len(locked) - len(due))
+
+
+def _between_answers(found: Sequence[int]) -> list[int]:
+    """Return the events of families of which no answer is being ingested; lock these families."""
+    families: dict[str, list[int]] = {}
+    for event, sport_key in fetch_all(_SPORTS, {"events": Bigints(found)}):
+        families.setdefault(sport_family(sport_key), []).append(event)
+    return [
+        event for family, events in families.items() if try_lock_family(family) for event in events
+    ]
 
 
 def _take(events: Sequence[int], policy: ValuationPolicy) -> None:
@@ -184,16 +199,18 @@ _LIMITS = {"grace": GRACE_SECONDS, "age": MAX_AGE_SECONDS}
 
 # The time of a recording passes with its answers. What a recorded provider said before the start is
 # all there once it has said anything since; one whose recording ends before is waited for until
-# another one is far past the start.
+# another one is far past the start. The events of an answer are there before its prices, and at a
+# provider's first answer before its feed: until that is there, nothing is known to be complete.
 _IS_DUE = """
     e.commence_time <= statement_timestamp() - make_interval(secs => %(grace)s)
     AND COALESCE((
         SELECT min(clock.at) >= e.commence_time
             OR max(clock.at) >= e.commence_time + make_interval(secs => %(age)s)
-        FROM betting_eventalias a CROSS JOIN LATERAL (
-            SELECT max(f.observed_at) AS at
-            FROM betting_provider p JOIN betting_feed f ON f.provider_id = p.id
-            WHERE p.id = a.provider_id AND p.clock = 'recorded'
+        FROM betting_eventalias a
+        JOIN betting_provider p ON p.id = a.provider_id AND p.clock = 'recorded'
+        CROSS JOIN LATERAL (
+            SELECT COALESCE(max(f.observed_at), '-infinity') AS at
+            FROM betting_feed f WHERE f.provider_id = p.id
         ) AS clock
         WHERE a.event_id = e.id
     ), true)
@@ -211,6 +228,11 @@ _FIND = f"""
 )
 LIMIT %(events)s
 """  # noqa: S608 - the condition above
+
+_SPORTS = """
+SELECT e.id, s.key FROM betting_event e JOIN betting_sport s ON s.id = e.sport_id
+WHERE e.id = ANY (%(events)s::bigint[])
+"""
 
 # In id order, as every writer of markets locks them. Nobody but who deletes a market waits for it.
 _LOCK_MARKETS = """

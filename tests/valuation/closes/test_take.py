@@ -13,10 +13,13 @@ from django.utils import timezone
 
 from betting.db.sql import fetch_all
 from betting.models import Clock, Event, EventStatus, LineChange, Market, Provider, Quote
+from streaming.core.matching import MatchPolicy
+from streaming.core.participants import sport_family
 from streaming.core.snapshot import SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
+from streaming.ingest.resolve import resolve
 from tests.support import rows
-from tests.support.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
+from tests.support.snapshots import AWAY, HOME, SPORT, at, event, make_provider, quote, snapshot
 from valuation.closes import take as taking
 from valuation.closes.rebuild import TOO_OLD
 from valuation.closes.take import Taken, take
@@ -90,6 +93,93 @@ def test_nothing_closes_before_the_recording_has_reached_the_start(provider: Pro
     assert take(POLICY) == Taken(0, 0)
     say(provider, board(1.905, 1.905), START)
     assert take(POLICY) == Taken(1, 0)
+
+
+def test_an_answer_whose_prices_are_yet_to_be_written_closes_nothing(provider: Provider) -> None:
+    """An ingest commits new names first; of a provider's first answer there is no feed yet."""
+    listed = snapshot([event(board(1.905, 1.905), starts=START)], START - 60)
+    resolve(provider.pk, listed, MatchPolicy())
+    assert Event.objects.get().closed_for is None
+
+    assert take(POLICY) == Taken(0, 0)
+
+    ingest(provider.pk, listed, IngestPolicy())
+    say(provider, board(3.0, 1.4), START + 5)
+    assert take(POLICY) == Taken(1, 0)
+    assert last_prices() == dict.fromkeys(BOOKS, 1.905)
+
+
+def test_a_second_recordings_first_prices_are_waited_for(provider: Provider) -> None:
+    other = make_provider("other")
+    say(provider, board(1.905, 1.905), START - 60)
+    listed = snapshot([event(board(1.95, 1.95, ["elm"]), starts=START)], START - 30)
+    resolve(other.pk, listed, MatchPolicy())
+    assert Event.objects.count() == 1
+    say(provider, board(3.0, 1.4), START + 5)
+
+    assert take(POLICY) == Taken(0, 0)
+
+    ingest(other.pk, listed, IngestPolicy())
+    say(other, board(3.0, 1.4, ["elm"]), START + 5)
+    assert take(POLICY) == Taken(1, 0)
+    assert last_prices() == {**dict.fromkeys(BOOKS, 1.905), "elm": 1.95}
+
+
+def test_an_answer_from_before_the_start_that_comes_late_is_closed_by(provider: Provider) -> None:
+    """Answers of several feeds, of several recordings, and replays of kept answers, may be late."""
+    say(provider, board(1.905, 1.905), START - 60)
+    say(provider, board(3.0, 1.4), START + 5)
+    take(POLICY)
+
+    late = snapshot(
+        [event(board(1.95, 1.95, ["elm"]), starts=START)],
+        START - 30,
+        feed="/late",
+        is_list=False,
+    )
+    ingest(provider.pk, late, IngestPolicy())
+    assert take(POLICY) == Taken(1, 0)
+    assert last_prices() == {**dict.fromkeys(BOOKS, 1.905), "elm": 1.95}
+
+    other = make_provider("other")
+    guest = snapshot([event(board(1.87, 1.95, ["fir"]), starts=START)], START - 20)
+    ingest(other.pk, guest, IngestPolicy())
+    assert Event.objects.count() == 1
+    assert take(POLICY) == Taken(0, 1)  # until this one has passed the start as well
+    say(other, board(3.0, 1.4, ["fir"]), START + 5)
+    assert take(POLICY) == Taken(1, 0)
+    assert last_prices() == {**dict.fromkeys(BOOKS, 1.905), "elm": 1.95, "fir": 1.87}
+    assert take(POLICY) == Taken(0, 0)
+
+
+def test_an_event_whose_answer_is_being_written_is_left_to_the_next_step(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(provider, board(1.905, 1.905), START - 60)
+    say(provider, board(3.0, 1.4), START + 5)
+    asked: list[str] = []
+
+    def locked(family: str) -> bool:
+        asked.append(family)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(taking, "try_lock_family", locked)
+        assert take(POLICY) == Taken(0, 0)
+    assert asked == [sport_family(SPORT)]
+
+    assert take(POLICY) == Taken(1, 0)
+
+
+def test_a_late_answer_that_moves_the_start_withdraws_the_close(provider: Provider) -> None:
+    say(provider, board(1.905, 1.905), START - 60)
+    say(provider, board(3.0, 1.4), START + 5)
+    take(POLICY)
+
+    late = snapshot([event(board(2.2, 1.7), starts=START + 300)], START - 30, feed="/late")
+    ingest(provider.pk, late, IngestPolicy())
+    assert take(POLICY) == Taken(0, 1)
+    assert not ClosingPrice.objects.exists()
 
 
 def test_an_answer_at_the_very_start_is_in_play(provider: Provider) -> None:
