@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,11 +12,13 @@ from django.test import TransactionTestCase, override_settings
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from betting.config import Config, get_config
 from betting.config.live import Changes, bring_into_force
 from betting.db.redis import redis_client
 from betting.db.statistics import Growth
+from betting.garbage import collect_from_here, stop_collecting
 from betting.runtime.embedded import ensure_running, remove_state
 from betting.runtime.embedded.postgres import DATABASE
 from streaming.health import starting
@@ -33,6 +36,16 @@ settings.load_profile("untimed")
 
 #: They take longest and wait for most of it: last, they would keep one process busy, and none else.
 BEGIN_FIRST = ("tests/integration/test_documents.py", "tests/integration/test_run_command.py")
+
+
+def pytest_collection() -> None:
+    """Search for no garbage among the modules and tests that are now made, and that all stay."""
+    stop_collecting()
+
+
+def pytest_collection_finish() -> None:
+    """Search again, but only among what tests make."""
+    collect_from_here()
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-django has sorted them by what they need
@@ -69,6 +82,22 @@ def _cheap_passwords() -> Iterator[None]:
     """A password costs a real login a third of a second, which here proves nothing."""
     hasher = "django.contrib.auth.hashers.MD5PasswordHasher"
     with override_settings(PASSWORD_HASHERS=[hasher]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_found_once() -> Iterator[None]:
+    """Each client of a test has middleware of its own, which would look for every static file."""
+    find, found = WhiteNoiseMiddleware.add_files_from_finders, dict[str, object]()
+
+    def add_found(middleware: Any) -> None:
+        if not found:
+            find(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_found)
         yield
 
 

@@ -30,7 +30,7 @@ from tests.streaming.coalescing.test_interleavings import (
 )
 from tests.support.emptying import empty_tables
 from tests.support.orphans import orphans
-from tests.support.races import Work, race
+from tests.support.races import Work, racers
 from tests.support.snapshots import AWAY, HOME, SPORT, at, event, make_provider, quote, snapshot
 from valuation.recompute import recompute
 
@@ -135,16 +135,17 @@ BOTH_WAYS = [*PAIRS, *((second, first) for first, second in PAIRS if first is no
 
 def each_step(stopped: Make, other: Make) -> Iterator[Scene]:
     """Yield the scene after each of the races, in which one is stopped before each of its steps."""
-    for step in count():
-        empty_tables()
-        resolve.forget()
-        scene = Scene.set_up()
-        has_stopped = race(stopped(scene), other(scene), step)
-        sweep_until_valued()
-        yield scene
-        if not has_stopped:
-            assert step >= STEPS_AT_LEAST
-            return
+    with racers() as two:
+        for step in count():
+            empty_tables()
+            resolve.forget()
+            scene = Scene.set_up()
+            has_stopped = two.race(stopped(scene), other(scene), step)
+            sweep_until_valued()
+            yield scene
+            if not has_stopped:
+                assert step >= STEPS_AT_LEAST
+                return
 
 
 @pytest.mark.parametrize(

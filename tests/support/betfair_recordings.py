@@ -78,13 +78,12 @@ class Reading:
 
 def answers(path: Path, window_ms: int = CONFLATED_MS) -> Iterator[Best]:
     """What can be bet on after each answer of a replay."""
-    reading, starts, best = Reading(), None, Best()
+    reading, starts = Reading(), None
     for line in messages(path):
         published = json.loads(line)["pt"]
         if starts is not None and published - starts >= window_ms:
-            yield best
+            yield reading.best
             starts = None
         starts = published if starts is None else starts
         reading.take(line)
-        best = reading.best
-    yield best
+    yield reading.best

@@ -40,11 +40,17 @@ def made_cluster(config: Config) -> Path:
 
 def lay(cluster: Path, config: Config) -> None:
     """Copy the data directory into a home that has none."""
+    data = state_of(config).postgres_data
+    if not data.exists():
+        make_room(config)
+        _copy(cluster, data)
+
+
+def make_room(config: Config) -> None:
+    """Make what is around the data directory of a home that has none."""
     state = state_of(config)
-    if not state.postgres_data.exists():
-        prepare_home(state.home)
-        prepare_database(state, server_account())
-        _copy(cluster, state.postgres_data)
+    prepare_home(state.home)
+    prepare_database(state, server_account())
 
 
 def _copy(directory: Path, to: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -64,49 +65,61 @@ def stepping() -> Iterator[None]:
         yield
 
 
-class Racer(threading.Thread):
-    """A thread that does some work on a connection of its own."""
+class Racers:
+    """Two threads, each with a connection of its own, that go on from race to race."""
 
-    def __init__(self, work: Work, steps: Steps | None = None) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self._steps = steps
-        self.error: Exception | None = None
+    def __init__(self) -> None:
+        self._stopped, self._other = (ThreadPoolExecutor(1) for _ in range(2))
 
-    def run(self) -> None:
-        with closing(connection):
-            connection.ensure_connection()
-            _steps.of_thread = self._steps
-            try:
-                self._work()
-            except Exception as error:  # noqa: BLE001 - raised by `race`
-                self.error = error
-            finally:
-                _steps.of_thread = None
+    def race(self, first: Work, second: Work, stop_at: int) -> bool:
+        """Stop the first before a step until the second has ended or waits for a lock.
+
+        Returns:
+            Whether the first has so many steps: False ends a loop over them.
+        """
+        steps = Steps(stop_at)
+        with stepping():
+            stopped = self._stopped.submit(_run, first, steps)
+            while not (stopped.done() or steps.has_stopped.wait(_LOOK_SECONDS)):
+                pass
+            other = self._other.submit(_run, second)
+            while not (steps.has_stopped.is_set() and _waits_for_a_lock()):
+                if wait([other], _LOOK_SECONDS).done:
+                    break
+            steps.may_go_on.set()
+            for racer in (stopped, other):
+                racer.result(WAIT_SECONDS)
+        return steps.has_stopped.is_set()
+
+    def close(self) -> None:
+        """End the threads with their connections."""
+        for racer in (self._stopped, self._other):
+            racer.submit(_disconnect).result()
+            racer.shutdown()
 
 
-def race(first: Work, second: Work, stop_at: int) -> bool:
-    """Stop the first before a step, let the second end or wait for a lock, and let the first go on.
+@contextmanager
+def racers() -> Iterator[Racers]:
+    """Racers for the block."""
+    racers = Racers()
+    try:
+        yield racers
+    finally:
+        racers.close()
 
-    Returns:
-        Whether the first has so many steps: False ends a loop over them.
-    """
-    steps = Steps(stop_at)
-    stopped, other = Racer(first, steps), Racer(second)
-    with stepping():
-        stopped.start()
-        while stopped.is_alive() and not steps.has_stopped.wait(_LOOK_SECONDS):
-            pass
-        other.start()
-        while other.is_alive() and not (steps.has_stopped.is_set() and _waits_for_a_lock()):
-            other.join(_LOOK_SECONDS)
-        steps.may_go_on.set()
-        for racer in (stopped, other):
-            racer.join(WAIT_SECONDS)
-            assert not racer.is_alive()
-            if racer.error is not None:
-                raise racer.error
-    return steps.has_stopped.is_set()
+
+def _run(work: Work, steps: Steps | None = None) -> None:
+    """Do some work on the connection of this thread."""
+    connection.ensure_connection()
+    _steps.of_thread = steps
+    try:
+        work()
+    finally:
+        _steps.of_thread = None
+
+
+def _disconnect() -> None:
+    connection.close()
 
 
 def _waits_for_a_lock() -> bool:

@@ -16,6 +16,7 @@ from django.core.management import get_commands
 
 from betting.config import CHECKOUT
 from betting.management.needs import _NEEDS, Need, need_of
+from betting.runtime import embedded
 from betting.runtime.embedded import database_settings, ensure_running, status
 from tests.betting.runtime.embedded.clients import database_url
 from tests.integration.installation import Installation
@@ -71,8 +72,8 @@ def test_the_document_lists_each_command_that_is_run_here() -> None:
 
 @pytest.mark.parametrize("command", ON_NOTHING)
 def test_a_command_works_without_a_prior_step(installation: Installation, command: str) -> None:
-    installation.remove()
-    assert_works(installation.manage(*command.split()), *ON_NOTHING[command])
+    embedded.remove_state(installation.config)
+    assert_works(installation.fork(*command.split()), *ON_NOTHING[command])
 
 
 @pytest.mark.parametrize("command", ON_TABLES)

@@ -40,6 +40,7 @@ def redis_client(config: Config) -> Redis:
 
 def write(config: Config) -> None:
     """Leave something in both servers."""
+    query(config, "DROP TABLE IF EXISTS kept")
     query(config, "CREATE TABLE kept AS SELECT 42 AS value")
     with redis_client(config) as client:
         client.set("kept", "42")

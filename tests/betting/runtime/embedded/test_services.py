@@ -1,40 +1,30 @@
+"""Servers that have run before: how they are found, stopped, killed and started again."""
+
 from __future__ import annotations
 
 import errno
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
 
-from betting.config import CHECKOUT, Config, load
+from betting.config import Config
 from betting.runtime import embedded
 from betting.runtime.embedded import EmbeddedError, process
 from betting.runtime.embedded.account import Account, server_account
 from betting.runtime.embedded.postgres import Postgres
 from betting.runtime.embedded.redis import Redis
 from betting.runtime.embedded.state import State
-from tests.betting.runtime.embedded.clients import assert_kept, pids, query, redis_client, write
+from tests.betting.runtime.embedded.clients import assert_kept, pids, write
 
-START = """
-import os
-from betting.config import load
-from betting.runtime.embedded import ensure_running
-ensure_running(load(os.environ))
-"""
-
-
-def start_in_another_process(config: Config) -> subprocess.Popen[bytes]:
-    environment = {"HARDLINE_HOME": str(config.home)}
-    return subprocess.Popen([sys.executable, "-c", START], cwd=CHECKOUT, env=environment)
+#: Their first start is not what is tested here: `test_first_start.py` has it.
+pytestmark = pytest.mark.usefixtures("laid")
 
 
 def kill(pid: int | None) -> None:
@@ -42,18 +32,6 @@ def kill(pid: int | None) -> None:
     victim = psutil.Process(pid)
     victim.send_signal(signal.SIGKILL)
     assert process.wait_until(lambda: not process.is_alive(victim), 10)
-
-
-def test_both_servers_start_and_a_second_call_starts_nothing(config: Config) -> None:
-    embedded.ensure_running(config)
-    first = pids(config)
-    embedded.ensure_running(config)
-
-    assert all(server.is_running for server in embedded.status(config))
-    assert pids(config) == first
-    assert query(config, "SHOW server_version_num")[0][0].startswith("18")  # type: ignore[attr-defined]
-    with redis_client(config) as client:
-        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
 def test_no_server_listens_on_tcp_or_shares_our_terminal(config: Config) -> None:
@@ -64,13 +42,6 @@ def test_no_server_listens_on_tcp_or_shares_our_terminal(config: Config) -> None
         assert server.net_connections(kind="inet") == []
         assert server.terminal() is None
         assert os.getsid(server.pid) != os.getsid(0)
-
-
-def test_the_sockets_are_closed_to_everyone_else(config: Config, state: State) -> None:
-    embedded.ensure_running(config)
-
-    for folder in (state.postgres_sockets, state.redis_socket.parent, state.home):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_stop_leaves_no_process_and_no_socket_and_start_finds_the_data(
@@ -231,28 +202,6 @@ def is_running(pid: int) -> bool:
     return process.is_alive(psutil.Process(pid))
 
 
-def test_two_processes_that_start_at_once_get_the_same_servers(
-    config: Config, state: State
-) -> None:
-    starters = [start_in_another_process(config) for _ in range(2)]
-
-    assert [starter.wait(60) for starter in starters] == [0, 0]
-    assert all(server.is_running for server in embedded.status(config))
-    assert len(process.all_serving("valkey-server", state.redis_data)) == 1
-
-
-def test_a_start_that_was_killed_halfway_is_done_again(config: Config, state: State) -> None:
-    starter = start_in_another_process(config)
-    assert process.wait_until(lambda: any(state.database.glob("initdb-*/base")), 30)
-    starter.kill()
-    starter.wait()
-
-    embedded.ensure_running(config)
-
-    write(config)
-    assert_kept(config)
-
-
 def test_a_start_that_was_killed_halfway_leaves_nothing_behind(
     config: Config, state: State
 ) -> None:
@@ -265,38 +214,6 @@ def test_a_start_that_was_killed_halfway_leaves_nothing_behind(
     assert not any(state.database.glob("initdb-*"))
 
 
-def test_no_parent_folder_is_opened_to_anyone(tmp_path: Path) -> None:
-    private = tmp_path / "private"
-    private.mkdir(mode=0o700)
-    config = load({"HARDLINE_HOME": str(private / "home")})
-    parents = [private, *private.parents, Path("/var/lib"), Path("/run")]
-    before = [parent.stat().st_mode for parent in parents]
-    try:
-        embedded.ensure_running(config)
-        assert [parent.stat().st_mode for parent in parents] == before
-    finally:
-        embedded.remove_state(config)
-
-
-def test_a_configured_server_is_used_and_none_is_started_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("betting.runtime.embedded.services.require_reachable", lambda _: None)
-    config = load(
-        {
-            "HARDLINE_HOME": str(tmp_path / "home"),
-            "DATABASE_URL": "postgresql://ana@db.local/odds",
-            "REDIS_URL": "redis://cache.local:6380/2",
-        }
-    )
-    embedded.ensure_running(config)
-
-    assert not config.home.exists()
-    assert [server.address for server in embedded.status(config)] == ["DATABASE_URL", "REDIS_URL"]
-    assert embedded.database_settings(config)["HOST"] == "db.local"
-    assert embedded.broker_url(config) == "redis://cache.local:6380/2"
-
-
 def test_removing_the_state_deletes_what_is_ours_alone(config: Config, state: State) -> None:
     embedded.ensure_running(config)
     (state.home.parent / "neighbour").write_text("not ours")
@@ -306,15 +223,3 @@ def test_removing_the_state_deletes_what_is_ours_alone(config: Config, state: St
     assert set(removed) == {state.home, state.database}
     assert [path.name for path in state.home.parent.iterdir()] == ["neighbour"]
     assert embedded.remove_state(config) == []
-
-
-def test_a_folder_with_other_files_is_neither_used_nor_removed(config: Config) -> None:
-    config.home.mkdir()
-    treasure = config.home / "thesis.tex"
-    treasure.write_text("years of work")
-
-    with pytest.raises(embedded.EmbeddedError, match="files that are not Hardline's"):
-        embedded.ensure_running(config)
-
-    assert embedded.remove_state(config) == []
-    assert treasure.read_text() == "years of work"

@@ -1,3 +1,5 @@
+"""Who uses the servers, and what ends with the last one."""
+
 from __future__ import annotations
 
 import os
@@ -15,6 +17,9 @@ from betting.runtime import embedded
 from betting.runtime.embedded import EmbeddedError, services
 from betting.runtime.embedded.redis import Redis
 from tests.betting.runtime.embedded.clients import are_running
+
+#: How the servers first start is not what is tested here.
+pytestmark = pytest.mark.usefixtures("laid")
 
 USES_FOR_EVER = """
 import signal
