@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -12,7 +12,7 @@ from streaming.core.snapshot import Snapshot
 from streaming.ingest import resolve
 from streaming.ingest.ingest import IngestPolicy, ingest
 from tests.support.emptying import empty_tables
-from tests.support.races import Work, race
+from tests.support.races import Racers, Work, racers
 from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, snapshot
 from valuation.closes.take import take
 from valuation.models import ClosingQuote
@@ -37,8 +37,16 @@ def late_answer_of(provider: int) -> Work:
     return lambda: ingest(provider, answer(("elm",), START - 30, "/late"), IngestPolicy())
 
 
+@pytest.fixture
+def two() -> Iterator[Racers]:
+    with racers() as found:
+        yield found
+
+
 @pytest.mark.parametrize("is_close_stopped", [True, False])
-def test_whichever_comes_first_the_close_is_of_the_whole_history(*, is_close_stopped: bool) -> None:
+def test_whichever_comes_first_the_close_is_of_the_whole_history(
+    two: Racers, *, is_close_stopped: bool
+) -> None:
     for step in count():
         empty_tables()
         resolve.forget()
@@ -49,7 +57,7 @@ def test_whichever_comes_first_the_close_is_of_the_whole_history(*, is_close_sto
             ingest(guest, answer(("fir",), seconds, "/odds"), IngestPolicy())
         works: list[Callable[[], object]] = [close, late_answer_of(guest)]
         stopped, other = works if is_close_stopped else reversed(works)
-        has_stopped = race(stopped, other, step)
+        has_stopped = two.race(stopped, other, step)
 
         close()
 
