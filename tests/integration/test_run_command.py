@@ -195,6 +195,7 @@ def damaged(directory: Path) -> Path:
     return path
 
 
+@pytest.mark.timeout(300, func_only=True)  # the undisturbed replay has a deadline of its own
 def test_workers_killed_around_the_starts_change_no_closing_price(
     installation: Installation, replay: Replay, tmp_path: Path
 ) -> None:
