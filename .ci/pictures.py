@@ -31,10 +31,11 @@ WAIT_SECONDS = 400.0
 BOARD = "/?tab=before&seen=1&bankroll=1000"
 HAS_EDGES = (
     "document.querySelector('.strip.ok') !== null"
-    " && document.querySelectorAll('tr[id^=edge-]').length > 20"
+    " && document.querySelectorAll('tr[id^=edge-]').length > 10"
 )
 ARBITRAGES = "/?tab=arbitrage&seen=1&bankroll=1000"
 HAS_ARBITRAGES = "document.querySelectorAll('tr[id^=opportunity-]').length > 5"
+HAS_BET = "document.querySelector('.best-bet b') !== null"
 HAS_CHART = "document.querySelector('#chart[data-drawn]') !== null"
 #: Curves of the dashboard, one point a minute, that show something.
 HAS_CURVES = "document.querySelector('.op-curve polyline')?.points.numberOfItems >= 3"
@@ -71,6 +72,18 @@ def show(page: Page, path: str, is_ready: str) -> None:
         if time.monotonic() > deadline:
             sys.exit(f"{path} does not show what its picture is to show.")
         page.wait_for_timeout(5_000)  # loading pages without a pause makes the run late
+
+
+def show_event(page: Page) -> None:
+    """Load the event of the board's best open edge, until one still has a bet when it is there."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        show(page, BOARD, HAS_EDGES)
+        event = page.locator("tr[id^=edge-]:not(.gone) td.event a").first.get_attribute("href")
+        page.goto(f"{ADDRESS}{event}", wait_until="networkidle")
+        if page.evaluate(HAS_BET) and page.evaluate(HAS_CHART):
+            return
+    sys.exit("No event kept its bet until its page was there.")
 
 
 def save(page: Page, name: str, *, is_whole: bool = False) -> None:
@@ -119,8 +132,7 @@ def take(environ: Mapping[str, str]) -> None:
         show(page, "/admin/", HAS_CURVES)
         show(page, BOARD, HAS_EDGES)
         save(page, "board.png")
-        event = page.locator("td.event a").first.get_attribute("href")
-        show(page, f"{event}", HAS_CHART)
+        show_event(page)
         save(page, "event.png", is_whole=True)  # with its chart
         show(page, ARBITRAGES, HAS_ARBITRAGES)
         save(page, "arbitrages.png")

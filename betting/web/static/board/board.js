@@ -106,7 +106,7 @@
       data: points.map(([at, price]) => ({ x: at * 1000, y: price })),
       stepped: true,
       isGrey,
-      borderColor: isFair ? colour("--ink") : isGrey ? colour("--line") : `hsl(${hue} 65% ${isDark ? 65 : 42}%)`,
+      borderColor: isFair ? colour("--ink") : isGrey ? `${colour("--muted")}59` : `hsl(${hue} 65% ${isDark ? 65 : 42}%)`,
       borderWidth: isFair ? 3.5 : isGrey ? 1.2 : 1.8,
       pointRadius: 0,
       pointHitRadius: 6,

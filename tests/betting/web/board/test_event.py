@@ -102,6 +102,15 @@ def test_a_price_that_moved_just_now_asks_to_look_at_the_book(
     assert "others may follow, so look" in text_of(reader, f"/edges/{edge.pk}/")
 
 
+def test_a_best_bet_is_not_vouched_for_while_prices_are_not_live(
+    reader: Client, board: rows.Board
+) -> None:
+    address = f"/events/{board.event.pk}/"
+    assert "Prices are not live" not in text_of(reader, address)
+    rows.make_health_snapshot(taken_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert "Prices are not live:</strong> look at the book" in text_of(reader, address)
+
+
 def test_an_event_without_a_bet_of_the_readers_choices_says_so(
     reader: Client, board: rows.Board
 ) -> None:
