@@ -43,6 +43,7 @@ check: $(INSTALLED) ## lint, format, wording, locked requirements, deployment fi
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
 	@$(PY) manage.py makemigrations --check --dry-run
+	@$(PY) .ci/migrations.py
 
 format: $(INSTALLED) ## format the code and correct what the linter can
 	@$(PY) -m ruff check --fix .

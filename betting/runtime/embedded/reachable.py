@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError
 
 from betting.config import Config
 from betting.runtime.embedded.errors import EmbeddedError
-from betting.runtime.embedded.urls import parse_database_url
+from betting.runtime.embedded.urls import libpq_parameters, parse_database_url
 from betting.runtime.redis_clients import make_client
 
 TOTAL_SECONDS = 4.0
@@ -105,16 +106,10 @@ def _ask_session(url: str) -> None:
 def _connected(url: str, options: str = "") -> psycopg.Connection[tuple[object, ...]]:
     # Connect with the parts, as Django does: given a URL, libpq quotes a password that holds a
     # stray per cent sign in its error message.
-    settings = parse_database_url(url)
-    parts = {
-        "dbname": settings["NAME"],
-        "user": settings["USER"],
-        "password": settings["PASSWORD"],
-        "host": settings["HOST"],
-        "port": settings["PORT"],
+    asked: dict[str, Any] = {
+        **libpq_parameters(parse_database_url(url)),
+        "connect_timeout": _CONNECT_SECONDS,
     }
-    given = {name: value for name, value in parts.items() if value}
-    asked = {**given, **settings["OPTIONS"], "connect_timeout": _CONNECT_SECONDS}
     if options:
         asked["options"] = f"{asked.get('options', '')} {options}"
     return psycopg.connect(**asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -59,6 +59,25 @@ def parse_database_url(url: str) -> dict[str, Any]:
         "PORT": port,
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def libpq_parameters(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return Django's settings of a database by libpq's names, without those that are empty.
+
+    >>> libpq_parameters(
+    ...     {"NAME": "odds", "USER": "", "HOST": "db", "OPTIONS": {"sslmode": "require"}}
+    ... )
+    {'dbname': 'odds', 'host': 'db', 'sslmode': 'require'}
+    """
+    names = {
+        "NAME": "dbname",
+        "USER": "user",
+        "PASSWORD": "password",
+        "HOST": "host",
+        "PORT": "port",
+    }
+    parts = {ours: settings[theirs] for theirs, ours in names.items() if settings.get(theirs)}
+    return {**parts, **settings.get("OPTIONS", {})}
 
 
 def redis_url(config: Config) -> str:
