@@ -83,7 +83,7 @@ def _verdict(result: ChaosResult) -> str:
     made_at = f"{result.made_at:%Y-%m-%d %H:%M} UTC"
     lines = (
         f"Made at {made_at}, market seed {result.market_seed}.",
-        f"{machine.cores} cores of {machine.processor}, load {machine.load:.1f} at the end.",
+        f"{machine.cores} cores of {machine.processor}, load {machine.load:.1f} at the start.",
         f"{len(seeds)} seeds, {faults} faults, {rows:,} rows compared, {different} different.",
         f"Failed seeds: {', '.join(map(str, result.failed)) or 'none'}.",
         f"Recovery: p50 {p50} s, max {longest} s.",

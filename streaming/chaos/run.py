@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -38,7 +39,13 @@ from streaming.runner import processes
 from streaming.runner.environment import logs_of, set_up, supervised
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import free_port, is_listening
-from streaming.runner.run_loop import PeriodicJob, RunError, RunLoop, workers_answer
+from streaming.runner.run_loop import (
+    InterruptedRunError,
+    PeriodicJob,
+    RunError,
+    RunLoop,
+    workers_answer,
+)
 from streaming.runner.server_watch import watching_servers
 from streaming.runner.terminal import Terminal
 from streaming.simulator.running import API_KEY
@@ -85,7 +92,7 @@ def run_again_apart(home: Path, arguments: Sequence[str]) -> NoReturn:
 
 
 def run_chaos(config: Config, console: Console, task: Task) -> ChaosResult:
-    """Play the seeds.
+    """Play the seeds, until somebody asks to stop.
 
     Args:
         config: of a process that `run_again_apart` made.
@@ -94,7 +101,7 @@ def run_chaos(config: Config, console: Console, task: Task) -> ChaosResult:
 
     Raises:
         RunError: the servers are not this run's own, the stack did not start, it differs from an
-            undisturbed reading before any fault, or somebody asked to stop.
+            undisturbed reading before any fault, or somebody asked to stop before that.
         AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
     if config.database_url or config.redis_url or config.broker_url:
@@ -136,11 +143,12 @@ class _Session:
 
     def play(self, task: Task) -> ChaosResult:
         self._begin()
-        results = []
-        for number, seed in enumerate(task.seeds, start=1):
-            results.append(self._play(seed))
-            self._terminal.done(number)
         machine = self._loop.do(this_machine)
+        results = []
+        with suppress(InterruptedRunError):
+            for number, seed in enumerate(task.seeds, start=1):
+                results.append(self._play(seed))
+                self._terminal.done(number)
         return ChaosResult(task.market_seed, machine, datetime.now(UTC), tuple(results))
 
     def _begin(self) -> None:
