@@ -53,14 +53,14 @@ class Bets:
     """Bets that can be placed now, in any order; columns of shape (b,).
 
     Attributes:
-        id: distinct; of equally good bets the one with the lowest id is taken.
+        place: of equally good bets on one side of an outcome the one with the lowest is taken.
         outcome_id: what is bet on, or against; one of the known outcomes.
         bookmaker_id: whose offer it is.
         is_lay: whether it is a bet against the outcome.
         odds: net decimal odds; of a lay bet those at which it backs the complement.
     """
 
-    id: IntArray
+    place: IntArray
     outcome_id: IntArray
     bookmaker_id: IntArray
     is_lay: BoolArray
@@ -240,7 +240,7 @@ def _best(offers: Offers, rows: IntArray) -> IntArray:
     """Return the best back and lay of each outcome among some bets, −1 for none, (2, o)."""
     bets = offers.bets
     is_lay = bets.is_lay.astype(np.int64)
-    order = rows[np.lexsort((bets.id[rows], -bets.odds[rows], is_lay[rows], offers.of[rows]))]
+    order = rows[np.lexsort((bets.place[rows], -bets.odds[rows], is_lay[rows], offers.of[rows]))]
     first = order[is_new(offers.of[order]) | is_new(is_lay[order])]
     best = np.full((2, offers.market_id.size), -1, dtype=np.int64)
     best[is_lay[first], offers.of[first]] = first

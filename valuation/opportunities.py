@@ -217,7 +217,7 @@ def load_all(markets: Sequence[Market]) -> dict[int, Opportunities]:
             bookmaker__commission__isnull=False,
         )
         .select_related("outcome", "bookmaker")
-        .order_by("id")
+        .order_by("bookmaker__key", "id")  # of equally good ones the first is taken
     )
     offered, known = defaultdict(list), defaultdict(list)
     for quote in quotes:
@@ -266,7 +266,7 @@ def _offers(selections: Iterable[Selection], bets: Sequence[Bet], home: str, awa
     lines = [np.nan if each.line is None else each.line for each in known]
     return arrange(
         Bets(
-            id=np.arange(len(bets)),
+            place=np.arange(len(bets)),
             outcome_id=np.array([known[bet.selection] for bet in bets], dtype=np.int64),
             bookmaker_id=np.array([books[bet.bookmaker] for bet in bets], dtype=np.int64),
             is_lay=np.array([bet.side == Side.LAY for bet in bets], dtype=np.bool_),

@@ -67,7 +67,7 @@ def _offers(unvalued: UnvaluedMarkets, is_too_old: BoolArray) -> tuple[IntArray,
     row = np.flatnonzero(~(board.is_stale | is_too_old | np.isnan(board.commission)))
     is_lay = board.is_lay[row]
     bets = Bets(
-        id=unvalued.quote_ids[row],
+        place=unvalued.bookmaker_place[row],
         outcome_id=board.outcome_id[row],
         bookmaker_id=board.bookmaker_id[row],
         is_lay=is_lay,

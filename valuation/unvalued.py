@@ -44,6 +44,7 @@ class UnvaluedMarkets:
         quote_ids: ids of the active quotes, (q,), in the order of the board's rows.
         ages: how long ago each quote was confirmed, in units of its limit, (q,).
         age_seconds: the same in seconds, (q,).
+        bookmaker_place: the place of each quote's bookmaker in the order of their keys, (q,).
         is_in_play: whether each quote's event has started: by its status, by the time of the
             market's last change, or, where a quote of the market is live, by the clock, (q,).
         is_disputed: whether another provider gives another price for the quote, (q,).
@@ -60,6 +61,7 @@ class UnvaluedMarkets:
     quote_ids: IntArray
     ages: FloatArray
     age_seconds: FloatArray
+    bookmaker_place: IntArray
     is_in_play: BoolArray
     is_disputed: BoolArray
     contrary_odds: FloatArray
@@ -125,6 +127,7 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
         quote_ids=quote_id,
         ages=ages,
         age_seconds=age_seconds,
+        bookmaker_place=of_bookmaker,
         is_in_play=in_play[of_market],
         is_disputed=is_disputed,
         contrary_odds=bet_odds(contrary, effective_commission(contrary, *fee), is_lay),
@@ -253,7 +256,8 @@ FROM (
            ), '{{}}'),
            COALESCE(array_agg(fee_model = 'contract'), '{{}}'),
            COALESCE(array_agg({GROUP}), '{{}}')
-    FROM betting_bookmaker b
+    -- In this order one of equally good bets is a leg: ids depend on who came first.
+    FROM (SELECT * FROM betting_bookmaker ORDER BY key) AS b
 ) AS b, (
     SELECT COALESCE(array_agg(id), '{{}}'), COALESCE(array_agg(is_sound), '{{}}'),
            COALESCE(array_agg(is_recorded), '{{}}'),

@@ -18,12 +18,15 @@ from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError
 from streaming.chaos.comparison import Difference, Rows, differences
 from streaming.chaos.document import Happening, SeedResult
+from streaming.chaos.ends import Mark, mark, read_ends, replay_missed
 from streaming.chaos.faults import FAULTS
 from streaming.chaos.oracle import OracleError, read_undisturbed
 from streaming.chaos.plan import Strike
 from streaming.chaos.recovery import Letters, behind, letters
 from streaming.chaos.rows import read_rows
-from streaming.chaos.stage import Stage
+from streaming.chaos.soundness import unsound_letters
+from streaming.chaos.stage import WORKERS, Stage
+from streaming.chaos.witness import read as read_witness
 from streaming.runner.run_loop import RunLoop
 
 PATIENCE_SECONDS = 60.0
@@ -97,7 +100,8 @@ class Conductor:
             InterruptedRunError: the run is to stop; the faults have ended.
         """
         self.timeline = Timeline()
-        since, before = datetime.now(UTC), self._starts()
+        since, before = datetime.now(UTC), self._stage.starts()
+        known = self._ask(mark, time.monotonic() + PATIENCE_SECONDS)
         market = self._stage.feeds.market
         market.thaw()
         ended = self._strike(strikes)
@@ -110,6 +114,8 @@ class Conductor:
             problem = str(error)
         may_wait = any(FAULTS[name].kind.leaves_letters for name in ended)
         left = self._letters(since, ended_at + PATIENCE_SECONDS, may_wait=may_wait)
+        restarts = self._stage.starts() - before
+        unsound = self._unsound(known, ended_at + PATIENCE_SECONDS, restarts)
         recovery = None if evidence is None else round(evidence.recovered_at - ended_at, 2)
         result = SeedResult(
             seed=seed,
@@ -120,7 +126,8 @@ class Conductor:
             differences=tuple(evidence.differences) if evidence else (),
             letters=dict(left.counts),
             waiting=() if may_wait else left.waiting,
-            restarts=dict(self._starts() - before),
+            unsound=tuple(unsound),
+            restarts=dict(restarts),
             seconds=round(self.timeline.seconds, 2),
             problem=problem,
         )
@@ -198,16 +205,44 @@ class Conductor:
             self._loop.wait(_LOOK_SECONDS)
 
     def _letters(self, since: datetime, deadline: float, *, may_wait: bool) -> Letters:
-        """Wait until no letter waits, unless they may."""
+        """Wait until no letter waits, unless they may; those of deliveries are replayed."""
         home = self._stage.config.home
+
+        def look() -> Letters:
+            replay_missed()
+            return letters(since, home)
+
         while True:
             try:
-                found = self._ask(lambda: letters(since, home), deadline)
+                found = self._ask(look, deadline)
             except NotRecoveredError as error:
                 return Letters(Counter(), (str(error),))
             if may_wait or not found.waiting or time.monotonic() > deadline:
                 return found
             self._show(f"{len(found.waiting)} letters wait")
+            self._loop.wait(_LOOK_SECONDS)
+
+    def _unsound(self, known: Mark, deadline: float, restarts: Counter[str]) -> Sequence[str]:
+        """Wait until each failure has its letter; return what is wrong with that."""
+        home = self._stage.config.home
+
+        def look() -> Sequence[str]:
+            return unsound_letters(
+                read_witness(home),
+                read_ends(known),
+                known.ends,
+                self._stage.workers(),
+                may_lack=any(restarts[name] for name in WORKERS),
+            )
+
+        while True:
+            try:
+                found = self._ask(look, deadline)
+            except NotRecoveredError as error:
+                return [str(error)]
+            if not found or time.monotonic() > deadline:
+                return found
+            self._show(found[0])
             self._loop.wait(_LOOK_SECONDS)
 
     def _ask(self, question: Callable[[], T], deadline: float) -> T:
@@ -223,6 +258,3 @@ class Conductor:
                 if time.monotonic() > deadline:
                     raise NotRecoveredError(f"A server does not answer: {error}") from error
             self._loop.wait(_LOOK_SECONDS)
-
-    def _starts(self) -> Counter[str]:
-        return Counter(self._stage.supervisor.starts())

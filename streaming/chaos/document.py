@@ -39,6 +39,9 @@ class SeedResult(msgspec.Struct, frozen=True):
         restarts: how often each process and server was started again.
         seconds: how long it took in all.
         problem: why it came to no comparison; empty where it did.
+        unsound: what is wrong with its letters and deliveries, in words.
+        deliveries: how many the subscriber took.
+        repeated: how many of them it had taken before.
     """
 
     seed: int
@@ -52,11 +55,14 @@ class SeedResult(msgspec.Struct, frozen=True):
     restarts: dict[str, int]
     seconds: float
     problem: str = ""
+    unsound: tuple[str, ...] = ()
+    deliveries: int = 0
+    repeated: int = 0
 
     @property
     def has_failed(self) -> bool:
         """True if something was lost, or did not recover."""
-        return bool(self.problem or self.differences or self.waiting)
+        return bool(self.problem or self.differences or self.waiting or self.unsound)
 
 
 class ChaosResult(msgspec.Struct, frozen=True):

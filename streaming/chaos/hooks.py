@@ -20,6 +20,7 @@ from typing import Any
 from django.apps import AppConfig
 
 from betting.config import get_config
+from streaming.chaos import witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ POINTS = (
     Point("killed with a drained buffer", "streaming.coalescing.buffer", "drain", is_after=True),
     Point("killed in mid-recompute", "valuation.recompute", "write", is_after=True),
     Point("killed after a recompute", "valuation.tasks", "_announce", is_after=False),
+    Point("killed in mid-delivery", "streaming.notifications.delivery", "_record", is_after=False),
 )
 
 
@@ -68,12 +70,13 @@ class HooksConfig(AppConfig):
     label = "chaos"
 
     def ready(self) -> None:
-        """Wrap every point."""
+        """Wrap every point, and witness what fails."""
         home = get_config().home
         for point in POINTS:
             module = import_module(point.module)
             wrapped = _wrapped(getattr(module, point.function), point, arming_file(home, point))
             setattr(module, point.function, wrapped)
+        witness.watch(home)
 
 
 def _wrapped(function: Callable[..., Any], point: Point, file: Path) -> Callable[..., Any]:

@@ -23,12 +23,15 @@ class Kind:
         seconds: the shortest and longest time until it ends; 0 for one that is over at once.
         leaves_letters: whether its failures may wait as dead letters: those of a server that
             answers with errors need a person, unlike those of one that is away.
+        loses_messages: whether messages that wait may be lost with it, or one that Redis hands over
+            while its connection breaks.
     """
 
     name: str
     subject: str
     seconds: tuple[float, float] = (0.0, 0.0)
     leaves_letters: bool = False
+    loses_messages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from streaming.chaos.feeds import SPORTS
 from streaming.dead_letters.spool import FILE, waiting_in_redis
 from streaming.models import DeadLetter, LetterStatus, PollOutcome, PollRun
 
+_OPEN = (LetterStatus.NEW, LetterStatus.REPLAYING)
+
 
 @dataclass(frozen=True, slots=True)
 class Behind:
@@ -73,7 +75,7 @@ def letters(since: datetime, home: Path) -> Letters:
     """Return the letters of failures since then, and those that are not rows yet."""
     found = DeadLetter.objects.filter(last_seen__gt=since).order_by("id")
     counts = Counter(f"{each.kind} of {each.task}: {each.status}" for each in found)
-    waiting = [str(each) for each in found if each.status == LetterStatus.NEW]
+    waiting = [str(each) for each in found if each.status in _OPEN]
     if in_redis := waiting_in_redis():
         waiting.append(f"{in_redis} letters are spooled in Redis")
     if files := list(home.glob(f"{Path(FILE).stem}.*")):

@@ -39,6 +39,7 @@ def reasons(result: SeedResult) -> str:
     if len(result.differences) > _SHOWN:
         found.append(f"and {len(result.differences) - _SHOWN} more rows")
     found += [f"a letter waits: {letter}" for letter in result.waiting[:_SHOWN]]
+    found += result.unsound[:_SHOWN]
     return "\n  ".join(found)
 
 
@@ -80,12 +81,16 @@ def _verdict(result: ChaosResult) -> str:
     faults = sum(len(seed.faults) for seed in seeds)
     rows = sum(seed.rows for seed in seeds)
     different = sum(len(seed.differences) for seed in seeds)
+    deliveries, repeated = (
+        sum(getattr(seed, name) for seed in seeds) for name in ("deliveries", "repeated")
+    )
     made_at = f"{result.made_at:%Y-%m-%d %H:%M} UTC"
     lines = (
         f"Made at {made_at}, market seed {result.market_seed}.",
-        f"{machine.cores} cores of {machine.processor}, load {machine.load:.1f} at the end.",
+        f"{machine.cores} cores of {machine.processor}, load {machine.load:.1f} at the start.",
         f"{len(seeds)} seeds, {faults} faults, {rows:,} rows compared, {different} different.",
         f"Failed seeds: {', '.join(map(str, result.failed)) or 'none'}.",
+        f"{deliveries:,} deliveries received, {repeated} of them again.",
         f"Recovery: p50 {p50} s, max {longest} s.",
         f"Seeds that took more than {WANTED_SECONDS:.0f} s: {', '.join(late) or 'none'}.",
         f"Processes left behind: {', '.join(result.left_over) or 'none'}.",

@@ -6,18 +6,13 @@ the stream's valuation and the oracle's, and readers judge by the clock what is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from betting.db.sql import fetch_all
 from betting.models import Event, QuoteStatus
 from streaming.chaos.comparison import Rows, Value, Values
-from valuation.models import IN_PLAY, OpportunityKind
+from valuation.models import IN_PLAY
 from valuation.vouching import OPEN, edges, opportunities
-
-COMPARED = [OpportunityKind.ARBITRAGE, OpportunityKind.MIDDLE]
-"""Of equal prices the oldest quote is a leg, so that both sides may have another bookmaker's. For
-these that makes no difference; a cover at one bookmaker alone is no low hold."""
 
 TIMED = {IN_PLAY, "near_stale"}
 """Warnings that depend on when a market was valued, not on its prices alone."""
@@ -97,33 +92,19 @@ def _warnings(warnings: Iterable[str]) -> str:
 def _opportunities(quotes: dict[int, str]) -> dict[str, Values]:
     rows = (
         opportunities()
-        .filter(OPEN, kind__in=COMPARED)
-        .order_by("booksum")
+        .filter(OPEN)
         .values_list("kind", "quotes", "booksum", "profit", "worst", "best", "gap")
     )
-    found: dict[str, Values] = {}
-    times: Counter[str] = Counter()
-    for kind, legs, booksum, profit, worst, best, gap in rows:
-        bets = _key(kind, *sorted(_bet(quotes.get(leg, f"quote {leg}")) for leg in legs))
-        times[bets] += 1
-        found[_key(bets, times[bets])] = {
+    return {
+        _key(kind, *sorted(quotes.get(leg, f"quote {leg}") for leg in legs)): {
             "booksum": booksum,
             "profit": profit,
             "worst": worst,
             "best": best,
             "gap": gap,
         }
-    return found
-
-
-def _bet(quote: str) -> str:
-    """Return a quote's key without its bookmaker: of those with one price any may be the leg.
-
-    >>> _bet("e1|h2h|full||Leeds||pinnacle|back")
-    'e1|h2h|full||Leeds||back'
-    """
-    bet, _, side = quote.rpartition("|")
-    return _key(bet.rpartition("|")[0], side)
+        for kind, legs, booksum, profit, worst, best, gap in rows
+    }
 
 
 def _unvalued() -> dict[str, Values]:

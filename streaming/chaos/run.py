@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,39 +19,41 @@ from rich.console import Console
 from betting.config import CHECKOUT, Config
 from betting.config.servers import only_servers
 from betting.runtime.embedded import remove_state
-from betting.runtime.first_run import Login
-from betting.runtime.supervisor import (
-    Program,
-    SupervisionPolicy,
-    leftovers,
-)
+from betting.runtime.supervisor import leftovers
 from streaming.benchmark.machine import this_machine
+from streaming.chaos import supervising
 from streaming.chaos.archive import archive
-from streaming.chaos.conduct import Conductor
+from streaming.chaos.conduct import PATIENCE_SECONDS, Conductor, Evidence
+from streaming.chaos.deliveries import Deliveries, Played, judged, missing
 from streaming.chaos.document import ChaosResult, SeedResult
+from streaming.chaos.ends import read_arrivals, subscribe_receiver
 from streaming.chaos.faults import FAULTS
 from streaming.chaos.feeds import enable, serving
 from streaming.chaos.oracle import start_empty
 from streaming.chaos.plan import plan
+from streaming.chaos.receiver import receiving
 from streaming.chaos.report import reasons, summary
 from streaming.chaos.stage import Stage
+from streaming.chaos.supervising import SUPERVISION
+from streaming.chaos.witness import read as read_witness
 from streaming.runner import processes
 from streaming.runner.environment import logs_of, set_up, supervised
 from streaming.runner.interrupts import Interrupts
 from streaming.runner.ports import free_port, is_listening
-from streaming.runner.run_loop import PeriodicJob, RunError, RunLoop, workers_answer
+from streaming.runner.run_loop import (
+    InterruptedRunError,
+    PeriodicJob,
+    RunError,
+    RunLoop,
+    workers_answer,
+)
 from streaming.runner.server_watch import watching_servers
 from streaming.runner.terminal import Terminal
-from streaming.simulator.running import API_KEY
 
 HOME = "chaos"
 ARCHIVES = "chaos-archives"
 
-#: A process that an earlier seed has ended is no crash loop: each seed finds the first wait.
-SUPERVISION = SupervisionPolicy(steady_seconds=5.0)
-
 _SHOW_SECONDS = 0.2
-_WITH_POINTS = {"DJANGO_SETTINGS_MODULE": "streaming.chaos.settings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +80,16 @@ def run_again_apart(home: Path, arguments: Sequence[str]) -> NoReturn:
         "HARDLINE_HOME": str(home / HOME),
         # No fault may strike a server that this run has not started.
         **only_servers(),
-        # The simulators are on this machine.
+        # The simulators and the subscriber are on this machine.
         "HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS": "true",
+        "HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS": "true",
     }
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
     os.execve(sys.executable, command, {**os.environ, **own})  # noqa: S606 - our own command
 
 
 def run_chaos(config: Config, console: Console, task: Task) -> ChaosResult:
-    """Play the seeds.
+    """Play the seeds, until somebody asks to stop.
 
     Args:
         config: of a process that `run_again_apart` made.
@@ -94,12 +98,12 @@ def run_chaos(config: Config, console: Console, task: Task) -> ChaosResult:
 
     Raises:
         RunError: the servers are not this run's own, the stack did not start, it differs from an
-            undisturbed reading before any fault, or somebody asked to stop.
+            undisturbed reading before any fault, or somebody asked to stop before that.
         AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
     if config.database_url or config.redis_url or config.broker_url:
         raise RunError("Chaos strikes private servers alone.")
-    config = replace(config, web=replace(config.web, port=free_port()))
+    config = replace(config, web=replace(config.web, port=free_port(), flower_port=free_port()))
     result = _run(config, console, task)
     remove_state(config)  # that of a run which did not come to its end has the logs that say why
     return result
@@ -111,15 +115,17 @@ def _run(config: Config, console: Console, task: Task) -> ChaosResult:
         set_up(config, [(config.web.host, config.web.port)]) as login,
         Terminal(console, responses=len(task.seeds)) as terminal,
         serving(task.market_seed) as feeds,
+        receiving() as receiver,
     ):
         connection.close()
         start_empty(config)
-        stages = _stages(config, login)
-        with supervised(stages, config, interrupts, terminal, SUPERVISION) as supervisor:
-            programs = {program.name: program for program in chain.from_iterable(stages)}
-            stage = Stage(config, supervisor, programs, feeds)
+        outer = [[supervising.program(config, login.password)]]
+        with supervised(outer, config, interrupts, terminal, supervising.OUTER) as supervisor:
+            programs = supervising.programs(config, login.password)
+            stage = Stage(config, supervisor, programs, feeds, receiver)
             result = _Session(stage, interrupts, terminal).play(task)
-        left_over = tuple(f"{each.pid} {each.name()}" for each in leftovers(logs_of(config)))
+        left = [*leftovers(logs_of(config)), *leftovers(supervising.logs(config))]
+        left_over = tuple(f"{each.pid} {each.name()}" for each in left)
     return structs.replace(result, left_over=left_over)
 
 
@@ -132,16 +138,41 @@ class _Session:
         self._line = "starting"
         watching = watching_servers(stage.config, terminal, SUPERVISION)
         showing = PeriodicJob(_SHOW_SECONDS, lambda: terminal.summarise(self._line))
-        self._loop = RunLoop(stage.supervisor, interrupts, terminal, watching, showing)
+        self._loop = RunLoop(stage.outer, interrupts, terminal, watching, showing)
 
     def play(self, task: Task) -> ChaosResult:
         self._begin()
-        results = []
-        for number, seed in enumerate(task.seeds, start=1):
-            results.append(self._play(seed))
-            self._terminal.done(number)
         machine = self._loop.do(this_machine)
+        played: list[Played] = []
+        results: Sequence[SeedResult] = ()
+        with suppress(InterruptedRunError):
+            for number, seed in enumerate(task.seeds, start=1):
+                began_at, result = datetime.now(UTC), self._play(seed)
+                loses_messages = any(FAULTS[name].kind.loses_messages for name in result.faults)
+                played.append(Played(began_at, result, loses_messages))
+                results = [each.result for each in played]
+                self._terminal.done(number)
+            results = self._with_deliveries(played)
         return ChaosResult(task.market_seed, machine, datetime.now(UTC), tuple(results))
+
+    def _with_deliveries(self, played: Sequence[Played]) -> Sequence[SeedResult]:
+        """Wait until every delivery has its end, and judge them."""
+        home, receiver = self._stage.config.home, self._stage.receiver
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        self._line = "waiting for the last deliveries"
+        while True:
+            arrivals = self._loop.do(read_arrivals)
+            sent = [each for each in read_witness(home) if each.what == "sent"]
+            deliveries = Deliveries(sent, receiver.receipts(), arrivals)
+            now = datetime.now(UTC)
+            if not missing(played, deliveries, now) or time.monotonic() > deadline:
+                break
+            self._loop.wait(_SHOW_SECONDS)
+        results = judged(played, deliveries, now)
+        for before, after in zip(played, results, strict=True):
+            if len(after.unsound) > len(before.result.unsound):
+                self._tell(after, None)
+        return results
 
     def _begin(self) -> None:
         """Wait for the stack, and verify that it is right before anything strikes it.
@@ -155,6 +186,7 @@ class _Session:
         self._loop.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
         urls = {key: server.base_url for key, server in self._stage.feeds.servers.items()}
         self._loop.do(lambda: enable(urls))
+        self._loop.do(lambda: subscribe_receiver(self._stage.receiver))
         result, _ = self._conductor("the start").conduct(0, ())
         if result.has_failed:
             raise RunError(f"Without any fault: {reasons(result)}")
@@ -165,22 +197,18 @@ class _Session:
         result, evidence = self._conductor(f"seed {seed}").conduct(seed, strikes)
         self._terminal.say(summary(result))
         if result.has_failed:
-            config = self._stage.config
-            place = archive(config.home.parent / ARCHIVES, logs_of(config), result, evidence)
-            self._terminal.say(f"  {reasons(result)}\n  Its archive: {place}")
+            self._tell(result, evidence)
         return result
+
+    def _tell(self, result: SeedResult, evidence: Evidence | None) -> None:
+        """Show why a seed failed, and keep what it takes to understand it."""
+        config = self._stage.config
+        place = archive(config.home.parent / ARCHIVES, logs_of(config), result, evidence)
+        words = f"seed {result.seed} failed:\n  {reasons(result)}\n  Its archive: {place}"
+        self._terminal.say(words)
 
     def _conductor(self, name: str) -> Conductor:
         def show(text: str) -> None:
             self._line = f"{name}: {text}"
 
         return Conductor(self._stage, self._loop, show)
-
-
-def _stages(config: Config, login: Login) -> list[list[Program]]:
-    consoles = processes.consoles(config, login.password)
-    workers = [*processes.value_workers(config), *processes.pollers(config, API_KEY)]
-    return [
-        [replace(each, environ={**each.environ, **_WITH_POINTS}) for each in workers],
-        [program for program in consoles if program.name == "web"],
-    ]

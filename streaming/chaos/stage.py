@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from betting.runtime.embedded.redis import Redis
 from betting.runtime.embedded.state import State, state_of
 from betting.runtime.supervisor import Program, Supervisor
 from streaming.benchmark.isolation import database_url
+from streaming.chaos import supervising
 from streaming.chaos.feeds import Feeds
+from streaming.chaos.receiver import Receiver
 
 WORKERS = ("worker-io", "worker-value", "worker-major", "worker-deliver")
 POOLED = ("worker-value", "worker-major")
@@ -33,15 +36,17 @@ class Stage:
 
     Attributes:
         config: of the run, whose servers are private.
-        supervisor: its processes.
+        outer: the supervisor of the processes' supervisor.
         programs: by their names.
         feeds: the providers.
+        receiver: a subscriber to all notifications.
     """
 
     config: Config
-    supervisor: Supervisor
+    outer: Supervisor
     programs: Mapping[str, Program]
     feeds: Feeds
+    receiver: Receiver
 
     @property
     def state(self) -> State:
@@ -50,10 +55,21 @@ class Stage:
 
     def wrapper(self, name: str) -> list[psutil.Process]:
         """Return the process that a program runs under; none while it waits for its restart."""
-        pid = self.supervisor.pids().get(name)
-        with suppress(psutil.NoSuchProcess):
-            return [psutil.Process(pid)] if pid else []
-        return []
+        return _process(supervising.read_state(self.config).pids.get(name))
+
+    def supervisor(self) -> list[psutil.Process]:
+        """Return the supervisor of the processes."""
+        wrapper = _process(self.outer.pids().get(supervising.NAME))
+        return [child for each in wrapper for child in _children(each)]
+
+    def starts(self) -> Counter[str]:
+        """Return how often each program was started, the supervisor included."""
+        programs = supervising.read_state(self.config).starts
+        return Counter({**self.outer.starts(), **programs})
+
+    def workers(self) -> frozenset[int]:
+        """Return the process ids of the workers that run."""
+        return frozenset(process.pid for name in WORKERS for process in self.main(name))
 
     def main(self, name: str) -> list[psutil.Process]:
         """Return the program's own process."""
@@ -99,6 +115,12 @@ def kill(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def _process(pid: int | None) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return [psutil.Process(pid)] if pid else []
+    return []
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

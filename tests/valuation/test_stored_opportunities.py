@@ -196,6 +196,18 @@ def test_what_one_bookmaker_alone_offers_is_no_low_hold() -> None:
     assert not Opportunity.objects.exists()
 
 
+@pytest.mark.parametrize("keys", [("zulu", "alpha"), ("alpha", "zulu")])
+def test_of_equal_prices_the_first_bookmaker_by_key_is_the_leg_whichever_came_first(
+    keys: tuple[str, str],
+) -> None:
+    board = rows.make_board((2.2, 1.7), (2.2, 1.7), (1.7, 2.0))
+    for leg, key in zip((board.quotes[0], board.quotes[2]), keys, strict=True):
+        Bookmaker.objects.filter(pk=leg.bookmaker_id).update(key=key)
+    revalue(board.market)
+    assert only().bookmakers[0] == Bookmaker.objects.get(key="alpha").pk
+    assert stored() == computed(board.market)
+
+
 def suspend(board: rows.Board) -> None:
     Quote.objects.filter(pk=board.quotes[3].pk).update(status=QuoteStatus.SUSPENDED)
 

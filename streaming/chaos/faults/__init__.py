@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from streaming.chaos.faults import messages, points, postgres, programs, providers, redis
+from streaming.chaos.faults import (
+    messages,
+    points,
+    postgres,
+    programs,
+    providers,
+    receiver,
+    redis,
+)
 from streaming.chaos.faults.base import Fault
 
 FAULTS = {
@@ -12,6 +20,7 @@ FAULTS = {
         *redis.FAULTS,
         *postgres.FAULTS,
         *providers.FAULTS,
+        *receiver.FAULTS,
         *messages.FAULTS,
         *points.FAULTS,
     )

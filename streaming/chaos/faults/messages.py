@@ -1,4 +1,4 @@
-"""Faults of messages: doubled, out of order, many at once."""
+"""Faults of messages: doubled, late, out of order, many at once."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from valuation.tasks import recompute_markets
 
 _TICKS = 10
 _BATCH = 20
+_CATCH_SECONDS = 0.02
 
 
 @contextmanager
@@ -36,6 +37,28 @@ def _doubled(stage: Stage, _choice: int) -> Iterator[str]:
 
         with repeating(double):
             yield "all queues"
+
+
+@contextmanager
+def _late(stage: Stage, choice: int) -> Iterator[str]:
+    """Keep back what is caught waiting, and put it back at the end, in any order."""
+    rng = Random(choice)  # noqa: S311 - repeatable chance, not a secret
+    queues = [queue.name for queue in current_app.conf.task_queues]
+    kept: list[tuple[str, bytes]] = []
+    with stage.redis_client() as client:
+
+        def keep() -> None:
+            with suppress(RedisError):
+                for queue in queues:
+                    kept.extend((queue, message) for message in client.rpop(queue, _BATCH) or ())
+
+        try:
+            with repeating(keep, _CATCH_SECONDS):
+                yield "all queues"
+        finally:
+            rng.shuffle(kept)
+            for queue, message in kept:
+                client.lpush(queue, message)
 
 
 @contextmanager
@@ -61,4 +84,5 @@ def _many(stage: Stage, choice: int) -> Iterator[str]:
 FAULTS = (
     Fault(Kind("messages doubled", "redis", (3.0, 5.0)), _doubled),
     Fault(Kind("messages repeated", "redis"), _many),
+    Fault(Kind("messages late and out of order", "redis", (2.0, 4.0)), _late),
 )

@@ -1,14 +1,18 @@
-"""Faults of PostgreSQL: stopped, killed, its sessions ended, a table locked, read-only."""
+"""Faults of PostgreSQL: away, slow, read-only, without a session to give, a table locked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from random import Random
 
 import psutil
+import psycopg
 
-from streaming.chaos.faults.base import Fault, stopped
+from betting.runtime.embedded.postgres import PORT
+from streaming.chaos.faults.base import Fault, repeating, stopped
 from streaming.chaos.plan import Kind
+from streaming.chaos.slow import slow
 from streaming.chaos.stage import Stage, kill
 
 _LOCKED = "betting_market"
@@ -39,7 +43,7 @@ def _backend_killed(stage: Stage, choice: int) -> Iterator[str]:
 @contextmanager
 def _sessions_ended(stage: Stage, _choice: int) -> Iterator[str]:
     with stage.session() as session:
-        session.execute(f"SELECT pg_terminate_backend(pid) FROM ({_OTHERS}) AS others")  # noqa: S608 - a constant
+        session.execute(_END_OTHERS)
     yield "all sessions"
 
 
@@ -63,11 +67,39 @@ def _read_only(stage: Stage, _choice: int) -> Iterator[str]:
             session.execute("SELECT pg_reload_conf()")
 
 
+@contextmanager
+def _slow(stage: Stage, choice: int) -> Iterator[str]:
+    """Delay what passes and cut connections; those that are open are ended, so that it has all."""
+    socket = stage.state.postgres_sockets / f".s.PGSQL.{PORT}"
+    with stage.session() as session, slow(socket, Random(choice)):  # noqa: S311 - repeatable chance, not a secret
+        session.execute(_END_OTHERS)
+        yield "PostgreSQL"
+
+
+@contextmanager
+def _without_sessions(stage: Stage, _choice: int) -> Iterator[str]:
+    """Take every session that the server has to give, those that others let go of as well."""
+    with stage.session() as session, ExitStack() as taken:
+        own = [session.info.backend_pid]
+
+        def take_all() -> None:
+            with suppress(psycopg.Error):
+                while True:
+                    own.append(taken.enter_context(stage.session()).info.backend_pid)
+
+        take_all()
+        session.execute(f"{_END_OTHERS} WHERE pid <> ALL (%s)", [own])
+        with repeating(take_all):
+            yield "PostgreSQL"
+
+
 # Sessions of this run's database alone: the oracle's and those of the server's own are others.
 _OTHERS = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+
+_END_OTHERS = f"SELECT pg_terminate_backend(pid) FROM ({_OTHERS}) AS others"  # noqa: S608 - a constant
 
 FAULTS = (
     Fault(Kind("PostgreSQL stopped", "postgres", (5.0, 5.0)), _stopped),
@@ -76,4 +108,6 @@ FAULTS = (
     Fault(Kind("all sessions ended", "postgres"), _sessions_ended),
     Fault(Kind("table locked", "postgres", (2.0, 5.0), leaves_letters=True), _locked),
     Fault(Kind("PostgreSQL read-only", "postgres", (2.0, 4.0), leaves_letters=True), _read_only),
+    Fault(Kind("PostgreSQL slow", "postgres", (3.0, 6.0)), _slow),
+    Fault(Kind("PostgreSQL out of sessions", "postgres", (2.0, 5.0)), _without_sessions),
 )

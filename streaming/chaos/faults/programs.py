@@ -51,6 +51,13 @@ def _all_killed(stage: Stage, _choice: int) -> Iterator[str]:
 
 
 @contextmanager
+def _supervisor_killed(stage: Stage, _choice: int) -> Iterator[str]:
+    """Kill the supervisor: its processes end by themselves, and the next one starts them again."""
+    kill(stage.supervisor())
+    yield "the supervisor"
+
+
+@contextmanager
 def _two_beats(stage: Stage, _choice: int) -> Iterator[str]:
     second = replace(stage.programs["beat"], name="beat-2")
     supervisor = Supervisor([[second]], stage.config.home / "logs")
@@ -64,7 +71,7 @@ def _two_beats(stage: Stage, _choice: int) -> Iterator[str]:
 @contextmanager
 def _rolling_restart(stage: Stage, _choice: int) -> Iterator[str]:
     """Ask one process after the other to end, as a deployment does."""
-    waiting = [*WORKERS, "beat", "web"]
+    waiting = [*WORKERS, "beat", "web", "flower"]
 
     def restart_next() -> None:
         if waiting:
@@ -87,5 +94,7 @@ FAULTS = (
     Fault(Kind("beat stopped", "beat", _PAUSE), _stopped(["beat"], Stage.main)),
     Fault(Kind("two beats", "beat", (3.0, 6.0)), _two_beats),
     Fault(Kind("web killed", "web"), _killed(["web"], Stage.main)),
-    Fault(Kind("rolling restart", "worker", (8.0, 8.0)), _rolling_restart),
+    Fault(Kind("Flower killed", "flower"), _killed(["flower"], Stage.main)),
+    Fault(Kind("supervisor killed", "worker"), _supervisor_killed),
+    Fault(Kind("rolling restart", "worker", (9.0, 9.0)), _rolling_restart),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 
 import psutil
 
@@ -12,6 +13,7 @@ from betting.runtime.embedded.redis import SETTINGS
 from betting.runtime.embedded.state import exclusive
 from streaming.chaos.faults.base import Fault, stopped
 from streaming.chaos.plan import Kind
+from streaming.chaos.slow import slow
 from streaming.chaos.stage import ANSWER_SECONDS, Stage, kill
 
 _DATA = "appendonlydir"
@@ -56,10 +58,20 @@ def _full(stage: Stage, _choice: int) -> Iterator[str]:
             client.config_set("maxmemory", SETTINGS["maxmemory"])
 
 
+@contextmanager
+def _slow(stage: Stage, choice: int) -> Iterator[str]:
+    """Delay what passes and cut connections; those that are open are ended, so that it has all."""
+    with stage.redis_client() as client, slow(stage.state.redis_socket, Random(choice)):  # noqa: S311 - repeatable chance, not a secret
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.client_kill_filter(_type="pubsub")
+        yield "Redis"
+
+
 FAULTS = (
-    Fault(Kind("Redis flushed", "redis"), _flushed),
-    Fault(Kind("Redis stopped", "redis", (6.0, 6.0)), _stopped),
-    Fault(Kind("Redis killed", "redis"), _killed),
-    Fault(Kind("Redis killed with its data", "redis"), _killed_with_its_data),
+    Fault(Kind("Redis flushed", "redis", loses_messages=True), _flushed),
+    Fault(Kind("Redis stopped", "redis", (6.0, 6.0), loses_messages=True), _stopped),
+    Fault(Kind("Redis killed", "redis", loses_messages=True), _killed),
+    Fault(Kind("Redis killed with its data", "redis", loses_messages=True), _killed_with_its_data),
     Fault(Kind("Redis full", "redis", (2.0, 5.0), leaves_letters=True), _full),
+    Fault(Kind("Redis slow", "redis", (3.0, 6.0), loses_messages=True), _slow),
 )

@@ -60,6 +60,8 @@ class Command(BaseCommand):
             seeds = ", ".join(map(str, result.failed))
             raise CommandError(f"Something was lost, or did not recover: seeds {seeds}.")
         self.stdout.write(f"{len(result.seeds)} seeds: nothing was lost.")
+        if len(result.seeds) < len(task.seeds):
+            raise CommandError("Interrupted.")
 
 
 def _write(result: ChaosResult, results: Path | None, out: Path | None) -> None:
