@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser test-chaos image-test servers-test check format bench chaos lock screenshots clean-state
+.PHONY: help setup run test test-browser test-chaos image-test servers-test upgrade-test check format bench chaos lock screenshots clean-state
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,8 @@ test: $(INSTALLED) ## run the test suite, on real PostgreSQL and Redis
 	@# In the order of the files: by their number of tests, the longest would all come last; tests/conftest.py has the longest begin.
 	@# Four for two cores: a third of the time is spent on waiting for processes and for the disk.
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder \
-		--ignore=tests/browser --ignore=tests/servers --ignore=tests/integration/test_chaos.py
+		--ignore=tests/browser --ignore=tests/servers --ignore=tests/upgrade \
+		--ignore=tests/integration/test_chaos.py
 
 test-browser: $(INSTALLED) ## test the pages in Chromium over live runs, which take most of the machine
 	@$(PY) -m pytest tests/browser
@@ -33,6 +34,9 @@ image-test: $(INSTALLED) ## build the image with buildah and run every role of i
 
 servers-test: $(INSTALLED) ## replay over PgBouncer, Redis Sentinel and RabbitMQ, where they are installed
 	@$(PY) -m pytest tests/servers
+
+upgrade-test: $(INSTALLED) ## upgrade from the release before while its stream goes on; needs git's history
+	@$(PY) -m pytest tests/upgrade
 
 check: $(INSTALLED) ## lint, format, wording, locked requirements, deployment files, types, import contracts, migrations
 	@$(PY) -m ruff check .
