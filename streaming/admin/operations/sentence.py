@@ -189,5 +189,6 @@ def _step_of_circuit(card: Card) -> str:
     if card.mode == "forced_open":
         return "reset the circuit when the provider may be polled again."
     return escape(card.advice) or (
-        "nothing: probes go on by themselves, and good answers close the circuit."
+        "nothing: probes go on by themselves, and good answers close the circuit. If it lasts, ask"
+        " the provider."
     )
