@@ -50,6 +50,7 @@ ON_NOTHING = {
     "drf_create_token admin": (0, "Generated token"),
     "role web": (1, "set DATABASE_URL and REDIS_URL"),
     "systemd --dir /dev/null/units": (1, "cannot be written"),
+    "backup verify nothing.dump": (1, "nothing.dump is missing"),
 }
 
 
