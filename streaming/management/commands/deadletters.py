@@ -14,8 +14,10 @@ from betting.management.unchecked import UncheckedCommand
 from streaming.core.texts import did_you_mean
 from streaming.dead_letters import replay
 from streaming.dead_letters.capture import store_spooled
+from streaming.dead_letters.patterns import patterns
 from streaming.dead_letters.replay import EditedArguments, arguments_error, with_last_replay
 from streaming.management import letter_report as report
+from streaming.management import pattern_report
 from streaming.management.arguments import one_or_more
 from streaming.models import DeadLetter, DeadLetterEviction, LetterKind, LetterStatus
 
@@ -32,6 +34,14 @@ class Command(UncheckedCommand):
         _add_filters(listing)
         listing.add_argument(
             "--limit", type=one_or_more, default=50, metavar="N", help="default: 50"
+        )
+        clusters = actions.add_parser("clusters", help="likely causes, the most frequent first")
+        _add_filters(clusters)
+        clusters.add_argument(
+            "--limit", type=one_or_more, default=20, metavar="N", help="default: 20"
+        )
+        clusters.add_argument(
+            "--format", choices=["text", "json"], default="text", help="default: text"
         )
         show = actions.add_parser("show", help="one letter with its traceback and its history")
         show.add_argument("id", type=int, metavar="ID")
@@ -59,6 +69,13 @@ class Command(UncheckedCommand):
         report.listing(self.stdout, with_last_replay(letters)[: options["limit"]])
         evicted = sum(DeadLetterEviction.objects.values_list("letters", flat=True))
         self.stdout.write(f"{letters.count():,} letters; {evicted:,} were evicted for want of room")
+
+    def _clusters(self, options: dict[str, Any]) -> None:
+        found = patterns(_filtered(options), options["limit"])
+        if options["format"] == "json":
+            self.stdout.write(pattern_report.as_json(found))
+        else:
+            pattern_report.text(self.stdout, found)
 
     def _show(self, options: dict[str, Any]) -> None:
         report.details(self.stdout, _letter(options["id"]))
