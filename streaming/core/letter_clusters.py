@@ -118,9 +118,8 @@ def failure_of(exception: str, message: str, traceback: str) -> Failure:
     'builtins.KeyError'
     """
     root, is_chain, _ = traceback.partition(_CAUSED)
-    found = _RAISED.findall(root) if is_chain else []
-    if found:
-        exception, message = found[-1]
+    if is_chain and (raised := _RAISED.search(root, max(root.rfind(_FRAME), 0))):
+        exception, message = raised[1], raised[2] or ""
     return Failure(exception, normalised(message).strip(), tuple(frames(root)))
 
 
@@ -257,5 +256,6 @@ def _key(failure: Failure) -> str:
 
 
 _CAUSED = "\nThe above exception was the direct cause of the following exception:\n"
-_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", re.MULTILINE)
-"""The line of a traceback that says what was raised."""
+_FRAME = '  File "'
+_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?\s*\Z", re.MULTILINE | re.DOTALL)
+"""The end of a traceback, after its last frame: what was raised, with a message of any lines."""

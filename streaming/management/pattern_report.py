@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 
-from streaming.core.texts import escaped
+from streaming.core.texts import escaped, one_line
 from streaming.dead_letters.patterns import Pattern, Patterns
 from streaming.runner.tables import shown_time
 
@@ -58,7 +58,7 @@ def _about(pattern: Pattern) -> list[tuple[str, tuple[str, ...]]]:
 
 def _title(pattern: Pattern) -> str:
     failure = pattern.failure
-    return ": ".join(filter(None, (failure.exception, failure.message))) or "(no message)"
+    return one_line(": ".join(filter(None, (failure.exception, failure.message)))) or "(no message)"
 
 
 def _some(values: tuple[str, ...], most: int = 4) -> str:

@@ -154,6 +154,17 @@ def test_the_failure_of_a_chain_is_the_first_and_a_handled_one_is_none() -> None
     assert failure_of("core.Late", "", "") == Failure("core.Late", "", ())
 
 
+def test_the_message_of_a_chains_first_failure_may_have_several_lines() -> None:
+    root = 'Traceback (most recent call last):\n  File "/a/x.py", line 1, in put\n    run()\n'
+    said = "psycopg.errors.UniqueViolation: duplicate key\nDETAIL: Key (id)=(7) exists.\n"
+    caused = "\nThe above exception was the direct cause of the following exception:\n\n"
+    assert failure_of("django.db.IntegrityError", "", root + said + caused + root) == Failure(
+        "psycopg.errors.UniqueViolation",
+        "duplicate key\nDETAIL: Key (id)=(#) exists.",
+        ("a/x.py:put",),
+    )
+
+
 def test_the_rate_is_of_the_time_it_lasted_and_of_an_hour_at_least() -> None:
     (burst,) = clusters([group(failure(), 30)])
     (slow,) = clusters([group(failure(), 30, last_seen=NOON + timedelta(hours=10))])

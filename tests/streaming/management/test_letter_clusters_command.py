@@ -190,6 +190,12 @@ def test_a_heading_of_the_runbook_is_suggested(fields: dict[str, str], heading: 
     assert [each["runbook"] for each in found()] == [heading]
 
 
-def test_control_characters_of_a_message_are_spelt_out() -> None:
+def test_a_message_of_many_lines_has_one_line_and_json_has_all() -> None:
+    make_dead_letter(message="duplicate key\nDETAIL: Key of it")
+    assert "builtins.LookupError: duplicate key DETAIL: Key of it\n" in clusters()
+    assert [each["message"] for each in found()] == ["duplicate key\nDETAIL: Key of it"]
+
+
+def test_control_characters_of_a_message_are_not_written() -> None:
     make_dead_letter(message="gone \x1b[2J")
     assert "\x1b" not in clusters()
