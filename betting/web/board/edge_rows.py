@@ -144,10 +144,7 @@ def board_rows(choices: Choices, tab: str) -> tuple[list[EdgeRow], bool]:
 
 
 def best_of_event(event: Event, choices: Choices) -> EdgeRow | None:
-    """Return the best open edge of an event that the board would list; None if there is none.
-
-    Of one bet at several books it is the one that pays most.
-    """
+    """Return the best open edge of an event that the board would list; None if there is none."""
     tab = IN_PLAY_TAB if event.status == EventStatus.LIVE else BEFORE_START
     rows = in_words(_readable(_best(choices, tab, 1, market__event=event)), choices)
     return rows[0] if rows else None
@@ -203,8 +200,15 @@ def in_words(found: Iterable[Any], choices: Choices) -> list[EdgeRow]:
 
 
 def cautions_of(warnings: Iterable[str]) -> tuple[Caution, ...]:
-    """Return an edge's warnings in words; that it is in play is said elsewhere."""
-    return tuple(_CAUTIONS[each] for each in warnings if each != IN_PLAY)
+    """Return an edge's warnings in words; that it is in play is said elsewhere.
+
+    Workers of the next release may know more of them than this page.
+    """
+    return tuple(
+        _CAUTIONS.get(each, Caution(each.replace("_", " "), "see the documentation"))
+        for each in warnings
+        if each != IN_PLAY
+    )
 
 
 def _just_gone(choices: Choices, tab: str) -> list[Any]:

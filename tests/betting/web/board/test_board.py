@@ -336,6 +336,11 @@ def test_each_warning_of_an_edge_has_words_and_a_reason() -> None:
     assert all(each.why for each in cautions)
 
 
+def test_a_warning_that_this_release_does_not_know_is_shown_as_it_is() -> None:
+    (caution,) = cautions_of(["of_the_future"])
+    assert caution.words == "of the future"
+
+
 def test_an_update_brings_the_list_and_the_strip_alone(reader: Client) -> None:
     text = reader.get("/?tab=before", headers=HTMX).content.decode()
     assert "<html" not in text
