@@ -40,10 +40,10 @@ def test_a_filter_narrows_the_list_and_is_kept(reader: Watched) -> None:
 def test_what_is_set_under_more_is_named_at_once_and_can_be_removed(reader: Watched) -> None:
     page = reader.page
     page.goto(f"{reader.url}/?tab=before")
-    page.get_by_text("Books, polls, zone").click()
+    page.get_by_text("More filters").click()
     page.get_by_label("Polls that have seen the price ≥").fill("1")
     page.keyboard.press("Tab")
-    chip = page.get_by_role("link", name="seen ≥ 1")
+    chip = page.get_by_role("link", name="seen by ≥ 1 poll")
     expect(chip).to_be_visible()
     page.keyboard.press("Escape")
     chip.click()
@@ -81,6 +81,7 @@ def test_an_event_has_a_grid_and_a_chart_of_each_outcome(reader: Watched) -> Non
     page.goto(f"{reader.url}/?tab=before&seen=1&max_ev=100")
     page.locator("td.event a").first.click()
     expect(page.locator("table.grid").first).to_contain_text("Fair")
+    expect(page.locator(".best-bet")).to_contain_text(re.compile("Best bet|No bet"))
     expect(page.locator("#chart[data-drawn]")).to_be_visible()
     other = page.locator("table.grid .pick").nth(1)
     title = other.inner_text()
