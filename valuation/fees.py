@@ -34,6 +34,8 @@ def net_price_of(bookmaker: Bookmaker, price: float, side: str) -> float | None:
     >>> round(net_price_of(Bookmaker(commission=0.07, fee_model=FeeModel.CONTRACT), 2.5, "lay"), 4)
     2.6096
     """
+    if bookmaker.commission == 0:  # of most, and pages ask for the price of each
+        return price
     return net_price(price, side, commission_of(bookmaker, price, side))
 
 
