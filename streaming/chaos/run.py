@@ -18,6 +18,7 @@ from rich.console import Console
 
 from betting.config import CHECKOUT, Config
 from betting.config.servers import only_servers
+from betting.db.outages import OUTAGES
 from betting.runtime.embedded import remove_state
 from betting.runtime.supervisor import leftovers
 from streaming.benchmark.machine import this_machine
@@ -134,6 +135,7 @@ class _Session:
 
     def __init__(self, stage: Stage, interrupts: Interrupts, terminal: Terminal) -> None:
         self._stage = stage
+        self._interrupts = interrupts
         self._terminal = terminal
         self._line = "starting"
         watching = watching_servers(stage.config, terminal, SUPERVISION)
@@ -144,35 +146,49 @@ class _Session:
         self._begin()
         machine = self._loop.do(this_machine)
         played: list[Played] = []
-        results: Sequence[SeedResult] = ()
+        ended_at = datetime.now(UTC)
         with suppress(InterruptedRunError):
             for number, seed in enumerate(task.seeds, start=1):
                 began_at, result = datetime.now(UTC), self._play(seed)
                 loses_messages = any(FAULTS[name].kind.loses_messages for name in result.faults)
                 played.append(Played(began_at, result, loses_messages))
-                results = [each.result for each in played]
+                ended_at = datetime.now(UTC)
                 self._terminal.done(number)
-            results = self._with_deliveries(played)
+        results = self._with_deliveries(played, ended_at)
         return ChaosResult(task.market_seed, machine, datetime.now(UTC), tuple(results))
 
-    def _with_deliveries(self, played: Sequence[Played]) -> Sequence[SeedResult]:
-        """Wait until every delivery has its end, and judge them."""
-        home, receiver = self._stage.config.home, self._stage.receiver
+    def _with_deliveries(
+        self, played: Sequence[Played], ended_at: datetime
+    ) -> Sequence[SeedResult]:
+        """Wait until every delivery has its end, and judge them; not for one who is in a hurry.
+
+        The loop ends at an interruption, but the seeds that were played until then are judged.
+        """
+        if not played:
+            return ()
+        plain = [each.result for each in played]
         deadline = time.monotonic() + PATIENCE_SECONDS
-        self._line = "waiting for the last deliveries"
-        while True:
-            arrivals = self._loop.do(read_arrivals)
-            sent = [each for each in read_witness(home) if each.what == "sent"]
-            deliveries = Deliveries(sent, receiver.receipts(), arrivals)
-            now = datetime.now(UTC)
-            if not missing(played, deliveries, now) or time.monotonic() > deadline:
-                break
-            self._loop.wait(_SHOW_SECONDS)
-        results = judged(played, deliveries, now)
-        for before, after in zip(played, results, strict=True):
-            if len(after.unsound) > len(before.result.unsound):
+        self._terminal.summarise("waiting for the last deliveries")
+        try:
+            while missing(played, found := self._deliveries(ended_at), ended_at):
+                if self._interrupts.is_hurried:
+                    return plain
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_SHOW_SECONDS)
+        except OUTAGES:
+            return plain  # a fault was cut short
+        results = judged(played, found, ended_at)
+        for before, after in zip(plain, results, strict=True):
+            if len(after.unsound) > len(before.unsound):
                 self._tell(after, None)
         return results
+
+    def _deliveries(self, until: datetime) -> Deliveries:
+        """Return what was sent until the last seed had ended, and what became of it."""
+        seen = read_witness(self._stage.config.home)
+        sent = [each for each in seen if each.what == "sent" and each.at <= until]
+        return Deliveries(sent, self._stage.receiver.receipts(), read_arrivals())
 
     def _begin(self) -> None:
         """Wait for the stack, and verify that it is right before anything strikes it.
