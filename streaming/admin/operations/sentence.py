@@ -43,8 +43,8 @@ class Sentence:
         text: why, one or more sentences.
         probe_at: when the provider that fails is asked again.
         circuit_id: its circuit's.
-        first_step: what to do first, as HTML; empty where this installation has no runbook.
-        what_to_do: the address of the runbook's section; empty if there is nothing to do.
+        reference: of the runbook's section; empty if there is nothing to do.
+        advice: what to do first, where that is not the section's own first step.
         is_unchecked: True while nobody takes snapshots, so that what comes from them is old.
     """
 
@@ -55,9 +55,22 @@ class Sentence:
     may_be_earlier: bool = False
     probe_at: datetime | None = None
     circuit_id: int | None = None
-    first_step: str = ""
-    what_to_do: str = ""
+    reference: str = ""
+    advice: str = ""
     is_unchecked: bool = False
+
+    @property
+    def what_to_do(self) -> str:
+        """The address of the runbook's section; empty if there is nothing to do."""
+        return documents.address(self.reference) if self.reference else ""
+
+    @property
+    def first_step(self) -> str:
+        """The first thing to do, safe as HTML; empty where this installation has no runbook."""
+        if self.advice or not self.reference:
+            return escape(self.advice)
+        found = documents.section(self.reference)
+        return "" if found is None else found.first_step
 
 
 def sentence(report: HealthReport, cards: Sequence[Card]) -> Sentence:
@@ -76,7 +89,7 @@ def sentence(report: HealthReport, cards: Sequence[Card]) -> Sentence:
     words, tone = _WORDS[check.status]
     found = Sentence(
         tone, words, check.since, check.detail + _also(report, check), check.may_be_earlier,
-        first_step=_first_step(check.runbook), what_to_do=documents.address(check.runbook),
+        reference=check.runbook,
     )  # fmt: skip
     card = next((card for card in cards if card.tone == "bad"), None)
     return found if card is None or check.name not in _OF_PROVIDERS else _of_provider(
@@ -144,11 +157,7 @@ def _unchecked(report: HealthReport) -> Sentence:
             " Charts and rates end there; the other states are read now."
         )
     tone: Tone = "warn" if is_starting else "bad"
-    workers = runbook("workers")
-    return Sentence(
-        tone, words, taken, text,
-        first_step=_first_step(workers), what_to_do=documents.address(workers), is_unchecked=True,
-    )  # fmt: skip
+    return Sentence(tone, words, taken, text, reference=runbook("workers"), is_unchecked=True)
 
 
 def _of_provider(
@@ -169,26 +178,18 @@ def _of_provider(
         found.may_be_earlier,
         probe_at=card.retry_at if card.is_refusing else None,
         circuit_id=card.circuit_id,
-        first_step=_step_of_circuit(card)
+        reference="docs/runbook.md#a-circuit-is-open"
         if card.is_refusing
-        else _first_step(runbook("provider_silence")),
-        what_to_do=documents.address(
-            "docs/runbook.md#a-circuit-is-open" if card.is_refusing else runbook("provider_silence")
-        ),
+        else runbook("provider_silence"),
+        advice=_advice(card) if card.is_refusing else "",
     )
 
 
-def _first_step(reference: str) -> str:
-    """Return what the runbook's section says to do first."""
-    found = documents.section(reference)
-    return "" if found is None else found.first_step
-
-
-def _step_of_circuit(card: Card) -> str:
+def _advice(card: Card) -> str:
     """Return what to do first about a circuit that refuses calls."""
     if card.mode == "forced_open":
         return "reset the circuit when the provider may be polled again."
-    return escape(card.advice) or (
+    return card.advice or (
         "nothing: probes go on by themselves, and good answers close the circuit. If it lasts, ask"
         " the provider."
     )
