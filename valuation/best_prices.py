@@ -23,7 +23,7 @@ def best_prices(market: Market) -> dict[tuple[int, str], Any]:
     )
     best: dict[tuple[int, str], tuple[tuple[bool, float], Any]] = {}
     for quote in quotes:
-        rank = payout_rank(quote.bookmaker, quote.price, quote.side)
+        rank = payout_rank(quote)
         found = best.get((quote.outcome_id, quote.side))
         if found is None or rank >= found[0]:
             best[quote.outcome_id, quote.side] = rank, quote

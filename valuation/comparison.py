@@ -63,7 +63,7 @@ class Price:
     @property
     def rank(self) -> tuple[bool, float]:
         """A rank, the greater the more it pays, net of the bookmaker's fee."""
-        return payout_rank(self.quote.bookmaker, self.quote.price, self.quote.side)
+        return payout_rank(self.quote)
 
     @property
     def reason(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from django.db.models import Case, F, Value, When
 from django.db.models.expressions import Combinable
 
-from betting.models import Bookmaker, FeeModel, Side
+from betting.models import Bookmaker, FeeModel, Quote, Side
 from valuation.edges import effective_commission, net_price
 
 
@@ -39,22 +39,29 @@ def net_price_of(bookmaker: Bookmaker, price: float, side: str) -> float | None:
     return net_price(price, side, commission_of(bookmaker, price, side))
 
 
-def payout_rank(bookmaker: Bookmaker, price: float, side: str) -> tuple[bool, float]:
+def payout_rank(quote: Quote, price: float | None = None) -> tuple[bool, float]:
     """Return what is the greater the more a bet pays after the bookmaker's fee.
 
     Where the fee is not known it is less than anywhere else: nobody can say what such a bet pays.
 
+    Args:
+        quote: with its bookmaker.
+        price: at which the bet is made, if not at the quote's own.
+
     >>> exchange, book = Bookmaker(commission=0.05), Bookmaker(commission=0.0)
-    >>> payout_rank(exchange, 1.68, "back") < payout_rank(book, 1.67, "back")
+    >>> def rank(bookmaker, price, side):
+    ...     return payout_rank(Quote(bookmaker=bookmaker, price=price, side=side))
+    >>> rank(exchange, 1.68, "back") < rank(book, 1.67, "back")
     True
-    >>> payout_rank(exchange, 1.73, "lay") < payout_rank(book, 1.73, "lay")
+    >>> rank(exchange, 1.73, "lay") < rank(book, 1.73, "lay")
     True
-    >>> payout_rank(Bookmaker(commission=None), 9.0, "back") < payout_rank(book, 1.67, "back")
+    >>> rank(Bookmaker(commission=None), 9.0, "back") < rank(book, 1.67, "back")
     True
     """
-    net = net_price_of(bookmaker, price, side)
+    price = quote.price if price is None else price
+    net = net_price_of(quote.bookmaker, price, quote.side)
     paid = price if net is None else net
-    return net is not None, -paid if side == Side.LAY else paid
+    return net is not None, -paid if quote.side == Side.LAY else paid
 
 
 def net_price_in_sql(bookmaker: str, price: str, side: str) -> Case:

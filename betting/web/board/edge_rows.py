@@ -318,9 +318,9 @@ def _other_prices(found: list[Any]) -> dict[int, _Other]:
             if each.bookmaker_id != quote.bookmaker_id
         ]
         if of_others:
-            other = max(of_others, key=lambda each: (_rank(each), each.bookmaker.title))
-            own = payout_rank(quote.bookmaker, edge.price, quote.side)
-            best[edge.pk] = _Other(other.price, other.bookmaker.title, _rank(other) > own)
+            other = max(of_others, key=lambda each: (payout_rank(each), each.bookmaker.title))
+            is_better = payout_rank(other) > payout_rank(quote, edge.price)
+            best[edge.pk] = _Other(other.price, other.bookmaker.title, is_better)
     return best
 
 
@@ -340,7 +340,3 @@ def _mostly_suspended(found: list[Any]) -> dict[int, str]:
         for each in counted
         if 2 * each["off"] > each["books"]
     }
-
-
-def _rank(quote: Quote) -> tuple[bool, float]:
-    return payout_rank(quote.bookmaker, quote.price, quote.side)
