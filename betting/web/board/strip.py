@@ -66,9 +66,13 @@ def strip() -> Strip:
     """Return the strip as it is now."""
     now = database_now()
     feeds = Feed.objects.filter(provider__enabled=True).aggregate(
-        updated_at=Max("observed_at"), live=Count("pk", filter=Q(provider__clock=Clock.WALL))
+        updated_at=Max("observed_at"),
+        live=Count("pk", filter=Q(provider__clock=Clock.WALL)),
+        providers=Count("provider", distinct=True),
     )
-    level, text, since = _level(now, feeds["updated_at"], is_live=feeds["live"] > 0)
+    level, text, since = _level(
+        now, feeds["updated_at"], providers=feeds["providers"], is_live=feeds["live"] > 0
+    )
     fresh = FeedBookmaker.objects.filter(silent_since=None, expires_at__gt=now)
     open_events = Event.objects.exclude(status=EventStatus.ENDED)
     return Strip(
@@ -83,7 +87,7 @@ def strip() -> Strip:
 
 
 def _level(
-    now: datetime, updated_at: datetime | None, *, is_live: bool
+    now: datetime, updated_at: datetime | None, *, providers: int, is_live: bool
 ) -> tuple[Level, str, datetime | None]:
     """Return the level, its sentence, and since when it is so."""
     if updated_at is None:
@@ -96,7 +100,10 @@ def _level(
         return _unchecked(age, None if snapshot is None else snapshot.taken_at)
     level: Level = "bad" if snapshot.status == HealthStatus.FAIL else "warn"
     circuits = unhealthy_circuits(get_config()).filter(provider__enabled=True)
-    if circuit := circuits.select_related("provider").order_by("since").first():
+    if opened := circuits.select_related("provider").order_by("since"):
+        # With all of them open no price is renewed; the next snapshot is up to 10 s away.
+        level = "bad" if len(opened) >= providers else level
+        circuit = opened[0]
         reason = circuit.reason.rstrip(".")
         text = f"Prices are {age} old: {circuit.provider.key}: {reason}"
         return level, text, circuit.since

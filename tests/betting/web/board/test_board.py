@@ -443,6 +443,17 @@ class TestStrip:
         assert f"{board.provider.key}: HTTP 503" in text
         assert "02:52:15" in text
 
+    def test_no_price_is_live_from_the_moment_at_which_every_circuit_is_open(
+        self, reader: Client, board: rows.Board
+    ) -> None:
+        """The last snapshot was taken before."""
+        self.check()
+        other = rows.make_feed().provider
+        rows.make_circuit(board.provider, state="open", since=datetime.now(UTC), reason="HTTP 503")
+        assert '<p class="strip warn"' in page(reader)
+        Provider.objects.filter(pk=other.pk).update(enabled=False)
+        assert '<p class="strip bad"' in page(reader)
+
     def test_a_circuit_that_an_operator_has_disabled_is_blamed_for_nothing(
         self, reader: Client, board: rows.Board
     ) -> None:
