@@ -57,7 +57,7 @@ bench: $(INSTALLED) ## measure throughput and latency
 	@$(PY) -m pytest -o addopts="-p tests.environment --strict-markers --import-mode=importlib" \
 		tests/benchmarks
 
-test-chaos: $(INSTALLED) ## test two seeds of chaos, beside which nothing else may run
+test-chaos: $(INSTALLED) ## test 20 seeds of chaos, beside which nothing else may run
 	@$(PY) -m pytest tests/integration/test_chaos.py
 
 chaos: $(INSTALLED) ## let faults strike a run of its own for 20 seeds, and look for what was lost

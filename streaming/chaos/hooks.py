@@ -1,8 +1,9 @@
-"""Points at which a worker of chaos kills itself: between two steps that no signal could hit.
+"""Points at which a worker of chaos is killed or short of memory, where no signal could hit it.
 
 The workers of `manage.py chaos` alone run under `streaming.chaos.settings`, which install this app.
 Anywhere else nothing of it is loaded, and no line of the product knows of it. A point is armed by a
-file in the state directory, and the first process that reaches it takes the file and ends.
+file in the state directory. The first process that reaches one takes the file and ends; where
+memory is short, each fails that reaches the point while the file is there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Point:
         function: its name.
         is_after: whether the process ends after the function, or before it.
         is_due: called with the function's first argument; False lets this call pass.
+        is_memory_short: whether the function fails for want of memory instead.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Point:
     function: str
     is_after: bool
     is_due: Callable[[Any], bool] = lambda _: True
+    is_memory_short: bool = False
 
 
 POINTS = (
@@ -55,6 +58,20 @@ POINTS = (
     Point("killed in mid-recompute", "valuation.recompute", "write", is_after=True),
     Point("killed after a recompute", "valuation.tasks", "_announce", is_after=False),
     Point("killed in mid-delivery", "streaming.notifications.delivery", "_record", is_after=False),
+    Point(
+        "memory short in an ingest",
+        "streaming.ingest.ingest",
+        "_quote_parameters",
+        is_after=False,
+        is_memory_short=True,
+    ),
+    Point(
+        "memory short in a recompute",
+        "valuation.recompute",
+        "value",
+        is_after=False,
+        is_memory_short=True,
+    ),
 )
 
 
@@ -81,7 +98,10 @@ class HooksConfig(AppConfig):
 
 def _wrapped(function: Callable[..., Any], point: Point, file: Path) -> Callable[..., Any]:
     def end_if_armed(argument: Any) -> None:
-        if point.is_due(argument):
+        if point.is_memory_short:
+            if file.exists():
+                raise MemoryError
+        elif point.is_due(argument):
             with suppress(FileNotFoundError):
                 file.unlink()  # of several processes one takes it
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -20,6 +20,7 @@ import msgspec
 
 from betting.config import CHECKOUT, Config, get_config
 from betting.runtime.supervisor import Program, SupervisionPolicy, Supervisor, end_leftovers
+from streaming.chaos import clocks
 from streaming.runner import processes
 from streaming.runner.environment import logs_of
 from streaming.simulator.running import API_KEY
@@ -58,9 +59,15 @@ def stages(config: Config, password: str) -> list[list[Program]]:
     """
     workers = [*processes.value_workers(config), *processes.pollers(config, API_KEY)]
     return [
-        [replace(each, environ={**each.environ, **_WITH_HOOKS}) for each in workers],
+        [_with_chaos(each, config) for each in workers],
         processes.consoles(config, password),
     ]
+
+
+def _with_chaos(worker: Program, config: Config) -> Program:
+    """Return a worker that has points to be killed at, and a clock that can be set."""
+    clock = clocks.environ(config.home, worker.name)
+    return replace(worker, environ={**worker.environ, **_WITH_HOOKS, **clock})
 
 
 def programs(config: Config, password: str) -> Mapping[str, Program]:

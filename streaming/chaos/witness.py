@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from billiard.process import current_process
 from celery.signals import after_task_publish, task_failure, task_internal_error
+
+from streaming.chaos import clocks
 
 _FILE = "chaos-witness.jsonl"
 _DELIVER = "streaming.deliver"
@@ -53,7 +55,7 @@ def watch(home: Path) -> None:
     def write(what: Literal["failed", "sent"], identity: str, **more: Any) -> None:
         is_main = current_process().name == "MainProcess"
         worker = os.getpid() if is_main else os.getppid()
-        seen = Seen(what, identity, datetime.now(UTC), worker, **more)
+        seen = Seen(what, identity, clocks.now(), worker, **more)
         # One write, so that neither another process nor a kill cuts a line.
         file = os.open(home / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streaming.chaos.faults import (
+    machine,
     messages,
     points,
     postgres,
@@ -17,6 +18,7 @@ FAULTS = {
     fault.kind.name: fault
     for fault in (
         *programs.FAULTS,
+        *machine.FAULTS,
         *redis.FAULTS,
         *postgres.FAULTS,
         *providers.FAULTS,

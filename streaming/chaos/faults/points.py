@@ -1,4 +1,4 @@
-"""Faults at a point of the product's code: the worker that reaches it is killed there."""
+"""Faults at a point of the product's code: who reaches it is killed there, or short of memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streaming.chaos.plan import Kind
 from streaming.chaos.stage import Stage
 
 
-def _killed_at(point: Point) -> Callable[[Stage, int], AbstractContextManager[str]]:
+def _armed(point: Point) -> Callable[[Stage, int], AbstractContextManager[str]]:
     @contextmanager
     def strike(stage: Stage, _choice: int) -> Iterator[str]:
         file = arming_file(stage.config.home, point)
@@ -24,4 +24,9 @@ def _killed_at(point: Point) -> Callable[[Stage, int], AbstractContextManager[st
     return strike
 
 
-FAULTS = tuple(Fault(Kind(point.name, "point", (3.0, 3.0)), _killed_at(point)) for point in POINTS)
+FAULTS = tuple(
+    Fault(
+        Kind(point.name, "point", (3.0, 3.0), leaves_letters=point.is_memory_short), _armed(point)
+    )
+    for point in POINTS
+)

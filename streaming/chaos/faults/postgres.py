@@ -10,12 +10,27 @@ import psutil
 import psycopg
 
 from betting.runtime.embedded.postgres import PORT
+from streaming.chaos.disk import full, small_disk
 from streaming.chaos.faults.base import Fault, repeating, stopped
 from streaming.chaos.plan import Kind
 from streaming.chaos.slow import slow
 from streaming.chaos.stage import Stage, kill
 
 _LOCKED = "betting_market"
+_HISTORY = "betting_linechange"
+_HISTORY_BYTES = f"SELECT pg_table_size('{_HISTORY}')"
+_SPARE_BYTES = 2_000_000
+
+_MIGRATION = (
+    "ALTER TABLE betting_quote ADD COLUMN chaos integer",
+    f"CREATE INDEX CONCURRENTLY chaos ON {_HISTORY} (recorded_at)",
+    "ALTER TABLE betting_quote ADD CONSTRAINT chaos CHECK (chaos > 0) NOT VALID",
+    "ALTER TABLE betting_quote VALIDATE CONSTRAINT chaos",
+)
+_MIGRATED_BACK = (
+    "ALTER TABLE betting_quote DROP COLUMN IF EXISTS chaos",
+    "DROP INDEX CONCURRENTLY IF EXISTS chaos",
+)
 
 
 @contextmanager
@@ -93,6 +108,46 @@ def _without_sessions(stage: Stage, _choice: int) -> Iterator[str]:
             yield "PostgreSQL"
 
 
+@contextmanager
+def _disk_full(stage: Stage, _choice: int) -> Iterator[str]:
+    """Keep the history on a disk of its own, which then has no byte left."""
+    directory = stage.state.database / "chaos-disk"
+    with stage.session() as session:
+        (size,) = session.execute(_HISTORY_BYTES).fetchone() or (0,)
+    with small_disk(directory, size + _SPARE_BYTES) as is_permitted:
+        if not is_permitted:
+            yield "nothing, as this user may not mount a disk"
+            return
+        with ExitStack() as ends:
+            with stage.session() as session:
+                session.execute(f"CREATE TABLESPACE chaos LOCATION '{directory}'")
+                ends.callback(_drop_tablespace, stage)
+                session.execute(f"ALTER TABLE {_HISTORY} SET TABLESPACE chaos")
+            with full(directory):
+                yield "the history's"
+
+
+def _drop_tablespace(stage: Stage) -> None:
+    with stage.session() as session:
+        session.execute(f"ALTER TABLE {_HISTORY} SET TABLESPACE pg_default")
+        session.execute("CHECKPOINT")  # until then files of the table are kept
+        session.execute("DROP TABLESPACE chaos")
+
+
+@contextmanager
+def _migrated(stage: Stage, _choice: int) -> Iterator[str]:
+    """Do what a migration under a running release may do, and undo it at the end."""
+    with stage.session() as session:
+        session.execute("SET statement_timeout = '10s'")
+        try:
+            for statement in _MIGRATION:
+                session.execute(statement)
+            yield "quotes and history"
+        finally:
+            for statement in _MIGRATED_BACK:
+                session.execute(statement)
+
+
 # Sessions of this run's database alone: the oracle's and those of the server's own are others.
 _OTHERS = """
 SELECT pid FROM pg_stat_activity
@@ -110,4 +165,6 @@ FAULTS = (
     Fault(Kind("PostgreSQL read-only", "postgres", (2.0, 4.0), leaves_letters=True), _read_only),
     Fault(Kind("PostgreSQL slow", "postgres", (3.0, 6.0)), _slow),
     Fault(Kind("PostgreSQL out of sessions", "postgres", (2.0, 5.0)), _without_sessions),
+    Fault(Kind("disk full", "postgres", (2.0, 4.0), leaves_letters=True), _disk_full),
+    Fault(Kind("migration under way", "postgres", (1.0, 3.0)), _migrated),
 )

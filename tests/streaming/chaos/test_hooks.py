@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 from streaming.chaos.hooks import Point, _wrapped
 
-is_after, argument = sys.argv[2] == "after", sys.argv[3]
-point = Point("a point", "", "call", is_after, lambda argument: argument == "due")
+when, argument = sys.argv[2:4]
+is_due = lambda argument: argument == "due"
+point = Point("a point", "", "call", when == "after", is_due, is_memory_short=when == "short")
 call = _wrapped(lambda argument: print("called"), point, Path(sys.argv[1]))
 call(argument)
 print("returned")
@@ -49,6 +50,17 @@ def test_the_first_process_at_an_armed_point_ends_there(
 
     assert (first.returncode, first.stdout) == (-signal.SIGKILL, said), first.stderr
     assert (second.returncode, second.stdout) == (0, "called\nreturned\n"), second.stderr
+
+
+def test_who_reaches_a_point_fails_while_memory_is_short_there(tmp_path: Path) -> None:
+    file = tmp_path / "armed"
+    file.touch()
+
+    failed = [reach(file, "short") for _ in range(2)]
+    file.unlink()
+
+    assert [each.stderr.splitlines()[-1] for each in failed] == ["MemoryError"] * 2
+    assert reach(file, "short").stdout == "called\nreturned\n"
 
 
 def test_a_call_that_is_not_due_passes_an_armed_point(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streaming.chaos import clocks
+from streaming.chaos.stage import WORKERS
+
+READ = """
+import json, sys, time
+from streaming.chaos import clocks
+
+beginning = time.monotonic()
+for line in sys.stdin:
+    before = time.time()
+    while "moves" in line and abs(time.time() - before) < 30 and time.monotonic() < beginning + 10:
+        pass
+    print(json.dumps([time.time(), clocks.now().timestamp(), time.monotonic()]), flush=True)
+"""
+
+installed = pytest.mark.skipif(clocks.library() is None, reason="libfaketime is not installed")
+
+
+def test_the_clocks_that_can_be_set_are_of_workers() -> None:
+    assert set(clocks.WORKERS) < set(WORKERS)
+
+
+def test_the_clock_of_another_program_cannot_be_set(tmp_path: Path) -> None:
+    assert clocks.environ(tmp_path, "worker-deliver") == {}
+
+
+def test_the_right_time_is_that_of_the_clock_where_nothing_sets_it() -> None:
+    before, now, after = datetime.now(UTC), clocks.now(), datetime.now(UTC)
+    assert before <= now <= after
+
+
+@installed
+@pytest.mark.parametrize("seconds", [60, -60])
+def test_a_workers_clock_is_set_and_comes_back_while_it_runs(tmp_path: Path, seconds: int) -> None:
+    worker = clocks.WORKERS[0]
+    environ = {**os.environ, **clocks.environ(tmp_path, worker)}
+    with subprocess.Popen(
+        [sys.executable, "-c", READ],
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def read(line: str) -> list[float]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            wall, right, monotonic = json.loads(process.stdout.readline())
+            # The worker's right time is ours, to within what a busy machine takes to say it.
+            assert datetime.now(UTC).timestamp() - right == pytest.approx(0, abs=5)
+            return [wall - right, monotonic]
+
+        off, first = read("now")
+        assert off == pytest.approx(0, abs=1)
+        with clocks.shifted(tmp_path, worker, seconds):
+            off, second = read("moves")
+            assert off == pytest.approx(seconds, abs=1)
+            assert 0 < second - first < 30
+        off, _ = read("moves")
+        assert off == pytest.approx(0, abs=1)
