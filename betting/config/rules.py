@@ -67,6 +67,16 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.database_session_url is None or c.database_url is not None,
     ),
     Rule(
+        ("database_replica_url",),
+        "must look like postgresql://user:password@host:port/name",
+        lambda c: c.database_replica_url is None or _is_database_url(c.database_replica_url),
+    ),
+    Rule(
+        ("database_replica_url", "database_url"),
+        "the first names a replica of the second's server, so it needs the second",
+        lambda c: c.database_replica_url is None or c.database_url is not None,
+    ),
+    Rule(
         ("redis_url",),
         "must look like redis://, rediss:// or unix:// with a host or a socket path, or like"
         " redis+sentinel://:password@host:port,host:port/service/0",

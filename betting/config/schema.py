@@ -263,6 +263,8 @@ class Config:
             by default a private one is started.
         database_session_url: the same database past its pooler: needed if DATABASE_URL is that of a
             pooler in transaction mode, such as PgBouncer.
+        database_replica_url: a standby of the same server, from which the web server reads what
+            the board and the API show of prices while it is close behind; by default none is.
         redis_url: a Redis server to use, ``redis://:password@host:port/0``, or the Sentinels that
             name it, ``redis+sentinel://:password@host,host,host/service/0``; by default a private
             one is started.
@@ -307,6 +309,9 @@ class Config:
     )
     database_session_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "DATABASE_SESSION_URL", "is_secret": True}
+    )
+    database_replica_url: Annotated[str | None, Setting()] = field(
+        default=None, repr=False, metadata={"env": "DATABASE_REPLICA_URL", "is_secret": True}
     )
     redis_url: Annotated[str | None, Setting()] = field(
         default=None, repr=False, metadata={"env": "REDIS_URL", "is_secret": True}

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from betting.config.secret_files import SUFFIX
 
-SERVER_VARIABLES = ("DATABASE_URL", "DATABASE_SESSION_URL", "REDIS_URL", "BROKER_URL")
+SERVER_VARIABLES = (
+    "DATABASE_URL",
+    "DATABASE_SESSION_URL",
+    "DATABASE_REPLICA_URL",
+    "REDIS_URL",
+    "BROKER_URL",
+)
 
 
 def only_servers(**urls: str) -> dict[str, str]:

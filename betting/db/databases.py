@@ -5,12 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from betting.config import Config
+from betting.db.replica import REPLICA
 from betting.db.sessions import LIMITS, SESSIONS
-from betting.runtime.embedded.urls import database_settings, direct_settings
+from betting.runtime.embedded.urls import (
+    database_settings,
+    direct_settings,
+    parse_database_url,
+)
+
+_REPLICA_CONNECT_SECONDS = 2
+"""A reader waits no longer for a replica that is away: the primary can answer."""
 
 
 def databases(config: Config) -> dict[str, dict[str, Any]]:
-    """Return the databases by alias: `default`, and past its pooler `SESSIONS`."""
+    """Return the databases by alias: `default`, past its pooler `SESSIONS`, and `REPLICA`."""
+    found = _of_primary(config)
+    if config.database_replica_url is not None:
+        replica = parse_database_url(config.database_replica_url)
+        limits = {**_limits(), "connect_timeout": _REPLICA_CONNECT_SECONDS}
+        # Tests of the product do not make another database of the same name there.
+        found[REPLICA] = {**_kept(replica, **limits), "TEST": {"MIRROR": "default"}}
+    return found
+
+
+def _of_primary(config: Config) -> dict[str, dict[str, Any]]:
     server = database_settings(config)
     if config.database_session_url is None:
         return {"default": _kept(server, **_limits())}
@@ -21,7 +39,7 @@ def databases(config: Config) -> dict[str, dict[str, Any]]:
     }
 
 
-def _limits() -> dict[str, str]:
+def _limits() -> dict[str, Any]:
     return {"options": " ".join(f"-c {name}={value}" for name, value in LIMITS.items())}
 
 

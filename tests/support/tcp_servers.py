@@ -100,17 +100,51 @@ def tcp_postgres(directory: Path, *settings: str) -> Iterator[TcpServer]:
         ],
         account,
     )  # fmt: skip
-    fixed = ("listen_addresses=127.0.0.1", "unix_socket_directories=''", "fsync=off")
-    options = " ".join([f"-p {server.port}", *(f"-c {each}" for each in (*fixed, *settings))])
-    control = [str(programs / "pg_ctl"), f"--pgdata={data}", "--wait"]
-    started = run([*control, f"--log={data}/log", f"--options={options}", "start"], account)
-    if started.returncode != 0:
-        raise ServerError(f"PostgreSQL: {made.stderr}{started.stdout}{started.stderr}")
-    try:
+    if made.returncode != 0:
+        raise ServerError(f"PostgreSQL: {made.stderr}")
+    with _running_postgres(data, server, *settings):
         url = server.database_url.replace(f"/{DATABASE}", "/postgres")
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {DATABASE}")
         yield server
+
+
+@contextmanager
+def tcp_standby(directory: Path, primary: TcpServer) -> Iterator[TcpServer]:
+    """Run a standby that replays what a PostgreSQL commits.
+
+    Args:
+        directory: where its data go; PostgreSQL's own account has to reach it.
+        primary: runs already; its password is the standby's.
+    """
+    account, server = server_account(), TcpServer(free_port(), primary.password)
+    data = directory / "standby"
+    data.mkdir(mode=0o700)
+    os.chown(data, account.uid, account.gid)
+    copied = run(
+        [
+            str(postgres_programs() / "pg_basebackup"), f"--pgdata={data}", "--write-recovery-conf",
+            "--checkpoint=fast", "--no-sync", f"--dbname={primary.database_url}",
+        ],
+        account,
+    )  # fmt: skip
+    if copied.returncode != 0:
+        raise ServerError(f"pg_basebackup: {copied.stderr}")
+    with _running_postgres(data, server):
+        yield server
+
+
+@contextmanager
+def _running_postgres(data: Path, server: TcpServer, *settings: str) -> Iterator[None]:
+    account = server_account()
+    fixed = ("listen_addresses=127.0.0.1", "unix_socket_directories=''", "fsync=off")
+    options = " ".join([f"-p {server.port}", *(f"-c {each}" for each in (*fixed, *settings))])
+    control = [str(postgres_programs() / "pg_ctl"), f"--pgdata={data}", "--wait"]
+    started = run([*control, f"--log={data}/log", f"--options={options}", "start"], account)
+    if started.returncode != 0:
+        raise ServerError(f"PostgreSQL: {started.stdout}{started.stderr}")
+    try:
+        yield
     finally:
         run([*control, "--mode=immediate", "stop"], account)
 

@@ -1,4 +1,4 @@
-"""The readers of the board: every user that is logged in, or everyone if a setting says so."""
+"""The readers of the board, every user that is logged in or everyone, and where they read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 
 from betting.config import get_config
+from betting.db.replica import read_from_replica
 
 View = Callable[..., HttpResponse]
 
@@ -27,3 +28,13 @@ def for_readers(view: View) -> View:
         return redirect_to_login(request.get_full_path())
 
     return guarded
+
+
+def from_replica(view: View) -> View:
+    """Return the view, which reads from the replica where there is one that is close behind."""
+
+    @wraps(view)
+    def reading(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return read_from_replica(lambda: view(request, *args, **kwargs))
+
+    return reading

@@ -15,7 +15,7 @@ from betting.config import get_config
 from betting.db.clock import database_now
 from betting.models import Event, EventStatus, Market, Outcome
 from betting.web.board import edge_page
-from betting.web.board.access import for_readers
+from betting.web.board.access import for_readers, from_replica
 from betting.web.board.edge_rows import best_of_event, board_rows, in_words, readable_edges
 from betting.web.board.filters import BEFORE_START, COOKIE, IN_PLAY, Choices
 from betting.web.board.history import WINDOWS, history
@@ -47,6 +47,7 @@ _YEAR_SECONDS = 365 * 86_400
 
 @require_safe
 @for_readers
+@from_replica
 def board(request: HttpRequest) -> HttpResponse:
     """Render the board; of a request of its own script, only what changes.
 
@@ -128,6 +129,7 @@ def _address(request: HttpRequest, **changed: str | None) -> str:
 
 @require_safe
 @for_readers
+@from_replica
 def event(request: HttpRequest, event_id: int) -> HttpResponse:
     """Render an event: the odds of one of its markets, and their history."""
     found = get_object_or_404(Event.objects.select_related("sport"), pk=event_id)
@@ -161,6 +163,7 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
 
 @require_safe
 @for_readers
+@from_replica
 def price_history(request: HttpRequest, outcome_id: int) -> HttpResponse:
     """Return the history of an outcome's odds as JSON, for the chart."""
     outcome = get_object_or_404(Outcome.objects.select_related("market"), pk=outcome_id)
@@ -178,6 +181,7 @@ def price_history(request: HttpRequest, outcome_id: int) -> HttpResponse:
 
 @require_safe
 @for_readers
+@from_replica
 def edge(request: HttpRequest, edge_id: int) -> HttpResponse:
     """Render an edge: the bet, what it is worth, and what each bookmaker thinks of it."""
     found = get_object_or_404(readable_edges(), pk=edge_id)

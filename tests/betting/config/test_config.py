@@ -107,6 +107,7 @@ def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value
         ({"HARDLINE_MATCHING_DOUBTFUL_START_HOURS": "0.4"}, "HARDLINE_MATCHING_SAME_START_MINUTES"),
         ({"HARDLINE_COALESCE_BATCH_MS": "1900"}, "HARDLINE_SWEEP_DIRTY_AFTER_MS"),
         ({"DATABASE_SESSION_URL": "postgresql://db.local/odds"}, "DATABASE_URL"),
+        ({"DATABASE_REPLICA_URL": "postgresql://db.local/odds"}, "DATABASE_URL"),
         (
             {
                 "HARDLINE_COALESCE_DEBOUNCE_MS": "4750",
@@ -132,6 +133,7 @@ def test_a_secret_appears_in_no_message_and_no_repr() -> None:
             "HARDLINE_SECRET_KEY": "hunter2-" * 8,
             "DATABASE_URL": "postgresql://ana:hunter2@db.local/odds",
             "DATABASE_SESSION_URL": "postgresql://ana:hunter2@db.local/odds",
+            "DATABASE_REPLICA_URL": "postgresql://ana:hunter2@db.local/odds",
             "BROKER_URL": "amqp://ana:hunter2@mq.local/odds",
             "REDIS_URL": "redis://:hunter2@cache.local/0",
         }

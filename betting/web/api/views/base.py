@@ -18,15 +18,35 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from betting.db.replica import read_from_replica
 from betting.web.api.pagination import Pages
 from betting.web.api.parameters import OddsParameters, PageParameters, Parameters
 from betting.web.api.throttles import AnonymousThrottle, UserThrottle
 
 
 class ApiView(APIView):
-    """A view of the API."""
+    """A view of the API.
+
+    Attributes:
+        reads_replica: whether it reads from the replica, where there is one that is close behind:
+            for what the stream writes. What a client changes is read where it was written.
+    """
 
     throttle_classes = (UserThrottle,)
+    reads_replica: ClassVar[bool] = False
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let the client in, by what the primary knows of it; then have the view read elsewhere."""
+        super().initial(request, *args, **kwargs)
+        method = (request.method or "").lower()
+        if not self.reads_replica or method not in {"get", "head"}:
+            return
+        handler = getattr(self, method)
+
+        def read(*args: Any, **kwargs: Any) -> Any:
+            return read_from_replica(lambda: handler(*args, **kwargs))
+
+        setattr(self, method, read)  # the framework looks it up after this
 
     def handle_exception(self, exc: Exception) -> Response:
         """Count failed authentication by address; answer 429 if an address fails too often."""

@@ -17,6 +17,8 @@ from valuation.closes.statistics import summaries
 class ClvView(ApiView):
     """The closing line value of edges whose event has started."""
 
+    reads_replica = True
+
     @extend_schema(parameters=[ClvParameters], responses=ClvSerializer)
     def get(self, request: Request) -> Response:
         """Return all chosen edges together, and by class if one is asked for."""

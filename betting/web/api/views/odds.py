@@ -53,6 +53,7 @@ def _shown(quotes: QuerySet[Quote]) -> QuerySet[Quote]:
 class EventViews(mixins.RetrieveModelMixin, RowsView):
     """Events, the latest created first."""
 
+    reads_replica = True
     queryset = Event.objects.select_related("sport")
     serializer_class = EventSerializer
     parameters = EventParameters
@@ -62,6 +63,8 @@ class EventViews(mixins.RetrieveModelMixin, RowsView):
 
 class _HistoryView(RowsView):
     """Rows whose quotes have a history of changes."""
+
+    reads_replica = True
 
     def _history(self, quotes: QuerySet[Quote]) -> Response:
         changes = checked(HistoryParameters, self.request).narrow(changes_of(quotes))

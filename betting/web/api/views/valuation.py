@@ -37,6 +37,7 @@ MARKET = ("market__event__sport",)
 class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
     """The consensus on every outcome, or why there is none."""
 
+    reads_replica = True
     shows_odds = True
     serializer_class = FairPriceSerializer
     parameters = FairPriceParameters
@@ -52,6 +53,7 @@ class FairPriceViews(mixins.RetrieveModelMixin, RowsView):
 class EdgeViews(mixins.RetrieveModelMixin, RowsView):
     """Edges, the latest opened first unless `ordering` asks otherwise."""
 
+    reads_replica = True
     shows_odds = True
     serializer_class = EdgeSerializer
     parameters = EdgeParameters
@@ -75,6 +77,7 @@ class EdgeViews(mixins.RetrieveModelMixin, RowsView):
 class _OpportunityViews(RowsView):
     """Open opportunities of one kind, over all markets."""
 
+    reads_replica = True
     shows_odds = True
     pagination_class = RankedPages
     kind: ClassVar[OpportunityKind]
