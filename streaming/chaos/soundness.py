@@ -113,9 +113,13 @@ def lost(
 
 
 def needless(receipts: Iterable[Receipt], arrivals: Arrivals) -> list[Receipt]:
-    """Return what was received after its arrival was on record: it must not be sent again."""
+    """Return what was received again after its arrival was on record: it must not be sent again.
+
+    What was received once was not sent again, even if a clock that was set between says otherwise.
+    """
     recorded = arrivals.recorded
-    return [each for each in receipts if each.at > recorded.get(UUID(each.delivery), each.at)]
+    again = repeated(receipts)
+    return [each for each in again if each.at > recorded.get(UUID(each.delivery), each.at)]
 
 
 def unreceived(receipts: Iterable[Receipt], arrivals: Arrivals) -> list[UUID]:

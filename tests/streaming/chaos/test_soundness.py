@@ -138,6 +138,12 @@ def test_a_delivery_is_repeated_until_its_arrival_is_on_record_and_not_after() -
     assert needless.unsound == (f"delivery {ID} was sent again after it had arrived",)
 
 
+def test_what_was_received_once_was_not_sent_again_whatever_the_clocks_say() -> None:
+    late = Receipt(str(ID), LATER)
+    (result,) = judge(Deliveries([SENT], [late], ON_RECORD))
+    assert result.unsound == ()
+
+
 def test_an_arrival_on_record_was_received() -> None:
     (result,) = judge(Deliveries([SENT], [], ON_RECORD))
     assert result.unsound == (f"delivery {ID} is on record as arrived, and was not received",)
