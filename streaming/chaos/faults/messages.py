@@ -24,16 +24,19 @@ _CATCH_SECONDS = 0.02
 
 @contextmanager
 def _doubled(stage: Stage, _choice: int) -> Iterator[str]:
-    """Put a copy behind each message that waits, and in front of it."""
+    """Put a copy behind each message that waits, and in front of it; copies are not copied."""
     queues = [queue.name for queue in current_app.conf.task_queues]
+    doubled: set[bytes] = set()
     with stage.redis_client() as client:
 
         def double() -> None:
             with suppress(RedisError):
                 for queue in queues:
-                    for message in client.lrange(queue, 0, _BATCH):
+                    waiting = set(client.lrange(queue, 0, _BATCH)) - doubled
+                    for message in waiting:
                         client.lpush(queue, message)
                         client.rpush(queue, message)
+                    doubled |= waiting
 
         with repeating(double):
             yield "all queues"
