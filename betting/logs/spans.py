@@ -34,7 +34,7 @@ class Span(Protocol):
         *,
         is_told: bool,
     ) -> None:
-        """End it with its outcome, and the traceback of an error that is not told elsewhere."""
+        """End it with its outcome, and the traceback of an error that no other span records."""
 
 
 class Tracer(Protocol):

@@ -5,7 +5,8 @@ libraries of requirements-tracing.txt.
 
 A trace of the logs is a trace of OpenTelemetry, under the same id. Messages carry the position in
 it by the standard header; the coalescing buffer carries ids of traces alone. So the id of a trace's
-root span follows from the trace's id, and whatever knows a trace can continue it: see `root_of`.
+root span follows from the id of the trace, and any process that knows a trace can continue it: see
+`root_of`.
 
 Nothing here waits for the collector. A thread of the SDK sends spans from a bounded queue.
 """
@@ -166,7 +167,7 @@ class OperationSpan:
         *,
         is_told: bool,
     ) -> None:
-        """End it with its outcome, and the traceback of an error that is not told elsewhere."""
+        """End it with its outcome, and the traceback of an error that no other span records."""
         span = self._span
         if span.is_recording():
             span.set_attribute(f"{_PREFIX}.status", status)

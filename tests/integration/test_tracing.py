@@ -124,7 +124,7 @@ def test_a_poll_and_all_that_it_has_valued_are_one_trace_under_the_id_of_the_log
     with running(workers(servers), servers, logs, monkeypatch):
         poll(provider, collector)
         while not flushed(collector):
-            # Sooner or later changes wait in the buffer, which knows no more of a trace than its id.
+            # Sooner or later changes wait in the buffer, which knows a trace by its id alone.
             poll(provider, collector)
     # They are stopped: what was left has been sent.
     for cycle in collector.named("streaming.cycle"):

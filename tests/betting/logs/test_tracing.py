@@ -120,7 +120,7 @@ def test_an_operation_of_a_message_without_a_span_is_in_the_trace_of_the_logs(en
 
 
 def test_a_trace_is_exported_whole_or_not_at_all_wherever_it_is_continued(half: Ended) -> None:
-    ids = []
+    ids: list[str] = []
     for _ in range(200):
         with operation("streaming", "cycle") as op:
             op.begin_trace()
