@@ -63,9 +63,11 @@ test-chaos: $(INSTALLED) ## test 20 seeds of chaos, beside which nothing else ma
 chaos: $(INSTALLED) ## let faults strike a run of its own for 20 seeds, and look for what was lost
 	@$(PY) manage.py chaos --seeds 20
 
-lock: $(INSTALLED) ## lock requirements-external.txt with hashes, for the image; needs a package registry
-	@$(PY) -m uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
-		requirements-external.txt --output-file requirements.lock
+LOCK := $(PY) -m uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
+
+lock: $(INSTALLED) ## lock the requirements of the image, with hashes; needs a package registry
+	@$(LOCK) requirements-external.txt --output-file requirements.lock
+	@$(LOCK) requirements-tracing.txt --constraint requirements.lock --output-file requirements-tracing.lock
 
 screenshots: $(INSTALLED) ## take the pictures of docs/images from a live run, with Chromium
 	@$(PY) .ci/pictures.py
@@ -78,7 +80,7 @@ clean-state: $(INSTALLED) ## stop the private servers and delete this checkout's
 WITH_LOCK = import fcntl, os, sys; lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); \
 	fcntl.flock(lock, fcntl.LOCK_EX); os.set_inheritable(lock, True); os.execvp(sys.argv[1], sys.argv[1:])
 
-$(INSTALLED): requirements.txt requirements-external.txt requirements-dev.txt
+$(INSTALLED): requirements.txt requirements-external.txt requirements-tracing.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Hardline needs Python 3.11 or newer; found: $$(python3 --version 2>&1)." \
 			"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }

@@ -1,7 +1,8 @@
-"""Check that requirements.lock is the lock of requirements-external.txt, without a network.
+"""Check that the locks of the image are those of its requirements, without a network.
 
-Every pin of requirements-external.txt, and everything that the installed distributions of these
-say they need, has to be in the lock, with that version and with hashes. `make lock` writes it.
+Every pin of a requirements file, and everything that the installed distributions of these say they
+need, has to be in its lock, with that version and with hashes. What is in several locks has one
+version, because one image installs them on each other. `make lock` writes them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCKS = {
+    "requirements-external.txt": "requirements.lock",
+    "requirements-tracing.txt": "requirements-tracing.lock",
+}
 _PIN = re.compile(r"^([\w.-]+)==(\S+)(.*(?:\n    .*)*)", re.MULTILINE)
 
 
@@ -42,8 +47,8 @@ def needs(requirement: Requirement) -> Iterator[Requirement]:
             yield each
 
 
-def problems(requirements: str, lock: str) -> list[str]:
-    """Return one line for each way in which the lock is not that of the requirements."""
+def problems(requirements: str, lock: str, name: str = "requirements.lock") -> list[str]:
+    """Return one line for each way in which the lock of this name is not that of requirements."""
     pins = locked(lock)
     found = []
     waiting, seen = list(required(requirements)), set()
@@ -55,7 +60,7 @@ def problems(requirements: str, lock: str) -> list[str]:
         seen.add(key)
         version, hashes = pins.get(key[0], ("", 0))
         if not version:
-            found.append(f"{requirement.name} is not in requirements.lock")
+            found.append(f"{requirement.name} is not in {name}")
         elif not requirement.specifier.contains(version, prereleases=True):
             found.append(f"{requirement} is locked at {version}")
         elif not hashes:
@@ -64,12 +69,27 @@ def problems(requirements: str, lock: str) -> list[str]:
     return sorted(set(found))
 
 
+def differences(lock: str, other: str) -> list[str]:
+    """Return one line for each distribution of which two locks have different versions."""
+    pins = locked(other)
+    return [
+        f"{name} is locked at {version} and at {pins[name][0]}"
+        for name, (version, _) in sorted(locked(lock).items())
+        if pins.get(name, (version,))[0] != version
+    ]
+
+
 def main() -> int:
     """Print the problems; return 1 if there are any."""
-    found = problems(
-        (ROOT / "requirements-external.txt").read_text(encoding="utf-8"),
-        (ROOT / "requirements.lock").read_text(encoding="utf-8"),
-    )
+    texts = {
+        name: (ROOT / name).read_text(encoding="utf-8") for pair in LOCKS.items() for name in pair
+    }
+    found = [
+        problem
+        for requirements, lock in LOCKS.items()
+        for problem in problems(texts[requirements], texts[lock], lock)
+    ]
+    found += differences(texts["requirements-tracing.lock"], texts["requirements.lock"])
     for problem in found:
         print(f"{problem}: run `make lock`")
     return bool(found)

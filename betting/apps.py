@@ -11,6 +11,7 @@ from django.apps import AppConfig
 from betting.config import get_config
 from betting.config.removed import removed_settings
 from betting.garbage import collect_from_here
+from betting.logs import spans
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +23,15 @@ class BettingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Warn of removed settings, start Sentry if a DSN is set, then load the Celery app.
+        """Warn of removed settings, start Sentry and traces if wanted, then load the Celery app.
 
-        Without a DSN the module is not imported, and Sentry patches nothing.
+        Without a DSN, and without an exporter of traces, nothing is imported or patched.
         """
         for sentence in removed_settings(os.environ):
             logger.warning(sentence)
         config = get_config().sentry
         if config.dsn is not None:
             import_module("betting.logs.sentry").start(config)
+        spans.start(os.environ)
         import_module("betting.celery")
         collect_from_here()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from contextvars import copy_context
 from typing import Any
 
 from celery.beat import PersistentScheduler
@@ -33,7 +34,8 @@ class Scheduler(PersistentScheduler):
         """Send what is due if the lease is ours; return the seconds until the next tick."""
         seconds = _LOOK_SECONDS
         if holds_lease():
-            seconds = super().tick(*args, **kwargs)
+            # In a context of its own: a message that fails leaves the span of its sending behind.
+            seconds = copy_context().run(super().tick, *args, **kwargs)
         alive.touch(get_config().home, "beat")
         return seconds
 

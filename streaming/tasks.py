@@ -27,7 +27,7 @@ from kombu.exceptions import OperationalError
 from betting.config import get_config
 from betting.db.clock import database_now
 from betting.logs import note, operation
-from betting.logs.context import new_trace_id, trace_ids
+from betting.logs.context import trace_ids
 from streaming.alerts import carrier as _carrier  # noqa: F401 - it registers itself
 from streaming.alerts import outbox
 from streaming.coalescing import buffer
@@ -91,7 +91,7 @@ def poll_provider(self: Any, provider_id: int) -> None:
     replay = replay_of(vars(self.request))
     newest = 0 if replay is None else newest_run(provider_id)
     with repeated_work(), operation("streaming", "cycle", provider_id=provider_id) as op:
-        op.follow([new_trace_id()])
+        op.begin_trace()
         for result in poll(provider_id, get_config()):
             send_result(result)
             op.count(answers=1, markets=len(result.markets))
@@ -210,7 +210,7 @@ def sweep() -> None:
     `Market.swept_at`, which claiming moves.
     """
     with operation("streaming", "sweep") as op:
-        op.follow([new_trace_id()])
+        op.begin_trace()
         unvalued = unvalued_markets(get_config().sweep)
         op.add(markets=len(unvalued))
         send_recomputes(unvalued, "sweep")
@@ -366,7 +366,7 @@ def replay_payload(  # noqa: PLR0913 - the fields of a `Payload`, so that edited
         Payload,
     )
     with operation("streaming", "cycle") as op:
-        op.follow([new_trace_id()])
+        op.begin_trace()
         result = ingest_payload(payload, get_config())
         send_result(result)
         op.add(answers=1, markets=len(result.markets))

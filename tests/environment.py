@@ -13,7 +13,7 @@ import tempfile
 
 for name in list(os.environ):
     # A server's address may be in a file, which DATABASE_URL_FILE names.
-    if name.startswith(("HARDLINE_", "DATABASE_", "REDIS_", "BROKER_")):
+    if name.startswith(("HARDLINE_", "DATABASE_", "REDIS_", "BROKER_", "OTEL_")):
         del os.environ[name]
 os.environ["HARDLINE_HOME"] = tempfile.mkdtemp(prefix="hardline-test-")
 IS_FIRST = "PYTEST_XDIST_WORKER" not in os.environ

@@ -21,6 +21,7 @@ from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
 from betting.db.sessions import is_pooled
+from betting.logs import spans
 
 
 class Bigints(list[int]):
@@ -152,14 +153,14 @@ def fetch_all(
         is_prepared: whether it is prepared. After five runs PostgreSQL may keep one plan, which
             assumes arrays of about ten elements, even if they are longer.
     """
-    with server_cursor(is_prepared=is_prepared) as cursor:
+    with spans.statement(statement), server_cursor(is_prepared=is_prepared) as cursor:
         cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)
         return cursor.fetchall()
 
 
 def execute(statement: str, parameters: Mapping[str, object]) -> int:
     """Run one statement that returns no rows and return how many it wrote."""
-    with server_cursor() as cursor:
+    with spans.statement(statement), server_cursor() as cursor:
         cursor.execute(statement.encode(), parameters, prepare=False)
         return cursor.rowcount
 
@@ -171,7 +172,7 @@ def fetch_columns(
 
     The arrays of bigint, float8 and boolean hold no nulls. The arguments are those of `fetch_all`.
     """
-    with server_cursor(is_prepared=is_prepared) as cursor:
+    with spans.statement(statement), server_cursor(is_prepared=is_prepared) as cursor:
         for loader in (_BigintsLoader, _FloatsLoader, _BooleansLoader):
             cursor.adapters.register_loader(loader.oid, loader)
         cursor.execute(statement.encode(), parameters, prepare=is_prepared, binary=True)

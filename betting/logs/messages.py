@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import logging.config
-import re
 from typing import Any
 
 from celery.signals import (
@@ -20,14 +19,12 @@ from celery.signals import (
 
 from betting.config import get_config
 from betting.logs import context
-from betting.logs.context import MAX_TRACES, Context
+from betting.logs.context import MAX_TRACES, Context, is_trace_id
 from betting.logs.operations import is_told
 from betting.logs.rendering import logging_settings
 
 TRACES_HEADER = "hardline_traces"
 """The message header that holds the ids of the traces, newest first."""
-
-_TRACE_ID = re.compile("[0-9a-f]{32}")
 
 
 def connect() -> None:
@@ -56,7 +53,7 @@ def traces_of(headers: object) -> tuple[str, ...]:
     ()
     """
     given = headers if isinstance(headers, list) else []
-    sound = (each for each in given if isinstance(each, str) and _TRACE_ID.fullmatch(each))
+    sound = (each for each in given if isinstance(each, str) and is_trace_id(each))
     return tuple(sound)[:MAX_TRACES]
 
 

@@ -21,7 +21,7 @@ from structlog.stdlib import BoundLogger, ProcessorFormatter
 
 from betting.config import get_config
 from betting.log_schema import Action, Category, Facts, Status
-from betting.logs import context
+from betting.logs import context, spans
 from betting.logs.context import Context
 
 _LEVELS: Mapping[Status, int] = {
@@ -51,6 +51,7 @@ class Operation:
         "_category",
         "_facts",
         "_is_silent",
+        "_span",
         "_started",
         "_token",
         "error",
@@ -66,6 +67,7 @@ class Operation:
         self._is_silent = False
         self._started = 0.0
         self._token: Token[Context] | None = None
+        self._span: spans.Span | None = None
 
     def add(self, **facts: Unpack[Facts]) -> None:
         """Set facts that were not known before."""
@@ -79,6 +81,16 @@ class Operation:
     def follow(self, trace_ids: Iterable[str]) -> None:
         """Assign work and messages, from here to the operation's end, to these traces."""
         context.follow(trace_ids)
+        self._move(is_new=False)
+
+    def begin_trace(self) -> None:
+        """Begin a trace; work and messages, from here to the operation's end, belong to it."""
+        context.follow([context.new_trace_id()])
+        self._move(is_new=True)
+
+    def _move(self, *, is_new: bool) -> None:
+        if self._span is not None and context.trace_ids():
+            self._span.move(context.trace_ids(), is_new=is_new)
 
     def silence(self) -> None:
         """Log no line unless it raises: nothing happened, or it is logged elsewhere."""
@@ -86,6 +98,7 @@ class Operation:
 
     def __enter__(self) -> Self:
         self._token = context.bind(context.current())
+        self._span = spans.begin(f"{self._category}.{self._action}", context.trace_ids())
         self._started = time.perf_counter()
         return self
 
@@ -99,11 +112,14 @@ class Operation:
         level = None
         if error is not None:
             self.status, self.error, level = _status_of(error), error, logging.ERROR
+        was_told = is_told(self.error)
         try:
             if level or not self._is_silent:
                 facts = {**self._facts, "duration_ms": round(seconds * 1000, 3)}
                 _log(self._category, self._action, self.status, facts, self.error, level)
         finally:
+            if self._span is not None:
+                self._span.end(self.status, self._facts, self.error, is_told=was_told)
             assert self._token is not None
             context.unbind(self._token)
 

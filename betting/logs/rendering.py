@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from betting.config import LogConfig
 from betting.log_schema import Category, Status
-from betting.logs import context
+from betting.logs import context, spans
 from betting.logs.ecs import to_ecs
 from streaming.core.redaction import scrub_text
 from streaming.core.texts import escaped, escaped_json, escaped_lines
@@ -131,8 +131,9 @@ def complete(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
     }
     if now.task:
         line |= {"task": now.task, "task_id": now.task_id, "queue": now.queue}
-    if now.trace_ids:
-        line["trace_id"] = now.trace_ids[0]
+    trace_id = now.trace_ids[0] if now.trace_ids else spans.current_trace_id()
+    if trace_id:
+        line["trace_id"] = trace_id
     if len(now.trace_ids) > 1:
         line["trace_ids"] = list(now.trace_ids)
     return line

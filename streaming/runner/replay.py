@@ -11,7 +11,6 @@ from pathlib import Path
 from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.logs import note, operation
-from betting.logs.context import new_trace_id
 from betting.models import Clock, Provider
 from streaming.ingest.ingest import IngestResult
 from streaming.polling.feed_circuits import FeedCircuits
@@ -126,7 +125,7 @@ class Player:
             )
         session = self._sessions[record.provider]
         with operation("streaming", "cycle", provider_id=session.provider.pk) as op:
-            op.follow([new_trace_id()])
+            op.begin_trace()
             result = make_request(session, record.request, self._config, lambda: record.received_at)
             if result is None:
                 op.status = "skipped"

@@ -10,6 +10,8 @@ from betting.config import CHECKOUT
 
 REQUIREMENTS = (CHECKOUT / "requirements-external.txt").read_text(encoding="utf-8")
 LOCK = (CHECKOUT / "requirements.lock").read_text(encoding="utf-8")
+TRACING = (CHECKOUT / "requirements-tracing.txt").read_text(encoding="utf-8")
+TRACING_LOCK = (CHECKOUT / "requirements-tracing.lock").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,14 @@ def lock() -> ModuleType:
 
 def test_the_lock_is_that_of_the_requirements(lock: ModuleType) -> None:
     assert lock.problems(REQUIREMENTS, LOCK) == []
+    assert lock.problems(TRACING, TRACING_LOCK) == []
+    assert lock.differences(TRACING_LOCK, LOCK) == []
+
+
+def test_two_locks_of_one_image_do_not_differ(lock: ModuleType) -> None:
+    (version, _) = lock.locked(LOCK)["packaging"]
+    other = TRACING_LOCK.replace(f"packaging=={version}", "packaging==1.0")
+    assert lock.differences(other, LOCK) == [f"packaging is locked at 1.0 and at {version}"]
 
 
 def test_another_version_is_not_locked(lock: ModuleType) -> None:

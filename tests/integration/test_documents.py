@@ -89,7 +89,7 @@ def like_the_checkout(directory: Path) -> Path:
     directory.mkdir()
     for name in (
         "Makefile", "manage.py", "pyproject.toml", "requirements.txt", "requirements-external.txt",
-        "requirements-dev.txt",
+        "requirements-tracing.txt", "requirements-dev.txt",
     ):  # fmt: skip
         (directory / name).symlink_to(CHECKOUT / name)
     (directory / ".venv").symlink_to(sys.prefix)

@@ -1,0 +1,299 @@
+"""What Hardline's processes send to a collector of traces, what they keep back, and without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from betting.config import Config
+from betting.models import Provider
+from betting.runtime.supervisor import Program
+from streaming.runner.processes import pollers, value_workers
+from streaming.simulator.policy import MarketPolicy
+from streaming.simulator.running import RunningSimulator, running_simulator
+from streaming.tasks import poll_provider
+from tests.integration.conftest import (
+    CHECKOUT,
+    all_valued,
+    environment_of_workers,
+    running,
+    wait_until,
+)
+from tests.support.collector import NEEDED, Collector, Seen, running_collector
+from tests.support.logs import read_logs
+from tests.support.polling import EPL, KEY, KEY_ENV, polled_provider
+
+SECRET = "5ecre7c0ffee5ecre7c0ffee"
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+
+CALM = MarketPolicy(
+    events_per_sport=5,
+    speed=60.0,
+    drift=0.002,
+    news_per_second=0.0,
+    lead_seconds=(36_000.0, 72_000.0),
+    duration_seconds=(1.0, 2.0),
+    slow_rate=0.0,
+)
+"""Hours before the start: small moves, and many of them, so that they go through the buffer."""
+
+exporting = pytest.mark.skipif(find_spec("opentelemetry.sdk") is None, reason=NEEDED)
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector that processes which are started from now on send to."""
+    with running_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        monkeypatch.setenv("HARDLINE_LOG_LEVEL", "INFO")
+        yield collector
+
+
+@pytest.fixture
+def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSimulator]:
+    monkeypatch.setenv(KEY_ENV, KEY)
+    monkeypatch.setenv("HARDLINE_POLL_DEDUPE_MS", "0")
+    with running_simulator(sports=[EPL], policy=CALM, api_key=KEY) as simulator:
+        yield simulator
+
+
+def run(script: str, servers: Config, **environ: str) -> subprocess.CompletedProcess[str]:
+    """A process of Hardline's, as it is configured for the workers."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment_of_workers(servers), **environ},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+SET_UP = "import django; django.setup(); "
+
+
+def workers(servers: Config) -> list[Program]:
+    """All of them but beat, so that nothing is polled but what a test has polled."""
+    programs = [*value_workers(servers), *pollers(servers, KEY)]
+    return [program for program in programs if program.name != "beat"]
+
+
+def poll(provider: Provider, collector: Collector) -> None:
+    """Poll, and wait until what it has changed is valued, and the spans of that have come."""
+    before = len(collector.named("streaming.cycle"))
+    poll_provider.delay(provider.pk)
+    wait_until(
+        lambda: len(cycles(collector)) > before and cycles(collector) <= valued(collector),
+        "the spans of the poll and of its recomputes",
+    )
+    wait_until(all_valued, "the values")
+
+
+def cycles(collector: Collector) -> set[str]:
+    """The traces that polls have begun."""
+    return {span.trace_id for span in collector.named("streaming.cycle")}
+
+
+def valued(collector: Collector) -> set[str]:
+    """The traces to which recomputes belong: one for several polls is linked to the older ones."""
+    spans = collector.named("valuation.recompute")
+    return {trace_id for span in spans for trace_id in (span.trace_id, *span.links)}
+
+
+@exporting
+def test_a_poll_and_all_that_it_has_valued_are_one_trace_under_the_id_of_the_logs(
+    collector: Collector,
+    simulator: RunningSimulator,
+    servers: Config,
+    redis: Redis,  # noqa: ARG001 - asks for a fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider = polled_provider(simulator)
+    logs = tmp_path / "logs"
+    with running(workers(servers), servers, logs, monkeypatch):
+        poll(provider, collector)
+        while not flushed(collector):
+            # Sooner or later changes wait in the buffer, which knows a trace by its id alone.
+            poll(provider, collector)
+    # They are stopped: what was left has been sent.
+    for cycle in collector.named("streaming.cycle"):
+        spans = collector.of_trace(cycle.trace_id)
+        assert cycle.service == "hardline"
+        assert [span for span in spans.values() if not span.parent_id] == [cycle]
+        assert {span.parent_id for span in spans.values()} - {""} <= spans.keys()
+        names = {span.name for span in spans.values()}
+        assert names >= {"provider.poll", "streaming.ingest"}
+        statements = [str(span.attributes.get("db.statement", "")) for span in spans.values()]
+        assert any("betting_quote" in statement for statement in statements)
+    for span in collector.named("valuation.recompute"):
+        (parent,) = (each for each in runs(collector) if each.span_id == span.parent_id)
+        assert parent.parent_id in {
+            each.span_id for each in collector.named("apply_async/valuation.recompute_markets")
+        }
+    # A task that polls belongs to whoever sent it; its cycle is linked to that.
+    polled = {span.trace_id for span in collector.named("run/streaming.poll_provider")}
+    assert {link for cycle in collector.named("streaming.cycle") for link in cycle.links} == polled
+
+    told = [line for line in read_logs(logs) if line["action"] in LOGGED]
+    assert {line["action"] for line in told} == LOGGED
+    assert {line["trace_id"] for line in told} == cycles(collector)
+    assert not [body for body in collector.bodies if KEY.encode() in body]
+
+
+LOGGED = {"cycle", "poll", "ingest", "batch_flush", "recompute"}
+
+
+def flushed(collector: Collector) -> set[str]:
+    """The traces of polls whose changes went through the buffer."""
+    return {span.trace_id for span in collector.named("streaming.batch_flush")} & cycles(collector)
+
+
+@exporting
+def test_the_processes_of_a_pool_export_after_their_fork(
+    collector: Collector,
+    simulator: RunningSimulator,
+    servers: Config,
+    redis: Redis,  # noqa: ARG001 - asks for a fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider = polled_provider(simulator)
+    with running(workers(servers), servers, tmp_path / "logs", monkeypatch) as supervisor:
+        poll(provider, collector)
+        run(SET_UP + REVALUE, servers)
+        wait_until(lambda: len(runs(collector)) > 0, "the first process's spans")
+        # Its successor is forked from a process that may have exported.
+        run(KILL_POOL, servers, WORKER=str(supervisor.pids()["worker-value"]))
+        before = len(runs(collector))
+        run(SET_UP + REVALUE, servers)
+        wait_until(lambda: len(runs(collector)) > before, "the successor's spans")
+
+
+def runs(collector: Collector, queue: str = "valuation") -> list[Seen]:
+    """The tasks that valued markets from a queue."""
+    spans = collector.named("run/valuation.recompute_markets")
+    return [span for span in spans if span.attributes["messaging.destination"] == queue]
+
+
+KILL_POOL = """
+import os, psutil
+worker = psutil.Process(int(os.environ["WORKER"])).children()[0]
+for child in worker.children():
+    child.kill()
+"""
+REVALUE = """
+from django.db.models import F
+from betting.models import Market
+from valuation.tasks import send_recomputes
+Market.objects.update(version=F("version") + 1)
+send_recomputes(list(Market.objects.values_list("pk", flat=True)), "batch")
+"""
+
+
+@exporting
+def test_no_secret_of_a_request_or_a_statement_leaves(
+    collector: Collector, servers: Config
+) -> None:
+    done = run(SET_UP + REQUESTS, servers, TESTS_SECRET=SECRET)
+    assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["302", "200"]
+    asked = [span for span in collector.spans if span.name.startswith("GET")]
+    assert {span.attributes["http.status_code"] for span in asked} == {302}
+    assert any("apiKey=" in str(span.attributes) for span in asked)
+    assert any("auth_user" in str(span.attributes.get("db.statement")) for span in collector.spans)
+    (failed,) = collector.named("provider.poll")
+    assert "apiKey=•••" in failed.error
+    assert "ValueError" in failed.attributes["exception.stacktrace"]
+    assert not [body for body in collector.bodies if SECRET.encode() in body]
+
+
+REQUESTS = """
+import os
+from contextlib import suppress
+from django.contrib.auth.models import User
+from django.test import Client
+from betting.db.sql import fetch_all
+from betting.logs import operation
+secret = os.environ["TESTS_SECRET"]
+User.objects.create_user("reader", password=secret, email=secret + "@example.org")
+client = Client(SERVER_NAME="localhost")
+print(client.get("/", {"apiKey": secret}).status_code)
+User.objects.filter(email=secret + "@example.org").delete()
+fetch_all("SELECT %(secret)s::text", {"secret": secret})
+with suppress(ValueError), operation("provider", "poll"):
+    raise ValueError("GET https://a.example/odds?apiKey=" + secret)
+print(client.get("/health/live", {"apiKey": secret}).status_code)
+"""
+
+
+@exporting
+def test_probes_have_no_span(collector: Collector, servers: Config) -> None:
+    run(SET_UP + REQUESTS, servers, TESTS_SECRET=SECRET)
+    assert not [span for span in collector.spans if "health" in str(span.attributes)]
+
+
+@exporting
+def test_a_process_ends_while_the_collector_answers_nothing(
+    collector: Collector, servers: Config
+) -> None:
+    collector.hangs = True
+    done = run(SET_UP + WORKED, servers)
+    assert done.stdout.endswith("worked\n")
+    assert collector.named("streaming.sweep") != []
+    assert not collector.released.is_set(), "it is still without an answer"
+
+
+WORKED = """
+from betting.logs import operation
+with operation("streaming", "sweep") as op:
+    op.begin_trace()
+print("worked")
+"""
+
+
+@exporting
+def test_beats_messages_lead_to_the_tasks_that_run_them(
+    collector: Collector,
+    servers: Config,
+    redis: Redis,  # noqa: ARG001 - asks for a fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running(pollers(servers, KEY), servers, tmp_path / "logs", monkeypatch):
+        wait_until(lambda: len(collector.named("run/streaming.tick")) >= 2, "two ticks")
+    sent = {span.span_id: span for span in collector.named("apply_async/streaming.tick")}
+    ticks = collector.named("run/streaming.tick")
+    assert {tick.parent_id for tick in ticks} <= sent.keys()
+    assert len({tick.trace_id for tick in ticks}) == len(ticks), "each is a trace of its own"
+
+
+def test_without_the_libraries_a_process_says_what_is_missing_and_works(servers: Config) -> None:
+    done = run(
+        "import sys; sys.modules['opentelemetry'] = None; " + SET_UP + WORKED,
+        servers,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+    )
+    said = [line for line in done.stdout.splitlines() if "Traces are not exported" in line]
+    assert len(said) == 1
+    assert "opentelemetry is not installed. Install requirements-tracing.txt" in said[0]
+    assert done.stdout.endswith("worked\n")
+
+
+def test_without_the_variables_nothing_of_the_libraries_is_imported(servers: Config) -> None:
+    # The client of Redis imports their metrics by itself, wherever they are installed.
+    script = SET_UP + WORKED + "import sys; print(*sys.modules)"
+    done = run(script, servers, OTEL_SERVICE_NAME="odds", OTEL_EXPORTER_OTLP_ENDPOINT="")
+    said, imported = done.stdout.splitlines()
+    assert said == "worked"
+    forbidden = ("opentelemetry.sdk.trace", "opentelemetry.instrumentation", "opentelemetry.proto")
+    assert not [name for name in imported.split() if name.startswith(forbidden)]
