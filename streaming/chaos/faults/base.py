@@ -47,12 +47,17 @@ def stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
 
 @contextmanager
 def repeating(action: Callable[[], object], seconds: float = REPEAT_SECONDS) -> Iterator[None]:
-    """Repeat an action in a thread while the block runs."""
+    """Repeat an action in a thread while the block runs, which raises what the action raised."""
     has_ended = threading.Event()
+    failures: list[Exception] = []
 
     def repeat() -> None:
         while not has_ended.wait(seconds):
-            action()
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - raised below, in the thread of the fault
+                failures.append(error)
+                return
 
     thread = threading.Thread(target=repeat, name="fault", daemon=True)
     thread.start()
@@ -61,3 +66,5 @@ def repeating(action: Callable[[], object], seconds: float = REPEAT_SECONDS) -> 
     finally:
         has_ended.set()
         thread.join()
+        if failures:
+            raise failures[0]

@@ -36,7 +36,7 @@ def _doubled(stage: Stage, _choice: int) -> Iterator[str]:
                     for message in waiting:
                         client.lpush(queue, message)
                         client.rpush(queue, message)
-                    doubled |= waiting
+                    doubled.update(waiting)
 
         with repeating(double):
             yield "all queues"
