@@ -58,6 +58,7 @@ def _all_tabs() -> list[dict[str, Any]]:
             ],
             [
                 _tab("By cause", "streaming_deadletter_causes"),
+                _tab("Likely causes", "streaming_deadletter_patterns"),
                 _tab("All letters", "streaming_deadletter_changelist"),
                 _tab("Actions", "streaming_deadletteraction_changelist"),
                 _tab("Evicted", "streaming_deadlettereviction_changelist"),

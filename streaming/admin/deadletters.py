@@ -20,7 +20,7 @@ from betting.admin_base.action_forms import ReasonForm, ask_reason, question, qu
 from betting.admin_base.filters import ChoiceFilter, by_choice, by_time, by_value
 from betting.admin_base.read_only import FactAdmin
 from betting.admin_base.unfold_types import badge, button
-from streaming.admin import letter_causes
+from streaming.admin import letter_causes, letter_patterns
 from streaming.admin.letter_causes import may_decide, report_replays
 from streaming.dead_letters import causes, contents, replay
 from streaming.dead_letters.replay import EditedArguments, with_last_replay
@@ -109,6 +109,7 @@ class DeadLetterAdmin(FactAdmin):
     )
     custom_urls = (
         ("causes/", letter_causes.NAME, letter_causes.page),
+        ("patterns/", letter_patterns.NAME, letter_patterns.page),
         (
             "<int:letter_id>/content/",
             "streaming_deadletter_content",

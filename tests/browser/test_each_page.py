@@ -23,6 +23,7 @@ ADMIN = (
     "/admin/",
     "/admin/streaming/health/",
     "/admin/streaming/deadletter/causes/",
+    "/admin/streaming/deadletter/patterns/?show=all",
     "/admin/streaming/deadletter/",
     "/admin/betting/settingchange/live/",
     "/admin/betting/provider/",
