@@ -59,7 +59,6 @@ def play(sample: Sample, policy: BettingPolicy) -> Played:
         weight=policy.weights_of(sample)[quote],
         group=policy.groups_of(sample.bookmakers),
         commission=commission,
-        is_stale=sample.is_stale[quote],
     )
     valued = value(board, policy.valuation)
     fair = np.full(sample.event.size, np.nan)

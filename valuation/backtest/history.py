@@ -116,7 +116,6 @@ def _sample(of: History, bookmakers: Bookmakers, weight: FloatArray, season: str
         is_lay=np.zeros(match.size, dtype=np.bool_),
         weight=weight[book],
         early=of.early[match, book, place],
-        is_stale=np.zeros(match.size, dtype=np.bool_),
         close=of.close[match, book, place],
     )
 

@@ -96,7 +96,6 @@ def backtest(
     *,
     sharp: str,
     seed: int,
-    on_sample: Callable[[Sample], None],
 ) -> Backtest:
     """Play policies and judge what they did, one sample after the other.
 
@@ -107,7 +106,6 @@ def backtest(
         policies: names, and what plays them; the first is the one that others are compared with.
         sharp: the bookmaker whose close judges alone.
         seed: of the intervals.
-        on_sample: called after each sample.
     """
     tallies = [_Tally() for _ in policies]
     events = graded = 0
@@ -122,7 +120,6 @@ def backtest(
         periods.update(dict.fromkeys(sample.periods))
         quoting = np.unique(sample.bookmaker).tolist()
         bookmakers.update(sample.bookmakers.keys[place] for place in quoting)
-        on_sample(sample)
     rows = _rows([name for name, _ in policies], tallies, sharp, events, seed) if events else []
     return Backtest(rows, [*periods], events, graded, sorted(bookmakers), sharp)
 

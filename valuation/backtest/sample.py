@@ -55,8 +55,7 @@ class Sample:
         bookmaker: the place of its bookmaker.
         is_lay: whether the price is for laying the outcome.
         weight: the bookmaker's own weight in the consensus on this market.
-        early: decimal odds some time before the start, NaN where there were none.
-        is_stale: whether nobody had seen that price for too long.
+        early: decimal odds some time before the start, NaN where nobody had seen any then.
         close: the last odds before the start, NaN where there are none.
     """
 
@@ -75,7 +74,6 @@ class Sample:
     is_lay: BoolArray
     weight: FloatArray
     early: FloatArray
-    is_stale: BoolArray
     close: FloatArray
 
     @cached_property
@@ -97,7 +95,6 @@ class Sample:
         weight: FloatArray,
         group: IntArray,
         commission: FloatArray,
-        is_stale: BoolArray,
     ) -> Board:
         """Return the board of some quotes.
 
@@ -107,7 +104,6 @@ class Sample:
             weight: in the consensus, (k,).
             group: of each bookmaker, (b,).
             commission: of each, (k,).
-            is_stale: of each, (k,).
         """
         outcome, book = self.outcome[quote], self.bookmaker[quote]
         return Board(
@@ -121,5 +117,5 @@ class Sample:
             price=price,
             weight=weight,
             commission=commission,
-            is_stale=is_stale,
+            is_stale=np.zeros(quote.size, dtype=np.bool_),
         )

@@ -197,7 +197,6 @@ def _closes(sample: Sample, quote: IntArray, weight: FloatArray) -> Board:
         weight=weight,
         group=sample.bookmakers.group,
         commission=np.zeros(quote.size),
-        is_stale=np.zeros(quote.size, dtype=np.bool_),
     )
 
 

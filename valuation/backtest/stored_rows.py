@@ -93,7 +93,8 @@ def sample_of(
 ) -> Sample:
     """Lay the stored history of some events out as a sample.
 
-    Events that had no price at the moment that was asked for are left out.
+    Events are left out that have no closing price, or of which nobody had seen a price at the
+    moment that was asked for.
 
     Args:
         events: in the order of time.
@@ -103,19 +104,18 @@ def sample_of(
         bookmakers: at least those of the quotes.
     """
     price, is_stale = standing(early)
-    is_kept = np.isfinite(price) & np.isin(early.quote_id, quotes.id)
+    is_kept = np.isfinite(price) & ~is_stale & np.isin(early.quote_id, quotes.id)
     place = positions(quotes.id, early.quote_id[is_kept])
     columns = np.full((2, quotes.id.size), np.nan)
     columns[:, place] = price[is_kept], early.weight[is_kept]
-    too_old = np.zeros(quotes.id.size, dtype=np.bool_)
-    too_old[place] = is_stale[is_kept]
 
     # Outcomes line by line.
     line = np.where(np.isnan(outcomes.point), np.inf, outcomes.point)
     order = np.lexsort((outcomes.id, line, outcomes.market_id))
     market, line = outcomes.market_id[order], line[order]
     outcome = positions(outcomes.id[order], quotes.outcome_id)
-    priced = set(outcomes.event_id[order][outcome[place]].tolist())
+    event_of = outcomes.event_id[order][outcome]
+    priced = set(event_of[place].tolist()) & set(event_of[np.isfinite(quotes.close)].tolist())
     wanted = [event for event in events if event.id in priced]
     number_of = {event.id: at for at, event in enumerate(wanted)}
     event = np.array([number_of.get(of, -1) for of in outcomes.event_id[order].tolist()], np.int64)
@@ -141,7 +141,6 @@ def sample_of(
         is_lay=quotes.is_lay[is_in],
         weight=np.nan_to_num(columns[1, is_in]),
         early=columns[0, is_in],
-        is_stale=too_old[is_in],
         close=quotes.close[is_in],
     )
 

@@ -37,16 +37,17 @@ from valuation.backtest.learning import (
 from valuation.backtest.run import Backtest, backtest, playing
 from valuation.backtest.sample import Sample
 from valuation.backtest.stored import Stretch, chunks, count_events, read_bookmakers, read_sample
-from valuation.closes.rebuild import ANCHORS
+from valuation.closes.rebuild import ANCHORS, MAX_AGE_SECONDS
 from valuation.results.football_data import ResultsFileError, read_matches
 
 HOURS_BEFORE = 1.0
 MAX_HOURS_BEFORE = 24.0 * 365
 
 NOTHING_STORED = (
-    "No event in this time has closing prices and had a price {hours:g} h before its start."
-    " The sweeper takes closing prices half a minute after a start, while `manage.py run` or"
-    " workers run; give --results FILE… to use recorded files instead."
+    "No event in this time has closing prices, and prices that were seen within"
+    f" {MAX_AGE_SECONDS / 60:.0f} minutes of the moment {{hours:g}} h before its start. Closing"
+    " prices are taken half a minute after a start, while `manage.py run` or workers run. Give"
+    " --results FILE… to use recorded files instead."
 )
 
 Plays = Callable[[Sample], Played]
@@ -57,13 +58,13 @@ class _Source:
     """What is played on.
 
     Attributes:
-        samples: in the order of time.
-        matches: how many matches or events they have, at most.
+        samples: in the order of time, each with the number of events that were read for it.
+        matches: how many events those are together.
         sharp: whose close judges alone.
         policies: what is compared.
     """
 
-    samples: Iterable[Sample]
+    samples: Iterable[tuple[int, Sample]]
     matches: int
     sharp: str
     policies: Sequence[BettingPolicy]
@@ -196,7 +197,8 @@ def _recorded(history: History, options: Mapping[str, Any]) -> _Source:
     sharp = options["sharp"] or SHARP
     _require(sharp, history.bookmakers)
     policies = tuple(map(parse_policy, options["policy"])) or shipped()
-    return _Source(samples_of(history), history.result.size, sharp, policies)
+    samples = [(sample.events, sample) for sample in samples_of(history)]
+    return _Source(samples, history.result.size, sharp, policies)
 
 
 def _stored(options: Mapping[str, Any]) -> _Source:
@@ -214,7 +216,7 @@ def _stored(options: Mapping[str, Any]) -> _Source:
                  if not is_venue]  # fmt: skip
     policies = tuple(parse_policy(text, rules) for text in options["policy"])
     return _Source(
-        (read_sample(events, seconds, bookmakers) for events in chunks(stretch)),
+        ((len(events), read_sample(events, seconds, bookmakers)) for events in chunks(stretch)),
         count_events(stretch),
         sharp,
         policies or shipped(rules, no_venues),
@@ -236,13 +238,13 @@ def _run(source: _Source, learnt: Learnt | None, seed: int, progress: Progress) 
     plays = [playing(policy) for policy in source.policies]
     if learnt:
         plays += _learnt_plays(learnt, source.policies[-1])
-    return backtest(
-        source.samples,
-        plays,
-        sharp=source.sharp,
-        seed=seed,
-        on_sample=lambda sample: progress.advance(task, sample.events),
-    )
+
+    def samples() -> Iterator[Sample]:
+        for events, sample in source.samples:
+            yield sample
+            progress.advance(task, events)
+
+    return backtest(samples(), plays, sharp=source.sharp, seed=seed)
 
 
 def _learnt_plays(learnt: Learnt, like: BettingPolicy) -> Iterator[tuple[str, Plays]]:

@@ -64,7 +64,7 @@ def nothing(*_: object) -> None:
 
 def run(history: History, policies: tuple[BettingPolicy, ...], seed: int = 1) -> Backtest:
     plays = [playing(policy) for policy in policies]
-    return backtest(samples_of(history), plays, sharp="pinnacle", seed=seed, on_sample=nothing)
+    return backtest(samples_of(history), plays, sharp="pinnacle", seed=seed)
 
 
 def test_the_bet_is_at_the_best_price_of_a_venue() -> None:

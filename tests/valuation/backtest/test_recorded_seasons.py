@@ -31,7 +31,7 @@ def nothing(*_: object) -> None:
 
 def test_the_default_beats_equal_weights_by_1_3_points(seasons: History) -> None:
     plays = [playing(policy) for policy in shipped()]
-    found = backtest(samples_of(seasons), plays, sharp="pinnacle", seed=1, on_sample=nothing)
+    found = backtest(samples_of(seasons), plays, sharp="pinnacle", seed=1)
     default = found.rows[-1]
     assert default.clv_gain is not None
     assert default.clv_gain.mean >= 0.013

@@ -10,6 +10,7 @@ from io import StringIO
 from statistics import fmean
 from typing import Any
 
+import msgspec
 import numpy as np
 import psycopg
 import pytest
@@ -33,7 +34,7 @@ from valuation.backtest.stored import (
     read_sample,
 )
 from valuation.closes.take import take
-from valuation.models import Edge, FairPrice, Result
+from valuation.models import ClosingQuote, Edge, FairPrice, Result
 from valuation.policy import ValuationPolicy
 from valuation.recompute import recompute
 
@@ -136,7 +137,7 @@ def samples(stretch: Stretch | None = None, *, size: int = 5, hours: float = 1.0
 
 
 def run(policy: BettingPolicy, of: list[Sample]) -> Backtest:
-    return backtest(of, [playing(policy)], sharp="pinnacle", seed=1, on_sample=lambda _: None)
+    return backtest(of, [playing(policy)], sharp="pinnacle", seed=1)
 
 
 def board(prices: dict[tuple[str, str, bool], float], game: Game) -> list[Row]:
@@ -291,10 +292,12 @@ def test_the_groups_of_the_rows_count_once() -> None:
     assert np.isfinite(play(together, alone).fair).all()
 
 
-def tell(provider: Provider, quotes: list[SnapshotQuote], early: float = HOUR + 60) -> None:
-    """One event, told so long before the start, and just before and after it."""
-    for seconds in (START - early, START + 60):
-        ingest(provider.pk, snapshot([event(quotes, starts=START)], seconds), IngestPolicy())
+def tell(provider: Provider, quotes: list[SnapshotQuote], *before: float) -> None:
+    """One event whose quotes are told these seconds before the start, each time a little lower."""
+    for seconds in (*(before or (HOUR + 60, 60)), -60):
+        lower = 1 - 0.001 * (seconds < HOUR)
+        said = [msgspec.structs.replace(each, price=(each.price or 0) * lower) for each in quotes]
+        ingest(provider.pk, snapshot([event(said, starts=START)], START - seconds), IngestPolicy())
     take(POLICY)
 
 
@@ -321,17 +324,21 @@ def test_totals_are_graded_and_pushes_come_back() -> None:
     assert row.quality.matches == 0  # a stake that came back says nothing of the probability
 
 
-def test_a_recorded_price_that_nobody_saw_for_too_long_is_not_valued() -> None:
-    tell(make_provider(), plain_board(), early=HOUR + 700)
-    (sample,) = samples()
-    assert sample.is_stale.all()
-    assert np.isnan(play(sample, DEFAULT).fair).all()
-    (later,) = samples(hours=1.1)
-    assert np.isfinite(play(later, DEFAULT).fair).all()
+def test_a_recorded_price_that_nobody_saw_for_too_long_is_not_on_the_board() -> None:
+    tell(make_provider(), plain_board(), HOUR + 700, 60)
+    assert [sample.events for sample in samples()] == [0]
+    (earlier,) = samples(hours=1.1)
+    assert np.isfinite(play(earlier, DEFAULT).fair).all()
+
+
+def test_an_event_without_a_closing_price_is_left_out() -> None:
+    tell(make_provider(), plain_board(), HOUR + 60)
+    assert ClosingQuote.objects.filter(price__isnull=True).exists()
+    assert [sample.events for sample in samples()] == [0]
 
 
 def test_a_price_that_came_later_is_not_on_the_board() -> None:
-    tell(make_provider(), plain_board(), early=HOUR - 60)
+    tell(make_provider(), plain_board(), HOUR - 120, 60)
     assert [sample.events for sample in samples()] == [0]
     assert run(DEFAULT, samples()).matches == 0
 
@@ -345,12 +352,13 @@ def test_a_live_price_stands_on_polls_and_where_these_are_deleted_on_the_quarant
 ) -> None:
     """The polls are named by the seconds after the moment of the board."""
     provider = make_provider(clock=Clock.WALL)
-    tell(provider, plain_board(), early=3 * HOUR)
+    tell(provider, plain_board(), 2 * HOUR, 60)
     for seconds in polled:
         moment = at(START - HOUR + seconds)
         rows.make_poll_run(provider, feed="/odds", started_at=moment)
     (sample,) = samples()
-    assert np.isfinite(play(sample, DEFAULT).fair).all() == is_valued
+    assert sample.events == is_valued
+    assert np.isfinite(play(sample, DEFAULT).fair).all()
 
 
 def test_each_chunk_is_read_in_three_statements(monkeypatch: pytest.MonkeyPatch) -> None:
