@@ -72,7 +72,7 @@ class Backtest:
 
 @dataclass(slots=True)
 class _Tally:
-    """What a policy has come to in the samples so far."""
+    """The bets and fair prices of a policy in the samples so far."""
 
     judged: list[Judged] = field(default_factory=list)
     probability: list[FloatArray] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a backtest plays on: early prices, closing prices and grades of bets, as columns.
+"""Samples: early prices, closing prices and grades of bets, as columns that a backtest plays on.
 
 Recorded files and the stored history are both laid out as this, so that one engine plays both.
 """

@@ -1,4 +1,4 @@
-"""The stored history of some events as a sample, whatever statements read it."""
+"""The stored history of some events as a sample: rows in, columns out."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ Plays = Callable[[Sample], Played]
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What is played on.
+    """The samples and the policies of a run.
 
     Attributes:
         samples: in the order of time, each with the number of events that were read for it.
@@ -151,7 +151,7 @@ class Command(BaseCommand):
         self.stdout.write(report.subject(found))
         write_table(self.stdout, *report.policies_table(found))
         for row in found.rows[-1:]:
-            if row.quality:
+            if row.quality and row.quality.tenths:
                 self.stdout.write(f"calibration: {row.name}")
                 write_table(self.stdout, *report.calibration_table(row.quality.tenths))
         if learnt:

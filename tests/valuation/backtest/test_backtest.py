@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -165,6 +168,26 @@ def test_the_bets_at_the_sharp_bookmaker_are_a_row_of_their_own(seasons: History
     rows = run(seasons, shipped()[:1]).rows
     assert [row.name for row in rows] == ["equal weights, every venue", "… its bets at pinnacle"]
     assert rows[1].scores.clv_others.mean < rows[0].scores.clv_others.mean  # type: ignore[operator]
+
+
+def test_of_the_samples_that_are_played_only_the_last_is_kept(seasons: History) -> None:
+    kept: list[weakref.ref[Sample]] = []
+
+    def read() -> Iterator[Sample]:
+        for number in range(seasons.season.max() + 1):
+            (sample,) = samples_of(
+                replace(seasons.during(seasons.season == number), seasons=(str(number),),
+                        season=np.zeros(int((seasons.season == number).sum()), dtype=np.int64))
+            )  # fmt: skip
+            gc.collect()
+            assert sum(ref() is not None for ref in kept) <= 1
+            kept.append(weakref.ref(sample))
+            yield sample
+            del sample
+
+    plays = [playing(policy) for policy in shipped()]
+    found = backtest(read(), plays, sharp="pinnacle", seed=1)
+    assert (found.matches, len(kept)) == (600, 3)
 
 
 def test_the_same_seed_gives_the_same_files(seasons: History) -> None:
