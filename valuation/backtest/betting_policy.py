@@ -20,6 +20,10 @@ DEFAULT_NO_VENUES = frozenset(key for key, terms in TERMS.items() if not terms.i
 """Bookmakers whose prices inform the consensus and are no bets, by the shipped defaults."""
 
 
+MAX_NAMED = 3
+"""Bookmakers that the name of a policy lists."""
+
+
 class PolicyError(ValueError):
     """A text that names no policy."""
 
@@ -94,7 +98,12 @@ def shipped(
         no_venues: the bookmakers that are no venues by the history's own terms.
     """
     rules = valuation or ValuationPolicy()
-    never = f"never betting at {', '.join(sorted(no_venues))}"
+    named = (
+        ", ".join(sorted(no_venues))
+        if len(no_venues) <= MAX_NAMED
+        else f"{len(no_venues)} bookmakers"
+    )
+    never = f"never betting at {named}"
     return (
         BettingPolicy("equal weights, every venue", rules),
         *([BettingPolicy(never, rules, no_venues=None)] if no_venues else []),

@@ -15,10 +15,12 @@ import numpy as np
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
+from rich.progress import Progress
 
 from betting.models import Bookmaker, BookmakerWeight, Clock, Event, Market, Outcome, Provider
 from streaming.core.snapshot import Snapshot, SnapshotQuote
 from streaming.ingest.ingest import IngestPolicy, ingest
+from streaming.management.commands import backtest as command
 from tests.support import rows
 from tests.support.snapshots import AWAY, HOME, at, event, make_provider, quote, snapshot
 from tests.valuation.by_hand import Row, value_by_hand
@@ -408,6 +410,17 @@ def test_the_command_says_how_many_have_a_result_and_repeats_itself() -> None:
     assert "default" not in say("--policy", "mine; min_books=2")
 
 
+def test_the_progress_counts_the_events_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    store(make_games(5, 10), make_provider())
+    first = Event.objects.earliest("id")
+    ClosingQuote.objects.filter(market__event=first).update(price=None, seen_at=None, reason="none")
+    progress = Progress(disable=True)
+    monkeypatch.setattr(command, "_progress", lambda: progress)
+    assert "4 matches" in say()
+    (task,) = progress.tasks
+    assert (task.completed, task.total) == (5, 5)
+
+
 def test_without_a_sharp_bookmaker_the_column_is_empty() -> None:
     tell(make_provider(), plain_board())
     said = say("--policy", "plain")
@@ -442,5 +455,8 @@ def test_options_that_do_not_go_together_are_refused(
 def test_the_shipped_policies_name_who_is_no_venue() -> None:
     assert [policy.name for policy in shipped(POLICY, ["ace", "bay"])][1] == (
         "never betting at ace, bay"
+    )
+    assert [policy.name for policy in shipped(POLICY, [*"abcd"])][1] == (
+        "never betting at 4 bookmakers"
     )
     assert len(shipped(POLICY, [])) == 2
