@@ -1,4 +1,4 @@
-"""The bets of a policy on recorded matches, placed with the engine that values live prices."""
+"""The bets of a policy on a sample, placed with the engine that values live prices."""
 
 from __future__ import annotations
 
@@ -6,40 +6,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from valuation.arrays import BoolArray, FloatArray, IntArray, is_new
+from valuation.arrays import FloatArray, IntArray, is_new
 from valuation.backtest.betting_policy import BettingPolicy
-from valuation.backtest.history import History
-from valuation.board import Board, value
-from valuation.edges import net_back
+from valuation.backtest.sample import Sample
+from valuation.board import value
+from valuation.edges import bet_odds
 
 
 @dataclass(frozen=True, slots=True)
 class Bets:
-    """At most one bet for each match and outcome; columns of shape (k,).
+    """At most one bet on each outcome, and one against it; columns of shape (k,).
 
     Attributes:
-        match: the match's place in the history.
-        outcome: what is bet on.
-        bookmaker: the place of the bookmaker.
-        odds: decimal odds net of commission.
+        quote: the place of the quote in the sample.
+        odds: decimal odds net of commission; of a lay those at which it backs the complement.
         ev: expected profit per unit staked that the policy claimed.
+        returned: the part of the stake that it expected back as a push.
     """
 
-    match: IntArray
-    outcome: IntArray
-    bookmaker: IntArray
+    quote: IntArray
     odds: FloatArray
     ev: FloatArray
-
-    def those(self, wanted: BoolArray) -> Bets:
-        """Return some of them."""
-        return Bets(
-            match=self.match[wanted],
-            outcome=self.outcome[wanted],
-            bookmaker=self.bookmaker[wanted],
-            odds=self.odds[wanted],
-            ev=self.ev[wanted],
-        )
+    returned: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +35,7 @@ class Played:
     """The fair prices and the bets of a policy.
 
     Attributes:
-        fair: probabilities of the outcomes by the early prices, NaN where there is none, (m, n).
+        fair: probabilities of the outcomes by the early prices, NaN where there is none, (o,).
         bets: the bets.
     """
 
@@ -55,42 +43,34 @@ class Played:
     bets: Bets
 
 
-def play(history: History, policy: BettingPolicy) -> Played:
-    """Value the early prices and bet: per match and outcome, at the best net price of a venue.
+def play(sample: Sample, policy: BettingPolicy) -> Played:
+    """Value the early prices and bet: on each outcome at the best net price of a venue.
 
     A price is bet on if its EV by the consensus of the other bookmakers reaches the policy's
     `min_edge_ev`; those that are probably a mistake (outliers, EV above `suspicious_ev`) are not,
     as they are not in the default list of edges.
     """
-    outcomes = history.early.shape[2]
-    match, book, outcome = np.nonzero(np.isfinite(history.early))
-    price = history.early[match, book, outcome]
-    commission = history.kept(price, book)
-    weights = policy.weights_of(history.bookmakers)[book]
-    valued = value(
-        Board(
-            market_id=match,
-            outcome_id=match * outcomes + outcome,
-            line=np.full(match.size, np.nan),
-            bookmaker_id=book,
-            is_lay=np.zeros(match.size, dtype=np.bool_),
-            price=price,
-            weight=weights,
-            commission=commission,
-            is_stale=np.zeros(match.size, dtype=np.bool_),
-        ),
-        policy.valuation,
+    quote = np.flatnonzero(np.isfinite(sample.early))
+    price = sample.early[quote]
+    commission = sample.kept(quote, price)
+    board = sample.board(
+        quote,
+        price,
+        weight=policy.weights_of(sample)[quote],
+        group=policy.groups_of(sample.bookmakers),
+        commission=commission,
     )
-    fair = np.full((history.result.size, outcomes), np.nan)
-    fair.ravel()[valued.fair.outcome_id] = valued.fair.probability
+    valued = value(board, policy.valuation)
+    fair = np.full(sample.event.size, np.nan)
+    fair[valued.fair.outcome_id] = valued.fair.probability
 
     edges = valued.edges
-    is_bet = policy.venues_of(history.bookmakers)[book[edges.row]]
+    book = board.bookmaker_id[edges.row]
+    is_bet = policy.venues_of(sample.bookmakers)[book]
     is_bet &= ~edges.is_outlier & (edges.ev <= policy.valuation.suspicious_ev)
-    row, ev = edges.row[is_bet], edges.ev[is_bet]
-    odds = net_back(price[row], commission[row])
-    order = np.lexsort((book[row], -odds, outcome[row], match[row]))
-    row, ev, odds = row[order], ev[order], odds[order]
-    best = is_new(match[row]) | is_new(outcome[row])
-    row = row[best]
-    return Played(fair, Bets(match[row], outcome[row], book[row], odds[best], ev[best]))
+    row, ev, returned = edges.row[is_bet], edges.ev[is_bet], edges.returned[is_bet]
+    is_lay, outcome = board.is_lay[row], board.outcome_id[row]
+    odds = bet_odds(price[row], commission[row], is_lay)
+    order = np.lexsort((board.bookmaker_id[row], -odds, is_lay, outcome))
+    best = order[is_new(outcome[order]) | is_new(is_lay[order])]
+    return Played(fair, Bets(quote[row[best]], odds[best], ev[best], returned[best]))

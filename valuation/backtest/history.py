@@ -9,9 +9,9 @@ import numpy as np
 
 from betting.bookmaker_terms import terms_of
 from valuation.arrays import BoolArray, FloatArray, IntArray
+from valuation.backtest.sample import Bookmakers, Sample
 from valuation.consensus import log_odds
 from valuation.devig import devig
-from valuation.edges import effective_commission
 from valuation.policy import Method
 from valuation.results.football_data import OUTCOMES, Match
 
@@ -35,19 +35,6 @@ class History:
     result: IntArray
     season: IntArray
     seasons: tuple[str, ...]
-
-    def kept(self, price: FloatArray, bookmaker: IntArray) -> FloatArray:
-        """Return the part of net winnings that backs pay in fees, NaN where that is not known.
-
-        Args:
-            price: decimal odds, of any shape.
-            bookmaker: the place of the bookmaker of each.
-        """
-        terms = [terms_of(key) for key in self.bookmakers]
-        rate = np.array([np.nan if of.commission is None else of.commission for of in terms])
-        is_lay = np.zeros(price.shape, dtype=np.bool_)
-        is_contract = np.array([of.fee_model == "contract" for of in terms])
-        return effective_commission(price, rate[bookmaker], is_lay, is_contract[bookmaker])
 
     def during(self, is_wanted: BoolArray) -> History:
         """Return the matches that are wanted."""
@@ -83,6 +70,53 @@ def history_of(matches: Sequence[Match]) -> History:
         result=np.array([match.result for match in matches], dtype=np.int64),
         season=np.array([seasons.index(match.season) for match in matches], dtype=np.int64),
         seasons=seasons,
+    )
+
+
+def samples_of(history: History) -> list[Sample]:
+    """Return a sample for each season, as if a match were a market of one line.
+
+    The bookmakers have the shipped terms, and no two of them share a price.
+    """
+    terms = [terms_of(key) for key in history.bookmakers]
+    bookmakers = Bookmakers(
+        keys=history.bookmakers,
+        group=np.arange(len(terms)),
+        rate=np.array([np.nan if of.commission is None else of.commission for of in terms]),
+        is_contract=np.array([of.fee_model == "contract" for of in terms], dtype=np.bool_),
+        is_venue=np.array([of.is_venue for of in terms], dtype=np.bool_),
+    )
+    weight = np.array([of.weight for of in terms])
+    return [
+        _sample(history.during(history.season == number), bookmakers, weight, season)
+        for number, season in enumerate(history.seasons)
+    ]
+
+
+def _sample(of: History, bookmakers: Bookmakers, weight: FloatArray, season: str) -> Sample:
+    matches, _, outcomes = of.early.shape
+    match, book, place = np.nonzero(np.isfinite(of.early) | np.isfinite(of.close))
+    event = np.repeat(np.arange(matches), outcomes)
+    size = matches * outcomes
+    paid = np.zeros(size)
+    paid[np.arange(matches) * outcomes + of.result] = 1.0
+    return Sample(
+        bookmakers=bookmakers,
+        events=matches,
+        periods=(season,),
+        event=event,
+        market=event,
+        line_number=event,
+        point=np.full(size, np.nan),
+        role=np.zeros(size, dtype=np.int64),
+        back=np.zeros(size),
+        paid=paid,
+        outcome=match * outcomes + place,
+        bookmaker=book,
+        is_lay=np.zeros(match.size, dtype=np.bool_),
+        weight=weight[book],
+        early=of.early[match, book, place],
+        close=of.close[match, book, place],
     )
 
 

@@ -9,9 +9,10 @@ from statistics import fmean
 import numpy as np
 
 from valuation.arrays import FloatArray
-from valuation.backtest.bets import Bets, Played, play
+from valuation.backtest.bets import Played, play
 from valuation.backtest.betting_policy import BettingPolicy
 from valuation.backtest.history import History, fair_log_odds, mean_of_bookmakers
+from valuation.backtest.sample import Sample
 from valuation.backtest.simplex import simplex_least_squares
 
 MIN_WEIGHT = 0.02
@@ -146,22 +147,11 @@ def with_weights(name: str, weights: Mapping[str, float], like: BettingPolicy) -
     return replace(like, name=name, weights=weights, other_weight=1 / len(weights))
 
 
-def play_out_of_sample(history: History, learnt: Learnt, like: BettingPolicy) -> Played:
-    """Play each season with the weights of the others."""
-    fair = np.full((history.result.size, history.early.shape[2]), np.nan)
-    parts = []
-    for fold in learnt.folds:
-        matches = np.flatnonzero(history.season == history.seasons.index(fold.season))
-        is_tested = np.zeros(history.result.size, dtype=np.bool_)
-        is_tested[matches] = True
-        played = play(history.during(is_tested), with_weights(like.name, fold.weights, like))
-        fair[matches] = played.fair
-        parts.append(replace(played.bets, match=matches[played.bets.match]))
-    columns = ("match", "outcome", "bookmaker", "odds", "ev")
-    match, outcome, bookmaker, odds, ev = (
-        np.concatenate([getattr(part, column) for part in parts]) for column in columns
-    )
-    return Played(fair, Bets(match, outcome, bookmaker, odds, ev))
+def play_out_of_sample(sample: Sample, learnt: Learnt, like: BettingPolicy) -> Played:
+    """Play the sample of one season with the weights of the others."""
+    (season,) = sample.periods
+    (fold,) = (fold for fold in learnt.folds if fold.season == season)
+    return play(sample, with_weights(like.name, fold.weights, like))
 
 
 def regression(history: History, bookmakers: Sequence[str]) -> Regression:
@@ -202,7 +192,7 @@ def covering(history: History) -> tuple[str, ...]:
 
 
 def _fit(problem: Regression, weights: Mapping[str, float], like: BettingPolicy) -> Fit:
-    present = like.weights_of([*weights])
+    present = like.weights_by_key([*weights])
     return Fit(
         equal=problem.fit(np.full(len(weights), 1 / len(weights))),
         present=problem.fit(present / present.sum()),

@@ -19,11 +19,20 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 _CHART_FILE = "backtest.svg"
 
 
+def subject(of: Backtest) -> str:
+    """Return in words what was played on."""
+    graded = "" if of.graded == of.matches else f", {of.graded:,} of them with a result"
+    return (
+        f"{of.matches:,} matches of {', '.join(of.seasons)}{graded};"
+        f" prices of {', '.join(of.bookmakers)}"
+    )
+
+
 def policies_table(of: Backtest) -> Table:
     """Return what the policies came to, a row for each."""
     headers = (
         "policy",
-        "matches",
+        "lines",
         "log-loss",
         "Brier",
         "calibration error",
@@ -112,10 +121,9 @@ def evidence(of: Backtest, learnt: Learnt) -> str:
 
 def markdown(of: Backtest, learnt: Learnt | None, like: str) -> str:
     """Return the whole backtest as a Markdown document that shows the chart beside it."""
-    seasons, bookmakers = ", ".join(of.seasons), ", ".join(of.bookmakers)
     parts = [
         "# Backtest",
-        f"{of.matches:,} matches of {seasons}, with prices of {bookmakers}.",
+        f"{subject(of)}.",
         "In parentheses: standard errors, with the bets on a match as one cluster.",
         _markdown_table(policies_table(of)),
         f"![Cumulated CLV by policy]({_CHART_FILE})",
@@ -145,6 +153,7 @@ def _json(of: Backtest, learnt: Learnt | None, seed: int) -> bytes:
     whole: Mapping[str, object] = {
         "seed": seed,
         "matches": of.matches,
+        "graded": of.graded,
         "seasons": of.seasons,
         "bookmakers": of.bookmakers,
         "sharp": of.sharp,

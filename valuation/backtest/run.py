@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from valuation.arrays import FloatArray
-from valuation.backtest.bets import Bets, Played, play
+from valuation.backtest.bets import Played, play
 from valuation.backtest.betting_policy import BettingPolicy
 from valuation.backtest.estimates import Gain, gain
-from valuation.backtest.history import History
-from valuation.backtest.scores import BetScores, Judges, Quality, judge, judges, quality
+from valuation.backtest.sample import Sample
+from valuation.backtest.scores import (
+    BetScores,
+    Judged,
+    Judges,
+    Quality,
+    joined,
+    judge,
+    judged_outcomes,
+    judges,
+    quality,
+)
 from valuation.policy import Method
 
 JUDGING_METHOD: Method = "power"
@@ -45,8 +55,9 @@ class Backtest:
 
     Attributes:
         rows: the policies, each with a row for its bets at the one that judges, if it has any.
-        seasons: their names.
-        matches: how many there were.
+        seasons: the names of their seasons, or of the months of their events.
+        matches: how many matches there were, or events.
+        graded: how many of them have a result.
         bookmakers: those that quote.
         sharp: the bookmaker that judges alone.
     """
@@ -54,56 +65,90 @@ class Backtest:
     rows: Sequence[Row]
     seasons: Sequence[str]
     matches: int
+    graded: int
     bookmakers: Sequence[str]
     sharp: str
 
 
+@dataclass(slots=True)
+class _Tally:
+    """The bets and fair prices of a policy in the samples so far."""
+
+    judged: list[Judged] = field(default_factory=list)
+    probability: list[FloatArray] = field(default_factory=list)
+    came: list[FloatArray] = field(default_factory=list)
+
+    def add(self, sample: Sample, played: Played, by: Judges, first_event: int) -> None:
+        """Judge what was played on a sample."""
+        self.judged.append(judge(played.bets, sample, by, first_event))
+        outcome = judged_outcomes(sample, played.fair)
+        self.probability.append(played.fair[outcome])
+        self.came.append(sample.paid[outcome])
+
+    def quality(self) -> Quality:
+        """Return the judgement of all fair prices."""
+        return quality(np.concatenate(self.probability), np.concatenate(self.came))
+
+
 def backtest(
-    history: History,
-    policies: Sequence[tuple[str, Callable[[], Played]]],
+    samples: Iterable[Sample],
+    policies: Sequence[tuple[str, Callable[[Sample], Played]]],
     *,
     sharp: str,
     seed: int,
-    on_step: Callable[[], None],
 ) -> Backtest:
-    """Play policies and judge what they did.
+    """Play policies and judge what they did, one sample after the other.
+
+    Of a sample nothing is kept but the bets and the fair prices that a result judges.
 
     Args:
-        history: matches in the order of time.
+        samples: in the order of time.
         policies: names, and what plays them; the first is the one that others are compared with.
         sharp: the bookmaker whose close judges alone.
         seed: of the intervals.
-        on_step: called after each policy.
-
-    Raises:
-        ValueError: the history has no such bookmaker.
     """
-    by = judges(history, JUDGING_METHOD, sharp)
+    tallies = [_Tally() for _ in policies]
+    events = graded = 0
+    periods: dict[str, None] = {}
+    bookmakers: set[str] = set()
+    for sample in samples:
+        by = judges(sample, JUDGING_METHOD, sharp)
+        for tally, (_, plays) in zip(tallies, policies, strict=True):
+            tally.add(sample, plays(sample), by, events)
+        events += sample.events
+        graded += sample.graded
+        periods.update(dict.fromkeys(sample.periods))
+        quoting = np.unique(sample.bookmaker).tolist()
+        bookmakers.update(sample.bookmakers.keys[place] for place in quoting)
+    rows = _rows([name for name, _ in policies], tallies, sharp, events, seed) if events else []
+    return Backtest(rows, [*periods], events, graded, sorted(bookmakers), sharp)
+
+
+def playing(policy: BettingPolicy) -> tuple[str, Callable[[Sample], Played]]:
+    """Return a policy by its name and what plays it."""
+    return policy.name, lambda sample: play(sample, policy)
+
+
+def _rows(
+    names: Sequence[str], tallies: Sequence[_Tally], sharp: str, events: int, seed: int
+) -> list[Row]:
     rows: list[Row] = []
-    base: Bets | None = None
-    for name, plays in policies:
-        played = plays()
-        row = _row(name, played.bets, history, by)
+    base: Judged | None = None
+    for name, tally in zip(names, tallies, strict=True):
+        bets = joined(tally.judged)
         found = None
         if base is not None:
-            sides = [(by.by_others(bets), bets.match) for bets in (played.bets, base)]
-            found = gain(sides[0], sides[1], history.result.size, seed)
-        fair = quality(played.fair, history.result)
-        rows.append(Row(name, fair, row.scores, found, row.cumulated_clv))
-        at_sharp = played.bets.those(played.bets.bookmaker == by.sharp)
-        if at_sharp.match.size:
-            rows.append(_row(f"… its bets at {sharp}", at_sharp, history, by))
-        base = base or played.bets
-        on_step()
-    return Backtest(rows, history.seasons, history.result.size, history.bookmakers, sharp)
+            sides = [(each.clv_others, each.event) for each in (bets, base)]
+            found = gain(sides[0], sides[1], events, seed)
+        rows.append(_row(name, bets, events, tally.quality(), found))
+        if bets.is_sharp.any():
+            rows.append(_row(f"… its bets at {sharp}", bets.those(bets.is_sharp), events))
+        base = base or bets
+    return rows
 
 
-def playing(history: History, policy: BettingPolicy) -> tuple[str, Callable[[], Played]]:
-    """Return a policy by its name and what plays it."""
-    return policy.name, lambda: play(history, policy)
-
-
-def _row(name: str, bets: Bets, history: History, by: Judges) -> Row:
-    clv = np.nan_to_num(by.by_others(bets))
-    by_match = np.bincount(bets.match, weights=clv, minlength=history.result.size)
-    return Row(name, None, judge(bets, history, by), None, by_match.cumsum())
+def _row(
+    name: str, bets: Judged, events: int, fair: Quality | None = None, found: Gain | None = None
+) -> Row:
+    by_event = np.bincount(bets.event, weights=np.nan_to_num(bets.clv_others), minlength=events)
+    return Row(name, fair, bets.scores(), found, by_event.cumsum())

@@ -48,7 +48,7 @@ class PriceHistory:
         rate: of the bookmaker's fee; NaN where it is not known.
         is_contract: whether that is a fee on contracts.
         anchor: the bookmaker's place in `ANCHORS`; −1 for any other.
-        closes_at: the start of the quote's event.
+        closes_at: the start of the quote's event, or the moment before it that was asked for.
         seen_at: when the quote's feed was last known to have been answered before that; NaN if it
             was not.
         change_quote: the index of the changed quote.
@@ -173,6 +173,17 @@ def closes(history: PriceHistory, policy: ValuationPolicy) -> Closes:
     voice = _numbers(history.outcome_id, history.group_id)
     stands = np.isin(voice, voice[looks.quote[at_close]])
     return Closes(_book_closes(history), fair, winning, other_books, stands)
+
+
+def standing(history: PriceHistory) -> tuple[FloatArray, BoolArray]:
+    """Return the price of each quote at the moment of the close, and which ones are too old.
+
+    Returns:
+        Decimal odds, NaN where there were none; whether nobody had seen the quote's feed within
+        `MAX_AGE_SECONDS`. Shapes (q,).
+    """
+    price = _at(history.change_price, _last_changes(history, history.closes_at))
+    return price, ~(history.closes_at - history.seen_at <= MAX_AGE_SECONDS)
 
 
 def _book_closes(history: PriceHistory) -> BookCloses:

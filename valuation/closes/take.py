@@ -168,10 +168,24 @@ def _judge(history: PriceHistory, found: Closes) -> None:
     )
 
 
-def read(events: Sequence[int]) -> PriceHistory:
-    """Read the history of some events' prices before their start, as far as it is needed."""
+def read(events: Sequence[int], seconds_before: float | None = None) -> PriceHistory:
+    """Read the history of some events' prices before their start, as far as it is needed.
+
+    Args:
+        events: their ids.
+        seconds_before: read what had arrived so long before the start, of events of any age. Poll
+            runs are kept for days only: where none is left of that time, a live price that stands
+            is taken as seen then, for a feed that falls silent has its prices quarantined.
+    """
     row = fetch_columns(
-        _READ, {"events": Bigints(events), "age": MAX_AGE_SECONDS, "anchors": list(ANCHORS)}
+        _READ,
+        {
+            "events": Bigints(events),
+            "age": MAX_AGE_SECONDS,
+            "anchors": list(ANCHORS),
+            "before": seconds_before or 0.0,
+            "is_later": seconds_before is not None,
+        },
     )
     # The columns of the quotes, then those of their changes: the first names the changed quote.
     columns = [*row]
@@ -383,8 +397,8 @@ WITH quote AS MATERIALIZED (
            q.bookmaker_id, q.side, q.feed_id, q.status, q.price, q.changed_at,
            m.event_id, m.closes_at, m.family, m.kind
     FROM (
-        SELECT m.id, m.kind, {FAMILY} AS family, e.id AS event_id, e.commence_time AS closes_at,
-               e.home, e.away
+        SELECT m.id, m.kind, {FAMILY} AS family, e.id AS event_id, e.home, e.away,
+               e.commence_time - make_interval(secs => %(before)s) AS closes_at
         FROM betting_event e
         JOIN betting_sport s ON s.id = e.sport_id
         JOIN betting_market m ON m.event_id = e.id
@@ -430,7 +444,13 @@ seen AS MATERIALIZED (
 ),
 -- An answer that changes nothing is recorded with the poll alone, by the time that passes now.
 answered AS MATERIALIZED (
-    SELECT s.event_id, s.feed_id, GREATEST(s.at, polled.at) AS at
+    SELECT s.event_id, s.feed_id, GREATEST(s.at, polled.at, CASE
+        WHEN %(is_later)s AND p.clock = 'wall' AND NOT EXISTS (
+            SELECT FROM streaming_pollrun r
+            WHERE r.provider_id = p.id
+              AND r.started_at < s.closes_at - make_interval(secs => %(age)s)
+        ) THEN s.closes_at
+    END) AS at
     FROM seen s
     JOIN betting_feed f ON f.id = s.feed_id
     JOIN betting_provider p ON p.id = f.provider_id

@@ -110,6 +110,15 @@ def grade(bet: Bet, score: Score) -> Grade | None:
     return None
 
 
+def paid_parts(of: Grade) -> tuple[float, float]:
+    """Return the parts of the stake on an outcome that come back and that are paid at the odds.
+
+    >>> paid_parts(Grade.HALF_LOST), paid_parts(Grade.VOID)
+    ((0.5, 0.0), (1.0, 0.0))
+    """
+    return _PAID[of]
+
+
 def profit(of: Grade, odds: float, *, is_lay: bool = False) -> float:
     """Return the profit of a bet per unit staked; of a lay bet per unit of liability.
 

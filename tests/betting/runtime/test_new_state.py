@@ -31,6 +31,7 @@ ON_TABLES = {
     "bookmakers list": (0, "commission"),
     "matches doubtful": (0, ""),
     "results edges": (0, "claimed EV"),
+    "backtest --hours-before 2": (1, "2 h before its start"),
     "settings list": (0, "HARDLINE_"),
     "subscribers list": (0, ""),
     "alerts list": (0, ""),

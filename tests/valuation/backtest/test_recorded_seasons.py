@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from valuation.backtest.betting_policy import shipped
-from valuation.backtest.history import History, history_of
+from valuation.backtest.history import History, history_of, samples_of
 from valuation.backtest.learning import learn
 from valuation.backtest.run import backtest, playing
 from valuation.results.football_data import read_matches
@@ -25,13 +25,13 @@ def seasons() -> History:
     return history_of([match for path in FILES for match in read_matches(path)])
 
 
-def nothing() -> None:
+def nothing(*_: object) -> None:
     """Do nothing at a step."""
 
 
 def test_the_default_beats_equal_weights_by_1_3_points(seasons: History) -> None:
-    plays = [playing(seasons, policy) for policy in shipped()]
-    found = backtest(seasons, plays, sharp="pinnacle", seed=1, on_step=nothing)
+    plays = [playing(policy) for policy in shipped()]
+    found = backtest(samples_of(seasons), plays, sharp="pinnacle", seed=1)
     default = found.rows[-1]
     assert default.clv_gain is not None
     assert default.clv_gain.mean >= 0.013
