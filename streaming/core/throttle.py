@@ -22,10 +22,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import msgspec
 
 from streaming.core.breaker import Breaker, CallOutcome
+
+ThrottleMode = Literal["off", "shadow", "on"]
+"""Whether risks are not assessed, assessed and shown, or also acted upon."""
 
 SHORTEST_SECONDS = 0.001
 """A shorter answer counts as one of this length: a logarithm needs a bound."""
@@ -57,14 +61,14 @@ class ThrottlePolicy:
     learn_calls: int = 60
     frozen_fraction: float = 0.05
     least_deviation: float = 0.3
-    harmless_seconds: float = 2.0
+    harmless_seconds: float = 2.5
     allowance: float = 1.0
     most_deviations: float = 4.0
-    latency_alarm: float = 8.0
+    latency_alarm: float = 12.0
     usual_error_share: float = 0.05
     bad_error_share: float = 0.3
     error_alarm: float = 9.0
-    calm_calls: int = 2
+    calm_calls: int = 3
     window_calls: int = 20
     acceptance: float = 2.0
     from_score: float = 0.7
@@ -72,18 +76,18 @@ class ThrottlePolicy:
 
     @property
     def error_weight(self) -> float:
-        """What a failure adds to the sum of errors."""
+        """The amount that a failure adds to the sum of errors."""
         return math.log(self.bad_error_share / self.usual_error_share)
 
     @property
     def success_weight(self) -> float:
-        """What a success takes off the sum of errors; negative."""
+        """The amount that a success adds to the sum of errors; negative."""
         return math.log((1 - self.bad_error_share) / (1 - self.usual_error_share))
 
 
 @dataclass(frozen=True, slots=True)
 class CallHistory:
-    """What the throttle remembers of a provider's calls.
+    """The throttle's memory of a provider's calls.
 
     Attributes:
         learnt: answers that the usual latency was learnt from; counted up to `learn_calls`.
@@ -112,7 +116,7 @@ class CallHistory:
     held: int = 0
 
     @classmethod
-    def of(cls, document: Mapping[str, float] | None) -> CallHistory:
+    def of(cls, document: Mapping[str, float] | str | None) -> CallHistory:
         """Return a history as it was stored; a new one if nothing was.
 
         What another release has stored besides is left out.
@@ -120,6 +124,8 @@ class CallHistory:
         >>> CallHistory.of({"calm": 2, "unknown": 1}).calm
         2
         """
+        if isinstance(document, str):
+            return msgspec.json.decode(document, type=cls)
         return msgspec.convert(document or {}, cls)
 
     def document(self) -> dict[str, float]:
