@@ -12,7 +12,7 @@ looks at what comes before that, from three signs:
 
 A sign becomes a risk from 0 to 1, and the highest decides the share of calls that are held back.
 That share has an upper limit: enough calls pass to notice that the provider has recovered. Neither
-a probe nor the call after a failure is held back, so that a circuit opens as early as without.
+a probe nor the call after a failure is held back: failures in a row are counted as fast as without.
 
 The state is a few numbers, however many calls it has seen.
 """
