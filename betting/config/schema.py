@@ -31,6 +31,7 @@ from streaming.core.movement import MovementPolicy
 from streaming.core.staleness import StalenessPolicy
 from streaming.core.suppression import SuppressionPolicy
 from streaming.core.texts import did_you_mean
+from streaming.core.throttle import ThrottleMode
 from valuation.policy import ValuationPolicy
 
 PREFIX = "HARDLINE_"
@@ -278,6 +279,9 @@ class Config:
             default details are for staff and /metrics is open.
         dead_letters_enabled: whether work that failed for good is kept.
         circuits_enabled: whether circuits refuse calls; they count failures in any case.
+        circuit_throttle: whether a provider is asked less often when its answers begin to get
+            worse, before its circuit opens: ``off``, ``shadow``, which only shows the risk, or
+            ``on``.
         movement: the changes that count as major moves.
         matching: when events of different providers are the same event.
         coalesce: micro-batching and debounce.
@@ -325,6 +329,7 @@ class Config:
     )
     dead_letters_enabled: Annotated[bool, Setting()] = True
     circuits_enabled: Annotated[bool, Setting()] = True
+    circuit_throttle: Annotated[ThrottleMode, Setting(extra={"live": True})] = "shadow"
     movement: MovementPolicy = field(default_factory=MovementPolicy)
     matching: MatchPolicy = field(default_factory=MatchPolicy)
     coalesce: CoalescePolicy = field(default_factory=CoalescePolicy)

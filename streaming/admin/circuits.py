@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 
 from betting.admin_base.action_forms import ask_reason
 from betting.admin_base.filters import by_choice, by_related, by_time
-from betting.admin_base.formatting import link
+from betting.admin_base.formatting import ABSENT, link
 from betting.admin_base.read_only import FactAdmin, ListMixin, Table, TablesMixin
 from betting.admin_base.unfold_types import Colour, ThemedAdmin, badge
 from betting.db.clock import database_now
@@ -71,6 +71,7 @@ class CircuitAdmin(TablesMixin, ListMixin, ThemedAdmin):
         "successes",
         "reason",
         "advice",
+        "shown_risk",
     )
     fieldsets = (
         (None, {"fields": ("provider", ("state", "mode", "since"), "reason", "advice")}),
@@ -81,6 +82,7 @@ class CircuitAdmin(TablesMixin, ListMixin, ThemedAdmin):
                     ("failures", "recent"),
                     ("step", "successes"),
                     ("retry_at", "probe_until", "pause_until"),
+                    "shown_risk",
                 )
             },
         ),
@@ -121,6 +123,11 @@ class CircuitAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def shown_mode(self, circuit: Circuit) -> str:
         """Return the circuit's mode, which says who decides."""
         return circuit.get_mode_display()
+
+    @admin.display(description="risk")
+    def shown_risk(self, circuit: Circuit) -> str:
+        """Return the risk of the provider's next calls, and what the throttle does about it."""
+        return circuit.risk.words if circuit.risk else ABSENT
 
     @admin.action(description="Force open: no more calls …", permissions=["change"])
     def force_open(

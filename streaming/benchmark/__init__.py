@@ -16,5 +16,8 @@
 - `profiles` are kinds of work, made from a seed by `workload`; `contenders` do it.
 - `results` has the document, its ratios, their comparison, and reports with charts.
 
-`baseline`, `aggregates`, `compare`, `figures`, `plan`, `workload` and `results` are pure.
+`manage.py benchmark throttle` compares two deciders in simulated time: `throttle`.
+
+`baseline`, `aggregates`, `compare`, `figures`, `plan`, `workload`, `results` and `throttle` are
+pure.
 """

@@ -129,6 +129,8 @@ def _stream(facts: StreamFacts) -> Iterator[Metric]:
     yield _gauge("provider_silence_seconds", "Seconds since an answer.", "provider", silences)
     opened = ((p.key, float(p.circuit != "closed")) for p in providers)
     yield _gauge("circuit_open", "1 unless its circuit is closed.", "provider", opened)
+    risks = ((p.key, p.risk.score) for p in providers if p.risk is not None)
+    yield _gauge("provider_risk", "The risk of its next calls, 0 to 1.", "provider", risks)
     left = ((p.key, p.quota_remaining) for p in providers if p.quota_remaining is not None)
     yield _gauge("quota_remaining", "Credits left.", "provider", left)
     silent = facts.books_silent

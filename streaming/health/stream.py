@@ -12,7 +12,7 @@ from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
 from streaming.health.counters import Counters
 from streaming.health.feeds import FeedFacts, failing_feeds
-from streaming.models import HealthSnapshot
+from streaming.models import HealthSnapshot, Risk, risk_of
 from valuation.vouching import count_open
 
 SHORT, LONG = timedelta(minutes=5), timedelta(hours=1)
@@ -50,6 +50,7 @@ class ProviderFacts:
             circuit has opened or its silence is above its limit, else 0.
         polled_seconds: since its first poll that is still kept; None if it was never polled, or has
             answered.
+        calls: what its throttle remembers of its calls, as JSON; None before the first.
     """
 
     key: str
@@ -64,6 +65,12 @@ class ProviderFacts:
     circuit_since: datetime | None
     quarantined: int
     polled_seconds: float | None
+    calls: str | None = None
+
+    @property
+    def risk(self) -> Risk | None:
+        """The risk of its next calls; None while none is assessed."""
+        return risk_of(self.calls)
 
     @property
     def unanswered_seconds(self) -> float:
@@ -276,7 +283,8 @@ SELECT p.key, GREATEST(p.interval_seconds, COALESCE(p.paced_interval_seconds, 0)
        CASE WHEN heard.silence IS NULL THEN (
            SELECT extract(epoch FROM %(now)s::timestamptz - r.started_at)::float8
            FROM streaming_pollrun r WHERE r.provider_id = p.id ORDER BY r.id LIMIT 1
-       ) END
+       ) END,
+       c.call_history::text
 FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
 CROSS JOIN LATERAL (
     SELECT extract(epoch FROM %(now)s::timestamptz - max(f.observed_at))::float8 AS silence

@@ -2,7 +2,14 @@
 
 from streaming.models.alert import Alert, AlertSubscriber, AlertTopic
 from streaming.models.baseline import BaselineSnapshot
-from streaming.models.circuit import Circuit, CircuitMode, CircuitState, CircuitTransition
+from streaming.models.circuit import (
+    Circuit,
+    CircuitMode,
+    CircuitState,
+    CircuitTransition,
+    Risk,
+    risk_of,
+)
 from streaming.models.deadletter import (
     ActionKind,
     ActionOutcome,
@@ -48,6 +55,8 @@ __all__ = [
     "LetterStatus",
     "PollOutcome",
     "PollRun",
+    "Risk",
     "SubscriberRecord",
     "WebhookSubscriber",
+    "risk_of",
 ]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from betting.config import get_config
 from betting.models import Provider
+from streaming.core.throttle import CallHistory, RiskAssessment, ThrottlePolicy, assess
 
 
 class CircuitState(models.TextChoices):
@@ -33,6 +38,40 @@ MAX_RECENT = 1_000
 
 
 MAX_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Risk(RiskAssessment):
+    """A risk with what the throttle makes of it.
+
+    Attributes:
+        held: polls that were held back so far, or would have been.
+        is_acting: whether the throttle holds polls back; otherwise it is a shadow.
+    """
+
+    held: int = 0
+    is_acting: bool = False
+
+    @property
+    def words(self) -> str:
+        """The risk, its reason and what the throttle does, for a page."""
+        words = f"{self.score:.2f}: {self.reason}" if self.reason else f"{self.score:.2f}"
+        does = "holds back" if self.is_acting else "the throttle would hold back"
+        if self.share:
+            words += f"; {does} {self.share:.0%} of the polls"
+        if self.held:
+            words += f"; {self.held} {'poll' if self.held == 1 else 'polls'} so far"
+        return words
+
+
+def risk_of(history: Mapping[str, float] | str | None) -> Risk | None:
+    """Return the risk by a stored history of calls; None if there is none, or it is not used."""
+    mode = get_config().circuit_throttle
+    if history is None or mode == "off":
+        return None
+    known = CallHistory.of(history)
+    found = assess(known, ThrottlePolicy())
+    return Risk(found.score, found.reason, found.share, known.held, mode == "on")
 
 
 def _unset_or(field: str, **lookups: object) -> Q:
@@ -78,6 +117,11 @@ class Circuit(models.Model):
     reason = models.CharField(max_length=500, blank=True, default="", db_default="")
     advice = models.CharField(
         max_length=500, blank=True, default="", db_default="", help_text="what a person has to do"
+    )
+    call_history = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="of the calls, by which the risk of the next ones is assessed",
     )
     version = models.BigIntegerField(
         default=0, db_default=0, help_text="raised by every write, so that a claim is made once"
@@ -140,6 +184,11 @@ class Circuit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}: {self.get_state_display()}"
+
+    @property
+    def risk(self) -> Risk | None:
+        """The risk of the provider's next calls; None while none is assessed."""
+        return risk_of(self.call_history)
 
 
 class CircuitTransition(models.Model):

@@ -170,6 +170,8 @@ def give_command(
         before = _state(row)
         after = core.with_command(before, command, reason, now)
         _save(row, after, now, actor=actor, is_commanded=True)
+        if command == "reset":
+            Circuit.objects.filter(pk=row.pk).update(call_history=None)
     _tell(provider.key, before, after, now)
     if command in {"close", "reset", "disable"}:
         feed_circuits.reset(provider, reason, actor, now)

@@ -30,7 +30,9 @@ from streaming.polling.request import (
     fail_before_request,
     fail_unanswered,
     make_request,
+    record_throttled,
 )
+from streaming.polling.throttle import Throttle, is_acting, throttle_of
 from streaming.providers.base import (
     Adapter,
     OddsFormat,
@@ -222,10 +224,27 @@ class _Round:
 
 
 def _make_requests(provider: Provider, config: Config, now: Now) -> Iterator[IngestResult]:
+    throttle = throttle_of(provider, config)
+    if throttle is None:
+        yield from _make_unthrottled(provider, config, now, None)
+        return
+    is_held = throttle.reason_to_hold(is_acting=is_acting(config))
+    try:
+        if is_held and is_acting(config):
+            record_throttled(provider, is_held)
+        else:
+            yield from _make_unthrottled(provider, config, now, throttle)
+    finally:
+        throttle.save()
+
+
+def _make_unthrottled(
+    provider: Provider, config: Config, now: Now, throttle: Throttle | None
+) -> Iterator[IngestResult]:
     source, settings = adapter(provider.adapter), _settings(provider)
     feeds = FeedCircuits(provider, config)
     session = PollSession(
-        provider, source, source.decoder(), _sender(provider, source, config), feeds
+        provider, source, source.decoder(), _sender(provider, source, config), feeds, throttle
     )
     this = _Round(session, config, now)
     for result in this.make(source.requests(settings)):
@@ -234,7 +253,7 @@ def _make_requests(provider: Provider, config: Config, now: Now) -> Iterator[Ing
         return
     feeds.keep_only(this.feeds)
     if this.is_unanswered:
-        failed = fail_unanswered(provider, this.failures(), config, now)
+        failed = fail_unanswered(session, this.failures(), config, now)
         if failed.quarantined:
             yield failed
     pace(provider.pk, [each.run for each in this.results], config.poll, now())

@@ -23,6 +23,7 @@ from streaming.models import PollOutcome, PollRun
 from streaming.polling import circuits
 from streaming.polling.circuits import Admission, Now
 from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.throttle import Throttle
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
 
 SendRequest = Callable[[Request], Response | None]
@@ -39,6 +40,7 @@ class PollSession:
         decoder: reads its answers, in their order.
         send: sends a request to it.
         feeds: the circuits of its feeds.
+        throttle: counts its calls for the throttle; None where that is off.
     """
 
     provider: Provider
@@ -46,6 +48,7 @@ class PollSession:
     decoder: Decoder
     send: SendRequest
     feeds: FeedCircuits
+    throttle: Throttle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +110,24 @@ def make_request(
         # Pages that arrive do not clear a feed whose last page keeps failing.
         if call.kind is None and not result.is_page:
             session.feeds.record(request.feed, call, now())
-        quarantined = _settle(admission, call, config, now)
+        throttle = session.throttle if request.recorded is None else None
+        quarantined = _settle(admission, call, config, now, throttle)
     return replace(result, ingested=replace(result.ingested, quarantined=quarantined))
 
 
 def fail_unanswered(
-    provider: Provider, failures: Sequence[ProviderFailure], config: Config, now: Now
+    session: PollSession, failures: Sequence[ProviderFailure], config: Config, now: Now
 ) -> IngestResult:
     """Count a failure of the provider, because none of its feeds answers.
 
     Of several failures, the one that may be over the soonest counts.
     """
-    admission = circuits.admit(provider.pk, config, now())
+    admission = circuits.admit(session.provider.pk, config, now())
     if isinstance(admission, Decision):
         return IngestResult()
     call = CallOutcome.of(min(failures, key=_gravity), 0.0, admission.probe)
     call = replace(call, reason=f"no feed answers: {call.reason}")
-    return IngestResult(quarantined=_settle(admission, call, config, now))
+    return IngestResult(quarantined=_settle(admission, call, config, now, session.throttle))
 
 
 def _gravity(failure: ProviderFailure) -> int:
@@ -146,6 +150,11 @@ def fail_before_request(
         _log_run(op, run)
     call = CallOutcome.of(failure, 0.0, admission.probe)
     return IngestResult(quarantined=_settle(admission, call, config, now))
+
+
+def record_throttled(provider: Provider, reason: str) -> None:
+    """Record that a poll is held back, and why."""
+    _refuse(PollRun(provider=provider), Decision("refuse", reason=reason))
 
 
 def make_admitted_request(
@@ -204,9 +213,17 @@ def recorded_answer(request: Request) -> Response | None:
     return request.recorded
 
 
-def _settle(admission: Admission, call: CallOutcome, config: Config, now: Now) -> Sequence[int]:
+def _settle(
+    admission: Admission,
+    call: CallOutcome,
+    config: Config,
+    now: Now,
+    throttle: Throttle | None = None,
+) -> Sequence[int]:
     """Count a call; take the provider's prices off the board if its circuit has opened."""
     circuit = circuits.record(admission, call, config, now())
+    if throttle is not None:
+        throttle.record(call, circuit)
     if circuit.state != "open":
         return ()
     return quarantine_unsafe(now(), admission.provider_id)

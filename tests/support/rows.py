@@ -31,6 +31,7 @@ from betting.models import (
     Side,
     Sport,
 )
+from streaming.core.throttle import ThrottlePolicy
 from streaming.models import (
     Alert,
     AlertSubscriber,
@@ -331,6 +332,17 @@ def make_feed_bookmaker(feed: Feed, **fields: Any) -> FeedBookmaker:
         "expires_at": now + timedelta(minutes=2),
     }
     return FeedBookmaker.objects.create(feed=feed, **{**values, **fields})
+
+
+RISKY = {
+    "learnt": 60,
+    "mean": -1.0,
+    "latest": 1.2,
+    "latency_sum": ThrottlePolicy().latency_alarm,
+    "requests": 10.0,
+    "held": 3,
+}
+"""The calls of a provider whose answers take 3.3 s, usually 0.4 s, as its circuit has them."""
 
 
 def make_circuit(provider: Provider, **fields: Any) -> Circuit:

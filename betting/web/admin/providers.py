@@ -49,6 +49,7 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     list_select_related = ("circuit",)
     readonly_fields = (
         "next_poll_at",
+        "risk",
         "credits_left",
         "quota_used",
         "quota_resets_at",
@@ -73,7 +74,15 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
         ),
         (
             "When",
-            {"fields": ("interval_seconds", "stale_after_seconds", "clock", "next_poll_at")},
+            {
+                "fields": (
+                    "interval_seconds",
+                    "stale_after_seconds",
+                    "clock",
+                    "next_poll_at",
+                    "risk",
+                )
+            },
         ),
         (
             "Account",
@@ -111,6 +120,12 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     def circuit_state(self, provider: Provider) -> str:
         """Return the state of its circuit, which says whether polls pass."""
         return provider.circuit.get_state_display()
+
+    @admin.display(description="risk")
+    def risk(self, provider: Provider) -> str:
+        """Return the risk of its next calls, and what the throttle does about it."""
+        circuit = getattr(provider, "circuit", None)
+        return circuit.risk.words if circuit is not None and circuit.risk else ABSENT
 
     @admin.display(description="polled every", ordering="interval_seconds")
     def interval(self, provider: Provider) -> str:

@@ -15,7 +15,7 @@ from betting.db.sql import fetch_all
 from streaming.health.observations import Away
 from streaming.health.report import HealthReport
 from streaming.health.stream import MAX_PROVIDERS
-from streaming.models import NOT_REQUESTED, PollOutcome
+from streaming.models import NOT_REQUESTED, PollOutcome, Risk, risk_of
 
 Tone = Literal["good", "warn", "bad", "off"]
 
@@ -110,6 +110,7 @@ class Card:
         requests: its newest requests; None if there were none.
         feeds: some of its feeds, those that fail first.
         now: the time of all this.
+        calls: what its throttle remembers of its calls, as JSON; None before the first.
     """
 
     id: int
@@ -135,6 +136,7 @@ class Card:
     feeds_polled: int
     feeds_open: int
     now: datetime
+    calls: str | None = None
     quarantined: int | None = None
     requests: Requests | None = None
     feeds: Sequence[FeedLine] = ()
@@ -143,6 +145,11 @@ class Card:
     def is_refusing(self) -> bool:
         """Return True if its circuit has opened, or an operator holds it open."""
         return self.mode == "forced_open" or (self.mode == "automatic" and self.state != "closed")
+
+    @property
+    def risk(self) -> Risk | None:
+        """The risk of its next calls; None while none is assessed, or it is not polled."""
+        return risk_of(self.calls) if self.is_enabled and self.is_live else None
 
     @property
     def is_silent(self) -> bool:
@@ -271,7 +278,8 @@ SELECT p.id, p.key, p.adapter, p.enabled, p.clock = 'wall',
        c.id, COALESCE(c.state, 'closed'), COALESCE(c.mode, 'automatic'), c.since, c.retry_at,
        COALESCE(c.reason, ''), COALESCE(c.advice, ''),
        (SELECT max(f.observed_at) FROM betting_feed f WHERE f.provider_id = p.id),
-       p.stale_after_seconds, asked.feeds, asked.opened, %(now)s::timestamptz
+       p.stale_after_seconds, asked.feeds, asked.opened, %(now)s::timestamptz,
+       c.call_history::text
 FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
 CROSS JOIN LATERAL (
     SELECT count(*) AS feeds, count(*) FILTER (WHERE fc.state = 'open') AS opened

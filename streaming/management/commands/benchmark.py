@@ -17,8 +17,10 @@ from streaming.benchmark.results.document import Result, ResultError, decode
 from streaming.benchmark.results.markdown import put_into, report, summary, times
 from streaming.benchmark.results.ratios import judge, ratios
 from streaming.benchmark.run import run_benchmark
+from streaming.benchmark.throttle.table import compare, markdown, objections
 from streaming.benchmark.trial import run_plan
 from streaming.benchmark.waiting import BenchmarkError
+from streaming.core.throttle import ThrottlePolicy
 from streaming.management.arguments import one_or_more, positive
 from streaming.runner.tables import write_table
 
@@ -46,6 +48,15 @@ class Command(BaseCommand):
         compare.add_argument("after", type=Path, metavar="B")
         publish = actions.add_parser("publish", help="write figures into the README and docs")
         publish.add_argument("result", type=Path, metavar="RESULT")
+        throttle = actions.add_parser("throttle", help="compare the circuit with and without it")
+        throttle.add_argument("--first", type=int, default=20, help="seed; default: %(default)s")
+        throttle.add_argument(
+            "--seeds", type=one_or_more, default=100, help="of each script; default: %(default)s"
+        )
+        throttle.add_argument(
+            "--interval", type=positive, default=30.0, metavar="SECONDS",
+            help="between two polls; default: %(default)s",
+        )  # fmt: skip
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
         trial.add_argument("--out", type=Path, required=True)
@@ -114,6 +125,14 @@ class Command(BaseCommand):
             old.unlink()
         _write_pictures(DOCUMENT.parent, made.pictures)
         self.stdout.write(f"{README} and {DOCUMENT} have the figures.")
+
+    def _throttle(self, options: dict[str, Any]) -> None:
+        seeds = range(options["first"], options["first"] + options["seeds"])
+        comparisons = compare(seeds, options["interval"], ThrottlePolicy())
+        self.stdout.write(markdown(comparisons))
+        against = list(objections(comparisons))
+        words = [f"- {one}" for one in against] or ["The throttle wins on every script."]
+        self.stdout.write("\n".join(words))
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from betting.config import get_config
 from betting.db import sql
 from betting.models import Provider
 from betting.web import documents
 from streaming.core.health import Status, title
+from streaming.core.throttle import ThrottleMode
 from streaming.health.checks import CHECKS
 from streaming.health.servers import look_at_redis
 from streaming.models import Circuit, CircuitTransition, FeedCircuit
@@ -107,6 +110,41 @@ def test_poll_now_says_why_it_cannot(
 
     assert said in response.content.decode()
     assert Provider.objects.get().next_poll_at == later
+
+
+def throttle_is(mode: ThrottleMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(get_config(), circuit_throttle=mode)
+    monkeypatch.setattr("streaming.models.circuit.get_config", lambda: config)
+
+
+@pytest.mark.parametrize(
+    ("mode", "does"),
+    [
+        ("shadow", "; the throttle would hold back 70% of the polls; 3 polls so far"),
+        ("on", "; holds back 70% of the polls; 3 polls so far"),
+    ],
+)
+def test_a_card_shows_the_risk_its_reason_and_what_the_throttle_does(
+    at_noon: Watch, operator: Client, monkeypatch: pytest.MonkeyPatch, mode: ThrottleMode, does: str
+) -> None:
+    throttle_is(mode, monkeypatch)
+    rows.make_circuit(at_noon.provider, call_history=rows.RISKY)
+
+    words = f"<dd>1.00: answers take 3.3 s, usually 0.4 s{does}</dd>"
+    assert words in text(operator)
+    page = text(operator, f"/admin/betting/provider/{at_noon.provider.pk}/change/")
+    assert f"answers take 3.3 s, usually 0.4 s{does}" in page
+
+
+def test_a_card_shows_no_risk_while_none_is_assessed(
+    at_noon: Watch, operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circuit = rows.make_circuit(at_noon.provider)
+    assert "<dt>Risk</dt>" not in text(operator)
+
+    Circuit.objects.filter(pk=circuit.pk).update(call_history=rows.RISKY)
+    throttle_is("off", monkeypatch)
+    assert "<dt>Risk</dt>" not in text(operator)
 
 
 def test_polls_that_an_open_circuit_holds_back_are_not_called_due(

@@ -106,3 +106,16 @@ def test_what_is_given_replaces_the_usual() -> None:
 def test_a_plan_that_makes_no_sense_is_refused(words: list[str], complaint: str) -> None:
     with pytest.raises(CommandError, match=complaint):
         planned(*words)
+
+
+def test_the_throttle_is_compared_on_the_seeds_that_are_asked_for() -> None:
+    shown = []
+    for _ in range(2):
+        out = io.StringIO()
+        options = {"first": 3, "seeds": 1, "interval": 300.0}
+        call_command("benchmark", "throttle", stdout=out, **options)
+        shown.append(out.getvalue())
+
+    assert shown[0] == shown[1]
+    assert "| healthy day | 0 → 0 of 1 |" in shown[0]
+    assert "| hard down | 1 → 1 of 1 |" in shown[0]

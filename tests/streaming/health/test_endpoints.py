@@ -168,6 +168,17 @@ def test_metrics_are_open_without_a_token(client: Client) -> None:
     assert found["hardline_workers", (("queue", "major"),)] == 1
 
 
+def test_the_risk_of_a_provider_is_a_metric_once_it_is_assessed(
+    client: Client, at_noon: Watch
+) -> None:
+    risk = ("hardline_provider_risk", (("provider", at_noon.provider.key),))
+    assert risk not in samples(client.get("/metrics").content)
+
+    rows.make_circuit(at_noon.provider, call_history=rows.RISKY)
+
+    assert samples(client.get("/metrics").content)[risk] == 1.0
+
+
 def test_the_figures_of_the_objective_are_those_of_the_rows(client: Client, at_noon: Watch) -> None:
     for step in range(1, 60):
         latencies = [3.0 * step, 90.0, 2.0 * step]

@@ -22,11 +22,22 @@ from streaming.models import (
     LetterStatus,
     PollOutcome,
     PollRun,
+    Risk,
 )
 from streaming.polling.feed_circuits import MAX_FEED_CHARS
 from valuation.models import RecomputeRun, RecomputeTrigger
 
 MAX_REASON_CHARS = 300
+
+
+class RiskSerializer(serializers.Serializer[Risk]):
+    """The risk that a provider's next calls fail or are slow, by its throttle."""
+
+    score = serializers.FloatField(help_text="0: as usual; 1: as clear as the signs get")
+    reason = serializers.CharField(help_text="the clearest sign; empty where there is none")
+    share = serializers.FloatField(help_text="of the polls that the throttle holds back, 0 to 1")
+    held = serializers.IntegerField(help_text="polls held back so far, or that would have been")
+    is_acting = serializers.BooleanField(help_text="false: polls are made all the same")
 
 
 class CircuitStateSerializer(serializers.Serializer[Circuit]):
@@ -46,6 +57,9 @@ class CircuitStateSerializer(serializers.Serializer[Circuit]):
     )
     reason = serializers.CharField()
     advice = serializers.CharField(help_text="what a person has to do")
+    risk = RiskSerializer(
+        allow_null=True, help_text="null before the first call, and while CIRCUIT_THROTTLE is off"
+    )
 
 
 class CircuitSerializer(CircuitStateSerializer):

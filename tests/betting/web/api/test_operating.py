@@ -145,3 +145,17 @@ def test_one_feed_of_a_provider_is_reset_and_the_others_are_not(operator: APICli
     circuit.refresh_from_db()
     assert circuit.state == "half_open"
     assert operator.post(address, {**sent, "feed": "/nowhere"}, format="json").status_code == 404
+
+
+def test_a_circuit_has_the_risk_of_its_providers_next_calls(operator: APIClient) -> None:
+    risky = rows.make_circuit(rows.make_provider(), call_history=rows.RISKY)
+    unknown = rows.make_circuit(rows.make_provider())
+
+    assert operator.get(f"/api/v1/circuits/{unknown.provider.key}/").json()["risk"] is None
+    assert operator.get(f"/api/v1/circuits/{risky.provider.key}/").json()["risk"] == {
+        "score": 1.0,
+        "reason": "answers take 3.3 s, usually 0.4 s",
+        "share": 0.7,
+        "held": 3,
+        "is_acting": False,
+    }
