@@ -36,7 +36,7 @@ from opentelemetry.instrumentation.celery import CeleryInstrumentor
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
@@ -64,6 +64,7 @@ EXCLUDED_URLS = "^https?://[^/]*/(health/|metrics$|static/)"
 """The requests that have no span: probes come every few seconds."""
 
 _PREFIX = "hardline"
+_ALONE = "hardline.is_outside_of_any_work"
 _WORD = re.compile("[A-Za-z]+")
 _planned: ContextVar[tuple[int, int] | None] = ContextVar("hardline_planned_ids", default=None)
 
@@ -222,8 +223,17 @@ class OwnProcessor(SpanProcessor):
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Mark a statement outside of any work, and what is made within it."""
+        around = trace.get_current_span(parent_context)
+        is_first = span.parent is None and span.kind is SpanKind.CLIENT
+        if is_first or (isinstance(around, ReadableSpan) and _is_alone(around)):
+            span.set_attribute(_ALONE, value=True)
+
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep a span until it is sent."""
+        """Keep a span until it is sent, unless it tells of no work: a start makes many."""
+        if _is_alone(span):
+            return
         with self._lock:
             if self._batch is None and not self._is_shut_down:
                 self._batch = BatchSpanProcessor(CleanExporter())
@@ -250,8 +260,8 @@ class CleanExporter(SpanExporter):
         self._exporter = OTLPSpanExporter()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans, except statements outside of any work, which tell nothing."""
-        return self._exporter.export([cleaned(span) for span in spans if not _is_alone(span)])
+        """Send spans."""
+        return self._exporter.export([cleaned(span) for span in spans])
 
     def shutdown(self) -> None:
         """End; a retry that is under way ends too."""
@@ -259,8 +269,7 @@ class CleanExporter(SpanExporter):
 
 
 def _is_alone(span: ReadableSpan) -> bool:
-    """Return True if it is a statement of no operation, task or request, as a start makes many."""
-    return span.parent is None and "db.system" in (span.attributes or {})
+    return _ALONE in (span.attributes or {})
 
 
 class OnceAMinute(logging.Filter):
