@@ -14,7 +14,9 @@ Nothing here waits for the collector. A thread of the SDK sends spans from a bou
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import re
 import secrets
 import threading
 import time
@@ -34,7 +36,7 @@ from opentelemetry.instrumentation.celery import CeleryInstrumentor
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
@@ -62,6 +64,8 @@ EXCLUDED_URLS = "^https?://[^/]*/(health/|metrics$|static/)"
 """The requests that have no span: probes come every few seconds."""
 
 _PREFIX = "hardline"
+_ALONE = "hardline.is_outside_of_any_work"
+_WORD = re.compile("[A-Za-z]+")
 _planned: ContextVar[tuple[int, int] | None] = ContextVar("hardline_planned_ids", default=None)
 
 
@@ -115,7 +119,8 @@ class OtelTracer:
             "db.name": str(connection.settings_dict["NAME"]),
             "db.statement": text,
         }
-        name = text.split(maxsplit=1)[0]
+        word = _WORD.search(text)
+        name = word[0] if word else "SQL"
         with self.tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes):
             yield
 
@@ -204,27 +209,82 @@ class OperationSpan:
         self._token = otel_context.attach(around_it)
 
 
-class CleanExporter(SpanExporter):
-    """An exporter of spans without secrets, which makes its connections after a fork.
+class OwnProcessor(SpanProcessor):
+    """A processor that hands spans to a batch of its process, made with the first one that ends.
 
-    The SDK's thread calls it, in the process whose spans they are.
+    A pool's parent makes none as long as it ends none: to fork beside a thread that is sending
+    would leave its locks taken in the child.
     """
 
+    _batch: BatchSpanProcessor | None
+    _is_shut_down: bool
+
     def __init__(self) -> None:
-        self._pid = 0
-        self._exporter: SpanExporter | None = None
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Mark a statement outside of any work, and what is made within it."""
+        around = trace.get_current_span(parent_context)
+        is_first = span.parent is None and span.kind is SpanKind.CLIENT
+        if is_first or (isinstance(around, ReadableSpan) and _is_alone(around)):
+            span.set_attribute(_ALONE, value=True)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span until it is sent, unless it tells of no work: a start makes many."""
+        if _is_alone(span):
+            return
+        with self._lock:
+            if self._batch is None and not self._is_shut_down:
+                self._batch = BatchSpanProcessor(CleanExporter())
+        if self._batch is not None and not self._is_shut_down:
+            self._batch.on_end(span)
+
+    def shutdown(self) -> None:
+        """Send what is left; spans that end later are dropped."""
+        self._is_shut_down = True
+        if self._batch is not None:
+            self._batch.shutdown()  # type: ignore[no-untyped-call]
+
+    def _forget(self) -> None:
+        """Begin without what the parent process had: it sends that itself."""
+        self._lock = threading.Lock()
+        self._batch = None
+        self._is_shut_down = False
+
+
+class CleanExporter(SpanExporter):
+    """An exporter of spans without secrets, to the endpoint that the standard variables name."""
+
+    def __init__(self) -> None:
+        self._exporter = OTLPSpanExporter()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans to the endpoint that the standard variables name."""
-        if self._exporter is None or self._pid != os.getpid():
-            # A connection of the parent process must not be used by two.
-            self._exporter, self._pid = OTLPSpanExporter(), os.getpid()
+        """Send spans."""
         return self._exporter.export([cleaned(span) for span in spans])
 
     def shutdown(self) -> None:
-        """End the exporter of this process; a retry that is under way ends too."""
-        if self._exporter is not None and self._pid == os.getpid():
-            self._exporter.shutdown()
+        """End; a retry that is under way ends too."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _is_alone(span: ReadableSpan) -> bool:
+    return _ALONE in (span.attributes or {})
+
+
+class OnceAMinute(logging.Filter):
+    """A filter that passes one record a minute: while a collector is away, each try logs some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_at = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False within a minute of the last record that was passed."""
+        if record.created < self._next_at:
+            return False
+        self._next_at = record.created + 60.0
+        return True
 
 
 def cleaned(span: ReadableSpan) -> ReadableSpan:
@@ -275,7 +335,8 @@ def start() -> OtelTracer:
     provider = TracerProvider(
         resource=_resource(), id_generator=PlannedIds(), shutdown_on_exit=False
     )
-    provider.add_span_processor(BatchSpanProcessor(CleanExporter()))
+    provider.add_span_processor(OwnProcessor())
+    logging.getLogger(OTLPSpanExporter.__module__).addFilter(OnceAMinute())
     trace.set_tracer_provider(provider)
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
     # Parameters of statements are values of rows, a password's hash among them.

@@ -45,7 +45,7 @@ CALM = MarketPolicy(
 )
 """Hours before the start: small moves, and many of them, so that they go through the buffer."""
 
-exporting = pytest.mark.skipif(find_spec("opentelemetry.sdk") is None, reason=NEEDED)
+exporting = pytest.mark.skipif(find_spec("opentelemetry") is None, reason=NEEDED)
 
 
 @pytest.fixture
@@ -225,11 +225,12 @@ from django.test import Client
 from betting.db.sql import fetch_all
 from betting.logs import operation
 secret = os.environ["TESTS_SECRET"]
-User.objects.create_user("reader", password=secret, email=secret + "@example.org")
+with operation("streaming", "match"):
+    User.objects.create_user("reader", password=secret, email=secret + "@example.org")
+    User.objects.filter(email=secret + "@example.org").delete()
+    fetch_all("SELECT %(secret)s::text", {"secret": secret})
 client = Client(SERVER_NAME="localhost")
 print(client.get("/", {"apiKey": secret}).status_code)
-User.objects.filter(email=secret + "@example.org").delete()
-fetch_all("SELECT %(secret)s::text", {"secret": secret})
 with suppress(ValueError), operation("provider", "poll"):
     raise ValueError("GET https://a.example/odds?apiKey=" + secret)
 print(client.get("/health/live", {"apiKey": secret}).status_code)
@@ -258,6 +259,39 @@ from betting.logs import operation
 with operation("streaming", "sweep") as op:
     op.begin_trace()
 print("worked")
+"""
+
+
+@exporting
+def test_a_collector_that_is_away_is_said_once_a_minute_by_a_process(servers: Config) -> None:
+    done = run(
+        SET_UP + WORKED,
+        servers,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+        OTEL_BSP_SCHEDULE_DELAY="1",
+    )
+    said = [line for line in done.stdout.splitlines() if "opentelemetry" in line]
+    assert len(said) == 1
+    assert "Transient error" in said[0]
+
+
+@exporting
+def test_a_statement_outside_of_any_work_is_not_sent(collector: Collector, servers: Config) -> None:
+    run(SET_UP + STATEMENTS, servers)
+    sent = {span.attributes.get("db.statement"): span for span in collector.spans}
+    assert not {"SELECT 1", "SELECT 3", "SELECT 4"} & sent.keys()
+    assert sent["(SELECT 2)"].name == "SELECT"
+    assert sent["(SELECT 2)"].parent_id == collector.named("streaming.sweep")[0].span_id
+
+
+STATEMENTS = """
+from betting.db.sql import fetch_all
+from betting.logs import operation, spans
+fetch_all("SELECT 1", {})
+with spans.statement("SELECT 3"):
+    fetch_all("SELECT 4", {})
+with operation("streaming", "sweep"):
+    fetch_all("(SELECT 2)", {})
 """
 
 
