@@ -382,7 +382,7 @@ def test_each_step_leads_where_the_code_leads(real: RealMarket, name: str) -> No
     binding = BINDINGS[name]
     step = MarketModel().steps()[binding.step]
     has_run = False
-    for state in representatives(explored(2, 2).states, step, binding.looks_at):
+    for state in representatives(explored(2, 1).states, step, binding.looks_at):
         allowed = set(step(state))
         if not binding.where(state) or not (allowed or binding.may_find_nothing):
             continue
