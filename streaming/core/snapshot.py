@@ -169,7 +169,7 @@ class Sieved(Protocol):
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What could not be read, one entry a reason."""
+        """The records that could not be read, one entry a reason."""
         ...
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import MAXYEAR, MINYEAR
 
 import msgspec
 
@@ -10,7 +11,7 @@ from streaming.core.failures import DataFailure
 from streaming.core.results import Reported, score_of
 from streaming.core.texts import one_line
 from streaming.providers.base import Scores
-from streaming.providers.fields import ExternalId, Key, Moment, Name, check_year, parse_json
+from streaming.providers.fields import ExternalId, Key, Moment, Name, decoded, parse_json
 from streaming.providers.sieve import Sieve
 
 SOURCE = "the_odds_api"
@@ -37,7 +38,7 @@ class _Game(msgspec.Struct):
     scores: list[_Score] | None = None
 
 
-_LIST: msgspec.json.Decoder[Iterable[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _GAME = msgspec.json.Decoder(_Game)
 
 
@@ -55,7 +56,7 @@ def read_scores(body: bytes, sport: str = "") -> Scores:
         DataFailure: the answer is not a list of JSON.
     """
     results, sieve = [], Sieve()
-    for number, raw in enumerate(parse_json(_LIST, body)):
+    for number, raw in enumerate(decoded(_LIST.decode, body)):
         try:
             found = _result(parse_json(_GAME, bytes(raw)), sport)
         except DataFailure as fault:
@@ -70,7 +71,9 @@ def read_scores(body: bytes, sport: str = "") -> Scores:
 def _result(game: _Game, sport: str) -> Reported | None:
     if sport and game.sport_key != sport:
         raise DataFailure("wrong_content", f"The event is not one of {sport}.", "sport_key")
-    check_year(game.commence_time, "commence_time")
+    if not MINYEAR < game.commence_time.year < MAXYEAR:  # matching looks some hours around it
+        year = game.commence_time.year
+        raise DataFailure("bad_time", f"The year is {year}.", "commence_time")
     scores = {each.name: each.score for each in game.scores or ()}
     if not game.completed or game.home_team is None or game.away_team is None:
         return None

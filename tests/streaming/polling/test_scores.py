@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from betting.db.clock import database_now
-from betting.models import Event, EventAlias, Provider
+from betting.models import Event, EventAlias, Outcome, Provider
+from streaming import tasks
+from streaming.core.failures import DataFailure
 from streaming.models import Circuit, DeadLetter, PollOutcome, PollRun
 from streaming.polling.poll import PollUnansweredError, poll
-from streaming.polling.scores import ScoresPoll, due_scores, poll_scores
+from streaming.polling.scores import POLL_SCORES, ScoresPoll, due_scores, poll_scores
 from streaming.simulator.faults import FaultRule
 from streaming.simulator.policy import MarketPolicy
-from streaming.simulator.running import RunningSimulator
-from tests.support.polling import EPL, KEY, KEY_ENV, config_with, polled_provider
+from streaming.simulator.running import RunningSimulator, running_simulator
+from tests.integration.conftest import wait_until
+from tests.support import rows
+from tests.support.polling import EPL, KEY, KEY_ENV, NBA, config_with, polled_provider
 from valuation.models import Result
+from valuation.results.graded_edges import graded_edges
+from valuation.results.grading import Grade
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 
 FEED = f"/v4/sports/{EPL}/scores"
 
 BRIEF = MarketPolicy(
-    events_per_sport=3, lead_seconds=(1.0, 2.0), duration_seconds=(1.0, 1.5), step_seconds=0.1
+    events_per_sport=3,
+    lead_seconds=(1.0, 2.0),
+    duration_seconds=(1.0, 1.5),
+    step_seconds=0.1,
+    suspend_rate=0.0,
 )
-"""A market whose events end moments after they were listed."""
+"""A market whose events end moments after they were listed, and are on the board all along."""
 
 
 @pytest.fixture
@@ -48,6 +62,19 @@ def ask(provider: Provider, sport: str = EPL) -> ScoresPoll:
     return poll_scores(provider.pk, sport, config_with())
 
 
+def game(event: Event) -> dict[str, object]:
+    """An event that is over, as the service lists it."""
+    return {
+        "id": event.aliases.values_list("external_id", flat=True)[0],
+        "sport_key": event.sport.key,
+        "commence_time": event.commence_time.isoformat(),
+        "completed": True,
+        "home_team": event.home,
+        "away_team": event.away,
+        "scores": [{"name": event.home, "score": "2"}, {"name": event.away, "score": "1"}],
+    }
+
+
 def test_a_sport_is_due_once_an_event_of_it_has_started(provider: Provider) -> None:
     Event.objects.update(commence_time=datetime.now(UTC) + timedelta(hours=1))
     assert due_scores() == []
@@ -55,7 +82,8 @@ def test_a_sport_is_due_once_an_event_of_it_has_started(provider: Provider) -> N
     assert due_scores() == [(provider.pk, EPL)]
 
 
-def test_what_is_due_is_found_in_one_query(provider: Provider) -> None:
+@pytest.mark.usefixtures("provider")
+def test_what_is_due_is_found_in_one_query() -> None:
     start_all()
     now = database_now()
     with CaptureQueriesContext(
@@ -158,7 +186,7 @@ def test_a_server_that_fails_counts_towards_the_provider_s_circuit(
     provider: Provider, simulator: RunningSimulator
 ) -> None:
     start_all()
-    simulator.faults.put(FaultRule(kind="http_500"))
+    simulator.faults.put(FaultRule(sport=EPL, kind="500"))
     run = ask(provider).run
     assert run is not None
     assert (run.outcome, run.failure_kind) == (PollOutcome.FAILED, "transient")
@@ -171,22 +199,53 @@ def test_no_row_holds_the_key(provider: Provider, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(KEY_ENV, "0therc0ffee0therc0ffee0therc0ffe")
     run = ask(provider).run
     assert run is not None
-    assert run.failure_code == "INVALID_KEY"
+    assert run.failure_code == "invalid_key"
     stored = repr(list(PollRun.objects.values()))
     assert "0therc0ffee" not in stored
     assert KEY not in stored
 
 
-def test_an_answer_that_cannot_be_read_is_a_letter_whose_replay_reads_it_again(
+def test_an_answer_that_cannot_be_read_is_a_letter_of_the_scores(
     provider: Provider, simulator: RunningSimulator
 ) -> None:
     start_all()
-    simulator.faults.put(FaultRule(kind="malformed_json"))
+    simulator.faults.put(FaultRule(sport=EPL, kind="invalid_json"))
     run = ask(provider).run
     assert run is not None
     assert (run.outcome, run.failure_kind) == (PollOutcome.FAILED, "data")
     letter = DeadLetter.objects.get()
-    assert letter.feed == FEED
+    assert (letter.feed, letter.task) == (FEED, "streaming.replay_payload")
+    assert Circuit.objects.get(provider=provider).failures == 0
+    with pytest.raises(DataFailure):
+        tasks.replay_payload(**letter.kwargs)
+
+
+def test_an_answer_too_large_to_read_is_a_letter_that_asks_for_scores_again(
+    provider: Provider, simulator: RunningSimulator
+) -> None:
+    start_all()
+    simulator.faults.put(FaultRule(sport=EPL, kind="huge"))
+    poll_scores(provider.pk, EPL, config_with(max_body_bytes=100_000))
+    letter = DeadLetter.objects.get()
+    assert (letter.task, letter.args) == (POLL_SCORES, [provider.pk, EPL])
+
+
+def test_a_replayed_answer_writes_the_results_that_it_holds(provider: Provider) -> None:
+    start_all()
+    event = Event.objects.earliest("pk")
+    body = json.dumps([game(event)]).encode()
+    tasks.replay_payload(
+        provider=provider.key,
+        path=FEED,
+        params={"daysFrom": "3"},
+        status=200,
+        content_type="application/json",
+        received_at=datetime.now(UTC).isoformat(),
+        packed=base64.b64encode(zlib.compress(body)).decode(),
+        adapter="the_odds_api",
+    )
+    result = Result.objects.get()
+    assert (result.event, result.home_score, result.away_score) == (event, 2, 1)
 
 
 def test_a_message_that_is_delivered_twice_asks_once(provider: Provider) -> None:
@@ -194,3 +253,53 @@ def test_a_message_that_is_delivered_twice_asks_once(provider: Provider) -> None
     config = config_with(dedupe_ms=60_000)
     outcomes = [poll_scores(provider.pk, EPL, config).run for _ in range(2)]
     assert [run and run.outcome for run in outcomes] == [PollOutcome.OK, PollOutcome.REPEATED]
+
+
+def test_a_simulated_event_gets_its_result_and_its_outcomes_and_edges_are_graded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(KEY_ENV, KEY)
+    with running_simulator(sports=[NBA], policy=BRIEF, api_key=KEY) as simulator:
+        provider = polled_provider(simulator, sports=[NBA], markets=["h2h"])
+        list(poll(provider.pk, config_with()))
+        event = Event.objects.latest("commence_time")
+        for outcome in Outcome.objects.filter(market__event=event, market__kind="h2h"):
+            quote = outcome.quotes.filter(side="back").earliest("pk")
+            opened_at = event.commence_time - timedelta(hours=1)
+            rows.make_edge(quote, opened_at=opened_at, warnings=[])
+        # What the messages do, without a broker, until the event is over.
+        wait_until(lambda: _grade(event), "the result of the event", seconds=30.0)
+        assert simulator.calls.count(NBA) >= 2
+    result = Result.objects.get(event=event)
+    assert (result.status, result.source) == ("final", "the_odds_api")
+    graded = graded_edges("sport")
+    assert sorted(graded.grade) == [Grade.LOST, Grade.WON]
+    assert min(graded.profit) == -1.0
+    assert max(graded.profit) > 0
+
+
+def _grade(event: Event) -> bool:
+    for provider_id, sport in due_scores():
+        poll_scores(provider_id, sport, config_with())
+    return Result.objects.filter(event=event).exists()
+
+
+def test_beat_s_task_sends_one_message_for_each_provider_and_sport(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_all()
+    sent: list[object] = []
+
+    def note(args: object, **options: Any) -> None:
+        sent.append((args, options))
+
+    monkeypatch.setattr(tasks.poll_scores, "apply_async", note)
+    tasks.send_score_polls()
+    assert sent == [((provider.pk, EPL), {"expires": 3600.0})]
+
+
+def test_the_task_asks_the_provider(provider: Provider, simulator: RunningSimulator) -> None:
+    start_all()
+    tasks.poll_scores(provider.pk, EPL)
+    assert simulator.calls.count(EPL) == 1
+    assert PollRun.objects.get().feed == FEED
