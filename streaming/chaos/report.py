@@ -63,9 +63,9 @@ def report(result: ChaosResult) -> str:
 
 
 _INTRODUCTION = (
-    "Written by `manage.py chaos`: `--out` names this file, and `--results` one that keeps the seeds"
-    " of earlier runs, so that each run adds its own. [chaos.md](../chaos.md) says what strikes, and"
-    " what is compared."
+    "Written by `manage.py chaos`: `--out` names this file, and `--results` one that keeps the"
+    " seeds of earlier runs, so that each run adds its own. [chaos.md](../chaos.md) says what"
+    " strikes, and what is compared."
 )
 _RECOVERY = (
     "A recovery counts for the fault that ended last. It is the time from that end until no market"
