@@ -6,10 +6,38 @@ from pathlib import Path
 
 from streaming.core.failures import DataFailure
 from streaming.core.results import Reported
+from streaming.providers.kalshi.settled import SettledContract, read_settled
+from streaming.providers.sieve import Sieve
 from streaming.providers.the_odds_api.scores import read_scores
 from valuation.results.football_data import ResultsFileError, read_matches
 
 FOOTBALL_DATA = "football_data"
+
+
+def read_contracts(path: Path) -> list[SettledContract] | None:
+    """Read an answer of Kalshi's ``GET /markets`` (`.json`); None if the file is no such answer.
+
+    Contracts that have not paid, are about events of no known series, or cannot be read are left
+    out.
+
+    Raises:
+        ResultsFileError: the file cannot be read, or none of its contracts.
+    """
+    if path.suffix != ".json":
+        return None
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise ResultsFileError(f"{path} cannot be read: {error}") from error
+    sieve = Sieve()
+    try:
+        contracts = read_settled(body, sieve)
+    except DataFailure:
+        return None
+    if sieve.left_out and not sieve.read:
+        first = sieve.left_out[0]
+        raise ResultsFileError(f"{path} cannot be read: {first.place}: {first.message}")
+    return contracts
 
 
 def read_results(path: Path) -> list[Reported]:
