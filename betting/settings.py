@@ -194,6 +194,8 @@ CELERY_TASK_DEFAULT_QUEUE = "coalesce"
 CELERY_TASK_ROUTES = {
     "streaming.tick": {"queue": "poll"},
     "streaming.poll_provider": {"queue": "poll"},
+    "streaming.send_score_polls": {"queue": "poll"},
+    "streaming.poll_scores": {"queue": "poll"},
     "streaming.coalesce_line_changes": {"queue": "coalesce"},
     "streaming.sweep": {"queue": "coalesce"},
     "streaming.quarantine": {"queue": "coalesce"},
@@ -278,3 +280,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600.0},
     },
 }
+if CONFIG.poll.scores_interval_seconds:
+    CELERY_BEAT_SCHEDULE["send-score-polls"] = {
+        "task": "streaming.send_score_polls",
+        "schedule": CONFIG.poll.scores_interval_seconds,
+        "options": {"expires": CONFIG.poll.scores_interval_seconds},
+    }

@@ -1,5 +1,7 @@
 """Every Celery task of the stream, and how data flows between them.
 
+    send_score_polls ─▶ poll_scores ─▶ results of events
+
     tick ─▶ poll_provider ─▶ ingest ─┬─ major moves ─────────────────────────▶ recompute_markets
                                      ├─ first changes of quiet markets ──────▶ recompute_markets
                                      └─ other changes ─▶ buffer ─▶ coalesce ─▶ recompute_markets
@@ -52,6 +54,8 @@ from streaming.notifications.subscriber_health import suppressed_subscribers
 from streaming.polling.circuits import unhealthy_providers
 from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer
 from streaming.polling.replay_answer import ingest_payload
+from streaming.polling.scores import POLL_SCORES, due_scores
+from streaming.polling.scores import poll_scores as ask_for_scores
 from streaming.retention.prune import prune_old_rows
 from valuation import revaluation, starting
 from valuation.closes import take as closes
@@ -97,6 +101,38 @@ def poll_provider(self: Any, provider_id: int) -> None:
             op.count(answers=1, markets=len(result.markets))
     if replay is not None:
         require_answer(provider_id, newest, replayed_feed(replay))
+
+
+@shared_task(name="streaming.send_score_polls", acks_late=False)
+@repeated_work()
+def send_score_polls() -> None:
+    """Have providers asked for the scores of sports whose events have started and have no result.
+
+    Idempotent: it writes nothing, and a sport that is asked for twice is asked once. Acknowledged
+    early: the next one replaces one that is lost.
+    """
+    expires_seconds = max(get_config().poll.scores_interval_seconds, 1.0)
+    for provider_id, sport in due_scores():
+        poll_scores.apply_async((provider_id, sport), expires=expires_seconds)
+
+
+@shared_task(name=POLL_SCORES, bind=True, acks_late=False)
+def poll_scores(self: Any, provider_id: int, sport: str) -> None:
+    """Ask a provider for a sport's scores and write the results of its events.
+
+    Idempotent by `result_event`: a result that is known changes nothing, and where all are known
+    nothing is asked. Acknowledged early, as a poll is.
+
+    Raises:
+        PollUnansweredError: the task replays a dead letter, and the provider has not answered.
+    """
+    with repeated_work(), operation("streaming", "cycle", provider_id=provider_id) as op:
+        op.begin_trace()
+        done = ask_for_scores(provider_id, sport, get_config())
+        send_recomputes(sorted(done.quarantined), "major")
+        op.add(answers=int(done.is_answered), markets=len(done.quarantined))
+    if replay_of(vars(self.request)) is not None:
+        done.require_answer()
 
 
 def send_result(result: IngestResult) -> None:

@@ -560,3 +560,29 @@ class Result(models.Model):
         if self.status == ResultStatus.VOID:
             return f"{self.event}: void"
         return f"{self.event}: {self.home_score}:{self.away_score}"
+
+
+class Settlement(models.Model):
+    """The payment of an exchange's contracts on an outcome; needs no score of the event."""
+
+    outcome = models.OneToOneField(Outcome, on_delete=models.CASCADE, related_name="settlement")
+    value = models.FloatField(
+        null=True, blank=True, help_text="what a contract paid of a dollar; empty if it is void"
+    )
+    source = models.CharField(max_length=32, help_text="the exchange that paid it")
+    version = models.IntegerField(
+        default=1, db_default=1, help_text="how often it was reported otherwise than before"
+    )
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-recorded_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="settlement_value_is_share",
+                condition=Q(value__isnull=True) | Q(value__gte=0, value__lte=1),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {'void' if self.value is None else f'{self.value:g}'}"

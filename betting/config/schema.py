@@ -51,6 +51,8 @@ class PollConfig:
         interval_seconds: between two polls of a provider that sets no interval of its own.
         slowest_interval_seconds: a provider whose credits run low is slowed down to no more than
             this.
+        scores_interval_seconds: between two requests for the scores of a sport with started events
+            that have no result, to providers that offer scores; 0 = none is made.
         stale_after_seconds: the least silence after which quotes are quarantined, for a provider
             that sets none of its own; a bookmaker's own limit is learnt and may be longer.
         key_variables: environment variables that may hold a provider's key, beside those that begin
@@ -65,6 +67,7 @@ class PollConfig:
     dedupe_ms: Annotated[int, Setting(ge=0, le=60_000)] = 500
     interval_seconds: Annotated[float, Setting(ge=TICK_SECONDS, le=86_400)] = 30.0
     slowest_interval_seconds: Annotated[float, Setting(ge=0.5, le=86_400)] = 900.0
+    scores_interval_seconds: Annotated[float, Setting(ge=0, le=86_400)] = 3_600.0
     stale_after_seconds: Annotated[float, Setting(ge=1, le=86_400)] = 120.0
     key_variables: Annotated[tuple[str, ...], Setting()] = ()
     allow_private_networks: Annotated[bool, Setting()] = False

@@ -29,6 +29,7 @@ INTERNALS = {
     "valuation_closingquote": ("Closing quotes", "sports_score"),
     "valuation_edgeclosing": ("Edges at the close", "fact_check"),
     "valuation_result": ("Results", "scoreboard"),
+    "valuation_settlement": ("Settlements", "paid"),
     "betting_market": ("Markets", "storefront"),
     "betting_outcome": ("Outcomes", "flag"),
     "betting_quote": ("Quotes", "sell"),

@@ -52,6 +52,27 @@ def affordable_interval(
     return min(max(interval_seconds, needed), slowest)
 
 
+def is_affordable(cost: float, allowance: Allowance, now: datetime) -> bool:
+    """Return True if a request beside the polls leaves the credits of a whole poll.
+
+    Args:
+        cost: credits that the request costs.
+        allowance: what is left, and what a poll costs.
+        now: the time.
+
+    >>> noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    >>> december = datetime(2026, 12, 1, tzinfo=UTC)
+    >>> [is_affordable(2, Allowance(left, 4, december), noon) for left in (6, 5)]
+    [True, False]
+    >>> is_affordable(2, Allowance(5, 4, noon), noon)
+    True
+    """
+    remaining, resets_at = allowance.remaining, allowance.resets_at
+    if remaining is None or (resets_at is not None and resets_at <= now):
+        return True
+    return remaining - cost >= (allowance.poll_cost or 0)
+
+
 def next_month(moment: datetime) -> datetime:
     """Return the first instant of the next month, in UTC.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Literal, overload
+from typing import Literal, Protocol, overload
 
 import msgspec
 from msgspec import structs
@@ -164,7 +164,21 @@ class Snapshot(msgspec.Struct, frozen=True):
     is_page: bool = False
 
 
-def require_readable(snapshot: Snapshot, max_share: float) -> None:
+class Sieved(Protocol):
+    """A decoded answer of which a part may have been left out."""
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The records that could not be read, one entry a reason."""
+        ...
+
+    @property
+    def unreadable_share(self) -> float:
+        """The part of the answer's items that `left_out` stands for."""
+        ...
+
+
+def require_readable(snapshot: Sieved, max_share: float) -> None:
     """Refuse an answer of which too much was left out: its provider has changed its format.
 
     Args:

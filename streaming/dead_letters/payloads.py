@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from redis.exceptions import RedisError
@@ -68,6 +69,7 @@ def record_unreadable(
     request: Request | None,
     response: Response | None,
     generation: int | None = None,
+    again: tuple[str, list[Any]] | None = None,
 ) -> None:
     """Record an answer that could not be read; other failures of a provider are no letters.
 
@@ -81,14 +83,16 @@ def record_unreadable(
         request: what was asked.
         response: the answer.
         generation: the provider's generation when it was asked.
+        again: the task, and its arguments, that asks once more; None for a poll.
     """
     if failure.kind != "data":
         return
     feed = request.feed if request else ""
+    task, args = again or (POLL_PROVIDER, [provider_id])
     letter = Letter(
         kind=Kind.PAYLOAD,
-        task=POLL_PROVIDER,
-        args=[provider_id],
+        task=task,
+        args=args,
         provider=provider,
         feed=feed,
         subject=f"{provider} {feed} {failure.code}",

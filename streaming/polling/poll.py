@@ -244,7 +244,7 @@ def _make_unthrottled(
     source, settings = adapter(provider.adapter), _settings(provider)
     feeds = FeedCircuits(provider, config)
     session = PollSession(
-        provider, source, source.decoder(), _sender(provider, source, config), feeds, throttle
+        provider, source, source.decoder(), sender(provider, source, config), feeds, throttle
     )
     this = _Round(session, config, now)
     for result in this.make(source.requests(settings)):
@@ -259,7 +259,12 @@ def _make_unthrottled(
     pace(provider.pk, [each.run for each in this.results], config.poll, now())
 
 
-def _sender(provider: Provider, source: Adapter, config: Config) -> SendRequest:
+def sender(provider: Provider, source: Adapter, config: Config) -> SendRequest:
+    """Return a function that sends requests to a provider, with its key.
+
+    Raises:
+        PermanentFailure: there is no usable key.
+    """
     secret = Secret.from_environment(provider.api_key_env, config.poll.key_variables)
     is_private_allowed = config.is_private_provider_allowed(provider.base_url)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from betting.config import Config
 from betting.db.clock import database_now
 from betting.models import Clock, Provider
 from streaming.core.failures import DataFailure
+from streaming.core.snapshot import LeftOut
 from streaming.dead_letters.payloads import Payload
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.polling import feed_circuits
+from streaming.polling.scores import import_scores, scores_adapter
 from streaming.providers.base import Request, Response
 from streaming.providers.registry import adapter
 
@@ -33,9 +35,14 @@ def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     )
     policy = IngestPolicy(config.movement, config.staleness, config.matching)
     response = _response(payload, {"content-type": payload.content_type})
+    source = scores_adapter(request.adapter)
+    if source is not None and source.is_scores_request(request):
+        scores = source.decode_scores(request, response)
+        _require_all(scores.left_out)
+        import_scores(scores, config)
+        return IngestResult()
     snapshot = adapter(provider.adapter).decoder().decode(request, response)
-    for record in snapshot.left_out:  # the rest was ingested when it came
-        raise DataFailure(record.reason, record.message, record.place)
+    _require_all(snapshot.left_out)
     age_seconds = (database_now() - payload.received_at).total_seconds()
     if snapshot.is_page or (
         provider.clock == Clock.WALL and age_seconds > provider.stale_after_seconds
@@ -45,6 +52,12 @@ def ingest_payload(payload: Payload, config: Config) -> IngestResult:
     if failed_since is not None and payload.received_at < failed_since:
         return IngestResult(skipped_reason="superseded")
     return ingest(provider.pk, snapshot, policy, payload.generation)
+
+
+def _require_all(left_out: Sequence[LeftOut]) -> None:
+    """Refuse an answer of which something is left out: the rest was written when it came."""
+    for record in left_out:
+        raise DataFailure(record.reason, record.message, record.place)
 
 
 def _response(payload: Payload, headers: Mapping[str, str]) -> Response:

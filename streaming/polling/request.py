@@ -14,7 +14,7 @@ from betting.logs import Operation, operation
 from betting.models import Provider
 from streaming.core.breaker import CallOutcome, Decision
 from streaming.core.failures import DataFailure, PermanentFailure, ProviderFailure
-from streaming.core.snapshot import Snapshot, require_readable
+from streaming.core.snapshot import LeftOut, Snapshot, require_readable
 from streaming.core.texts import one_line
 from streaming.dead_letters.payloads import record_left_out, record_unreadable
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
@@ -92,7 +92,7 @@ def make_request(
     provider = session.provider
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision):
-        _refuse(PollRun(provider=provider, feed=request.feed[:2000]), admission)
+        refuse(PollRun(provider=provider, feed=request.feed[:2000]), admission)
         return None
     result = make_admitted_request(session, request, config, admission.generation)
     if result.run.outcome == PollOutcome.REPEATED:
@@ -111,7 +111,7 @@ def make_request(
         if call.kind is None and not result.is_page:
             session.feeds.record(request.feed, call, now())
         throttle = session.throttle if request.recorded is None else None
-        quarantined = _settle(admission, call, config, now, throttle)
+        quarantined = settle(admission, call, config, now, throttle)
     return replace(result, ingested=replace(result.ingested, quarantined=quarantined))
 
 
@@ -127,7 +127,7 @@ def fail_unanswered(
         return IngestResult()
     call = CallOutcome.of(min(failures, key=_gravity), 0.0, admission.probe)
     call = replace(call, reason=f"no feed answers: {call.reason}")
-    return IngestResult(quarantined=_settle(admission, call, config, now, session.throttle))
+    return IngestResult(quarantined=settle(admission, call, config, now, session.throttle))
 
 
 def _gravity(failure: ProviderFailure) -> int:
@@ -143,18 +143,18 @@ def fail_before_request(
     run = PollRun(provider=provider, duration_ms=0.0)
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision):
-        _refuse(run, admission)
+        refuse(run, admission)
         return IngestResult()
     with operation("provider", "poll", provider=provider.key) as op:
-        _fail(run, failure)
-        _log_run(op, run)
+        fail(run, failure)
+        log_run(op, run)
     call = CallOutcome.of(failure, 0.0, admission.probe)
-    return IngestResult(quarantined=_settle(admission, call, config, now))
+    return IngestResult(quarantined=settle(admission, call, config, now))
 
 
 def record_throttled(provider: Provider, reason: str) -> None:
     """Record that a poll is held back, and why."""
-    _refuse(PollRun(provider=provider), Decision("refuse", reason=reason))
+    refuse(PollRun(provider=provider), Decision("refuse", reason=reason))
 
 
 def make_admitted_request(
@@ -174,7 +174,7 @@ def make_admitted_request(
     provider = session.provider
     with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
         result = _request_and_ingest(session, request, config, generation)
-        _log_run(op, result.run)
+        log_run(op, result.run)
     return result
 
 
@@ -199,7 +199,7 @@ def _request_and_ingest(
         if run.left_out and response is not None:
             record_left_out(run, request, response, generation)
     else:
-        _fail(run, failure)
+        fail(run, failure)
         record_unreadable(run.provider_id, run.provider.key, failure, request, response, generation)
     seconds = elapsed if response is None else response.duration_ms / 1000
     following = None
@@ -213,7 +213,7 @@ def recorded_answer(request: Request) -> Response | None:
     return request.recorded
 
 
-def _settle(
+def settle(
     admission: Admission,
     call: CallOutcome,
     config: Config,
@@ -247,7 +247,7 @@ def _ingest(
     generation: int | None,
 ) -> IngestResult:
     run.http_status, run.response_bytes = response.status, response.wire_bytes
-    _note_quota(run, session.source.quota(response))
+    note_quota(run, session.source.quota(response))
     snapshot = session.decoder.decode(request, response)
     _note_contents(run, snapshot)
     require_readable(snapshot, config.poll.max_unreadable_share)
@@ -269,7 +269,13 @@ def _ingest(
 def _note_contents(run: PollRun, snapshot: Snapshot) -> None:
     """Note on a poll's row what its answer holds, and what of it could not be read."""
     run.quotes_seen = snapshot.quotes_seen
-    run.left_out = sum(each.count for each in snapshot.left_out)
+    note_left_out(run, snapshot.left_out)
+    run.texts_cleaned = snapshot.texts_cleaned
+
+
+def note_left_out(run: PollRun, left_out: Sequence[LeftOut]) -> None:
+    """Note on a poll's row what of its answer could not be read."""
+    run.left_out = sum(each.count for each in left_out)
     run.left_out_reasons = [
         {
             "reason": each.reason,
@@ -277,12 +283,12 @@ def _note_contents(run: PollRun, snapshot: Snapshot) -> None:
             "place": one_line(each.place),
             "message": one_line(each.message),
         }
-        for each in snapshot.left_out
+        for each in left_out
     ]
-    run.texts_cleaned = snapshot.texts_cleaned
 
 
-def _note_quota(run: PollRun, quota: Quota) -> None:
+def note_quota(run: PollRun, quota: Quota) -> None:
+    """Note on a poll's row, and on its provider's, what an answer states about the allowance."""
     run.quota_remaining, run.quota_cost = quota.remaining, quota.last
     if quota.remaining is not None or quota.used is not None:
         Provider.objects.filter(pk=run.provider_id).update(
@@ -292,15 +298,17 @@ def _note_quota(run: PollRun, quota: Quota) -> None:
         )
 
 
-def _refuse(run: PollRun, decision: Decision) -> None:
+def refuse(run: PollRun, decision: Decision) -> None:
+    """Record that the provider's circuit refused a request."""
     run.outcome, run.duration_ms = PollOutcome.REFUSED, 0.0
     run.failure_message = decision.reason[:500]
     run.save()
     with operation("provider", "poll", provider=run.provider.key, feed=run.feed) as op:
-        _log_run(op, run)
+        log_run(op, run)
 
 
-def _fail(run: PollRun, failure: ProviderFailure) -> None:
+def fail(run: PollRun, failure: ProviderFailure) -> None:
+    """Record a request's failure in its row."""
     run.outcome = PollOutcome.FAILED
     run.failure_kind = failure.kind
     run.failure_code = failure.code[:64]
@@ -310,7 +318,7 @@ def _fail(run: PollRun, failure: ProviderFailure) -> None:
     run.save()
 
 
-def _log_run(op: Operation, run: PollRun) -> None:
+def log_run(op: Operation, run: PollRun) -> None:
     """Copy the facts of a poll's row to its log line."""
     if run.outcome == PollOutcome.FAILED:
         op.status = "timeout" if run.failure_code == "timeout" else "failed"

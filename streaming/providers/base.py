@@ -6,13 +6,14 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
 from betting.config.secret_files import SUFFIX, secret_text
 from streaming.core.failures import PermanentFailure
 from streaming.core.key_variables import key_variable_advice, may_hold_key
-from streaming.core.snapshot import Snapshot
+from streaming.core.results import Reported
+from streaming.core.snapshot import LeftOut, Snapshot
 
 OddsFormat = Literal["decimal", "american"]
 
@@ -261,4 +262,50 @@ class Adapter(Protocol):
 
     def quota(self, response: Response) -> Quota:
         """Return what the answer states about the allowance; refusals state it as well."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The final scores in one answer.
+
+    Attributes:
+        results: those of events that are over.
+        left_out: what could not be read, one entry a reason.
+        unreadable_share: the part of the answer's events that `left_out` stands for.
+    """
+
+    results: Sequence[Reported]
+    left_out: tuple[LeftOut, ...] = ()
+    unreadable_share: float = 0.0
+
+
+@runtime_checkable
+class ScoreSource(Protocol):
+    """The further interface of an adapter whose service says how events have ended."""
+
+    @property
+    def scores_cost(self) -> int:
+        """The credits that one request for scores costs."""
+        ...
+
+    @property
+    def scores_days(self) -> int:
+        """The number of days after their start for which the service still lists events."""
+        ...
+
+    def scores_request(self, base_url: str, sport: str) -> Request:
+        """Return the request for the scores of a sport's events."""
+        ...
+
+    def is_scores_request(self, request: Request) -> bool:
+        """Return True if the request is one for scores, and not for odds."""
+        ...
+
+    def decode_scores(self, request: Request, response: Response) -> Scores:
+        """Return the final scores that can be read of an answer.
+
+        Raises:
+            ProviderFailure: the provider refused, or the answer is malformed.
+        """
         ...

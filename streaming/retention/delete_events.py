@@ -38,6 +38,7 @@ _EDGES = f"SELECT id FROM valuation_edge WHERE quote_id IN ({_QUOTES})"  # noqa:
 ERASED = {
     "valuation_closingquote": f"quote_id IN ({_QUOTES})",
     "valuation_closingprice": f"outcome_id IN ({_OUTCOMES})",
+    "valuation_settlement": f"outcome_id IN ({_OUTCOMES})",
     "valuation_result": "event_id = ANY (%(events)s::bigint[])",
     "valuation_opportunity": f"market_id IN ({_MARKETS})",
     "valuation_edgeclosing": f"edge_id IN ({_EDGES})",

@@ -148,6 +148,22 @@ class SimulatedEvent:
             props=tuple(self._props),
         )
 
+    def score(self, at: float) -> tuple[int, int] | None:
+        """Return the scores of home and away at a time; None before the start.
+
+        They grow towards the truth, which is the final result once the event is over.
+
+        Only a sport with draws ends in one.
+        """
+        if not self.is_in_play(at):
+            return None
+        played = min(1.0, (at - self.commence) / (self.end - self.commence))
+        total, margin = max(self._total, abs(self._margin)) * played, self._margin * played
+        home, away = round((total + margin) / 2), round((total - margin) / 2)
+        if home == away and played == 1.0 and not self.fixture.sport.has_draw:
+            return (home + 1, away) if margin > 0 else (home, away + 1)
+        return home, away
+
     def step(self, at: float, dt: float) -> None:
         """Move the truth over `dt` seconds ending at `at`, and let every desk follow."""
         has_jumped = self._play(dt) if self.is_in_play(at) else self._drift(dt)

@@ -5,6 +5,7 @@ The same seed, start and request times give the same market.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -15,6 +16,9 @@ from streaming.simulator.catalogue import BOOKMAKERS, SPORTS, Sport, players_of
 from streaming.simulator.event import SimulatedEvent
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.quoting import Fixture
+
+_ENDED_KEPT = 200
+"""The events of each sport whose scores are still known after their end."""
 
 _BREAK_SECONDS = 60.0
 """The break between the two games of a doubleheader."""
@@ -31,6 +35,7 @@ class Board:
         self._clock = 0.0
         self._serial = 0
         self._events: list[SimulatedEvent] = []
+        self._ended: deque[SimulatedEvent] = deque(maxlen=_ENDED_KEPT)
         for slot in range(policy.events_per_sport):
             self._events.append(self._opening_event(slot))
 
@@ -46,6 +51,10 @@ class Board:
         """Return the open events, in the order in which they start."""
         return sorted(self._events, key=lambda event: (event.commence, event.id))
 
+    def ended(self) -> list[SimulatedEvent]:
+        """Return the last events that are over, in the order in which they ended."""
+        return list(self._ended)
+
     @property
     def clock(self) -> float:
         """The time up to which the events have been simulated."""
@@ -55,6 +64,7 @@ class Board:
         self._clock += dt
         for slot, event in enumerate(self._events):
             if self._clock >= event.end:
+                self._ended.append(event)
                 self._events[slot] = self._next_event(slot)
             else:
                 event.step(self._clock, dt)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ from streaming.simulator.query import (
     OddsQuery,
     check_event_id,
     check_key,
+    parse_days_from,
     parse_event_ids,
     parse_odds_query,
 )
@@ -103,6 +104,8 @@ class OddsApi:
                 return self._list_odds(self._board(sport, now), params)
             case ["v4", "sports", sport, "events"]:
                 return self._list_events(self._board(sport, now), params)
+            case ["v4", "sports", sport, "scores"]:
+                return self._scores(self._board(sport, now), params, now)
             case ["v4", "sports", sport, "events", event_id, "odds"]:
                 return self._event_odds(self._board(sport, now), event_id, params)
         raise NOT_FOUND
@@ -138,6 +141,37 @@ class OddsApi:
             self._event(event) | {"bookmakers": self._bookmakers(event, query, board.clock)}
             for event in events
         ]
+
+    def _scores(self, board: Board, params: Mapping[str, str], now: datetime) -> list[Json]:
+        """Return what events stand at; for the days asked for, how those ended that are over."""
+        days, wanted = parse_days_from(params), parse_event_ids(params)
+        oldest = now - timedelta(days=days)
+        over = [
+            event
+            for event in board.ended()
+            if days and self._market.wall_time(event.commence) >= oldest
+        ]
+        listed = [*over, *board.events()]
+        self._quota.charge((2 if days else 1) if listed else 0)
+        return [
+            self._event(event) | self._standing(event, board.clock)
+            for event in listed
+            if not wanted or event.id in wanted
+        ]
+
+    def _standing(self, event: SimulatedEvent, at: float) -> Json:
+        scores = event.score(at)
+        if scores is None:
+            return {"completed": False, "scores": None, "last_update": None}
+        names = (event.fixture.home, event.fixture.away)
+        return {
+            "completed": at >= event.end,
+            "scores": [
+                {"name": name, "score": str(score)}
+                for name, score in zip(names, scores, strict=True)
+            ],
+            "last_update": self._stamp(min(at, event.end)),
+        }
 
     def _event_odds(self, board: Board, event_id: str, params: Mapping[str, str]) -> Json:
         """Return one event's odds; charge for the markets in the answer, not those requested."""

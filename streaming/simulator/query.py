@@ -63,6 +63,9 @@ OUT_OF_USAGE_CREDITS = ApiError(
 EXCEEDED_FREQ_LIMIT = ApiError(
     429, "EXCEEDED_FREQ_LIMIT", "Requests exceed the frequency limit. Space them out"
 )
+INVALID_SCORES_DAYS_FROM = ApiError(
+    422, "INVALID_SCORES_DAYS_FROM", "Invalid daysFrom parameter. It must be an integer from 1 to 3"
+)
 UNKNOWN_SPORT = ApiError(404, "UNKNOWN_SPORT", "Unknown sport")
 EVENT_NOT_FOUND = ApiError(404, "EVENT_NOT_FOUND", "Event not found. The event may have expired")
 NOT_FOUND = ApiError(404, "NOT_FOUND", "No such endpoint")
@@ -144,6 +147,20 @@ def parse_event_ids(params: Mapping[str, str]) -> frozenset[str]:
     if any(len(event_id) != _EVENT_ID_LENGTH for event_id in event_ids):
         raise ApiError(422, "INVALID_EVENT_IDS", "Event ids must be 32 characters in length")
     return frozenset(event_ids)
+
+
+def parse_days_from(params: Mapping[str, str]) -> int:
+    """Return the days for which events that are over are listed; 0 if none are wanted.
+
+    Raises:
+        ApiError: another number than 1, 2 or 3.
+    """
+    text = params.get("daysFrom")
+    if text is None:
+        return 0
+    if text not in {"1", "2", "3"}:
+        raise INVALID_SCORES_DAYS_FROM
+    return int(text)
 
 
 def _listed(params: Mapping[str, str], name: str) -> tuple[str, ...]:

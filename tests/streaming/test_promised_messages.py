@@ -13,6 +13,8 @@ from betting.config import CHECKOUT
 PROMISED: dict[str, tuple[str, ...]] = {
     "streaming.tick": (),
     "streaming.poll_provider": ("provider_id",),
+    "streaming.send_score_polls": (),
+    "streaming.poll_scores": ("provider_id", "sport"),
     "streaming.coalesce_line_changes": ("shard",),
     "streaming.sweep": (),
     "streaming.quarantine": ("provider_id",),

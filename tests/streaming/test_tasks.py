@@ -70,11 +70,13 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
             "streaming.coalesce_line_changes",
             "streaming.deliver",
             "streaming.poll_provider",
+            "streaming.poll_scores",
             "streaming.prune",
             "streaming.quarantine",
             "streaming.replay_payload",
             "streaming.send_alerts",
             "streaming.send_replays",
+            "streaming.send_score_polls",
             "streaming.store_spooled_letters",
             "streaming.sweep",
             "streaming.tick",
@@ -134,10 +136,12 @@ def test_what_runs_in_threads_where_no_time_limit_holds_is_acknowledged_early_or
         "streaming.tick": True,
         "streaming.check_health": False,
         "streaming.poll_provider": False,
+        "streaming.poll_scores": False,
         "streaming.prune": False,
         "streaming.replay_payload": True,
         "streaming.send_alerts": False,
         "streaming.send_replays": False,
+        "streaming.send_score_polls": False,
         "streaming.store_spooled_letters": False,
     }
     config = get_config()
@@ -154,6 +158,7 @@ def test_beat_sends_known_tasks_that_expire() -> None:
         "streaming.prune",
         "streaming.send_alerts",
         "streaming.send_replays",
+        "streaming.send_score_polls",
         "streaming.store_spooled_letters",
     }
     for entry in entries:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from streaming.core.results import score_of
+
 OUTCOMES = "HDA"
 """Home, draw and away, as the names of columns end."""
 
@@ -43,8 +45,6 @@ BOOKMAKERS: Mapping[str, str] = MappingProxyType(
 
 _NO_BOOKMAKERS = {"Max", "Avg"}
 """Columns that say the highest and the mean price of all."""
-
-MAX_SCORE = 999
 
 _ZONE = ZoneInfo("Europe/London")
 _NEEDED = ("Date", "HomeTeam", "AwayTeam", "FTHG", "FTAG")
@@ -147,21 +147,6 @@ def price_columns(columns: Iterable[str]) -> tuple[dict[str, str], dict[str, str
         if name and name not in _NO_BOOKMAKERS:
             (close if is_close else early)[BOOKMAKERS.get(name, name.lower())] = begin
     return early, close
-
-
-def score_of(text: str) -> int:
-    """Return a score.
-
-    Raises:
-        ValueError: the text is none.
-
-    >>> score_of("3")
-    3
-    """
-    score = int(text)
-    if not 0 <= score <= MAX_SCORE:
-        raise ValueError(f"{text} is no score")
-    return score
 
 
 def _match(row: Mapping[str, str], early: Mapping[str, str], close: Mapping[str, str]) -> Match:

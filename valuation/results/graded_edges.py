@@ -17,7 +17,16 @@ from valuation.backtest.estimates import Estimate, estimate
 from valuation.backtest.scores import Tenth, calibration
 from valuation.edges import bet_odds, effective_commission, expected_value
 from valuation.models import DOUBTFUL, IN_PLAY, Edge
-from valuation.results.grading import DRAW, Bet, Grade, Score, grade, profit
+from valuation.results.grading import (
+    DRAW,
+    Bet,
+    Grade,
+    Score,
+    grade,
+    profit,
+    settled_grade,
+    settled_profit,
+)
 
 GROUPS: Mapping[str, str] = {
     "bookmaker": "quote__bookmaker__key",
@@ -53,13 +62,23 @@ class GradedEdges:
 def graded_edges(by: str) -> GradedEdges:
     """Grade the edges of events with a result that opened before the start and are not doubtful.
 
+    What an exchange's contract paid decides an edge at this exchange, and others where no score is
+    known.
+
     Args:
         by: a key of `GROUPS`.
     """
     rows = []
     for row in _rows(by).using(sessions_alias()).iterator(chunk_size=2_000):
-        *bet, group, event, lay, price, probability, claimed, rate, fee = row[:-4]
-        found = grade(Bet(*bet), Score(*row[-4:]))
+        *bet, group, event, lay, price, probability, claimed, rate, fee = row[:-8]
+        bookmaker, source, value, result = row[-8:-4]
+        is_settled = source is not None and _settles(
+            is_own=source == bookmaker, value=value, result=result
+        )
+        if is_settled:
+            found: Grade | None = settled_grade(value)
+        else:
+            found = None if result is None else grade(Bet(*bet), Score(*row[-4:]))
         if found is None or rate is None:
             continue
         is_lay = lay == Side.LAY
@@ -68,7 +87,10 @@ def graded_edges(by: str) -> GradedEdges:
         chance = 1 - probability if is_lay else probability
         if claimed is None:
             claimed = float(expected_value(np.array(chance), np.array(odds)))
-        paid = profit(found, odds, is_lay=is_lay)
+        if is_settled:
+            paid = settled_profit(value, odds, is_lay=is_lay)
+        else:
+            paid = profit(found, odds, is_lay=is_lay)
         rows.append((event, group, found, is_lay, claimed, chance, paid))
     figures = np.array([row[4:] for row in rows], dtype=np.float64).reshape(-1, 3)
     return GradedEdges(
@@ -103,6 +125,15 @@ def calibration_of(edges: GradedEdges) -> list[Tenth]:
     return calibration(edges.probability[is_decided], is_won[is_decided].astype(np.float64))
 
 
+def _settles(*, is_own: bool, value: float | None, result: int | None) -> bool:
+    """Return True if a settlement decides an edge.
+
+    An exchange's rules for a void or a part are its own; a bookmaker's bet that is won or lost is
+    won or lost there too, but a score says it by the bookmaker's rules.
+    """
+    return is_own or (result is None and value in {0.0, 1.0})
+
+
 def _rows(by: str) -> QuerySet[Edge, tuple[Any, ...]]:
     draws = Outcome.objects.filter(market=OuterRef("market")).annotate(lower=Lower("name"))
     # An edge that is open at the start is in play from then on.
@@ -113,7 +144,9 @@ def _rows(by: str) -> QuerySet[Edge, tuple[Any, ...]]:
     )
     return (
         Edge.objects.filter(
-            opened_before, market__event__result__isnull=False, market__period="full"
+            opened_before,
+            Q(market__event__result__isnull=False) | Q(quote__outcome__settlement__isnull=False),
+            market__period="full",
         )
         .exclude(warnings__overlap=DOUBTFUL)
         .annotate(has_draw=Exists(draws.filter(lower=DRAW)))
@@ -133,6 +166,10 @@ def _rows(by: str) -> QuerySet[Edge, tuple[Any, ...]]:
             "closing__opened_ev",
             "quote__bookmaker__commission",
             "quote__bookmaker__fee_model",
+            "quote__bookmaker__key",
+            "quote__outcome__settlement__source",
+            "quote__outcome__settlement__value",
+            "market__event__result",
             "market__event__home",
             "market__event__away",
             "market__event__result__home_score",

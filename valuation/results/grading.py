@@ -21,6 +21,7 @@ class Grade(StrEnum):
     HALF_LOST = "half-lost"
     LOST = "lost"
     VOID = "void"
+    PART = "part-won"
 
 
 _OF_PAID = {
@@ -134,6 +135,33 @@ def profit(of: Grade, odds: float, *, is_lay: bool = False) -> float:
     """
     back, at_odds = _PAID[_AGAINST.get(of, of) if is_lay else of]
     return back + at_odds * odds - 1
+
+
+def settled_grade(value: float | None) -> Grade:
+    """Return the grade of an outcome by what a contract on it paid of a dollar; None is void.
+
+    >>> [settled_grade(value).value for value in (1.0, 0.0, 0.37, None)]
+    ['won', 'lost', 'part-won', 'void']
+    """
+    if value is None:
+        return Grade.VOID
+    return {0.0: Grade.LOST, 1.0: Grade.WON}.get(value, Grade.PART)
+
+
+def settled_profit(value: float | None, odds: float, *, is_lay: bool = False) -> float:
+    """Return the profit of a contract per unit staked, as `profit` does by its grade.
+
+    Args:
+        value: what it paid of a dollar; None if it is void.
+        odds: net decimal odds; of a lay bet those at which it backs the complement.
+        is_lay: the bet is against the outcome.
+
+    >>> settled_profit(1.0, 2.5), settled_profit(0.5, 2.5), settled_profit(0.25, 4.0, is_lay=True)
+    (1.5, 0.25, 2.0)
+    """
+    if value is None:
+        return 0.0
+    return (1 - value if is_lay else value) * odds - 1
 
 
 def _winner(bet: Bet, margins: dict[str, int]) -> Grade | None:

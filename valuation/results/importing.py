@@ -14,7 +14,7 @@ from betting.db.sql import Bigints, fetch_all
 from betting.models import Event, EventAlias
 from streaming.core.matching import Contest, Doubtful, MatchPolicy, Same, match_all
 from streaming.core.participants import Pair, canonical_pair, spelling, sport_family
-from valuation.results.reading import Reported
+from streaming.core.results import Reported
 
 MAX_SOURCE = 32
 """Characters of a source's name that are kept."""

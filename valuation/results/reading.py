@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
+from streaming.core.failures import DataFailure
+from streaming.core.results import Reported
+from streaming.providers.kalshi.settled import SettledContract, read_settled
+from streaming.providers.sieve import Sieve
+from streaming.providers.the_odds_api.scores import read_scores
+from valuation.results.football_data import ResultsFileError, read_matches
 
-from valuation.results.football_data import ResultsFileError, read_matches, score_of
-
-FOOTBALL_DATA, THE_ODDS_API = "football_data", "the_odds_api"
+FOOTBALL_DATA = "football_data"
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """A result in the words of its source.
+def read_contracts(path: Path) -> list[SettledContract] | None:
+    """Read an answer of Kalshi's ``GET /markets`` (`.json`); None if the file is no such answer.
 
-    Attributes:
-        source: who says so.
-        sport_key: the sport or competition.
-        start: when the event began.
-        home: the home side.
-        away: the away side.
-        home_score: its final score.
-        away_score: its final score.
-        external_id: the source's id of the event; empty if it has none.
+    Contracts that have not paid, are about events of no known series, or cannot be read are left
+    out.
+
+    Raises:
+        ResultsFileError: the file cannot be read, or none of its contracts.
     """
-
-    source: str
-    sport_key: str
-    start: datetime
-    home: str
-    away: str
-    home_score: int
-    away_score: int
-    external_id: str = ""
-
-
-class _Score(msgspec.Struct):
-    name: str
-    score: str | None
-
-
-class _Game(msgspec.Struct):
-    id: str
-    sport_key: str
-    commence_time: Annotated[datetime, msgspec.Meta(tz=True)]
-    completed: bool
-    home_team: str
-    away_team: str
-    scores: list[_Score] | None = None
+    if path.suffix != ".json":
+        return None
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise ResultsFileError(f"{path} cannot be read: {error}") from error
+    sieve = Sieve()
+    try:
+        contracts = read_settled(body, sieve)
+    except DataFailure:
+        return None
+    if sieve.left_out and not sieve.read:
+        first = sieve.left_out[0]
+        raise ResultsFileError(f"{path} cannot be read: {first.place}: {first.message}")
+    return contracts
 
 
 def read_results(path: Path) -> list[Reported]:
@@ -77,24 +62,9 @@ def read_results(path: Path) -> list[Reported]:
             for match in read_matches(path)
         ]
     try:
-        games = msgspec.json.decode(path.read_bytes(), type=list[_Game])
-        return list(_of_games(games))
-    except (OSError, ValueError) as error:
+        scores = read_scores(path.read_bytes())
+    except (OSError, DataFailure) as error:
         raise ResultsFileError(f"{path} cannot be read: {error}") from error
-
-
-def _of_games(games: list[_Game]) -> Iterator[Reported]:
-    for game in games:
-        scores = {each.name: each.score for each in game.scores or ()}
-        home, away = scores.get(game.home_team), scores.get(game.away_team)
-        if game.completed and home and away:
-            yield Reported(
-                THE_ODDS_API,
-                game.sport_key,
-                game.commence_time,
-                game.home_team,
-                game.away_team,
-                score_of(home),
-                score_of(away),
-                game.id,
-            )
+    for each in scores.left_out:
+        raise ResultsFileError(f"{path} cannot be read: {each.place}: {each.message}")
+    return list(scores.results)

@@ -23,6 +23,7 @@ from valuation.models import (
     RecomputeRun,
     Result,
     Revaluation,
+    Settlement,
 )
 from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
 
@@ -412,3 +413,17 @@ class ResultAdmin(FactAdmin):
     def score(self, result: Result) -> str:
         """Return the score; empty where there is none."""
         return "" if result.home_score is None else f"{result.home_score} : {result.away_score}"
+
+
+@admin.register(Settlement)
+class SettlementAdmin(FactAdmin):
+    """The payments of an exchange's contracts, as `manage.py results import` wrote them."""
+
+    list_display = ("outcome", "event", "value", "source", "recorded_at")
+    search_fields = ("outcome__name", "outcome__market__event__home")
+    list_select_related = ("outcome__market__event",)
+
+    @admin.display(description="event")
+    def event(self, settlement: Settlement) -> str:
+        """Return the outcome's event."""
+        return str(settlement.outcome.market.event)

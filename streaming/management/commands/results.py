@@ -17,7 +17,8 @@ from valuation.results.calibrated import GROUPINGS, calibrations, closed_lines
 from valuation.results.football_data import ResultsFileError
 from valuation.results.graded_edges import GROUPS, calibration_of, graded_edges, group_scores
 from valuation.results.importing import import_results, void_result
-from valuation.results.reading import read_results
+from valuation.results.reading import read_contracts, read_results
+from valuation.results.settlements import import_settled
 
 SHOWN_DOUBTS = 20
 
@@ -33,7 +34,8 @@ class Command(UncheckedCommand):
             nargs="+",
             type=Path,
             metavar="FILE",
-            help=".csv or .csv.gz of football-data.co.uk, .json of The Odds API's /scores",
+            help=".csv or .csv.gz of football-data.co.uk; .json of The Odds API's /scores or of"
+            " Kalshi's /markets?status=settled",
         )
         void = actions.add_parser("void", help="note that an event was cancelled or abandoned")
         void.add_argument("event", type=int, metavar="ID", help="its number in the admin")
@@ -58,7 +60,13 @@ class Command(UncheckedCommand):
 
     def _import(self, files: list[Path]) -> None:
         try:
-            reported = [result for path in files for result in read_results(path)]
+            contracts = {path: read_contracts(path) for path in files}
+            reported = [
+                result
+                for path, of_path in contracts.items()
+                if of_path is None
+                for result in read_results(path)
+            ]
         except ResultsFileError as error:
             raise CommandError(str(error)) from error
         done = import_results(reported, get_config().matching)
@@ -66,6 +74,13 @@ class Command(UncheckedCommand):
             f"{done.changed} written, {done.unchanged} known already, {len(done.doubtful)} doubtful"
             f", {done.unknown} of events that are not known"
         )
+        settled = [each for of_path in contracts.values() for each in of_path or ()]
+        if settled:
+            paid = import_settled(settled)
+            self.stdout.write(
+                f"contracts: {paid.changed} outcomes written, {paid.unchanged} known already"
+                f", {paid.unknown} contracts on outcomes that are not known"
+            )
         for each in done.doubtful[:SHOWN_DOUBTS]:
             self.stdout.write(f"doubtful: {each.home} v {each.away}, {each.start:%Y-%m-%d %H:%M}")
         if done.doubtful:

@@ -29,10 +29,12 @@ from streaming.providers.base import (
     Quota,
     Request,
     Response,
+    Scores,
     Secret,
 )
 from streaming.providers.fields import unpadded
 from streaming.providers.sieve import add_event, items_in
+from streaming.providers.the_odds_api import scores
 from streaming.providers.the_odds_api.answer import Event, Reading, parse
 from streaming.providers.the_odds_api.history import as_live
 from streaming.providers.the_odds_api.repeated import Scope, read_usual
@@ -65,6 +67,7 @@ ERROR_CODES: Mapping[str, ErrorMeaning] = MappingProxyType(
         "INVALID_ODDS_FORMAT": ErrorMeaning("permanent", _REQUEST_ADVICE),
         "INVALID_DATE_FORMAT": ErrorMeaning("permanent", _REQUEST_ADVICE),
         "INVALID_EVENT_ID": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
+        "INVALID_SCORES_DAYS_FROM": ErrorMeaning("permanent", _REQUEST_ADVICE, "feed"),
     }
 )
 """The service's error codes: https://the-odds-api.com/liveapi/guides/v4/api-error-codes.html"""
@@ -80,12 +83,15 @@ class _Error(msgspec.Struct):
 
 _ERROR = msgspec.json.Decoder(_Error)
 _PATH = re.compile(r"/v4/sports/(?P<sport>[^/]+)(?:/events/(?P<event>[^/]+))?/odds")
+_SCORES_PATH = re.compile(r"/v4/sports/(?P<sport>[^/]+)/scores")
 
 
 class TheOddsApi:
-    """The adapter of The Odds API; its protocol is `streaming.providers.base.Adapter`."""
+    """The adapter of The Odds API; its protocols are `base.Adapter` and `base.ScoreSource`."""
 
     key = "the_odds_api"
+    scores_cost = scores.COST
+    scores_days = scores.DAYS
     public_url = "https://api.the-odds-api.com"
 
     def requests(self, settings: ProviderSettings) -> Iterator[Request]:
@@ -114,6 +120,31 @@ class TheOddsApi:
                 for event in settings.open_events.get(sport, ()):
                     path = f"{root}/events/{quote(event, safe='')}/odds"
                     yield Request(self.key, settings.base_url, path, params)
+
+    def scores_request(self, base_url: str, sport: str) -> Request:
+        """Return the request for the scores of a sport's events of the last days."""
+        path = f"/v4/sports/{quote(sport, safe='')}/scores"
+        params = {"daysFrom": str(scores.DAYS), "dateFormat": "iso"}
+        return Request(self.key, base_url, path, params)
+
+    def is_scores_request(self, request: Request) -> bool:
+        """Return True if the request is one for scores."""
+        return _SCORES_PATH.fullmatch(request.path) is not None
+
+    def decode_scores(self, request: Request, response: Response) -> Scores:
+        """Return the final scores of an answer; what cannot be read is left out.
+
+        Raises:
+            ProviderFailure: a refusal, or an answer of which nothing can be read.
+        """
+        match = _SCORES_PATH.fullmatch(request.path)
+        if match is None:
+            where = one_line(request.path)
+            raise DataFailure("bad_path", "The request is not one for scores.", where)
+        sport = unquote(match["sport"])
+        if response.status != 200:
+            _refused(Scope(request.base_url, request.feed, sport, None), response)
+        return scores.read_scores(response.body, sport)
 
     def authorise(self, request: Request, secret: Secret | None) -> Authorisation:  # noqa: ARG002 - the protocol's signature
         """Return the key as a query parameter: the service accepts it nowhere else."""

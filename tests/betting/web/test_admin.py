@@ -36,7 +36,7 @@ from streaming.models import (
     WebhookSubscriber,
 )
 from tests.support import rows
-from valuation.models import AppliedPolicy, Result, Revaluation
+from valuation.models import AppliedPolicy, Result, Revaluation, Settlement
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +93,7 @@ def fill(size: int) -> None:
         rows.make_closing_quote(board.quotes[0])
         rows.make_edge_closing(rows.make_edge(board.quotes[1]))
         Result.objects.create(event=board.event, status="void", source="a test")
+        Settlement.objects.create(outcome=board.outcomes[0], value=1.0, source="kalshi")
         Revaluation.objects.create(reason="a test", bookmaker=board.quotes[0].bookmaker)
         AppliedPolicy.objects.get_or_create(
             pk=1, defaults={"fingerprint": "0", "applied_at": datetime.now(UTC)}

@@ -29,7 +29,7 @@ from streaming.retention.prune import prune_old_rows
 from tests.support import rows, snapshots
 from tests.support.orphans import orphans, rows_below_events, tables_below
 from tests.support.snapshots import HOME
-from valuation.models import Result
+from valuation.models import Result, Settlement
 
 CONFIG = RetentionConfig()
 OLD, YOUNG = CONFIG.event_days + 1.0, CONFIG.event_days - 1.0
@@ -67,6 +67,7 @@ def past_event(sport_key: str = "") -> Event:
     rows.make_closing_quote(board.quotes[0])
     rows.make_edge_closing(rows.make_edge(board.quotes[1]))
     Result.objects.create(event=board.event, status="void", source="a test")
+    Settlement.objects.create(outcome=board.outcomes[0], value=1.0, source="a test")
     if sport_key:
         Event.objects.filter(pk=board.event.pk).update(sport=rows.make_sport(key=sport_key))
     return let_pass(board.event)

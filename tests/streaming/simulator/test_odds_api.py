@@ -216,3 +216,47 @@ def test_a_full_list_is_answered_within_fifteen_milliseconds() -> None:
         seconds.append(time.perf_counter() - began)
     # The best of many: what the machine's other work adds is not the answer's.
     assert min(seconds) < 0.015
+
+
+def test_scores_list_what_is_open_and_for_some_days_what_is_over(api: OddsApi) -> None:
+    before = listed(api, f"{NBA}/scores")
+    assert len(before) == 4
+    later = START + timedelta(minutes=30)
+    assert len(listed(api, f"{NBA}/scores", later)) == 4
+    answer = ask(api, f"{NBA}/scores", later, daysFrom="3")
+    assert answer.headers["x-requests-last"] == "2"
+    games = msgspec.json.decode(answer.body)
+    over = [game for game in games if game["completed"]]
+    assert over
+    assert {game["id"] for game in over} > {game["id"] for game in before} - {
+        game["id"] for game in games if not game["completed"]
+    }
+    for game in over:
+        home, away = (int(each["score"]) for each in game["scores"])
+        assert [each["name"] for each in game["scores"]] == [game["home_team"], game["away_team"]]
+        assert home != away, "basketball has no draws"
+
+
+def test_a_final_score_stays_as_it_is(api: OddsApi) -> None:
+    def final(minutes: int) -> dict[str, Any]:
+        at = START + timedelta(minutes=minutes)
+        games = listed(api, f"{EPL}/scores", at, daysFrom="3")
+        return {game["id"]: game["scores"] for game in games if game["completed"]}
+
+    early, late = final(20), final(40)
+    assert early
+    assert {key: late[key] for key in early} == early
+
+
+def test_an_event_that_has_not_started_has_no_score(api: OddsApi) -> None:
+    for game in listed(api, f"{MLB}/scores"):
+        is_future = game["commence_time"] > f"{START:%Y-%m-%dT%H:%M:%SZ}"
+        assert (game["scores"] is None) == is_future
+        assert not game["completed"]
+
+
+@pytest.mark.parametrize("days", ["0", "4", "x", ""])
+def test_days_of_scores_are_one_to_three(api: OddsApi, days: str) -> None:
+    answer = ask(api, f"{NBA}/scores", daysFrom=days)
+    assert answer.status == 422
+    assert b"INVALID_SCORES_DAYS_FROM" in answer.body

@@ -1,0 +1,261 @@
+"""Polling for results: providers are asked how events ended that have started and have no result.
+
+An answer's results join their events as those of a file do: `valuation.results.importing`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Protocol, cast
+
+from django.db.models import QuerySet
+
+from betting.config import Config
+from betting.db.clock import database_now
+from betting.logs import note, operation
+from betting.models import Clock, EventAlias, Provider
+from streaming.core.breaker import CallOutcome, Decision
+from streaming.core.failures import ProviderFailure
+from streaming.core.quota import Allowance, is_affordable
+from streaming.core.results import sports_to_ask
+from streaming.core.snapshot import require_readable
+from streaming.dead_letters.payloads import record_left_out, record_unreadable
+from streaming.models import PollOutcome, PollRun
+from streaming.polling import circuits
+from streaming.polling.circuits import Admission, Now
+from streaming.polling.poll import PollUnansweredError, sender
+from streaming.polling.request import (
+    SendRequest,
+    fail,
+    log_run,
+    note_left_out,
+    note_quota,
+    refuse,
+    settle,
+)
+from streaming.providers.base import Adapter, Request, Response, Scores, ScoreSource
+from streaming.providers.registry import ADAPTERS
+from valuation.results.importing import Imported, import_results
+
+POLL_SCORES = "streaming.poll_scores"
+
+
+class _ScoresAdapter(Adapter, ScoreSource, Protocol):
+    """An adapter of odds that offers scores too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresPoll:
+    """The result of asking for a sport's scores.
+
+    Attributes:
+        run: the row that records it; None if nothing was asked.
+        quarantined: markets that lose prices, because the call opened the provider's circuit.
+    """
+
+    run: PollRun | None = None
+    quarantined: Sequence[int] = ()
+
+    @property
+    def is_answered(self) -> bool:
+        """True if the provider was asked, and its answer was usable."""
+        return self.run is not None and self.run.outcome == PollOutcome.OK
+
+    def require_answer(self) -> None:
+        """Require that the request, if one was needed, brought an answer.
+
+        Raises:
+            PollUnansweredError: it did not.
+        """
+        if self.run is not None and not self.is_answered:
+            words = f"{self.run.feed} was not asked, or its answer is not usable"
+            raise PollUnansweredError(words)
+
+
+def due_scores(now: Now = database_now) -> list[tuple[int, str]]:
+    """Return the providers and sports to ask, in one query.
+
+    A sport is asked for if an event of it has started, has no result, and is recent enough for the
+    service to list it. Of providers that share a service, the one with the most credits is asked.
+    """
+    rows = (
+        _ungraded(now())
+        .order_by("provider")
+        .values_list(
+            "provider",
+            "provider__adapter",
+            "provider__base_url",
+            "provider__sports",
+            "provider__quota_remaining",
+            "event__sport__key",
+        )
+        .distinct()
+    )
+    wanted: dict[tuple[int, str, str, float, tuple[str, ...]], set[str]] = {}
+    for provider, adapter, base_url, sports, remaining, sport in rows:
+        credits_left = inf if remaining is None else remaining
+        of_provider = (provider, adapter, base_url, credits_left, tuple(sports))
+        wanted.setdefault(of_provider, set()).add(sport)
+    claimed: dict[tuple[str, str, str], int] = {}
+    for each in sorted(wanted, key=lambda row: (-row[3], row[0])):
+        provider, adapter, base_url, _, offered = each
+        for sport in sports_to_ask(offered, wanted[each]):
+            claimed.setdefault((adapter, base_url, sport), provider)
+    return sorted((provider, sport) for (_, _, sport), provider in claimed.items())
+
+
+def poll_scores(
+    provider_id: int, sport: str, config: Config, now: Now = database_now
+) -> ScoresPoll:
+    """Ask a provider for a sport's scores, under its circuit, and write the results of its events.
+
+    Nothing is asked if no event of the sport lacks a result, or if the credits that are left are
+    needed for polls. A half-open circuit is left for a poll to probe.
+
+    Args:
+        provider_id: the provider; one that is gone or disabled is not asked.
+        sport: the key of the sport.
+        config: deadlines and policies.
+        now: returns the current time.
+    """
+    provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
+    source = None if provider is None else scores_adapter(provider.adapter)
+    if provider is None or source is None or not _is_due(provider, sport, now()):
+        return ScoresPoll()
+    if not _has_credits(provider, source, now()):
+        return ScoresPoll()
+    request = source.scores_request(provider.base_url, sport)
+    admission = circuits.admit(provider.pk, config, now())
+    if isinstance(admission, Decision) or admission.probe is not None:
+        return ScoresPoll(_refused(provider, request, admission))
+    with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
+        run, failure, seconds = _ask(provider, source, sport, config, admission)
+        log_run(op, run)
+    is_about_feed = failure is not None and failure.scope == "feed"
+    if run.outcome == PollOutcome.REPEATED or is_about_feed:
+        circuits.release(admission)
+        return ScoresPoll(run)
+    call = CallOutcome.of(failure, seconds, admission.probe)
+    return ScoresPoll(run, settle(admission, call, config, now))
+
+
+def import_scores(scores: Scores, config: Config) -> Imported:
+    """Write the results that an answer holds, as far as their events are known."""
+    imported = import_results(scores.results, config.matching)
+    if imported.changed or imported.doubtful:
+        note(
+            "provider",
+            "ingest",
+            f"{imported.changed} results of events were written"
+            f", {len(imported.doubtful)} are doubtful",
+            events=imported.changed,
+        )
+    return imported
+
+
+def scores_adapter(key: str) -> _ScoresAdapter | None:
+    """Return the adapter of a key if it offers scores, otherwise None."""
+    source: object = ADAPTERS.get(key)
+    return cast("_ScoresAdapter", source) if isinstance(source, ScoreSource) else None
+
+
+def _ungraded(now: datetime) -> QuerySet[EventAlias]:
+    """Return providers' ids of events that have started and have no result.
+
+    The longest look back of an adapter holds for all: a request too many finds nothing new.
+    """
+    offering = {key: each for key in ADAPTERS if (each := scores_adapter(key)) is not None}
+    days = max((each.scores_days for each in offering.values()), default=0)
+    return EventAlias.objects.filter(
+        provider__enabled=True,
+        provider__clock=Clock.WALL,
+        provider__adapter__in=sorted(offering),
+        event__commence_time__lte=now,
+        event__commence_time__gt=now - timedelta(days=days),
+        event__result__isnull=True,
+    )
+
+
+def _is_due(provider: Provider, sport: str, now: datetime) -> bool:
+    keys = _ungraded(now).filter(provider=provider).values_list("event__sport__key", flat=True)
+    return sport in sports_to_ask(provider.sports, keys.distinct())
+
+
+def _has_credits(provider: Provider, source: ScoreSource, now: datetime) -> bool:
+    allowance = Allowance(
+        provider.quota_remaining, provider.quota_poll_cost, provider.quota_resets_at
+    )
+    if is_affordable(source.scores_cost, allowance, now):
+        return True
+    note(
+        "provider",
+        "poll",
+        f"{provider.key} is not asked for scores: {allowance.remaining} credits are left,"
+        f" and a poll costs {allowance.poll_cost}",
+        status="skipped",
+        provider=provider.key,
+    )
+    return False
+
+
+def _refused(provider: Provider, request: Request, admission: Admission | Decision) -> PollRun:
+    """Record that the circuit does not let the request pass, or only as its probe."""
+    if isinstance(admission, Admission):
+        circuits.release(admission)
+        reason = "The circuit is half-open: a poll for odds probes it."
+        admission = Decision("refuse", reason=reason)
+    run = PollRun(provider=provider, feed=request.feed[:2000])
+    refuse(run, admission)
+    return run
+
+
+def _ask(
+    provider: Provider,
+    source: _ScoresAdapter,
+    sport: str,
+    config: Config,
+    admission: Admission,
+) -> tuple[PollRun, ProviderFailure | None, float]:
+    """Make the request and write its results; return its row, its failure and its seconds."""
+    request = source.scores_request(provider.base_url, sport)
+    started = time.perf_counter()
+    run = PollRun(provider=provider, feed=request.feed[:2000], started_at=datetime.now(UTC))
+    response: Response | None = None
+    failure: ProviderFailure | None = None
+    try:
+        send: SendRequest = sender(provider, source, config)
+        response = send(request)
+        if response is None:
+            run.outcome = PollOutcome.REPEATED
+        else:
+            run.http_status, run.response_bytes = response.status, response.wire_bytes
+            note_quota(run, source.quota(response))
+            scores = source.decode_scores(request, response)
+            note_left_out(run, scores.left_out)
+            require_readable(scores, config.poll.max_unreadable_share)
+            import_scores(scores, config)
+            run.outcome = PollOutcome.OK
+    except ProviderFailure as caught:
+        failure = caught
+    elapsed = time.perf_counter() - started
+    run.duration_ms = elapsed * 1000
+    if failure is not None:
+        fail(run, failure)
+        record_unreadable(
+            provider.pk,
+            provider.key,
+            failure,
+            request,
+            response,
+            admission.generation,
+            again=(POLL_SCORES, [provider.pk, sport]),
+        )
+    else:
+        run.save()
+        if run.left_out and response is not None:
+            record_left_out(run, request, response, admission.generation)
+    return run, failure, elapsed if response is None else response.duration_ms / 1000
