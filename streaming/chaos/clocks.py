@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 WORKERS = ("worker-io", "worker-value", "worker-major")
 """The workers whose clocks can be set: those that judge prices by time."""
 
 _RIGHT = "+0"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where libfaketime puts its own files
 _BEGINNING = "CHAOS_MONOTONIC_BEGINNING"
 """Names the variable with the time at which the monotonic clock was at zero."""
 _LIBRARIES = "lib*/**/faketime/libfaketimeMT.so.1"
@@ -66,6 +69,19 @@ def shifted(home: Path, worker: str, seconds: int) -> Iterator[None]:
         yield
     finally:
         file.write_text(_RIGHT)
+
+
+def remove_leftovers(memory: Path = _SHARED_MEMORY) -> None:
+    """Remove what libfaketime has left in shared memory of processes that were killed.
+
+    Args:
+        memory: the directory of shared memory; its files end with the process's id.
+    """
+    for file in memory.glob("*faketime_s*_*"):
+        pid = file.name.rpartition("_")[2]
+        with suppress(OSError):
+            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+                file.unlink()
 
 
 def _difference(home: Path, worker: str) -> Path:

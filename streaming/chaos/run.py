@@ -22,7 +22,7 @@ from betting.db.outages import OUTAGES
 from betting.runtime.embedded import remove_state
 from betting.runtime.supervisor import leftovers
 from streaming.benchmark.machine import this_machine
-from streaming.chaos import supervising
+from streaming.chaos import clocks, supervising
 from streaming.chaos.archive import archive
 from streaming.chaos.conduct import PATIENCE_SECONDS, Conductor, Evidence
 from streaming.chaos.deliveries import Deliveries, Played, judged, missing
@@ -127,6 +127,7 @@ def _run(config: Config, console: Console, task: Task) -> ChaosResult:
             result = _Session(stage, interrupts, terminal).play(task)
         left = [*leftovers(logs_of(config)), *leftovers(supervising.logs(config))]
         left_over = tuple(f"{each.pid} {each.name()}" for each in left)
+    clocks.remove_leftovers()
     return structs.replace(result, left_over=left_over)
 
 

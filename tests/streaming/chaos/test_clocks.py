@@ -40,6 +40,17 @@ def test_the_right_time_is_that_of_the_clock_where_nothing_sets_it() -> None:
     assert before <= now <= after
 
 
+def test_what_killed_processes_left_in_shared_memory_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    left = {f"faketime_shm_{ended.pid}", f"sem.faketime_sem_{ended.pid}"}
+    kept = {f"faketime_shm_{os.getpid()}", "faketime_shm_x", "another_1"}
+    for name in left | kept:
+        (tmp_path / name).touch()
+    clocks.remove_leftovers(tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == kept
+
+
 @installed
 @pytest.mark.parametrize("seconds", [60, -60])
 def test_a_workers_clock_is_set_and_comes_back_while_it_runs(tmp_path: Path, seconds: int) -> None:
