@@ -16,5 +16,7 @@
 - `profiles` are kinds of work, made from a seed by `workload`; `contenders` do it.
 - `results` has the document, its ratios, their comparison, and reports with charts.
 
-`baseline`, `aggregates`, `compare`, `figures`, `plan`, `workload` and `results` are pure.
+`manage.py benchmark polling` compares fixed with adaptive polling offline: `polling`.
+
+`baseline`, `aggregates`, `compare`, `figures`, `plan`, `polling`, `workload` and `results` are pure.
 """

@@ -25,7 +25,7 @@ one more holds the rest."""
 BANDS = len(BAND_ENDS_SECONDS) + 1
 
 USUAL_RATES: tuple[float, ...] = tuple(
-    changes / HOUR_SECONDS for changes in (20, 10, 6, 4, 2, 1, 0.5, 0.25)
+    changes / HOUR_SECONDS for changes in (20, 8, 5.5, 4, 2.6, 1.8, 1, 0.6)
 )
 """Changes a second of an event in each band, assumed before any are seen: their proportions are the
 shape that bands without polls keep."""
@@ -33,7 +33,7 @@ shape that bands without polls keep."""
 LEVEL_CHANGES = 0.5
 """The number of changes that the assumed level of all bands counts for."""
 
-BAND_CHANGES = 4.0
+BAND_CHANGES = 30.0
 """The number of changes that a band's share of the level counts for."""
 
 _BUCKETS_PER_DOUBLING = 2
@@ -157,7 +157,7 @@ def rates(
     >>> busy = Seen().with_poll(600.0, changed=200, unchanged=200)
     >>> found = rates((*UNSEEN[:-1], busy))
     >>> round(found[0] / USUAL_RATES[0]), round(found[-1] / USUAL_RATES[-1], 1)
-    (16, 16.6)
+    (7, 6.9)
     """
     pooled = _pooled(seen, usual)
     level = rate(pooled, 1.0, level_changes)
