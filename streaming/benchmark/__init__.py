@@ -18,5 +18,6 @@
 
 `manage.py benchmark polling` compares fixed with adaptive polling offline: `polling`.
 
-`baseline`, `aggregates`, `compare`, `figures`, `plan`, `polling`, `workload` and `results` are pure.
+`baseline`, `aggregates`, `compare`, `figures`, `plan`, `polling`, `workload` and `results` are
+pure.
 """
