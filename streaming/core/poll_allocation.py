@@ -117,8 +117,10 @@ def next_poll(terms: Terms, stretches: Sequence[Stretch]) -> NextPoll:
     """Return when to poll next, and why.
 
     As long as each decision is followed, the credits are never overdrawn, and no interval is longer
-    than the ceiling or, where the credits do not suffice for it, than even polls until the renewal:
-    of the polls left, all but the next have to suffice for the longest interval.
+    than the ceiling or, where the credits do not suffice for it, than even polls until the renewal.
+    For the polls left suffice for the longest interval L: polls ≥ renewal / L. A decision spends
+    only what exceeds that, polls − renewal / L, beyond one poll for each L; so after a poll at s,
+    polls − 1 ≥ (renewal − s) / L, and the polls left suffice again, independent of the forecast.
 
     Args:
         terms: the allowance and the limits.
@@ -143,9 +145,7 @@ def next_poll(terms: Terms, stretches: Sequence[Stretch]) -> NextPoll:
     even = terms.renewal_seconds / polls
     longest = max(terms.ceiling_seconds, even, terms.floor_seconds)
     wanted = _first_poll(terms, stretches, even, longest)
-    # The polls after the next have to suffice for the longest interval until the renewal.
-    needed = terms.renewal_seconds - (polls - 1) * longest
-    seconds = min(max(wanted, needed, terms.floor_seconds), longest)
+    seconds = min(max(wanted, terms.floor_seconds), longest)
     return NextPoll(seconds, f"{_rates(stretches)}; {_limit(terms, seconds, longest)}")
 
 

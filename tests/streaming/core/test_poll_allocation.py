@@ -56,6 +56,22 @@ def test_until_the_renewal_credits_last_and_no_interval_passes_its_limits(
     assert made * of.poll_cost <= of.credits_left + 1e-6
 
 
+@pytest.mark.parametrize("ceiling_seconds", [2_100.0, 2_500.0, 8_000.0])
+def test_a_forecast_that_is_always_busy_now_does_not_use_up_the_polls_of_later(
+    ceiling_seconds: float,
+) -> None:
+    left = Terms(50, 1, 100_000.0, 30, ceiling_seconds)
+    while left.polls:
+        seconds = next_poll(left, [Stretch(600, 10.0), Stretch(6_000, 1e-7)]).seconds
+        assert seconds <= ceiling_seconds * (1 + 1e-9)
+        left = replace(
+            left,
+            credits_left=left.credits_left - 1,
+            renewal_seconds=left.renewal_seconds - seconds,
+        )
+        assert left.renewal_seconds <= (left.polls + 1e-6) * ceiling_seconds
+
+
 def delay(stretches: list[Stretch], density: list[float]) -> float:
     """Return the sum of the mean waits of all changes."""
     return sum(
