@@ -17,7 +17,8 @@
 - `results` has the document, its ratios, their comparison, and reports with charts.
 
 `manage.py benchmark throttle` compares two deciders in simulated time: `throttle`.
+`manage.py benchmark polling` compares fixed with adaptive polling offline: `polling`.
 
-`baseline`, `aggregates`, `compare`, `figures`, `plan`, `workload`, `results` and `throttle` are
-pure.
+`baseline`, `aggregates`, `compare`, `figures`, `plan`, `polling`, `workload`, `results` and
+`throttle` are pure.
 """

@@ -13,13 +13,20 @@ from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
+from streaming.benchmark.polling.comparison import compare as compare_polling
+from streaming.benchmark.polling.schedule import simulated
+from streaming.benchmark.polling.tables import markdown as polling_table
+from streaming.benchmark.polling.tapes import recorded
 from streaming.benchmark.results.document import Result, ResultError, decode
 from streaming.benchmark.results.markdown import put_into, report, summary, times
 from streaming.benchmark.results.ratios import judge, ratios
 from streaming.benchmark.run import run_benchmark
-from streaming.benchmark.throttle.table import compare, markdown, objections
+from streaming.benchmark.throttle.table import compare as compare_throttle
+from streaming.benchmark.throttle.table import markdown as throttle_table
+from streaming.benchmark.throttle.table import objections
 from streaming.benchmark.trial import run_plan
 from streaming.benchmark.waiting import BenchmarkError
+from streaming.core.failures import ProviderFailure
 from streaming.core.throttle import ThrottlePolicy
 from streaming.management.arguments import one_or_more, positive
 from streaming.runner.tables import write_table
@@ -57,6 +64,16 @@ class Command(BaseCommand):
             "--interval", type=positive, default=30.0, metavar="SECONDS",
             help="between two polls; default: %(default)s",
         )  # fmt: skip
+        polling = actions.add_parser("polling", help="fixed against adaptive polling, offline")
+        polling.add_argument(
+            "tapes", nargs="*", type=Path, metavar="FILE",
+            help="recordings of streams, each judged by itself, instead of simulated feeds",
+        )  # fmt: skip
+        polling.add_argument("--seeds", type=one_or_more, default=50, help="default: 50")
+        polling.add_argument("--first", type=int, default=10, metavar="SEED", help="default: 10")
+        polling.add_argument(
+            "--polls-a-day", type=_sizes, default=(96, 288), metavar="N,N", help="default: 96,288"
+        )
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
         trial.add_argument("--out", type=Path, required=True)
@@ -70,6 +87,8 @@ class Command(BaseCommand):
             words = "interrupted; everything it made is removed"
             raise CommandError(words, returncode=INTERRUPTED) from None
         except (AlreadyRunningError, EmbeddedError, BenchmarkError, ResultError) as error:
+            raise CommandError(str(error)) from error
+        except ProviderFailure as error:
             raise CommandError(str(error)) from error
         except (OSError, *OUTAGES) as error:
             raise CommandError(str(error)) from error
@@ -128,11 +147,20 @@ class Command(BaseCommand):
 
     def _throttle(self, options: dict[str, Any]) -> None:
         seeds = range(options["first"], options["first"] + options["seeds"])
-        comparisons = compare(seeds, options["interval"], ThrottlePolicy())
-        self.stdout.write(markdown(comparisons))
+        comparisons = compare_throttle(seeds, options["interval"], ThrottlePolicy())
+        self.stdout.write(throttle_table(comparisons))
         against = list(objections(comparisons))
         words = [f"- {one}" for one in against] or ["The throttle wins on every script."]
         self.stdout.write("\n".join(words))
+
+    def _polling(self, options: dict[str, Any]) -> None:
+        first, polls_a_day = options["first"], options["polls_a_day"]
+        for path in options["tapes"]:
+            rows = compare_polling([recorded(path)], polls_a_day)
+            self.stdout.write(f"{path.name}\n\n{polling_table(rows)}\n")
+        if not options["tapes"]:
+            feeds = [simulated(seed) for seed in range(first, first + options["seeds"])]
+            self.stdout.write(polling_table(compare_polling(feeds, polls_a_day)))
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)
