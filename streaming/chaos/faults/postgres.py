@@ -128,7 +128,9 @@ def _disk_full(stage: Stage, _choice: int) -> Iterator[str]:
 
 
 def _drop_tablespace(stage: Stage) -> None:
+    """Move the history back, however long that takes: without its disk PostgreSQL cannot start."""
     with stage.session() as session:
+        session.execute("SET statement_timeout = 0")
         session.execute(f"ALTER TABLE {_HISTORY} SET TABLESPACE pg_default")
         session.execute("CHECKPOINT")  # until then files of the table are kept
         session.execute("DROP TABLESPACE chaos")
@@ -138,7 +140,7 @@ def _drop_tablespace(stage: Stage) -> None:
 def _migrated(stage: Stage, _choice: int) -> Iterator[str]:
     """Do what a migration under a running release may do, and undo it at the end."""
     with stage.session() as session:
-        session.execute("SET statement_timeout = '10s'")
+        session.execute("SET statement_timeout = 0")
         try:
             for statement in _MIGRATION:
                 session.execute(statement)
