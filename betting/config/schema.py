@@ -67,7 +67,7 @@ class PollConfig:
     dedupe_ms: Annotated[int, Setting(ge=0, le=60_000)] = 500
     interval_seconds: Annotated[float, Setting(ge=TICK_SECONDS, le=86_400)] = 30.0
     slowest_interval_seconds: Annotated[float, Setting(ge=0.5, le=86_400)] = 900.0
-    scores_interval_seconds: Annotated[float, Setting(ge=0, le=86_400)] = 3_600.0
+    scores_interval_seconds: Annotated[float, Setting(ge=0, le=86_400)] = 0.0
     stale_after_seconds: Annotated[float, Setting(ge=1, le=86_400)] = 120.0
     key_variables: Annotated[tuple[str, ...], Setting()] = ()
     allow_private_networks: Annotated[bool, Setting()] = False

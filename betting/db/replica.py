@@ -18,7 +18,9 @@ from typing import TypeVar
 
 import django.db
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.http import Http404
 
 from betting.db.outages import is_away
 
@@ -102,6 +104,7 @@ class Replica:
         self._lock = threading.Lock()
         self._next_look = float("-inf")
         self._why_not: str | None = None
+        self._valid_until = float("-inf")
 
     def is_usable(self) -> bool:
         """Return True if it is close behind; one thread looks while the others take the last look.
@@ -114,7 +117,8 @@ class Replica:
                 self._look()
             finally:
                 self._lock.release()
-        return self._why_not == ""
+        # While a thread waits for the replica's answer, the last verdict soon vouches for nothing.
+        return self._why_not == "" and self._clock() < self._valid_until
 
     def failed(self, error: django.db.Error) -> None:
         """Note that a read has failed; if the replica is away it is left alone for a while."""
@@ -138,7 +142,8 @@ class Replica:
     def _note(self, reason: str, wait_seconds: float) -> None:
         """Keep what was found, and log it when it is news; a figure that moves is none."""
         was, self._why_not = self._why_not, reason
-        self._next_look = self._clock() + wait_seconds
+        now = self._clock()
+        self._next_look, self._valid_until = now + wait_seconds, now + 2 * LOOK_SECONDS
         if reason and not was:
             logger.warning("the replica is not read, the primary answers: %s", reason)
         elif not reason and was:
@@ -156,12 +161,12 @@ def is_configured() -> bool:
 def read_from_replica(read: Callable[[], T]) -> T:
     """Return what a function reads: from the replica if it can be read, else from the primary.
 
-    The function is called again for the primary if the replica fails, so it must be one that may
-    be repeated. In it, `default` is the replica, which refuses to write.
+    The function is called again for the primary if the replica fails or lacks a row, so it must be
+    one that may be repeated. In it, `default` is the replica, which refuses to write.
     """
     if not is_configured() or not _replica.is_usable():
         return read()
-    with suppress(django.db.Error), _as_default():
+    with suppress(django.db.Error, Http404, ObjectDoesNotExist), _as_default():
         try:
             return read()
         except django.db.Error as error:

@@ -42,7 +42,8 @@ def environ(home: Path, worker: str) -> Mapping[str, str]:
     if found is None or worker not in WORKERS:
         return {}
     file = _difference(home, worker)
-    file.write_text(_RIGHT)
+    if not file.exists():  # a supervisor that starts again must not set a clock right
+        file.write_text(_RIGHT)
     return {
         _BEGINNING: repr(time.time() - time.monotonic()),
         "LD_PRELOAD": str(found),

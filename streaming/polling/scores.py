@@ -132,6 +132,8 @@ def poll_scores(
     admission = circuits.admit(provider.pk, config, now())
     if isinstance(admission, Decision) or admission.probe is not None:
         return ScoresPoll(_refused(provider, request, admission))
+    if not _reserved(provider, source):
+        return ScoresPoll()
     with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
         run, failure, seconds = _ask(provider, source, sport, config, admission)
         log_run(op, run)
@@ -144,8 +146,11 @@ def poll_scores(
 
 
 def import_scores(scores: Scores, config: Config) -> Imported:
-    """Write the results that an answer holds, as far as their events are known."""
-    imported = import_results(scores.results, config.matching)
+    """Write the results that an answer holds, as far as their events are known.
+
+    What a person has said of an event stands.
+    """
+    imported = import_results(scores.results, config.matching, replaces_others=False)
     if imported.changed or imported.doubtful:
         note(
             "provider",
@@ -200,6 +205,18 @@ def _has_credits(provider: Provider, source: ScoreSource, now: datetime) -> bool
         provider=provider.key,
     )
     return False
+
+
+def _reserved(provider: Provider, source: ScoreSource) -> bool:
+    """Take the cost off what is known to be left; False if another request was faster.
+
+    The next answer says what is left in truth.
+    """
+    if provider.quota_remaining is None:
+        return True
+    unchanged = Provider.objects.filter(pk=provider.pk, quota_remaining=provider.quota_remaining)
+    left = max(provider.quota_remaining - source.scores_cost, 0)
+    return unchanged.update(quota_remaining=left) == 1
 
 
 def _refused(provider: Provider, request: Request, admission: Admission | Decision) -> PollRun:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import django.db
 import pytest
+from django.http import Http404
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,3 +106,42 @@ def test_an_error_of_the_page_itself_is_not_read_again(known: Known) -> None:
     with pytest.raises(LookupError):
         read_from_replica(read)
     assert (len(calls), known.errors) == (1, [])
+
+
+def test_a_row_that_the_replica_lacks_is_looked_for_at_the_primary(known: Known) -> None:
+    answers: Iterator[Exception | str] = iter([Http404(), "a page"])
+
+    def read() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert read_from_replica(read) == "a page"
+    assert known.errors == []
+
+
+def test_a_verdict_that_nobody_renews_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looking, go_on = [0.0], threading.Event(), threading.Event()
+    replica_of_tests = replica.Replica(lambda: now[0])
+
+    def look() -> None:
+        looking.set()
+        if now[0]:
+            assert go_on.wait(10)
+        replica_of_tests._note("", replica.LOOK_SECONDS)
+
+    monkeypatch.setattr(replica_of_tests, "_look", look)
+    assert replica_of_tests.is_usable()
+    now[0] = replica.LOOK_SECONDS / 2
+    assert replica_of_tests.is_usable()
+
+    now[0] = 3_600.0
+    looking.clear()
+    slow = threading.Thread(target=replica_of_tests.is_usable)
+    slow.start()
+    assert looking.wait(10)
+    assert not replica_of_tests.is_usable(), "what the last look said is an hour old"
+    go_on.set()
+    slow.join()
+    assert replica_of_tests.is_usable()

@@ -37,10 +37,18 @@ class Imported:
     unknown: int
 
 
-def import_results(reported: Iterable[Reported], policy: MatchPolicy) -> Imported:
+def import_results(
+    reported: Iterable[Reported], policy: MatchPolicy, *, replaces_others: bool = True
+) -> Imported:
     """Write results of known events, all or none; idempotent by `result_event`.
 
     A result that differs from the one known replaces it and raises its version.
+
+    Args:
+        reported: results.
+        policy: the rules by which they join events.
+        replaces_others: whether they replace those of another source: a person's word, or a file
+            that a person chose, stands against what comes by itself.
     """
     by_family = sorted(reported, key=lambda each: (sport_family(each.sport_key), each.source))
     found: dict[int, Reported] = {}
@@ -59,7 +67,7 @@ def import_results(reported: Iterable[Reported], policy: MatchPolicy) -> Importe
                 doubtful.append(each)
     with transaction.atomic():
         scores = _as_the_events_have_it(found)
-        changed = len(_write(scores, found))
+        changed = len(_write(scores, found, replaces_others=replaces_others))
     doubtful += [each for event, each in found.items() if event not in scores]
     return Imported(changed, len(scores) - changed, doubtful, unknown)
 
@@ -123,7 +131,12 @@ def _candidates(family: str, results: Sequence[Reported], policy: MatchPolicy) -
     )
 
 
-def _write(scores: Mapping[int, tuple[int, int]], results: Mapping[int, Reported]) -> list[int]:
+def _write(
+    scores: Mapping[int, tuple[int, int]],
+    results: Mapping[int, Reported],
+    *,
+    replaces_others: bool,
+) -> list[int]:
     """Write results by their events; return the events whose result has changed."""
     events = sorted(scores)
     parameters = {
@@ -131,6 +144,7 @@ def _write(scores: Mapping[int, tuple[int, int]], results: Mapping[int, Reported
         "homes": Bigints(scores[event][0] for event in events),
         "aways": Bigints(scores[event][1] for event in events),
         "sources": [results[event].source for event in events],
+        "replaces_others": replaces_others,
     }
     return [event_id for (event_id,) in fetch_all(_WRITE, parameters)] if events else []
 
@@ -165,6 +179,7 @@ SET status = excluded.status, home_score = excluded.home_score, away_score = exc
     source = excluded.source, version = r.version + 1, recorded_at = statement_timestamp()
 WHERE (r.status, r.home_score, r.away_score)
     IS DISTINCT FROM (excluded.status, excluded.home_score, excluded.away_score)
+  AND (%(replaces_others)s OR r.source = excluded.source)
 RETURNING event_id
 """
 

@@ -139,15 +139,19 @@ def _drop_tablespace(stage: Stage) -> None:
 @contextmanager
 def _migrated(stage: Stage, _choice: int) -> Iterator[str]:
     """Do what a migration under a running release may do, and undo it at the end."""
+    with ExitStack() as undo:
+        for statement in _MIGRATED_BACK:
+            undo.callback(_do, stage, statement)
+        for statement in _MIGRATION:
+            _do(stage, statement)
+        yield "quotes and history"
+
+
+def _do(stage: Stage, statement: str) -> None:
+    """Run a statement, however long it takes, in a session of its own."""
     with stage.session() as session:
         session.execute("SET statement_timeout = 0")
-        try:
-            for statement in _MIGRATION:
-                session.execute(statement)
-            yield "quotes and history"
-        finally:
-            for statement in _MIGRATED_BACK:
-                session.execute(statement)
+        session.execute(statement)
 
 
 # Sessions of this run's database alone: the oracle's and those of the server's own are others.

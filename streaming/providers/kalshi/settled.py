@@ -28,6 +28,7 @@ OPPONENT = ""
 """The name of the team that a contract on a handicap does not name."""
 
 _SETTLED = {"finalized", "settled"}
+_VOID = "void"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,9 @@ def _value(market: _Market) -> float | None:
     elif market.settlement_value is not None:
         value = market.settlement_value / 100
     by_result = {"yes": 1.0, "no": 0.0}.get(market.result)
+    if value is None and by_result is None and market.result != _VOID:
+        words = f"A contract with the result {one_line(market.result)!r} does not say what it paid."
+        raise DataFailure("no_value", words, "settlement_value_dollars")
     if value is not None and (value > 1 or by_result not in {None, value}):
         words = f"{one_line(market.result)!r} does not pay {value:g} dollars."
         raise DataFailure("contradiction", words, "settlement_value_dollars")

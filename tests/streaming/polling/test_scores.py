@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,9 +17,18 @@ from betting.db.clock import database_now
 from betting.models import Event, EventAlias, Outcome, Provider
 from streaming import tasks
 from streaming.core.failures import DataFailure
+from streaming.core.results import Reported
 from streaming.models import Circuit, DeadLetter, PollOutcome, PollRun
+from streaming.polling import circuits
 from streaming.polling.poll import PollUnansweredError, poll
-from streaming.polling.scores import POLL_SCORES, ScoresPoll, due_scores, poll_scores
+from streaming.polling.scores import (
+    POLL_SCORES,
+    ScoresPoll,
+    due_scores,
+    import_scores,
+    poll_scores,
+)
+from streaming.providers.base import Scores
 from streaming.simulator.faults import FaultRule
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator
@@ -152,6 +162,38 @@ def test_credits_that_polls_need_are_left_to_them(
     assert simulator.calls.count(EPL) == 0
     row.update(quota_remaining=6)
     assert ask(provider).is_answered
+
+
+def test_credits_that_another_request_has_taken_are_not_spent_again(
+    provider: Provider, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_all()
+    row = Provider.objects.filter(pk=provider.pk)
+    row.update(quota_remaining=6, quota_poll_cost=4)
+    admit = circuits.admit
+
+    def admit_late(*args: Any) -> Any:
+        row.update(quota_remaining=4)
+        return admit(*args)
+
+    monkeypatch.setattr(circuits, "admit", admit_late)
+    assert ask(provider).run is None
+    assert simulator.calls.count(EPL) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "status"), [("ana", "void"), ("football-data", "void"), ("the_odds_api", "final")]
+)
+def test_an_answer_replaces_results_of_its_own_source_alone(
+    provider: Provider, source: str, status: str
+) -> None:
+    event = Event.objects.filter(aliases__provider=provider)[0]
+    Result.objects.create(event=event, status="void", source=source)
+    said = Reported(
+        "the_odds_api", event.sport.key, event.commence_time, event.home, event.away, 2, 1
+    )
+    import_scores(Scores((said,)), config_with())
+    assert Result.objects.get().status == status
 
 
 def test_an_open_circuit_refuses_and_that_is_recorded(
@@ -294,6 +336,9 @@ def test_beat_s_task_sends_one_message_for_each_provider_and_sport(
         sent.append((args, options))
 
     monkeypatch.setattr(tasks.poll_scores, "apply_async", note)
+    hourly = config_with()
+    hourly = replace(hourly, poll=replace(hourly.poll, scores_interval_seconds=3_600.0))
+    monkeypatch.setattr(tasks, "get_config", lambda: hourly)
     tasks.send_score_polls()
     assert sent == [((provider.pk, EPL), {"expires": 3600.0})]
 

@@ -57,8 +57,17 @@ def test_the_value_is_what_yes_paid() -> None:
         contract("GAME", "GUL", result="scalar", settlement_value_dollars="0.3700"),
         contract("GAME", "GUL", result="", settlement_value_dollars=None, settlement_value=37),
         contract("GAME", "GUL", settlement_value_dollars=None),
-        contract("GAME", "GUL", result="", settlement_value_dollars=None),
+        contract("GAME", "GUL", result="void", settlement_value_dollars=None),
     ) == [1.0, 0.0, 0.37, 0.37, 1.0, None]
+
+
+@pytest.mark.parametrize("result", ["", "scalar", "unheard of"])
+def test_a_contract_that_does_not_say_what_it_paid_is_left_out_and_not_void(result: str) -> None:
+    silent = contract("GAME", "GUL", result=result, settlement_value_dollars=None)
+    sieve = Sieve()
+    found = read_settled(body(silent, contract("GAME", "GUL")), sieve)
+    assert [each.value for each in found] == [1.0]
+    assert [each.reason for each in sieve.left_out] == ["no_value"]
 
 
 def test_what_has_not_paid_or_is_of_no_known_series_is_no_settlement() -> None:
@@ -177,7 +186,8 @@ def test_no_settles_the_opposite_side_of_a_handicap_and_of_a_total(
 
 @pytest.mark.usefixtures("board")
 def test_a_void_contract_returns_the_stake(tmp_path: Path) -> None:
-    say(tmp_path / "a.json", contract("GAME", "GUL", result="", settlement_value_dollars=None))
+    void = contract("GAME", "GUL", result="void", settlement_value_dollars=None)
+    say(tmp_path / "a.json", void)
     assert Settlement.objects.get().value is None
     graded = graded_edges("bookmaker")
     assert [*graded.grade] == [Grade.VOID]
