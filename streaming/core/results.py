@@ -10,6 +10,9 @@ from streaming.core.participants import sport_family
 
 MAX_SCORE = 999
 
+SCORES_FEED_END = "/scores"
+"""The end of the feeds of scores: an answer of one says nothing of prices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reported:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from betting.db.sql import execute
+from streaming.core.results import SCORES_FEED_END
 from streaming.dead_letters.store import POLL_PROVIDER
 
 RECOMPUTE_MARKETS = "valuation.recompute_markets"
@@ -15,7 +16,12 @@ def heal() -> int:
     A recompute is made good once its markets are valued at their versions, by a sweep for example.
     A poll is once its provider has answered after it, for every feed that polls ask for.
     """
-    return execute(_HEAL, {"poll": POLL_PROVIDER, "recompute": RECOMPUTE_MARKETS})
+    parameters = {
+        "poll": POLL_PROVIDER,
+        "recompute": RECOMPUTE_MARKETS,
+        "scores": SCORES_FEED_END,
+    }
+    return execute(_HEAL, parameters)
 
 
 # An answer that cannot be read is a payload, and waits for a person. A feed whose circuit is open
@@ -38,6 +44,7 @@ WHERE status = 'new' AND is_complete AND kind IN ('exception', 'time_limit', 'wo
             SELECT FROM betting_provider p
             JOIN streaming_pollrun r ON r.provider_id = p.id
             WHERE p.key = letter.provider AND r.outcome = 'ok' AND r.started_at > letter.last_seen
+              AND right(r.feed, length(%(scores)s)) <> %(scores)s
         ) AND NOT EXISTS (
             SELECT FROM betting_provider p
             JOIN streaming_feedcircuit f ON f.provider_id = p.id

@@ -18,6 +18,7 @@ from betting.models import Event, EventStatus, Provider
 from betting.timing import TICK_SECONDS
 from streaming.coalescing import buffer
 from streaming.core.failures import ProviderFailure
+from streaming.core.results import SCORES_FEED_END
 from streaming.ingest.ingest import IngestResult
 from streaming.models import PollOutcome, PollRun
 from streaming.polling.circuits import INGEST_SECONDS, Now, release_abandoned
@@ -158,8 +159,10 @@ def require_answer(provider_id: int, newest: int, feed: str = "") -> None:
     answered = PollRun.objects.filter(
         provider_id=provider_id, pk__gt=newest, outcome=PollOutcome.OK
     )
-    if feed:
-        answered = answered.filter(feed=feed)
+    # Scores are asked for apart from polls, and have no price.
+    answered = (
+        answered.filter(feed=feed) if feed else answered.exclude(feed__endswith=SCORES_FEED_END)
+    )
     if not answered.exists():
         asked = f"the feed {feed}" if feed else "the provider"
         raise PollUnansweredError(f"{asked} was not asked, or its answer is not usable")

@@ -26,7 +26,7 @@ class Throttle:
     def __init__(self, provider: Provider, circuit: Breaker, history: CallHistory) -> None:
         self._provider = provider
         self._circuit = circuit
-        self._history = history
+        self._history = self._known = history
 
     def reason_to_hold(self, *, is_acting: bool) -> str:
         """Return why this poll is held back, or would be if the throttle acted; usually nothing.
@@ -55,8 +55,10 @@ class Throttle:
         self._circuit = circuit
 
     def save(self) -> None:
-        """Store what is remembered of the calls."""
+        """Store what is remembered of the calls, unless an operator has reset it meanwhile."""
         rows = Circuit.objects.filter(provider=self._provider)
+        if self._known != CallHistory():
+            rows = rows.filter(call_history__isnull=False)
         rows.update(call_history=self._history.document())
 
 

@@ -53,6 +53,15 @@ def test_a_poll_is_healed_once_each_feed_that_is_asked_for_has_answered() -> Non
     assert status_of(letter) == "healed"
 
 
+def test_an_answer_of_scores_heals_no_poll() -> None:
+    provider = make_provider()
+    letter = poll_letter(provider.key)
+    make_poll_run(provider, feed="/v4/sports/soccer_epl/scores", started_at=LATER)
+    assert status_of(letter) == "new"
+    make_poll_run(provider, feed="/v4/sports/soccer_epl/odds", started_at=LATER)
+    assert status_of(letter) == "healed"
+
+
 def test_a_poll_of_a_provider_that_never_answered_waits() -> None:
     assert status_of(poll_letter(make_provider().key)) == "new"
 

@@ -20,7 +20,7 @@ from streaming.core.failures import DataFailure
 from streaming.core.results import Reported
 from streaming.models import Circuit, DeadLetter, PollOutcome, PollRun
 from streaming.polling import circuits
-from streaming.polling.poll import PollUnansweredError, poll
+from streaming.polling.poll import PollUnansweredError, poll, require_answer
 from streaming.polling.scores import (
     POLL_SCORES,
     ScoresPoll,
@@ -179,6 +179,14 @@ def test_credits_that_another_request_has_taken_are_not_spent_again(
     monkeypatch.setattr(circuits, "admit", admit_late)
     assert ask(provider).run is None
     assert simulator.calls.count(EPL) == 0
+
+
+def test_an_answer_of_scores_is_no_answer_to_a_poll(provider: Provider) -> None:
+    start_all()
+    assert ask(provider).is_answered
+    with pytest.raises(PollUnansweredError):
+        require_answer(provider.pk, 0)
+    require_answer(provider.pk, 0, FEED)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,19 @@ def test_a_reset_forgets_all_calls(provider: Provider) -> None:
     assert Circuit.objects.get(provider=provider).call_history is None
 
 
+def test_a_poll_under_way_does_not_bring_back_what_a_reset_has_forgotten(
+    provider: Provider,
+) -> None:
+    alarmed(provider)
+    throttle = throttle_of(provider, config_of("on"))
+    assert throttle is not None
+
+    give_command(provider, "reset", "It has moved.", "ann", database_now())
+    throttle.save()
+
+    assert Circuit.objects.get(provider=provider).call_history is None
+
+
 def test_a_recording_has_no_throttle(provider: Provider) -> None:
     provider.clock = Clock.RECORDED
 
