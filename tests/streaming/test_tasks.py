@@ -5,6 +5,7 @@ What is sent is read back from the broker, a real Redis.
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from redis import Redis
 
 from betting import timing
 from betting.celery import app
-from betting.config import Config, get_config
+from betting.config import CHECKOUT, Config, get_config
 from betting.models import LineChange, Market
 from streaming import tasks
 from streaming.coalescing import buffer
@@ -158,12 +159,23 @@ def test_beat_sends_known_tasks_that_expire() -> None:
         "streaming.prune",
         "streaming.send_alerts",
         "streaming.send_replays",
-        "streaming.send_score_polls",
         "streaming.store_spooled_letters",
     }
     for entry in entries:
         # A backlog that built up while no worker ran is not worked off beat by beat.
         assert entry["schedule"] <= entry["options"]["expires"] <= 2 * entry["schedule"]
+
+
+def test_beat_asks_for_scores_where_an_interval_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = get_config()
+    hourly = replace(config, poll=replace(config.poll, scores_interval_seconds=3_600.0))
+    monkeypatch.setattr("betting.config.get_config", lambda: hourly)
+    schedule = runpy.run_path(str(CHECKOUT / "betting/settings.py"))["CELERY_BEAT_SCHEDULE"]
+    assert schedule["send-score-polls"] == {
+        "task": "streaming.send_score_polls",
+        "schedule": 3_600.0,
+        "options": {"expires": 3_600.0},
+    }
 
 
 # --- What is sent ---
