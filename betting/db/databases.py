@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from betting.config import Config
-from betting.db.replica import REPLICA
 from betting.db.sessions import LIMITS, SESSIONS
 from betting.runtime.embedded.urls import (
     database_settings,
     direct_settings,
     parse_database_url,
 )
+
+REPLICA = "replica"
 
 _REPLICA_CONNECT_SECONDS = 2
 """A reader waits no longer for a replica that is away: the primary can answer."""

@@ -22,11 +22,11 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import Http404
 
+from betting.db.clock import database_now
+from betting.db.databases import REPLICA
 from betting.db.outages import is_away
 
 logger = logging.getLogger(__name__)
-
-REPLICA = "replica"
 
 LAG_SECONDS = 5.0
 """It is read while it is no further behind than this: a price stands for longer."""
@@ -126,7 +126,7 @@ class Replica:
             self._note("it is away", AWAY_SECONDS)
 
     def _look(self) -> None:
-        asked_at = _now(DEFAULT_DB_ALIAS)
+        asked_at = database_now()
         try:
             with connections[REPLICA].cursor() as cursor:
                 cursor.execute(_STANDBY)
@@ -136,7 +136,7 @@ class Replica:
             connections[REPLICA].close()
             self._note("it is away", AWAY_SECONDS)
             return
-        look = Look(is_standby, replayed_at, now, asked_at, _now(DEFAULT_DB_ALIAS))
+        look = Look(is_standby, replayed_at, now, asked_at, database_now())
         self._note(why_not(look), LOOK_SECONDS)
 
     def _note(self, reason: str, wait_seconds: float) -> None:
@@ -184,10 +184,3 @@ def _as_default() -> Iterator[None]:
         yield
     finally:
         connections[DEFAULT_DB_ALIAS] = primary
-
-
-def _now(alias: str) -> datetime:
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-    return moment

@@ -23,12 +23,12 @@ _RIGHT = "+0"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where libfaketime puts its own files
 _BEGINNING = "CHAOS_MONOTONIC_BEGINNING"
 """Names the variable with the time at which the monotonic clock was at zero."""
-_LIBRARIES = "lib*/**/faketime/libfaketimeMT.so.1"
+_LIBRARIES = ("lib*/faketime/libfaketimeMT.so.1", "lib*/*/faketime/libfaketimeMT.so.1")
 
 
 def library() -> Path | None:
     """Return libfaketime's file, if it is installed."""
-    return next(Path("/usr").glob(_LIBRARIES), None)
+    return next((file for each in _LIBRARIES for file in Path("/usr").glob(each)), None)
 
 
 def environ(home: Path, worker: str) -> Mapping[str, str]:
