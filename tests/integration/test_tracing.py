@@ -16,7 +16,6 @@ from betting.config import Config
 from betting.models import Provider
 from betting.runtime.supervisor import Program
 from streaming.runner.processes import pollers, value_workers
-from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator
 from streaming.tasks import poll_provider
 from tests.integration.conftest import (
@@ -26,6 +25,7 @@ from tests.integration.conftest import (
     running,
     wait_until,
 )
+from tests.integration.stack import CALM
 from tests.support.collector import NEEDED, Collector, Seen, running_collector
 from tests.support.logs import read_logs
 from tests.support.polling import EPL, KEY, KEY_ENV, polled_provider
@@ -33,17 +33,6 @@ from tests.support.polling import EPL, KEY, KEY_ENV, polled_provider
 SECRET = "5ecre7c0ffee5ecre7c0ffee"
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
-
-CALM = MarketPolicy(
-    events_per_sport=5,
-    speed=60.0,
-    drift=0.002,
-    news_per_second=0.0,
-    lead_seconds=(36_000.0, 72_000.0),
-    duration_seconds=(1.0, 2.0),
-    slow_rate=0.0,
-)
-"""Hours before the start: small moves, and many of them, so that they go through the buffer."""
 
 exporting = pytest.mark.skipif(find_spec("opentelemetry") is None, reason=NEEDED)
 

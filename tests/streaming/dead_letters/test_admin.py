@@ -7,7 +7,7 @@ import zlib
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -15,18 +15,11 @@ from django.urls import reverse
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD
 from streaming.models import DeadLetter, DeadLetterAction, LetterStatus
 from tests.support.rows import NOON, make_dead_letter, make_dead_letter_action
+from tests.support.staff import client_of
 
 LIST = "admin:streaming_deadletter_changelist"
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(*permissions: str) -> Client:
-    user = User.objects.create_user("ana", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def act(client: Client, action: str, *letters: DeadLetter, **answers: str) -> HttpResponse:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
@@ -18,20 +17,13 @@ from streaming.core.letters import Kind
 from streaming.dead_letters import causes
 from streaming.models import DeadLetter, DeadLetterAction, LetterStatus
 from tests.support.rows import NOON, make_dead_letter, make_dead_letter_action
+from tests.support.staff import client_of
 
 PAGE = "admin:streaming_deadletter_causes"
 FEED = "/v4/sports/soccer_epl/odds?markets=h2h"
 LACKING = "Object missing required field `commence_time`. (at $[0])"
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(*permissions: str) -> Client:
-    user = User.objects.create_user("ana", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -5,25 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
 from betting.models import SettingChange
 from tests.support.rows import NOON, make_dead_letter
+from tests.support.staff import client_of
 from tests.support.statements import statements_of
 
 PAGE = "admin:streaming_deadletter_patterns"
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(*permissions: str) -> Client:
-    user = User.objects.create_user("ana", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
