@@ -273,12 +273,13 @@ def record(
     *,
     chance: float = 0.5,
     is_acting: bool = True,
+    is_late: bool = False,
 ) -> Breaker:
     """Return the breaker after a call.
 
-    Every call is counted, and any may ask for a pause. But only calls of a closed breaker and the
-    current probe of a half-open one change the state: a late answer to a call made before it
-    opened, or to a probe that was given up, says nothing new.
+    Only calls of a closed breaker and the current probe of a half-open one change the state. A late
+    answer, to a call made before it opened or to a probe that was given up, says nothing about it
+    as it is now: it is not counted, and may but ask for a pause.
 
     Args:
         breaker: as it is now, not as it was when the call was made.
@@ -287,15 +288,24 @@ def record(
         now: when the result became known.
         chance: uniform in [0, 1]; where in its range the jitter falls.
         is_acting: False where breakers are switched off: calls are counted and nothing more.
+        is_late: whether it has opened since the call was admitted.
     """
+    if is_late or _is_given_up(breaker, call):
+        return replace(breaker, pause_until=_pause_until(breaker, call, now))
     counted = _counted(breaker, policy, call, now)
     if not (is_acting and breaker.is_automatic):
         return counted
-    if breaker.state == "closed" and call.probe is None:
+    if breaker.state == "closed":
         return _after_call(counted, policy, call, now, chance)
-    if breaker.state != "closed" and _is_its_probe(breaker, policy, call, now):
+    if _is_its_probe(breaker, policy, call, now):
         return _after_probe(counted, policy, call, now, chance)
     return counted
+
+
+def _is_given_up(breaker: Breaker, call: CallOutcome) -> bool:
+    """Return True if a call was a probe, and is not the one that is waited for."""
+    is_newest = call.probe == breaker.probe and breaker.probe_until is not None
+    return call.probe is not None and not is_newest
 
 
 def _is_its_probe(
@@ -304,8 +314,7 @@ def _is_its_probe(
     """Return True if a call that ended decides what becomes of a breaker that is not closed."""
     if policy.any_call_probes:
         return call.kind is None or breaker.retry_at is None or now >= breaker.retry_at
-    is_newest = call.probe == breaker.probe and breaker.probe_until is not None
-    return breaker.state == "half_open" and is_newest
+    return breaker.state == "half_open" and call.probe is not None
 
 
 def with_command(breaker: Breaker, command: Command, reason: str, now: datetime) -> Breaker:

@@ -121,9 +121,11 @@ def record(admission: Admission, call: CallOutcome, config: Config, now: datetim
             call,
             now,
             chance=chance,
-            # A call that was admitted before the circuit last opened does not count now.
-            is_acting=config.circuits_enabled and admission.generation == generation,
+            is_acting=config.circuits_enabled,
+            is_late=admission.generation != generation,
         )
+        if after == before:
+            return after
         _save(row, after, now, dedupe=timedelta(milliseconds=config.poll.dedupe_ms))
         if config.circuits_enabled:
             _put_off_poll(row, before, after)

@@ -191,7 +191,10 @@ class CircuitModel:
         """Record a good answer: `circuits.record`. One that is no news changes nothing."""
         for call in set(state.calls):
             ended = replace(state, calls=_without(state.calls, call))
-            if not call.probe or state.is_late(call):
+            if self._is_ignored(state, call):
+                yield ended
+                continue
+            if not call.probe:
                 yield ended
             counted = _written(replace(ended, failures=0))
             if not self._is_its_probe(state, call):
@@ -210,27 +213,26 @@ class CircuitModel:
         if not state.faults:
             return
         for call in set(state.calls):
+            ended = replace(state, calls=_without(state.calls, call), faults=state.faults - 1)
+            if self._is_ignored(state, call):
+                yield ended
+                continue
             failures = min(state.failures + 1, OPEN_AFTER)
-            ended = replace(state, calls=_without(state.calls, call), failures=failures)
-            counted = _written(replace(ended, faults=state.faults - 1))
-            opens = failures == OPEN_AFTER and self._is_ordinary(state, call)
+            counted = _written(replace(ended, failures=failures))
+            opens = failures == OPEN_AFTER and state.is_closed
             if opens or self._is_its_probe(state, call):
                 counted = self._judged(state, call, _opened(counted))
             yield counted
 
-    def _is_acting(self, state: CircuitModelState, call: Call) -> bool:
-        is_of_now = call.generation == state.generation or "generation" not in self.guards
-        return is_of_now and not state.is_forced_open
-
-    def _is_ordinary(self, state: CircuitModelState, call: Call) -> bool:
-        """Return True if the call is one of a closed circuit, whose failures add up."""
-        return state.state == "closed" and not call.probe and self._is_acting(state, call)
+    def _is_ignored(self, state: CircuitModelState, call: Call) -> bool:
+        """Return True if an answer is of before the outage, or of a probe that was given up."""
+        is_old = call.generation != state.generation and "generation" in self.guards
+        is_newest = call.probe == state.probe and state.lease != "none"
+        return is_old or bool(call.probe and not is_newest and "probe_number" in self.guards)
 
     def _is_its_probe(self, state: CircuitModelState, call: Call) -> bool:
         """Return True if a half-open circuit takes a call for its probe."""
-        is_newest = call.probe == state.probe and state.lease != "none"
-        is_taken = is_newest or ("probe_number" not in self.guards and call.probe > 0)
-        return state.state == "half_open" and is_taken and self._is_acting(state, call)
+        return state.state == "half_open" and call.probe > 0 and not state.is_forced_open
 
     def _judged(
         self, before: CircuitModelState, call: Call, after: CircuitModelState

@@ -401,17 +401,23 @@ def test_probes_that_fail_keep_the_beginning_of_the_outage_until_it_is_over() ->
 @pytest.mark.parametrize(
     "circuit", [replay("fff"), half_open(), half_open(successes=1)], ids=["open", "none", "one"]
 )
-def test_a_late_answer_to_an_old_call_or_a_given_up_probe_is_only_counted(
+def test_a_late_answer_to_an_old_call_or_a_given_up_probe_counts_nothing(
     circuit: Breaker, call: CallOutcome
 ) -> None:
-    for late in (call, replace(call, probe=circuit.probe - 1)):
-        counted = record(circuit, POLICY, late, after(0.5))
-        outcome = "." if call.kind is None else "f"
-        assert counted == replace(
-            circuit,
-            failures=0 if call.kind is None else circuit.failures + 1,
-            recent=circuit.recent + outcome,
-        )
+    assert record(circuit, POLICY, call, after(0.5), is_late=True) == circuit
+    given_up = replace(call, probe=circuit.probe - 1)
+    assert record(circuit, POLICY, given_up, after(0.5)) == circuit
+
+
+def test_a_failure_of_before_an_outage_does_not_open_the_circuit_one_failure_early() -> None:
+    closed = record(replay("ff"), POLICY, FAILED, after(0.5), is_late=True)
+    assert (closed.state, closed.failures) == ("closed", 2)
+    assert record(closed, POLICY, FAILED, after(1)).state == "open"
+
+
+def test_a_late_answer_may_ask_for_a_pause() -> None:
+    late = record(Breaker(), POLICY, replace(FAILED, retry_after_seconds=9), after(0), is_late=True)
+    assert late == Breaker(pause_until=after(9))
 
 
 @pytest.mark.parametrize(
@@ -425,7 +431,7 @@ def test_a_probe_that_was_given_up_cannot_open_what_later_probes_have_closed(
     for _ in range(2):
         closed = record(closed, POLICY, FAILED, after(33))
     late = record(closed, POLICY, replace(call, probe=given_up.probe), after(33))
-    assert (late.state, late.advice, late.recent) == ("closed", "", "fff")
+    assert late == closed
 
 
 def test_an_answer_after_the_lease_counts_until_another_probe_has_taken_the_place() -> None:
@@ -514,8 +520,8 @@ def test_calls_are_counted_and_nothing_more_where_circuits_are_off(
 ) -> None:
     counted = circuit
     for _ in range(12):
-        probe = replace(call, probe=circuit.probe)
-        counted = record(counted, POLICY, probe, after(5), is_acting=False)
+        own = replace(call, probe=circuit.probe) if circuit.probe_until else call
+        counted = record(counted, POLICY, own, after(5), is_acting=False)
     unmoved = replace(counted, failures=circuit.failures, recent=circuit.recent)
     assert unmoved == circuit
     assert len(counted.recent) == len(circuit.recent) + 12

@@ -288,6 +288,10 @@ class BreakerMachine(RuleBasedStateMachine):
         if call.retry_after_seconds:
             pauses.append(self.now + timedelta(seconds=call.retry_after_seconds))
         account["pause_until"] = max(pauses, default=None)
+        if call.probe is not None and (
+            call.probe != account["probe"] or account["probe_until"] is None
+        ):
+            return
         account["failures"] = account["failures"] + 1 if has_failed else 0
         answer = "s" if call.seconds >= self.policy.slow_call_seconds else "."
         account["recent"] += "f" if has_failed else answer
