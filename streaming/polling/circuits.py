@@ -73,11 +73,19 @@ class Admission:
         return core.record(circuit, policy, call, now) != circuit
 
 
-def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decision:
+def admit(
+    provider_id: int, config: Config, now: datetime, *, may_probe: bool = True
+) -> Admission | Decision:
     """Ask for the permission to call a provider; a refusal says why, and until when.
 
     If the circuit refuses, the provider's next poll is moved up to when asking again may help. A
     provider that has merely asked for a pause is polled no sooner than usual.
+
+    Args:
+        provider_id: the provider.
+        config: the thresholds.
+        now: the current time.
+        may_probe: whether the call may be the probe of a circuit that waits for one.
     """
     row = _row(provider_id)
     circuit, policy = _state(row), policy_of(row, config)
@@ -85,6 +93,8 @@ def admit(provider_id: int, config: Config, now: datetime) -> Admission | Decisi
     decision = core.decide(circuit, now)
     if decision.verdict == "pass" or not config.circuits_enabled:
         return admission
+    if decision.verdict == "probe" and not may_probe:
+        return Decision("refuse", reason="A poll for odds probes the circuit first.")
     if decision.verdict == "probe":
         claimed = core.claim(circuit, policy, now)
         if _claim(row, circuit, claimed, now):

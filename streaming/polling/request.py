@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
 from django.db import DataError
 
@@ -25,6 +26,8 @@ from streaming.polling.circuits import Admission, Now
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.throttle import Throttle
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
+
+T = TypeVar("T")
 
 SendRequest = Callable[[Request], Response | None]
 """A function that sends a request to a provider; None if the same request was sent moments ago."""
@@ -78,6 +81,23 @@ class RequestResult:
     def is_page(self) -> bool:
         """True if the answer was a page before the last, so that the feed has not answered yet."""
         return self.run.outcome == PollOutcome.PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """The result of a request for odds or for something else.
+
+    Attributes:
+        result: what using the answer brought; None without a usable one.
+        failure: why there is no usable answer; None if there is one, or nothing was sent.
+        response: the answer; None if there was none.
+        seconds: how long the provider took.
+    """
+
+    result: T | None
+    failure: ProviderFailure | None
+    response: Response | None
+    seconds: float
 
 
 def make_request(
@@ -181,15 +201,48 @@ def make_admitted_request(
 def _request_and_ingest(
     session: PollSession, request: Request, config: Config, generation: int | None
 ) -> RequestResult:
+    run = PollRun(provider=session.provider, feed=request.feed[:2000])
+
+    def use(response: Response) -> IngestResult:
+        return _ingest(run, session, request, response, config, generation)
+
+    answer = ask(run, request, session.send, use, generation)
+    following = None
+    if run.outcome == PollOutcome.PAGE and answer.response is not None:
+        following = session.source.following(request, answer.response)
+    ingested = answer.result or IngestResult()
+    return RequestResult(run, ingested, answer.failure, answer.seconds, following)
+
+
+def ask(
+    run: PollRun,
+    request: Request,
+    send: SendRequest,
+    use: Callable[[Response], T],
+    generation: int | None,
+    again: tuple[str, list[Any]] | None = None,
+) -> Answer[T]:
+    """Send a request, use its answer, and record both in a row and, where need be, in letters.
+
+    Args:
+        run: the row, of the provider and the feed; it is saved.
+        request: the request.
+        send: sends it.
+        use: reads the answer and does what is to be done with it; it notes on the row what the
+            answer held, and may raise `ProviderFailure`.
+        generation: the provider's, as its circuit said it; None where no circuit was asked.
+        again: the task, and its arguments, that asks once more; None for a poll.
+    """
     started = time.perf_counter()
-    run = PollRun(provider=session.provider, feed=request.feed[:2000], started_at=datetime.now(UTC))
-    ingested, failure, response = IngestResult(), None, None
+    run.started_at = datetime.now(UTC)
+    result, failure, response = None, None, None
     try:
-        response = session.send(request)
+        response = send(request)
         if response is None:
             run.outcome = PollOutcome.REPEATED
         else:
-            ingested = _ingest(run, session, request, response, config, generation)
+            run.http_status, run.response_bytes = response.status, response.wire_bytes
+            result = use(response)
     except ProviderFailure as caught:
         failure = caught
     elapsed = time.perf_counter() - started
@@ -200,12 +253,10 @@ def _request_and_ingest(
             record_left_out(run, request, response, generation)
     else:
         fail(run, failure)
-        record_unreadable(run.provider_id, run.provider.key, failure, request, response, generation)
+        provider = run.provider
+        record_unreadable(provider.pk, provider.key, failure, request, response, generation, again)
     seconds = elapsed if response is None else response.duration_ms / 1000
-    following = None
-    if run.outcome == PollOutcome.PAGE and response is not None:
-        following = session.source.following(request, response)
-    return RequestResult(run, ingested, failure, seconds, following)
+    return Answer(result, failure, response, seconds)
 
 
 def recorded_answer(request: Request) -> Response | None:
@@ -246,7 +297,6 @@ def _ingest(
     config: Config,
     generation: int | None,
 ) -> IngestResult:
-    run.http_status, run.response_bytes = response.status, response.wire_bytes
     note_quota(run, session.source.quota(response))
     snapshot = session.decoder.decode(request, response)
     _note_contents(run, snapshot)

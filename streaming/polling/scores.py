@@ -5,10 +5,9 @@ An answer's results join their events as those of a file do: `valuation.results.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 from typing import Protocol, cast
 
@@ -19,18 +18,16 @@ from betting.db.clock import database_now
 from betting.logs import note, operation
 from betting.models import Clock, EventAlias, Provider
 from streaming.core.breaker import CallOutcome, Decision
-from streaming.core.failures import ProviderFailure
 from streaming.core.quota import Allowance, is_affordable
 from streaming.core.results import sports_to_ask
 from streaming.core.snapshot import require_readable
-from streaming.dead_letters.payloads import record_left_out, record_unreadable
 from streaming.models import PollOutcome, PollRun
 from streaming.polling import circuits
-from streaming.polling.circuits import Admission, Now
+from streaming.polling.circuits import Now
 from streaming.polling.poll import PollUnansweredError, sender
 from streaming.polling.request import (
-    SendRequest,
-    fail,
+    Answer,
+    ask,
     log_run,
     note_left_out,
     note_quota,
@@ -129,19 +126,21 @@ def poll_scores(
     if not _has_credits(provider, source, now()):
         return ScoresPoll()
     request = source.scores_request(provider.base_url, sport)
-    admission = circuits.admit(provider.pk, config, now())
-    if isinstance(admission, Decision) or admission.probe is not None:
-        return ScoresPoll(_refused(provider, request, admission))
+    admission = circuits.admit(provider.pk, config, now(), may_probe=False)
+    if isinstance(admission, Decision):
+        run = PollRun(provider=provider, feed=request.feed[:2000])
+        refuse(run, admission)
+        return ScoresPoll(run)
     if not _reserved(provider, source):
         return ScoresPoll()
     with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
-        run, failure, seconds = _ask(provider, source, sport, config, admission)
+        run, answer = _ask(provider, source, request, sport, config, admission.generation)
         log_run(op, run)
+    failure = answer.failure
     is_about_feed = failure is not None and failure.scope == "feed"
     if run.outcome == PollOutcome.REPEATED or is_about_feed:
-        circuits.release(admission)
         return ScoresPoll(run)
-    call = CallOutcome.of(failure, seconds, admission.probe)
+    call = CallOutcome.of(failure, answer.seconds)
     return ScoresPoll(run, settle(admission, call, config, now))
 
 
@@ -219,60 +218,28 @@ def _reserved(provider: Provider, source: ScoreSource) -> bool:
     return unchanged.update(quota_remaining=left) == 1
 
 
-def _refused(provider: Provider, request: Request, admission: Admission | Decision) -> PollRun:
-    """Record that the circuit does not let the request pass, or only as its probe."""
-    if isinstance(admission, Admission):
-        circuits.release(admission)
-        reason = "The circuit is half-open: a poll for odds probes it."
-        admission = Decision("refuse", reason=reason)
-    run = PollRun(provider=provider, feed=request.feed[:2000])
-    refuse(run, admission)
-    return run
-
-
 def _ask(
     provider: Provider,
     source: _ScoresAdapter,
+    request: Request,
     sport: str,
     config: Config,
-    admission: Admission,
-) -> tuple[PollRun, ProviderFailure | None, float]:
-    """Make the request and write its results; return its row, its failure and its seconds."""
-    request = source.scores_request(provider.base_url, sport)
-    started = time.perf_counter()
-    run = PollRun(provider=provider, feed=request.feed[:2000], started_at=datetime.now(UTC))
-    response: Response | None = None
-    failure: ProviderFailure | None = None
-    try:
-        send: SendRequest = sender(provider, source, config)
-        response = send(request)
-        if response is None:
-            run.outcome = PollOutcome.REPEATED
-        else:
-            run.http_status, run.response_bytes = response.status, response.wire_bytes
-            note_quota(run, source.quota(response))
-            scores = source.decode_scores(request, response)
-            note_left_out(run, scores.left_out)
-            require_readable(scores, config.poll.max_unreadable_share)
-            import_scores(scores, config)
-            run.outcome = PollOutcome.OK
-    except ProviderFailure as caught:
-        failure = caught
-    elapsed = time.perf_counter() - started
-    run.duration_ms = elapsed * 1000
-    if failure is not None:
-        fail(run, failure)
-        record_unreadable(
-            provider.pk,
-            provider.key,
-            failure,
-            request,
-            response,
-            admission.generation,
-            again=(POLL_SCORES, [provider.pk, sport]),
-        )
-    else:
-        run.save()
-        if run.left_out and response is not None:
-            record_left_out(run, request, response, admission.generation)
-    return run, failure, elapsed if response is None else response.duration_ms / 1000
+    generation: int,
+) -> tuple[PollRun, Answer[Imported]]:
+    """Make the request and write its results; return its row and what came of it."""
+    run = PollRun(provider=provider, feed=request.feed[:2000])
+
+    def use(response: Response) -> Imported:
+        note_quota(run, source.quota(response))
+        scores = source.decode_scores(request, response)
+        note_left_out(run, scores.left_out)
+        require_readable(scores, config.poll.max_unreadable_share)
+        imported = import_scores(scores, config)
+        run.outcome = PollOutcome.OK
+        return imported
+
+    def send(request: Request) -> Response | None:
+        return sender(provider, source, config)(request)
+
+    again = (POLL_SCORES, [provider.pk, sport])
+    return run, ask(run, request, send, use, generation, again)

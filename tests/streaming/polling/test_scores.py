@@ -172,9 +172,9 @@ def test_credits_that_another_request_has_taken_are_not_spent_again(
     row.update(quota_remaining=6, quota_poll_cost=4)
     admit = circuits.admit
 
-    def admit_late(*args: Any) -> Any:
+    def admit_late(*args: Any, **named: Any) -> Any:
         row.update(quota_remaining=4)
-        return admit(*args)
+        return admit(*args, **named)
 
     monkeypatch.setattr(circuits, "admit", admit_late)
     assert ask(provider).run is None
@@ -229,7 +229,7 @@ def test_the_probe_of_a_half_open_circuit_is_left_to_a_poll(
     assert "probes" in done.run.failure_message
     assert simulator.calls.count(EPL) == 0
     circuit = Circuit.objects.get(provider=provider)
-    assert circuit.probe_until is None
+    assert (circuit.state, circuit.probe, circuit.probe_until) == ("open", 0, None)
 
 
 def test_a_server_that_fails_counts_towards_the_provider_s_circuit(
