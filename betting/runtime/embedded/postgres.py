@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,9 @@ START_SECONDS = 60
 STOP_SECONDS = 30
 CONNECT_SECONDS = 3
 ORPHANS_SECONDS = 5.0
+
+SAID_LINES = 20
+"""Of a start that failed the error has so many lines of the log: all, unless it recovered first."""
 
 #: Given to the server at each start, so that an older state directory gets them too.
 SETTINGS = {
@@ -178,14 +182,32 @@ class Postgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = self.state.postgres_log / "startup.log"
         log.unlink(missing_ok=True)
+        before = self._log_sizes()
         command = ["start", "--wait", f"--timeout={START_SECONDS}"]
         if not self._pg_ctl(
             account, [*command, f"--log={log}", f"--options={shlex.join(options)}"]
         ):
-            said = log.read_text(errors="replace") if log.exists() else "nothing"
             raise EmbeddedError(
-                f"PostgreSQL did not start; its log is in {log.parent}. It said:\n{said}"
+                f"PostgreSQL did not start; its log is in {log.parent}. It said:\n"
+                f"{self._said_since(before) or 'nothing'}"
             )
+
+    def _log_sizes(self) -> dict[Path, int]:
+        return {path: path.stat().st_size for path in self.state.postgres_log.glob("*.log")}
+
+    def _said_since(self, before: Mapping[Path, int]) -> str:
+        """Return the last lines that were logged since, given the sizes of the logs then.
+
+        The server's own output only names the log to which it writes once it is under way.
+        """
+        lines: list[str] = []
+        for path, size in sorted(
+            self._log_sizes().items(), key=lambda each: each[0].stat().st_mtime
+        ):
+            known = before.get(path, 0)
+            said = path.read_bytes()[known if known <= size else 0 :]
+            lines += said.decode(errors="replace").splitlines()
+        return "\n".join(lines[-SAID_LINES:])
 
     def _pg_ctl(self, account: Account, arguments: list[str]) -> bool:
         data = f"--pgdata={self.state.postgres_data}"

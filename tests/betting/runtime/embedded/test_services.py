@@ -223,3 +223,20 @@ def test_removing_the_state_deletes_what_is_ours_alone(config: Config, state: St
     assert set(removed) == {state.home, state.database}
     assert [path.name for path in state.home.parent.iterdir()] == ["neighbour"]
     assert embedded.remove_state(config) == []
+
+
+def test_a_start_that_fails_says_what_the_server_has_logged(config: Config, state: State) -> None:
+    embedded.ensure_running(config)
+    embedded.stop(config)
+    wal, aside = state.postgres_data / "pg_wal", state.postgres_data / "pg_wal.aside"
+    wal.rename(aside)
+    account = server_account()
+    for directory in (wal, wal / "archive_status", wal / "summaries"):
+        directory.mkdir()
+        os.chown(directory, account.uid, account.gid)
+    try:
+        with pytest.raises(EmbeddedError, match="could not locate a valid checkpoint record"):
+            embedded.ensure_running(config)
+    finally:
+        shutil.rmtree(wal)
+        aside.rename(wal)
