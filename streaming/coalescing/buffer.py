@@ -12,7 +12,7 @@ Keys, all with an expiry:
 * ``hardline:buffer:<shard>:since`` when the first of them came, by Redis's clock in milliseconds;
 * ``hardline:scheduled:<market id>`` a recompute of the market is on its way;
 * ``hardline:first:answers`` the answers with changes within the current window;
-* ``hardline:first:<market id>`` a change of the market went at once within the last window.
+* ``hardline:first:<market id>`` the market has changed within the last window.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from streaming.core.coalesce import CoalescePolicy
 _SCHEDULED = "hardline:scheduled:"
 _FIRST = "hardline:first:"
 
-# Counts an answer within its window. Returns the markets that none went at once for in the last
-# one; none at all when the window has had its answers.
+# Counts an answer within its window. Returns the markets that did not change in the last one; none
+# at all when the window has had its answers.
 _CLAIM_FIRST = """
 local answers = redis.call('INCR', KEYS[1])
 if answers == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 local first = {}
 if answers > tonumber(ARGV[2]) then return first end
 for i = 4, #ARGV do
-  if redis.call('SET', ARGV[1] .. ARGV[i], '1', 'NX', 'PX', ARGV[3]) then
+  if not redis.call('SET', ARGV[1] .. ARGV[i], '1', 'PX', ARGV[3], 'GET') then
     first[#first + 1] = tonumber(ARGV[i])
   end
 end
@@ -140,17 +140,17 @@ def _keys(shard: int) -> list[str]:
 
 
 def claim_first(changes: Mapping[int, int], policy: CoalescePolicy) -> set[int]:
-    """Return the markets of an answer that are valued at once: quiet ones, while little changes.
+    """Return the markets of an answer that are valued at once: those that were quiet.
 
-    A market is quiet if none of its changes went at once within the last window; further changes
-    wait for their batch. An answer whose changes fill a batch is a burst, and so is what follows
-    `CoalescePolicy.first_answers` answers within a window: bursts wait as a whole.
+    A market is quiet if it did not change within the last window; further changes wait for their
+    batch. What follows `CoalescePolicy.first_answers` answers within a window is a burst, which
+    waits as a whole.
 
     Args:
         changes: market id → number of its changes, at least 1 each.
         policy: the bounds.
     """
-    if not changes or not policy.window_ms or sum(changes.values()) >= policy.batch_changes:
+    if not changes or not policy.window_ms:
         return set()
     arguments: list[int | str] = [_FIRST, policy.first_answers, policy.window_ms, *changes]
     claimed = _script(_CLAIM_FIRST)(keys=[f"{_FIRST}answers"], args=arguments)

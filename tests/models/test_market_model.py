@@ -336,10 +336,11 @@ BINDINGS = {
         _HINTS,
         where=lambda state: not state.is_quiet,
     ),
-    "a burst": Binding(
+    "a change that fills its batch": Binding(
         "publisher_buffers",
         lambda real, _: real.send(is_major=False, changes=LASTING.batch_changes),
         _HINTS,
+        where=lambda state: not state.is_quiet,
     ),
     "a flush": Binding("shard_is_flushed", lambda real, _: real.flush(), _HINTS),
     "a flush that dies": Binding(

@@ -246,6 +246,7 @@ def test_minor_moves_of_a_burst_wait_in_the_buffer_for_one_flush_a_shard(
 
 
 def test_a_full_batch_is_flushed_without_waiting(redis: Redis) -> None:
+    begin_burst(redis)
     tasks.send_changes([minor(SHARDS, changes=50)])
     assert all_messages(redis) == {
         "coalesce": [Message("streaming.coalesce_line_changes", [0], None, None)]
@@ -380,6 +381,19 @@ def test_a_poll_sends_on_every_market_that_it_changed(
     tasks.poll_provider(provider.pk)
     assert PollRun.objects.get().changes == LineChange.objects.count() > 100
     # First prices are news, not moves: nothing major.
+    assert all_messages(redis).keys() == {"valuation"}
+    sent = messages(redis, "valuation")
+    assert {message.args[1] for message in sent} == {"first"}
+    markets = sorted(market for message in sent for market in message.args[0])
+    assert markets == list(Market.objects.order_by("pk").values_list("pk", flat=True))
+
+
+@pytest.mark.django_db
+def test_a_poll_in_a_burst_has_every_market_that_it_changed_wait(
+    redis: Redis, simulator: RunningSimulator
+) -> None:
+    begin_burst(redis)
+    tasks.poll_provider(polled_provider(simulator).pk)
     assert all_messages(redis).keys() == {"coalesce"}
     markets = set(Market.objects.values_list("pk", flat=True))
     drained = [buffer.drain(shard, POLICY) for shard in range(SHARDS)]
