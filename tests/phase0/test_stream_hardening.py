@@ -59,7 +59,7 @@ from tests.support.beat import CONFIG, WITHOUT_CIRCUITS, Beat, gaps
 from tests.support.broker import QUEUES, Message, messages, work_off
 from tests.support.clock import Clock
 from tests.support.logs import Lines, assert_is_line
-from tests.support.moved_market import MovedMarket, sweep
+from tests.support.moved_market import MovedMarket, begin_burst, sweep
 from tests.support.notifications import line_major
 from tests.support.polling import EPL, KEY, poll_now, polled_provider
 from tests.support.receiver import Receiver
@@ -376,6 +376,7 @@ def told(lines: Lines, *actions: str) -> list[dict[str, Any]]:
 def test_every_stage_of_a_poll_is_a_line_of_the_schema_with_its_outcome_and_its_counts(
     simulator: RunningSimulator, redis: Redis, lines: Lines
 ) -> None:
+    begin_burst(redis)  # so that what changed waits for its batch
     tasks.poll_provider(polled_provider(simulator, key="mine").pk)
     work_off(redis)
     stages = {line["action"]: assert_is_line(json.dumps(line)) for line in told(lines, *STAGES)}
