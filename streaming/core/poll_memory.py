@@ -9,17 +9,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from streaming.core.poll_forecast import Stretch, forecast_feeds
-from streaming.core.poll_rates import BANDS, BUCKETS, UNSEEN, Seen, band_of, rates
+from streaming.core.poll_rates import BANDS, BUCKETS, UNSEEN, USUAL_RATES, Seen, band_of, rates
 from streaming.core.poll_saving import DAY_SECONDS, HOUR_SECONDS, SavingPolicy
 
 HALF_LIFE_SECONDS = 28 * DAY_SECONDS
 """The time after which a poll counts half."""
+
+POLLS_PER_ESTIMATE = 20
+"""The number of polls of a feed after which its rates are estimated again."""
 
 FORGET_SECONDS = 14 * DAY_SECONDS
 """A feed that has not answered for so long is forgotten."""
@@ -59,11 +62,15 @@ class FeedMemory:
         answered_at: when it last answered, in seconds since 1970.
         starts: start, in seconds since 1970 → how many of its events start then.
         seen: the polls of each band.
+        polls: the number of polls that taught something.
+        rates: changes a second of an event in each band, as last estimated.
     """
 
     answered_at: float
     starts: Mapping[int, int] = field(default_factory=dict)
     seen: tuple[Seen, ...] = UNSEEN
+    polls: int = 0
+    rates: tuple[float, ...] = USUAL_RATES
 
     def after(self, events: Sequence[ListedEvent], at: float, longest_seconds: float) -> FeedMemory:
         """Return the feed after one more answer.
@@ -75,7 +82,7 @@ class FeedMemory:
         listed = dict(sorted(starts.items())[:MAX_STARTS])
         interval = at - self.answered_at
         if not 0 < interval <= longest_seconds:
-            return FeedMemory(at, listed, self.seen)
+            return replace(self, answered_at=at, starts=listed)
         middle = at - interval / 2
         counts = Counter((band_of(each.starts_at - middle), each.has_moved) for each in events)
         kept = 0.5 ** (interval / HALF_LIFE_SECONDS)
@@ -83,7 +90,9 @@ class FeedMemory:
             polls.kept(kept).with_poll(interval, counts[band, True], counts[band, False])
             for band, polls in enumerate(self.seen)
         )
-        return FeedMemory(at, listed, seen)
+        polls = self.polls + 1
+        found = self.rates if polls % POLLS_PER_ESTIMATE else rates(seen)
+        return FeedMemory(at, listed, seen, polls, found)
 
 
 Memory = Mapping[str, FeedMemory]
@@ -122,7 +131,7 @@ def span_of(seconds_to_start: float) -> str:
 
 
 class Expectation:
-    """The changes that a memory lets expect: rates are estimated once, forecasts made at any time.
+    """The changes that a memory lets expect.
 
     Args:
         memory: of all feeds of a provider.
@@ -131,7 +140,7 @@ class Expectation:
 
     def __init__(self, memory: Memory, policy: SavingPolicy) -> None:
         self._horizon_seconds = policy.horizon_seconds
-        self._feeds = [(of, policy.weighted(rates(of.seen))) for of in memory.values()]
+        self._feeds = [(of, policy.weighted(of.rates)) for of in memory.values()]
 
     def from_now(self, now: float, shortest_seconds: float) -> list[Stretch]:
         """Return the changes expected from a moment on.
@@ -167,6 +176,8 @@ def document_of(memory: Memory) -> dict[str, Any]:
     return {
         feed: [
             of.answered_at,
+            of.polls,
+            of.rates,
             list(of.starts.items()),
             [[round(polls.unchanged_seconds, 3), list(_buckets(polls))] for polls in of.seen],
         ]
@@ -174,9 +185,9 @@ def document_of(memory: Memory) -> dict[str, Any]:
     }
 
 
-_Document = dict[
-    str, tuple[float, list[tuple[int, int]], list[tuple[float, list[tuple[int, float, float]]]]]
-]
+_Rates = tuple[float, ...]
+_Bands = list[tuple[float, list[tuple[int, float, float]]]]
+_Document = dict[str, tuple[float, int, _Rates, list[tuple[int, int]], _Bands]]
 
 
 def memory_of(document: object) -> Memory:
@@ -192,9 +203,9 @@ def memory_of(document: object) -> Memory:
     """
     known = msgspec.convert(document or {}, type=_Document)
     return {
-        feed: FeedMemory(at, dict(starts), tuple(_seen(*each) for each in bands))
-        for feed, (at, starts, bands) in known.items()
-        if len(bands) == BANDS
+        feed: FeedMemory(at, dict(starts), tuple(_seen(*each) for each in bands), polls, found)
+        for feed, (at, polls, found, starts, bands) in known.items()
+        if len(bands) == len(found) == BANDS
     }
 
 
