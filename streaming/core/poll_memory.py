@@ -1,4 +1,4 @@
-"""What a provider's own polls have shown of its feeds: when their events start, how they change.
+"""The memory of a provider's polls: when the events of its feeds start, and how often they change.
 
 A feed is remembered by its events' starts, and by the polls of each band of time to the start,
 changed or not, of which old ones lose weight. Requests for single events share one entry.
@@ -38,7 +38,7 @@ MAX_STARTS = 500
 
 SPAN_ENDS_SECONDS = (3 * HOUR_SECONDS, 24 * HOUR_SECONDS)
 SPANS = ("< 3 h", "3–24 h", "> 24 h")
-"""Times to the start, by which waits are told apart; the first holds events in play too."""
+"""Times to the start, of which waits are counted apart; the first holds events in play too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 A plan is made after each poll, from what that poll and those before it have shown. In a shadow the
 polls are even, and a clock of its own says when the adaptive ones would have come; where the plan
 acts it is the other way round. Both are compared on the changes that the polls have really shown: a
-change lies anywhere between the last two polls, so its mean wait under both is known, whatever was
-forecast.
+change lies anywhere between the last two polls, so its mean wait under both is known, however
+good the forecast was.
 """
 
 from __future__ import annotations
@@ -82,15 +82,22 @@ class Waits:
     even_seconds: float = 0.0
     adaptive_seconds: float = 0.0
 
-    @property
-    def even_mean(self) -> float:
-        """The mean wait at even intervals, in seconds."""
-        return self.even_seconds / self.changes if self.changes else 0.0
 
-    @property
-    def adaptive_mean(self) -> float:
-        """The mean wait at adaptive ones, in seconds."""
-        return self.adaptive_seconds / self.changes if self.changes else 0.0
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The mean waits of changes at one distance from the start.
+
+    Attributes:
+        span: the time to the start.
+        changes: how many were counted, old ones as less than 1.
+        even_seconds: the mean wait at even intervals.
+        adaptive_seconds: the mean wait at adaptive ones.
+    """
+
+    span: str
+    changes: float
+    even_seconds: float
+    adaptive_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +166,15 @@ class PollPlan:
         return f"would wait {spoken(self.seconds)} instead of {even}, because {self.reason}"
 
     @property
-    def estimates(self) -> list[tuple[str, Waits]]:
-        """The waits of the spans with changes, nearest first."""
-        return [(span, self.waits[span]) for span in SPANS if span in self.waits]
+    def estimates(self) -> list[Estimate]:
+        """The mean waits of the spans with changes, nearest first."""
+        return [
+            Estimate(
+                span, of.changes, of.even_seconds / of.changes, of.adaptive_seconds / of.changes
+            )
+            for span in SPANS
+            if (of := self.waits.get(span)) is not None and of.changes > 0
+        ]
 
     @property
     def estimate_words(self) -> str:
@@ -172,8 +185,9 @@ class PollPlan:
         'up to 3 h before the start 9 s instead of 15 s, more than 24 h before 16 s instead of 15 s'
         """
         words = [
-            f"{_SPAN_WORDS[span]} {spoken(of.adaptive_mean)} instead of {spoken(of.even_mean)}"
-            for span, of in self.estimates
+            f"{_SPAN_WORDS[of.span]} {spoken(of.adaptive_seconds)}"
+            f" instead of {spoken(of.even_seconds)}"
+            for of in self.estimates
         ]
         return ", ".join(words).replace(" before ", " before the start ", 1)
 

@@ -1,8 +1,8 @@
 """The plan of a provider's polls: learnt and stored after each, and acted upon where that is on.
 
 `streaming.core.poll_plan` decides. A tick that claims a provider moves its next poll on by the even
-interval, whatever becomes of the poll; a plan that acts replaces that time afterwards. So a message
-that is lost, a poll that dies or a plan that fails leaves even polls.
+interval, before the poll is made; a plan that acts replaces that time afterwards. So a message that
+is lost, a poll that dies or a plan that fails leaves even polls.
 
 Idempotent: a plan is written over the one that was read alone, so a poll is counted once, and of
 two at the same time one.

@@ -205,9 +205,9 @@ def test_where_plans_act_late_changes_are_seen_sooner_with_no_more_polls() -> No
     plan, polls, adaptive, even = live(seconds, 5, is_acting=True)
     assert polls <= seconds / 300 + 1
     assert adaptive < 0.8 * even
-    near = plan.waits["< 3 h"]
-    assert near.adaptive_mean == pytest.approx(adaptive, rel=0.25)
-    assert near.even_mean == pytest.approx(150, rel=0.25)
+    near = plan.estimates[0]
+    assert near.adaptive_seconds == pytest.approx(adaptive, rel=0.25)
+    assert near.even_seconds == pytest.approx(150, rel=0.25)
 
 
 def test_a_shadow_estimates_what_acting_would_bring() -> None:
@@ -215,9 +215,9 @@ def test_a_shadow_estimates_what_acting_would_bring() -> None:
     shadow, polls, _, _ = live(seconds, 5, is_acting=False)
     assert polls == seconds / 300
     _, _, adaptive, _ = live(seconds, 5, is_acting=True)
-    near = shadow.waits["< 3 h"]
-    assert near.even_mean == pytest.approx(150, rel=0.01)
-    assert near.adaptive_mean == pytest.approx(adaptive, rel=0.35)
+    near = shadow.estimates[0]
+    assert near.even_seconds == pytest.approx(150, rel=0.01)
+    assert near.adaptive_seconds == pytest.approx(adaptive, rel=0.35)
     assert shadow.ratio is not None
     assert shadow.ratio < 1
 

@@ -330,7 +330,7 @@ def test_requests_for_single_events_are_remembered_together(unpolled: Provider) 
 def statements(provider: Provider, mode: AdaptiveMode) -> int:
     """The statements of a poll: the fewest, since a poll may find something to do besides."""
     counts = []
-    for _ in range(3):
+    for _ in range(5):
         with CaptureQueriesContext(connection) as made:
             poll_claimed(provider, mode, database_now())
         counts.append(len(made))

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from betting.models import Clock, Feed, FeedBookmaker, Provider
-from streaming.core.poll_plan import PollPlan, Waits
+from streaming.core.poll_plan import Estimate, PollPlan
 from streaming.core.texts import one_line
 from streaming.models import (
     ActionKind,
@@ -41,13 +41,13 @@ class RiskSerializer(serializers.Serializer[Risk]):
     is_acting = serializers.BooleanField(help_text="false: polls are made all the same")
 
 
-class WaitSerializer(serializers.Serializer[tuple[str, Waits]]):
+class WaitSerializer(serializers.Serializer[Estimate]):
     """The mean waits of changes for a poll, at one distance from the start."""
 
-    span = serializers.CharField(source="0", help_text="the time to the start")
-    changes = serializers.FloatField(source="1.changes", help_text="old ones count less than 1")
-    even_seconds = serializers.FloatField(source="1.even_mean", help_text="at even intervals")
-    adaptive_seconds = serializers.FloatField(source="1.adaptive_mean", help_text="by the plan")
+    span = serializers.CharField(help_text="the time to the start")
+    changes = serializers.FloatField(help_text="old ones count less than 1")
+    even_seconds = serializers.FloatField(help_text="at even intervals")
+    adaptive_seconds = serializers.FloatField(help_text="by the plan")
 
 
 class PollPlanSerializer(serializers.Serializer[PollPlan]):
