@@ -40,7 +40,11 @@ RECENT_POLLS = 10
 """The polls of which the reason says whether prices have changed."""
 
 _SPAN_WORDS = dict(
-    zip(SPANS, ("up to 3 h before", "3 to 24 h before", "more than 24 h before"), strict=True)
+    zip(
+        SPANS,
+        ("in play and up to 3 h before", "3 to 24 h before", "more than 24 h before"),
+        strict=True,
+    )
 )
 
 GAP_INTERVALS = 3.0
@@ -162,8 +166,7 @@ class PollPlan:
         """The interval and its reason, for a page."""
         if self.is_acting:
             return f"next poll {spoken(self.seconds)} after the last, because {self.reason}"
-        even = spoken(self.even_seconds)
-        return f"would wait {spoken(self.seconds)} instead of {even}, because {self.reason}"
+        return f"would wait {_beside(self.seconds, self.even_seconds)}, because {self.reason}"
 
     @property
     def estimates(self) -> list[Estimate]:
@@ -182,14 +185,14 @@ class PollPlan:
 
         >>> waits = {"< 3 h": Waits(10.0, 150.0, 90.0), "> 24 h": Waits(2.0, 30.0, 32.0)}
         >>> PollPlan(waits=waits).estimate_words
-        'up to 3 h before the start 9 s instead of 15 s, more than 24 h before 16 s instead of 15 s'
+        'in play and up to 3 h before the start: 9 s instead of 15 s; more than 24 h before: 16 s
+        instead of 15 s'
         """
         words = [
-            f"{_SPAN_WORDS[of.span]} {spoken(of.adaptive_seconds)}"
-            f" instead of {spoken(of.even_seconds)}"
+            f"{_SPAN_WORDS[of.span]}: {_beside(of.adaptive_seconds, of.even_seconds)}"
             for of in self.estimates
         ]
-        return ", ".join(words).replace(" before ", " before the start ", 1)
+        return "; ".join(words).replace(" before", " before the start", 1)
 
     @property
     def ratio(self) -> float | None:
@@ -197,6 +200,18 @@ class PollPlan:
         even = sum(each.even_seconds for each in self.waits.values())
         adaptive = sum(each.adaptive_seconds for each in self.waits.values())
         return adaptive / even if even > 0 else None
+
+
+def _beside(adaptive_seconds: float, even_seconds: float) -> str:
+    """Return two durations in words.
+
+    >>> _beside(41.0, 30.0), _beside(30.1, 30.0)
+    ('41 s instead of 30 s', '30 s, as at even intervals')
+    """
+    adaptive, even = spoken(adaptive_seconds), spoken(even_seconds)
+    return (
+        f"{adaptive}, as at even intervals" if adaptive == even else f"{adaptive} instead of {even}"
+    )
 
 
 def after(
@@ -210,7 +225,7 @@ def after(
         poll: the poll.
         policy: the constants.
     """
-    gap = GAP_INTERVALS * max(poll.limits.ceiling_seconds, plan.seconds, plan.even_seconds)
+    gap = GAP_INTERVALS * poll.limits.ceiling_seconds
     is_next = plan.version > 0 and 0 < poll.at - plan.at <= gap
     is_next = is_next and plan.is_acting == poll.is_acting
     saved = _saved(plan, poll, policy)
@@ -355,7 +370,7 @@ def _mark(poll: PollSeen) -> str:
 _BOUNDS: Mapping[Bound, str] = {
     "floor": "; this is the shortest interval",
     "ceiling": "; this is the longest interval",
-    "saved": "; no poll has been saved for an earlier one",
+    "saved": "; none is saved for an earlier one",
 }
 
 

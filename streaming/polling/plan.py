@@ -83,6 +83,10 @@ class Planner:
 
     def _plan(self, allowance: Allowance, *, is_good: bool) -> None:
         before, memory = self._known()
+        if allowance == Allowance():
+            # Not every request said what it cost: what was known before the poll holds.
+            of = self._provider
+            allowance = Allowance(of.quota_remaining, of.quota_poll_cost, of.quota_resets_at)
         is_acting = self._config.poll.adaptive == "on"
         saved = before.saved if is_acting and before.is_acting else 0.0
         resets_at = allowance.resets_at

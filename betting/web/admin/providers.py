@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Model, Q
+from django.db.models import Count, Model, Q, QuerySet
 from django.db.models import Field as ModelField
 from django.forms import Field
 from django.http import HttpRequest
@@ -102,6 +102,10 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
             },
         ),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        """Leave out what no page shows and may be long."""
+        return super().get_queryset(request).defer("circuit__poll_memory")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
         """Return False: see the class."""

@@ -148,7 +148,8 @@ def test_a_card_shows_no_risk_while_none_is_assessed(
 
 
 ESTIMATE = (
-    "up to 3 h before the start 9 s instead of 15 s, more than 24 h before 16 s instead of 15 s"
+    "in play and up to 3 h before the start: 9 s instead of 15 s"
+    "; more than 24 h before: 16 s instead of 15 s"
 )
 
 

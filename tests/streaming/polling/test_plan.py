@@ -240,6 +240,23 @@ def test_without_credits_for_a_poll_no_plan_acts(unpolled: Provider) -> None:
     assert next_poll_at(unpolled) == unpolled.next_poll_at
 
 
+def test_a_poll_that_does_not_say_what_it_cost_is_paced_as_the_one_before() -> None:
+    provider = make_unpolled(
+        next_poll_at=database_now() + INTERVAL,
+        quota_remaining=48.0,
+        quota_poll_cost=4.0,
+        quota_resets_at=database_now() + timedelta(hours=1),
+    )
+    make_circuit(provider)
+
+    planner(provider).plan(Allowance(), is_good=True)
+
+    plan = plan_of(provider)
+    assert plan.even_seconds == pytest.approx(300, rel=0.01)
+    assert plan.cost == 4.0
+    assert plan.renews_at is not None
+
+
 def test_even_polls_are_those_of_a_provider_that_has_saved_none(unpolled: Provider) -> None:
     """Of 1,000 credits for an hour 500 were saved: even polls have 500 of them."""
     now = database_now()
