@@ -370,7 +370,7 @@ def _mark(poll: PollSeen) -> str:
 _BOUNDS: Mapping[Bound, str] = {
     "floor": "; this is the shortest interval",
     "ceiling": "; this is the longest interval",
-    "saved": "; none is saved for an earlier one",
+    "saved": "; no poll is saved for an earlier one",
 }
 
 

@@ -153,7 +153,7 @@ def test_the_reason_names_the_latest_polls_the_next_start_and_the_limit() -> Non
     plan, _ = played(polls, plan, memory)
     assert plan.reason == (
         "prices changed in 2 of the last 10 polls and the next event starts in 6 min"
-        "; none is saved for an earlier one"
+        "; no poll is saved for an earlier one"
     )
     assert plan.words == f"would wait 30 s, as at even intervals, because {plan.reason}"
 

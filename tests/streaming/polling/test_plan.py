@@ -189,6 +189,35 @@ def test_a_person_who_wants_a_poll_now_wins(unpolled: Provider) -> None:
     assert plan_of(unpolled).version == 1
 
 
+def test_a_poll_whose_message_is_lost_is_claimed_again_at_the_even_interval(
+    provider: Provider, simulator: RunningSimulator
+) -> None:
+    now = database_now()
+    busy(provider, now, saved=4_000.0)
+    soon = poll_claimed(provider, "on", now).next_poll_at
+    assert soon is not None
+    before = simulator.calls.count(EPL)
+
+    claim_due_providers(soon, jitter=0.0)
+
+    assert next_poll_at(provider) == soon + INTERVAL, "though no poll was made"
+    assert [claim.provider_id for claim in claim_due_providers(soon + INTERVAL)] == [provider.pk]
+    assert simulator.calls.count(EPL) == before
+
+
+def test_a_poll_that_takes_longer_than_its_interval_leaves_the_claim_of_the_next(
+    unpolled: Provider,
+) -> None:
+    slow = planner(unpolled)
+    (claim,) = claim_due_providers(unpolled.next_poll_at, jitter=0.0)
+    claimed = next_poll_at(unpolled)
+    assert claimed != unpolled.next_poll_at
+
+    slow.plan(Allowance(), is_good=True)
+
+    assert (claim.provider_id, next_poll_at(unpolled)) == (unpolled.pk, claimed)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
