@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -278,7 +278,9 @@ def _saved(plan: PollPlan, poll: PollSeen, policy: SavingPolicy) -> float:
         saved *= plan.cost / poll.cost
     if not poll.is_acting:
         return saved
-    return after_poll(policy, saved, poll.limits, plan.seconds, poll.at - plan.at)
+    # What the even interval was when this one was decided counts, not what it has become.
+    limits = replace(poll.limits, even_seconds=plan.even_seconds or poll.limits.even_seconds)
+    return after_poll(policy, saved, limits, plan.seconds, poll.at - plan.at)
 
 
 class _Clock:

@@ -243,6 +243,15 @@ def test_what_was_saved_ends_with_the_credits_period() -> None:
     assert after(plan, memory, renewed, POLICY)[0].saved == 0
 
 
+def test_a_shorter_even_interval_does_not_multiply_what_the_last_one_saved() -> None:
+    event = ListedEvent(BEGIN + 100 * HOUR_SECONDS, has_moved=False)
+    slow = Limits(900.0, 225.0, 1_350.0)
+    plan, memory = played([seen(BEGIN, event, limits=slow, is_acting=True)])
+    assert plan.seconds > 1_000
+    after_it = seen(plan.next_at, event, limits=LIMITS, is_acting=True)
+    assert played([after_it], plan, memory)[0].saved == pytest.approx(plan.seconds / 900 - 1)
+
+
 def test_dearer_polls_make_the_credits_saved_worth_fewer() -> None:
     event = ListedEvent(BEGIN + 100 * HOUR_SECONDS, has_moved=False)
     plan, memory = NEW
