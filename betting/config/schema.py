@@ -28,6 +28,7 @@ from streaming.core.health import HealthPolicy
 from streaming.core.key_variables import KEY_PREFIX, SIMULATOR_KEY_ENV
 from streaming.core.matching import MatchPolicy
 from streaming.core.movement import MovementPolicy
+from streaming.core.poll_saving import AdaptiveMode
 from streaming.core.staleness import StalenessPolicy
 from streaming.core.suppression import SuppressionPolicy
 from streaming.core.texts import did_you_mean
@@ -55,6 +56,8 @@ class PollConfig:
             that have no result, to providers that offer scores; 0 = none is made.
         stale_after_seconds: the least silence after which quotes are quarantined, for a provider
             that sets none of its own; a bookmaker's own limit is learnt and may be longer.
+        adaptive: whether polls come when prices are expected to change, with no more credits than
+            at even intervals: ``off``, ``shadow``, which only shows when they would, or ``on``.
         key_variables: environment variables that may hold a provider's key, beside those that begin
             with HARDLINE_KEY_.
         allow_private_networks: whether providers may be at addresses that are not on the public
@@ -69,6 +72,7 @@ class PollConfig:
     slowest_interval_seconds: Annotated[float, Setting(ge=0.5, le=86_400)] = 900.0
     scores_interval_seconds: Annotated[float, Setting(ge=0, le=86_400)] = 0.0
     stale_after_seconds: Annotated[float, Setting(ge=1, le=86_400)] = 120.0
+    adaptive: Annotated[AdaptiveMode, Setting(extra={"live": True})] = "shadow"
     key_variables: Annotated[tuple[str, ...], Setting()] = ()
     allow_private_networks: Annotated[bool, Setting()] = False
     max_unreadable_share: Annotated[float, Setting(ge=0, le=1)] = 0.5

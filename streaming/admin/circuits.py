@@ -101,6 +101,10 @@ class CircuitAdmin(TablesMixin, ListMixin, ThemedAdmin):
         ),
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Circuit]:
+        """Leave out what no page shows and may be long."""
+        return super().get_queryset(request).defer("poll_memory")
+
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         """Return False: a provider gets its circuit by being polled."""
         return False

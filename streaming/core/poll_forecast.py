@@ -42,13 +42,26 @@ def forecast(
     >>> [(stretch.seconds / 3600, stretch.rate) for stretch in day]
     [(1.0, 6.0), (0.75, 7.0), (0.25, 8.0), (2.5, 9.0), (19.5, 0.0)]
     """
+    return forecast_feeds([(seconds_to_starts, rates)], horizon_seconds)
+
+
+def forecast_feeds(
+    feeds: Iterable[tuple[Iterable[float], Sequence[float]]], horizon_seconds: float
+) -> list[Stretch]:
+    """Return the stretches of several feeds together, each with its own rates: see `forecast`.
+
+    >>> usual, busy = (1.0,) * 8, (3.0,) * 8
+    >>> forecast_feeds([([1e6], usual), ([1e6], busy)], 60.0)
+    [Stretch(seconds=60.0, rate=4.0)]
+    """
     now, steps = 0.0, defaultdict[float, float](float)
-    for to_start in seconds_to_starts:
-        band = band_of(to_start)
-        now += rates[band]
-        for nearer in range(band):
-            steps[to_start - BAND_ENDS_SECONDS[nearer]] += rates[nearer] - rates[nearer + 1]
-        steps[max(to_start + IN_PLAY_SECONDS, OVERDUE_SECONDS)] -= rates[0]
+    for starts, rates in feeds:
+        for to_start in starts:
+            band = band_of(to_start)
+            now += rates[band]
+            for nearer in range(band):
+                steps[to_start - BAND_ENDS_SECONDS[nearer]] += rates[nearer] - rates[nearer + 1]
+            steps[max(to_start + IN_PLAY_SECONDS, OVERDUE_SECONDS)] -= rates[0]
     stretches, begin = list[Stretch](), 0.0
     for moment in sorted(steps):
         if moment >= horizon_seconds:

@@ -37,7 +37,7 @@ BAND_CHANGES = 30.0
 """The number of changes that a band's share of the level counts for."""
 
 _BUCKETS_PER_DOUBLING = 2
-_BUCKETS = 40
+BUCKETS = 40
 """Up to 2²⁰ s, 12 days: longer intervals are rare and share the last bucket."""
 
 
@@ -47,13 +47,13 @@ class Seen:
 
     Attributes:
         unchanged_seconds: the sum of the intervals after which an event had not changed.
-        changed: the number of intervals after which one had, by their length, (_BUCKETS,).
-        changed_seconds: the sum of these intervals, (_BUCKETS,).
+        changed: the number of intervals after which one had, by their length, (BUCKETS,).
+        changed_seconds: the sum of these intervals, (BUCKETS,).
     """
 
     unchanged_seconds: float = 0.0
-    changed: tuple[float, ...] = (0.0,) * _BUCKETS
-    changed_seconds: tuple[float, ...] = (0.0,) * _BUCKETS
+    changed: tuple[float, ...] = (0.0,) * BUCKETS
+    changed_seconds: tuple[float, ...] = (0.0,) * BUCKETS
 
     def kept(self, share: float) -> Seen:
         """Return the polls with their weight reduced to a share of it, 0 to 1."""
@@ -79,7 +79,7 @@ class Seen:
         if not changed:
             return Seen(still, self.changed, self.changed_seconds)
         doublings = math.log2(max(interval_seconds, 1.0))
-        bucket = min(int(doublings * _BUCKETS_PER_DOUBLING), _BUCKETS - 1)
+        bucket = min(int(doublings * _BUCKETS_PER_DOUBLING), BUCKETS - 1)
         counts, seconds = [*self.changed], [*self.changed_seconds]
         counts[bucket] += changed
         seconds[bucket] += changed * interval_seconds

@@ -131,6 +131,20 @@ def _stream(facts: StreamFacts) -> Iterator[Metric]:
     yield _gauge("circuit_open", "1 unless its circuit is closed.", "provider", opened)
     risks = ((p.key, p.risk.score) for p in providers if p.risk is not None)
     yield _gauge("provider_risk", "The risk of its next calls, 0 to 1.", "provider", risks)
+    plans = [(p.key, plan) for p in providers if (plan := p.plan) is not None]
+    yield _gauge(
+        "provider_adaptive_interval_seconds",
+        "The interval by its plan.",
+        "provider",
+        ((key, plan.seconds) for key, plan in plans),
+    )
+    waits = ((key, plan.ratio) for key, plan in plans if plan.ratio is not None)
+    yield _gauge(
+        "provider_adaptive_wait_ratio",
+        "The mean wait of changes by its plan, by that at even intervals.",
+        "provider",
+        waits,
+    )
     left = ((p.key, p.quota_remaining) for p in providers if p.quota_remaining is not None)
     yield _gauge("quota_remaining", "Credits left.", "provider", left)
     silent = facts.books_silent

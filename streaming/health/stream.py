@@ -10,9 +10,10 @@ from typing import Any
 from betting.db.sql import fetch_all
 from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
+from streaming.core.poll_plan import PollPlan
 from streaming.health.counters import Counters
 from streaming.health.feeds import FeedFacts, failing_feeds
-from streaming.models import HealthSnapshot, Risk, risk_of
+from streaming.models import HealthSnapshot, Risk, plan_of, risk_of
 from valuation.vouching import count_open
 
 SHORT, LONG = timedelta(minutes=5), timedelta(hours=1)
@@ -51,6 +52,7 @@ class ProviderFacts:
         polled_seconds: since its first poll that is still kept; None if it was never polled, or has
             answered.
         calls: what its throttle remembers of its calls, as JSON; None before the first.
+        polls: the plan of its polls, as JSON; None before the first.
     """
 
     key: str
@@ -66,11 +68,17 @@ class ProviderFacts:
     quarantined: int
     polled_seconds: float | None
     calls: str | None = None
+    polls: str | None = None
 
     @property
     def risk(self) -> Risk | None:
         """The risk of its next calls; None while none is assessed."""
         return risk_of(self.calls)
+
+    @property
+    def plan(self) -> PollPlan | None:
+        """The plan of its polls; None while there is none."""
+        return plan_of(self.polls)
 
     @property
     def unanswered_seconds(self) -> float:
@@ -284,7 +292,7 @@ SELECT p.key, GREATEST(p.interval_seconds, COALESCE(p.paced_interval_seconds, 0)
            SELECT extract(epoch FROM %(now)s::timestamptz - r.started_at)::float8
            FROM streaming_pollrun r WHERE r.provider_id = p.id ORDER BY r.id LIMIT 1
        ) END,
-       c.call_history::text
+       c.call_history::text, c.poll_plan::text
 FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
 CROSS JOIN LATERAL (
     SELECT extract(epoch FROM %(now)s::timestamptz - max(f.observed_at))::float8 AS silence

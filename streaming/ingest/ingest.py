@@ -105,6 +105,8 @@ class IngestResult:
             its quotes there are off the board.
         aged: markets to be valued at once, because a price there has become too old to trust, or is
             confirmed again, or the prices that dispute it have changed; nothing else has changed.
+        moved_events: the provider's ids of the answer's events of which a price or point moved or
+            left the board. What appears, and what comes back, does not count.
     """
 
     skipped_reason: SkippedReason | None = None
@@ -112,6 +114,7 @@ class IngestResult:
     markets: tuple[MarketChange, ...] = ()
     quarantined: Sequence[int] = ()
     aged: Sequence[int] = ()
+    moved_events: frozenset[str] = frozenset()
 
 
 def ingest(
@@ -167,7 +170,11 @@ def _ingest(
             resolve.forget()
             resolved = resolve.resolve_uncached(provider_id, snapshot, policy.matching)
         rows = _apply(provider_id, snapshot, resolved, touched.update, policy)
-    return _result(provider_id, rows)
+    moved = {row[2] for row in rows if any(row[kind] for kind in _MOVES)}
+    ids = zip(resolved.events, snapshot.events, strict=True)
+    return _result(
+        provider_id, rows, frozenset(event.external_id for known, event in ids if known.id in moved)
+    )
 
 
 def _apply(
@@ -289,6 +296,9 @@ def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
     return Bigints(known.id for known in events if not (snapshot.is_list and known.is_owned))
 
 
+_FIRST_KIND = 5
+"""The place of the first kind's count in a row that `APPLY` returns."""
+
 _KINDS = [
     ChangeKind.OPENED,
     ChangeKind.PRICE,
@@ -298,11 +308,18 @@ _KINDS = [
     ChangeKind.ENDED,
 ]
 
+_MOVES = [
+    _FIRST_KIND + _KINDS.index(kind)
+    for kind in (ChangeKind.PRICE, ChangeKind.POINT, ChangeKind.SUSPENDED)
+]
 
-def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
+
+def _result(
+    provider_id: int, rows: list[tuple[Any, ...]], moved_events: frozenset[str]
+) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
     markets, aged = [], []
-    for market_id, version, is_major, price_change, *by_kind in rows:
+    for market_id, version, _, is_major, price_change, *by_kind in rows:
         if not any(by_kind):
             aged.append(market_id)
             continue
@@ -310,4 +327,6 @@ def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
         markets.append(
             MarketChange(market_id, version, provider_id, sum(by_kind), is_major, price_change)
         )
-    return IngestResult(counts=+counts, markets=tuple(markets), aged=tuple(aged))
+    return IngestResult(
+        counts=+counts, markets=tuple(markets), aged=tuple(aged), moved_events=moved_events
+    )

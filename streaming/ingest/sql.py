@@ -331,6 +331,6 @@ SET version = m.version + 1,
     changed_at = CASE WHEN t.has_changed THEN %(received_at)s ELSE m.changed_at END,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
 FROM locked t WHERE m.id = t.market_id AND m.id = ANY (ARRAY(SELECT market_id FROM locked))
-RETURNING m.id, m.version, t.is_major, t.price_change,
+RETURNING m.id, m.version, m.event_id, t.is_major, t.price_change,
           t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
 """  # noqa: S608 - a constant of ours

@@ -8,6 +8,7 @@ from streaming.models.circuit import (
     CircuitState,
     CircuitTransition,
     Risk,
+    plan_of,
     risk_of,
 )
 from streaming.models.deadletter import (
@@ -58,5 +59,6 @@ __all__ = [
     "Risk",
     "SubscriberRecord",
     "WebhookSubscriber",
+    "plan_of",
     "risk_of",
 ]

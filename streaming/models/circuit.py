@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -13,6 +16,7 @@ from django.db.models.functions import Now
 
 from betting.config import get_config
 from betting.models import Provider
+from streaming.core.poll_plan import PollPlan
 from streaming.core.throttle import CallHistory, RiskAssessment, ThrottlePolicy, assess
 
 
@@ -74,6 +78,15 @@ def risk_of(history: Mapping[str, float] | str | None) -> Risk | None:
     return Risk(found.score, found.reason, found.share, known.held, mode == "on")
 
 
+def plan_of(document: Mapping[str, Any] | str | None) -> PollPlan | None:
+    """Return a stored plan of polls; None if there is none, or it is not used."""
+    if document is None or get_config().poll.adaptive == "off":
+        return None
+    with suppress(msgspec.MsgspecError):  # the next poll begins a new one
+        return PollPlan.of(document)
+    return None
+
+
 def _unset_or(field: str, **lookups: object) -> Q:
     """Return the condition that a field is empty or fulfils the lookups."""
     held = Q(**{f"{field}__{lookup}": value for lookup, value in lookups.items()})
@@ -122,6 +135,12 @@ class Circuit(models.Model):
         null=True,
         blank=True,
         help_text="of the calls, by which the risk of the next ones is assessed",
+    )
+    poll_plan = models.JSONField(
+        null=True, blank=True, help_text="when the provider would be polled next, and why"
+    )
+    poll_memory = models.JSONField(
+        null=True, blank=True, help_text="of its feeds: starts of events, and polls by time to them"
     )
     version = models.BigIntegerField(
         default=0, db_default=0, help_text="raised by every write, so that a claim is made once"
@@ -189,6 +208,11 @@ class Circuit(models.Model):
     def risk(self) -> Risk | None:
         """The risk of the provider's next calls; None while none is assessed."""
         return risk_of(self.call_history)
+
+    @property
+    def plan(self) -> PollPlan | None:
+        """The plan of the provider's polls; None while there is none."""
+        return plan_of(self.poll_plan)
 
 
 class CircuitTransition(models.Model):

@@ -12,7 +12,7 @@ from streaming.core.quota import Allowance, affordable_interval
 from streaming.models import PollRun
 
 
-def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: datetime) -> None:
+def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: datetime) -> Allowance:
     """Slow a provider down after a whole poll, or return it to its usual pace.
 
     Args:
@@ -20,10 +20,13 @@ def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: dat
         runs: the poll's requests, in their order.
         config: how slow a poll may become.
         now: the time.
+
+    Returns:
+        The provider's allowance; one of which nothing is known if its answers do not state it.
     """
     costs = [run.quota_cost for run in runs]
     if not costs or None in costs:
-        return
+        return Allowance()
     provider = Provider.objects.get(pk=provider_id)
     cost = sum(cost for cost in costs if cost is not None)
     allowance = Allowance(provider.quota_remaining, cost, provider.quota_resets_at)
@@ -42,6 +45,7 @@ def pace(provider_id: int, runs: Iterable[PollRun], config: PollConfig, now: dat
     Provider.objects.filter(pk=provider_id).update(
         quota_poll_cost=cost, paced_interval_seconds=paced
     )
+    return allowance
 
 
 def _why(allowance: Allowance) -> str:

@@ -24,6 +24,7 @@ from streaming.models import PollOutcome, PollRun
 from streaming.polling.circuits import INGEST_SECONDS, Now, release_abandoned
 from streaming.polling.feed_circuits import FeedCircuits
 from streaming.polling.pacing import pace
+from streaming.polling.plan import planner_of
 from streaming.polling.request import (
     PollSession,
     RequestResult,
@@ -246,9 +247,9 @@ def _make_unthrottled(
 ) -> Iterator[IngestResult]:
     source, settings = adapter(provider.adapter), _settings(provider)
     feeds = FeedCircuits(provider, config)
-    session = PollSession(
-        provider, source, source.decoder(), sender(provider, source, config), feeds, throttle
-    )
+    planner = planner_of(provider, config, now)
+    send = sender(provider, source, config)
+    session = PollSession(provider, source, source.decoder(), send, feeds, throttle, planner)
     this = _Round(session, config, now)
     for result in this.make(source.requests(settings)):
         yield result.ingested
@@ -259,7 +260,9 @@ def _make_unthrottled(
         failed = fail_unanswered(session, this.failures(), config, now)
         if failed.quarantined:
             yield failed
-    pace(provider.pk, [each.run for each in this.results], config.poll, now())
+    allowance = pace(provider.pk, [each.run for each in this.results], config.poll, now())
+    if planner is not None:
+        planner.plan(allowance, is_good=not this.failures())
 
 
 def sender(provider: Provider, source: Adapter, config: Config) -> SendRequest:

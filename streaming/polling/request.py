@@ -24,6 +24,7 @@ from streaming.models import PollOutcome, PollRun
 from streaming.polling import circuits
 from streaming.polling.circuits import Admission, Now
 from streaming.polling.feed_circuits import FeedCircuits
+from streaming.polling.plan import Planner
 from streaming.polling.throttle import Throttle
 from streaming.providers.base import Adapter, Decoder, Quota, Request, Response
 
@@ -44,6 +45,7 @@ class PollSession:
         send: sends a request to it.
         feeds: the circuits of its feeds.
         throttle: counts its calls for the throttle; None where that is off.
+        planner: learns when its prices change; None where nothing is planned.
     """
 
     provider: Provider
@@ -52,6 +54,7 @@ class PollSession:
     send: SendRequest
     feeds: FeedCircuits
     throttle: Throttle | None = None
+    planner: Planner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +315,8 @@ def _ingest(
     if result is None:
         raise DataFailure("unstorable", "The database cannot store a value.", one_line(run.feed))
     run.outcome = result.skipped_reason or PollOutcome.OK
+    if session.planner is not None and result.skipped_reason is None:
+        session.planner.note(snapshot, result)
     run.changes = sum(result.counts.values())
     return result
 

@@ -344,6 +344,20 @@ RISKY = {
 }
 """The calls of a provider whose answers take 3.3 s, usually 0.4 s, as its circuit has them."""
 
+PLANNED = {
+    "version": 40,
+    "at": NOON.timestamp(),
+    "seconds": 41.0,
+    "even_seconds": 30.0,
+    "reason": "prices changed in 3 of the last 10 polls and the next event starts in 12 min",
+    "saved": 12.5,
+    "waits": {
+        "< 3 h": {"changes": 20.0, "even_seconds": 300.0, "adaptive_seconds": 180.0},
+        "> 24 h": {"changes": 10.0, "even_seconds": 150.0, "adaptive_seconds": 155.0},
+    },
+}
+"""A plan of polls, as a circuit has it."""
+
 
 def make_circuit(provider: Provider, **fields: Any) -> Circuit:
     return Circuit.objects.create(provider=provider, **fields)

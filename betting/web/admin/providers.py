@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Model, Q
+from django.db.models import Count, Model, Q, QuerySet
 from django.db.models import Field as ModelField
 from django.forms import Field
 from django.http import HttpRequest
@@ -50,6 +50,8 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
     readonly_fields = (
         "next_poll_at",
         "risk",
+        "plan",
+        "estimate",
         "credits_left",
         "quota_used",
         "quota_resets_at",
@@ -81,6 +83,8 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
                     "clock",
                     "next_poll_at",
                     "risk",
+                    "plan",
+                    "estimate",
                 )
             },
         ),
@@ -98,6 +102,10 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
             },
         ),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        """Leave out what no page shows and may be long."""
+        return super().get_queryset(request).defer("circuit__poll_memory")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
         """Return False: see the class."""
@@ -126,6 +134,19 @@ class ProviderAdmin(TablesMixin, ListMixin, ThemedAdmin):
         """Return the risk of its next calls, and what the throttle does about it."""
         circuit = getattr(provider, "circuit", None)
         return circuit.risk.words if circuit is not None and circuit.risk else ABSENT
+
+    @admin.display(description="adaptive poll")
+    def plan(self, provider: Provider) -> str:
+        """Return when a plan would have it polled next, and why."""
+        circuit = getattr(provider, "circuit", None)
+        return circuit.plan.words if circuit is not None and circuit.plan else ABSENT
+
+    @admin.display(description="change to poll, by estimate")
+    def estimate(self, provider: Provider) -> str:
+        """Return how long changes wait for a poll by its plan, and at even intervals."""
+        circuit = getattr(provider, "circuit", None)
+        plan = None if circuit is None else circuit.plan
+        return (plan and plan.estimate_words) or ABSENT
 
     @admin.display(description="polled every", ordering="interval_seconds")
     def interval(self, provider: Provider) -> str:

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Literal
 
 from betting.db.sql import fetch_all
+from streaming.core.poll_plan import PollPlan
 from streaming.health.observations import Away
 from streaming.health.report import HealthReport
 from streaming.health.stream import MAX_PROVIDERS
-from streaming.models import NOT_REQUESTED, PollOutcome, Risk, risk_of
+from streaming.models import NOT_REQUESTED, PollOutcome, Risk, plan_of, risk_of
 
 Tone = Literal["good", "warn", "bad", "off"]
 
@@ -111,6 +112,7 @@ class Card:
         feeds: some of its feeds, those that fail first.
         now: the time of all this.
         calls: what its throttle remembers of its calls, as JSON; None before the first.
+        polls: the plan of its polls, as JSON; None before the first.
     """
 
     id: int
@@ -137,6 +139,7 @@ class Card:
     feeds_open: int
     now: datetime
     calls: str | None = None
+    polls: str | None = None
     quarantined: int | None = None
     requests: Requests | None = None
     feeds: Sequence[FeedLine] = ()
@@ -150,6 +153,19 @@ class Card:
     def risk(self) -> Risk | None:
         """The risk of its next calls; None while none is assessed, or it is not polled."""
         return risk_of(self.calls) if self.is_enabled and self.is_live else None
+
+    @property
+    def plan(self) -> PollPlan | None:
+        """The plan of its polls; None while there is none, or it is not polled."""
+        return plan_of(self.polls) if self.is_enabled and self.is_live else None
+
+    @property
+    def next_reason(self) -> str:
+        """Why its next poll is due then; empty where no plan decided it."""
+        plan, due = self.plan, self.next_poll_at
+        if plan is None or not plan.is_acting or due is None:
+            return ""
+        return plan.reason if abs(due.timestamp() - plan.next_at) < 1 else ""
 
     @property
     def is_silent(self) -> bool:
@@ -279,7 +295,7 @@ SELECT p.id, p.key, p.adapter, p.enabled, p.clock = 'wall',
        COALESCE(c.reason, ''), COALESCE(c.advice, ''),
        (SELECT max(f.observed_at) FROM betting_feed f WHERE f.provider_id = p.id),
        p.stale_after_seconds, asked.feeds, asked.opened, %(now)s::timestamptz,
-       c.call_history::text
+       c.call_history::text, c.poll_plan::text
 FROM betting_provider p LEFT JOIN streaming_circuit c ON c.provider_id = p.id
 CROSS JOIN LATERAL (
     SELECT count(*) AS feeds, count(*) FILTER (WHERE fc.state = 'open') AS opened

@@ -8,14 +8,18 @@ from functools import partial
 
 import numpy as np
 
-from streaming.benchmark.polling.policies import Constants, Policy, adaptive, fixed
+from streaming.benchmark.polling.policies import Constants, Policy, adaptive, fixed, saving
 from streaming.benchmark.polling.schedule import DAY_SECONDS, Schedule
 from streaming.benchmark.polling.waits import SPANS, Waits, waits
+from streaming.core.poll_rates import BANDS
+from streaming.core.poll_saving import SavingPolicy
 
 POLICIES: Mapping[str, Policy] = {
     "fixed": fixed,
     "adaptive": adaptive,
     "adaptive, not learning": partial(adaptive, constants=replace(Constants(), is_learning=False)),
+    "saving": saving,
+    "saving, unweighted": partial(saving, policy=replace(SavingPolicy(), weights=(1.0,) * BANDS)),
 }
 """The first is the one that the others are compared with."""
 

@@ -6,6 +6,7 @@ poll. It never reads a time of change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,8 @@ import numpy as np
 from streaming.benchmark.polling.schedule import DAY_SECONDS, Fixture, Schedule, Times
 from streaming.core.poll_allocation import Terms, next_poll
 from streaming.core.poll_forecast import Stretch, forecast
-from streaming.core.poll_rates import UNSEEN, USUAL_RATES, band_of, rates
+from streaming.core.poll_rates import UNSEEN, USUAL_RATES, Seen, band_of, rates
+from streaming.core.poll_saving import SavingPolicy, after_poll, limits_of, next_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +60,79 @@ def adaptive(schedule: Schedule, polls: int, constants: Constants | None = None)
     of = constants or Constants()
     even = schedule.seconds / polls
     ceiling = max(of.ceiling_factor * even, of.floor_seconds)
-    seen, found = [*UNSEEN], of.usual
-    listed, now, estimated_at = list[Fixture](), 0.0, 0.0
-    times = list[float]()
+    watched, times = _Watched(schedule, of), list[float]()
     while len(times) < polls:
-        terms = Terms(polls - len(times), 1, schedule.seconds - now, of.floor_seconds, ceiling)
-        starts = [fixture.start - now for fixture in listed]
-        expected: list[Stretch] = forecast(starts, found, of.horizon_seconds)
-        last, now = now, now + next_poll(terms, expected).seconds
+        left = schedule.seconds - watched.now
+        terms = Terms(polls - len(times), 1, left, of.floor_seconds, ceiling)
+        now = watched.now + next_poll(terms, watched.forecast(watched.rates)).seconds
         if now > schedule.seconds * (1 + 1e-9):
             break
         times.append(min(now, schedule.seconds))
         if now >= schedule.seconds:
             break
+        watched.poll(now)
+    return np.array(times)
+
+
+def saving(
+    schedule: Schedule,
+    polls: int,
+    constants: Constants | None = None,
+    policy: SavingPolicy | None = None,
+) -> Times:
+    """Return the polls of the product's own policy: those before their even time were saved."""
+    of, by = constants or Constants(), policy or SavingPolicy()
+    even = schedule.seconds / polls
+    limits = limits_of(by, even, np.inf, 0.0)
+    watched, times, saved = _Watched(schedule, of), list[float](), 0.0
+    while True:
+        expected = watched.forecast(by.weighted(watched.rates))
+        seconds = next_interval(by, saved, limits, expected).seconds
+        now = watched.now + seconds
+        if now > schedule.seconds:
+            return np.array(times)
+        times.append(now)
+        saved = after_poll(by, saved, limits, seconds, seconds)
+        watched.poll(now)
+
+
+class _Watched:
+    """A schedule as its polls show it.
+
+    Attributes:
+        now: the time of the last poll.
+        rates: of each band, as far as learnt.
+    """
+
+    def __init__(self, schedule: Schedule, constants: Constants) -> None:
+        self.now = 0.0
+        self.rates: Sequence[float] = constants.usual
+        self._schedule, self._constants = schedule, constants
+        self._seen: list[Seen] = [*UNSEEN]
+        self._listed = list[Fixture]()
+        self._polls, self._estimated_at = 0, 0.0
+
+    def forecast(self, found: Sequence[float]) -> list[Stretch]:
+        starts = [fixture.start - self.now for fixture in self._listed]
+        return forecast(starts, found, self._constants.horizon_seconds)
+
+    def poll(self, now: float) -> None:
+        """Learn what a poll shows."""
+        last, self.now = self.now, now
         counts = dict[int, list[int]]()
-        still = [fixture for fixture in listed if fixture.ended_at > now]
-        for fixture in still:
+        for fixture in self._listed:
+            if fixture.ended_at <= now:
+                continue
             band = band_of(fixture.start - (last + now) / 2)
             first, after = np.searchsorted(fixture.changes, (last, now), side="right")
             counts.setdefault(band, [0, 0])[int(after > first)] += 1
         for band, (unchanged, changed) in counts.items():
-            seen[band] = seen[band].with_poll(now - last, changed, unchanged)
-        listed = [each for each in schedule.fixtures if each.listed_at <= now < each.ended_at]
-        if of.is_learning and len(times) % of.polls_per_estimate == 0:
-            kept = 0.5 ** ((now - estimated_at) / of.half_life_seconds)
-            seen, estimated_at = [each.kept(kept) for each in seen], now
-            found = rates(seen, of.usual)
-    return np.array(times)
+            self._seen[band] = self._seen[band].with_poll(now - last, changed, unchanged)
+        fixtures = self._schedule.fixtures
+        self._listed = [each for each in fixtures if each.listed_at <= now < each.ended_at]
+        self._polls += 1
+        of = self._constants
+        if of.is_learning and self._polls % of.polls_per_estimate == 0:
+            kept = 0.5 ** ((now - self._estimated_at) / of.half_life_seconds)
+            self._seen, self._estimated_at = [each.kept(kept) for each in self._seen], now
+            self.rates = rates(self._seen, of.usual)

@@ -147,6 +147,58 @@ def test_a_card_shows_no_risk_while_none_is_assessed(
     assert "<dt>Risk</dt>" not in text(operator)
 
 
+ESTIMATE = (
+    "in play and up to 3 h before the start: 9 s instead of 15 s"
+    "; more than 24 h before: 16 s instead of 15 s"
+)
+
+
+def test_a_card_shows_the_plan_of_a_shadow_beside_the_even_interval(
+    at_noon: Watch, operator: Client
+) -> None:
+    rows.make_circuit(at_noon.provider, poll_plan=rows.PLANNED)
+
+    words = f"would wait 41 s instead of 30 s, because {rows.PLANNED['reason']}"
+    page = text(operator)
+    assert f"<dt>Adaptive</dt><dd>{words}</dd>" in page
+    assert f"<dt>Change to poll</dt><dd>{ESTIMATE}, by estimate</dd>" in page
+    page = text(operator, f"/admin/betting/provider/{at_noon.provider.pk}/change/")
+    assert words in page
+    assert ESTIMATE in page
+
+
+def test_a_card_says_why_the_next_poll_is_due_then_where_a_plan_decided_it(
+    at_noon: Watch, operator: Client
+) -> None:
+    plan = {**rows.PLANNED, "is_acting": True}
+    rows.make_circuit(at_noon.provider, poll_plan=plan)
+    due = rows.NOON + timedelta(seconds=41)
+    Provider.objects.update(next_poll_at=due)
+
+    because = f"</time> because {plan['reason']}</dd>"
+    page = text(operator)
+    assert because in page
+    assert "<dt>Adaptive</dt>" not in page
+
+    Provider.objects.update(next_poll_at=due - timedelta(seconds=11))
+    page = text(operator)
+    assert because not in page
+    assert f"<dd>next poll 41 s after the last, because {plan['reason']}</dd>" in page
+
+
+def test_a_card_shows_no_plan_while_there_is_none_or_plans_are_off(
+    at_noon: Watch, operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circuit = rows.make_circuit(at_noon.provider)
+    assert "<dt>Adaptive</dt>" not in text(operator)
+
+    Circuit.objects.filter(pk=circuit.pk).update(poll_plan=rows.PLANNED)
+    config = get_config()
+    off = replace(config, poll=replace(config.poll, adaptive="off"))
+    monkeypatch.setattr("streaming.models.circuit.get_config", lambda: off)
+    assert "<dt>Adaptive</dt>" not in text(operator)
+
+
 def test_polls_that_an_open_circuit_holds_back_are_not_called_due(
     at_noon: Watch, operator: Client
 ) -> None:

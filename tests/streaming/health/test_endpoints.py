@@ -179,6 +179,23 @@ def test_the_risk_of_a_provider_is_a_metric_once_it_is_assessed(
     assert samples(client.get("/metrics").content)[risk] == 1.0
 
 
+def test_the_interval_and_the_waits_of_a_plan_are_metrics_once_there_is_one(
+    client: Client, at_noon: Watch
+) -> None:
+    of = (("provider", at_noon.provider.key),)
+    names = [
+        ("hardline_provider_adaptive_interval_seconds", of),
+        ("hardline_provider_adaptive_wait_ratio", of),
+    ]
+    found = samples(client.get("/metrics").content)
+    assert not any(name in found for name in names)
+
+    rows.make_circuit(at_noon.provider, poll_plan=rows.PLANNED)
+
+    found = samples(client.get("/metrics").content)
+    assert [found[name] for name in names] == pytest.approx([41.0, 335 / 450])
+
+
 def test_the_figures_of_the_objective_are_those_of_the_rows(client: Client, at_noon: Watch) -> None:
     for step in range(1, 60):
         latencies = [3.0 * step, 90.0, 2.0 * step]

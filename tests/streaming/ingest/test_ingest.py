@@ -77,6 +77,24 @@ def test_an_unchanged_answer_writes_the_heartbeat_and_no_quote(provider: Provide
     assert Market.objects.get().version == 1
 
 
+def test_the_events_are_named_of_which_a_price_moved_or_left(provider: Provider) -> None:
+    def answer(price: float, *books: str, seconds: int) -> Snapshot:
+        moving = event([quote("ace", HOME, price), *(quote(book, AWAY, 2.1) for book in books)])
+        still = event([quote("ace", "Reef Rays", 1.5)], external_id="still", home="Reef Rays")
+        return snapshot([moving, still], seconds)
+
+    (moving, _) = answer(1.8, seconds=0).events
+    assert take(provider, answer(1.8, "ace", seconds=0)).moved_events == frozenset()
+    assert take(provider, answer(1.8, "ace", seconds=60)).moved_events == frozenset()
+    appeared = take(provider, answer(1.8, "ace", "bay", seconds=120))
+    assert appeared.markets
+    assert appeared.moved_events == frozenset(), "what appears has not moved"
+    moved = {moving.external_id}
+    assert take(provider, answer(1.9, "ace", "bay", seconds=180)).moved_events == moved
+    assert take(provider, answer(1.9, "ace", seconds=240)).moved_events == moved
+    assert take(provider, answer(1.9, "ace", "bay", seconds=300)).moved_events == frozenset()
+
+
 def test_a_message_about_no_sport_is_a_heartbeat_and_makes_none(provider: Provider) -> None:
     quotes = [quote("ace", HOME, 1.8)]
     take(provider, snapshot([event(quotes)], feed="/stream", is_list=False, is_complete=False))

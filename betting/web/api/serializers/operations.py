@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from betting.models import Clock, Feed, FeedBookmaker, Provider
+from streaming.core.poll_plan import Estimate, PollPlan
 from streaming.core.texts import one_line
 from streaming.models import (
     ActionKind,
@@ -38,6 +39,26 @@ class RiskSerializer(serializers.Serializer[Risk]):
     share = serializers.FloatField(help_text="of the polls that the throttle holds back, 0 to 1")
     held = serializers.IntegerField(help_text="polls held back so far, or that would have been")
     is_acting = serializers.BooleanField(help_text="false: polls are made all the same")
+
+
+class WaitSerializer(serializers.Serializer[Estimate]):
+    """The mean waits of changes for a poll, at one distance from the start."""
+
+    span = serializers.CharField(help_text="the time to the start")
+    changes = serializers.FloatField(help_text="old ones count less than 1")
+    even_seconds = serializers.FloatField(help_text="at even intervals")
+    adaptive_seconds = serializers.FloatField(help_text="by the plan")
+
+
+class PollPlanSerializer(serializers.Serializer[PollPlan]):
+    """The adaptive interval after the last poll, beside the even one, and why."""
+
+    seconds = serializers.FloatField(help_text="after the last poll")
+    even_seconds = serializers.FloatField(help_text="at even intervals")
+    reason = serializers.CharField()
+    saved = serializers.FloatField(help_text="polls saved, or that would have been")
+    is_acting = serializers.BooleanField(help_text="false: polls come at even intervals")
+    waits = WaitSerializer(many=True, source="estimates", help_text="by estimate, nearest first")
 
 
 class CircuitStateSerializer(serializers.Serializer[Circuit]):
@@ -122,6 +143,11 @@ class ProviderSerializer(serializers.Serializer[Provider]):
     quota_remaining = serializers.FloatField(allow_null=True)
     quota_used = serializers.FloatField(allow_null=True)
     quota_resets_at = serializers.DateTimeField(allow_null=True)
+    plan = PollPlanSerializer(
+        source="circuit.plan",
+        allow_null=True,
+        help_text="null before the first poll, and while POLL_ADAPTIVE is off",
+    )
     circuit = CircuitStateSerializer(allow_null=True, help_text="null before it is first polled")
 
 

@@ -63,7 +63,7 @@ ACTIONS_SHOWN = 20
 class ProviderViews(mixins.RetrieveModelMixin, RowsView):
     """Providers, each with its circuit."""
 
-    queryset = Provider.objects.select_related("circuit")
+    queryset = Provider.objects.select_related("circuit").defer("circuit__poll_memory")
     serializer_class = ProviderSerializer
     parameters = ProviderParameters
     lookup_field = "key"
@@ -73,7 +73,7 @@ class ProviderViews(mixins.RetrieveModelMixin, RowsView):
 class CircuitViews(mixins.RetrieveModelMixin, RowsView):
     """Circuits, each between a provider and its polls, and the commands that overrule them."""
 
-    queryset = Circuit.objects.select_related("provider")
+    queryset = Circuit.objects.select_related("provider").defer("poll_memory")
     serializer_class = CircuitSerializer
     parameters = OfProviderParameters
     permission_classes = (*RowsView.permission_classes, CircuitOperator)

@@ -147,6 +147,26 @@ def test_one_feed_of_a_provider_is_reset_and_the_others_are_not(operator: APICli
     assert operator.post(address, {**sent, "feed": "/nowhere"}, format="json").status_code == 404
 
 
+def test_a_provider_has_the_plan_of_its_polls(operator: APIClient) -> None:
+    planned = rows.make_circuit(rows.make_provider(), poll_plan=rows.PLANNED)
+    unplanned = rows.make_circuit(rows.make_provider())
+    unpolled = rows.make_provider()
+
+    for key in (unplanned.provider.key, unpolled.key):
+        assert operator.get(f"/api/v1/providers/{key}/").json()["plan"] is None
+    assert operator.get(f"/api/v1/providers/{planned.provider.key}/").json()["plan"] == {
+        "seconds": 41.0,
+        "even_seconds": 30.0,
+        "reason": rows.PLANNED["reason"],
+        "saved": 12.5,
+        "is_acting": False,
+        "waits": [
+            {"span": "< 3 h", "changes": 20.0, "even_seconds": 15.0, "adaptive_seconds": 9.0},
+            {"span": "> 24 h", "changes": 10.0, "even_seconds": 15.0, "adaptive_seconds": 15.5},
+        ],
+    }
+
+
 def test_a_circuit_has_the_risk_of_its_providers_next_calls(operator: APIClient) -> None:
     risky = rows.make_circuit(rows.make_provider(), call_history=rows.RISKY)
     unknown = rows.make_circuit(rows.make_provider())
