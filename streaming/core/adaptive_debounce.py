@@ -11,8 +11,9 @@ itself, so the time at which both are equal is known at once:
 
 So the first change of a quiet market goes at once, for its rate was near 0; in a burst small
 changes wait, until they add up, and one that moves the price much goes at once and takes the others
-along. A wait is rounded up to a slot, so that markets share messages, and is never longer than the cap. The first
-change that waits sets when its market is due: later ones can only bring that forward.
+along. What waits is due at the end of a slot, the same for all markets, so that they share a
+message; no wait is longer than the cap. The first change that waits sets when its market is due:
+later ones can only bring that forward, to at once.
 
 The rate and the variance are exponentially weighted; a few numbers a market are all that is kept.
 """
@@ -39,7 +40,7 @@ class AdaptivePolicy:
     Attributes:
         recompute_worth: the deviation that a saved recompute is worth, in log-odds times seconds.
         memory_ms: the time in which the weight of a past change falls to 1/e.
-        slot_ms: waits are multiples of it.
+        slot_ms: waits end at its multiples, which all markets share.
         learning: the weight of the newest move in the variance.
         usual_variance: of a market's moves before any is known, in log-odds squared.
         least_deviation: a smaller deviation counts as this one, in log-odds.
@@ -132,14 +133,30 @@ def wait_for(
     waiting = before.waiting + (usual if move is None else move**2)
     deviation = max(math.sqrt(waiting), policy.least_deviation)
     worth = rate * policy.recompute_worth / deviation
-    wait_ms = min(policy.memory_ms * math.log(worth), cap_ms) if worth > 1 else 0.0
-    if wait_ms <= 0 and not (is_crowded and cap_ms > 0):
+    wait_ms = policy.memory_ms * math.log(worth) if worth > 1 else 0.0
+    due_ms = now_ms
+    if wait_ms > 0 or is_crowded:
+        due_ms = _slot_end(now_ms, min(wait_ms, cap_ms), policy.slot_ms, cap_ms)
+    if due_ms <= now_ms:
         return Wait(replace(after, due_ms=None, waiting=0.0), now_ms)
     if before.due_ms is not None:
         return Wait(replace(after, waiting=waiting), before.due_ms, is_new=False)
-    slots = max(math.ceil(wait_ms / policy.slot_ms), 1)
-    due_ms = now_ms + min(slots * policy.slot_ms, cap_ms)
     return Wait(replace(after, due_ms=due_ms, waiting=waiting), due_ms)
+
+
+def _slot_end(now_ms: float, wait_ms: float, slot_ms: float, cap_ms: float) -> float:
+    """Return the end of the slot that a wait ends in, or of the last one within the cap.
+
+    It is not after now where no slot ends within the cap.
+
+    >>> _slot_end(1_030.0, 60.0, 100.0, 500.0), _slot_end(1_030.0, 500.0, 100.0, 500.0)
+    (1100.0, 1500.0)
+    >>> _slot_end(1_030.0, 50.0, 100.0, 50.0)
+    1000.0
+    """
+    wanted = max(math.ceil((now_ms + wait_ms) / slot_ms), math.floor(now_ms / slot_ms) + 1)
+    last = math.floor((now_ms + cap_ms) / slot_ms)
+    return min(wanted, last) * slot_ms
 
 
 def at_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -77,13 +78,8 @@ class Pair:
 
     @property
     def is_won(self) -> bool:
-        """Return True if the error is smaller at equal recomputes, beyond its spread."""
-        return self.error.high < 1.0
-
-    @property
-    def is_lost(self) -> bool:
-        """Return True if the error is larger at equal recomputes, beyond its spread."""
-        return self.error.low > 1.0
+        """Return True if either figure is smaller at equal recomputes, beyond its spread."""
+        return self.error.high < 1.0 or self.p95.high < 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +221,9 @@ def _spreads(arms: _Arms, index: IntArray, market: IntArray) -> FloatArray:
         )
         for _ in range(RESAMPLES)
     ]
-    return np.nanquantile(np.array(found), (0.05, 0.95), axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a ratio that is known in no resample
+        return np.nanquantile(np.array(found), (0.05, 0.95), axis=0)
 
 
 def _at_equal_recomputes(arms: _Arms, index: IntArray) -> list[Figures]:
@@ -240,11 +238,12 @@ def _at_equal_recomputes(arms: _Arms, index: IntArray) -> list[Figures]:
 def _between(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:
     """Interpolate a frontier of arms, each with as much of x and y.
 
-    Above all x the highest counts, which has less of x than is allowed. NaN below the lowest: no arm
-    has so little.
+    Of arms with the same x the one with the least y counts; above all x the highest, which has less
+    of x than is allowed. NaN below the lowest: no arm has so little.
     """
     order = np.lexsort((y, x))
-    return np.interp(at, x[order], y[order], left=np.nan)
+    x, first = np.unique(x[order], return_index=True)  # of equal arms the best
+    return np.interp(at, x, y[order][first], left=np.nan)
 
 
 def _figures(played: Played, index: IntArray) -> Figures:

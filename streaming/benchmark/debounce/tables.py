@@ -31,21 +31,28 @@ def markdown(comparison: Comparison) -> str:
 
 
 def verdict(comparison: Comparison) -> Iterator[str]:
-    """Yield a sentence for the windows that adaptive ones beat, lose to and do neither.
+    """Yield sentences that say at which windows adaptive ones win, at as many recomputes.
 
-    A window is beaten if at as many recomputes the error is smaller, beyond its spread.
+    A figure is smaller or larger if its whole spread is.
     """
-    won = [each.window_ms for each in comparison.pairs if each.is_won]
-    lost = [each.window_ms for each in comparison.pairs if each.is_lost]
-    rest = [each.window_ms for each in comparison.pairs if not (each.is_won or each.is_lost)]
-    if won:
-        yield f"At equal recomputes the error is smaller than with {_windows(won)}."
-    if lost:
-        yield f"At equal recomputes the error is larger than with {_windows(lost)}."
+    for name, spreads in (
+        ("error", [(each.window_ms, each.error) for each in comparison.pairs]),
+        (
+            "95th percentile of the latency",
+            [(each.window_ms, each.p95) for each in comparison.pairs],
+        ),
+    ):
+        smaller = [window for window, spread in spreads if spread.high < 1]
+        larger = [window for window, spread in spreads if spread.low > 1]
+        if smaller:
+            yield f"At equal recomputes the {name} is smaller than with {_windows(smaller)}."
+        if larger:
+            yield f"At equal recomputes the {name} is larger than with {_windows(larger)}."
+    rest = [each.window_ms for each in comparison.pairs if not each.is_won]
     if rest:
-        yield f"No difference beyond the spread is shown to {_windows(rest)}."
-    is_all = len(won) == len(comparison.pairs)
-    yield "Every fixed window is beaten." if is_all else "Not every fixed window is beaten."
+        yield f"Not every fixed window is beaten: nothing is shown against {_windows(rest)}."
+    else:
+        yield "Every fixed window is beaten."
 
 
 def _heading(of: Comparison) -> str:

@@ -191,14 +191,13 @@ class Adaptive:
             if wait.due_ms <= now_ms:
                 first.append(each.market)
             elif wait.is_new:
-                slot = round((wait.due_ms - now_ms) / self._adaptive.slot_ms)
+                slot = round(wait.due_ms / self._adaptive.slot_ms)
                 by_slot.setdefault(slot, []).append(each)
         yield from _recomputes(first, "valuation", now_ms, self._policy)
         for slot, waiting in by_slot.items():
             before, _ = self._buffer.push(slot, waiting, now_ms)
             if not before:
-                due_ms = now_ms + min(slot * self._adaptive.slot_ms, self._cap_ms)
-                yield Message(due_ms, "valuation", shard=slot)
+                yield Message(slot * self._adaptive.slot_ms, "valuation", shard=slot)
 
     def flush(self, shard: int, now_ms: float) -> Iterator[Message]:
         """Yield the recomputes of a slot, due at once."""

@@ -141,12 +141,12 @@ def test_an_unknown_move_counts_as_the_usual_one_of_its_market() -> None:
 
 
 @given(policies, st.floats(1, 5_000))
-def test_a_crowded_change_waits_for_a_slot_at_least_and_for_the_cap_at_most(
+def test_a_crowded_change_waits_for_the_end_of_the_slot_if_that_is_within_the_cap(
     policy: AdaptivePolicy, cap_ms: float
 ) -> None:
     wait = wait_for(MarketPace(), policy, None, 0.0, cap_ms, is_crowded=True)
     assert wait.is_new
-    assert wait.due_ms == min(policy.slot_ms, cap_ms)
+    assert wait.due_ms == (policy.slot_ms if policy.slot_ms <= cap_ms else 0.0)
 
 
 def test_a_clock_that_runs_behind_another_is_no_error() -> None:
@@ -154,6 +154,16 @@ def test_a_clock_that_runs_behind_another_is_no_error() -> None:
     wait = wait_for(pace, POLICY, 0.01, pace.changed_ms - 5.0, CAP_MS)
     assert wait.pace.changed_ms == pace.changed_ms
     assert wait.due_ms <= pace.changed_ms - 5.0 + CAP_MS
+
+
+@given(steps, policies, st.floats(0, 5_000))
+def test_whatever_waits_is_due_at_the_end_of_a_slot(
+    changes: list[tuple[float, float | None, bool]], policy: AdaptivePolicy, cap_ms: float
+) -> None:
+    """So a market is due when its slot is flushed, not before and not after."""
+    times, valued = valued_at(changes, policy, cap_ms)
+    for done in set(valued) - set(times):
+        assert done == round(done / policy.slot_ms) * policy.slot_ms
 
 
 @given(steps, policies)
