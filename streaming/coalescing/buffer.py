@@ -176,17 +176,7 @@ def push(
         by_shard[market_id % policy.shards] += (market_id, count)
     due: dict[int, Flush] = {}
     for shard, pairs in by_shard.items():
-        arguments: list[int | str] = [
-            policy.buffer_max_markets,
-            _buffer_ttl_ms(policy),
-            MAX_TRACES,
-            len(trace_ids),
-            *trace_ids,
-            *pairs,
-        ]
-        before, after, _dropped = cast(
-            "list[int]", _script(_PUSH)(keys=_keys(shard), args=arguments)
-        )
+        before, after = _push(shard, pairs, policy, trace_ids)
         if before // policy.batch_changes != after // policy.batch_changes:
             due[shard] = Flush.NOW
         elif before == 0 < after:
@@ -194,9 +184,44 @@ def push(
     return due
 
 
+def push_to(
+    shard: int, changes: Mapping[int, int], policy: CoalescePolicy, trace_ids: Sequence[str] = ()
+) -> bool:
+    """Add changed markets to one shard, which is flushed at a set time however full it is.
+
+    Args:
+        shard: the shard.
+        changes: market id → number of its changes, at least 1 each.
+        policy: batch bounds.
+        trace_ids: the log traces that the changes belong to, newest first.
+
+    Returns:
+        True if the shard was empty, so that its flush has to be sent.
+    """
+    pairs = [number for pair in changes.items() for number in pair]
+    before, after = _push(shard, pairs, policy, trace_ids)
+    return before == 0 < after
+
+
+def _push(
+    shard: int, pairs: Sequence[int], policy: CoalescePolicy, trace_ids: Sequence[str]
+) -> tuple[int, int]:
+    """Add pairs of a market and its changes to a shard; return its changes before and after."""
+    arguments: list[int | str] = [
+        policy.buffer_max_markets,
+        _buffer_ttl_ms(policy),
+        MAX_TRACES,
+        len(trace_ids),
+        *trace_ids,
+        *pairs,
+    ]
+    before, after, _dropped = cast("list[int]", _script(_PUSH)(keys=_keys(shard), args=arguments))
+    return before, after
+
+
 def _buffer_ttl_ms(policy: CoalescePolicy) -> int:
     """Return how long hints wait for a flush whose message was lost, until the sweep's turn."""
-    return max(2_000, 8 * policy.batch_ms)
+    return max(2_000, 8 * policy.window_ms)
 
 
 def drain(shard: int, policy: CoalescePolicy) -> Batch:
@@ -222,7 +247,7 @@ def clear_scheduled(market_ids: Iterable[int]) -> None:
 
 def pending_markets(policy: CoalescePolicy) -> int:
     """Return the number of markets that wait in all shards."""
-    return sum(redis_client().hlen(_keys(shard)[0]) for shard in range(policy.shards))
+    return sum(redis_client().hlen(_keys(shard)[0]) for shard in range(policy.slot_shards.stop))
 
 
 def dropped_hints() -> int:

@@ -91,7 +91,7 @@ def look_at_redis(config: Config) -> RedisFacts:
         for name in names:
             asked.llen(name)
             asked.lindex(name, -1)
-        for shard in range(config.coalesce.shards):
+        for shard in range(config.coalesce.slot_shards.stop):
             asked.hlen(f"hardline:buffer:{shard}")
         (seconds, micros), memory, tick, dropped, unacknowledged, *rest = asked.execute()
     now = seconds + micros / 1e6

@@ -80,6 +80,7 @@ class MarketChange:
         changes: line changes, at least 1.
         is_major: whether its valuation must not wait.
         price_change: the largest relative price change among the major ones; None without any.
+        move: the largest change of a price, in log-odds; None if no price has another one before.
     """
 
     market_id: int
@@ -88,6 +89,7 @@ class MarketChange:
     changes: int
     is_major: bool
     price_change: float | None = None
+    move: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,12 +304,14 @@ _KINDS = [
 def _result(provider_id: int, rows: list[tuple[Any, ...]]) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
     markets, aged = [], []
-    for market_id, version, is_major, price_change, *by_kind in rows:
+    for market_id, version, is_major, price_change, move, *by_kind in rows:
         if not any(by_kind):
             aged.append(market_id)
             continue
         counts.update(dict(zip(_KINDS, by_kind, strict=True)))
         markets.append(
-            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, price_change)
+            MarketChange(
+                market_id, version, provider_id, sum(by_kind), is_major, price_change, move
+            )
         )
     return IngestResult(counts=+counts, markets=tuple(markets), aged=tuple(aged))

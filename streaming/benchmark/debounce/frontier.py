@@ -93,7 +93,7 @@ class Comparison:
         pairs: one for each fixed window.
         worth: what a recompute is worth to the policy as it is used.
         default: the figures of that policy.
-        messages: recomputes sent, of the whole tape: under the product's fixed window, and adaptive.
+        messages: recomputes sent for the whole tape, by the usual fixed window and adaptively.
         worker_seconds: of the same two.
     """
 

@@ -60,6 +60,12 @@ class Played:
     worker_seconds: float
 
 
+_Read = tuple[tuple[int, int], ...]
+"""Markets that a recompute values, each with the number of its newest change."""
+
+_NOTHING: _Read = ()
+
+
 def play(tape: Tape, windows: Windows, times: ServiceTimes | None = None) -> Played:
     """Play a tape under a way to coalesce, until its last change is published."""
     return _Replay(tape, windows, times or ServiceTimes()).run()
@@ -188,7 +194,7 @@ class _Replay:
         while workers.free and workers.waiting:
             workers.free -= 1
             message = workers.waiting.popleft()
-            read, took_ms = (), self._times.flush
+            read, took_ms = _NOTHING, self._times.flush
             if message.shard is not None:
                 self._send(self._windows.flush(message.shard, now_ms))
             else:
@@ -196,12 +202,12 @@ class _Replay:
             self._busy_ms += took_ms
             self._at(now_ms + took_ms, _Done(queue, read))
 
-    def _read(self, message: Message) -> tuple[tuple[tuple[int, int], ...], float]:
+    def _read(self, message: Message) -> tuple[_Read, float]:
         self._windows.started(message.markets)
         taken = ((market, self._markets[market].take()) for market in message.markets)
         read = tuple((market, number) for market, number in taken if number is not None)
         if not read:
-            return (), self._times.nothing
+            return _NOTHING, self._times.nothing
         return read, self._times.recompute + self._times.market * len(read)
 
     def _finish(self, done: _Done, now_ms: float) -> None:
@@ -234,7 +240,7 @@ class _Done:
     """A worker that has finished: the markets it has valued, each with the change it read."""
 
     queue: Queue
-    read: tuple[tuple[int, int], ...]
+    read: _Read
 
 
 def _column(parts: Iterable[list[float] | list[int]]) -> FloatArray:

@@ -35,12 +35,10 @@ def verdict(comparison: Comparison) -> Iterator[str]:
 
     A figure is smaller or larger if its whole spread is.
     """
+    pairs = comparison.pairs
     for name, spreads in (
-        ("error", [(each.window_ms, each.error) for each in comparison.pairs]),
-        (
-            "95th percentile of the latency",
-            [(each.window_ms, each.p95) for each in comparison.pairs],
-        ),
+        ("error", [(each.window_ms, each.error) for each in pairs]),
+        ("95th percentile of the latency", [(each.window_ms, each.p95) for each in pairs]),
     ):
         smaller = [window for window, spread in spreads if spread.high < 1]
         larger = [window for window, spread in spreads if spread.low > 1]
@@ -48,7 +46,7 @@ def verdict(comparison: Comparison) -> Iterator[str]:
             yield f"At equal recomputes the {name} is smaller than with {_windows(smaller)}."
         if larger:
             yield f"At equal recomputes the {name} is larger than with {_windows(larger)}."
-    rest = [each.window_ms for each in comparison.pairs if not each.is_won]
+    rest = [each.window_ms for each in pairs if not each.is_won]
     if rest:
         yield f"Not every fixed window is beaten: nothing is shown against {_windows(rest)}."
     else:

@@ -17,11 +17,10 @@ import numpy as np
 
 from streaming.benchmark.waiting import BenchmarkError
 from streaming.core.movement import MovementPolicy
-from streaming.core.snapshot import Snapshot, SnapshotQuote
+from streaming.core.snapshot import Side, Snapshot, SnapshotQuote
 from streaming.providers.base import Request, Response
 from streaming.providers.betfair import file as betfair_file
 from streaming.providers.betfair.book import moment
-from streaming.providers.betfair.message import ADAPTER as BETFAIR
 from streaming.providers.compressed import open_file
 from streaming.providers.kalshi.stream import KalshiStream
 from streaming.providers.recording.adapter import survey
@@ -39,7 +38,7 @@ _MARKETS_PATH = "/trade-api/ws/v2"
 _STATES = 2_000
 """States that are valued together."""
 
-_Key = tuple[str, str, float | None, str]
+_Key = tuple[str, str, float | None, Side]
 """A quote within its market: bookmaker, outcome, line and side."""
 
 
