@@ -5,21 +5,23 @@ round trips an answer, by Redis's own clock. Like all of coalescing they are hin
 change a market at once may forget one of the two, and a Redis that was emptied takes all markets
 for quiet ones.
 
-Keys, all but the counts with an expiry:
+Keys, all with an expiry:
 
 * ``hardline:pace:<market id>`` a market's `MarketPace`, as JSON;
 * ``hardline:adaptive:answers`` the answers with changes within the current window;
-* ``hardline:adaptive:counts`` hash of `COUNTS`, what was decided since Redis was set up.
+* ``hardline:adaptive:counts:<hour>`` hash, the fields of `AdaptiveCounts` within an hour.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import cast
 
 import msgspec
+from redis.client import Pipeline
 
 from betting.db.redis import redis_client
 from streaming.core.adaptive_debounce import (
@@ -32,17 +34,55 @@ from streaming.core.adaptive_debounce import (
 from streaming.core.coalesce import CoalescePolicy
 
 POLICY = AdaptivePolicy()
-COUNTS_KEY = "hardline:adaptive:counts"
-COUNTS = ("at_once", "batched", "joined", "wait_ms", "fixed")
-"""Changes of markets that go at once, wait for a batch, and are taken along by one that waits; the
-sum of their waits; and the valuations that fixed windows sent meanwhile, while these only count."""
-
 PACE_SECONDS = 60
 """A market's pace is forgotten this long after its last change: it is quiet, whatever it was."""
 
+HOUR_SECONDS = 3_600
+_COUNTS = "hardline:adaptive:counts:"
 _PACE = "hardline:pace:"
 _ANSWERS = "hardline:adaptive:answers"
 _ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveCounts:
+    """What was decided in this hour and the one before.
+
+    Attributes:
+        at_once: changes of a market that go at once.
+        batched: those that begin to wait for a batch.
+        joined: those that are taken along by one that waits already.
+        wait_ms: the sum of their waits.
+        fixed: the valuations that fixed windows sent meanwhile; 0 while adaptive ones act.
+    """
+
+    at_once: int = 0
+    batched: int = 0
+    joined: int = 0
+    wait_ms: int = 0
+    fixed: int = 0
+
+    @classmethod
+    def of(cls, stored: Sequence[Mapping[bytes, bytes]]) -> AdaptiveCounts | None:
+        """Return the sum of stored counts; None where nothing was counted."""
+        names = [each.name for each in fields(cls)]
+        sums = {name: sum(int(each.get(name.encode(), 0)) for each in stored) for name in names}
+        return cls(**sums) if any(sums.values()) else None
+
+    @property
+    def changes(self) -> int:
+        """The changes decided about: one for each market that an answer changed a little."""
+        return self.at_once + self.batched + self.joined
+
+    @property
+    def recomputes(self) -> int:
+        """The valuations that the decisions come to."""
+        return self.at_once + self.batched
+
+    @property
+    def mean_wait_ms(self) -> float:
+        """The mean wait of a change."""
+        return self.wait_ms / self.changes if self.changes else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +169,27 @@ def decide(
 
 def count_fixed(valuations: int) -> None:
     """Count valuations that fixed windows send while adaptive waits are only counted."""
-    if valuations:
-        redis_client().hincrby(COUNTS_KEY, "fixed", valuations)
+    with redis_client().pipeline(transaction=False) as asked:
+        _count(asked, {"fixed": valuations})
+        asked.execute()
+
+
+def count_keys(now_seconds: float) -> tuple[str, str]:
+    """Return the keys of this hour's counts and of those of the hour before.
+
+    >>> count_keys(7_200.0)
+    ('hardline:adaptive:counts:2', 'hardline:adaptive:counts:1')
+    """
+    hour = int(now_seconds // HOUR_SECONDS)
+    return f"{_COUNTS}{hour}", f"{_COUNTS}{hour - 1}"
+
+
+def _count(asked: Pipeline, counts: Mapping[str, int]) -> None:
+    key, _ = count_keys(time.time())
+    for name, count in counts.items():
+        if count:
+            asked.hincrby(key, name, count)
+            asked.expire(key, 2 * HOUR_SECONDS)
 
 
 def _fills(minor: Mapping[int, MinorChange], policy: CoalescePolicy) -> bool:
@@ -159,7 +218,5 @@ def _write(paces: Mapping[int, MarketPace], counts: Mapping[str, int]) -> None:
     with redis_client().pipeline(transaction=False) as asked:
         for id_, pace in paces.items():
             asked.set(f"{_PACE}{id_}", _ENCODER.encode(pace), ex=PACE_SECONDS)
-        for name, count in counts.items():
-            if count:
-                asked.hincrby(COUNTS_KEY, name, count)
+        _count(asked, counts)
         asked.execute()

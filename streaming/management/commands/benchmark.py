@@ -12,6 +12,7 @@ from betting.config import CHECKOUT, get_config
 from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
+from streaming.benchmark.debounce.bursts import markdown as burst_table
 from streaming.benchmark.debounce.frontier import compare as compare_debounce
 from streaming.benchmark.debounce.tables import markdown as debounce_table
 from streaming.benchmark.debounce.tables import verdict as debounce_verdict
@@ -31,6 +32,7 @@ from streaming.benchmark.throttle.table import objections
 from streaming.benchmark.trial import run_plan
 from streaming.benchmark.waiting import BenchmarkError
 from streaming.core.adaptive_debounce import AdaptivePolicy
+from streaming.core.coalesce import CoalescePolicy
 from streaming.core.failures import ProviderFailure
 from streaming.core.throttle import ThrottlePolicy
 from streaming.management.arguments import one_or_more, positive
@@ -81,8 +83,8 @@ class Command(BaseCommand):
         )
         debounce = actions.add_parser("debounce", help="fixed against adaptive windows, offline")
         debounce.add_argument(
-            "tapes", nargs="+", type=Path, metavar="FILE",
-            help="recordings of streams, each judged by itself",
+            "tapes", nargs="*", type=Path, metavar="FILE",
+            help="recordings of streams, each judged by itself, instead of made-up bursts",
         )  # fmt: skip
         debounce.add_argument(
             "--part", choices=("first", "second", "all"), default="second",
@@ -181,6 +183,8 @@ class Command(BaseCommand):
             found = compare_debounce(recorded_changes(path), options["part"], AdaptivePolicy())
             words = "".join(f"- {each}\n" for each in debounce_verdict(found))
             self.stdout.write(f"{debounce_table(found)}\n{words}")
+        if not options["tapes"]:
+            self.stdout.write(burst_table(AdaptivePolicy(), CoalescePolicy().cap_ms))
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)
