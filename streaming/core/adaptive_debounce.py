@@ -30,9 +30,6 @@ import msgspec
 AdaptiveMode = Literal["off", "shadow", "on"]
 """Whether adaptive waits are not computed, computed and counted, or also acted upon."""
 
-CAP_WINDOWS = 2
-"""The longest wait, in fixed windows."""
-
 CAP_SLOTS = 5
 """The slots that the longest wait has."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta as Setting
 
-from streaming.core.adaptive_debounce import CAP_SLOTS, CAP_WINDOWS, AdaptiveMode
+from streaming.core.adaptive_debounce import CAP_SLOTS, AdaptiveMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +56,5 @@ class CoalescePolicy:
 
     @property
     def cap_ms(self) -> int:
-        """The longest a change is held back adaptively."""
-        return CAP_WINDOWS * self.window_ms
+        """The longest a change is held back adaptively: both windows one after the other."""
+        return self.batch_ms + self.debounce_ms

@@ -27,6 +27,9 @@ CAP_MS = 500.0
 BLOCK = 50
 """Changes in a row that are drawn together: neighbours are alike."""
 
+LEAST_CHANGES = 10 * BLOCK
+"""Of fewer changes no spread is known."""
+
 RESAMPLES = 400
 
 

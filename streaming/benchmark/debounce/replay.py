@@ -29,9 +29,9 @@ class ServiceTimes:
     """
 
     transit: float = 3.0
-    recompute: float = 9.0
-    market: float = 0.18
-    nothing: float = 4.0
+    recompute: float = 13.0
+    market: float = 0.19
+    nothing: float = 5.0
     flush: float = 2.0
     value_workers: int = 1
 

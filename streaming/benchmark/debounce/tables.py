@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isnan
 
-from streaming.benchmark.debounce.frontier import Comparison, Figures, Pair, Spread
+from streaming.benchmark.debounce.frontier import LEAST_CHANGES, Comparison, Figures, Pair, Spread
 
 COLUMNS = (
     "window",
@@ -36,6 +36,9 @@ def verdict(comparison: Comparison) -> Iterator[str]:
     A figure is smaller or larger if its whole spread is.
     """
     pairs = comparison.pairs
+    if comparison.changes < LEAST_CHANGES:
+        yield f"{comparison.changes} changes are too few to judge by."
+        return
     for name, spreads in (
         ("error", [(each.window_ms, each.error) for each in pairs]),
         ("95th percentile of the latency", [(each.window_ms, each.p95) for each in pairs]),
