@@ -35,7 +35,7 @@ from streaming.core.coalesce import CoalescePolicy
 
 POLICY = AdaptivePolicy()
 PACE_SECONDS = 60
-"""A market's pace is forgotten this long after its last change: it is quiet, whatever it was."""
+"""A market's pace is forgotten this long after its last change: it has become quiet."""
 
 HOUR_SECONDS = 3_600
 _COUNTS = "hardline:adaptive:counts:"
@@ -46,7 +46,7 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveCounts:
-    """What was decided in this hour and the one before.
+    """Decisions in this hour and the one before.
 
     Attributes:
         at_once: changes of a market that go at once.
@@ -87,7 +87,7 @@ class AdaptiveCounts:
 
 @dataclass(frozen=True, slots=True)
 class MinorChange:
-    """What an answer changes in a market, by less than a major move.
+    """The change that an answer makes to a market, by less than a major move.
 
     Attributes:
         changes: how many of its prices, at least 1.
@@ -115,7 +115,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What is decided about an answer's minor changes.
+    """The decisions about an answer's minor changes.
 
     Attributes:
         first: markets that are valued at once.

@@ -322,7 +322,7 @@ def test_adaptive_waits_that_are_only_counted_change_nothing_that_is_sent(
     assert sent_by("shadow") == sent_by("off")
     assert not redis.keys("hardline:adaptive:*")
     sent_by("shadow")
-    stored = [redis.hgetall(key) for key in redis.keys("hardline:adaptive:counts:*")]
+    stored: Any = [redis.hgetall(key) for key in redis.keys("hardline:adaptive:counts:*")]
     counts = AdaptiveCounts.of(stored)
     assert counts is not None
     assert counts.changes == 3

@@ -17,7 +17,7 @@ from valuation.arrays import FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True)
 class ServiceTimes:
-    """How long messages and workers take, in milliseconds: medians of the product's, measured.
+    """The times of messages and workers, in milliseconds: medians of the product's, measured.
 
     Attributes:
         transit: from sending a message to a worker that has taken it.
@@ -38,7 +38,7 @@ class ServiceTimes:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a replay came to, change by change; columns of shape (changes,), market by market.
+    """The result of a replay, change by change; columns of shape (changes,), market by market.
 
     Attributes:
         at_ms: when each change came.

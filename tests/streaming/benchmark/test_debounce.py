@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ AT_ONCE = ServiceTimes(transit=0, recompute=0, market=0, nothing=0, flush=0)
 """Workers that take no time: what is left of a latency is the wait."""
 
 
-def tape(*answers: tuple[float, list[tuple[int, float | None, bool]]]) -> Tape:
+def tape(*answers: tuple[float, Sequence[tuple[int, float | None, bool]]]) -> Tape:
     """A tape of two-way markets, each of whose changes moves its fair price to another one."""
     numbers = dict[int, int]()
     made, fair = list[Answer](), dict[int, list[float]]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -21,12 +22,12 @@ pytestmark = pytest.mark.usefixtures("redis")
 
 
 def counts(redis: Redis) -> AdaptiveCounts | None:
-    stored = [redis.hgetall(f"hardline:adaptive:counts:{hour}") for hour in hours(redis)]
+    stored: Any = [redis.hgetall(f"hardline:adaptive:counts:{hour}") for hour in hours(redis)]
     return AdaptiveCounts.of(stored)
 
 
 def hours(redis: Redis) -> list[int]:
-    keys = redis.keys("hardline:adaptive:counts:*")
+    keys: Any = redis.keys("hardline:adaptive:counts:*")
     return [int(key.decode().rsplit(":", 1)[1]) for key in keys]
 
 
@@ -94,7 +95,8 @@ def test_what_is_remembered_of_a_market_expires_and_what_is_spoilt_begins_again(
     redis.set("hardline:pace:7", b"\xff{")
     assert decide({}, {7: SMALL}, POLICY).first == [7]
     assert 30 < redis.ttl("hardline:pace:7") <= adaptive.PACE_SECONDS
-    assert MarketPace.of(redis.get("hardline:pace:7")).weight == 1.0
+    stored: Any = redis.get("hardline:pace:7")
+    assert MarketPace.of(stored).weight == 1.0
 
 
 def test_counts_are_those_of_this_hour_and_the_one_before(redis: Redis) -> None:

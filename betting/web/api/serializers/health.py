@@ -42,7 +42,7 @@ class CheckSerializer(serializers.Serializer[Any]):
 
 
 class AdaptiveSerializer(serializers.Serializer[Any]):
-    """What adaptive windows decided in this hour and the one before."""
+    """Decisions of adaptive windows in this hour and the one before."""
 
     changes = serializers.IntegerField(help_text="a market that an answer changed a little each")
     recomputes = serializers.IntegerField(help_text="that the decisions come to")
