@@ -5,5 +5,6 @@
 - `windows` decides when changes are valued: as the product does, or adaptively.
 - `replay` plays a tape under one of them, with workers that take their time.
 - `frontier` compares both at equal recomputes, with the spread over blocks of changes.
+- `mixed` counts reads of events that see some markets newer than others.
 - `tables` shows it, and says what was won.
 """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -47,6 +47,7 @@ class Played:
         error: the integral of the distance between the published and the true fair prices while
             the change was the newest, in probability times seconds.
         is_valued: whether a recompute has read the market with it as the newest change.
+        publications: what each recompute published, and when: markets with numbers of changes.
         messages: recomputes sent, all together.
         worker_seconds: how long the workers were busy.
     """
@@ -56,6 +57,7 @@ class Played:
     latency_ms: FloatArray
     error: FloatArray
     is_valued: IntArray
+    publications: Sequence[tuple[float, _Read]]
     messages: int
     worker_seconds: float
 
@@ -66,9 +68,18 @@ _Read = tuple[tuple[int, int], ...]
 _NOTHING: _Read = ()
 
 
-def play(tape: Tape, windows: Windows, times: ServiceTimes | None = None) -> Played:
-    """Play a tape under a way to coalesce, until its last change is published."""
-    return _Replay(tape, windows, times or ServiceTimes()).run()
+def play(
+    tape: Tape, windows: Windows, times: ServiceTimes | None = None, *, by_event: bool = False
+) -> Played:
+    """Play a tape under a way to coalesce, until its last change is published.
+
+    Args:
+        tape: the changes.
+        windows: the way to coalesce.
+        times: of messages and workers.
+        by_event: whether a recompute takes all unvalued markets of its markets' events along.
+    """
+    return _Replay(tape, windows, times or ServiceTimes(), by_event=by_event).run()
 
 
 @dataclass
@@ -149,7 +160,15 @@ class _Workers:
 
 
 class _Replay:
-    def __init__(self, tape: Tape, windows: Windows, times: ServiceTimes) -> None:
+    def __init__(
+        self, tape: Tape, windows: Windows, times: ServiceTimes, *, by_event: bool
+    ) -> None:
+        self._events_of = tape.events
+        self._neighbours = defaultdict[int, list[int]](list)
+        if by_event:
+            for market, number in enumerate(tape.events):
+                self._neighbours[number].append(market)
+        self._publications: list[tuple[float, _Read]] = []
         self._windows = windows
         self._times = times
         self._markets = [_Market(fair) for fair in tape.fair]
@@ -204,7 +223,11 @@ class _Replay:
 
     def _read(self, message: Message) -> tuple[_Read, float]:
         self._windows.started(message.markets)
-        taken = ((market, self._markets[market].take()) for market in message.markets)
+        asked = dict.fromkeys(message.markets)
+        if self._neighbours:
+            for market in message.markets:
+                asked |= dict.fromkeys(self._neighbours[self._events_of[market]])
+        taken = ((market, self._markets[market].take()) for market in asked)
         read = tuple((market, number) for market, number in taken if number is not None)
         if not read:
             return _NOTHING, self._times.nothing
@@ -213,6 +236,8 @@ class _Replay:
     def _finish(self, done: _Done, now_ms: float) -> None:
         for market, number in done.read:
             self._markets[market].publish(number, now_ms)
+        if done.read:
+            self._publications.append((now_ms, done.read))
         self._workers[done.queue].free += 1
         self._work(done.queue, now_ms)
 
@@ -230,6 +255,7 @@ class _Replay:
             latency_ms=_column(each.latency_ms for each in self._markets),
             error=_column(each.error for each in self._markets),
             is_valued=_column(each.is_valued for each in self._markets).astype(np.int64),
+            publications=self._publications,
             messages=self._messages,
             worker_seconds=self._busy_ms / 1_000,
         )

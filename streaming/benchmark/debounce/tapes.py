@@ -83,11 +83,13 @@ class Tape:
         answers: those that change a price, in the order received.
         fair: for each market the fair probabilities after each of its changes, shape (changes,
             outcomes); NaN where there is none.
+        events: for each market the number of its event.
     """
 
     name: str
     answers: Sequence[Answer]
     fair: Sequence[FloatArray]
+    events: Sequence[int] = ()
 
     @property
     def changes(self) -> int:
@@ -95,8 +97,12 @@ class Tape:
         return sum(len(series) for series in self.fair)
 
 
-def recorded(path: Path) -> Tape:
+def recorded(path: Path, *, may_be_polls: bool = False) -> Tape:
     """Read a stream: a file of Betfair's, a capture of Kalshi's frames, or a recording of either.
+
+    Args:
+        path: the file.
+        may_be_polls: whether complete answers will do, which say only when changes were seen.
 
     Raises:
         ProviderFailure: the recording cannot be read.
@@ -110,9 +116,17 @@ def recorded(path: Path) -> Tape:
         snapshot = decoder.decode(request, request.recorded)
         is_stream |= not snapshot.is_complete
         reading.take(snapshot)
-    if not is_stream or not reading.answers:
+    if not (is_stream or may_be_polls) or not reading.answers:
         raise BenchmarkError(f"{path.name} has no changes as they happened: it is of no stream.")
-    return Tape(path.name, reading.answers, [each.fair() for each in reading.markets.values()])
+    events = {
+        event: number for number, event in enumerate({key[0]: None for key in reading.markets})
+    }
+    return Tape(
+        path.name,
+        reading.answers,
+        [each.fair() for each in reading.markets.values()],
+        [events[key[0]] for key in reading.markets],
+    )
 
 
 class _Capture(msgspec.Struct):

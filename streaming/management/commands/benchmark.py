@@ -14,6 +14,7 @@ from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark.debounce.bursts import markdown as burst_table
 from streaming.benchmark.debounce.frontier import compare as compare_debounce
+from streaming.benchmark.debounce.mixed import markdown as mixed_table
 from streaming.benchmark.debounce.tables import markdown as debounce_table
 from streaming.benchmark.debounce.tables import verdict as debounce_verdict
 from streaming.benchmark.debounce.tapes import recorded as recorded_changes
@@ -90,6 +91,8 @@ class Command(BaseCommand):
             "--part", choices=("first", "second", "all"), default="second",
             help="half of each market's changes that is counted; default: %(default)s",
         )  # fmt: skip
+        events = actions.add_parser("events", help="reads of events that are half old, offline")
+        events.add_argument("recordings", nargs="+", type=Path, metavar="FILE")
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
         trial.add_argument("--out", type=Path, required=True)
@@ -185,6 +188,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{debounce_table(found)}\n{words}")
         if not options["tapes"]:
             self.stdout.write(burst_table(AdaptivePolicy(), CoalescePolicy().cap_ms))
+
+    def _events(self, options: dict[str, Any]) -> None:
+        tapes = [recorded_changes(path, may_be_polls=True) for path in options["recordings"]]
+        self.stdout.write(mixed_table(tapes))
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)
