@@ -6,8 +6,8 @@ past the one written here, so they stay unvalued. If the process dies between tw
 database still says which markets are unvalued.
 
 All unvalued markets of an event are read at one moment and written in one transaction, whichever of
-them was asked for. So nobody reads some of them as of one answer and others as of another: whatever
-one recompute leaves to a later moment has changed since, and the later one writes all that it sees.
+them was asked for. So nobody reads some of them as of one answer and others as of another: each
+commit leaves the event as it was at the latest moment that a recompute has read.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def write(
         unvalued: the markets as they were read.
         valued: their values.
         policy: the valuation rules.
-        timed: the markets whose latencies are told; all if not given.
+        timed: the markets whose latencies are counted; all if not given.
     """
     is_prepared = len(unvalued.ids) <= FEW
     is_too_old = unvalued.is_in_play & (unvalued.age_seconds > policy.in_play_seconds)
