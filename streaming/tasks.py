@@ -17,7 +17,7 @@ lost, late, delivered twice or out of order: the versions of the markets say wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ import msgspec
 from celery import shared_task
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from betting.config import get_config
 from betting.db.clock import database_now
@@ -32,7 +33,8 @@ from betting.logs import note, operation
 from betting.logs.context import trace_ids
 from streaming.alerts import carrier as _carrier  # noqa: F401 - it registers itself
 from streaming.alerts import outbox
-from streaming.coalescing import buffer
+from streaming.coalescing import adaptive, buffer
+from streaming.coalescing.adaptive import Decisions, MinorChange
 from streaming.coalescing.buffer import Flush
 from streaming.coalescing.sweep import unvalued_markets
 from streaming.core.coalesce import CoalescePolicy
@@ -160,21 +162,44 @@ def send_changes(changes: Iterable[MarketChange]) -> None:
         bus.publish(major_moves(changes))
 
 
-def _send_coalesced(changes: Iterable[MarketChange], policy: CoalescePolicy) -> None:
-    major, minor = [], {}
-    for change in changes:
-        if change.is_major:
-            major.append(change.market_id)
-        else:
-            minor[change.market_id] = max(change.changes, 1)
-    send_recomputes(major, "major")
+def _send_coalesced(changes: Sequence[MarketChange], policy: CoalescePolicy) -> None:
+    major = {change.market_id: change.move for change in changes if change.is_major}
+    minor = {
+        change.market_id: MinorChange(max(change.changes, 1), change.move)
+        for change in changes
+        if not change.is_major
+    }
+    send_recomputes(list(major), "major")
+    if policy.adaptive == "on":
+        _send_adaptively(adaptive.decide(major, minor, policy), policy)
+        return
+    first = _send_by_windows(
+        {market_id: change.changes for market_id, change in minor.items()}, policy,
+        has_major=bool(major),
+    )  # fmt: skip
+    if policy.adaptive == "shadow":
+        with suppress(RedisError):  # what is only counted must not fail what was sent
+            adaptive.decide(major, minor, policy)
+            adaptive.count_fixed(first)
+
+
+def _send_by_windows(minor: Mapping[int, int], policy: CoalescePolicy, *, has_major: bool) -> int:
+    """Send what goes at once, and have the others wait; return the number of the former."""
     # Beside a major move the others wait: they would compete with it for the processors.
-    first = set() if major else buffer.claim_first(minor, policy)
+    first = set() if has_major else buffer.claim_first(minor, policy)
     send_recomputes(sorted(first), "first")
     waiting = {market_id: count for market_id, count in minor.items() if market_id not in first}
     for shard, flush in buffer.push(waiting, policy, trace_ids()).items():
         wait_ms = policy.batch_ms if flush is Flush.LATER else 0
         coalesce_line_changes.apply_async((shard,), countdown=wait_ms / 1000)
+    return len(first)
+
+
+def _send_adaptively(decided: Decisions, policy: CoalescePolicy) -> None:
+    send_recomputes(sorted(decided.first), "first")
+    for slot in decided.slots:
+        if buffer.push_to(slot.shard, slot.changes, policy, trace_ids()):
+            coalesce_line_changes.apply_async((slot.shard,), countdown=slot.wait_ms / 1000)
 
 
 def _send_each(changes: Iterable[MarketChange]) -> None:
@@ -228,8 +253,12 @@ def coalesce_line_changes(shard: int) -> None:
         batch = buffer.drain(shard, policy)
         op.follow(batch.trace_ids)
         op.add(changes=batch.changes, markets=len(batch.market_ids))
-        held_back_ms = max(0, policy.debounce_ms - batch.waited_ms)
+        is_slot = shard in policy.slot_shards  # due now, by its own waits
+        held_back_ms = 0 if is_slot else max(0, policy.debounce_ms - batch.waited_ms)
         send_recomputes(batch.market_ids, "batch", countdown_ms=held_back_ms)
+        if policy.adaptive == "shadow" and not is_slot:
+            with suppress(RedisError):
+                adaptive.count_fixed(len(batch.market_ids))
         skipped = batch.markets - len(batch.market_ids)
         if skipped:
             words = "a pending recompute takes the markets along"

@@ -4,12 +4,16 @@ Four steps: forget that the markets are scheduled, read, value, write. A change 
 the first step schedules the markets again; one that arrives after the second raises their version
 past the one written here, so they stay unvalued. If the process dies between two steps, the
 database still says which markets are unvalued.
+
+All unvalued markets of an event are read at one moment and written in one transaction, whichever of
+them was asked for. So nobody reads some of them as of one answer and others as of another: each
+commit leaves the event as it was at the latest moment that a recompute has read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, fields
 from itertools import compress
 from statistics import median
@@ -95,8 +99,9 @@ def recompute(
 ) -> RecomputeResult:
     """Value the unvalued ones among some markets, each attempt leaving one `RecomputeRun` row.
 
-    A market whose value the database refuses does not stop the others: the batch is halved until
-    that market stands alone.
+    All unvalued markets of their events are valued with them. A market whose value the database
+    refuses does not stop the others: the batch is valued without the rest of its events, and halved
+    until that market stands alone.
 
     Args:
         market_ids: markets asked for; unknown and up-to-date ones are skipped.
@@ -114,7 +119,22 @@ def recompute(
         DataError, IntegrityError: the value of a single market was refused.
     """
     try:
-        result = _recompute(market_ids, trigger, policy)
+        result = _recompute(market_ids, trigger, policy, by_event=True)
+    except (DataError, IntegrityError):
+        return _recompute_apart(market_ids, trigger, policy, on_commit)
+    on_commit(result)
+    return result
+
+
+def _recompute_apart(
+    market_ids: Sequence[int],
+    trigger: str,
+    policy: Callable[[], ValuationPolicy],
+    on_commit: Callable[[RecomputeResult], None],
+) -> RecomputeResult:
+    """Value some markets without the others of their events, of which one may be refused."""
+    try:
+        result = _recompute(market_ids, trigger, policy, by_event=False)
     except (DataError, IntegrityError):
         if len(market_ids) < 2:
             raise
@@ -123,25 +143,31 @@ def recompute(
         return result
     middle = len(market_ids) // 2
     try:
-        recompute(market_ids[:middle], trigger, policy, on_commit)
+        _recompute_apart(market_ids[:middle], trigger, policy, on_commit)
     finally:
-        result = recompute(market_ids[middle:], trigger, policy, on_commit)
+        result = _recompute_apart(market_ids[middle:], trigger, policy, on_commit)
     return result
 
 
 def _recompute(
-    market_ids: Sequence[int], trigger: str, policy: Callable[[], ValuationPolicy]
+    market_ids: Sequence[int],
+    trigger: str,
+    policy: Callable[[], ValuationPolicy],
+    *,
+    by_event: bool,
 ) -> RecomputeResult:
     started = time.perf_counter()
     clear_scheduled(market_ids)
-    unvalued = read(market_ids)
+    unvalued = read(market_ids, by_event=by_event)
+    # A change that may wait is not late where a major move takes it along.
+    timed = set(market_ids) if trigger == "major" else None
     result = RecomputeResult()
     # Durable: within another transaction this were a savepoint, whose number no snapshot names, and
     # a page of edges would count as seen what it has not.
     with transaction.atomic(durable=True):
         if unvalued.ids.size:
             rules = policy()
-            result = write(unvalued, value(unvalued.board, rules), rules)
+            result = write(unvalued, value(unvalued.board, rules), rules, timed)
         RecomputeRun.objects.create(
             trigger=trigger,
             duration_ms=(time.perf_counter() - started) * 1000,
@@ -157,7 +183,12 @@ def _recompute(
     return result
 
 
-def write(unvalued: UnvaluedMarkets, valued: Valued, policy: ValuationPolicy) -> RecomputeResult:
+def write(
+    unvalued: UnvaluedMarkets,
+    valued: Valued,
+    policy: ValuationPolicy,
+    timed: Container[int] | None = None,
+) -> RecomputeResult:
     """Write what the markets are worth that were not valued at a later version meanwhile.
 
     Fair prices, edges and opportunities. An opportunity whose figures change keeps its row, found
@@ -165,6 +196,12 @@ def write(unvalued: UnvaluedMarkets, valued: Valued, policy: ValuationPolicy) ->
 
     Runs in the caller's transaction. The markets are locked before the statement that writes
     begins, so that it sees the edges of a recompute it had to wait for.
+
+    Args:
+        unvalued: the markets as they were read.
+        valued: their values.
+        policy: the valuation rules.
+        timed: the markets whose latencies are counted; all if not given.
     """
     is_prepared = len(unvalued.ids) <= FEW
     is_too_old = unvalued.is_in_play & (unvalued.age_seconds > policy.in_play_seconds)
@@ -192,7 +229,7 @@ def write(unvalued: UnvaluedMarkets, valued: Valued, policy: ValuationPolicy) ->
         latencies_ms=[
             (written_at - since).total_seconds() * 1000
             for market in accepted
-            if (since := dirty_at[market]) is not None
+            if (since := dirty_at[market]) is not None and (timed is None or market in timed)
         ],
     )
 

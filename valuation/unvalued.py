@@ -85,10 +85,16 @@ class _Particular:
         return table
 
 
-def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
-    """Read those among some markets that are not valued yet, with the quotes that value them."""
+def read(market_ids: Sequence[int], *, by_event: bool = False) -> UnvaluedMarkets:
+    """Read those among some markets that are not valued yet, with the quotes that value them.
+
+    Args:
+        market_ids: the markets.
+        by_event: whether all unvalued markets of their events are read along.
+    """
     is_prepared = len(market_ids) <= FEW
-    row = fetch_columns(_READ, {"markets": Bigints(market_ids)}, is_prepared=is_prepared)
+    statement = _READ_EVENTS if by_event else _READ
+    row = fetch_columns(statement, {"markets": Bigints(market_ids)}, is_prepared=is_prepared)
     read_at, now, ids, versions, dirty_ats, in_play, has_started, changed_at = row[:8]
     quote_id, market, outcome, bookmaker, feed, is_lay, price = row[8:15]
     outcomes = Outcomes(*row[15:19])
@@ -150,6 +156,11 @@ def read(market_ids: Sequence[int]) -> UnvaluedMarkets:
     )
 
 
+_MARKETS = "m.id = ANY (%(markets)s::bigint[])"
+_EVENTS = """m.event_id = ANY (ARRAY(
+        SELECT event_id FROM betting_market WHERE id = ANY (%(markets)s::bigint[])
+    ))"""
+
 _READ = f"""
 WITH market AS MATERIALIZED (
     SELECT m.id, m.version, m.dirty_at, e.status = 'ended' AS has_ended,
@@ -160,7 +171,7 @@ WITH market AS MATERIALIZED (
     FROM betting_market m
     JOIN betting_event e ON e.id = m.event_id
     JOIN betting_sport s ON s.id = e.sport_id
-    WHERE m.id = ANY (%(markets)s::bigint[]) AND m.version <> m.valued_version
+    WHERE {_MARKETS} AND m.version <> m.valued_version
 ),
 quote AS MATERIALIZED (
     SELECT q.* FROM market m CROSS JOIN LATERAL (
@@ -282,4 +293,6 @@ FROM (
            COALESCE(array_agg(weight), '{{}}')
     FROM particular
 ) AS w
-"""  # noqa: S608 - the texts of `betting.db.weights`
+"""  # noqa: S608 - the texts of `betting.db.weights`, and the condition above
+
+_READ_EVENTS = _READ.replace(_MARKETS, _EVENTS, 1)

@@ -12,7 +12,7 @@ Keys, all with an expiry:
 * ``hardline:buffer:<shard>:since`` when the first of them came, by Redis's clock in milliseconds;
 * ``hardline:scheduled:<market id>`` a recompute of the market is on its way;
 * ``hardline:first:answers`` the answers with changes within the current window;
-* ``hardline:first:<market id>`` the market has changed within the last window.
+* ``hardline:first:<market id>`` the market was not quiet within the last window.
 """
 
 from __future__ import annotations
@@ -33,17 +33,21 @@ from streaming.core.coalesce import CoalescePolicy
 _SCHEDULED = "hardline:scheduled:"
 _FIRST = "hardline:first:"
 
-# Counts an answer within its window. Returns the markets that did not change in the last one; none
-# at all when the window has had its answers.
+# Counts an answer within its window. Returns the markets that were quiet in the last one; none at
+# all when the window has had its answers. In a large answer each market's window begins anew.
 _CLAIM_FIRST = """
 local answers = redis.call('INCR', KEYS[1])
 if answers == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 local first = {}
 if answers > tonumber(ARGV[2]) then return first end
-for i = 4, #ARGV do
-  if not redis.call('SET', ARGV[1] .. ARGV[i], '1', 'PX', ARGV[3], 'GET') then
-    first[#first + 1] = tonumber(ARGV[i])
+for i = 5, #ARGV do
+  local key, is_quiet = ARGV[1] .. ARGV[i], false
+  if ARGV[4] == '1' then
+    is_quiet = not redis.call('SET', key, '1', 'PX', ARGV[3], 'GET')
+  else
+    is_quiet = redis.call('SET', key, '1', 'NX', 'PX', ARGV[3])
   end
+  if is_quiet then first[#first + 1] = tonumber(ARGV[i]) end
 end
 return first
 """
@@ -142,9 +146,11 @@ def _keys(shard: int) -> list[str]:
 def claim_first(changes: Mapping[int, int], policy: CoalescePolicy) -> set[int]:
     """Return the markets of an answer that are valued at once: those that were quiet.
 
-    A market is quiet if it did not change within the last window; further changes wait for their
-    batch. What follows `CoalescePolicy.first_answers` answers within a window is a burst, which
-    waits as a whole.
+    A market is quiet if none of its changes went at once within the last window; further changes
+    wait for their batch. Where an answer's changes fill a batch, it is quiet only if it has not
+    been in such an answer within the last window either: many markets that go on changing together
+    are valued once a window. What follows `CoalescePolicy.first_answers` answers within a window
+    is a burst, which waits as a whole.
 
     Args:
         changes: market id → number of its changes, at least 1 each.
@@ -152,7 +158,9 @@ def claim_first(changes: Mapping[int, int], policy: CoalescePolicy) -> set[int]:
     """
     if not changes or not policy.window_ms:
         return set()
-    arguments: list[int | str] = [_FIRST, policy.first_answers, policy.window_ms, *changes]
+    fills_batch = sum(changes.values()) >= policy.batch_changes
+    bounds = (policy.first_answers, policy.window_ms, int(fills_batch))
+    arguments: list[int | str] = [_FIRST, *bounds, *changes]
     claimed = _script(_CLAIM_FIRST)(keys=[f"{_FIRST}answers"], args=arguments)
     return set(cast("list[int]", claimed))
 
@@ -176,17 +184,7 @@ def push(
         by_shard[market_id % policy.shards] += (market_id, count)
     due: dict[int, Flush] = {}
     for shard, pairs in by_shard.items():
-        arguments: list[int | str] = [
-            policy.buffer_max_markets,
-            _buffer_ttl_ms(policy),
-            MAX_TRACES,
-            len(trace_ids),
-            *trace_ids,
-            *pairs,
-        ]
-        before, after, _dropped = cast(
-            "list[int]", _script(_PUSH)(keys=_keys(shard), args=arguments)
-        )
+        before, after = _push(shard, pairs, policy, trace_ids)
         if before // policy.batch_changes != after // policy.batch_changes:
             due[shard] = Flush.NOW
         elif before == 0 < after:
@@ -194,9 +192,44 @@ def push(
     return due
 
 
+def push_to(
+    shard: int, changes: Mapping[int, int], policy: CoalescePolicy, trace_ids: Sequence[str] = ()
+) -> bool:
+    """Add changed markets to one shard, which is flushed at a set time however full it is.
+
+    Args:
+        shard: the shard.
+        changes: market id → number of its changes, at least 1 each.
+        policy: batch bounds.
+        trace_ids: the log traces that the changes belong to, newest first.
+
+    Returns:
+        True if the shard was empty, so that its flush has to be sent.
+    """
+    pairs = [number for pair in changes.items() for number in pair]
+    before, after = _push(shard, pairs, policy, trace_ids)
+    return before == 0 < after
+
+
+def _push(
+    shard: int, pairs: Sequence[int], policy: CoalescePolicy, trace_ids: Sequence[str]
+) -> tuple[int, int]:
+    """Add pairs of a market and its changes to a shard; return its changes before and after."""
+    arguments: list[int | str] = [
+        policy.buffer_max_markets,
+        _buffer_ttl_ms(policy),
+        MAX_TRACES,
+        len(trace_ids),
+        *trace_ids,
+        *pairs,
+    ]
+    before, after, _dropped = cast("list[int]", _script(_PUSH)(keys=_keys(shard), args=arguments))
+    return before, after
+
+
 def _buffer_ttl_ms(policy: CoalescePolicy) -> int:
     """Return how long hints wait for a flush whose message was lost, until the sweep's turn."""
-    return max(2_000, 8 * policy.batch_ms)
+    return max(2_000, 8 * policy.window_ms)
 
 
 def drain(shard: int, policy: CoalescePolicy) -> Batch:
@@ -222,7 +255,7 @@ def clear_scheduled(market_ids: Iterable[int]) -> None:
 
 def pending_markets(policy: CoalescePolicy) -> int:
     """Return the number of markets that wait in all shards."""
-    return sum(redis_client().hlen(_keys(shard)[0]) for shard in range(policy.shards))
+    return sum(redis_client().hlen(_keys(shard)[0]) for shard in range(policy.slot_shards.stop))
 
 
 def dropped_hints() -> int:

@@ -18,6 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from streaming.coalescing.adaptive import AdaptiveCounts
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
 from streaming.health.counters import Counters
@@ -115,8 +116,19 @@ def _redis(facts: RedisFacts) -> Iterator[Metric]:
     yield _gauge("queue_oldest_seconds", "Seconds that the oldest waits.", "queue", ages)
     yield _value("unacknowledged_messages", "Messages that workers hold.", facts.unacknowledged)
     yield _value("buffered_markets", "Markets that wait for a batch.", facts.buffered_markets)
+    if facts.adaptive is not None:
+        yield from _adaptive(facts.adaptive)
     if facts.tick_seconds is not None:
         yield _value("tick_age_seconds", "Seconds since beat ticked.", facts.tick_seconds)
+
+
+def _adaptive(counts: AdaptiveCounts) -> Iterator[Metric]:
+    decided = ((name, getattr(counts, name)) for name in ("at_once", "batched", "joined", "fixed"))
+    yield _gauge(
+        "adaptive_changes", "Changes by adaptive windows in up to two hours; what fixed ones sent.",
+        "decision", decided,
+    )  # fmt: skip
+    yield _value("adaptive_wait_seconds", "Their mean adaptive wait.", counts.mean_wait_ms / 1_000)
 
 
 def _stream(facts: StreamFacts) -> Iterator[Metric]:

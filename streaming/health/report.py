@@ -124,6 +124,20 @@ def details(report: HealthReport) -> dict[str, Any]:
         "trend": report.trend,
         "notes": list(report.reasons),
         "checks": {check.name: [described(check)] for check in report.checks},
+        "adaptive": _adaptive(report.observations.redis),
+    }
+
+
+def _adaptive(redis: servers.RedisFacts | Away) -> dict[str, Any] | None:
+    """Return what adaptive windows decided lately, as JSON values; None where that is not known."""
+    counts = None if isinstance(redis, Away) else redis.adaptive
+    if counts is None:
+        return None
+    return {
+        "changes": counts.changes,
+        "recomputes": counts.recomputes,
+        "fixedRecomputes": counts.fixed,
+        "meanWaitMs": round(counts.mean_wait_ms, 1),
     }
 
 

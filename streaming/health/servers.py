@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from betting.db.redis import kept_client, redis_client
 from betting.runtime.broker import is_rabbitmq
 from betting.runtime.embedded import redis_url
 from betting.runtime.redis_clients import make_client
+from streaming.coalescing.adaptive import AdaptiveCounts, count_keys
 from streaming.dead_letters.transport import SENT_AT
 
 _TICK = "hardline:tick"
@@ -52,6 +54,7 @@ class RedisFacts:
         buffered_markets: markets that wait for their batch.
         hints_dropped: since this Redis was set up.
         memory_used: the part of its `maxmemory`; 0 where it has none.
+        adaptive: what adaptive windows decided lately; None where they decided nothing.
     """
 
     tick_seconds: float | None
@@ -60,6 +63,7 @@ class RedisFacts:
     buffered_markets: int
     hints_dropped: int
     memory_used: float
+    adaptive: AdaptiveCounts | None = None
 
 
 def record_tick() -> None:
@@ -88,12 +92,15 @@ def look_at_redis(config: Config) -> RedisFacts:
         asked.get(_TICK)
         asked.get(_DROPPED)
         asked.hlen(_UNACKNOWLEDGED)
+        for key in count_keys(time.time()):
+            asked.hgetall(key)
         for name in names:
             asked.llen(name)
             asked.lindex(name, -1)
-        for shard in range(config.coalesce.shards):
+        for shard in range(config.coalesce.slot_shards.stop):
             asked.hlen(f"hardline:buffer:{shard}")
         (seconds, micros), memory, tick, dropped, unacknowledged, *rest = asked.execute()
+    counts, rest = rest[:2], rest[2:]
     now = seconds + micros / 1e6
     waiting = rest[: 2 * len(names)]
     lengths, oldest = waiting[::2], waiting[1::2]
@@ -108,6 +115,7 @@ def look_at_redis(config: Config) -> RedisFacts:
         buffered_markets=sum(rest[2 * len(names) :]),
         hints_dropped=int(dropped or 0),
         memory_used=_part(memory),
+        adaptive=AdaptiveCounts.of(counts),
     )
 
 

@@ -80,6 +80,7 @@ class MarketChange:
         changes: line changes, at least 1.
         is_major: whether its valuation must not wait.
         price_change: the largest relative price change among the major ones; None without any.
+        move: the largest change of a price, in log-odds; None if no price has another one before.
     """
 
     market_id: int
@@ -88,6 +89,7 @@ class MarketChange:
     changes: int
     is_major: bool
     price_change: float | None = None
+    move: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +298,7 @@ def _bound_events(snapshot: Snapshot, events: list[KnownEvent]) -> Bigints:
     return Bigints(known.id for known in events if not (snapshot.is_list and known.is_owned))
 
 
-_FIRST_KIND = 5
+_FIRST_KIND = 6
 """The place of the first kind's count in a row that `APPLY` returns."""
 
 _KINDS = [
@@ -319,13 +321,15 @@ def _result(
 ) -> IngestResult:
     counts: Counter[ChangeKind] = Counter()
     markets, aged = [], []
-    for market_id, version, _, is_major, price_change, *by_kind in rows:
+    for market_id, version, _, is_major, price_change, move, *by_kind in rows:
         if not any(by_kind):
             aged.append(market_id)
             continue
         counts.update(dict(zip(_KINDS, by_kind, strict=True)))
         markets.append(
-            MarketChange(market_id, version, provider_id, sum(by_kind), is_major, price_change)
+            MarketChange(
+                market_id, version, provider_id, sum(by_kind), is_major, price_change, move
+            )
         )
     return IngestResult(
         counts=+counts, markets=tuple(markets), aged=tuple(aged), moved_events=moved_events

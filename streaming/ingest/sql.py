@@ -302,6 +302,9 @@ touched AS MATERIALIZED (
     SELECT market_id, true AS has_changed,
            bool_or(classification = 'major') AS is_major,
            max(price_change) FILTER (WHERE classification = 'major') AS price_change,
+           -- The largest, in log-odds: those of 1/price are -ln(price - 1).
+           max(abs(ln((new_price - 1) / (old_price - 1))))
+               FILTER (WHERE new_price > 1 AND old_price > 1) AS move,
            count(*) FILTER (WHERE kind = 'opened') AS opened,
            count(*) FILTER (WHERE kind = 'price') AS price,
            count(*) FILTER (WHERE kind = 'point') AS point,
@@ -312,7 +315,7 @@ touched AS MATERIALIZED (
     UNION ALL
     -- Where prices have only become too old to trust, or are confirmed again, and where those of
     -- others are disputed otherwise than before.
-    SELECT id, false, false, NULL, 0, 0, 0, 0, 0, 0
+    SELECT id, false, false, NULL, NULL, 0, 0, 0, 0, 0, 0
     FROM (
         SELECT unnest(%(aged)s::bigint[])
         UNION SELECT market_id FROM disputed
@@ -331,6 +334,6 @@ SET version = m.version + 1,
     changed_at = CASE WHEN t.has_changed THEN %(received_at)s ELSE m.changed_at END,
     dirty_at = CASE WHEN m.version = m.valued_version THEN clock_timestamp() ELSE m.dirty_at END
 FROM locked t WHERE m.id = t.market_id AND m.id = ANY (ARRAY(SELECT market_id FROM locked))
-RETURNING m.id, m.version, m.event_id, t.is_major, t.price_change,
+RETURNING m.id, m.version, m.event_id, t.is_major, t.price_change, t.move,
           t.opened, t.price, t.point, t.suspended, t.resumed, t.ended
 """  # noqa: S608 - a constant of ours

@@ -59,7 +59,7 @@ class MarketState:
         is_dirty: whether `Market.dirty_at` is set.
         is_claimed: whether a sweep has claimed the market (`swept_at`) not long ago.
         unsent: commits whose process has not sent them on yet.
-        is_quiet: whether no change of the market was sent within the last window.
+        is_quiet: whether no change of the market went at once within the last window.
         is_buffered: whether the market is in its shard of the buffer.
         is_marked: whether a recompute of it counts as being on its way.
         flushes: messages that a flush of the shard is due.

@@ -274,14 +274,14 @@ class RealMarket:
         """Recompute until one of its steps, and return what that was called with first."""
         given: list[UnvaluedMarkets] = []
 
-        def stop(first: UnvaluedMarkets, *_: object) -> None:
+        def stop(first: UnvaluedMarkets, *_: object, **_options: object) -> None:
             given.append(first)
             raise _StopHereError
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(recomputing, step, stop)
             try:
-                recomputing._recompute([self.market_id], "batch", lambda: POLICY)
+                recomputing._recompute([self.market_id], "batch", lambda: POLICY, by_event=True)
             except _StopHereError:
                 return given[0]
         return None

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from celery import Task
 from django.conf import settings
-from redis import Redis
+from redis import Redis, RedisError
 
 from betting import timing
 from betting.celery import app
 from betting.config import CHECKOUT, Config, get_config
 from betting.models import LineChange, Market
 from streaming import tasks
-from streaming.coalescing import buffer
+from streaming.coalescing import adaptive, buffer
+from streaming.coalescing.adaptive import AdaptiveCounts
 from streaming.dead_letters import replay
 from streaming.dead_letters.messages import REPLAY_HEADER
 from streaming.ingest.ingest import MarketChange
@@ -280,6 +281,65 @@ def test_without_coalescing_every_change_is_a_message_of_its_own(
         "major": [Message(recompute, [[2], "major"], None, None)],
     }
     assert buffer.pending_markets(POLICY) == 0
+
+
+@pytest.mark.django_db
+def test_adaptively_a_market_that_changes_again_and_again_waits_for_its_slot(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, adaptive="on", batch_ms=10_000, debounce_ms=10_000)
+    policy = replace(POLICY, adaptive="on", batch_ms=10_000, debounce_ms=10_000)
+    slow = replace(adaptive.POLICY, recompute_worth=1e9)
+    monkeypatch.setattr(adaptive, "POLICY", slow)
+    for _ in range(3):
+        tasks.send_changes([minor(4)])
+    sent = all_messages(redis)
+    assert [each.args for each in sent["valuation"]] == [[[4], "first"]]
+    (flush,) = sent["coalesce"]
+    (shard,) = flush.args
+    assert shard in policy.slot_shards
+    assert buffer.pending_markets(policy) == 1
+
+    redis.delete("valuation", "coalesce")
+    tasks.coalesce_line_changes(shard)
+    (recompute,) = messages(redis, "valuation")
+    assert recompute.args == [[4], "batch"]
+    assert recompute.eta is None, "its slot has ended"
+    assert buffer.pending_markets(policy) == 0
+
+
+@pytest.mark.django_db
+def test_adaptive_waits_that_are_only_counted_change_nothing_that_is_sent(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent_by(mode: str) -> dict[str, list[list[object]]]:
+        redis.flushdb()
+        use(monkeypatch, adaptive=mode)
+        tasks.send_changes([minor(4), minor(2)])
+        tasks.send_changes([minor(2), major(6)])
+        tasks.coalesce_line_changes(0)
+        return {name: [each.args for each in sent] for name, sent in all_messages(redis).items()}
+
+    assert sent_by("shadow") == sent_by("off")
+    assert not redis.keys("hardline:adaptive:*")
+    sent_by("shadow")
+    stored: Any = [redis.hgetall(key) for key in redis.keys("hardline:adaptive:counts:*")]
+    counts = AdaptiveCounts.of(stored)
+    assert counts is not None
+    assert counts.changes == 3
+    assert counts.fixed == 3, "two at once, one of a batch"
+
+
+def test_a_count_that_fails_fails_nothing_that_was_sent(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise RedisError("away")
+
+    use(monkeypatch, adaptive="shadow")
+    monkeypatch.setattr(adaptive, "decide", fail)
+    tasks.send_changes([minor(4)])
+    assert [each.args for each in messages(redis, "valuation")] == [[[4], "first"]]
 
 
 def test_no_change_sends_nothing(redis: Redis) -> None:

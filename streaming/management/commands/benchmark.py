@@ -12,6 +12,12 @@ from betting.config import CHECKOUT, get_config
 from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
+from streaming.benchmark.debounce.bursts import markdown as burst_table
+from streaming.benchmark.debounce.frontier import compare as compare_debounce
+from streaming.benchmark.debounce.mixed import markdown as mixed_table
+from streaming.benchmark.debounce.tables import markdown as debounce_table
+from streaming.benchmark.debounce.tables import verdict as debounce_verdict
+from streaming.benchmark.debounce.tapes import recorded as recorded_changes
 from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
 from streaming.benchmark.polling.comparison import compare as compare_polling
 from streaming.benchmark.polling.schedule import simulated
@@ -26,6 +32,8 @@ from streaming.benchmark.throttle.table import markdown as throttle_table
 from streaming.benchmark.throttle.table import objections
 from streaming.benchmark.trial import run_plan
 from streaming.benchmark.waiting import BenchmarkError
+from streaming.core.adaptive_debounce import AdaptivePolicy
+from streaming.core.coalesce import CoalescePolicy
 from streaming.core.failures import ProviderFailure
 from streaming.core.throttle import ThrottlePolicy
 from streaming.management.arguments import one_or_more, positive
@@ -74,6 +82,17 @@ class Command(BaseCommand):
         polling.add_argument(
             "--polls-a-day", type=_sizes, default=(96, 288), metavar="N,N", help="default: 96,288"
         )
+        debounce = actions.add_parser("debounce", help="fixed against adaptive windows, offline")
+        debounce.add_argument(
+            "tapes", nargs="*", type=Path, metavar="FILE",
+            help="recordings of streams, each judged by itself, instead of made-up bursts",
+        )  # fmt: skip
+        debounce.add_argument(
+            "--part", choices=("first", "second", "all"), default="second",
+            help="half of each market's changes that is counted; default: %(default)s",
+        )  # fmt: skip
+        events = actions.add_parser("events", help="reads of events that are half old, offline")
+        events.add_argument("recordings", nargs="+", type=Path, metavar="FILE")
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
         trial.add_argument("--out", type=Path, required=True)
@@ -161,6 +180,18 @@ class Command(BaseCommand):
         if not options["tapes"]:
             feeds = [simulated(seed) for seed in range(first, first + options["seeds"])]
             self.stdout.write(polling_table(compare_polling(feeds, polls_a_day)))
+
+    def _debounce(self, options: dict[str, Any]) -> None:
+        for path in options["tapes"]:
+            found = compare_debounce(recorded_changes(path), options["part"], AdaptivePolicy())
+            words = "".join(f"- {each}\n" for each in debounce_verdict(found))
+            self.stdout.write(f"{debounce_table(found)}\n{words}")
+        if not options["tapes"]:
+            self.stdout.write(burst_table(AdaptivePolicy(), CoalescePolicy().cap_ms))
+
+    def _events(self, options: dict[str, Any]) -> None:
+        tapes = [recorded_changes(path, may_be_polls=True) for path in options["recordings"]]
+        self.stdout.write(mixed_table(tapes))
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)

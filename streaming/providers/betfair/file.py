@@ -49,7 +49,9 @@ def path_of(market_id: str) -> str:
     return f"/markets/{market_id}"
 
 
-def requests(lines: Iterable[Line], base_url: str, sieve: Sieve) -> Iterator[Request]:
+def requests(
+    lines: Iterable[Line], base_url: str, sieve: Sieve, conflation_ms: int | None = None
+) -> Iterator[Request]:
     """Yield the answers of one file, one for each market and window, in the order received.
 
     A line that cannot be read may be about any market: it ends the window, and the next answer of
@@ -59,8 +61,9 @@ def requests(lines: Iterable[Line], base_url: str, sieve: Sieve) -> Iterator[Req
         lines: the lines of the file.
         base_url: the file's address.
         sieve: counts the lines that can be read, and collects those that cannot.
+        conflation_ms: the window, `CONFLATION_MS` if not given; 0 makes an answer of each message.
     """
-    window = _Window(base_url)
+    window = _Window(base_url, CONFLATION_MS if conflation_ms is None else conflation_ms)
     for line in lines:
         try:
             published, parts = _read(line)
@@ -112,10 +115,12 @@ class _Window:
 
     Args:
         base_url: the file's address.
+        conflation_ms: the window's length.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, conflation_ms: int) -> None:
         self._base_url = base_url
+        self._conflation_ms = conflation_ms
         self._starts: int | None = None
         self._now = 0
         self._lines: dict[str, list[bytes]] = {}  # every market so far; empty if not in the window
@@ -124,7 +129,9 @@ class _Window:
 
     def covers(self, published: int) -> bool:
         """Return True if a message belongs to the messages added since the last close."""
-        return self._starts is None or self._starts <= published < self._starts + CONFLATION_MS
+        if self._starts is None:
+            return True
+        return self._starts <= published < self._starts + self._conflation_ms
 
     def add(self, published: int, parts: _Parts) -> None:
         """Add a message."""

@@ -16,6 +16,9 @@ from betting.config import get_config
 from betting.db import sql
 from betting.models import Provider
 from betting.web import documents
+from streaming.coalescing import adaptive
+from streaming.coalescing.adaptive import MinorChange
+from streaming.core.coalesce import CoalescePolicy
 from streaming.core.health import Status, title
 from streaming.core.throttle import ThrottleMode
 from streaming.health.checks import CHECKS
@@ -197,6 +200,19 @@ def test_a_card_shows_no_plan_while_there_is_none_or_plans_are_off(
     off = replace(config, poll=replace(config.poll, adaptive="off"))
     monkeypatch.setattr("streaming.models.circuit.get_config", lambda: off)
     assert "<dt>Adaptive</dt>" not in text(operator)
+
+
+@pytest.mark.usefixtures("at_noon", "redis")
+def test_adaptive_windows_are_shown_beside_the_fixed_ones_once_they_decide(
+    operator: Client,
+) -> None:
+    assert "Adaptive windows" not in text(operator)
+
+    adaptive.decide({}, {7: MinorChange(1, 0.01), 8: MinorChange(1, None)}, CoalescePolicy())
+    assert "2 recomputes for 2 changes, 0 ms of wait in the mean." in text(operator)
+
+    adaptive.count_fixed(3)
+    assert "in the mean; they only count, and fixed windows sent 3." in text(operator)
 
 
 def test_polls_that_an_open_circuit_holds_back_are_not_called_due(

@@ -13,8 +13,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
 from betting.config import Config, get_config
+from streaming.coalescing import adaptive
+from streaming.coalescing.adaptive import MinorChange
+from streaming.core.coalesce import CoalescePolicy
 from streaming.core.histogram import BOUNDS_MS, above, counts_of
 from streaming.health import deadline, report, stream, views
 from streaming.models import HealthSnapshot
@@ -194,6 +198,24 @@ def test_the_interval_and_the_waits_of_a_plan_are_metrics_once_there_is_one(
 
     found = samples(client.get("/metrics").content)
     assert [found[name] for name in names] == pytest.approx([41.0, 335 / 450])
+
+
+@pytest.mark.usefixtures("at_noon")
+def test_what_adaptive_windows_decided_is_a_metric_once_they_have(
+    client: Client, redis: Redis
+) -> None:
+    decided = ("hardline_adaptive_changes", (("decision", "at_once"),))
+    assert decided not in samples(client.get("/metrics").content)
+
+    for _ in range(2):
+        adaptive.decide({}, {7: MinorChange(1, 0.01)}, CoalescePolicy())
+        redis.delete("hardline:pace:7")
+    adaptive.count_fixed(3)
+
+    found = samples(client.get("/metrics").content)
+    assert found[decided] == 2
+    assert found["hardline_adaptive_changes", (("decision", "fixed"),)] == 3
+    assert found["hardline_adaptive_wait_seconds", ()] == 0
 
 
 def test_the_figures_of_the_objective_are_those_of_the_rows(client: Client, at_noon: Watch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -290,6 +291,19 @@ def test_a_quote_that_has_a_history_cannot_be_deleted(provider: Provider) -> Non
     LineChange.objects.all().delete()
     connection.cursor().execute(delete)
     assert not Quote.objects.exists()
+
+
+def test_a_market_tells_its_largest_move_in_log_odds_and_an_opening_none(
+    provider: Provider,
+) -> None:
+    def moved(seconds: int, home: float, away: float) -> float | None:
+        quotes = [quote("ace", HOME, home), quote("ace", AWAY, away)]
+        (market,) = take(provider, snapshot([event(quotes)], seconds)).markets
+        return market.move
+
+    assert moved(0, 2.0, 2.0) is None
+    assert moved(60, 2.05, 1.99) == pytest.approx(math.log(1.05))
+    assert moved(120, 2.05, 1.8) == pytest.approx(math.log(0.99 / 0.8))
 
 
 prices = st.floats(1.01, 50.0)

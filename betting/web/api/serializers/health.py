@@ -41,6 +41,18 @@ class CheckSerializer(serializers.Serializer[Any]):
         return runbook(told["name"])
 
 
+class AdaptiveSerializer(serializers.Serializer[Any]):
+    """Decisions of adaptive windows in this hour and the one before."""
+
+    changes = serializers.IntegerField(help_text="a market that an answer changed a little each")
+    recomputes = serializers.IntegerField(help_text="that the decisions come to")
+    fixed_recomputes = serializers.IntegerField(
+        source="fixedRecomputes",
+        help_text="that fixed windows sent meanwhile; 0 while COALESCE_ADAPTIVE is on",
+    )
+    mean_wait_ms = serializers.FloatField(source="meanWaitMs", help_text="of a change")
+
+
 class HealthSerializer(serializers.Serializer[Any]):
     """The health of the whole system."""
 
@@ -53,6 +65,9 @@ class HealthSerializer(serializers.Serializer[Any]):
     )
     notes = serializers.ListField(
         child=serializers.CharField(), help_text="what is not well, the worst first"
+    )
+    adaptive = AdaptiveSerializer(
+        allow_null=True, help_text="null where nothing was counted, as COALESCE_ADAPTIVE=off has it"
     )
     checks = serializers.SerializerMethodField()
 

@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 from rest_framework.test import APIClient
 
+from streaming.coalescing import adaptive
+from streaming.coalescing.adaptive import MinorChange
+from streaming.core.coalesce import CoalescePolicy
 from streaming.health.checks import CHECKS
 from streaming.models import HealthSnapshot
 from streaming.tasks import check_health
@@ -35,6 +38,18 @@ def test_every_check_is_judged_now(reader: APIClient) -> None:
     assert told["status"] == "fail"
     assert f"circuits: {circuits['detail']}" in told["notes"]
     assert 0 <= told["score"] < 50
+
+
+@pytest.mark.usefixtures("redis")
+def test_adaptive_windows_are_told_of_once_they_have_decided(reader: APIClient) -> None:
+    assert reader.get(url("health")).json()["adaptive"] is None
+
+    adaptive.decide({}, {7: MinorChange(1, 0.01)}, CoalescePolicy())
+    adaptive.count_fixed(3)
+
+    assert reader.get(url("health")).json()["adaptive"] == {
+        "changes": 1, "recomputes": 1, "fixed_recomputes": 3, "mean_wait_ms": 0.0,
+    }  # fmt: skip
 
 
 def test_a_snapshot_comes_with_the_checks_that_were_stored(reader: APIClient) -> None:
