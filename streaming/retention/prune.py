@@ -10,8 +10,11 @@ from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
 from betting.config import RetentionConfig
+from betting.db import partitions
+from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, Partitioned
 from betting.db.sql import Bigints, execute, fetch_all
 from streaming.core.participants import sport_family
+from streaming.core.partitions import plan
 from streaming.ingest.locks import lock_family
 from streaming.retention.delete_events import erase_events
 
@@ -29,17 +32,22 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     """Delete the rows that are past their retention.
 
     Returns:
-        Rows deleted, by table; rows deleted along with an event or a feed are not counted.
+        Rows deleted, by table; those of partitions as PostgreSQL estimates them. Rows deleted
+        along with an event or a feed are not counted.
     """
     deleted = {
+        table.name: _prune_partitions(table, days)
+        for table, days in (
+            (POLL_RUNS, config.operations_days),
+            (RECOMPUTE_RUNS, config.operations_days),
+            (LINE_CHANGES, config.history_days),
+        )
+    } | {
         table: _prune(table, column, days)
         for table, column, days in (
-            ("streaming_pollrun", "started_at", config.operations_days),
             ("streaming_circuittransition", "recorded_at", config.audit_days),
             ("streaming_deliveryrun", "started_at", config.operations_days),
             ("streaming_alert", "claimed_at", config.history_days),
-            ("valuation_recomputerun", "finished_at", config.operations_days),
-            ("betting_linechange", "recorded_at", config.history_days),
             ("valuation_closingprice", "taken_at", config.history_days),
             ("valuation_closingquote", "taken_at", config.history_days),
             ("valuation_edgeclosing", "taken_at", config.history_days),
@@ -62,6 +70,23 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     deleted["betting_event"] = _delete_past_events(config.event_days)
     deleted["betting_feed"] = _delete_unheard_feeds(config.event_days)
     return deleted
+
+
+def _prune_partitions(table: Partitioned, days: int) -> int:
+    """Make the partitions that the next days need, and drop those past their retention.
+
+    Rows are deleted only from partitions that hold older ones beside younger ones for long: those
+    of times that have no partition, of a time before there were any, and of a longer retention.
+    """
+    there = partitions.partitions(table)
+    ((now,),) = fetch_all("SELECT statement_timestamp()", {})
+    todo = plan(there, days, now)
+    made = [partitions.make(table, span) for span in todo.make]
+    dropped = [partitions.drop(table, there[span]) for span in todo.drop]
+    if any(made) or any(rows is not None for rows in dropped):
+        partitions.analyze(table)
+    trimmed = [table.default, *(there[span] for span in todo.trim)]
+    return sum(filter(None, dropped)) + sum(_prune(each, table.column, days) for each in trimmed)
 
 
 def _prune(table: str, column: str, days: int) -> int:
