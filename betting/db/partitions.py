@@ -75,6 +75,9 @@ def make(table: Partitioned, span: Span) -> str | None:
     with _postponed(f"a partition of {table.name}"), transaction.atomic():
         if not _begins_alone():
             return None
+        # An insert that had chosen the default partition would fail once that has lost the span:
+        # whoever writes waits before it chooses.
+        execute(f"LOCK TABLE ONLY {table.name} IN SHARE ROW EXCLUSIVE MODE", {})
         found: Span | None = span
         held, newest = _held(table, span)
         if held > MOVED_AT_MOST:
@@ -131,10 +134,7 @@ def _make(table: Partitioned, span: Span) -> str:
 def _held(table: Partitioned, span: Span) -> tuple[int, datetime]:
     """Return how many rows of a span the default partition has, counted up to a bound, and the
     time of the newest.
-
-    Nobody adds any until the partition is attached.
     """
-    execute(f"LOCK TABLE {table.default} IN SHARE ROW EXCLUSIVE MODE", {})
     ((count, newest),) = fetch_all(
         f"""
         SELECT (SELECT count(*) FROM (SELECT FROM {table.default}

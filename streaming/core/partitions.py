@@ -56,7 +56,7 @@ class Plan:
 
 
 def width(retention_days: int) -> Width:
-    """Return the width for a retention: at most some forty partitions in a hundred years' case.
+    """Return the width for a retention: three years or less are at most some forty partitions.
 
     >>> [width(days).name for days in (1, 7, 15, 30, 180, 365, 3_650)]
     ['DAY', 'DAY', 'WEEK', 'WEEK', 'MONTH', 'MONTH', 'YEAR']
