@@ -180,9 +180,13 @@ class _Target:
             self._lock()
             self._run(f"DROP TRIGGER {name}_refuse_ctid ON {name}")
             after = self._ask(f"SELECT last_value + is_called::int FROM {name}_id_seq", [])[0][0]  # noqa: S608 - as above
-            indexes = [(index, made.replace(" ON ONLY ", " ON ")) for index, made in self._indexes()]
+            indexes = [
+                (index, made.replace(" ON ONLY ", " ON ")) for index, made in self._indexes()
+            ]
             others, grants = self._others(), self._grants()
-            self._run(f"CREATE TABLE {whole} (LIKE {name} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+            self._run(
+                f"CREATE TABLE {whole} (LIKE {name} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+            )
             self._run(f"INSERT INTO {whole} SELECT * FROM {name}")  # noqa: S608 - as above
             self._run(f"ALTER TABLE {whole} ALTER id DROP DEFAULT")
             self._run(f"DROP TABLE {name}")

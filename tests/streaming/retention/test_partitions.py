@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Event as Signal
 
 import psycopg
 import pytest
-from django.db import InternalError, connection, transaction
+from django.db import connection, transaction
 from django.db.utils import IntegrityError
 
 from betting.config import RetentionConfig
@@ -23,40 +23,23 @@ from betting.db.advisory_locks import PARTITIONS
 from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, TABLES, Partitioned
 from betting.db.sql import execute, fetch_all
 from betting.models import LineChange, Quote
-from streaming.core.partitions import Span, midnight
+from streaming.core.partitions import Span
 from streaming.models import PollRun
-from streaming.retention import prune
 from streaming.retention.prune import prune_old_rows
 from tests.support import rows
+from tests.support.time_partitions import DAY, begin, today
 from valuation.models import RecomputeRun
 
 pytestmark = pytest.mark.django_db
 
-DAY = timedelta(days=1)
 WEEKLY = RetentionConfig(history_days=30, operations_days=30)
 DAILY = RetentionConfig(history_days=7, operations_days=7)
-
-
-def today() -> datetime:
-    return midnight(datetime.now(UTC))
-
-
-def begin(table: Partitioned, at: datetime) -> None:
-    """Have the partition of what was there end at a time."""
-    before = table.before
-    if before in partitions.partitions(table).values():
-        execute(f"ALTER TABLE {table.name} DETACH PARTITION {before}", {})
-    execute(
-        f"ALTER TABLE {table.name} ATTACH PARTITION {before}"
-        f" FOR VALUES FROM (MINVALUE) TO ('{at.isoformat()}')",
-        {},
-    )
 
 
 def placed(table: Partitioned) -> dict[str, int]:
     """Partition → its rows, where it has any."""
     found = fetch_all(
-        f"SELECT tableoid::regclass::text, count(*) FROM {table.name} GROUP BY 1",  # noqa: S608
+        f"SELECT tableoid::regclass::text, count(*) FROM {table.name} GROUP BY 1",
         {},
     )
     return {str(name).removeprefix(f"{table.name}_"): count for name, count in found}
@@ -283,7 +266,6 @@ def _left_as_found(transactional_db: None) -> Iterator[None]:  # noqa: ARG001 - 
         for name in names(table) - {"before"}:
             execute(f"DROP TABLE {table.name}_{name}", {})
         execute(f"TRUNCATE {table.name}", {})
-        execute(f"CREATE TABLE IF NOT EXISTS {table.before} (LIKE {table.name} INCLUDING ALL)", {})
         begin(table, span.until)
 
 
@@ -324,7 +306,7 @@ def test_writers_lose_no_row_while_partitions_come_and_go() -> None:
     begin(RECOMPUTE_RUNS, today() - 30 * DAY)
     columns = "trigger, duration_ms, markets, valued, edges_opened, edges_closed, finished_at"
     insert = (
-        f"INSERT INTO valuation_recomputerun ({columns}) SELECT 'batch', 1, 1, 1, 0, 0,"  # noqa: S608
+        f"INSERT INTO valuation_recomputerun ({columns}) SELECT 'batch', 1, 1, 1, 0, 0,"
         " now() - make_interval(days => n) FROM generate_series(0, 4) AS n RETURNING id"
     )
     stop, begun = Signal(), Signal()
@@ -346,9 +328,8 @@ def test_writers_lose_no_row_while_partitions_come_and_go() -> None:
                 span = Span(today() - n * DAY, today() - (n - 1) * DAY)
                 while partitions.make(RECOMPUTE_RUNS, span) is None:
                     pass
-            while (
-                label(today()) not in names(RECOMPUTE_RUNS)
-                or label(today() - 9 * DAY) in names(RECOMPUTE_RUNS)
+            while label(today()) not in names(RECOMPUTE_RUNS) or label(today() - 9 * DAY) in names(
+                RECOMPUTE_RUNS
             ):
                 prune_old_rows(DAILY)
         finally:
