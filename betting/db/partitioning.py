@@ -210,7 +210,7 @@ class _Target:
 
     def _until(self) -> str:
         ((text,),) = self._ask(
-            "SELECT substring(pg_get_constraintdef(oid) from '''([^'']+)''') FROM pg_constraint"
+            "SELECT substring(pg_get_constraintdef(oid) from '''([^'']+)''') FROM pg_constraint"  # noqa: S608 - a name of ours
             f" WHERE conrelid = %s::regclass AND conname = '{self._bound}'"
         )
         return str(text)
@@ -218,7 +218,7 @@ class _Target:
     def _indexes(self) -> list[tuple[str, str]]:
         """Return the indexes but those of the primary key: name and statement."""
         rows = self._ask(
-            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"  # noqa: S608 - as above
             " WHERE indrelid = %s::regclass AND NOT indisprimary"
             f" AND indexrelid::regclass::text <> '{self._key}' ORDER BY 1"
         )
@@ -227,7 +227,7 @@ class _Target:
     def _others(self) -> list[str]:
         """Return the statements that make its foreign keys and its triggers."""
         references = self._ask(
-            f"SELECT format('ALTER TABLE {self._table.name} ADD CONSTRAINT %%I %%s', conname,"
+            f"SELECT format('ALTER TABLE {self._table.name} ADD CONSTRAINT %%I %%s', conname,"  # noqa: S608 - as above
             " pg_get_constraintdef(oid)) FROM pg_constraint"
             " WHERE conrelid = %s::regclass AND contype = 'f' ORDER BY 1"
         )
@@ -240,7 +240,7 @@ class _Target:
     def _grants(self) -> list[str]:
         """Return the statements that grant what others than its owner may do with it."""
         rows = self._ask(
-            f"SELECT format('GRANT %%s ON {self._table.name} TO %%s', a.privilege_type,"
+            f"SELECT format('GRANT %%s ON {self._table.name} TO %%s', a.privilege_type,"  # noqa: S608 - as above
             " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
             " FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a"
             " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner ORDER BY 1"

@@ -8,10 +8,10 @@ They are named as pg_partman names them: `_p20261201` after the day that one beg
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
@@ -21,11 +21,13 @@ from betting.db.sql import execute, fetch_all
 from streaming.core.partitions import Span, beyond
 
 LOCK_TIMEOUT = "200ms"
-"""Whoever reads or writes the table waits behind us for as long; shorter than PostgreSQL takes to
+"""Others that read or write the table wait behind us for as long; shorter than PostgreSQL takes to
 look for deadlocks, so that it is we who give way."""
 
 MOVED_AT_MOST = 10_000
 """So many rows of the default partition move into a new one while it is attached."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -72,20 +74,7 @@ def make(table: Partitioned, span: Span) -> str | None:
     the partition begins after them. None is made while the table is in use for longer than the
     timeout, or if somebody else is at work.
     """
-    with _postponed(f"a partition of {table.name}"), transaction.atomic():
-        if not _begins_alone():
-            return None
-        # An insert that had chosen the default partition would fail once that has lost the span:
-        # whoever writes waits before it chooses.
-        execute(f"LOCK TABLE ONLY {table.name} IN SHARE ROW EXCLUSIVE MODE", {})
-        found: Span | None = span
-        held, newest = _held(table, span)
-        if held > MOVED_AT_MOST:
-            found = beyond(span, newest)
-        if found is None or any(_overlap(found, other) for other in partitions(table)):
-            return None
-        return _make(table, found)
-    return None
+    return _in_turn(f"a partition of {table.name}", lambda: _make_what_is_free(table, span))
 
 
 def drop(table: Partitioned, name: str) -> int | None:
@@ -94,14 +83,7 @@ def drop(table: Partitioned, name: str) -> int | None:
     None is dropped while the table is in use for longer than the timeout, or if somebody else is at
     work.
     """
-    with _postponed(name), transaction.atomic():
-        if not _begins_alone() or name not in partitions(table).values():
-            return None
-        ((rows,),) = fetch_all(_ROWS, {"table": name})
-        execute(f"DROP TABLE {name}", {})
-        logger.info("partition %s was dropped, with some %d rows", name, rows)
-        return int(rows)
-    return None
+    return _in_turn(name, lambda: _drop(table, name))
 
 
 def analyze(table: Partitioned) -> None:
@@ -110,6 +92,40 @@ def analyze(table: Partitioned) -> None:
     Without them PostgreSQL takes a quote to have a two-hundredth of all changes.
     """
     execute(f"ANALYZE {table.name}", {})
+
+
+def _in_turn(what: str, step: Callable[[], T | None]) -> T | None:
+    """Take a step in a transaction, unless somebody else takes one or a lock is not to be had."""
+    try:
+        with transaction.atomic():
+            return step() if _begins_alone() else None
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        logger.warning("retention postpones %s, whose table is in use: %s", what, error)
+        return None
+
+
+def _make_what_is_free(table: Partitioned, span: Span) -> str | None:
+    # An insert that had chosen the default partition would fail once that has lost the span: those
+    # who write wait before they choose.
+    execute(f"LOCK TABLE ONLY {table.name} IN SHARE ROW EXCLUSIVE MODE", {})
+    found: Span | None = span
+    held, newest = _held(table, span)
+    if held > MOVED_AT_MOST:
+        found = beyond(span, newest)
+    if found is None or any(_overlap(found, other) for other in partitions(table)):
+        return None
+    return _make(table, found)
+
+
+def _drop(table: Partitioned, name: str) -> int | None:
+    if name not in partitions(table).values():
+        return None
+    ((rows,),) = fetch_all(_ROWS, {"table": name})
+    execute(f"DROP TABLE {name}", {})
+    logger.info("partition %s was dropped, with some %d rows", name, rows)
+    return int(rows)
 
 
 def _make(table: Partitioned, span: Span) -> str:
@@ -132,9 +148,7 @@ def _make(table: Partitioned, span: Span) -> str:
 
 
 def _held(table: Partitioned, span: Span) -> tuple[int, datetime]:
-    """Return how many rows of a span the default partition has, counted up to a bound, and the
-    time of the newest.
-    """
+    """Return how many rows of a span the default partition has, up to a bound, and the newest."""
     ((count, newest),) = fetch_all(
         f"""
         SELECT (SELECT count(*) FROM (SELECT FROM {table.default}
@@ -161,17 +175,6 @@ def _begins_alone() -> bool:
         {"lock": PARTITIONS, "wait": LOCK_TIMEOUT},
     )
     return bool(rows[0][0])
-
-
-@contextmanager
-def _postponed(what: str) -> Iterator[None]:
-    """Leave it to the next run where a lock was not to be had."""
-    try:
-        yield
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
-        logger.warning("retention postpones %s, whose table is in use: %s", what, error)
 
 
 _ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(%(table)s)"

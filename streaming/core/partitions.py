@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done with the partitions of a table.
+    """The work to be done on the partitions of a table.
 
     Attributes:
         make: spans that have none, in order.

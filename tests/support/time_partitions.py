@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from betting.db import partitions
+from betting.db.partitioning import BOUND_DAYS
 from betting.db.partitions import Partitioned
 from betting.db.sql import execute
 from streaming.core.partitions import midnight, plan
@@ -30,11 +31,18 @@ def begin(table: Partitioned, at: datetime) -> None:
     )
 
 
+def reset(table: Partitioned) -> None:
+    """Have an empty table, with the partitions that a migration of today makes."""
+    for name in partitions.partitions(table).values():
+        execute(f"DROP TABLE {name}", {})
+    execute(f"TRUNCATE {table.name}", {})
+    begin(table, today() + BOUND_DAYS * DAY)
+
+
 def make_partitions(table: Partitioned, days: int) -> None:
     """Make all partitions of a retention, as if the migration was longer ago."""
+    reset(table)
     at = today() - days * DAY
-    # One that other tests have filled and emptied is full of what they left.
-    execute(f"DROP TABLE {table.before}", {})
     begin(table, at)
     while at <= today():
         for span in plan(partitions.partitions(table), days, at).make:

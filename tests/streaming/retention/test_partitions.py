@@ -27,7 +27,7 @@ from streaming.core.partitions import Span
 from streaming.models import PollRun
 from streaming.retention.prune import prune_old_rows
 from tests.support import rows
-from tests.support.time_partitions import DAY, begin, today
+from tests.support.time_partitions import DAY, begin, reset, today
 from valuation.models import RecomputeRun
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +52,13 @@ def names(table: Partitioned) -> set[str]:
 
 def label(at: datetime) -> str:
     return f"p{at:%Y%m%d}"
+
+
+@pytest.fixture(autouse=True)
+def _just_migrated(db: None) -> None:  # noqa: ARG001 - asks for a fixture
+    """Begin with the partitions of a migration, whatever other tests have left."""
+    for table in TABLES:
+        reset(table)
 
 
 @pytest.fixture
@@ -259,14 +266,10 @@ def test_the_release_before_deletes_nothing_once_a_place_is_in_two_partitions(
 
 @pytest.fixture
 def _left_as_found(transactional_db: None) -> Iterator[None]:  # noqa: ARG001 - asks for a fixture
-    """Drop the partitions that a test has made, and have the first one end where it did."""
-    ends = {table: {*partitions.partitions(table)} for table in TABLES}
+    """Leave none of the partitions that a test has made."""
     yield
-    for table, (span,) in ends.items():
-        for name in names(table) - {"before"}:
-            execute(f"DROP TABLE {table.name}_{name}", {})
-        execute(f"TRUNCATE {table.name}", {})
-        begin(table, span.until)
+    for table in TABLES:
+        reset(table)
 
 
 def other_session() -> psycopg.Connection:
