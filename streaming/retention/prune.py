@@ -14,7 +14,7 @@ from betting.db import partitions
 from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, Partitioned
 from betting.db.sql import Bigints, execute, fetch_all
 from streaming.core.participants import sport_family
-from streaming.core.partitions import plan
+from streaming.core.partitions import days_ahead, plan
 from streaming.ingest.locks import lock_family
 from streaming.retention.delete_events import erase_events
 
@@ -28,12 +28,19 @@ DAYS_OF_EXPIRED_SESSIONS = 1
 logger = logging.getLogger(__name__)
 
 
+class PartitionsMissingError(Exception):
+    """No partition could be made for days, and the last one ends within a day."""
+
+
 def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     """Delete the rows that are past their retention.
 
     Returns:
         Rows deleted, by table; those of partitions as PostgreSQL estimates them. Rows deleted
         along with an event or a feed are not counted.
+
+    Raises:
+        PartitionsMissingError: rows of the day to come have no partition; all else was done.
     """
     deleted = {
         table.name: _prune_partitions(table, days)
@@ -69,6 +76,7 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     # In this order: most rows of an event are its history, and a feed is deleted without quotes.
     deleted["betting_event"] = _delete_past_events(config.event_days)
     deleted["betting_feed"] = _delete_unheard_feeds(config.event_days)
+    _require_partitions()
     return deleted
 
 
@@ -87,6 +95,21 @@ def _prune_partitions(table: Partitioned, days: int) -> int:
         partitions.analyze(table)
     trimmed = [table.default, *(there[span] for span in todo.trim)]
     return sum(filter(None, dropped)) + sum(_prune(each, table.column, days) for each in trimmed)
+
+
+def _require_partitions() -> None:
+    ((tomorrow,),) = fetch_all("SELECT statement_timestamp() + interval '1 day'", {})
+    missing = [
+        table.name
+        for table in partitions.TABLES
+        if not days_ahead(partitions.partitions(table), tomorrow)
+    ]
+    if missing:
+        raise PartitionsMissingError(
+            f"{', '.join(missing)}: no partition for tomorrow could be made. Rows go into the"
+            " default one, and nothing is lost. Something reads the table all the time, or this role"
+            " may not create tables."
+        )
 
 
 def _prune(table: str, column: str, days: int) -> int:

@@ -25,7 +25,7 @@ from betting.db.sql import execute, fetch_all
 from betting.models import LineChange, Quote
 from streaming.core.partitions import Span
 from streaming.models import PollRun
-from streaming.retention.prune import prune_old_rows
+from streaming.retention.prune import PartitionsMissingError, prune_old_rows
 from tests.support import rows
 from tests.support.time_partitions import DAY, begin, reset, today
 from valuation.models import RecomputeRun
@@ -285,7 +285,8 @@ def test_a_table_in_use_is_left_to_the_next_run(caplog: pytest.LogCaptureFixture
     begun = names(LINE_CHANGES)
     with other_session() as reader, caplog.at_level(logging.WARNING, partitions.__name__):
         reader.execute("SELECT count(*) FROM betting_linechange")
-        prune_old_rows(DAILY)
+        with pytest.raises(PartitionsMissingError, match="betting_linechange: no partition"):
+            prune_old_rows(DAILY)
         assert begun <= names(LINE_CHANGES)
         assert "is in use" in caplog.text
     prune_old_rows(DAILY)
@@ -295,13 +296,13 @@ def test_a_table_in_use_is_left_to_the_next_run(caplog: pytest.LogCaptureFixture
 
 @pytest.mark.usefixtures("_left_as_found")
 def test_of_two_runs_at_once_one_does_the_work() -> None:
-    begin(LINE_CHANGES, today())
+    begin(LINE_CHANGES, today() + 3 * DAY)
     with other_session() as other:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITIONS])
         prune_old_rows(DAILY)
         assert names(LINE_CHANGES) == {"before"}
     prune_old_rows(DAILY)
-    assert label(today()) in names(LINE_CHANGES)
+    assert label(today() + 3 * DAY) in names(LINE_CHANGES)
 
 
 @pytest.mark.usefixtures("_left_as_found")
