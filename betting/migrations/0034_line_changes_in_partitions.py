@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
     allowed: ClassVar[dict[str, str]] = {
         "RunSQL": "a function that nothing calls yet",
         "PartitionByTime": "it rewrites nothing, waits half a second for its lock at a time, holds"
-        " it for some milliseconds, and older code finds the same columns under the same name",
+        " it for a fraction of a second, and older code finds the same columns under the same name",
     }
 
     operations = [

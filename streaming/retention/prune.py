@@ -107,8 +107,8 @@ def _require_partitions() -> None:
     if missing:
         raise PartitionsMissingError(
             f"{', '.join(missing)}: no partition for tomorrow could be made. Rows go into the"
-            " default one, and nothing is lost. Something reads the table all the time, or this role"
-            " may not create tables."
+            " default one, and nothing is lost. Something reads the table all the time, or this"
+            " role may not create tables."
         )
 
 
