@@ -447,7 +447,10 @@ class RecomputeTrigger(models.TextChoices):
 
 
 class RecomputeRun(models.Model):
-    """One recompute message: how many markets it valued, and how late."""
+    """One recompute message: how many markets it valued, and how late.
+
+    Partitioned by `finished_at`, part of the primary key of the database: `betting.db.partitions`.
+    """
 
     trigger = models.CharField(max_length=5, choices=RecomputeTrigger)
     finished_at = models.DateTimeField(db_default=Now())

@@ -31,6 +31,9 @@ POLLS = 0x504F_4C4C
 SPOOL = 0x5350_4F4C
 """Held while spooled letters are stored; it spells SPOL."""
 
+PARTITIONS = 0x5041_5254
+"""Held while a partition is made or dropped; it spells PART."""
+
 DELIVERIES = 0x4445_4C49
 """The class of the locks on deliveries that are being made; it spells DELI."""
 

@@ -149,6 +149,8 @@ class MoveClass(models.TextChoices):
 class LineChange(models.Model):
     """One change of one quote. Append-only: a trigger refuses every update.
 
+    Partitioned by `recorded_at`, part of the primary key of the database: `betting.db.partitions`.
+
     A point move belongs to the quote at the new point and names the point it came from.
     """
 

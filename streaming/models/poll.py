@@ -26,7 +26,10 @@ NOT_REQUESTED = (PollOutcome.REPEATED, PollOutcome.REFUSED)
 
 
 class PollRun(models.Model):
-    """One request to a provider and its result."""
+    """One request to a provider and its result.
+
+    Partitioned by `started_at`, part of the primary key of the database: `betting.db.partitions`.
+    """
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, db_index=False)
     feed = models.CharField(max_length=2000, help_text="request path and markets, never a secret")

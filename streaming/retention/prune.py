@@ -10,8 +10,11 @@ from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
 from betting.config import RetentionConfig
+from betting.db import partitions
+from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, Partitioned
 from betting.db.sql import Bigints, execute, fetch_all
 from streaming.core.participants import sport_family
+from streaming.core.partitions import days_ahead, plan
 from streaming.ingest.locks import lock_family
 from streaming.retention.delete_events import erase_events
 
@@ -25,21 +28,33 @@ DAYS_OF_EXPIRED_SESSIONS = 1
 logger = logging.getLogger(__name__)
 
 
+class PartitionsMissingError(Exception):
+    """No partition could be made for days, and the last one ends within a day."""
+
+
 def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     """Delete the rows that are past their retention.
 
     Returns:
-        Rows deleted, by table; rows deleted along with an event or a feed are not counted.
+        Rows deleted, by table; those of partitions as PostgreSQL estimates them. Rows deleted
+        along with an event or a feed are not counted.
+
+    Raises:
+        PartitionsMissingError: rows of the day to come have no partition; all else was done.
     """
     deleted = {
+        table.name: _prune_partitions(table, days)
+        for table, days in (
+            (POLL_RUNS, config.operations_days),
+            (RECOMPUTE_RUNS, config.operations_days),
+            (LINE_CHANGES, config.history_days),
+        )
+    } | {
         table: _prune(table, column, days)
         for table, column, days in (
-            ("streaming_pollrun", "started_at", config.operations_days),
             ("streaming_circuittransition", "recorded_at", config.audit_days),
             ("streaming_deliveryrun", "started_at", config.operations_days),
             ("streaming_alert", "claimed_at", config.history_days),
-            ("valuation_recomputerun", "finished_at", config.operations_days),
-            ("betting_linechange", "recorded_at", config.history_days),
             ("valuation_closingprice", "taken_at", config.history_days),
             ("valuation_closingquote", "taken_at", config.history_days),
             ("valuation_edgeclosing", "taken_at", config.history_days),
@@ -61,7 +76,40 @@ def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     # In this order: most rows of an event are its history, and a feed is deleted without quotes.
     deleted["betting_event"] = _delete_past_events(config.event_days)
     deleted["betting_feed"] = _delete_unheard_feeds(config.event_days)
+    _require_partitions()
     return deleted
+
+
+def _prune_partitions(table: Partitioned, days: int) -> int:
+    """Make the partitions that the next days need, and drop those past their retention.
+
+    Rows are deleted only from partitions that hold older ones beside younger ones for long: those
+    of times that have no partition, of a time before there were any, and of a longer retention.
+    """
+    there = partitions.partitions(table)
+    ((now,),) = fetch_all("SELECT statement_timestamp()", {})
+    todo = plan(there, days, now)
+    made = [partitions.make(table, span) for span in todo.make]
+    dropped = [partitions.drop(table, there[span]) for span in todo.drop]
+    if any(made) or any(rows is not None for rows in dropped):
+        partitions.analyze(table)
+    trimmed = [table.default, *(there[span] for span in todo.trim)]
+    return sum(filter(None, dropped)) + sum(_prune(each, table.column, days) for each in trimmed)
+
+
+def _require_partitions() -> None:
+    ((tomorrow,),) = fetch_all("SELECT statement_timestamp() + interval '1 day'", {})
+    missing = [
+        table.name
+        for table in partitions.TABLES
+        if not days_ahead(partitions.partitions(table), tomorrow)
+    ]
+    if missing:
+        raise PartitionsMissingError(
+            f"{', '.join(missing)}: no partition for tomorrow could be made. Rows go into the"
+            " default one, and nothing is lost. Something reads the table all the time, or this"
+            " role may not create tables."
+        )
 
 
 def _prune(table: str, column: str, days: int) -> int:

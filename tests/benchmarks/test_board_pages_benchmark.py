@@ -1,7 +1,7 @@
 """The pages for bettors over a large board.
 
 It has 100,000 quotes, 1,000,000 changes, 5,000 edges, and 500 arbitrages, middles and low holds
-each.
+each. The changes are in one partition: of two, as in a new installation, or of those of a year.
 Run with ``pytest tests/benchmarks/test_board_pages_benchmark.py``.
 """
 
@@ -14,9 +14,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
+from betting.db.partitions import LINE_CHANGES
 from betting.models import Event, LineChange, Outcome, Quote
 from tests.benchmarks.pages import measure_pages
 from tests.support import rows
+from tests.support.time_partitions import make_partitions
 from valuation.models import Edge, Opportunity, OpportunityKind
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.django_db, pytest.mark.usefixtures("redis")]
@@ -86,8 +88,10 @@ ANALYZE
 """
 
 
-@pytest.fixture
-def reader() -> Client:
+@pytest.fixture(params=["new", "a year"])
+def reader(request: pytest.FixtureRequest) -> Client:
+    if request.param == "a year":
+        make_partitions(LINE_CHANGES, days=365)
     provider = rows.make_provider(clock="wall", stale_after_seconds=86_400.0)
     feed, sport = rows.make_feed(provider), rows.make_sport()
     numbers = {"events": EVENTS, "books": BOOKS, "changes": CHANGES, "edges": EDGES,

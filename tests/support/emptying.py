@@ -42,4 +42,5 @@ def _which_have_rows() -> str:
         f"SELECT '{table}' AS name WHERE EXISTS (SELECT FROM {connection.ops.quote_name(table)})"
         for table in sorted({*tables} - MADE_BY_MIGRATE)
     )
-    return f"SELECT name, pg_relation_size(name::regclass) > %s FROM ({having}) AS having_rows"
+    size = "(SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree(name::regclass))"
+    return f"SELECT name, {size} > %s FROM ({having}) AS having_rows"

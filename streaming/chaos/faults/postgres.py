@@ -9,6 +9,7 @@ from random import Random
 import psutil
 import psycopg
 
+from betting.db.partitions import LINE_CHANGES
 from betting.runtime.embedded.postgres import PORT
 from streaming.chaos.disk import full, small_disk
 from streaming.chaos.faults.base import Fault, repeating, stopped
@@ -17,7 +18,8 @@ from streaming.chaos.slow import slow
 from streaming.chaos.stage import Stage, kill
 
 _LOCKED = "betting_market"
-_HISTORY = "betting_linechange"
+_HISTORY = LINE_CHANGES.before
+"""A run is too short for changes to come into another partition."""
 _HISTORY_BYTES = f"SELECT pg_table_size('{_HISTORY}')"
 _SPARE_BYTES = 2_000_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -270,7 +271,7 @@ def test_no_statement_deletes_more_than_its_bound(
 
     def counted(statement: str, parameters: Any) -> int:
         rows = execute(statement, parameters)
-        if f"DELETE FROM {table} " in statement:
+        if re.search(rf"DELETE FROM {table}(_default|_before)? ", statement):
             deleted.append(rows)
         return rows
 
@@ -278,7 +279,8 @@ def test_no_statement_deletes_more_than_its_bound(
     monkeypatch.setattr(prune, "ROWS_PER_STATEMENT", 2)
 
     assert prune_old_rows(CONFIG)[table] == 5
-    assert deleted == [2, 2, 1, 0]
+    assert deleted[-4:] == [2, 2, 1, 0]
+    assert not any(deleted[:-4])  # of a table in partitions, those that have none
 
 
 def test_an_edge_stays_as_long_as_what_it_was_worth_at_the_close() -> None:
