@@ -13,6 +13,8 @@ from betting.config import Config
 from streaming.core.health import Check, Status, overall
 from streaming.core.health_score import score, trend
 from streaming.core.health_since import with_since
+from streaming.core.outlook import Outlook
+from streaming.core.weighted_health import WeightedScore, weighted
 from streaming.health import servers, starting
 from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
@@ -41,6 +43,17 @@ class HealthReport:
     def score(self) -> int:
         """The score of the whole, 0 to 100; below 50 where a check fails."""
         return score(grouped(self.checks).values())
+
+    @property
+    def weighted(self) -> WeightedScore:
+        """The score of the whole weighted by consequence, 0 to 100; nothing acts upon it."""
+        return weighted(self.checks)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """The burn rates and trends of the newest snapshot; None where that is not known."""
+        stream = self.observations.stream
+        return None if isinstance(stream, Away) or not stream.earlier else stream.earlier.outlook
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -122,6 +135,11 @@ def details(report: HealthReport) -> dict[str, Any]:
     return {
         **summary(report),
         "trend": report.trend,
+        "weighted": {"score": report.weighted.score, "reason": report.weighted.reason},
+        "burnRates": {} if report.outlook is None else report.outlook.burn,
+        "exhausted": {}
+        if report.outlook is None
+        else {name: at.isoformat() for name, at in report.outlook.exhausted.items()},
         "notes": list(report.reasons),
         "checks": {check.name: [described(check)] for check in report.checks},
     }
