@@ -197,6 +197,8 @@ def _forget() -> None:
 
 
 _FORGET = (
+    # The rows stay, for the newest one says that providers are polled.
+    "UPDATE streaming_pollrun SET changes = 0 WHERE changes > 0",
     "DELETE FROM valuation_recomputerun",
     "DELETE FROM streaming_deliveryrun",
     "DELETE FROM streaming_deadletteroccurrence",

@@ -7,7 +7,8 @@ used, at 6 over six hours 5 %, at 1 over three days 10 %.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -70,9 +71,10 @@ def rate_over(samples: Sequence[Misses], window: timedelta, objective: float) ->
     if not samples:
         return None
     newest = samples[-1]
-    begun = next((each for each in reversed(samples) if each.at <= newest.at - window), None)
-    if begun is None:
+    place = bisect_right(samples, newest.at - window, key=lambda each: each.at)
+    if not place:
         return None
+    begun = samples[place - 1]
     bad, total = newest.bad - begun.bad, newest.total - begun.total
     if bad > 0 and total < samples_needed(1 - objective):
         return None
@@ -85,7 +87,9 @@ def rates(samples: Sequence[Misses], objective: float) -> dict[timedelta, float]
     return {window: rate for window, rate in found.items() if rate is not None}
 
 
-def burning(found: dict[timedelta, float]) -> BurnLimit | None:
+def burning(
+    found: Mapping[timedelta, float], limits: Sequence[BurnLimit] = LIMITS
+) -> BurnLimit | None:
     """Return the first limit that both of its windows reach; None if there is no such.
 
     >>> hour, minutes = timedelta(hours=1), timedelta(minutes=5)
@@ -95,7 +99,7 @@ def burning(found: dict[timedelta, float]) -> BurnLimit | None:
     >>> burning({hour: 20.0, minutes: 0.0}), burning({hour: 20.0})
     (None, None)
     """
-    for limit in LIMITS:
+    for limit in limits:
         if min(found.get(limit.long, 0.0), found.get(limit.short, 0.0)) >= limit.rate:
             return limit
     return None

@@ -132,14 +132,15 @@ def summary(report: HealthReport) -> dict[str, Any]:
 
 def details(report: HealthReport) -> dict[str, Any]:
     """Return the whole report, as JSON values of ``application/health+json``."""
+    outlook = report.outlook
     return {
         **summary(report),
         "trend": report.trend,
         "weighted": {"score": report.weighted.score, "reason": report.weighted.reason},
-        "burnRates": {} if report.outlook is None else report.outlook.burn,
-        "exhausted": {}
-        if report.outlook is None
-        else {name: at.isoformat() for name, at in report.outlook.exhausted.items()},
+        "burnRates": outlook.burn if outlook else {},
+        "exhausted": {name: _written(at) for name, at in outlook.exhausted.items()}
+        if outlook
+        else {},
         "notes": list(report.reasons),
         "checks": {check.name: [described(check)] for check in report.checks},
     }

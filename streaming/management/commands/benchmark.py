@@ -12,6 +12,13 @@ from betting.config import CHECKOUT, get_config
 from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
+from streaming.benchmark.health.alarms import judge as judge_health
+from streaming.benchmark.health.budgets import compare as compare_budgets
+from streaming.benchmark.health.levels import compare as compare_levels
+from streaming.benchmark.health.recording import decode as decode_recording
+from streaming.benchmark.health.scorers import SCORERS
+from streaming.benchmark.health.table import by_fault
+from streaming.benchmark.health.table import markdown as health_table
 from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
 from streaming.benchmark.polling.comparison import compare as compare_polling
 from streaming.benchmark.polling.schedule import simulated
@@ -26,6 +33,7 @@ from streaming.benchmark.throttle.table import markdown as throttle_table
 from streaming.benchmark.throttle.table import objections
 from streaming.benchmark.trial import run_plan
 from streaming.benchmark.waiting import BenchmarkError
+from streaming.core.exhaustion import TrendPolicy
 from streaming.core.failures import ProviderFailure
 from streaming.core.throttle import ThrottlePolicy
 from streaming.management.arguments import one_or_more, positive
@@ -73,6 +81,19 @@ class Command(BaseCommand):
         polling.add_argument("--first", type=int, default=10, metavar="SEED", help="default: 10")
         polling.add_argument(
             "--polls-a-day", type=_sizes, default=(96, 288), metavar="N,N", help="default: 96,288"
+        )
+        health = actions.add_parser("health", help="the scores of health, by when they alarm")
+        health.add_argument(
+            "recordings", nargs="*", type=Path, metavar="FILE",
+            help="of `chaos --record-health`, two at least; default: misses and disks in scripts",
+        )  # fmt: skip
+        health.add_argument(
+            "--price", type=positive, default=30.0, metavar="SECONDS",
+            help="the delay that a false alarm is worth; default: %(default)s",
+        )  # fmt: skip
+        health.add_argument("--first", type=int, default=20, help="seed; default: %(default)s")
+        health.add_argument(
+            "--seeds", type=one_or_more, default=50, help="of each script; default: %(default)s"
         )
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
@@ -161,6 +182,22 @@ class Command(BaseCommand):
         if not options["tapes"]:
             feeds = [simulated(seed) for seed in range(first, first + options["seeds"])]
             self.stdout.write(polling_table(compare_polling(feeds, polls_a_day)))
+
+    def _health(self, options: dict[str, Any]) -> None:
+        files: list[Path] = options["recordings"]
+        if not files:
+            seeds = range(options["first"], options["first"] + options["seeds"])
+            self.stdout.write(compare_budgets(seeds))
+            self.stdout.write(compare_levels(seeds, TrendPolicy()))
+            return
+        if len(files) == 1:
+            raise CommandError("Give two recordings at least: rules are chosen on the others.")
+        try:
+            recordings = [decode_recording(each.read_bytes()) for each in files]
+        except msgspec.MsgspecError as error:
+            raise CommandError(f"This is no recording: {error}") from error
+        judged = judge_health(recordings, SCORERS, options["price"])
+        self.stdout.write(f"{health_table(judged)}\n{by_fault(judged)}")
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)
