@@ -28,8 +28,8 @@ class TrendPolicy:
         farthest_spans: how far the line is followed, in spans of its points.
     """
 
-    min_points: int = 12
-    significance: float = 4.0
+    min_points: int = 15
+    significance: float = 5.0
     farthest_spans: float = 20.0
 
 

@@ -15,14 +15,14 @@ from streaming.health.report import HealthReport
 
 _OBJECTIVES: Mapping[str, str] = MappingProxyType(
     {
-        "major": "Major moves",
-        "batch": "Other changes",
-        "polls": "Polls",
-        "deliveries": "Deliveries",
+        "major": "major moves",
+        "batch": "other changes",
+        "polls": "polls",
+        "deliveries": "deliveries",
     }
 )
 _RESOURCES: Mapping[str, str] = MappingProxyType(
-    {DISK: "The disk", MEMORY: "Redis's memory", QUEUE: "The room of a queue"}
+    {DISK: "the disk", MEMORY: "Redis's memory", QUEUE: "the room of a queue"}
 )
 _SHOWN_FROM = 0.05
 """A burn rate below this is shown as 0."""
@@ -75,5 +75,5 @@ def _too_fast(limit: BurnLimit) -> str:
 
 def _resource(name: str) -> str:
     if name.startswith(CREDITS):
-        return f"The credits of {name.removeprefix(CREDITS)}"
+        return f"credits of {name.removeprefix(CREDITS)}"
     return _RESOURCES.get(name, name)

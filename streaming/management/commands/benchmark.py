@@ -196,6 +196,8 @@ class Command(BaseCommand):
             recordings = [decode_recording(each.read_bytes()) for each in files]
         except msgspec.MsgspecError as error:
             raise CommandError(f"This is no recording: {error}") from error
+        if not all(each.trials for each in recordings):
+            raise CommandError("A recording has no trial.")
         judged = judge_health(recordings, SCORERS, options["price"])
         self.stdout.write(f"{health_table(judged)}\n{by_fault(judged)}")
 

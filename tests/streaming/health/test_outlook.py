@@ -29,7 +29,7 @@ def remember(watch: Watch, ago: timedelta, **fields: Any) -> HealthSnapshot:
 def look(watch: Watch) -> dict[str, Any]:
     """The outlook of a new snapshot of a stream that is kept alive."""
     watch.statuses()
-    outlook = HealthSnapshot.objects.latest("id").outlook
+    outlook: dict[str, Any] | None = HealthSnapshot.objects.latest("id").outlook
     assert outlook is not None
     return outlook
 
