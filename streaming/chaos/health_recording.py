@@ -20,6 +20,7 @@ from rich.console import Console
 from betting.config import Config
 from betting.db.sql import execute
 from betting.models import Provider
+from betting.runtime.embedded import remove_state
 from streaming.benchmark.health.recording import Class, Recorder, Recording, Trial
 from streaming.benchmark.machine import this_machine
 from streaming.chaos.conduct import AWAY, NO_EFFECT
@@ -100,20 +101,21 @@ PLANS: Sequence[Plan] = (
 )
 
 
-def record(config: Config, console: Console, seed: int) -> Recording:
+def record(config: Config, console: Console, seed: int, count: int = len(PLANS)) -> Recording:
     """Let the faults of all plans strike once each, until somebody asks to stop; record the checks.
 
     Args:
         config: of a process that `run.run_again_apart` made.
         console: the output for people.
         seed: of the order, the victims and the lengths.
+        count: of the trials, at most one for each plan.
 
     Raises:
         RunError: the stack did not start, or somebody asked to stop before that.
         AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
     config = with_free_ports(config)
-    with staged(config, console, seed, len(PLANS)) as (stage, interrupts, terminal):
+    with staged(config, console, seed, count) as (stage, interrupts, terminal):
         line = ["starting"]
         watching = watching_servers(config, terminal, SUPERVISION)
         showing = PeriodicJob(SHOW_SECONDS, lambda: terminal.summarise(line[0]))
@@ -123,13 +125,14 @@ def record(config: Config, console: Console, seed: int) -> Recording:
         chance = Random(seed)  # noqa: S311 - repeatable chance, not a secret
         trials: list[Trial] = []
         with suppress(InterruptedRunError):
-            for number, plan in enumerate(chance.sample(PLANS, len(PLANS)), start=1):
+            for number, plan in enumerate(chance.sample(PLANS, count), start=1):
                 line[0] = f"{plan.kind}: {plan.fault}"
                 trials.append(_play(stage, loop, plan, chance))
                 wrong = ", ".join(sorted(set(_statuses(trials[-1]))))
                 terminal.say(f"{plan.kind} {plan.fault}: {wrong or 'every check passed'}")
                 terminal.done(number)
-        return Recording(seed, machine, EVERY_SECONDS, tuple(trials))
+    remove_state(config)
+    return Recording(seed, machine, EVERY_SECONDS, tuple(trials))
 
 
 def _begin(stage: Stage, loop: RunLoop) -> None:

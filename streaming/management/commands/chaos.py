@@ -16,7 +16,7 @@ from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark.health.recording import encode
 from streaming.chaos.document import ChaosResult
-from streaming.chaos.health_recording import record
+from streaming.chaos.health_recording import PLANS, record
 from streaming.chaos.oracle import OracleError
 from streaming.chaos.report import report
 from streaming.chaos.run import Task, run_again_apart, run_chaos
@@ -45,6 +45,10 @@ class Command(BaseCommand):
             "--record-health", type=Path, metavar="FILE",
             help="record the health checks instead, while long faults and short ones strike",
         )  # fmt: skip
+        add(
+            "--trials", type=one_or_more, default=len(PLANS), metavar="N",
+            help=f"of a recording, {len(PLANS)} at most; default: all",
+        )  # fmt: skip
         add("--apart", action="store_true", help=SUPPRESS)
 
     def handle(self, **options: Any) -> None:
@@ -54,9 +58,10 @@ class Command(BaseCommand):
         first = secrets.randbelow(1_000_000) if options["first"] is None else options["first"]
         task = Task(range(first, first + options["seeds"]), options["market_seed"])
         recording: Path | None = options["record_health"]
+        trials = min(options["trials"], len(PLANS))
         try:
             if recording:
-                recording.write_bytes(encode(record(config, Console(), first)))
+                recording.write_bytes(encode(record(config, Console(), first, trials)))
                 return
             result = run_chaos(config, Console(), task)
         except AlreadyRunningError as error:
