@@ -17,7 +17,7 @@ from streaming.core.health import Check
 Scorer = Callable[[Sequence[Check]], float]
 """A score of the checks, 0 to 100, where less is worse."""
 
-LOOKS = (1, 2, 3, 5, 8)
+LOOKS = (1, 2, 3, 5, 8, 12, 16, 20, 25)
 """The looks in a row that are tried."""
 
 
@@ -133,13 +133,15 @@ def choose(trials: Sequence[Scored], price_seconds: float) -> AlarmRule:
     rules = [AlarmRule(limit, looks) for limit, looks in product(limits, LOOKS)]
 
     def cost(rule: AlarmRule) -> tuple[float, float]:
-        outcomes = [outcome(each, rule) for each in trials]
-        false_alarms = sum(each.false_alarms for each in outcomes)
         # Of rules that cost the same, the one that more has to happen for.
-        delays = sum(each.cost_seconds for each in outcomes)
-        return delays + price_seconds * false_alarms, rule.limit
+        return _cost([outcome(each, rule) for each in trials], price_seconds), rule.limit
 
     return min(rules, key=cost)
+
+
+def _cost(outcomes: Sequence[Outcome], price_seconds: float) -> float:
+    false_alarms = sum(each.false_alarms for each in outcomes)
+    return sum(each.cost_seconds for each in outcomes) + price_seconds * false_alarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,13 @@ class Judged:
         name: of the scorer.
         rules: one for each recording.
         outcomes: of all trials.
+        cost_seconds: the delays, and the price of the false alarms.
     """
 
     name: str
     rules: Sequence[AlarmRule]
     outcomes: Sequence[Outcome]
+    cost_seconds: float
 
 
 def judge(
@@ -175,5 +179,5 @@ def judge(
             others = [t for other, them in enumerate(by_recording) if other != place for t in them]
             rules.append(choose(others, price_seconds))
             outcomes += [outcome(trial, rules[-1]) for trial in trials]
-        found.append(Judged(name, rules, outcomes))
+        found.append(Judged(name, rules, outcomes, _cost(outcomes, price_seconds)))
     return found

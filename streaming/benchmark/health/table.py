@@ -16,6 +16,7 @@ COLUMNS = (
     "false: calm",
     "false: short faults",
     "false: can wait",
+    "cost, s",
 )
 
 
@@ -44,6 +45,7 @@ def _cells(judged: Judged) -> Iterator[str]:
         trials = [each for each in judged.outcomes if each.trial.kind == kind]
         alarmed = sum(each.false_alarms > 0 for each in trials)
         yield f"{alarmed} of {len(trials)}"
+    yield f"{judged.cost_seconds:.0f}"
 
 
 def _delays(outcomes: Iterable[Outcome], name: str) -> Iterator[str]:

@@ -222,6 +222,10 @@ def _add_plan(parser: ArgumentParser) -> None:
     add("--grow", type=_sizes, metavar="N,N", help=f"quotes in the tables; default: {usual.grow}")
     add("--history", type=one_or_more, help="rows of history a quote; default: 1")
     add("--soak-seconds", type=positive, help=f"default: {usual.soak_seconds:.0f}")
+    add(
+        "--match-day-seconds", type=positive, metavar="SECONDS",
+        help=f"of a Saturday; default: {usual.match_day_seconds:.0f}",
+    )  # fmt: skip
     add("--soak-rate", type=one_or_more, help=f"changes a second; default: {usual.soak_rate}")
 
 
