@@ -70,7 +70,7 @@ def _burn(outlook: Outlook) -> Iterator[tuple[str, str]]:
 
 def _too_fast(limit: BurnLimit) -> str:
     long, short = (spoken(each.total_seconds()) for each in (limit.long, limit.short))
-    return f"above {limit.rate:g} in both {long} and {short}"
+    return f"above the limit of {limit.rate:g} over {long} and {short}"
 
 
 def _resource(name: str) -> str:

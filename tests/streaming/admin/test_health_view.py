@@ -246,7 +246,7 @@ def test_burn_rates_and_what_runs_out_are_those_of_the_newest_snapshot(
 
     page = text(operator)
 
-    words = "20.0 in 5 min, 15.0 in 1 h; above 14.4 in both 1 h and 5 min"
+    words = "20.0 in 5 min, 15.0 in 1 h; above the limit of 14.4 over 1 h and 5 min"
     assert f"<dt>Burn rate of polls</dt><dd>{words}</dd>" in page
     assert "Burn rate of deliveries" not in page
     assert "<dt>Runs out</dt><dd>the disk, <time" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
@@ -68,9 +69,16 @@ def test_a_limit_burns_only_if_both_of_its_windows_reach_it(found: dict[timedelt
     reached = [
         each
         for each in LIMITS
-        if found.get(each.long, -1.0) >= each.rate and found.get(each.short, -1.0) >= each.rate
+        if found.get(each.long, -1.0) >= each.rate and found.get(each.short, math.inf) >= each.rate
     ]
     assert limit == (reached[0] if reached else None)
+
+
+def test_a_fault_at_night_burns_though_five_minutes_have_too_few_samples() -> None:
+    night = series([*[(1, 0, 4)] * 400, *[(1, 4, 0)] * 30])
+
+    assert rate_over(night, timedelta(minutes=5), OBJECTIVE) is None
+    assert burning(rates(night, OBJECTIVE)) == LIMITS[0]
 
 
 def test_windows_that_the_samples_do_not_cover_are_left_out() -> None:
