@@ -114,10 +114,9 @@ def outcome(trial: Scored, rule: AlarmRule) -> Outcome:
     early = sum(began < trial.struck_at for began, _ in found)
     if trial.kind != "fault":
         return Outcome(trial, None, len(found))
+    # One that was on already tells nobody of the fault.
     heard = [
-        max(began, trial.struck_at) - trial.struck_at
-        for began, ended in found
-        if began <= trial.ended_at and ended > trial.struck_at
+        began - trial.struck_at for began, _ in found if trial.struck_at <= began <= trial.ended_at
     ]
     return Outcome(trial, min(heard, default=None), early)
 
@@ -162,7 +161,10 @@ class Judged:
 
 
 def judge(
-    recordings: Sequence[Recording], scorers: Mapping[str, Scorer], price_seconds: float
+    recordings: Sequence[Recording],
+    scorers: Mapping[str, Scorer],
+    price_seconds: float,
+    changed: Callable[[Recording], Recording] = lambda recording: recording,
 ) -> list[Judged]:
     """Judge each scorer on each recording, by the rule chosen on all the others.
 
@@ -170,14 +172,15 @@ def judge(
         recordings: two at least.
         scorers: by their names.
         price_seconds: the delay that a false alarm is worth.
+        changed: makes the recording that is judged of one that rules are chosen on.
     """
     found = []
     for name, scorer in scorers.items():
         by_recording = [scored([each], scorer) for each in recordings]
         rules, outcomes = [], []
-        for place, trials in enumerate(by_recording):
+        for place, recording in enumerate(recordings):
             others = [t for other, them in enumerate(by_recording) if other != place for t in them]
             rules.append(choose(others, price_seconds))
-            outcomes += [outcome(trial, rules[-1]) for trial in trials]
+            outcomes += [outcome(each, rules[-1]) for each in scored([changed(recording)], scorer)]
         found.append(Judged(name, rules, outcomes, _cost(outcomes, price_seconds)))
     return found

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from streaming.core.health import Check, Status
+from streaming.core.health import Check, Status, check
 
 Class = Literal["fault", "blip", "minor"]
 """A fault that somebody has to be called for, one that is over by itself, one that can wait."""
@@ -73,6 +73,30 @@ class Recording(msgspec.Struct, frozen=True):
     trials: tuple[Trial, ...]
 
 
+def with_figure(recording: Recording, name: str, figure: float) -> Recording:
+    """Return a recording in which a check has the same figure all the time.
+
+    Args:
+        recording: the recording.
+        name: of the check.
+        figure: its figure, which its recorded limits grade.
+    """
+    return msgspec.structs.replace(
+        recording, trials=tuple(_with_figure(trial, name, figure) for trial in recording.trials)
+    )
+
+
+def _with_figure(trial: Trial, name: str, figure: float) -> Trial:
+    looks: list[Look] = []
+    for look in trial.looks:
+        others = {each: seen for each, seen in look.checks.items() if each != name}
+        if not looks and name in look.checks:
+            limits = _check(name, look.checks[name]).thresholds
+            others[name] = _seen(check(name, figure, limits, "", ""))
+        looks.append(Look(look.at, others))
+    return msgspec.structs.replace(trial, looks=tuple(looks))
+
+
 class Recorder:
     """Collects the looks of one trial."""
 
@@ -82,7 +106,7 @@ class Recorder:
 
     def add(self, at: float, checks: Iterable[Check]) -> None:
         """Add what was seen at a time, in seconds."""
-        seen = {check.name: _seen(check) for check in checks}
+        seen = {each.name: _seen(each) for each in checks}
         more = {name: each for name, each in seen.items() if self._known.get(name) != each}
         self._known = seen
         self._looks.append(Look(round(at, 2), more))
@@ -92,10 +116,10 @@ class Recorder:
         return tuple(self._looks)
 
 
-def _seen(check: Check) -> Seen:
-    observed = None if check.observed is None else float(f"{check.observed:.4g}")
-    warn, fail = (limit if math.isfinite(limit) else None for limit in check.thresholds)
-    return check.status.value, observed, warn, fail
+def _seen(found: Check) -> Seen:
+    observed = None if found.observed is None else float(f"{found.observed:.4g}")
+    warn, fail = (limit if math.isfinite(limit) else None for limit in found.thresholds)
+    return found.status.value, observed, warn, fail
 
 
 def _check(name: str, seen: Seen) -> Check:

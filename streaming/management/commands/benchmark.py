@@ -15,6 +15,7 @@ from betting.runtime.supervisor import AlreadyRunningError
 from streaming.benchmark.health.alarms import judge as judge_health
 from streaming.benchmark.health.budgets import compare as compare_budgets
 from streaming.benchmark.health.levels import compare as compare_levels
+from streaming.benchmark.health.recording import Recording, with_figure
 from streaming.benchmark.health.recording import decode as decode_recording
 from streaming.benchmark.health.scorers import SCORERS
 from streaming.benchmark.health.table import by_fault
@@ -90,6 +91,10 @@ class Command(BaseCommand):
         health.add_argument(
             "--price", type=positive, default=30.0, metavar="SECONDS",
             help="the delay that a false alarm is worth; default: %(default)s",
+        )  # fmt: skip
+        health.add_argument(
+            "--disk", type=positive, metavar="PART",
+            help="judge as if the disk were so full all the time, and rules chosen before that",
         )  # fmt: skip
         health.add_argument("--first", type=int, default=20, help="seed; default: %(default)s")
         health.add_argument(
@@ -198,7 +203,12 @@ class Command(BaseCommand):
             raise CommandError(f"This is no recording: {error}") from error
         if not all(each.trials for each in recordings):
             raise CommandError("A recording has no trial.")
-        judged = judge_health(recordings, SCORERS, options["price"])
+        disk: float | None = options["disk"]
+
+        def changed(recording: Recording) -> Recording:
+            return recording if disk is None else with_figure(recording, "disk", disk)
+
+        judged = judge_health(recordings, SCORERS, options["price"], changed)
         self.stdout.write(f"{health_table(judged)}\n{by_fault(judged)}")
 
     def _trial(self, options: dict[str, Any]) -> None:

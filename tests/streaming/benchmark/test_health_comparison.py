@@ -19,11 +19,12 @@ from streaming.benchmark.health.recording import (
     Trial,
     decode,
     encode,
+    with_figure,
 )
 from streaming.benchmark.health.scorers import SCORERS
 from streaming.benchmark.health.table import by_fault, markdown
 from streaming.core.exhaustion import TrendPolicy
-from streaming.core.health import MUST_NOT_BE, Check, check
+from streaming.core.health import MUST_NOT_BE, Check, Status, check
 
 LIMITS = (5.0, 30.0)
 Figures = Sequence[float | None]
@@ -64,6 +65,21 @@ def test_a_look_holds_only_what_differs_from_the_one_before() -> None:
     looks = trial([1.0, 1.0, 2.0], 1.0).looks
 
     assert [sorted(look.checks) for look in looks] == [["beat", "disk"], [], ["beat"]]
+
+
+def test_a_recording_can_be_read_as_if_a_check_had_another_figure() -> None:
+    whole = with_figure(recording(1, trial([1.0, 40.0, 1.0], 1.0)), "beat", 6.0)
+
+    for _, checks in whole.trials[0].moments():
+        by_name = {each.name: each for each in checks}
+        assert (by_name["beat"].status, by_name["beat"].observed) == (Status.WARN, 6.0)
+        assert by_name["disk"].status is Status.PASS
+
+
+def test_an_alarm_that_was_on_before_the_fault_tells_nobody_of_it() -> None:
+    found = outcome(seen([100, 100, 40, 40, 40, 40]), AlarmRule(50, 1))
+
+    assert (found.delay, found.false_alarms, found.cost_seconds) == (None, 1, 2.5)
 
 
 def test_an_alarm_needs_its_looks_in_a_row_and_ends_with_the_first_that_is_well() -> None:
