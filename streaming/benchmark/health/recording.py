@@ -5,6 +5,7 @@ A look holds only the checks that differ from the look before, which makes it sm
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
@@ -12,6 +13,8 @@ from typing import Literal
 import msgspec
 
 from streaming.core.health import Check, Status, check
+
+_GZIP = b"\x1f\x8b"
 
 Class = Literal["fault", "blip", "minor"]
 """A fault that somebody has to be called for, one that is over by itself, one that can wait."""
@@ -134,9 +137,11 @@ def encode(recording: Recording) -> bytes:
 
 
 def decode(document: bytes) -> Recording:
-    """Return the recording of a document.
+    """Return the recording of a document, which gzip may have compressed.
 
     Raises:
-        msgspec.ValidationError: it is none.
+        msgspec.MsgspecError: it is none.
     """
+    if document.startswith(_GZIP):
+        document = gzip.decompress(document)
     return msgspec.json.decode(document, type=Recording)

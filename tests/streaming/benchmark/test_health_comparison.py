@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from betting.config import CHECKOUT
 from streaming.benchmark.health import budgets, levels
 from streaming.benchmark.health.alarms import AlarmRule, Scored, choose, judge, outcome
 from streaming.benchmark.health.recording import (
@@ -142,6 +143,23 @@ def test_the_tables_have_each_scorer_and_each_fault() -> None:
         assert f"| {name} |" in table
     assert "| 2 of 2 |" in table
     assert "| beat fails | " in by_fault(judged)
+
+
+def test_the_decision_has_the_figures_of_the_published_recordings() -> None:
+    files = sorted((CHECKOUT / "docs" / "benchmarks" / "health").glob("*.json.gz"))
+    recordings = [decode(file.read_bytes()) for file in files]
+    decision = (CHECKOUT / "docs" / "adr" / "0073-health-weighs-consequences.md").read_text("utf-8")
+
+    assert len(recordings) >= 2
+    assert {len(each.trials) for each in recordings} == {23}
+    costs = {}
+    for price in (10, 30, 100):
+        judged = judge(recordings, SCORERS, price)
+        for line in markdown(judged).splitlines()[2:]:
+            assert f"| {price} {line}" in decision
+        costs[price] = {each.name: each.cost_seconds for each in judged}
+    # What keeps the weighted score beside today's.
+    assert any(cost["weighted score"] >= cost["today's score"] for cost in costs.values())
 
 
 def test_todays_score_and_the_weighted_one_see_the_same_checks() -> None:
