@@ -1,8 +1,8 @@
 """A recording of the health checks while faults strike: long ones, and such as heal by themselves.
 
-Each trial begins with a stream that is well and has no past, so that the windows of five minutes
-and an hour hold nothing of the trials before. The checks are looked at from outside, every second,
-as `/health/` does at each request: while beat or a worker is down, nobody else would look.
+Each episode begins with a stream that is well and has no past, so that the windows of five minutes
+and an hour hold nothing of those before. The checks are looked at from outside, every second, as
+`/health/` does at each request: while beat or a worker is down, nobody else would look.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from betting.config import Config
 from betting.db.sql import execute
 from betting.models import Provider
 from betting.runtime.embedded import remove_state
-from streaming.benchmark.health.recording import Class, Recorder, Recording, Trial
+from streaming.benchmark.health.recording import Class, Episode, Recorder, Recording
 from streaming.benchmark.machine import this_machine
 from streaming.chaos.conduct import AWAY, NO_EFFECT
 from streaming.chaos.ends import subscribe_receiver
@@ -46,12 +46,12 @@ CALM_SECONDS = (10.0, 20.0)
 LONG_SECONDS = (40.0, 50.0)
 AFTER_BLIP_SECONDS = 25.0
 PATIENCE_SECONDS = 75.0
-"""The longest wait for the stream to be well again before a trial."""
+"""The longest wait for the stream to be well again before an episode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One trial to be made.
+    """One episode to be made.
 
     Attributes:
         fault: the name of a fault.
@@ -108,7 +108,7 @@ def record(config: Config, console: Console, seed: int, count: int = len(PLANS))
         config: of a process that `run.run_again_apart` made.
         console: the output for people.
         seed: of the order, the victims and the lengths.
-        count: of the trials, at most one for each plan.
+        count: of the episodes, at most one for each plan.
 
     Raises:
         RunError: the stack did not start, or somebody asked to stop before that.
@@ -123,16 +123,16 @@ def record(config: Config, console: Console, seed: int, count: int = len(PLANS))
         _begin(stage, loop)
         machine = loop.do(this_machine).processor
         chance = Random(seed)  # noqa: S311 - repeatable chance, not a secret
-        trials: list[Trial] = []
+        episodes: list[Episode] = []
         with suppress(InterruptedRunError):
             for number, plan in enumerate(chance.sample(PLANS, count), start=1):
                 line[0] = f"{plan.kind}: {plan.fault}"
-                trials.append(_play(stage, loop, plan, chance))
-                wrong = ", ".join(sorted(set(_statuses(trials[-1]))))
+                episodes.append(_play(stage, loop, plan, chance))
+                wrong = ", ".join(sorted(set(_statuses(episodes[-1]))))
                 terminal.say(f"{plan.kind} {plan.fault}: {wrong or 'every check passed'}")
                 terminal.done(number)
     remove_state(config)
-    return Recording(seed, machine, EVERY_SECONDS, tuple(trials))
+    return Recording(seed, machine, EVERY_SECONDS, tuple(episodes))
 
 
 def _begin(stage: Stage, loop: RunLoop) -> None:
@@ -143,11 +143,11 @@ def _begin(stage: Stage, loop: RunLoop) -> None:
     loop.do(lambda: enable({key: each.base_url for key, each in stage.feeds.servers.items()}))
     loop.do(lambda: Provider.objects.update(stale_after_seconds=STALE_AFTER_SECONDS))
     loop.do(lambda: subscribe_receiver(stage.receiver))
-    # A start is judged with leniency: no trial begins before that is over.
+    # A start is judged with leniency: no episode begins before that is over.
     loop.wait(config.health.starting_seconds)
 
 
-def _play(stage: Stage, loop: RunLoop, plan: Plan, chance: Random) -> Trial:
+def _play(stage: Stage, loop: RunLoop, plan: Plan, chance: Random) -> Episode:
     calm, seconds = chance.uniform(*CALM_SECONDS), chance.uniform(*plan.seconds)
     choice = chance.randrange(1 << 16)
     _wait_until_well(stage.config, loop)
@@ -164,7 +164,7 @@ def _play(stage: Stage, loop: RunLoop, plan: Plan, chance: Random) -> Trial:
         if plan.kind == "blip":
             loop.wait(AFTER_BLIP_SECONDS)
         looks = recorder.looks()
-    return Trial(plan.fault, plan.kind, round(struck_at, 2), round(ended_at, 2), looks)
+    return Episode(plan.fault, plan.kind, round(struck_at, 2), round(ended_at, 2), looks)
 
 
 def _wait_until_well(config: Config, loop: RunLoop) -> None:
@@ -194,7 +194,7 @@ def _look(config: Config) -> Sequence[Check]:
 
 
 def _forget() -> None:
-    """Remove what windows would show of earlier trials, and let subscribers be asked again."""
+    """Remove what windows would show of earlier episodes, and let subscribers be asked again."""
     for statement in _FORGET:
         execute(statement, {})
 
@@ -235,8 +235,8 @@ def _looking(config: Config) -> Iterator[tuple[Recorder, Callable[[], float]]]:
         thread.join()
 
 
-def _statuses(trial: Trial) -> Iterator[str]:
-    for _at, checks in trial.moments():
+def _statuses(episode: Episode) -> Iterator[str]:
+    for _at, checks in episode.moments():
         for check in checks:
             if check.status is not Status.PASS:
                 yield f"{check.name} {check.status.value}"

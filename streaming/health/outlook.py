@@ -73,7 +73,7 @@ def _levels(observations: Observations) -> dict[str, float]:
             if each.quota_remaining is not None:
                 # Less is worse, and it ends at 0.
                 found[f"{CREDITS}{each.key}"] = -each.quota_remaining
-    return {name: float(f"{level:.6g}") for name, level in found.items() if math.isfinite(level)}
+    return {name: float(f"{level:.9g}") for name, level in found.items() if math.isfinite(level)}
 
 
 def _burn(counted: Earlier, policy: HealthPolicy) -> dict[str, dict[str, float]]:

@@ -51,16 +51,16 @@ def test_a_recording_of_health_shows_a_fault_after_a_calm(
     installation = Installation(apart.config.home.parent)
     file = tmp_path / "recording.json"
 
-    options = ("--record-health", file, "--trials", "1", "--first", LONG_OUTAGE)
+    options = ("--record-health", file, "--episodes", "1", "--first", LONG_OUTAGE)
     done = installation.manage("chaos", *options)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    (trial,) = decode(file.read_bytes()).trials
-    assert (trial.name, trial.kind) == ("Redis stopped", "fault")
+    (episode,) = decode(file.read_bytes()).episodes
+    assert (episode.name, episode.kind) == ("Redis stopped", "fault")
     wrong = {
         at: {each.name for each in checks if each.status is Status.FAIL}
-        for at, checks in trial.moments()
+        for at, checks in episode.moments()
     }
-    assert not any(names for at, names in wrong.items() if at < trial.struck_at)
-    assert any("redis" in names for at, names in wrong.items() if at > trial.struck_at)
+    assert not any(names for at, names in wrong.items() if at < episode.struck_at)
+    assert any("redis" in names for at, names in wrong.items() if at > episode.struck_at)
     assert not apart.config.home.exists()

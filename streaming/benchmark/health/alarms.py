@@ -23,7 +23,7 @@ LOOKS = (1, 2, 3, 5, 8, 12, 16, 20, 25)
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One trial as a scorer sees it.
+    """One episode as a scorer sees it.
 
     Attributes:
         name: of the fault.
@@ -67,73 +67,75 @@ class AlarmRule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a rule on one trial.
+    """The outcome of a rule on one episode.
 
     Attributes:
-        trial: the trial.
+        episode: the episode.
         delay: seconds from the fault to the first alarm; None where there was none until it ended,
             or nobody has to be called for it.
         false_alarms: alarms before the fault, or of one that nobody has to be called for.
     """
 
-    trial: Scored
+    episode: Scored
     delay: float | None
     false_alarms: int
 
     @property
     def is_missed(self) -> bool:
         """Return True if somebody had to be called, and was not."""
-        return self.trial.kind == "fault" and self.delay is None
+        return self.episode.kind == "fault" and self.delay is None
 
     @property
     def cost_seconds(self) -> float:
         """The delay; of a fault that was missed, all its time."""
         if self.is_missed:
-            return self.trial.ended_at - self.trial.struck_at
+            return self.episode.ended_at - self.episode.struck_at
         return self.delay or 0.0
 
 
 def scored(recordings: Iterable[Recording], scorer: Scorer) -> list[Scored]:
-    """Return the trials of recordings as a scorer sees them."""
+    """Return the episodes of recordings as a scorer sees them."""
     return [
         Scored(
-            trial.name,
-            trial.kind,
-            trial.struck_at,
-            trial.ended_at,
-            [(at, scorer(checks)) for at, checks in trial.moments()],
+            episode.name,
+            episode.kind,
+            episode.struck_at,
+            episode.ended_at,
+            [(at, scorer(checks)) for at, checks in episode.moments()],
         )
         for recording in recordings
-        for trial in recording.trials
+        for episode in recording.episodes
     ]
 
 
-def outcome(trial: Scored, rule: AlarmRule) -> Outcome:
-    """Return the outcome of a rule on a trial."""
-    found = list(rule.alarms(trial.scores))
-    early = sum(began < trial.struck_at for began, _ in found)
-    if trial.kind != "fault":
-        return Outcome(trial, None, len(found))
+def outcome(episode: Scored, rule: AlarmRule) -> Outcome:
+    """Return the outcome of a rule on an episode."""
+    found = list(rule.alarms(episode.scores))
+    early = sum(began < episode.struck_at for began, _ in found)
+    if episode.kind != "fault":
+        return Outcome(episode, None, len(found))
     # One that was on already tells nobody of the fault.
     heard = [
-        began - trial.struck_at for began, _ in found if trial.struck_at <= began <= trial.ended_at
+        began - episode.struck_at
+        for began, _ in found
+        if episode.struck_at <= began <= episode.ended_at
     ]
-    return Outcome(trial, min(heard, default=None), early)
+    return Outcome(episode, min(heard, default=None), early)
 
 
-def choose(trials: Sequence[Scored], price_seconds: float) -> AlarmRule:
-    """Return the rule that costs least on these trials.
+def choose(episodes: Sequence[Scored], price_seconds: float) -> AlarmRule:
+    """Return the rule that costs least on these episodes.
 
     Args:
-        trials: of the recordings to choose on.
+        episodes: of the recordings to choose on.
         price_seconds: the delay that a false alarm is worth.
     """
-    limits = sorted({score for each in trials for _, score in each.scores})
+    limits = sorted({score for each in episodes for _, score in each.scores})
     rules = [AlarmRule(limit, looks) for limit, looks in product(limits, LOOKS)]
 
     def cost(rule: AlarmRule) -> tuple[float, float]:
         # Of rules that cost the same, the one that more has to happen for.
-        return _cost([outcome(each, rule) for each in trials], price_seconds), rule.limit
+        return _cost([outcome(each, rule) for each in episodes], price_seconds), rule.limit
 
     return min(rules, key=cost)
 
@@ -150,7 +152,7 @@ class Judged:
     Attributes:
         name: of the scorer.
         rules: one for each recording.
-        outcomes: of all trials.
+        outcomes: of all episodes.
         cost_seconds: the delays, and the price of the false alarms.
     """
 

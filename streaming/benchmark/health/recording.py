@@ -27,7 +27,7 @@ class Look(msgspec.Struct, frozen=True):
     """The checks at one moment.
 
     Attributes:
-        at: seconds from when its trial was begun.
+        at: seconds from when its episode was begun.
         checks: check → how it was, where that differs from the look before.
     """
 
@@ -35,7 +35,7 @@ class Look(msgspec.Struct, frozen=True):
     checks: dict[str, Seen]
 
 
-class Trial(msgspec.Struct, frozen=True):
+class Episode(msgspec.Struct, frozen=True):
     """One fault, with the time before it.
 
     Attributes:
@@ -61,19 +61,19 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """A run of trials.
+    """A run of episodes.
 
     Attributes:
         seed: of the order, the victims and the lengths.
         machine: what it ran on.
         every_seconds: from one look to the next.
-        trials: in order.
+        episodes: in order.
     """
 
     seed: int
     machine: str
     every_seconds: float
-    trials: tuple[Trial, ...]
+    episodes: tuple[Episode, ...]
 
 
 def with_figure(recording: Recording, name: str, figure: float) -> Recording:
@@ -85,23 +85,24 @@ def with_figure(recording: Recording, name: str, figure: float) -> Recording:
         figure: its figure, which its recorded limits grade.
     """
     return msgspec.structs.replace(
-        recording, trials=tuple(_with_figure(trial, name, figure) for trial in recording.trials)
+        recording,
+        episodes=tuple(_with_figure(episode, name, figure) for episode in recording.episodes),
     )
 
 
-def _with_figure(trial: Trial, name: str, figure: float) -> Trial:
+def _with_figure(episode: Episode, name: str, figure: float) -> Episode:
     looks: list[Look] = []
-    for look in trial.looks:
+    for look in episode.looks:
         others = {each: seen for each, seen in look.checks.items() if each != name}
         if not looks and name in look.checks:
             limits = _check(name, look.checks[name]).thresholds
             others[name] = _seen(check(name, figure, limits, "", ""))
         looks.append(Look(look.at, others))
-    return msgspec.structs.replace(trial, looks=tuple(looks))
+    return msgspec.structs.replace(episode, looks=tuple(looks))
 
 
 class Recorder:
-    """Collects the looks of one trial."""
+    """Collects the looks of one episode."""
 
     def __init__(self) -> None:
         self._looks: list[Look] = []

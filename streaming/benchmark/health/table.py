@@ -27,13 +27,15 @@ def markdown(judged: Iterable[Judged]) -> str:
 
 def by_fault(judged: Sequence[Judged]) -> str:
     """Return a line for each fault, with each scorer's delays."""
-    names = sorted({each.trial.name for each in judged[0].outcomes if each.trial.kind == "fault"})
+    names = sorted(
+        {each.episode.name for each in judged[0].outcomes if each.episode.kind == "fault"}
+    )
     rows = ([name, *(", ".join(_delays(each.outcomes, name)) for each in judged)] for name in names)
     return table(("fault", *(f"{each.name}, s" for each in judged)), rows)
 
 
 def _cells(judged: Judged) -> Iterator[str]:
-    faults = [each for each in judged.outcomes if each.trial.kind == "fault"]
+    faults = [each for each in judged.outcomes if each.episode.kind == "fault"]
     delays = [each.delay for each in faults if each.delay is not None]
     yield judged.name
     yield "; ".join(f"{rule.limit:g}, {rule.looks}" for rule in judged.rules)
@@ -42,15 +44,15 @@ def _cells(judged: Judged) -> Iterator[str]:
     yield f"{sum(each.cost_seconds for each in faults):.0f}"
     yield str(sum(each.false_alarms for each in faults))
     for kind in ("blip", "minor"):
-        trials = [each for each in judged.outcomes if each.trial.kind == kind]
-        alarmed = sum(each.false_alarms > 0 for each in trials)
-        yield f"{alarmed} of {len(trials)}"
+        episodes = [each for each in judged.outcomes if each.episode.kind == kind]
+        alarmed = sum(each.false_alarms > 0 for each in episodes)
+        yield f"{alarmed} of {len(episodes)}"
     yield f"{judged.cost_seconds:.0f}"
 
 
 def _delays(outcomes: Iterable[Outcome], name: str) -> Iterator[str]:
     for each in outcomes:
-        if each.trial.kind == "fault" and each.trial.name == name:
+        if each.episode.kind == "fault" and each.episode.name == name:
             yield "–" if each.delay is None else f"{each.delay:.0f}"
 
 

@@ -201,8 +201,8 @@ class Command(BaseCommand):
             recordings = [decode_recording(each.read_bytes()) for each in files]
         except msgspec.MsgspecError as error:
             raise CommandError(f"This is no recording: {error}") from error
-        if not all(each.trials for each in recordings):
-            raise CommandError("A recording has no trial.")
+        if not all(each.episodes for each in recordings):
+            raise CommandError("A recording has no episode.")
         disk: float | None = options["disk"]
 
         def changed(recording: Recording) -> Recording:

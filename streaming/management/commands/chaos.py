@@ -46,7 +46,7 @@ class Command(BaseCommand):
             help="record the health checks instead, while long faults and short ones strike",
         )  # fmt: skip
         add(
-            "--trials", type=one_or_more, default=len(PLANS), metavar="N",
+            "--episodes", type=one_or_more, default=len(PLANS), metavar="N",
             help=f"of a recording, {len(PLANS)} at most; default: all",
         )  # fmt: skip
         add("--apart", action="store_true", help=SUPPRESS)
@@ -58,10 +58,10 @@ class Command(BaseCommand):
         first = secrets.randbelow(1_000_000) if options["first"] is None else options["first"]
         task = Task(range(first, first + options["seeds"]), options["market_seed"])
         recording: Path | None = options["record_health"]
-        trials = min(options["trials"], len(PLANS))
+        episodes = min(options["episodes"], len(PLANS))
         try:
             if recording:
-                recording.write_bytes(encode(record(config, Console(), first, trials)))
+                recording.write_bytes(encode(record(config, Console(), first, episodes)))
                 return
             result = run_chaos(config, Console(), task)
         except AlreadyRunningError as error:

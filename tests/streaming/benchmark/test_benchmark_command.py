@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 
-from streaming.benchmark.health.recording import Recorder, Recording, Trial
+from streaming.benchmark.health.recording import Episode, Recorder, Recording
 from streaming.benchmark.health.recording import encode as encode_recording
 from streaming.benchmark.plan import QUICK, USUAL, Plan
 from streaming.benchmark.results.document import Result
@@ -135,8 +135,8 @@ def test_scores_of_health_are_compared_on_scripts_or_on_recordings(tmp_path: Pat
     for second in range(1, 9):
         late = check("beat", 40.0 if second > 4 else 1.0, (5.0, 30.0), "seconds", "")
         recorder.add(float(second), [late])
-    trial = Trial("beat stopped", "fault", 4.5, 8.0, recorder.looks())
-    file.write_bytes(encode_recording(Recording(1, "a machine", 1.0, (trial,))))
+    episode = Episode("beat stopped", "fault", 4.5, 8.0, recorder.looks())
+    file.write_bytes(encode_recording(Recording(1, "a machine", 1.0, (episode,))))
     out = io.StringIO()
     call_command("benchmark", "health", file, file, stdout=out)
     assert "| weighted score | 100, 1; 100, 1 | 2 of 2 |" in out.getvalue()

@@ -15,9 +15,9 @@ from streaming.benchmark.health import budgets, levels
 from streaming.benchmark.health.alarms import AlarmRule, Scored, choose, judge, outcome
 from streaming.benchmark.health.recording import (
     Class,
+    Episode,
     Recorder,
     Recording,
-    Trial,
     decode,
     encode,
     with_figure,
@@ -31,17 +31,19 @@ LIMITS = (5.0, 30.0)
 Figures = Sequence[float | None]
 
 
-def trial(figures: Figures, struck_at: float, kind: Class = "fault", name: str = "beat") -> Trial:
-    """A trial of one check, looked at once a second."""
+def episode(
+    figures: Figures, struck_at: float, kind: Class = "fault", name: str = "beat"
+) -> Episode:
+    """An episode of one check, looked at once a second."""
     recorder = Recorder()
     for second, figure in enumerate(figures, start=1):
         whole = [check(name, figure, LIMITS, "", ""), check("disk", 0.0, (0.9, math.inf), "", "")]
         recorder.add(float(second), whole)
-    return Trial(f"{name} fails", kind, struck_at, float(len(figures)), recorder.looks())
+    return Episode(f"{name} fails", kind, struck_at, float(len(figures)), recorder.looks())
 
 
-def recording(seed: int, *trials: Trial) -> Recording:
-    return Recording(seed, "a machine", 1.0, trials)
+def recording(seed: int, *episodes: Episode) -> Recording:
+    return Recording(seed, "a machine", 1.0, episodes)
 
 
 def seen(scores: Sequence[float], kind: Class = "fault", struck_at: float = 3.5) -> Scored:
@@ -51,9 +53,9 @@ def seen(scores: Sequence[float], kind: Class = "fault", struck_at: float = 3.5)
 
 @given(st.lists(st.none() | st.floats(0, 60).map(lambda each: float(f"{each:.4g}")), max_size=30))
 def test_a_recording_read_again_has_every_check_of_every_look(figures: Figures) -> None:
-    found = decode(encode(recording(1, trial(figures, 3.0))))
+    found = decode(encode(recording(1, episode(figures, 3.0))))
 
-    moments = list(found.trials[0].moments())
+    moments = list(found.episodes[0].moments())
     assert [at for at, _ in moments] == [float(n) for n in range(1, len(figures) + 1)]
     for (_, checks), figure in zip(moments, figures, strict=True):
         expected = check("beat", figure, LIMITS, "", "")
@@ -63,15 +65,15 @@ def test_a_recording_read_again_has_every_check_of_every_look(figures: Figures) 
 
 
 def test_a_look_holds_only_what_differs_from_the_one_before() -> None:
-    looks = trial([1.0, 1.0, 2.0], 1.0).looks
+    looks = episode([1.0, 1.0, 2.0], 1.0).looks
 
     assert [sorted(look.checks) for look in looks] == [["beat", "disk"], [], ["beat"]]
 
 
 def test_a_recording_can_be_read_as_if_a_check_had_another_figure() -> None:
-    whole = with_figure(recording(1, trial([1.0, 40.0, 1.0], 1.0)), "beat", 6.0)
+    whole = with_figure(recording(1, episode([1.0, 40.0, 1.0], 1.0)), "beat", 6.0)
 
-    for _, checks in whole.trials[0].moments():
+    for _, checks in whole.episodes[0].moments():
         by_name = {each.name: each for each in checks}
         assert (by_name["beat"].status, by_name["beat"].observed) == (Status.WARN, 6.0)
         assert by_name["disk"].status is Status.PASS
@@ -108,19 +110,19 @@ def test_every_alarm_is_false_where_nobody_has_to_be_called() -> None:
 
 
 def test_a_dearer_false_alarm_makes_the_rule_slower() -> None:
-    trials = [
+    episodes = [
         seen([100, 100, 100, 50, 50, 50, 50, 50, 50]),
         seen([100, 100, 100, 50, 50, 100, 100], kind="blip"),
     ]
 
-    assert choose(trials, 0.1).looks == 1
-    assert choose(trials, 60.0).looks == 3
+    assert choose(episodes, 0.1).looks == 1
+    assert choose(episodes, 60.0).looks == 3
 
 
 def test_rules_are_chosen_on_other_recordings_than_they_judge() -> None:
     well = [0.0] * 4
-    late = trial([*well, 10.0, 20.0, 40.0, 40.0, 40.0, 40.0], 4.0, name="queue_age")
-    blip = trial([*well, 10.0, 10.0, 10.0, 0.0, 0.0], 4.0, "blip", name="queue_age")
+    late = episode([*well, 10.0, 20.0, 40.0, 40.0, 40.0, 40.0], 4.0, name="queue_age")
+    blip = episode([*well, 10.0, 10.0, 10.0, 0.0, 0.0], 4.0, "blip", name="queue_age")
     with_blip, without = recording(1, late, blip), recording(2, late)
 
     (found,) = judge([with_blip, without], {"weighted score": SCORERS["weighted score"]}, 60.0)
@@ -133,7 +135,9 @@ def test_rules_are_chosen_on_other_recordings_than_they_judge() -> None:
 
 def test_the_tables_have_each_scorer_and_each_fault() -> None:
     both = [
-        recording(seed, trial([0.0, 0.0, 10.0, 40.0, 40.0], 2.5), trial([0.0] * 5, 2.5, "minor"))
+        recording(
+            seed, episode([0.0, 0.0, 10.0, 40.0, 40.0], 2.5), episode([0.0] * 5, 2.5, "minor")
+        )
         for seed in (1, 2)
     ]
     judged = judge(both, SCORERS, 30.0)
@@ -151,7 +155,7 @@ def test_the_decision_has_the_figures_of_the_published_recordings() -> None:
     decision = (CHECKOUT / "docs" / "adr" / "0073-health-weighs-consequences.md").read_text("utf-8")
 
     assert len(recordings) >= 2
-    assert {len(each.trials) for each in recordings} == {23}
+    assert {len(each.episodes) for each in recordings} == {23}
     costs = {}
     for price in (10, 30, 100):
         judged = judge(recordings, SCORERS, price)
