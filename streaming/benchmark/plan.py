@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-PROFILES = ("burst", "ordinary", "major", "unchanged", "grow", "soak")
+PROFILES = ("burst", "ordinary", "major", "unchanged", "grow", "soak", "match-day")
 USUAL = ("burst", "ordinary", "major", "unchanged")
 """The profiles that run if none is named: about ten minutes together."""
 CONTENDERS = ("naive", "batched", "hardline", "floor")
@@ -26,6 +26,7 @@ class Plan(msgspec.Struct, frozen=True):
         history: rows of history for each of those quotes.
         soak_seconds: the length of a round of `soak`.
         soak_rate: its changes a second.
+        match_day_seconds: the length of a round of `match-day`.
         servers: process ids of PostgreSQL and Redis, where they are known.
         batches_python: the interpreter that has celery-batches; empty where it is not needed.
     """
@@ -42,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     history: int = 1
     soak_seconds: float = 60.0
     soak_rate: int = 1_000
+    match_day_seconds: float = 900.0
     servers: tuple[int, ...] = ()
     batches_python: str = ""
 

@@ -33,8 +33,8 @@ PATIENCE_SECONDS = 60.0
 """The longest wait for the stream to recover, and for its rows and letters to be as they must."""
 
 _LOOK_SECONDS = 0.2
-_AWAY = (*OUTAGES, django.db.Error, psycopg.Error, RedisError)
-_NO_EFFECT = (*_AWAY, EmbeddedError, OSError)
+AWAY = (*OUTAGES, django.db.Error, psycopg.Error, RedisError)
+NO_EFFECT = (*AWAY, EmbeddedError, OSError)
 """What a fault may fail with, when another fault of the seed was faster."""
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class Conductor:
         try:
             context = FAULTS[strike.fault].strike(self._stage, strike.choice)
             victim = fault.enter_context(context)
-        except _NO_EFFECT as error:
+        except NO_EFFECT as error:
             self.timeline.add(f"{strike.fault}: it had no effect: {error}")
             return
         lasts = f", for {strike.lasts_seconds:g} s" if strike.lasts_seconds else ""
@@ -163,7 +163,7 @@ class Conductor:
     def _end(self, strike: Strike, fault: ExitStack) -> None:
         try:
             fault.close()
-        except _NO_EFFECT as error:
+        except NO_EFFECT as error:
             self.timeline.add(f"{strike.fault}: its end failed: {error}")
         else:
             self.timeline.add(f"{strike.fault}: ended")
@@ -254,7 +254,7 @@ class Conductor:
         while True:
             try:
                 return self._loop.do(question)
-            except _AWAY as error:
+            except AWAY as error:
                 if time.monotonic() > deadline:
                     raise NotRecoveredError(f"A server does not answer: {error}") from error
             self._loop.wait(_LOOK_SECONDS)

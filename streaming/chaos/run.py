@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ from streaming.runner.terminal import Terminal
 HOME = "chaos"
 ARCHIVES = "chaos-archives"
 
-_SHOW_SECONDS = 0.2
+SHOW_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +102,48 @@ def run_chaos(config: Config, console: Console, task: Task) -> ChaosResult:
             undisturbed reading before any fault, or somebody asked to stop before that.
         AlreadyRunningError, PortError, EmbeddedError: as `environment.set_up` does.
     """
-    if config.database_url or config.redis_url or config.broker_url:
-        raise RunError("Chaos strikes private servers alone.")
-    config = replace(config, web=replace(config.web, port=free_port(), flower_port=free_port()))
+    config = with_free_ports(config)
     result = _run(config, console, task)
     remove_state(config)  # that of a run which did not come to its end has the logs that say why
     return result
 
 
+def with_free_ports(config: Config) -> Config:
+    """Return the configuration with ports that nobody has.
+
+    Raises:
+        RunError: the servers are not this run's own.
+    """
+    if config.database_url or config.redis_url or config.broker_url:
+        raise RunError("Chaos strikes private servers alone.")
+    return replace(config, web=replace(config.web, port=free_port(), flower_port=free_port()))
+
+
 def _run(config: Config, console: Console, task: Task) -> ChaosResult:
+    with staged(config, console, task.market_seed, len(task.seeds)) as (stage, stop, terminal):
+        result = _Session(stage, stop, terminal).play(task)
+    left = [*leftovers(logs_of(config)), *leftovers(supervising.logs(config))]
+    left_over = tuple(f"{each.pid} {each.name()}" for each in left)
+    return structs.replace(result, left_over=left_over)
+
+
+@contextmanager
+def staged(
+    config: Config, console: Console, market_seed: int, rounds: int
+) -> Iterator[tuple[Stage, Interrupts, Terminal]]:
+    """Start the servers and processes of a run, and end them with the block.
+
+    Args:
+        config: of a process that `run_again_apart` made.
+        console: the output for people.
+        market_seed: of the simulated market.
+        rounds: how many rounds the terminal counts.
+    """
     with (
         Interrupts() as interrupts,
         set_up(config, [(config.web.host, config.web.port)]) as login,
-        Terminal(console, responses=len(task.seeds)) as terminal,
-        serving(task.market_seed) as feeds,
+        Terminal(console, responses=rounds) as terminal,
+        serving(market_seed) as feeds,
         receiving() as receiver,
     ):
         connection.close()
@@ -123,12 +151,8 @@ def _run(config: Config, console: Console, task: Task) -> ChaosResult:
         outer = [[supervising.program(config, login.password)]]
         with supervised(outer, config, interrupts, terminal, supervising.OUTER) as supervisor:
             programs = supervising.programs(config, login.password)
-            stage = Stage(config, supervisor, programs, feeds, receiver)
-            result = _Session(stage, interrupts, terminal).play(task)
-        left = [*leftovers(logs_of(config)), *leftovers(supervising.logs(config))]
-        left_over = tuple(f"{each.pid} {each.name()}" for each in left)
+            yield Stage(config, supervisor, programs, feeds, receiver), interrupts, terminal
     clocks.remove_leftovers()
-    return structs.replace(result, left_over=left_over)
 
 
 class _Session:
@@ -140,7 +164,7 @@ class _Session:
         self._terminal = terminal
         self._line = "starting"
         watching = watching_servers(stage.config, terminal, SUPERVISION)
-        showing = PeriodicJob(_SHOW_SECONDS, lambda: terminal.summarise(self._line))
+        showing = PeriodicJob(SHOW_SECONDS, lambda: terminal.summarise(self._line))
         self._loop = RunLoop(stage.outer, interrupts, terminal, watching, showing)
 
     def play(self, task: Task) -> ChaosResult:
@@ -176,7 +200,7 @@ class _Session:
                     return plain
                 if time.monotonic() > deadline:
                     break
-                time.sleep(_SHOW_SECONDS)
+                time.sleep(SHOW_SECONDS)
         except OUTAGES:
             return plain  # a fault was cut short
         results = judged(played, found, ended_at)

@@ -7,6 +7,7 @@ Every label has a bounded set of values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 from streaming.coalescing.adaptive import AdaptiveCounts
 from streaming.core.health import HealthPolicy, Status
 from streaming.core.histogram import BOUNDS_MS, quantile_ms
+from streaming.core.outlook import Outlook
 from streaming.health.counters import Counters
 from streaming.health.objective import Objective, batch, major
 from streaming.health.observations import Away, Observations, Work
@@ -75,6 +77,7 @@ class _Health(Collector):
             yield from _redis(observations.redis)
         if not isinstance(observations.stream, Away):
             yield from _stream(observations.stream)
+            yield from _outlook(self._report.outlook, observations.stream.now)
         yield from _workers(observations, self._policy)
         if observations.work is not None:
             yield from _counters(observations.work.total)
@@ -86,6 +89,11 @@ def _health(report: HealthReport) -> Iterator[Metric]:
     yield _value(
         "health_score", "The share of the worst group that is well, 0 to 100.", report.score
     )
+    yield _value(
+        "health_weighted_score",
+        "The score weighted by consequence, 0 to 100; nothing acts upon it.",
+        report.weighted.score,
+    )
     yield _states("health_status", "The state of the whole.", report.status)
     family = GaugeMetricFamily(
         "hardline_check_status", "The state of each check.", labels=["check", "status"]
@@ -96,6 +104,22 @@ def _health(report: HealthReport) -> Iterator[Metric]:
     yield family
     observed = ((each.name, each.observed) for each in report.checks if each.observed is not None)
     yield _gauge("check_observed", "What each check measured.", "check", observed)
+
+
+def _outlook(outlook: Outlook | None, now: datetime) -> Iterator[Metric]:
+    if outlook is None:
+        return
+    rates = GaugeMetricFamily(
+        "hardline_error_budget_burn_rate",
+        "How many times faster than allowed misses come, as the newest snapshot says.",
+        labels=["objective", "window"],
+    )
+    for objective, by_window in outlook.burn.items():
+        for window, rate in by_window.items():
+            rates.add_metric([objective, window], rate)
+    yield rates
+    left = ((name, (at - now).total_seconds()) for name, at in outlook.exhausted.items())
+    yield _gauge("exhausted_in_seconds", "Seconds until it runs out.", "resource", left)
 
 
 def _workers(observations: Observations, policy: HealthPolicy) -> Iterator[Metric]:

@@ -13,6 +13,8 @@ from betting.config import Config
 from streaming.core.health import Check, Status, overall
 from streaming.core.health_score import score, trend
 from streaming.core.health_since import with_since
+from streaming.core.outlook import Outlook
+from streaming.core.weighted_health import WeightedScore, weighted
 from streaming.health import servers, starting
 from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
@@ -41,6 +43,17 @@ class HealthReport:
     def score(self) -> int:
         """The score of the whole, 0 to 100; below 50 where a check fails."""
         return score(grouped(self.checks).values())
+
+    @property
+    def weighted(self) -> WeightedScore:
+        """The score of the whole weighted by consequence, 0 to 100; nothing acts upon it."""
+        return weighted(self.checks)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """The burn rates and trends of the newest snapshot; None where that is not known."""
+        stream = self.observations.stream
+        return None if isinstance(stream, Away) or not stream.earlier else stream.earlier.outlook
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -119,9 +132,15 @@ def summary(report: HealthReport) -> dict[str, Any]:
 
 def details(report: HealthReport) -> dict[str, Any]:
     """Return the whole report, as JSON values of ``application/health+json``."""
+    outlook = report.outlook
     return {
         **summary(report),
         "trend": report.trend,
+        "weighted": {"score": report.weighted.score, "reason": report.weighted.reason},
+        "burnRates": outlook.burn if outlook else {},
+        "exhausted": {name: _written(at) for name, at in outlook.exhausted.items()}
+        if outlook
+        else {},
         "notes": list(report.reasons),
         "checks": {check.name: [described(check)] for check in report.checks},
         "adaptive": _adaptive(report.observations.redis),

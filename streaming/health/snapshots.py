@@ -11,7 +11,8 @@ from betting.config import Config
 from streaming.core.health import Check, Status
 from streaming.core.health_since import has_changed, with_since
 from streaming.core.notifications import HealthChanged
-from streaming.health import servers, starting
+from streaming.core.outlook import written
+from streaming.health import outlook, servers, starting
 from streaming.health.checks import judge
 from streaming.health.counters import SETTLE_SECONDS, Counters, advanced
 from streaming.health.observations import Away, Observations, attempt, look_at_work
@@ -57,6 +58,7 @@ def take_snapshot(config: Config, now: datetime | None = None) -> HealthSnapshot
         counted_until=counted.counted_until,
         totals=counted.counters.totals,
         hints_dropped=counted.hints_dropped,
+        outlook=written(outlook.assess(checks, observations, counted, config.health)),
     )
     _publish_change(report, stream.earlier)
     return snapshot

@@ -10,6 +10,8 @@ from typing import Any
 from betting.db.sql import fetch_all
 from streaming.core.health import Status
 from streaming.core.health_since import Record, Recorded
+from streaming.core.outlook import Outlook
+from streaming.core.outlook import read as read_outlook
 from streaming.core.poll_plan import PollPlan
 from streaming.health.counters import Counters
 from streaming.health.feeds import FeedFacts, failing_feeds
@@ -120,6 +122,7 @@ class Earlier:
         counted_until: up to when the totals go.
         counters: of all work until then.
         hints_dropped: as Redis counted.
+        outlook: the weighted score, burn rates and trends then; None where it has none.
     """
 
     taken_at: datetime
@@ -129,6 +132,7 @@ class Earlier:
     counted_until: datetime
     counters: Counters
     hints_dropped: int
+    outlook: Outlook | None = None
 
     @property
     def record(self) -> Record:
@@ -235,6 +239,7 @@ def newest() -> Earlier | None:
         counted_until=row.counted_until,
         counters=Counters(row.totals),
         hints_dropped=row.hints_dropped,
+        outlook=read_outlook(row.outlook),
     )
 
 

@@ -41,6 +41,13 @@ class HealthSnapshot(models.Model):
         default=0, help_text="as Redis counted; the totals go on when it starts again"
     )
 
+    outlook = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="the score weighted by consequence, burn rates, and when resources run out; "
+        "nothing acts upon it",
+    )
+
     class Meta:
         ordering = ["-id"]
         constraints = [

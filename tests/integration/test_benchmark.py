@@ -61,6 +61,27 @@ def test_each_contender_does_the_same_work_and_nothing_is_left(
     assert_nothing_is_left(installation)
 
 
+def test_a_short_saturday_has_figures_of_each_part_of_the_day(
+    installation: Installation, tmp_path: Path
+) -> None:
+    options = ("--rounds", "1", "--match-day-seconds", "12", "--out", tmp_path)
+    done = installation.manage("benchmark", "run", "match-day", *options)
+
+    assert done.returncode == 0, done.stderr
+    result = decode((tmp_path / "result.json").read_bytes())
+    figures = {each.case: each.figures for each in result.measurements}
+    assert list(figures) == ["in play", "kick-off", "provider flaps"]
+    for each in figures.values():
+        assert each["p99_ms"] >= each["p50_ms"] > 0
+    assert figures["in play"]["wrong_fair_prices"] == 0
+    same = installation.manage(
+        "benchmark", "compare", tmp_path / "result.json", tmp_path / "result.json"
+    )
+    assert same.returncode == 0, same.stderr
+    assert "the median of A" in same.stdout
+    assert_nothing_is_left(installation)
+
+
 def test_an_interrupt_ends_the_workers_and_removes_everything(installation: Installation) -> None:
     """As a job in the background of a script, which a shell begins with SIGINT ignored."""
     log = installation.config.home / "benchmark" / "work" / "logs" / "feeder.log"

@@ -32,6 +32,7 @@ from betting.web import documents
 from betting.words import MINUS
 from streaming.admin.circuits import override
 from streaming.admin.operations import history
+from streaming.admin.operations.outlook import outlook_lines
 from streaming.admin.operations.providers import Card, cards
 from streaming.admin.operations.sentence import checked_at, sentence
 from streaming.core.breaker import Command
@@ -261,6 +262,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
         "checked_at": checked_at(report),
         "report": report,
         "trend": None if report.trend is None else f"{report.trend:+.1f}".replace("-", MINUS),
+        "outlook": outlook_lines(report),
         "sentence": sentence(report, found),
         "worst_group": None if report.status is Status.PASS else worst_group(report.checks),
         "wrong": list(_check_cards(report)),

@@ -130,6 +130,11 @@ class Hardline(Contender):
         """Return when the markets of a sport were last valued, seconds by the database's clock."""
         return [at for (at,) in fetch_all(_VALUED_AT, {"sport": answers.sport_key(sport)})]
 
+    def valued_by_market(self, sport: int) -> dict[int, float]:
+        """Return market → when it was last valued, of a sport, seconds by the database's clock."""
+        rows = fetch_all(_VALUED_BY_MARKET, {"sport": answers.sport_key(sport)})
+        return {int(external_id.removeprefix("event-")): at for external_id, at in rows}
+
     def counts(self) -> Counts:
         """Count the markets asked for, and the rows."""
         runs = RecomputeRun.objects.filter(pk__gt=self._last_run)
@@ -142,6 +147,15 @@ class Hardline(Contender):
 _VALUED_AT = """
 SELECT extract(epoch FROM m.valued_at)::float8
 FROM betting_market m
+JOIN betting_event e ON e.id = m.event_id
+JOIN betting_sport s ON s.id = e.sport_id
+WHERE s.key = %(sport)s AND m.valued_at IS NOT NULL
+"""
+
+_VALUED_BY_MARKET = """
+SELECT a.external_id, extract(epoch FROM m.valued_at)::float8
+FROM betting_market m
+JOIN betting_eventalias a ON a.event_id = m.event_id
 JOIN betting_event e ON e.id = m.event_id
 JOIN betting_sport s ON s.id = e.sport_id
 WHERE s.key = %(sport)s AND m.valued_at IS NOT NULL

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from streaming.benchmark.compare import Spread
-from streaming.benchmark.results.document import Measurement, Result
+from streaming.benchmark.results.document import Machine, Measurement, Result
 from streaming.benchmark.results.measures import MEASURES, Measure
 
 SUBJECT = "hardline"
-BY_CASE = frozenset({"grow", "soak"})
+BY_CASE = frozenset({"grow", "soak", "match-day"})
 """Profiles whose ratios are of a case to the first one, of the same contender."""
+BY_FIGURE = frozenset({"match-day"})
+"""Profiles whose figures are compared as well, if both runs are of one kind of machine: they have
+no other contender, and would be slower in all cases alike unnoticed."""
+ITSELF = "the median of A"
 TOLERANCE = 0.10
 """How far outside another run's rounds a ratio may lie: few rounds do not show the whole spread."""
 
@@ -141,8 +145,38 @@ def judge(before: Result, after: Result) -> list[RatioVerdict]:
 
     A verdict takes the spread of the first run, widened by `TOLERANCE`.
     """
-    known = {ratio.key: ratio for ratio in ratios(before)}
-    return [judge_ratio(known[each.key], each) for each in ratios(after) if each.key in known]
+    first, second = ratios(before), ratios(after)
+    if _kind(before.machine) == _kind(after.machine):
+        first += _by_figure(before, before)
+        second += _by_figure(after, before)
+    known = {ratio.key: ratio for ratio in first}
+    return [judge_ratio(known[each.key], each) for each in second if each.key in known]
+
+
+def _kind(machine: Machine) -> tuple[str, int]:
+    return machine.processor, machine.cores
+
+
+def _by_figure(result: Result, reference: Result) -> list[Ratio]:
+    """Return how many times better a result's rounds are than the median of a reference."""
+    found = []
+    for profile, case in _cases(result.measurements):
+        if profile not in BY_FIGURE:
+            continue
+        rounds = _rounds(result.measurements, profile, case, SUBJECT)
+        usual = _rounds(reference.measurements, profile, case, SUBJECT)
+        for measure in MEASURES:
+            known = [each[measure.key] for each in usual.values() if measure.key in each]
+            values = [
+                value
+                for each in rounds.values()
+                if measure.key in each and known
+                and (value := times_better(each[measure.key], median(known), measure)) is not None
+            ]  # fmt: skip
+            spread = spread_of(values)
+            if spread is not None:
+                found.append(Ratio(profile, case, ITSELF, measure, spread))
+    return found
 
 
 def judge_ratio(before: Ratio, after: Ratio) -> RatioVerdict:

@@ -18,6 +18,14 @@ from streaming.benchmark.debounce.mixed import markdown as mixed_table
 from streaming.benchmark.debounce.tables import markdown as debounce_table
 from streaming.benchmark.debounce.tables import verdict as debounce_verdict
 from streaming.benchmark.debounce.tapes import recorded as recorded_changes
+from streaming.benchmark.health.alarms import judge as judge_health
+from streaming.benchmark.health.budgets import compare as compare_budgets
+from streaming.benchmark.health.levels import compare as compare_levels
+from streaming.benchmark.health.recording import Recording, with_figure
+from streaming.benchmark.health.recording import decode as decode_recording
+from streaming.benchmark.health.scorers import SCORERS
+from streaming.benchmark.health.table import by_fault
+from streaming.benchmark.health.table import markdown as health_table
 from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
 from streaming.benchmark.polling.comparison import compare as compare_polling
 from streaming.benchmark.polling.schedule import simulated
@@ -34,6 +42,7 @@ from streaming.benchmark.trial import run_plan
 from streaming.benchmark.waiting import BenchmarkError
 from streaming.core.adaptive_debounce import AdaptivePolicy
 from streaming.core.coalesce import CoalescePolicy
+from streaming.core.exhaustion import TrendPolicy
 from streaming.core.failures import ProviderFailure
 from streaming.core.throttle import ThrottlePolicy
 from streaming.management.arguments import one_or_more, positive
@@ -93,6 +102,23 @@ class Command(BaseCommand):
         )  # fmt: skip
         events = actions.add_parser("events", help="reads of events that are half old, offline")
         events.add_argument("recordings", nargs="+", type=Path, metavar="FILE")
+        health = actions.add_parser("health", help="the scores of health, by when they alarm")
+        health.add_argument(
+            "recordings", nargs="*", type=Path, metavar="FILE",
+            help="of `chaos --record-health`, two at least; default: misses and disks in scripts",
+        )  # fmt: skip
+        health.add_argument(
+            "--price", type=positive, default=30.0, metavar="SECONDS",
+            help="the delay that a false alarm is worth; default: %(default)s",
+        )  # fmt: skip
+        health.add_argument(
+            "--disk", type=positive, metavar="PART",
+            help="judge as if the disk were so full all the time, and rules chosen before that",
+        )  # fmt: skip
+        health.add_argument("--first", type=int, default=20, help="seed; default: %(default)s")
+        health.add_argument(
+            "--seeds", type=one_or_more, default=50, help="of each script; default: %(default)s"
+        )
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
         trial.add_argument("--out", type=Path, required=True)
@@ -193,6 +219,29 @@ class Command(BaseCommand):
         tapes = [recorded_changes(path, may_be_polls=True) for path in options["recordings"]]
         self.stdout.write(mixed_table(tapes))
 
+    def _health(self, options: dict[str, Any]) -> None:
+        files: list[Path] = options["recordings"]
+        if not files:
+            seeds = range(options["first"], options["first"] + options["seeds"])
+            self.stdout.write(compare_budgets(seeds))
+            self.stdout.write(compare_levels(seeds, TrendPolicy()))
+            return
+        if len(files) == 1:
+            raise CommandError("Give two recordings at least: rules are chosen on the others.")
+        try:
+            recordings = [decode_recording(each.read_bytes()) for each in files]
+        except msgspec.MsgspecError as error:
+            raise CommandError(f"This is no recording: {error}") from error
+        if not all(each.episodes for each in recordings):
+            raise CommandError("A recording has no episode.")
+        disk: float | None = options["disk"]
+
+        def changed(recording: Recording) -> Recording:
+            return recording if disk is None else with_figure(recording, "disk", disk)
+
+        judged = judge_health(recordings, SCORERS, options["price"], changed)
+        self.stdout.write(f"{health_table(judged)}\n{by_fault(judged)}")
+
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)
         result = run_plan(get_config(), Console(stderr=True), plan)
@@ -214,6 +263,10 @@ def _add_plan(parser: ArgumentParser) -> None:
     add("--grow", type=_sizes, metavar="N,N", help=f"quotes in the tables; default: {usual.grow}")
     add("--history", type=one_or_more, help="rows of history a quote; default: 1")
     add("--soak-seconds", type=positive, help=f"default: {usual.soak_seconds:.0f}")
+    add(
+        "--match-day-seconds", type=positive, metavar="SECONDS",
+        help=f"of a Saturday; default: {usual.match_day_seconds:.0f}",
+    )  # fmt: skip
     add("--soak-rate", type=one_or_more, help=f"changes a second; default: {usual.soak_rate}")
 
 

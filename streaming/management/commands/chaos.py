@@ -14,7 +14,9 @@ from betting.config import get_config
 from betting.db.outages import OUTAGES
 from betting.runtime.embedded import EmbeddedError
 from betting.runtime.supervisor import AlreadyRunningError
+from streaming.benchmark.health.recording import encode
 from streaming.chaos.document import ChaosResult
+from streaming.chaos.health_recording import PLANS, record
 from streaming.chaos.oracle import OracleError
 from streaming.chaos.report import report
 from streaming.chaos.run import Task, run_again_apart, run_chaos
@@ -39,6 +41,14 @@ class Command(BaseCommand):
         add("--market-seed", type=int, default=1, help="of the simulated market; default: 1")
         add("--out", type=Path, metavar="FILE", help="write the report, in Markdown")
         add("--results", type=Path, metavar="FILE", help="add to these results, and report on all")
+        add(
+            "--record-health", type=Path, metavar="FILE",
+            help="record the health checks instead, while long faults and short ones strike",
+        )  # fmt: skip
+        add(
+            "--episodes", type=one_or_more, default=len(PLANS), metavar="N",
+            help=f"of a recording, {len(PLANS)} at most; default: all",
+        )  # fmt: skip
         add("--apart", action="store_true", help=SUPPRESS)
 
     def handle(self, **options: Any) -> None:
@@ -47,7 +57,12 @@ class Command(BaseCommand):
             run_again_apart(config.home, [*sys.argv[1:], "--apart"])
         first = secrets.randbelow(1_000_000) if options["first"] is None else options["first"]
         task = Task(range(first, first + options["seeds"]), options["market_seed"])
+        recording: Path | None = options["record_health"]
+        episodes = min(options["episodes"], len(PLANS))
         try:
+            if recording:
+                recording.write_bytes(encode(record(config, Console(), first, episodes)))
+                return
             result = run_chaos(config, Console(), task)
         except AlreadyRunningError as error:
             raise CommandError(f"Chaos is already running: {error}.") from error

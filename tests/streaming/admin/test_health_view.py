@@ -23,7 +23,7 @@ from streaming.core.health import Status, title
 from streaming.core.throttle import ThrottleMode
 from streaming.health.checks import CHECKS
 from streaming.health.servers import look_at_redis
-from streaming.models import Circuit, CircuitTransition, FeedCircuit
+from streaming.models import Circuit, CircuitTransition, FeedCircuit, HealthSnapshot
 from tests.streaming.admin.conftest import SEES, staff
 from tests.support import rows
 from tests.support.watch import Watch
@@ -288,6 +288,37 @@ def test_a_failing_check_shows_its_limits_and_the_runbook(at_noon: Watch, operat
     assert 'href="/admin/docs/runbook.md#circuits"' in page
     assert "The worst group of checks is providers." in page
     assert "checks pass: database, redis" in page
+
+
+def test_the_weighted_score_says_which_consequence_decides(
+    at_noon: Watch, operator: Client
+) -> None:
+    assert "<dt>Weighted score</dt><dd>100 of 100</dd>" in text(operator)
+
+    rows.make_circuit(at_noon.provider, state="open", since=at_noon.now, reason="failures")
+
+    assert "<dt>Weighted score</dt><dd>10 of 100 (silence: circuits)</dd>" in text(operator)
+
+
+def test_burn_rates_and_what_runs_out_are_those_of_the_newest_snapshot(
+    at_noon: Watch, operator: Client
+) -> None:
+    page = text(operator)
+    assert "Burn rate" not in page
+    assert "Runs out" not in page
+    burn = {"polls": {"5m": 20.0, "1h": 15.04, "6h": 0.01}, "deliveries": {"5m": 0.0}}
+    exhausted = {"disk": (at_noon.now + timedelta(hours=5)).isoformat()}
+    newest = HealthSnapshot.objects.latest("id")
+    newest.outlook = {"score": 100, "burn": burn, "exhausted": exhausted}
+    newest.save()
+
+    page = text(operator)
+
+    words = "20.0 in 5 min, 15.0 in 1 h; above the limit of 14.4 over 1 h and 5 min"
+    assert f"<dt>Burn rate of polls</dt><dd>{words}</dd>" in page
+    assert "Burn rate of deliveries" not in page
+    assert "<dt>Runs out</dt><dd>the disk, <time" in page
+    assert "in 5 h</time> by its trend</dd>" in page
 
 
 def test_an_installation_without_documents_shows_the_checks_without_them(

@@ -9,8 +9,11 @@ import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 
+from streaming.benchmark.health.recording import Episode, Recorder, Recording
+from streaming.benchmark.health.recording import encode as encode_recording
 from streaming.benchmark.plan import QUICK, USUAL, Plan
 from streaming.benchmark.results.document import Result
+from streaming.core.health import check
 from streaming.management.commands import benchmark
 from streaming.management.commands.benchmark import Command, _plan
 from tests.support.benchmarks import a_burst
@@ -119,3 +122,33 @@ def test_the_throttle_is_compared_on_the_seeds_that_are_asked_for() -> None:
     assert shown[0] == shown[1]
     assert "| healthy day | 0 → 0 of 1 |" in shown[0]
     assert "| hard down | 1 → 1 of 1 |" in shown[0]
+
+
+def test_scores_of_health_are_compared_on_scripts_or_on_recordings(tmp_path: Path) -> None:
+    out = io.StringIO()
+    call_command("benchmark", "health", stdout=out, first=3, seeds=1)
+    assert "| slow leak | 1 over 3 d and 6 h | 1 of 1 |" in out.getvalue()
+    assert "| healthy | 90 % used (warns) | – |" in out.getvalue()
+
+    file = tmp_path / "recording.json"
+    recorder = Recorder()
+    for second in range(1, 9):
+        late = check("beat", 40.0 if second > 4 else 1.0, (5.0, 30.0), "seconds", "")
+        recorder.add(float(second), [late])
+    episode = Episode("beat stopped", "fault", 4.5, 8.0, recorder.looks())
+    file.write_bytes(encode_recording(Recording(1, "a machine", 1.0, (episode,))))
+    out = io.StringIO()
+    call_command("benchmark", "health", file, file, stdout=out)
+    assert "| weighted score | 100, 1; 100, 1 | 2 of 2 |" in out.getvalue()
+    assert "| beat stopped | 0, 0 |" in out.getvalue()
+
+
+@pytest.mark.parametrize("text", ["{}", "no JSON"])
+def test_two_recordings_are_needed_and_nothing_else(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "recording.json"
+    file.write_text(text)
+
+    with pytest.raises(CommandError, match="two recordings"):
+        call_command("benchmark", "health", file)
+    with pytest.raises(CommandError, match="no recording"):
+        call_command("benchmark", "health", file, file)

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from streaming.benchmark.compare import Spread
 from streaming.benchmark.results import charts
-from streaming.benchmark.results.document import Curve, Measurement, ResultError, decode
+from streaming.benchmark.results.document import Curve, Measurement, Result, ResultError, decode
 from streaming.benchmark.results.markdown import put_into, report
 from streaming.benchmark.results.measures import MEASURES
-from streaming.benchmark.results.ratios import TOLERANCE, judge, ratios
+from streaming.benchmark.results.ratios import ITSELF, TOLERANCE, judge, ratios
 from tests.support.benchmarks import a_burst, a_result
 
 Rates = tuple[float, ...]
@@ -44,6 +45,37 @@ def test_a_ratio_below_all_rounds_and_the_tolerance_is_worse(hardline: Rates, na
     for part, is_worse in ((1 - 2 * TOLERANCE, True), (1 - TOLERANCE / 2, False)):
         (verdict,) = judge(before, a_burst([low * part], [1.0]))
         assert verdict.is_worse is is_worse
+
+
+def a_saturday(*latencies_ms: float, processor: str = "a processor") -> Result:
+    """A result in which a kick-off takes ten times as long as play, in each round."""
+    result = a_result(
+        [
+            Measurement("match-day", case, "hardline", number, {"p95_ms": ms * times})
+            for case, times in (("in play", 1), ("kick-off", 10))
+            for number, ms in enumerate(latencies_ms, 1)
+        ]
+    )
+    return structs.replace(result, machine=structs.replace(result.machine, processor=processor))
+
+
+def test_a_saturday_that_is_slower_in_all_its_parts_is_worse() -> None:
+    before = a_saturday(40.0, 50.0, 55.0)
+
+    slower = judge(before, a_saturday(80.0, 90.0))
+    same = judge(before, a_saturday(50.0, 58.0))
+
+    worse = {(each.after.case, each.after.against) for each in slower if each.is_worse}
+    assert worse == {("in play", ITSELF), ("kick-off", ITSELF)}
+    assert len(same) == 3
+    assert not any(each.is_worse or each.is_better for each in same)
+
+
+def test_figures_of_another_kind_of_machine_are_not_compared() -> None:
+    verdicts = judge(a_saturday(50.0), a_saturday(90.0, processor="another"))
+
+    assert [(each.after.case, each.after.against) for each in verdicts] == [("kick-off", "in play")]
+    assert not verdicts[0].is_worse
 
 
 def test_growth_is_compared_with_the_smallest_case() -> None:

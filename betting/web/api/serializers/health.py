@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from streaming.core.health import runbook
+from streaming.core.outlook import read
 from streaming.models import HealthSnapshot, HealthStatus
 
 
@@ -53,6 +54,13 @@ class AdaptiveSerializer(serializers.Serializer[Any]):
     mean_wait_ms = serializers.FloatField(source="meanWaitMs", help_text="of a change")
 
 
+class WeightedSerializer(serializers.Serializer[Any]):
+    """The score weighted by consequence; nothing acts upon it."""
+
+    score = serializers.IntegerField(help_text="0 to 100")
+    reason = serializers.CharField(help_text="what decides it; empty where every check passes")
+
+
 class HealthSerializer(serializers.Serializer[Any]):
     """The health of the whole system."""
 
@@ -62,6 +70,16 @@ class HealthSerializer(serializers.Serializer[Any]):
     )
     trend = serializers.FloatField(
         allow_null=True, help_text="points of the score an hour, over the past hour"
+    )
+    weighted = WeightedSerializer()
+    burn_rates = serializers.DictField(
+        source="burnRates",
+        child=serializers.DictField(child=serializers.FloatField()),
+        help_text="objective → window → how many times faster than allowed misses come",
+    )
+    exhausted = serializers.DictField(
+        child=serializers.DateTimeField(),
+        help_text="resource → when it will have run out, as its trend goes",
     )
     notes = serializers.ListField(
         child=serializers.CharField(), help_text="what is not well, the worst first"
@@ -90,6 +108,15 @@ class WholeHealthSnapshotSerializer(HealthSnapshotSerializer):
     """A health snapshot with all checks."""
 
     checks = serializers.SerializerMethodField()
+    weighted = serializers.SerializerMethodField(
+        help_text="null of a snapshot from before there was one"
+    )
+
+    @extend_schema_field(WeightedSerializer(allow_null=True))
+    def get_weighted(self, snapshot: HealthSnapshot) -> dict[str, Any] | None:
+        """Return the weighted score of the time."""
+        outlook = read(snapshot.outlook)
+        return None if outlook is None else {"score": outlook.score, "reason": outlook.reason}
 
     @extend_schema_field(CheckSerializer(many=True))
     def get_checks(self, snapshot: HealthSnapshot) -> list[dict[str, Any]]:

@@ -34,6 +34,6 @@ class SnapshotViews(mixins.RetrieveModelMixin, RowsView):
     queryset = HealthSnapshot.objects.defer("totals", "workers")
     serializer_class = HealthSnapshotSerializer
     whole_serializer_class = WholeHealthSnapshotSerializer
-    large_fields = ("checks",)
+    large_fields = ("checks", "outlook")
     parameters = HealthSnapshotParameters
     lookup_value_regex = "[0-9]+"

@@ -64,6 +64,27 @@ def test_a_snapshot_comes_with_the_checks_that_were_stored(reader: APIClient) ->
     assert "checks" not in reader.get(url("health-snapshots")).json()["results"][0]
 
 
+def test_the_weighted_score_is_told_now_and_of_each_snapshot(reader: APIClient) -> None:
+    rows.make_circuit(rows.make_provider(), mode="forced_open", reason="They move house.")
+    before = rows.make_health_snapshot(taken_at=rows.NOON)
+    check_health()
+    stored = HealthSnapshot.objects.latest("id")
+
+    told = reader.get(url("health")).json()
+
+    assert told["weighted"]["score"] < 50
+    assert told["weighted"]["reason"].startswith("silence: ")
+    assert set(told["burn_rates"]) == {"major", "batch", "polls", "deliveries"}
+    assert told["exhausted"] == {}
+    address = url("health-snapshots")
+    assert stored.outlook is not None
+    assert reader.get(f"{address}{stored.pk}/").json()["weighted"] == {
+        name: stored.outlook[name] for name in ("score", "reason")
+    }
+    assert reader.get(f"{address}{before.pk}/").json()["weighted"] is None
+    assert "weighted" not in reader.get(address).json()["results"][0]
+
+
 def test_snapshots_are_narrowed_down_by_status_and_time(reader: APIClient) -> None:
     early = rows.make_health_snapshot(status="fail", score=40)
     late = rows.make_health_snapshot(taken_at=rows.NOON + timedelta(hours=1))
