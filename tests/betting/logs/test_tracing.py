@@ -210,11 +210,12 @@ class Refusing:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(refusing.answers[min(refusing.taken, 1)])
+                # Counted before it is answered: who is answered may look at once.
+                refusing.taken += 1
+                self.send_response(refusing.answers[min(refusing.taken, 2) - 1])
                 self.send_header("Retry-After", "8")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                refusing.taken += 1
                 refusing.requests.release()
 
             def log_message(self, *_: Any) -> None:
