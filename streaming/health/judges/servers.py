@@ -110,5 +110,5 @@ def spoken_limit(seconds: float) -> str:
     return spoken(seconds) if seconds >= 1 else f"{seconds:g} s"
 
 
-CHECKS: tuple[Judge, ...] = (database, replica, redis, broker, disk)
+CHECKS: tuple[Judge, ...] = (database, redis, broker, disk, replica)
 """In the order in which they are shown."""
