@@ -1,5 +1,8 @@
 """Build the image with buildah, and run every role of it against servers over TCP.
 
+Then build it with TRACING=true, and run the roles that work once more: their spans have to come to
+a collector, and they have to end without it.
+
 `make image-test` runs it, as root on Debian. It needs `buildah`, and `debootstrap` unless
 BASE_IMAGE names a base that can be pulled; SUITE is the release of Debian, by default trixie, whose
 Python is 3.13 (bookworm's is 3.11). It says what is missing, and then exits with 2.
@@ -20,7 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,17 +32,26 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from tests.support.collector import Collector, running_collector
 from tests.support.tcp_servers import free_port, tcp_postgres, tcp_valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(os.environ.pop("HARDLINE_IMAGE_TEST", "/var/tmp/hardline-image-test"))
 SUITE = os.environ.get("SUITE", "trixie")
 IMAGE, BASE = "localhost/hardline-test", f"localhost/hardline-test-base-{SUITE}"
+TRACING_IMAGE = f"{IMAGE}-tracing"
 UID = 10001
 ROLES = (
     "web", "simulator", "worker-io", "worker-value", "worker-major", "worker-deliver", "beat",
     "flower",
 )  # fmt: skip
+TRACED = ("web", "simulator", "worker-io", "worker-value", "worker-major", "beat")
+"""The roles that the image with traces is run in."""
+SPANS = (
+    "GET", "apply_async/streaming.tick", "streaming.cycle", "streaming.ingest",
+    "valuation.recompute",
+)  # fmt: skip
+"""How the names of spans begin that come of web, beat and the workers."""
 TABLES = ("streaming_pollrun", "valuation_fairprice", "valuation_edge")
 DRAIN_SECONDS = 30.0
 ISOLATION = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
@@ -114,25 +126,25 @@ def base_image() -> str:
     return BASE
 
 
-def build(base: str) -> None:
-    """Build the image as a release does, with its version and commit."""
+def build(base: str, image: str, *, with_tracing: bool) -> None:
+    """Build an image as a release does, with its version and commit."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
-    step(f"building the image from {base}")
+    step(f"building {image} from {base}")
     begun = time.monotonic()
     # A machine with a proxy or a registry of its own has their certificates there.
     certificates = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]
     buildah(
         "bud", "--format", "docker", *(certificates if CERTIFICATES.is_dir() else []),
         "--build-arg", f"BASE_IMAGE={base}", "--build-arg", "VERSION=image-test",
-        "--build-arg", f"COMMIT={commit}", "--file", str(ROOT / "docker" / "Dockerfile"),
-        "--tag", IMAGE, str(ROOT),
+        "--build-arg", f"COMMIT={commit}", "--build-arg", f"TRACING={str(with_tracing).lower()}",
+        "--file", str(ROOT / "docker" / "Dockerfile"), "--tag", image, str(ROOT),
     )  # fmt: skip
-    size = int(buildah("images", "--format", "{{.Size}}", IMAGE).split()[0].split(".")[0])
+    size = int(buildah("images", "--format", "{{.Size}}", image).split()[0].split(".")[0])
     step(f"built in {time.monotonic() - begun:.0f} s, about {size} MB")
     label = '{{index .Docker.Config.Labels "org.opencontainers.image.revision"}}'
-    if buildah("inspect", "--type", "image", "--format", label, IMAGE) != commit:
+    if buildah("inspect", "--type", "image", "--format", label, image) != commit:
         fail("the image does not name its commit")
 
 
@@ -158,14 +170,16 @@ def servers(directory: Path) -> Iterator[Servers]:
 
 @dataclass
 class Containers:
-    """The containers of the image, one for each role.
+    """The containers of an image, one for each role.
 
     Attributes:
+        image: its name.
         environ: what all of them get.
         mounts: host directory → directory in each.
         logs: where their output goes.
     """
 
+    image: str
     environ: Mapping[str, str]
     mounts: Mapping[Path, str]
     logs: Path
@@ -175,7 +189,7 @@ class Containers:
     def command(self, role: str, *words: str) -> list[str]:
         """Return the command line that runs words in a role's container."""
         if role not in self._names:
-            self._names[role] = buildah("from", IMAGE)
+            self._names[role] = buildah("from", self.image)
         variables = [
             part for name, value in self.environ.items() for part in ("--env", f"{name}={value}")
         ]
@@ -375,6 +389,36 @@ def drain(containers: Containers, url: str) -> dict[str, int]:
     return {**statuses, "worker-value, under load": status}
 
 
+def trace(containers: Containers, collector: Collector, ports: Mapping[str, int]) -> None:
+    """See the spans of the roles come, and the roles end while the collector is away."""
+    containers.start("migrate")
+    wait_until(lambda: not containers.is_running("migrate"), "the migrations", 240)
+    for role in TRACED:
+        containers.start(role)
+    for role in TRACED:
+        wait_until(partial(containers.is_healthy, role), f"the health of {role}")
+    step(f"{', '.join(TRACED)} are healthy with traces")
+    status_of(f"http://127.0.0.1:{ports['web']}/")
+    for name in SPANS:
+        wait_until(
+            lambda name=name: any(span.name.startswith(name) for span in collector.spans),  # type: ignore[misc]
+            f"spans of {name}",
+        )
+    if {span.service for span in collector.spans} != {"hardline"}:
+        fail("spans do not say that they are Hardline's")
+    step(f"{len(collector.spans):,} spans came, of {', '.join(SPANS)} and others")
+
+
+def end_all(containers: Containers) -> None:
+    """End the roles under load; fail if one does not end well."""
+    for role in ("beat", "worker-io", *TRACED):
+        if containers.is_running(role):
+            status, seconds = containers.end(role)
+            step(f"{role} ended in {seconds:.1f} s without a collector, status {status}")
+            if status:
+                fail(f"{role} ended with status {status}")
+
+
 def conduct(containers: Containers, url: str, ports: Mapping[str, int]) -> None:
     """Run everything that the test wants to see."""
     start_all(containers, ports)
@@ -400,7 +444,33 @@ def main() -> int:
         print("The image is not tested. This machine lacks:", *lacks, sep="\n  - ")
         return 2
     STATE.mkdir(mode=0o711, parents=True, exist_ok=True)
-    build(base_image())
+    base = base_image()
+    build(base, IMAGE, with_tracing=False)
+    with site(IMAGE) as (containers, url, ports):
+        conduct(containers, url, ports)
+    step("the image works")
+    build(base, TRACING_IMAGE, with_tracing=True)
+    with ExitStack() as listening:
+        collector = listening.enter_context(running_collector())
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+        with site(TRACING_IMAGE, traced) as (containers, _, ports):
+            trace(containers, collector, ports)
+            listening.close()
+            end_all(containers)
+    step("the image with traces works")
+    return 0
+
+
+@contextmanager
+def site(
+    image: str, more: Mapping[str, str] | None = None
+) -> Iterator[tuple[Containers, str, Mapping[str, int]]]:
+    """Run servers; yield the containers that use them, the database's address, and the ports.
+
+    Args:
+        image: of the containers.
+        more: variables that they get beside those of the servers.
+    """
     # Below /var/tmp, as PostgreSQL's account has to pass through every directory.
     with tempfile.TemporaryDirectory(dir=STATE) as scratch:
         directory = Path(scratch)
@@ -412,18 +482,18 @@ def main() -> int:
                 "HARDLINE_WEB_FLOWER_PORT": str(ports["flower"]),
                 "HARDLINE_WEB_SIMULATOR_PORT": str(ports["simulator"]),
                 "HARDLINE_WEB_HTTPS": "false",
+                **(more or {}),
             }
-            containers = Containers(environ, {directory / "secrets": "/run/secrets"}, directory)
+            mounts = {directory / "secrets": "/run/secrets"}
+            containers = Containers(image, environ, mounts, directory)
             try:
-                conduct(containers, running.database_url, ports)
+                yield containers, running.database_url, ports
             except BaseException:
                 for log in sorted(directory.glob("*.log")):
                     print(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}")
                 raise
             finally:
                 containers.kill()
-    step("the image works")
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,11 +13,24 @@ from betting.garbage import stop_collecting
 
 stop_collecting()
 
-from celery.bin.base import CLIContext  # noqa: E402 - these are what is not gone through
+import billiard.pool  # noqa: E402 - these are what is not gone through
+from celery.bin.base import CLIContext  # noqa: E402
 from celery.bin.beat import beat  # noqa: E402
 from celery.bin.worker import worker  # noqa: E402
 
 from betting.celery import app  # noqa: E402
+
+UNCOUNTED_SECONDS = 5.0
+"""The wait of a pool's process, at its end, for its parent to count its last result.
+
+A worker that ends forgets the task that it has just written to a process, whose result it then does
+not read, and waits for the process. By default that waits 30 s, longer than any platform does. The
+message was never acknowledged, and is delivered again.
+"""
+
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(
+    UNCOUNTED_SECONDS / billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+)
 
 COMMANDS = {"worker": worker, "beat": beat}
 

@@ -25,6 +25,7 @@ from django.http import Http404
 from betting.db.clock import database_now
 from betting.db.databases import REPLICA
 from betting.db.outages import is_away
+from betting.db.sql import fetch_all
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,15 @@ CLOCK_SECONDS = 1.0
 
 T = TypeVar("T")
 
-_STANDBY = "SELECT pg_is_in_recovery(), pg_last_xact_replay_timestamp(), clock_timestamp()"
+_PRIMARY = """
+SELECT clock_timestamp(),
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn()::text END
+"""
+
+_STANDBY = """
+SELECT pg_is_in_recovery(), pg_last_xact_replay_timestamp(), clock_timestamp(),
+       COALESCE(pg_last_wal_replay_lsn() >= %s::pg_lsn, false)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Look:
         replayed_at: when the last transaction that it has was committed, by the primary's clock.
         now: by its own clock.
         asked_at, answered_at: the primary's time before and after the look.
+        has_all: whether it has replayed all that the primary had written at `asked_at`.
     """
 
     is_standby: bool
@@ -61,13 +71,37 @@ class Look:
     now: datetime
     asked_at: datetime
     answered_at: datetime
+    has_all: bool = False
+
+    @property
+    def seconds_behind(self) -> float | None:
+        """The seconds that it is behind; None for a standby that has replayed nothing.
+
+        >>> from datetime import UTC, timedelta
+        >>> noon = datetime(2026, 11, 29, 12, tzinfo=UTC)
+        >>> minute_ago = noon - timedelta(minutes=1)
+        >>> Look(True, minute_ago, noon, noon, noon).seconds_behind
+        60.0
+        >>> Look(True, minute_ago, noon, noon, noon, has_all=True).seconds_behind
+        0.0
+        """
+        if not self.is_standby or self.has_all:
+            return 0.0
+        if self.replayed_at is None:
+            return None
+        return max(0.0, (self.answered_at - self.replayed_at).total_seconds())
+
+    @property
+    def clock_off_seconds(self) -> float:
+        """The seconds that its clock is off at least; 0 if it is between the primary's two."""
+        before = (self.asked_at - self.now).total_seconds()
+        return max(0.0, before, (self.now - self.answered_at).total_seconds())
 
 
 def why_not(look: Look) -> str:
     """Return why a replica is not read; an empty text if it is.
 
-    While the primary commits nothing, nobody can say how far behind a replica is. It counts as
-    behind then: there is little to read elsewhere.
+    One that has replayed all there was is not behind, however long ago the last commit was.
 
     >>> from datetime import UTC, timedelta
     >>> noon = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -79,17 +113,34 @@ def why_not(look: Look) -> str:
     >>> why_not(Look(True, noon, noon - 3 * second, noon, noon))
     'its clock is 3.0 s off'
     """
-    off = max(
-        (look.asked_at - look.now).total_seconds(), (look.now - look.answered_at).total_seconds()
-    )
-    if off > CLOCK_SECONDS:
-        return f"its clock is {off:.1f} s off"
-    if not look.is_standby:
-        return ""
-    if look.replayed_at is None:
+    if look.clock_off_seconds > CLOCK_SECONDS:
+        return f"its clock is {look.clock_off_seconds:.1f} s off"
+    behind = look.seconds_behind
+    if behind is None:
         return "it has replayed nothing yet"
-    behind = (look.answered_at - look.replayed_at).total_seconds()
     return f"it is {behind:.1f} s behind" if behind > LAG_SECONDS else ""
+
+
+class ReplicaAwayError(Exception):
+    """The replica does not answer. It says the kind of error: its text may hold the address."""
+
+
+def take_look() -> Look:
+    """Look at the replica, between two questions to the primary.
+
+    Raises:
+        ReplicaAwayError: the replica does not answer.
+        django.db.Error: the primary does not answer.
+    """
+    ((asked_at, written),) = fetch_all(_PRIMARY, {})
+    try:
+        with connections[REPLICA].cursor() as cursor:
+            cursor.execute(_STANDBY, [written])
+            is_standby, replayed_at, now, has_all = cursor.fetchone()
+    except django.db.Error as error:
+        connections[REPLICA].close()
+        raise ReplicaAwayError(type(error).__name__) from error
+    return Look(is_standby, replayed_at, now, asked_at, database_now(), has_all=has_all)
 
 
 class Replica:
@@ -126,17 +177,11 @@ class Replica:
             self._note("it is away", AWAY_SECONDS)
 
     def _look(self) -> None:
-        asked_at = database_now()
         try:
-            with connections[REPLICA].cursor() as cursor:
-                cursor.execute(_STANDBY)
-                is_standby, replayed_at, now = cursor.fetchone()
-        except django.db.Error:
-            # Its text may hold the address; the log of the driver's cause would, too.
-            connections[REPLICA].close()
+            look = take_look()
+        except ReplicaAwayError:
             self._note("it is away", AWAY_SECONDS)
             return
-        look = Look(is_standby, replayed_at, now, asked_at, database_now())
         self._note(why_not(look), LOOK_SECONDS)
 
     def _note(self, reason: str, wait_seconds: float) -> None:

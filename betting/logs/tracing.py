@@ -57,6 +57,9 @@ from streaming.core.redaction import BLANK, is_secret, scrub_text
 SHUTDOWN_SECONDS = 2.0
 """The longest time that a process waits at its end for its last spans to be sent."""
 
+LAST_TRY_SECONDS = 1.0
+"""A collector that does not answer for so long has no part in a process's end."""
+
 MAX_TEXT_CHARS = 4_000
 """The characters that are kept of a text, such as a statement; of a traceback its last ones."""
 
@@ -217,6 +220,7 @@ class OwnProcessor(SpanProcessor):
     """
 
     _batch: BatchSpanProcessor | None
+    _exporter: CleanExporter
     _is_shut_down: bool
 
     def __init__(self) -> None:
@@ -236,14 +240,15 @@ class OwnProcessor(SpanProcessor):
             return
         with self._lock:
             if self._batch is None and not self._is_shut_down:
-                self._batch = BatchSpanProcessor(CleanExporter())
+                self._exporter = CleanExporter()
+                self._batch = BatchSpanProcessor(self._exporter)
         if self._batch is not None and not self._is_shut_down:
             self._batch.on_end(span)
 
     def shutdown(self) -> None:
-        """Send what is left; spans that end later are dropped."""
+        """Send what is left, unless nobody takes it; spans that end later are dropped."""
         self._is_shut_down = True
-        if self._batch is not None:
+        if self._batch is not None and self._exporter.hurry():
             self._batch.shutdown()  # type: ignore[no-untyped-call]
 
     def _forget(self) -> None:
@@ -254,18 +259,54 @@ class OwnProcessor(SpanProcessor):
 
 
 class CleanExporter(SpanExporter):
-    """An exporter of spans without secrets, to the endpoint that the standard variables name."""
+    """An exporter of spans without secrets, to the endpoint that the standard variables name.
 
-    def __init__(self) -> None:
+    The SDK's tries again for 10 s, and a full queue is four requests: nobody may wait for that at
+    the end of a process. So a process that ends makes one short try, if any.
+
+    Args:
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._exporter = OTLPSpanExporter()
+        self._last: OTLPSpanExporter | None = None
+        self._asked_at: float | None = None
+        self._has_given_up = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans."""
-        return self._exporter.export([cleaned(span) for span in spans])
+        """Send spans; those of a request that the end has cut short are sent once more."""
+        self._asked_at = self._clock()
+        clean = [cleaned(span) for span in spans]
+        try:
+            result = SpanExportResult.FAILURE
+            if self._last is None:
+                result = self._exporter.export(clean)
+            if result is SpanExportResult.FAILURE and self._last and not self._has_given_up:
+                result = self._last.export(clean)
+                self._has_given_up = result is SpanExportResult.FAILURE
+        finally:
+            self._asked_at = None
+        return result
+
+    def hurry(self) -> bool:
+        """Have one short try made for each request from now on, until one fails.
+
+        Returns:
+            Whether to wait for it: False while a request is without an answer for so long already.
+        """
+        asked_at = self._asked_at
+        if asked_at is not None and self._clock() - asked_at > LAST_TRY_SECONDS:
+            return False
+        # Shorter than its first wait between two tries, so that there is no second one.
+        self._last = OTLPSpanExporter(timeout=LAST_TRY_SECONDS / 2)
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+        return True
 
     def shutdown(self) -> None:
         """End; a retry that is under way ends too."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+        (self._last or self._exporter).shutdown()  # type: ignore[no-untyped-call]
 
 
 def _is_alone(span: ReadableSpan) -> bool:

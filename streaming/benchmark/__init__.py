@@ -19,6 +19,9 @@
 `manage.py benchmark throttle` compares two deciders in simulated time: `throttle`.
 `manage.py benchmark polling` compares fixed with adaptive polling offline: `polling`.
 
+`manage.py benchmark costs` and `machines` measure what work costs by role, and how it spreads over
+machines: `scaling`.
+
 `baseline`, `aggregates`, `compare`, `figures`, `plan`, `polling`, `workload`, `results` and
 `throttle` are pure.
 """

@@ -23,8 +23,8 @@ from betting.runtime.redis_clients import make_client
 from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
 
-_PREFIX = "hardline_benchmark_"
-_MARK = "hardline:benchmark"
+PREFIX = "hardline_benchmark_"
+MARK = "hardline:benchmark"
 """The key in a Redis database that says whose it is."""
 _HIGHEST = 15
 """Of the sixteen databases that a Redis has by default, the last ones are the least used."""
@@ -84,7 +84,7 @@ def is_isolated(config: Config) -> bool:
     """Return True where the servers hold nothing but a benchmark: in what `isolated` starts."""
     name = str(direct_settings(config)["NAME"])
     with make_client(redis_url(config)) as client:
-        return name.startswith(_PREFIX) and client.get(_MARK) == name.encode()
+        return name.startswith(PREFIX) and client.get(MARK) == name.encode()
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def database_name(home: Path) -> str:
     >>> database_name(Path("/srv/hardline"))
     'hardline_benchmark_e71d938c'
     """
-    return f"{_PREFIX}{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
+    return f"{PREFIX}{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
 
 
 def database_url(settings: Mapping[str, Any], name: str) -> str:
@@ -158,13 +158,13 @@ def _own_redis(config: Config, owner: str) -> Iterator[int]:
         with make_client(with_database(url, number)) as client:
             # Of two benchmarks that find it empty, one gets it.
             is_taken = number != own and (
-                client.get(_MARK) == owner.encode()
-                or (client.dbsize() == 0 and client.set(_MARK, owner, nx=True))
+                client.get(MARK) == owner.encode()
+                or (client.dbsize() == 0 and client.set(MARK, owner, nx=True))
             )
             if not is_taken:
                 continue
             client.flushdb()
-            client.set(_MARK, owner)
+            client.set(MARK, owner)
             try:
                 yield number
             finally:

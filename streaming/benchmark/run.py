@@ -41,7 +41,7 @@ def run_benchmark(config: Config, plan: Plan) -> Result:
     if "batched" in plan.contenders:
         python = str(batches_python(config.home / "benchmark" / "venv"))
         plan = msgspec.structs.replace(plan, batches_python=python)
-    with _stopped_by_signals(), isolated(config) as isolation:
+    with stopped_by_signals(), isolated(config) as isolation:
         return _measure(isolation, msgspec.structs.replace(plan, servers=isolation.servers))
 
 
@@ -58,7 +58,7 @@ def _measure(isolation: Isolation, plan: Plan) -> Result:
         try:
             status = process.wait()
         except KeyboardInterrupt:
-            _end(process)
+            end(process)
             raise
         if status:
             logs = isolation.home / "logs"
@@ -66,7 +66,7 @@ def _measure(isolation: Isolation, plan: Plan) -> Result:
         return decode(found.read_bytes())
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Ask the process to stop its own, and wait until it has."""
     process.send_signal(signal.SIGINT)
     try:
@@ -77,7 +77,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """Make a request to end this process an interrupt, so that it cleans up.
 
     SIGINT as well: a shell's job in the background begins with ignoring it, and so would what

@@ -42,7 +42,7 @@ def run_plan(config: Config, console: Console, plan: Plan) -> Result:
     prepare_home(config.home)
     logs = config.home / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
-    with (logs / "feeder.log").open("w", encoding="utf-8") as log, _logging_to(log):
+    with (logs / "feeder.log").open("w", encoding="utf-8") as log, logging_to(log):
         session = _measure(config, console, plan)
     return Result(
         SCHEMA,
@@ -72,7 +72,7 @@ def _measure(config: Config, console: Console, plan: Plan) -> Session:
 
 
 @contextmanager
-def _logging_to(log: TextIO) -> Iterator[None]:
+def logging_to(log: TextIO) -> Iterator[None]:
     """Write what this process logs into a file, as workers do; a terminal shows the progress."""
     handlers = [each for each in logging.root.handlers if isinstance(each, logging.StreamHandler)]
     before = [handler.setStream(log) for handler in handlers]

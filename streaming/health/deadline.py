@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connections
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ IDLE_SECONDS = 20.0
 """A thread that nothing is asked of for so long ends, and its database connection with it."""
 
 _places = threading.BoundedSemaphore(MAX_WAITING)
+_places_of_replica = threading.BoundedSemaphore(MAX_WAITING)
 _lock = threading.Lock()
 _idle: list[_Asker] = []
 """The threads that wait for a question; changed under the lock."""
@@ -30,8 +31,9 @@ class DeadlineError(Exception):
 class _Call(Generic[T]):
     """One call, and then its result or its error."""
 
-    def __init__(self, action: Callable[[], T]) -> None:
+    def __init__(self, action: Callable[[], T], place: threading.BoundedSemaphore) -> None:
         self._action = action
+        self.place = place
         self.has_ended = threading.Event()
         self.result: T | None = None
         self.error: Exception | None = None
@@ -61,10 +63,10 @@ class _Asker(threading.Thread):
                 call.make()
                 with _lock:
                     _idle.append(self)
-                _places.release()
+                call.place.release()
                 call.has_ended.set()
         finally:
-            connection.close()
+            connections.close_all()
 
     def _next(self) -> _Call[Any] | None:
         try:
@@ -77,18 +79,20 @@ class _Asker(threading.Thread):
             return self.calls.get()  # somebody has just chosen it
 
 
-def within(seconds: float, action: Callable[[], T]) -> T:
+def within(seconds: float, action: Callable[[], T], *, is_of_replica: bool = False) -> T:
     """Call something that uses the database, and wait for it no longer than this.
 
     A PostgreSQL that is stopped in the middle, or cut off, lets a query hang for ever, regardless
-    of its own timeouts. The thread that hangs is left to itself; there are `MAX_WAITING` at most.
+    of its own timeouts. The thread that hangs is left to itself; there are `MAX_WAITING` at most,
+    and as many that wait for the replica: while it hangs, the primary can be asked.
 
     Raises:
         DeadlineError: it took longer, or as many as may are still waiting.
     """
-    if not _places.acquire(blocking=False):
+    place = _places_of_replica if is_of_replica else _places
+    if not place.acquire(blocking=False):
         raise DeadlineError("does not answer; earlier questions still wait")
-    call = _Call(action)
+    call = _Call(action, place)
     _asker().calls.put(call)
     if not call.has_ended.wait(seconds):
         raise DeadlineError(f"no answer within {seconds:g} s")

@@ -8,9 +8,11 @@ from typing import TypeVar
 
 import django.db
 
+from betting.db import replica
 from betting.db.outages import BROKER_OUTAGES
+from betting.db.replica import Look, ReplicaAwayError
 from streaming.health.counters import Counters
-from streaming.health.deadline import DeadlineError
+from streaming.health.deadline import DeadlineError, within
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import (
     LONG,
@@ -24,7 +26,11 @@ from streaming.health.stream import (
 T = TypeVar("T")
 
 #: Errors raised while a server is away or hangs, or has no tables.
-OUTAGES = (django.db.Error, *BROKER_OUTAGES, DeadlineError)
+OUTAGES = (django.db.Error, *BROKER_OUTAGES, DeadlineError, ReplicaAwayError)
+
+
+_SAY_IT = (DeadlineError, ReplicaAwayError)
+"""Errors of our own, whose texts hold no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Observations:
         workers: queue → workers that take from it; None where that is not known.
         workers_seconds: since they were asked; None where nobody ever has.
         disk_used: a part of the disk; None where it is not ours.
+        replica: the look at the read replica; None where this process knows none.
         running_seconds: since the process that looks was started.
     """
 
@@ -73,6 +80,7 @@ class Observations:
     workers: Mapping[str, int] | None
     workers_seconds: float | None
     disk_used: float | None
+    replica: Look | Away | None
     running_seconds: float
 
 
@@ -81,8 +89,15 @@ def attempt(look: Callable[[], T]) -> T | Away:
     try:
         return look()
     except OUTAGES as error:
-        words = str(error) if isinstance(error, DeadlineError) else type(error).__name__
+        words = str(error) if isinstance(error, _SAY_IT) else type(error).__name__
         return Away(words)
+
+
+def look_at_replica(seconds: float) -> Look | Away | None:
+    """Look at the read replica for no longer than this; None if none is configured."""
+    if not replica.is_configured():
+        return None
+    return attempt(lambda: within(seconds, replica.take_look, is_of_replica=True))
 
 
 def look_at_work(counted: Earlier) -> Work:

@@ -18,7 +18,14 @@ from streaming.core.weighted_health import WeightedScore, weighted
 from streaming.health import servers, starting
 from streaming.health.checks import grouped, judge
 from streaming.health.deadline import within
-from streaming.health.observations import Away, Observations, Work, attempt, look
+from streaming.health.observations import (
+    Away,
+    Observations,
+    Work,
+    attempt,
+    look,
+    look_at_replica,
+)
 from streaming.health.stream import StreamFacts
 
 
@@ -121,6 +128,7 @@ def _observe(
         workers=None if earlier is None else earlier.workers or None,
         workers_seconds=asked_seconds,
         disk_used=servers.disk_used(config),
+        replica=look_at_replica(config.health.probe_seconds),
         running_seconds=starting.running_seconds(),
     )
 

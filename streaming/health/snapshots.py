@@ -15,7 +15,13 @@ from streaming.core.outlook import written
 from streaming.health import outlook, servers, starting
 from streaming.health.checks import judge
 from streaming.health.counters import SETTLE_SECONDS, Counters, advanced
-from streaming.health.observations import Away, Observations, attempt, look_at_work
+from streaming.health.observations import (
+    Away,
+    Observations,
+    attempt,
+    look_at_replica,
+    look_at_work,
+)
 from streaming.health.report import HealthReport, described
 from streaming.health.servers import RedisFacts
 from streaming.health.stream import Earlier, StreamFacts, look_at_stream
@@ -80,6 +86,7 @@ def _observe(stream: StreamFacts, config: Config) -> tuple[Observations, Earlier
         workers=None if isinstance(workers, Away) else workers,
         workers_seconds=0.0,
         disk_used=servers.disk_used(config),
+        replica=look_at_replica(config.health.probe_seconds),
         running_seconds=running_seconds,
     )
     return observations, counted

@@ -43,6 +43,17 @@ def test_a_standby_that_has_replayed_nothing_is_not_read() -> None:
     assert why_not(Look(True, None, NOON, NOON, NOON)) == "it has replayed nothing yet"
 
 
+@given(SECONDS)
+def test_a_standby_that_has_all_there_is_is_not_behind_however_old_that_is(replayed: float) -> None:
+    look = Look(True, at(replayed), NOON, NOON, NOON, has_all=True)
+    assert look.seconds_behind == 0
+    assert why_not(look) == ""
+
+
+def test_a_standby_that_has_replayed_nothing_is_behind_nobody_knows_how_far() -> None:
+    assert Look(True, None, NOON, NOON, NOON).seconds_behind is None
+
+
 def test_a_server_that_is_no_standby_is_never_behind() -> None:
     assert why_not(Look(False, None, NOON, NOON, NOON)) == ""
 

@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import Sum
 from django.test import Client
 from django.utils import timezone
@@ -25,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.plugin import DjangoDbBlocker
 
 from betting.config import Config
+from betting.db.databases import REPLICA
 from betting.db.redis import redis_client
 from betting.db.sql import execute, fetch_all
 from betting.models import Provider
@@ -33,6 +35,7 @@ from streaming import tasks
 from streaming.coalescing import buffer
 from streaming.core.histogram import BOUNDS_MS, counts_of
 from streaming.health.checks import CHECKS
+from streaming.health.deadline import end_idle_threads
 from streaming.health.snapshots import take_snapshot
 from streaming.models import Circuit, HealthSnapshot, PollRun
 from streaming.simulator.odds_api import Quota
@@ -54,6 +57,7 @@ from tests.integration.test_dead_letters import kill
 from tests.support import rows
 from tests.support.polling import NBA
 from tests.support.receiver import running_receiver
+from tests.support.tcp_servers import free_port
 from valuation.models import RecomputeRun
 
 PROVIDERS_AND_SUBSCRIBERS = {
@@ -76,7 +80,7 @@ VALUING_WORKERS = {
 }
 LATE_VALUES = {"latency_major": "fail", "latency_batch": "fail"}
 SMALL_BUFFER, NO_COALESCING = {"buffer_overflow": "warn"}, {"recompute_ratio": "warn"}
-SETTINGS = {**SMALL_BUFFER, **NO_COALESCING, "disk": "fail"}
+SETTINGS = {**SMALL_BUFFER, **NO_COALESCING, "disk": "fail", "replica": "warn"}
 BROKER = {"broker": "fail"}
 SERVERS = {"redis": "fail", "database": "fail"}
 BEAT = {"beat": "fail", "activity": "fail"}
@@ -404,6 +408,8 @@ def test_settings_that_are_wrong_are_seen_until_they_are_right(stack: Stack) -> 
         # its use rising above the thresholds, they fall below its use.
         policy = replace(stack.config.health, disk_used=(1e-9, 1e-6))
         take_snapshot(replace(stack.config, health=policy))
+        with replica_that_is_away():
+            take_snapshot(stack.config)
 
         Provider.objects.update(next_poll_at=None)
         stack.look_until_all_pass()
@@ -416,6 +422,18 @@ def coalescing(stack: Stack, **settings: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tasks, "get_config", lambda: replace(stack.config, coalesce=coalesce))
         yield
+
+
+@contextmanager
+def replica_that_is_away() -> Iterator[None]:
+    """This process has the address of a replica at which nobody listens."""
+    primary = connections.settings[DEFAULT_DB_ALIAS]
+    options = {**primary["OPTIONS"], "connect_timeout": 2}
+    address = {"HOST": "127.0.0.1", "PORT": free_port(), "OPTIONS": options}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(settings.DATABASES, REPLICA, {**primary, **address})
+        yield
+    end_idle_threads()
 
 
 def poll_until(provider: Provider, condition: Callable[[], bool]) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from betting.config import CHECKOUT
 from betting.config.servers import only_servers
+from betting.db.replica import LAG_SECONDS
 from tests.integration.conftest import wait_until
 from tests.support.tcp_servers import (
     TcpServer,
@@ -40,13 +41,15 @@ from valuation.models import Edge
 board = rows.make_board((2.1, 1.9), (2.0, 2.0), voices=3)
 client = Client(headers={"host": "localhost"})
 client.force_login(get_user_model().objects.create_user("reader"))
+staff = Client(headers={"host": "localhost"})
+staff.force_login(get_user_model().objects.create_superuser("staff"))
 failed, note = [], replica._replica.failed
 replica._replica.failed = lambda error: (failed.append(str(error)), note(error))
 edge = Edge.objects.earliest("pk")
 print(json.dumps([board.event.pk, board.market.pk, edge.pk, board.outcomes[0].pk]))
 for line in sys.stdin:
     failed.clear()
-    answer = client.get(line.strip())
+    answer = (staff if line.startswith("/health/") else client).get(line.strip())
     print(json.dumps([answer.status_code, answer.content.decode(), failed]), flush=True)
 """
 
@@ -70,17 +73,26 @@ class Reader:
 
     def get_despite_failures(self, address: str) -> tuple[str, list[str]]:
         """The page, and the errors of the replica on the way to it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{address}\n")
-        self._process.stdin.flush()
-        status, text, failed = self._line()
+        status, text, failed = self._ask(address)
         assert status == 200, text
         return text, failed
+
+    def health(self) -> tuple[str, str]:
+        """Status and text of the replica's health check."""
+        _, text, _ = self._ask("/health/")
+        (told,) = json.loads(text)["checks"]["replica"]
+        return told["status"], told["output"]
 
     def home(self) -> str:
         """The home team of the event, as the API shows it."""
         found: str = json.loads(self.get(f"/api/v1/events/{self.event}/"))["home"]
         return found
+
+    def _ask(self, address: str) -> list[Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{address}\n")
+        self._process.stdin.flush()
+        return self._line()
 
     def _line(self) -> list[Any]:
         assert self._process.stdout is not None
@@ -184,6 +196,9 @@ def test_prices_are_read_from_a_standby_while_it_lives_and_is_close_behind(pair:
 
     # It falls behind: the primary answers, and says what it knows.
     wait_until(lambda: reader.home() == "After", "the primary's answer")
+    status, text = reader.health()
+    assert status == "warn"
+    assert "behind (limit 5 s)" in text
     pair.on_standby("SELECT pg_wal_replay_resume()")
     pair.pauses_after("Again")
     pair.rename("Last")
@@ -195,3 +210,23 @@ def test_prices_are_read_from_a_standby_while_it_lives_and_is_close_behind(pair:
     text, _ = reader.get_despite_failures(f"/api/v1/events/{reader.event}/")
     assert json.loads(text)["home"] == "Last"
     assert "Last" in reader.get(f"/events/{reader.event}/")
+    status, text = reader.health()
+    assert status == "warn"
+    assert text.startswith("The replica does not answer: OperationalError.")
+    assert pair.standby.password not in text
+
+
+def test_a_standby_that_has_everything_is_read_though_the_primary_commits_nothing(
+    pair: Pair,
+) -> None:
+    # A primary that nothing is written to, whose last commit is older than the limit.
+    behind = """
+    SELECT clock_timestamp() - pg_last_xact_replay_timestamp() > make_interval(secs => %s)
+    """
+    wait_until(lambda: pair.on_standby(behind, LAG_SECONDS + 1) == (True,), "the age of a commit")
+    status, text = pair.reader.health()
+    assert (status, text) == ("pass", "The replica is 0 s behind.")
+
+    pair.reader.home()
+    last = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND pid <> pg_backend_pid()"
+    assert pair.on_standby(last, '%FROM "betting_%') == (1,), "a page was read there"

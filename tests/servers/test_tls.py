@@ -14,36 +14,12 @@ from kombu.exceptions import OperationalError
 from betting.config import Config
 from betting.runtime import broker
 from betting.runtime.embedded import broker_url
+from streaming.benchmark.scaling.certificates import make_certificates
 from tests.servers.conftest import RECORDING, Site, assert_is_the_published_replay, require
 from tests.servers.pooler import running_pgbouncer
 from tests.support.tcp_servers import free_port, is_listening, wait_for
 
 PASSWORD = "of-redis"
-
-
-def make_certificates(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """An authority, and the certificate and key of a server on the loopback."""
-    ca, ca_key = folder / f"{name}-ca.pem", folder / f"{name}-ca.key"
-    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
-    new: list[str | Path] = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    for words in (
-        [*new, "-keyout", ca_key, "-out", ca, "-subj", f"/CN={name} authority"],
-        [
-            *new, "-CA", ca, "-CAkey", ca_key, "-keyout", key, "-out", pem, "-subj", f"/CN={name}",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE",
-        ],
-    ):  # fmt: skip
-        subprocess.run(words, check=True, capture_output=True)
-    return ca, pem, key
 
 
 @pytest.fixture

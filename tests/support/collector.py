@@ -50,6 +50,7 @@ class Collector:
         bodies: the requests as they were.
         hangs: whether requests are left without an answer until `released` is set.
         released: set at the end.
+        arrived: set with the first request.
     """
 
     endpoint: str = ""
@@ -57,6 +58,7 @@ class Collector:
     bodies: list[bytes] = field(default_factory=list)
     hangs: bool = False
     released: threading.Event = field(default_factory=threading.Event)
+    arrived: threading.Event = field(default_factory=threading.Event)
 
     def named(self, name: str) -> list[Seen]:
         """The spans of a name."""
@@ -69,6 +71,7 @@ class Collector:
     def take(self, body: bytes) -> None:
         """Read a request's spans."""
         self.bodies.append(body)
+        self.arrived.set()
         service = pytest.importorskip(
             "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason=NEEDED
         )

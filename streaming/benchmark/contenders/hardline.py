@@ -17,6 +17,7 @@ from streaming.benchmark.contenders import answers
 from streaming.benchmark.contenders.base import Contender, Counts, Outcome
 from streaming.benchmark.waiting import wait_until
 from streaming.benchmark.workload import Burst
+from streaming.core.snapshot import Snapshot
 from streaming.ingest import resolve
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
 from streaming.providers.registry import adapter
@@ -58,6 +59,15 @@ class Hardline(Contender):
     def lay(self, opening: FloatArray) -> None:
         """Ingest the opening prices, and wait until they are valued."""
         self.empty()
+        self.open(opening)
+        wait_until(self.is_done, "the opening prices")
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM (ANALYZE)")
+        self._last_run = RecomputeRun.objects.latest("pk").pk
+        self._last_change = LineChange.objects.latest("pk").pk
+
+    def open(self, opening: FloatArray) -> None:
+        """Ingest the opening prices into empty tables."""
         self._starts_at = datetime.now(UTC) + answers.STARTS_IN
         # The prices of a benchmark do not grow old, however long it takes.
         self._provider = Provider.objects.create(
@@ -73,11 +83,6 @@ class Hardline(Contender):
         ]
         for sport in range(len(self._decoders)):
             self.take(sport, self.body(sport, opening))
-        wait_until(self.is_done, "the opening prices")
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM (ANALYZE)")
-        self._last_run = RecomputeRun.objects.latest("pk").pk
-        self._last_change = LineChange.objects.latest("pk").pk
 
     def empty(self) -> None:
         """Empty the tables, and forget the ids that were in them."""
@@ -91,10 +96,18 @@ class Hardline(Contender):
 
     def take(self, sport: int, body: bytes) -> IngestResult:
         """Decode, ingest and send on an answer, as a poll does."""
-        request, decoder = self._decoders[sport]
-        result = ingest(self._provider, decoder.decode(request, answers.answer(body)), self._policy)
+        result = self.ingest(self.decode(sport, body))
         send_result(result)
         return result
+
+    def decode(self, sport: int, body: bytes) -> Snapshot:
+        """Decode an answer."""
+        request, decoder = self._decoders[sport]
+        return decoder.decode(request, answers.answer(body))
+
+    def ingest(self, snapshot: Snapshot) -> IngestResult:
+        """Ingest a decoded answer, and send nothing on."""
+        return ingest(self._provider, snapshot, self._policy)
 
     def prepare(self, burst: Burst, now: FloatArray) -> Callable[[], None]:
         """Return what takes the answers of all sports that change."""

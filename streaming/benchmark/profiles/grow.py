@@ -61,7 +61,8 @@ _ADD = (
     """,
     """
     INSERT INTO betting_feed (provider_id, key, observed_at, generation)
-    SELECT id, '/other', now(), generation FROM betting_provider ON CONFLICT DO NOTHING
+    SELECT id, '/other', now(), generation FROM betting_provider ORDER BY id LIMIT 1
+    ON CONFLICT DO NOTHING
     """,
     """
     INSERT INTO betting_event (sport_id, home, away, commence_time)

@@ -35,6 +35,10 @@ from streaming.benchmark.results.document import Result, ResultError, decode
 from streaming.benchmark.results.markdown import put_into, report, summary, times
 from streaming.benchmark.results.ratios import judge, ratios
 from streaming.benchmark.run import run_benchmark
+from streaming.benchmark.scaling.document import ScalingPlan
+from streaming.benchmark.scaling.run import run_scaling
+from streaming.benchmark.scaling.tables import markdown as scaling_tables
+from streaming.benchmark.scaling.trial import run_scaling_plan
 from streaming.benchmark.throttle.table import compare as compare_throttle
 from streaming.benchmark.throttle.table import markdown as throttle_table
 from streaming.benchmark.throttle.table import objections
@@ -119,15 +123,39 @@ class Command(BaseCommand):
         health.add_argument(
             "--seeds", type=one_or_more, default=50, help="of each script; default: %(default)s"
         )
+        usual = ScalingPlan("costs")
+        costs = actions.add_parser("costs", help="cost of polls, quotes and changes by role")
+        costs.add_argument(
+            "--polls", type=one_or_more, default=usual.polls, help="of a case; default: %(default)s"
+        )
+        costs.add_argument(
+            "--quotes", type=one_or_more, default=usual.quotes, help="in the tables of what stands"
+        )
+        costs.add_argument(
+            "--standing-seconds", type=positive, default=usual.standing_seconds, metavar="SECONDS",
+            help="default: %(default)s",
+        )  # fmt: skip
+        machines = actions.add_parser("machines", help="value workers of two state directories")
+        machines.add_argument("--workers", type=_sizes, default=usual.workers, metavar="N,N")
+        machines.add_argument("--rounds", type=one_or_more, default=usual.rounds)
+        machines.add_argument(
+            "--markets", type=one_or_more, default=2_000, help="default: %(default)s"
+        )
+        for each in (costs, machines):
+            each.add_argument("--seed", type=int, default=usual.seed, help="of the work")
+            each.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+        measuring = actions.add_parser("scaling-trial", help="their measuring process")
+        measuring.add_argument("plan")
+        measuring.add_argument("--out", type=Path, required=True)
         trial = actions.add_parser("trial", help="the measuring process of run")
         trial.add_argument("plan")
         trial.add_argument("--out", type=Path, required=True)
 
     def handle(self, *, action: str, **options: Any) -> None:
         try:
-            getattr(self, f"_{action}")(options)
+            getattr(self, f"_{action.replace('-', '_')}")(options)
         except KeyboardInterrupt:
-            if action == "trial":
+            if action in {"trial", "scaling-trial"}:
                 raise SystemExit(INTERRUPTED) from None  # `run` says it
             words = "interrupted; everything it made is removed"
             raise CommandError(words, returncode=INTERRUPTED) from None
@@ -241,6 +269,25 @@ class Command(BaseCommand):
 
         judged = judge_health(recordings, SCORERS, options["price"], changed)
         self.stdout.write(f"{health_table(judged)}\n{by_fault(judged)}")
+
+    def _costs(self, options: dict[str, Any]) -> None:
+        self._scale("costs", options)
+
+    def _machines(self, options: dict[str, Any]) -> None:
+        self._scale("machines", options)
+
+    def _scale(self, kind: str, options: dict[str, Any]) -> None:
+        fields = {field.name for field in msgspec.structs.fields(ScalingPlan)}
+        given = {name: value for name, value in options.items() if name in fields}
+        result = run_scaling(ScalingPlan(kind, **given))
+        if options["out"]:
+            options["out"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+        self.stdout.write(scaling_tables(result))
+
+    def _scaling_trial(self, options: dict[str, Any]) -> None:
+        plan = msgspec.json.decode(options["plan"], type=ScalingPlan)
+        result = run_scaling_plan(get_config(), plan)
+        options["out"].write_bytes(msgspec.json.encode(result))
 
     def _trial(self, options: dict[str, Any]) -> None:
         plan = msgspec.json.decode(options["plan"], type=Plan)

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from betting.logs import context, operation, spans
-from tests.support.collector import NEEDED
+from tests.support.collector import NEEDED, running_collector
+from tests.support.tcp_servers import free_port
 
 pytest.importorskip("opentelemetry.sdk.trace", reason=NEEDED)
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason=NEEDED)
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import (
     InMemorySpanExporter,
 )
@@ -25,7 +29,9 @@ from opentelemetry.sdk.trace.sampling import (
 )
 
 from betting.logs.tracing import (
+    LAST_TRY_SECONDS,
     MAX_TEXT_CHARS,
+    CleanExporter,
     OtelTracer,
     PlannedIds,
     cleaned,
@@ -179,3 +185,105 @@ def test_no_secret_is_left_in_any_text_of_a_span() -> None:
         span.start_time,
         span.kind,
     )
+
+
+# --- The end of a process, whose collector may be away, refuse, or hang. ---
+
+
+@pytest.fixture
+def a_span() -> ReadableSpan:
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("tests").start_span("work")
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    return span
+
+
+class Refusing:
+    """A collector that answers each request with 503, and asks to be left alone for a while."""
+
+    def __init__(self) -> None:
+        self.requests = threading.Semaphore(0)
+        self.answers = [503, 200]
+        self.taken = 0
+        refusing = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                # Counted before it is answered: who is answered may look at once.
+                refusing.taken += 1
+                self.send_response(refusing.answers[min(refusing.taken, 2) - 1])
+                self.send_header("Retry-After", "8")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                refusing.requests.release()
+
+            def log_message(self, *_: Any) -> None:
+                """Write nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
+    refusing = Refusing()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", refusing.endpoint)
+    yield refusing
+    refusing.server.shutdown()
+    refusing.server.server_close()
+
+
+def test_an_end_does_not_wait_for_the_next_try_and_makes_its_own(
+    refusing: Refusing, a_span: ReadableSpan
+) -> None:
+    exporter, results = CleanExporter(), []
+    sending = threading.Thread(target=lambda: results.append(exporter.export([a_span])))
+    sending.start()
+    assert refusing.requests.acquire(timeout=10)
+    assert exporter.hurry()
+    sending.join(6)
+    assert not sending.is_alive(), "it waits for the 8 s that the collector has asked for"
+    assert results == [SpanExportResult.SUCCESS]
+    assert refusing.taken == 2
+
+
+def test_an_end_makes_one_try_and_none_after_it_has_failed(
+    refusing: Refusing, a_span: ReadableSpan
+) -> None:
+    refusing.answers = [503, 503]
+    exporter = CleanExporter()
+    assert exporter.hurry()
+    assert [exporter.export([a_span]) for _ in range(4)] == [SpanExportResult.FAILURE] * 4
+    assert refusing.taken == 1
+
+
+def test_an_end_without_a_collector_tries_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, a_span: ReadableSpan
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    exporter = CleanExporter()
+    assert exporter.hurry()
+    assert exporter.export([a_span]) is SpanExportResult.FAILURE
+    assert "Failed to export" in caplog.text
+    assert "retrying" not in caplog.text
+
+
+def test_an_end_does_not_wait_for_a_collector_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, a_span: ReadableSpan
+) -> None:
+    now = [0.0]
+    with running_collector() as collector:
+        collector.hangs = True
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        exporter = CleanExporter(lambda: now[0])
+        sending = threading.Thread(target=exporter.export, args=([a_span],))
+        sending.start()
+        assert collector.arrived.wait(10)
+        now[0] += 1.01 * LAST_TRY_SECONDS
+        assert not exporter.hurry()
+        now[0] -= 0.5 * LAST_TRY_SECONDS
+        assert exporter.hurry(), "it may answer yet"
+        collector.released.set()
+        sending.join(10)

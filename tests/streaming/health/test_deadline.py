@@ -47,6 +47,17 @@ def test_a_call_that_ends_too_late_keeps_nobody_waiting() -> None:
     may_end.set()
 
 
+def test_calls_that_wait_for_a_replica_leave_the_others_their_places() -> None:
+    may_end = threading.Event()
+    for _ in range(deadline.MAX_WAITING + 1):
+        with pytest.raises(DeadlineError):
+            within(0.01, lambda: may_end.wait(10), is_of_replica=True)
+    with pytest.raises(DeadlineError, match="earlier"):
+        within(5, backend, is_of_replica=True)
+    assert within(5, backend)
+    may_end.set()
+
+
 def test_a_thread_that_nothing_is_asked_of_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "IDLE_SECONDS", 0.01)
     asker = within(5, threading.current_thread)
