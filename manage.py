@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 
 from betting.garbage import stop_collecting
+from betting.lean_imports import import_lean
 
 stop_collecting()
 try:
+    import_lean()
     from django.core.management import execute_from_command_line
 
     from betting.config import get_config

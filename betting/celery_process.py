@@ -10,8 +10,10 @@ from __future__ import annotations
 import sys
 
 from betting.garbage import stop_collecting
+from betting.lean_imports import import_lean
 
 stop_collecting()
+import_lean()
 
 import billiard.pool  # noqa: E402 - these are what is not gone through
 from celery.bin.base import CLIContext  # noqa: E402

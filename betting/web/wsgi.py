@@ -9,8 +9,10 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from betting.garbage import stop_collecting
+from betting.lean_imports import import_lean
 
 stop_collecting()
+import_lean()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betting.settings")
 
 application = get_wsgi_application()

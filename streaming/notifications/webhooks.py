@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 from django.db import transaction
 
@@ -22,6 +22,9 @@ from streaming.core.notifications import Notification
 from streaming.core.signatures import signature, written
 from streaming.models import SubscriberRecord, WebhookSubscriber
 from streaming.notifications import bus
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
 
 PRIVATE_SETTING = "HARDLINE_BUS_ALLOW_PRIVATE_NETWORKS"
 
@@ -102,7 +105,7 @@ def _policy(config: BusConfig) -> FetchPolicy:
     )
 
 
-async def _status(answer: aiohttp.ClientResponse) -> int:
+async def _status(answer: ClientResponse) -> int:
     """Return the status, which decides alone; the rest of the answer is not read."""
     return answer.status
 

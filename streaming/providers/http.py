@@ -7,13 +7,15 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from streaming.bounded_http import HttpRequest, send_request
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import DataFailure
 from streaming.providers.base import Authorisation, Request, Response, Secret
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
 
 PRIVATE_SETTING = "HARDLINE_POLL_ALLOW_PRIVATE_NETWORKS"
 
@@ -59,7 +61,7 @@ def fetch(
         private_setting="" if is_private_allowed else PRIVATE_SETTING,
     )
 
-    async def read(answer: aiohttp.ClientResponse) -> Response:
+    async def read(answer: ClientResponse) -> Response:
         received_at = datetime.now(UTC)
         body = _Body(answer.headers, policy.max_body_bytes)
         async for chunk in answer.content.iter_any():

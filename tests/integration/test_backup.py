@@ -52,13 +52,13 @@ def halves(directory: Path) -> tuple[Path, Path]:
 
 
 def back_up(installation: Installation, *words: str | Path) -> str:
-    done = installation.manage("backup", *words)
+    done = installation.fork("backup", *map(str, words))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(installation: Installation, *words: str | Path) -> str:
-    done = installation.manage("backup", *words)
+    done = installation.fork("backup", *map(str, words))
     assert done.returncode == 1, done.stdout
     return done.stderr
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from betting.config import BusConfig
-from streaming import bounded_http
+from streaming.bounded_http import exchange
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
 from streaming.core.notifications import to_message
 from streaming.models import SubscriberRecord, WebhookSubscriber
@@ -166,12 +166,12 @@ def test_a_name_that_leads_to_a_private_address_is_refused_by_what_it_leads_to(
 
 
 def test_of_a_names_addresses_only_a_public_one_gets_a_socket() -> None:
-    def at(address: str) -> bounded_http.AddressInfo:
+    def at(address: str) -> exchange.AddressInfo:
         return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))
 
-    bounded_http._public_socket(at("93.184.216.34")).close()
+    exchange._public_socket(at("93.184.216.34")).close()
     with pytest.raises(OSError, match="not a public address"):
-        bounded_http._public_socket(at("127.0.0.1"))
+        exchange._public_socket(at("127.0.0.1"))
 
 
 def test_a_secret_is_made_once_and_read_only_to_sign() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from streaming.bounded_http import USER_AGENT
+from streaming.bounded_http.exchange import USER_AGENT
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import (
     DataFailure,

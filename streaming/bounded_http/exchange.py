@@ -1,4 +1,4 @@
-"""One HTTP request to an external server, within bounds that no server can exceed.
+"""The exchange of a request and its answer, by aiohttp.
 
 Each request has an event loop, a connection and a name lookup of its own. That costs about a
 millisecond of CPU and a TLS handshake, and buys isolation: no server can make another wait.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import aiohttp
@@ -19,6 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.typedefs import LooseHeaders
 from yarl import URL
 
+from streaming.bounded_http import HttpRequest
 from streaming.core.addresses import is_public
 from streaming.core.deadlines import FetchPolicy
 from streaming.core.failures import PermanentFailure, ProviderFailure, TransientFailure
@@ -42,50 +42,12 @@ _NETWORK_CODES: tuple[tuple[type[Exception], str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request, and how the messages of its failures describe it.
-
-    Attributes:
-        method: HTTP method.
-        url: the address, which may hold a secret.
-        label: what messages show instead of the address, e.g. ``GET /odds``.
-        advice: what to do if the address is not valid.
-        params: further query parameters.
-        headers: further headers.
-        body: the request's body.
-        private_setting: the setting that would allow an address that is not on the public
-            internet; without one, any address is allowed.
-    """
-
-    method: str
-    url: str = field(repr=False)
-    label: str
-    advice: str
-    params: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
-    private_setting: str = ""
-
-
-def send_request(
+def exchange(
     request: HttpRequest,
     policy: FetchPolicy,
     read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
 ) -> T:
-    """Send a request and read its answer; redirects are not followed.
-
-    Args:
-        request: what is sent, and to where.
-        policy: the bounds; it returns or raises within its total deadline.
-        read: turns the answer into the result, and reads as much of the body as it needs.
-
-    Raises:
-        TransientFailure: ``timeout``, ``dns``, ``connect``, ``tls``, ``reset``, ``truncated``,
-            ``protocol`` or ``network``.
-        PermanentFailure: ``invalid_url``, ``forbidden_address``.
-        ProviderFailure: as `read` raises it.
-    """
+    """Send a request and return what `read` makes of its answer; see `send_request`."""
     outcome = asyncio.run(_attempt(request, policy, read))
     if isinstance(outcome, ProviderFailure):
         # Raised here, with nothing being handled: the client's own errors carry the URL, secrets
