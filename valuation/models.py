@@ -456,7 +456,9 @@ class RecomputeRun(models.Model):
     finished_at = models.DateTimeField(db_default=Now())
     duration_ms = models.FloatField()
     markets = models.IntegerField(help_text="markets asked for")
-    valued = models.IntegerField(help_text="markets valued; the rest was up to date")
+    valued = models.IntegerField(
+        help_text="markets valued, with those of their events that were taken along"
+    )
     edges_opened = models.IntegerField()
     edges_closed = models.IntegerField()
     latency_ms_median = models.FloatField(
@@ -481,7 +483,7 @@ class RecomputeRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.trigger}: {self.valued} of {self.markets}"
+        return f"{self.trigger}: {self.markets} asked for, {self.valued} valued"
 
 
 class Revaluation(models.Model):

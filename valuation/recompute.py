@@ -38,7 +38,7 @@ from valuation.models import (
 )
 from valuation.opportunity_rows import WRITE_OPPORTUNITIES, opportunity_parameters
 from valuation.policy import ValuationPolicy
-from valuation.unvalued import FEW, UnvaluedMarkets, read
+from valuation.unvalued import FEW, UnvaluedMarkets, parts_by_event, read
 
 NEAR_STALE = 0.8
 """The part of its staleness limit from which a quote's edge carries a warning."""
@@ -99,9 +99,9 @@ def recompute(
 ) -> RecomputeResult:
     """Value the unvalued ones among some markets, each attempt leaving one `RecomputeRun` row.
 
-    All unvalued markets of their events are valued with them. A market whose value the database
-    refuses does not stop the others: the batch is valued without the rest of its events, and halved
-    until that market stands alone.
+    All unvalued markets of their events are valued with them, those of an event in one transaction;
+    many events in several. A market whose value the database refuses does not stop the others: the
+    batch is valued without the rest of its events, and halved until that market stands alone.
 
     Args:
         market_ids: markets asked for; unknown and up-to-date ones are skipped.
@@ -109,15 +109,32 @@ def recompute(
         policy: returns the valuation rules; called once the quotes are read. Changed rules raise
             the markets' versions after they have changed: a recompute that reads the raised
             versions gets them.
-        on_commit: called with what was written, once for each transaction. A batch that was halved
-            has several, of which some may be committed when another one fails.
+        on_commit: called with what was written, once for each transaction. Of several, some may be
+            committed when another one fails.
 
     Returns:
-        What was written; of a batch that was halved, by its last part.
+        What was written; of a batch in several transactions, by its last one.
 
     Raises:
         DataError, IntegrityError: the value of a single market was refused.
     """
+    result, refused = RecomputeResult(), None
+    for part in parts_by_event(market_ids):
+        try:
+            result = _recompute_part(part, trigger, policy, on_commit)
+        except (DataError, IntegrityError) as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    return result
+
+
+def _recompute_part(
+    market_ids: Sequence[int],
+    trigger: str,
+    policy: Callable[[], ValuationPolicy],
+    on_commit: Callable[[RecomputeResult], None],
+) -> RecomputeResult:
     try:
         result = _recompute(market_ids, trigger, policy, by_event=True)
     except (DataError, IntegrityError):

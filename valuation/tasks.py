@@ -47,8 +47,9 @@ def _tell(op: Operation, result: RecomputeResult) -> None:
         edges_opened=len(result.edges_opened),
         edges_closed=len(result.edges_closed),
     )
-    if result.latencies_ms:
+    if result.valued:
         op.status = "ok"
+    if result.latencies_ms:
         op.add(
             latency_ms_median=round(median(result.latencies_ms), 3),
             latency_ms_max=round(max(result.latencies_ms), 3),

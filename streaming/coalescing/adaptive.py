@@ -100,7 +100,7 @@ class MinorChange:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Markets that begin to wait for the end of the same slot.
+    """Markets that wait for the end of the same slot.
 
     Attributes:
         shard: the shard of the buffer that they wait in.
@@ -119,7 +119,7 @@ class Decisions:
 
     Attributes:
         first: markets that are valued at once.
-        slots: those that begin to wait. The others are taken along by changes that wait already.
+        slots: those that wait, with those that changes which wait already take along.
     """
 
     first: Sequence[int] = ()
@@ -146,6 +146,7 @@ def decide(
     rules = replace(POLICY, slot_ms=policy.cap_ms / CAP_SLOTS)
     after = {id_: at_once(paces[id_], rules, move, now_ms) for id_, move in major.items()}
     first, slots, counts = list[int](), dict[float, Slot](), Counter[str]()
+    joined = 0
     for id_, change in minor.items():
         wait = wait_for(
             paces[id_], rules, change.move, now_ms, policy.cap_ms, is_crowded=is_crowded
@@ -155,12 +156,13 @@ def decide(
         counts["wait_ms"] += round(wait_ms)
         if wait_ms <= 0:
             first.append(id_)
-        elif wait.is_new:
-            number = round(wait.due_ms / rules.slot_ms)
-            shard = policy.slot_shards[number % len(policy.slot_shards)]
-            slots.setdefault(wait.due_ms, Slot(shard, wait_ms)).changes[id_] = change.changes
-    batched = sum(len(slot.changes) for slot in slots.values())
-    counts.update(at_once=len(first), batched=batched, joined=len(minor) - len(first) - batched)
+            continue
+        # One that joins is pushed as well: its slot's shard may have been drained early.
+        number = round(wait.due_ms / rules.slot_ms)
+        shard = policy.slot_shards[number % len(policy.slot_shards)]
+        slots.setdefault(wait.due_ms, Slot(shard, wait_ms)).changes[id_] = change.changes
+        joined += not wait.is_new
+    counts.update(at_once=len(first), batched=len(minor) - len(first) - joined, joined=joined)
     _write(after, counts)
     return Decisions(first, list(slots.values()))
 

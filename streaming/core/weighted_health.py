@@ -59,7 +59,7 @@ CHECKS: Mapping[Consequence, frozenset[str]] = MappingProxyType(
             {"dead_letter_rate", "dead_letter_growth", "subscribers", "unread_records"}
         ),
         Consequence.RESERVES: frozenset(
-            {"disk", "broker", "quota", "buffer_overflow", "recompute_ratio"}
+            {"disk", "broker", "quota", "buffer_overflow", "recompute_ratio", "replica"}
         ),
     }
 )

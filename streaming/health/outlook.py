@@ -125,7 +125,9 @@ def _exhausted(
 
 
 def _points(rows: Sequence[tuple[Any, ...]], name: str) -> list[Point]:
-    return [(seconds, levels[name]) for seconds, levels in rows if name in (levels or {})]
+    """Return a resource's levels; what another release has stored in another form is left out."""
+    found = ((seconds, (levels or {}).get(name)) for seconds, levels in rows)
+    return [(seconds, level) for seconds, level in found if isinstance(level, int | float)]
 
 
 # Each window begins with the last snapshot before it, which its index finds.

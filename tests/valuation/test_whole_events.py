@@ -152,3 +152,48 @@ def versions() -> dict[int, int]:
 
 def shown() -> dict[int, int]:
     return dict(Market.objects.values_list("pk", "valued_version"))
+
+
+def test_many_events_are_valued_a_few_at_a_time_and_each_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a message of 500 markets could take along more than a transaction has time for."""
+    monkeypatch.setattr("valuation.unvalued.MOST_AT_ONCE", 6)
+    take(make_provider(), [event(prices((0, 0, 0)), f"e{number}") for number in range(11)])
+    asked = list(Market.objects.filter(kind=KINDS[0]).values_list("pk", flat=True))
+    committed: list[RecomputeResult] = []
+
+    recompute(asked, "sweep", lambda: POLICY, committed.append)
+
+    assert unvalued() == set()
+    assert [len(each.valued) for each in committed] == [6, 6, 6, 6, 6, 3]
+    runs = RecomputeRun.objects.order_by("pk").values_list("markets", "valued")
+    assert list(runs) == [(2, 6)] * 5 + [(1, 3)]
+
+
+def test_an_event_with_more_markets_than_a_part_is_valued_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("valuation.unvalued.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("valuation.unvalued.FEW", 1)
+    markets = take(make_provider(), [event(prices((0, 0, 0)), f"e{number}") for number in range(2)])
+    revalue(markets)
+    assert list(RecomputeRun.objects.values_list("valued", flat=True)) == [3, 3]
+
+
+def test_a_refused_value_keeps_no_part_of_a_message_from_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("valuation.unvalued.MOST_AT_ONCE", 3)
+    monkeypatch.setattr("valuation.unvalued.FEW", 1)
+    markets = take(make_provider(), [event(prices((0, 0, 0)), f"e{number}") for number in range(3)])
+
+    def corrupted(board: Board, policy: ValuationPolicy) -> Valued:
+        valued = value(board, policy)
+        valued.fair.probability[valued.fair.market_id == markets[0]] = 1.0
+        return valued
+
+    monkeypatch.setattr("valuation.recompute.value", corrupted)
+    with pytest.raises((DataError, IntegrityError)):
+        revalue(markets)
+    assert unvalued() == {markets[0]}

@@ -190,7 +190,7 @@ class Adaptive:
             self._paces[each.market] = wait.pace
             if wait.due_ms <= now_ms:
                 first.append(each.market)
-            elif wait.is_new:
+            else:
                 slot = round(wait.due_ms / self._adaptive.slot_ms)
                 by_slot.setdefault(slot, []).append(each)
         yield from _recomputes(first, "valuation", now_ms, self._policy)

@@ -230,7 +230,7 @@ def test_a_poll_brings_quotes_in_and_sends_their_markets_on(
     assert run.outcome == PollOutcome.OK
     assert run.changes == Quote.objects.count() > 100
     assert f"{run.changes:,}" in said
-    assert redis.llen("coalesce")
+    assert redis.llen("valuation")
 
 
 @pytest.mark.usefixtures("redis")
