@@ -34,6 +34,15 @@ def one_or_more(text: str) -> int:
     return int(text)
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers above 0 between commas.
+
+    >>> whole_numbers("5,1_000")
+    (5, 1000)
+    """
+    return tuple(one_or_more(part.replace("_", "")) for part in text.split(","))
+
+
 def free_port(text: str) -> int:
     """Read a port to listen on; 0 for any that is free.
 

@@ -14,8 +14,8 @@ from streaming.benchmark.health.recording import encode as encode_recording
 from streaming.benchmark.plan import QUICK, USUAL, Plan
 from streaming.benchmark.results.document import Result
 from streaming.core.health import check
-from streaming.management.commands import benchmark
-from streaming.management.commands.benchmark import Command, _plan
+from streaming.management.benchmark_actions import runs, scaling
+from streaming.management.commands.benchmark import Command
 from tests.support.benchmarks import a_burst
 
 
@@ -26,7 +26,7 @@ def written(path: Path, result: Result) -> str:
 
 def planned(*words: str) -> Plan:
     parser = Command().create_parser("manage.py", "benchmark")
-    return _plan(vars(parser.parse_args(["run", *words])))
+    return runs.plan_of(vars(parser.parse_args(["run", *words])))
 
 
 def test_ratios_within_the_spread_end_well(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Copies of the README and the document, which the command takes for them."""
     copies = tmp_path / "start.md", tmp_path / "README.md"
     for name, copy in zip(("README", "DOCUMENT"), copies, strict=True):
-        copy.write_bytes(getattr(benchmark, name).read_bytes())
-        monkeypatch.setattr(benchmark, name, copy)
+        copy.write_bytes(getattr(runs, name).read_bytes())
+        monkeypatch.setattr(runs, name, copy)
     return copies
 
 
@@ -109,6 +109,35 @@ def test_what_is_given_replaces_the_usual() -> None:
 def test_a_plan_that_makes_no_sense_is_refused(words: list[str], complaint: str) -> None:
     with pytest.raises(CommandError, match=complaint):
         planned(*words)
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C as soon as anything is measured."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("run_benchmark", "run_plan"):
+        monkeypatch.setattr(runs, name, interrupt)
+    for name in ("run_scaling", "run_scaling_plan"):
+        monkeypatch.setattr(scaling, name, interrupt)
+
+
+@pytest.mark.usefixtures("interrupted")
+@pytest.mark.parametrize("words", [["run", "--quick"], ["costs"], ["machines"]])
+def test_an_interruption_is_reported_with_the_shells_code(words: list[str]) -> None:
+    with pytest.raises(CommandError, match="everything it made is removed") as ended:
+        call_command("benchmark", *words)
+    assert ended.value.returncode == 130
+
+
+@pytest.mark.usefixtures("interrupted")
+@pytest.mark.parametrize("words", [["trial", "{}"], ["scaling-trial", '{"kind": "costs"}']])
+def test_an_interrupted_measuring_process_leaves_the_report_to_its_parent(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call_command("benchmark", *words, "--out", "result.json")
+    assert ended.value.code == 130
 
 
 def test_the_throttle_is_compared_on_the_seeds_that_are_asked_for() -> None:

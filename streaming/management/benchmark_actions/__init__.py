@@ -1,0 +1,13 @@
+"""The actions of `manage.py benchmark`, by name in the order of its help."""
+
+from __future__ import annotations
+
+from streaming.management.benchmark_actions import offline, runs, scaling
+from streaming.management.benchmark_actions.base import Action
+
+ACTIONS = {
+    action.name: action
+    for action in (*runs.ACTIONS, *offline.ACTIONS, *scaling.ACTIONS, runs.TRIAL)
+}
+
+__all__ = ["ACTIONS", "Action"]
