@@ -22,7 +22,8 @@ _BOARD = (
 _SIZES = """
 SELECT (SELECT count(*) FROM betting_quote),
        (SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%(board)s::text[]) AS name),
-       (SELECT count(*) FROM betting_linechange), pg_total_relation_size('betting_linechange')
+       (SELECT count(*) FROM betting_linechange),
+       (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('betting_linechange'))
 """
 
 
