@@ -7,12 +7,13 @@ before go on under the same name.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import Error, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
@@ -29,6 +30,8 @@ ATTEMPTS, PAUSE_SECONDS = 20, 0.5
 LOCK_TIMEOUT = "500ms"
 """So long each attempt keeps others waiting; shorter than PostgreSQL takes to look for deadlocks,
 so that it is the migration that gives way."""
+
+logger = logging.getLogger(__name__)
 
 
 class PartitionByTime(Operation):
@@ -62,10 +65,14 @@ class PartitionByTime(Operation):
         target = _Target(schema_editor.connection, Partitioned(self.table, self.column))
         if target.is_partitioned():
             return
-        with target.unhurried():
-            target.bound_times()
-            target.index_key()
-        _repeated(target.put_below)
+        try:
+            with target.unhurried():
+                target.bound_times()
+                target.index_key()
+            _repeated(target.put_below)
+        except BaseException:
+            target.unbound()
+            raise
         with target.unhurried():
             target.analyze()
 
@@ -111,17 +118,32 @@ class _Target:
     def bound_times(self) -> None:
         """Check that no row's time is beyond a midnight to come, and that none will be."""
         name, column = self._table.name, self._table.column
-        self._run(f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {self._bound}")
+        self._alter(f"DROP CONSTRAINT IF EXISTS {self._bound}")
         ((until,),) = self._ask(
             f"SELECT (date_trunc('day', greatest(statement_timestamp(), max({column})), 'UTC')"  # noqa: S608 - names of ours
             f" + interval '{BOUND_DAYS} days')::text FROM {name}",
             [],
         )
-        self._run(
-            f"ALTER TABLE {name} ADD CONSTRAINT {self._bound}"
-            f" CHECK ({column} < '{until}'::timestamptz) NOT VALID"
+        self._alter(
+            f"ADD CONSTRAINT {self._bound} CHECK ({column} < '{until}'::timestamptz) NOT VALID"
         )
         self._run(f"ALTER TABLE {name} VALIDATE CONSTRAINT {self._bound}")
+
+    def unbound(self) -> None:
+        """Take the bound away after a failure: from its midnight on it would refuse every row."""
+        self._connection.close_if_unusable_or_obsolete()  # the failure may be that it was lost
+        drop = f"DROP CONSTRAINT IF EXISTS {self._bound}"
+        try:
+            self._alter(drop)
+        except Error as error:
+            logger.error(  # noqa: TRY400 - the migration's own error is what is raised
+                "migrate again within %d days, or run ALTER TABLE %s %s: afterwards the table"
+                " takes no rows (%s)",
+                BOUND_DAYS,
+                self._table.name,
+                drop,
+                error,
+            )
 
     def index_key(self) -> None:
         """Build the index of the primary key that it will have, without keeping anybody waiting."""
@@ -197,6 +219,16 @@ class _Target:
             )
             for statement in (*(made for _, made in indexes), *others, *grants):
                 self._run(statement)
+
+    def _alter(self, change: str) -> None:
+        """Alter the table once its lock is to be had, and let nobody wait for long until then."""
+
+        def attempt() -> None:
+            with transaction.atomic(using=self._connection.alias):
+                self._run(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                self._run(f"ALTER TABLE {self._table.name} {change}")
+
+        _repeated(attempt)
 
     def _lock(self) -> None:
         """Take all locks at once: those of what it refers to first, as who writes a row does."""
