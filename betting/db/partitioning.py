@@ -63,16 +63,15 @@ class PartitionByTime(Operation):
     ) -> None:
         """Bound the table, index it, and put it below a partitioned one of its name."""
         target = _Target(schema_editor.connection, Partitioned(self.table, self.column))
-        if target.is_partitioned():
-            return
-        try:
-            with target.unhurried():
-                target.bound_times()
-                target.index_key()
-            _repeated(target.put_below)
-        except BaseException:
-            target.unbound()
-            raise
+        if not target.is_partitioned():
+            try:
+                with target.unhurried():
+                    target.bound_times()
+                    target.index_key()
+                _repeated(target.put_below)
+            except BaseException:
+                target.unbound()
+                raise
         with target.unhurried():
             target.analyze()
 
@@ -85,8 +84,9 @@ class PartitionByTime(Operation):
     ) -> None:
         """Copy all rows into one table, while nobody reads or writes any."""
         target = _Target(schema_editor.connection, Partitioned(self.table, self.column))
-        with target.unhurried():
-            target.join()
+        if target.is_partitioned():
+            with target.unhurried():
+                target.join()
 
     def describe(self) -> str:
         """Return the operation in words."""
@@ -161,13 +161,12 @@ class _Target:
             self._lock()
             until = self._until()
             self._run(f"ALTER TABLE {name} DROP CONSTRAINT {name}_pkey")
-            indexes, others = self._indexes(), self._others()
+            indexes, others, grants = self._indexes(), self._others(), self._grants()
             after = self._ask(f"SELECT last_value + is_called::int FROM {name}_id_seq", [])[0][0]  # noqa: S608 - as above
             self._run(f"ALTER TABLE {name} ALTER id DROP IDENTITY, ADD CONSTRAINT {self._key}"
                       f" PRIMARY KEY USING INDEX {self._key}")  # fmt: skip
             for index, _ in indexes:
                 self._run(f"ALTER INDEX {index} RENAME TO {index}_before")
-            grants = self._grants()
             self._run(f"ALTER TABLE {name} RENAME TO {before}")
             self._run(
                 f"CREATE TABLE {name} (LIKE {before} INCLUDING DEFAULTS INCLUDING CONSTRAINTS,"
@@ -270,12 +269,25 @@ class _Target:
         return [str(statement) for (statement,) in (*references, *triggers)]
 
     def _grants(self) -> list[str]:
-        """Return the statements that grant what others than its owner may do with it."""
+        """Return the statements that grant what others than its owner may do with it.
+
+        Who inserts rows takes ids from the sequence, to which an identity column asks no right.
+        """
+        name = self._table.name
+        sequence = f"{name}_id_seq"
         rows = self._ask(
-            f"SELECT format('GRANT %%s ON {self._table.name} TO %%s', a.privilege_type,"  # noqa: S608 - as above
-            " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
+            "WITH granted AS ("  # noqa: S608 - names of ours
+            " SELECT c.relkind = 'S' AS is_sequence, a.privilege_type AS kind,"
+            " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee"
             " FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a"
-            " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner ORDER BY 1"
+            " WHERE c.oid IN (%s::regclass, %s::regclass) AND a.grantee <> c.relowner)"
+            f" SELECT format('GRANT %%s ON {name} TO %%s', kind, grantee)"
+            " FROM granted WHERE NOT is_sequence UNION"
+            f" SELECT format('GRANT %%s ON SEQUENCE {sequence} TO %%s', kind, grantee)"
+            " FROM granted WHERE is_sequence UNION"
+            f" SELECT format('GRANT USAGE ON SEQUENCE {sequence} TO %%s', grantee)"
+            " FROM granted WHERE NOT is_sequence AND kind = 'INSERT' ORDER BY 1",
+            [name, sequence],
         )
         return [str(statement) for (statement,) in rows]
 

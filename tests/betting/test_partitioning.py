@@ -122,21 +122,36 @@ def test_rows_stay_and_ids_go_on_forward_and_backward() -> None:
     assert [found[-1] - found[-2] for found in map(ids, MODELS)] == [1, 1, 1]
 
 
+def insert_as(role: str) -> None:
+    """Insert a run as a role that may not do more with the table than insert and read."""
+    execute(f"SET ROLE {role}", {})
+    try:
+        rows.make_recompute_run()
+    finally:
+        execute("RESET ROLE", {})
+
+
 @pytest.mark.usefixtures("whole")
 def test_what_others_may_do_with_a_table_they_may_afterwards() -> None:
     execute("CREATE ROLE reader_of_runs", {})
     try:
         execute("GRANT SELECT ON valuation_recomputerun TO reader_of_runs", {})
         execute("GRANT INSERT ON valuation_recomputerun TO PUBLIC", {})
+        execute("GRANT SELECT ON SEQUENCE valuation_recomputerun_id_seq TO reader_of_runs", {})
         migrate()
         may = (
             "SELECT has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'SELECT'),"
             " has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'INSERT'),"
-            " has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'DELETE')"
+            " has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'DELETE'),"
+            " has_sequence_privilege("
+            "'reader_of_runs', 'valuation_recomputerun_id_seq', 'SELECT')"
         )
-        assert fetch_all(may, {}) == [(True, True, False)]
+        assert fetch_all(may, {}) == [(True, True, False, True)]
+        insert_as("reader_of_runs")
         migrate(*BEFORE)
-        assert fetch_all(may, {}) == [(True, True, False)]
+        assert fetch_all(may, {}) == [(True, True, False, True)]
+        insert_as("reader_of_runs")
+        assert len(ids(RecomputeRun)) == 2
     finally:
         execute("DROP OWNED BY reader_of_runs", {})
         execute("DROP ROLE reader_of_runs", {})
@@ -306,3 +321,36 @@ def test_the_operation_says_what_it_does_and_changes_nothing_twice() -> None:
     with connection.schema_editor(atomic=False) as editor:
         operation.database_forwards("betting", editor, ProjectState(), ProjectState())
     assert definition("betting_linechange") == before
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_migration_that_was_killed_after_the_swap_makes_up_its_statistics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill()
+    rows_of_all = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%(t)s)"
+    whole_table = {"t": "betting_linechange"}
+
+    def killed(_self: _Target) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Target, "analyze", killed)
+        with pytest.raises(KeyboardInterrupt):
+            migrate()
+    assert kind(LineChange) == "p"
+    assert fetch_all(rows_of_all, whole_table) == [(-1,)]  # there are none
+    migrate()
+    assert fetch_all(rows_of_all, whole_table) == [(1,)]
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_way_back_that_was_interrupted_is_gone_again() -> None:
+    fill()
+    before = [definition(model._meta.db_table) for model in MODELS]
+    for model, column in ((LineChange, "recorded_at"), (RecomputeRun, "finished_at")):
+        operation = PartitionByTime(model._meta.db_table, column)
+        with connection.schema_editor(atomic=False) as editor:
+            operation.database_backwards("betting", editor, ProjectState(), ProjectState())
+    assert [definition(model._meta.db_table) for model in MODELS] == before
+    assert [len(ids(model)) for model in MODELS] == [1, 1, 1]
