@@ -7,12 +7,13 @@ before go on under the same name.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import Error, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
@@ -29,6 +30,8 @@ ATTEMPTS, PAUSE_SECONDS = 20, 0.5
 LOCK_TIMEOUT = "500ms"
 """So long each attempt keeps others waiting; shorter than PostgreSQL takes to look for deadlocks,
 so that it is the migration that gives way."""
+
+logger = logging.getLogger(__name__)
 
 
 class PartitionByTime(Operation):
@@ -60,12 +63,15 @@ class PartitionByTime(Operation):
     ) -> None:
         """Bound the table, index it, and put it below a partitioned one of its name."""
         target = _Target(schema_editor.connection, Partitioned(self.table, self.column))
-        if target.is_partitioned():
-            return
-        with target.unhurried():
-            target.bound_times()
-            target.index_key()
-        _repeated(target.put_below)
+        if not target.is_partitioned():
+            try:
+                with target.unhurried():
+                    target.bound_times()
+                    target.index_key()
+                _repeated(target.put_below)
+            except BaseException:
+                target.unbound()
+                raise
         with target.unhurried():
             target.analyze()
 
@@ -78,8 +84,9 @@ class PartitionByTime(Operation):
     ) -> None:
         """Copy all rows into one table, while nobody reads or writes any."""
         target = _Target(schema_editor.connection, Partitioned(self.table, self.column))
-        with target.unhurried():
-            target.join()
+        if target.is_partitioned():
+            with target.unhurried():
+                target.join()
 
     def describe(self) -> str:
         """Return the operation in words."""
@@ -111,17 +118,32 @@ class _Target:
     def bound_times(self) -> None:
         """Check that no row's time is beyond a midnight to come, and that none will be."""
         name, column = self._table.name, self._table.column
-        self._run(f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {self._bound}")
+        self._alter(f"DROP CONSTRAINT IF EXISTS {self._bound}")
         ((until,),) = self._ask(
             f"SELECT (date_trunc('day', greatest(statement_timestamp(), max({column})), 'UTC')"  # noqa: S608 - names of ours
             f" + interval '{BOUND_DAYS} days')::text FROM {name}",
             [],
         )
-        self._run(
-            f"ALTER TABLE {name} ADD CONSTRAINT {self._bound}"
-            f" CHECK ({column} < '{until}'::timestamptz) NOT VALID"
+        self._alter(
+            f"ADD CONSTRAINT {self._bound} CHECK ({column} < '{until}'::timestamptz) NOT VALID"
         )
         self._run(f"ALTER TABLE {name} VALIDATE CONSTRAINT {self._bound}")
+
+    def unbound(self) -> None:
+        """Take the bound away after a failure: from its midnight on it would refuse every row."""
+        self._connection.close_if_unusable_or_obsolete()  # the failure may be that it was lost
+        drop = f"DROP CONSTRAINT IF EXISTS {self._bound}"
+        try:
+            self._alter(drop)
+        except Error as error:
+            logger.error(  # noqa: TRY400 - the migration's own error is what is raised
+                "migrate again within %d days, or run ALTER TABLE %s %s: afterwards the table"
+                " takes no rows (%s)",
+                BOUND_DAYS,
+                self._table.name,
+                drop,
+                error,
+            )
 
     def index_key(self) -> None:
         """Build the index of the primary key that it will have, without keeping anybody waiting."""
@@ -139,13 +161,12 @@ class _Target:
             self._lock()
             until = self._until()
             self._run(f"ALTER TABLE {name} DROP CONSTRAINT {name}_pkey")
-            indexes, others = self._indexes(), self._others()
+            indexes, others, grants = self._indexes(), self._others(), self._grants()
             after = self._ask(f"SELECT last_value + is_called::int FROM {name}_id_seq", [])[0][0]  # noqa: S608 - as above
             self._run(f"ALTER TABLE {name} ALTER id DROP IDENTITY, ADD CONSTRAINT {self._key}"
                       f" PRIMARY KEY USING INDEX {self._key}")  # fmt: skip
             for index, _ in indexes:
                 self._run(f"ALTER INDEX {index} RENAME TO {index}_before")
-            grants = self._grants()
             self._run(f"ALTER TABLE {name} RENAME TO {before}")
             self._run(
                 f"CREATE TABLE {name} (LIKE {before} INCLUDING DEFAULTS INCLUDING CONSTRAINTS,"
@@ -198,6 +219,16 @@ class _Target:
             for statement in (*(made for _, made in indexes), *others, *grants):
                 self._run(statement)
 
+    def _alter(self, change: str) -> None:
+        """Alter the table once its lock is to be had, and let nobody wait for long until then."""
+
+        def attempt() -> None:
+            with transaction.atomic(using=self._connection.alias):
+                self._run(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                self._run(f"ALTER TABLE {self._table.name} {change}")
+
+        _repeated(attempt)
+
     def _lock(self) -> None:
         """Take all locks at once: those of what it refers to first, as who writes a row does."""
         referred = self._ask(
@@ -238,12 +269,25 @@ class _Target:
         return [str(statement) for (statement,) in (*references, *triggers)]
 
     def _grants(self) -> list[str]:
-        """Return the statements that grant what others than its owner may do with it."""
+        """Return the statements that grant what others than its owner may do with it.
+
+        Who inserts rows takes ids from the sequence, to which an identity column asks no right.
+        """
+        name = self._table.name
+        sequence = f"{name}_id_seq"
         rows = self._ask(
-            f"SELECT format('GRANT %%s ON {self._table.name} TO %%s', a.privilege_type,"  # noqa: S608 - as above
-            " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
+            "WITH granted AS ("  # noqa: S608 - names of ours
+            " SELECT c.relkind = 'S' AS is_sequence, a.privilege_type AS kind,"
+            " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee"
             " FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a"
-            " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner ORDER BY 1"
+            " WHERE c.oid IN (%s::regclass, %s::regclass) AND a.grantee <> c.relowner)"
+            f" SELECT format('GRANT %%s ON {name} TO %%s', kind, grantee)"
+            " FROM granted WHERE NOT is_sequence UNION"
+            f" SELECT format('GRANT %%s ON SEQUENCE {sequence} TO %%s', kind, grantee)"
+            " FROM granted WHERE is_sequence UNION"
+            f" SELECT format('GRANT USAGE ON SEQUENCE {sequence} TO %%s', grantee)"
+            " FROM granted WHERE NOT is_sequence AND kind = 'INSERT' ORDER BY 1",
+            [name, sequence],
         )
         return [str(statement) for (statement,) in rows]
 

@@ -8,13 +8,13 @@ They are named as pg_partman names them: `_p20261201` after the day that one beg
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from django.db import OperationalError, transaction
-from psycopg.errors import LockNotAvailable
+from django.db import OperationalError, ProgrammingError, transaction
+from psycopg.errors import DeadlockDetected, InsufficientPrivilege, LockNotAvailable, QueryCanceled
 
 from betting.db.advisory_locks import PARTITIONS
 from betting.db.sql import execute, fetch_all
@@ -24,8 +24,20 @@ LOCK_TIMEOUT = "200ms"
 """Others that read or write the table wait behind us for as long; shorter than PostgreSQL takes to
 look for deadlocks, so that it is we who give way."""
 
+STATEMENT_TIMEOUT = "2s"
+"""So long may one statement hold them off: a partition is attached after a look at all rows of the
+default one."""
+
 MOVED_AT_MOST = 10_000
 """So many rows of the default partition move into a new one while it is attached."""
+
+_POSTPONED: Mapping[type[Exception], str] = {
+    LockNotAvailable: "whose table is in use",
+    DeadlockDetected: "whose table is in use",
+    QueryCanceled: "which takes too long",
+    InsufficientPrivilege: "for which this role has not the rights",
+}
+"""What ends a step, and none of the others."""
 
 T = TypeVar("T")
 
@@ -72,7 +84,7 @@ def make(table: Partitioned, span: Span) -> str | None:
 
     Rows that the default partition has of that time move into it. If they are many they stay, and
     the partition begins after them. None is made while the table is in use for longer than the
-    timeout, or if somebody else is at work.
+    timeout, if it takes too long, if this role has not the rights, or if somebody else is at work.
     """
     return _in_turn(f"a partition of {table.name}", lambda: _make_what_is_free(table, span))
 
@@ -80,8 +92,8 @@ def make(table: Partitioned, span: Span) -> str | None:
 def drop(table: Partitioned, name: str) -> int | None:
     """Drop a partition; return how many rows it had by the planner's statistics.
 
-    None is dropped while the table is in use for longer than the timeout, or if somebody else is at
-    work.
+    None is dropped while the table is in use for longer than the timeout, if this role has not the
+    rights, or if somebody else is at work.
     """
     return _in_turn(name, lambda: _drop(table, name))
 
@@ -89,21 +101,35 @@ def drop(table: Partitioned, name: str) -> int | None:
 def analyze(table: Partitioned) -> None:
     """Renew the planner's statistics of the table as a whole, which autovacuum does not.
 
-    Without them PostgreSQL takes a quote to have a two-hundredth of all changes.
+    Without them PostgreSQL takes a quote to have a two-hundredth of all changes. It reads a sample
+    of each partition, however long that takes: nobody waits for it.
     """
-    execute(f"ANALYZE {table.name}", {})
+    try:
+        with transaction.atomic():
+            # Of this transaction alone: over a pooler the session is not ours.
+            fetch_all("SELECT set_config('statement_timeout', '0', true)", {})
+            execute(f"ANALYZE {table.name}", {})
+    except (OperationalError, ProgrammingError) as error:
+        _postpone(f"the statistics of {table.name}", error)
 
 
 def _in_turn(what: str, step: Callable[[], T | None]) -> T | None:
-    """Take a step in a transaction, unless somebody else takes one or a lock is not to be had."""
+    """Take a step in a transaction, unless somebody else takes one or it cannot be taken now."""
     try:
         with transaction.atomic():
             return step() if _begins_alone() else None
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
-        logger.warning("retention postpones %s, whose table is in use: %s", what, error)
+    except (OperationalError, ProgrammingError) as error:
+        _postpone(what, error)
         return None
+
+
+def _postpone(what: str, error: Exception) -> None:
+    """Leave to the next run what cannot be done now, so that all else is done; or raise."""
+    for cause, why in _POSTPONED.items():
+        if isinstance(error.__cause__, cause):
+            logger.warning("retention postpones %s, %s: %s", what, why, error)
+            return
+    raise error
 
 
 def _make_what_is_free(table: Partitioned, span: Span) -> str | None:
@@ -169,10 +195,11 @@ def _overlap(one: Span, other: Span) -> bool:
 
 
 def _begins_alone() -> bool:
-    """Set the timeout of the transaction's locks; return False if another one is at work."""
+    """Set the timeouts of the transaction; return False if another one is at work."""
     rows = fetch_all(
-        "SELECT pg_try_advisory_xact_lock(%(lock)s), set_config('lock_timeout', %(wait)s, true)",
-        {"lock": PARTITIONS, "wait": LOCK_TIMEOUT},
+        "SELECT pg_try_advisory_xact_lock(%(lock)s), set_config('lock_timeout', %(wait)s, true),"
+        " set_config('statement_timeout', %(work)s, true)",
+        {"lock": PARTITIONS, "wait": LOCK_TIMEOUT, "work": STATEMENT_TIMEOUT},
     )
     return bool(rows[0][0])
 

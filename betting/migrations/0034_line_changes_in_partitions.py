@@ -22,7 +22,7 @@ BEGIN
     RETURN NULL;
 END $$;
 """
-DROP = "DROP FUNCTION betting_refuse_ctid()"
+DROP = "DROP FUNCTION IF EXISTS betting_refuse_ctid()"
 
 
 class Migration(migrations.Migration):

@@ -6,8 +6,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from django.db import OperationalError, transaction
-from psycopg.errors import LockNotAvailable
+from django.db import OperationalError, ProgrammingError, transaction
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 
 from betting.config import RetentionConfig
 from betting.db import partitions
@@ -94,7 +94,18 @@ def _prune_partitions(table: Partitioned, days: int) -> int:
     if any(made) or any(rows is not None for rows in dropped):
         partitions.analyze(table)
     trimmed = [table.default, *(there[span] for span in todo.trim)]
-    return sum(filter(None, dropped)) + sum(_prune(each, table.column, days) for each in trimmed)
+    return sum(filter(None, dropped)) + sum(_trim(each, table.column, days) for each in trimmed)
+
+
+def _trim(partition: str, column: str, days: int) -> int:
+    try:
+        return _prune(partition, column, days)
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, InsufficientPrivilege):
+            raise
+        # Rights on the table are none on its partitions. All else is pruned.
+        logger.warning("retention leaves old rows in %s: %s", partition, error)
+        return 0
 
 
 def _require_partitions() -> None:

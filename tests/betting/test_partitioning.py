@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from threading import Event as Signal
 from typing import Any
 
@@ -17,7 +16,7 @@ from django.db.migrations.state import ProjectState
 from psycopg import sql
 
 from betting.db import partitioning
-from betting.db.partitioning import PartitionByTime
+from betting.db.partitioning import PartitionByTime, _Target
 from betting.db.sql import execute, fetch_all
 from betting.models import LineChange
 from streaming.core.partitions import midnight
@@ -123,21 +122,36 @@ def test_rows_stay_and_ids_go_on_forward_and_backward() -> None:
     assert [found[-1] - found[-2] for found in map(ids, MODELS)] == [1, 1, 1]
 
 
+def insert_as(role: str) -> None:
+    """Insert a run as a role that may not do more with the table than insert and read."""
+    execute(f"SET ROLE {role}", {})
+    try:
+        rows.make_recompute_run()
+    finally:
+        execute("RESET ROLE", {})
+
+
 @pytest.mark.usefixtures("whole")
 def test_what_others_may_do_with_a_table_they_may_afterwards() -> None:
     execute("CREATE ROLE reader_of_runs", {})
     try:
         execute("GRANT SELECT ON valuation_recomputerun TO reader_of_runs", {})
         execute("GRANT INSERT ON valuation_recomputerun TO PUBLIC", {})
+        execute("GRANT SELECT ON SEQUENCE valuation_recomputerun_id_seq TO reader_of_runs", {})
         migrate()
         may = (
             "SELECT has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'SELECT'),"
             " has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'INSERT'),"
-            " has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'DELETE')"
+            " has_table_privilege('reader_of_runs', 'valuation_recomputerun', 'DELETE'),"
+            " has_sequence_privilege("
+            "'reader_of_runs', 'valuation_recomputerun_id_seq', 'SELECT')"
         )
-        assert fetch_all(may, {}) == [(True, True, False)]
+        assert fetch_all(may, {}) == [(True, True, False, True)]
+        insert_as("reader_of_runs")
         migrate(*BEFORE)
-        assert fetch_all(may, {}) == [(True, True, False)]
+        assert fetch_all(may, {}) == [(True, True, False, True)]
+        insert_as("reader_of_runs")
+        assert len(ids(RecomputeRun)) == 2
     finally:
         execute("DROP OWNED BY reader_of_runs", {})
         execute("DROP ROLE reader_of_runs", {})
@@ -160,48 +174,101 @@ def test_times_to_come_are_in_the_first_partition_and_no_row_is_refused() -> Non
     assert ahead.pk in dict(placed)
 
 
+def bounds() -> list[tuple[str]]:
+    """The constraints that would refuse every row once their time has come."""
+    return fetch_all("SELECT conname FROM pg_constraint WHERE conname LIKE '%%\\_bound'", {"": 0})
+
+
+def before_the_swap(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something after the table was bounded and indexed, and before it is put below another."""
+    put_below = _Target.put_below
+
+    def acted(self: _Target) -> None:
+        assert bounds()
+        act()
+        put_below(self)
+
+    monkeypatch.setattr(_Target, "put_below", acted)
+
+
 @pytest.mark.usefixtures("whole")
-def test_a_migration_that_was_interrupted_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_was_interrupted_leaves_no_bound_and_is_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     more = fill()
 
-    def interrupted(_step: Callable[[], None]) -> None:
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(partitioning, "_repeated", interrupted)
+        before_the_swap(patch, interrupt)
         with pytest.raises(KeyboardInterrupt):
             migrate()
     assert kind(LineChange) == "r"
+    assert bounds() == []
     more()  # the release before goes on
     migrate()
     assert [kind(model) for model in MODELS] == ["p"] * 3
     assert [len(ids(model)) for model in MODELS] == [2, 2, 2]
-    left = "SELECT conname FROM pg_constraint WHERE conname LIKE '%%\\_bound'"
-    assert fetch_all(left, {"none": 0}) == []
+    assert bounds() == []
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_migration_that_lost_its_session_leaves_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+
+    def end_session() -> None:
+        execute("SELECT pg_terminate_backend(pg_backend_pid())", {})
+
+    with monkeypatch.context() as patch:
+        before_the_swap(patch, end_session)
+        with pytest.raises(OperationalError, match="terminating connection"):
+            migrate()
+    assert bounds() == []
+    migrate()
+    assert kind(LineChange) == "p"
 
 
 @pytest.mark.usefixtures("whole")
 def test_a_table_in_use_keeps_the_migration_waiting_and_not_those_who_write(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill()
     monkeypatch.setattr(partitioning, "ATTEMPTS", 2)
     monkeypatch.setattr(partitioning, "PAUSE_SECONDS", 0.01)
     with other_session() as reader:
         # As an export that reads on: it began after the index was built.
-        target = import_module("betting.db.partitioning")._Target
-        put_below = target.put_below
-
-        def while_read(self: Any) -> None:
-            reader.execute("SELECT count(*) FROM betting_linechange")
-            put_below(self)
-
         with monkeypatch.context() as patch:
-            patch.setattr(target, "put_below", while_read)
+            before_the_swap(
+                patch, lambda: reader.execute("SELECT count(*) FROM betting_linechange")
+            )
             with pytest.raises(OperationalError, match="lock timeout"):
                 migrate()
+        # The bound cannot be dropped either, and somebody has to know.
+        assert bounds() == [("betting_linechange_bound",)]
+        assert "ALTER TABLE betting_linechange DROP CONSTRAINT IF EXISTS" in caplog.text
     assert kind(LineChange) == "r"
     migrate()
+    assert kind(LineChange) == "p"
+    assert bounds() == []
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_table_that_is_read_for_a_moment_is_bounded_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill()
+    with other_session() as reader:
+        reader.execute("SELECT count(*) FROM betting_linechange")
+        pauses = []
+
+        def read_no_more(seconds: float) -> None:
+            pauses.append(seconds)
+            reader.rollback()
+
+        monkeypatch.setattr("betting.db.partitioning.time.sleep", read_no_more)
+        migrate()
+    assert pauses == [partitioning.PAUSE_SECONDS]
     assert kind(LineChange) == "p"
 
 
@@ -254,3 +321,36 @@ def test_the_operation_says_what_it_does_and_changes_nothing_twice() -> None:
     with connection.schema_editor(atomic=False) as editor:
         operation.database_forwards("betting", editor, ProjectState(), ProjectState())
     assert definition("betting_linechange") == before
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_migration_that_was_killed_after_the_swap_makes_up_its_statistics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill()
+    rows_of_all = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%(t)s)"
+    whole_table = {"t": "betting_linechange"}
+
+    def killed(_self: _Target) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Target, "analyze", killed)
+        with pytest.raises(KeyboardInterrupt):
+            migrate()
+    assert kind(LineChange) == "p"
+    assert fetch_all(rows_of_all, whole_table) == [(-1,)]  # there are none
+    migrate()
+    assert fetch_all(rows_of_all, whole_table) == [(1,)]
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_way_back_that_was_interrupted_is_gone_again() -> None:
+    fill()
+    before = [definition(model._meta.db_table) for model in MODELS]
+    for model, column in ((LineChange, "recorded_at"), (RecomputeRun, "finished_at")):
+        operation = PartitionByTime(model._meta.db_table, column)
+        with connection.schema_editor(atomic=False) as editor:
+            operation.database_backwards("betting", editor, ProjectState(), ProjectState())
+    assert [definition(model._meta.db_table) for model in MODELS] == before
+    assert [len(ids(model)) for model in MODELS] == [1, 1, 1]

@@ -10,16 +10,24 @@ from datetime import datetime
 from pathlib import Path
 
 import psycopg
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, sql
 
 from betting.config import Config
-from betting.runtime.backup.contents import SCHEMA, applied_migrations, row_counts, tables
+from betting.runtime.backup.contents import (
+    SCHEMA,
+    applied_migrations,
+    partitioned_tables,
+    row_counts,
+    tables,
+)
 from betting.runtime.backup.errors import BackupError
 from betting.runtime.backup.manifest import Manifest, hash_of, manifest_file, size_of, write
 from betting.runtime.backup.progress import Show, TableProgress
 from betting.runtime.backup.server import client_programs, major_version, server_of
 
 MIGRATIONS = "django_migrations"
+LOCK_TIMEOUT = "10s"
+"""Migrations hold locks that a dump waits for."""
 
 
 def create(config: Config, file: Path, show: Show) -> Manifest:
@@ -48,6 +56,7 @@ def create(config: Config, file: Path, show: Show) -> Manifest:
         program = client_programs(major_version(connection)) / "pg_dump"
         if MIGRATIONS not in tables(connection):
             raise BackupError(f"The database {server.database} has no tables of Hardline.")
+        _keep_partitions(connection)
         snapshot, made_at = _snapshot(connection)
         rows = row_counts(connection, lambda name: show(f"counting {name}", 0.0))
         migrations = applied_migrations(connection)
@@ -59,7 +68,7 @@ def create(config: Config, file: Path, show: Show) -> Manifest:
                 "--no-privileges",
                 f"--schema={SCHEMA}",
                 f"--snapshot={snapshot}",
-                "--lock-wait-timeout=10s",  # migrations hold locks that a dump waits for
+                f"--lock-wait-timeout={LOCK_TIMEOUT}",
                 "--verbose",
             ],
             TableProgress(rows, "dumping", show).on_line,
@@ -79,6 +88,19 @@ def create(config: Config, file: Path, show: Show) -> Manifest:
         draft.rename(file)
     _sync(file.parent)
     return manifest
+
+
+def _keep_partitions(connection: psycopg.Connection) -> None:
+    """Begin a transaction in which no partition is dropped; its snapshot comes afterwards.
+
+    A partition that is dropped after the snapshot would be in it, and not to be read any more.
+    """
+    names = partitioned_tables(connection)
+    connection.rollback()
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT))
+    for name in names:
+        lock = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE")
+        connection.execute(lock.format(sql.Identifier(SCHEMA, name)))
 
 
 def _snapshot(connection: psycopg.Connection) -> tuple[str, datetime]:

@@ -295,6 +295,92 @@ def test_a_table_in_use_is_left_to_the_next_run(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.usefixtures("_left_as_found")
+def test_a_role_without_rights_on_the_tables_prunes_all_else_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for table in TABLES:
+        begin(table, today() - 20 * DAY)
+        partitions.make(table, Span(today() - 20 * DAY, today() - 19 * DAY))
+    there = {table: partitions.partitions(table) for table in TABLES}
+    execute("INSERT INTO django_session VALUES ('old', '', now() - interval '9 days')", {})
+    execute("CREATE ROLE pruner", {})
+    try:
+        for right in ("ALL ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
+            execute(f"GRANT {right} IN SCHEMA public TO pruner", {})
+        execute(f"REVOKE ALL ON {POLL_RUNS.default} FROM pruner", {})
+        execute("SET ROLE pruner", {})
+        with (
+            caplog.at_level(logging.WARNING),
+            pytest.raises(PartitionsMissingError) as missing,
+        ):
+            prune_old_rows(DAILY)
+    finally:
+        execute("RESET ROLE", {})
+        execute("DROP OWNED BY pruner", {})
+        execute("DROP ROLE pruner", {})
+
+    assert {table: partitions.partitions(table) for table in TABLES} == there
+    assert fetch_all("SELECT count(*) FROM django_session", {}) == [(0,)]
+    for table in TABLES:
+        assert table.name in str(missing.value)
+        assert f"postpones a partition of {table.name}, for which this role" in caplog.text
+        assert f"postpones {table.name}_{label(today() - 20 * DAY)}, for which" in caplog.text
+
+
+@pytest.mark.usefixtures("_left_as_found")
+def test_statistics_take_their_time_and_hold_up_no_other_table(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begin(POLL_RUNS, today())
+    execute("INSERT INTO django_session VALUES ('old', '', now() - interval '9 days')", {})
+    try:
+        execute("SET statement_timeout = '1s'", {})
+        execute("SET lock_timeout = '1500ms'", {})
+        with other_session() as other, caplog.at_level(logging.WARNING, partitions.__name__):
+            # As a vacuum does: rows come and go, partitions are made, and only ANALYZE waits.
+            other.execute(f"LOCK TABLE {POLL_RUNS.before} IN SHARE UPDATE EXCLUSIVE MODE")
+            prune_old_rows(DAILY)
+    finally:
+        execute("RESET statement_timeout", {})
+        execute("RESET lock_timeout", {})
+    # It waited for the lock for longer than another statement may take.
+    assert "the statistics of streaming_pollrun, whose table is in use" in caplog.text
+    assert label(today()) in names(POLL_RUNS)
+    assert fetch_all("SELECT count(*) FROM django_session", {}) == [(0,)]
+
+
+@pytest.mark.usefixtures("_left_as_found")
+def test_a_partition_that_holds_others_off_for_long_is_left_to_the_next_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin(RECOMPUTE_RUNS, today() - 2 * DAY)
+    run = rows.make_recompute_run()
+    span = Span(today(), today() + DAY)
+    execute(
+        "CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM pg_sleep(20); RETURN OLD; END'",
+        {},
+    )
+    try:
+        execute(
+            f"CREATE TRIGGER take_long BEFORE DELETE ON {RECOMPUTE_RUNS.default} FOR EACH ROW"
+            " EXECUTE FUNCTION take_long()",
+            {},
+        )
+        monkeypatch.setattr(partitions, "STATEMENT_TIMEOUT", "300ms")
+        with caplog.at_level(logging.WARNING, partitions.__name__):
+            assert partitions.make(RECOMPUTE_RUNS, span) is None
+        assert "which takes too long" in caplog.text
+    finally:
+        execute("DROP FUNCTION take_long CASCADE", {})
+    monkeypatch.undo()
+    assert fetch_all("SHOW statement_timeout", {}) == [("30s",)]  # that of others is as it was
+    assert placed(RECOMPUTE_RUNS) == {"default": 1}
+    assert partitions.make(RECOMPUTE_RUNS, span) is not None
+    assert [found.pk for found in RecomputeRun.objects.all()] == [run.pk]
+
+
+@pytest.mark.usefixtures("_left_as_found")
 def test_of_two_runs_at_once_one_does_the_work() -> None:
     begin(LINE_CHANGES, today() + 3 * DAY)
     with other_session() as other:

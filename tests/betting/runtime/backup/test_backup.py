@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -100,6 +101,63 @@ def test_a_backup_is_of_one_moment_while_rows_are_written(
     assert next(writes) >= 2
     assert manifest.rows["prices"] == 100
     assert backup.verify(servers, tmp_path / "odds.dump", unseen) == manifest
+
+
+def partition(server: Server) -> None:
+    """Have a table with a row in each of two partitions."""
+    ask(
+        server,
+        "CREATE TABLE changes (at date) PARTITION BY RANGE (at)",
+        "CREATE TABLE changes_old PARTITION OF changes FOR VALUES FROM (MINVALUE)"
+        " TO ('2026-01-01')",
+        "CREATE TABLE changes_new PARTITION OF changes DEFAULT",
+        "INSERT INTO changes VALUES ('2025-05-05'), ('2026-05-05')",
+    )
+
+
+def test_no_partition_is_dropped_from_under_a_backup_and_rows_count_once(
+    servers: Config, database: Server, tmp_path: Path
+) -> None:
+    fill(database)
+    partition(database)
+    refused = []
+
+    def drop(_what: str, _share: float) -> None:
+        with pytest.raises(psycopg.errors.LockNotAvailable) as error:
+            ask(database, "SET lock_timeout = '20ms'", "DROP TABLE changes_old")
+        refused.append(error)
+
+    manifest = backup.create(servers, tmp_path / "odds.dump", drop)
+
+    assert len(refused) >= 2
+    assert manifest.rows == {
+        "changes_new": 1,
+        "changes_old": 1,
+        "django_migrations": 1,
+        "prices": 100,
+    }
+    assert backup.verify(servers, tmp_path / "odds.dump", unseen) == manifest
+    ask(database, "DROP TABLE changes_old")
+
+
+def test_a_partition_that_is_being_dropped_is_not_in_the_backup(
+    servers: Config, database: Server, tmp_path: Path
+) -> None:
+    fill(database)
+    partition(database)
+    with (
+        database.connect(autocommit=False) as dropping,
+        ThreadPoolExecutor(1) as pool,
+        database.connect() as watch,
+    ):
+        dropping.execute("DROP TABLE changes_old")
+        manifest = pool.submit(backup.create, servers, tmp_path / "odds.dump", unseen)
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'changes'::regclass"
+        while not manifest.done() and not watch.execute(waiting).fetchall():
+            pass
+        dropping.commit()
+        assert manifest.result().rows == {"changes_new": 1, "django_migrations": 1, "prices": 100}
+    backup.verify(servers, tmp_path / "odds.dump", unseen)
 
 
 def test_a_dump_that_fails_leaves_no_file(
