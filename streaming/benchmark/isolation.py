@@ -19,6 +19,7 @@ from betting.config import Config
 from betting.config.sentinel_url import is_sentinel_url
 from betting.config.servers import only_servers
 from betting.runtime.embedded import direct_settings, redis_url, status, used
+from betting.runtime.embedded.process import wait_until
 from betting.runtime.redis_clients import make_client
 from betting.runtime.supervisor import single_instance
 from streaming.benchmark.waiting import BenchmarkError
@@ -26,6 +27,8 @@ from streaming.benchmark.waiting import BenchmarkError
 PREFIX = "hardline_benchmark_"
 MARK = "hardline:benchmark"
 """The key in a Redis database that says whose it is."""
+REMOVE_SECONDS = 10.0
+"""Within this time programs end whose supervisor was killed."""
 _HIGHEST = 15
 """Of the sixteen databases that a Redis has by default, the last ones are the least used."""
 _CONNECT_SECONDS = 5
@@ -67,7 +70,7 @@ def isolated(config: Config) -> Iterator[Isolation]:
         _recreate(config, name)
         try:
             with _own_redis(config, name) as number:
-                shutil.rmtree(home, ignore_errors=True)
+                _remove(home)
                 servers = only_servers(
                     DATABASE_URL=database_url(direct_settings(config), name),
                     REDIS_URL=with_database(redis_url(config), number),
@@ -95,9 +98,19 @@ def _kept_if_it_fails(home: Path) -> Iterator[None]:
     except BenchmarkError:
         raise
     except BaseException:
-        shutil.rmtree(home, ignore_errors=True)
+        _remove(home)
         raise
-    shutil.rmtree(home, ignore_errors=True)
+    _remove(home)
+
+
+def _remove(home: Path) -> None:
+    """Remove a state directory, in which programs may still write that are about to end."""
+
+    def is_gone() -> bool:
+        shutil.rmtree(home, ignore_errors=True)
+        return not home.exists()
+
+    wait_until(is_gone, REMOVE_SECONDS)
 
 
 def database_name(home: Path) -> str:

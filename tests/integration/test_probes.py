@@ -67,13 +67,13 @@ def test_however_many_ask_there_are_never_two_probes_at_once(
     open_circuit(provider)
     Circuit.objects.update(backoff_seconds=[0.001])
 
-    workers = [hammer(provider, environ, THREADS, SECONDS) for _ in range(PROCESSES)]
-    assert [worker.wait(60) for worker in workers] == [0] * PROCESSES
+    while simulator.calls.count(EPL) < 5:  # once, unless the machine is busy
+        workers = [hammer(provider, environ, THREADS, SECONDS) for _ in range(PROCESSES)]
+        assert [worker.wait(60) for worker in workers] == [0] * PROCESSES
 
     calls = simulator.calls.times(EPL)
     gaps = [later - earlier for earlier, later in pairwise(calls)]
     print(f"\n{len(calls)} probes by {PROCESSES} processes × {THREADS} threads")
-    assert len(calls) >= 5
     # A probe that begins before the last one has ended begins sooner than that one takes.
     assert min(gaps) >= PROBE_SECONDS
     assert Circuit.objects.get().probe == len(calls)
