@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.db.models import Exists, OuterRef
 
 from betting.config import Config
 from betting.db.outages import OUTAGES
@@ -28,7 +29,7 @@ from streaming.core.poll_saving import Limits, SavingPolicy, limits_of
 from streaming.core.quota import Allowance, affordable_interval
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestResult
-from streaming.models import Circuit
+from streaming.models import Circuit, CircuitState
 from streaming.polling.circuits import Now
 
 POLICY = SavingPolicy()
@@ -151,12 +152,14 @@ class Planner:
         if self._provider.next_poll_at is None:
             return
         next_at = self._begun_at + timedelta(seconds=plan.seconds)
-        claimed = Provider.objects.filter(
+        # As one table with a subquery: of a join, PostgreSQL would look again only at the key once
+        # it has waited for a row that somebody else was changing.
+        closed = Circuit.objects.filter(provider=OuterRef("pk"), state=CircuitState.CLOSED)
+        Provider.objects.filter(
+            Exists(closed.exclude(pause_until__gt=next_at)),
             pk=self._provider.pk,
             next_poll_at=self._provider.next_poll_at,
-            circuit__state="closed",
-        )
-        claimed.exclude(circuit__pause_until__gt=next_at).update(next_poll_at=next_at)
+        ).update(next_poll_at=next_at)
 
 
 def planner_of(provider: Provider, config: Config, now: Now) -> Planner | None:

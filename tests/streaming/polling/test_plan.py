@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from betting.config import Config
@@ -27,6 +27,7 @@ from streaming.simulator.faults import FaultRule
 from streaming.simulator.running import RunningSimulator
 from tests.support.logs import lines_of
 from tests.support.polling import EPL, NBA, config_with, polled_provider
+from tests.support.races import racers
 from tests.support.rows import make_circuit
 from tests.support.rows import make_provider as make_unpolled
 from tests.support.snapshots import event, quote, snapshot
@@ -187,6 +188,27 @@ def test_a_person_who_wants_a_poll_now_wins(unpolled: Provider) -> None:
 
     assert next_poll_at(unpolled) is None
     assert plan_of(unpolled).version == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_wins_at_every_step_against_a_plan_that_waits_for_the_row() -> None:
+    provider = make_unpolled(next_poll_at=database_now() + INTERVAL)
+    make_circuit(provider)
+
+    def want_now() -> None:
+        with transaction.atomic():
+            make_due(provider)
+
+    stop_at, has_step = 0, True
+    with racers() as each:
+        while has_step:
+            provider.next_poll_at = database_now() + INTERVAL
+            provider.save()
+            acting = planner(provider)
+            has_step = each.race(want_now, partial(acting.plan, Allowance(), is_good=True), stop_at)
+            assert next_poll_at(provider) is None, f"stopped before step {stop_at}"
+            stop_at += 1
+    assert stop_at == 3, "the statement, the commit, and the end"
 
 
 def test_a_poll_whose_message_is_lost_is_claimed_again_at_the_even_interval(
