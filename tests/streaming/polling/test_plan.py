@@ -312,13 +312,64 @@ def test_even_polls_are_those_of_a_provider_that_has_saved_none(unpolled: Provid
     """Of 1,000 credits for an hour 500 were saved: even polls have 500 of them."""
     now = database_now()
     busy_plan = PollPlan(
-        version=3, at=now.timestamp() - 10, seconds=14.4, saved=125.0, is_acting=True, cost=4.0
+        version=3,
+        at=now.timestamp() - 10,
+        seconds=14.4,
+        even_seconds=60.0,
+        saved=125.0,
+        is_acting=True,
+        cost=4.0,
     )
     Circuit.objects.filter(provider=unpolled).update(poll_plan=busy_plan.document())
 
     planner(unpolled).plan(Allowance(1_000, 4, now + timedelta(minutes=125)), is_good=True)
 
     assert plan_of(unpolled).even_seconds == pytest.approx(60, rel=0.01)
+
+
+def test_the_longest_interval_keeps_prices_trusted_that_are_paced_by_all_credits(
+    unpolled: Provider,
+) -> None:
+    """Ingest trusts prices for 300 s of silence at 200 s, though even polls are 300 s apart."""
+    now = database_now()
+    saving = PollPlan(
+        version=3,
+        at=now.timestamp() - 300,
+        seconds=300.0,
+        even_seconds=300.0,
+        saved=144.0,
+        is_acting=True,
+        cost=1.0,
+    )
+    Circuit.objects.filter(provider=unpolled).update(poll_plan=saving.document())
+
+    acting = planner_of(unpolled, config_of("on"), database_now)
+    assert acting is not None
+    acting.note(snapshot([]), IngestResult())
+    acting.plan(Allowance(432, 1, now + timedelta(days=1)), is_good=True)
+
+    plan = plan_of(unpolled)
+    assert plan.even_seconds == pytest.approx(300, rel=0.01)
+    assert plan.seconds == pytest.approx(240, rel=0.01), "four fifths of 300 s"
+
+
+def test_what_others_have_spent_is_stored_as_saved_no_longer(unpolled: Provider) -> None:
+    """300 credits for two days: 192 of them are polls at the slowest interval, of 900 s."""
+    now = database_now()
+    saving = PollPlan(
+        version=3,
+        at=now.timestamp() - 900,
+        seconds=900.0,
+        even_seconds=900.0,
+        saved=280.0,
+        is_acting=True,
+        cost=1.0,
+    )
+    Circuit.objects.filter(provider=unpolled).update(poll_plan=saving.document())
+
+    planner(unpolled).plan(Allowance(300, 1, now + timedelta(days=2)), is_good=True)
+
+    assert plan_of(unpolled).saved == pytest.approx(108, abs=0.1)
 
 
 def test_a_poll_is_counted_once(unpolled: Provider) -> None:
