@@ -9,9 +9,10 @@ good the forecast was.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
@@ -62,6 +63,7 @@ class PollSeen:
         cost: credits that it cost; None where the provider does not say.
         renews_at: when credits are renewed, in seconds since 1970; None where it does not say.
         is_acting: whether plans decide about polls, or are a shadow.
+        most_saved: the most polls that can have been saved, by the credits that are left.
     """
 
     at: float
@@ -70,6 +72,7 @@ class PollSeen:
     cost: float | None = None
     renews_at: float | None = None
     is_acting: bool = False
+    most_saved: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,8 @@ def after(
     gap = GAP_INTERVALS * poll.limits.ceiling_seconds
     is_next = plan.version > 0 and 0 < poll.at - plan.at <= gap
     is_next = is_next and plan.is_acting == poll.is_acting
-    saved = _saved(plan, poll, policy)
+    saved = saved_after(plan, poll.at, poll.cost, policy, is_acting=poll.is_acting)
+    saved = min(saved, poll.most_saved)
     waits = plan.waits
     if is_next:
         # By what was known before the poll: a clock must not see what it is judged by.
@@ -264,23 +268,34 @@ def after(
     )
 
 
-def _saved(plan: PollPlan, poll: PollSeen, policy: SavingPolicy) -> float:
+def saved_after(
+    plan: PollPlan, at: float, cost: float | None, policy: SavingPolicy, *, is_acting: bool
+) -> float:
     """Return the polls saved that still count, with those of a poll that was really made.
 
     Credits that were saved end with their period, and what a shadow saved was not saved. Where
     polls have become dearer, fewer are paid for.
+
+    Args:
+        plan: the plan before the poll.
+        at: when the poll was made, in seconds since 1970.
+        cost: credits that it cost; None where the provider does not say.
+        policy: the constants.
+        is_acting: whether plans decide about polls, or are a shadow.
     """
-    is_renewed = plan.renews_at is not None and plan.renews_at <= poll.at
-    if not plan.version or is_renewed or plan.is_acting != poll.is_acting:
+    is_renewed = plan.renews_at is not None and plan.renews_at <= at
+    if not plan.version or is_renewed or plan.is_acting != is_acting:
         return 0.0
     saved = plan.saved
-    if plan.cost and poll.cost and poll.cost > plan.cost:
-        saved *= plan.cost / poll.cost
-    if not poll.is_acting:
+    if plan.cost and cost and cost > plan.cost:
+        saved *= plan.cost / cost
+    if not is_acting:
         return saved
+    if not plan.even_seconds:
+        return 0.0
     # What the even interval was when this one was decided counts, not what it has become.
-    limits = replace(poll.limits, even_seconds=plan.even_seconds or poll.limits.even_seconds)
-    return after_poll(policy, saved, limits, plan.seconds, poll.at - plan.at)
+    limits = Limits(plan.even_seconds, plan.even_seconds, plan.even_seconds)
+    return after_poll(policy, saved, limits, plan.seconds, at - plan.at)
 
 
 class _Clock:

@@ -39,7 +39,7 @@ class SavingPolicy:
         floor_fraction: the shortest interval, of an even one.
         ceiling_factor: the longest interval, in even ones.
         trusted_fraction: the part of the silence after which prices are quarantined that no
-            interval exceeds, unless the even one does.
+            interval exceeds, unless all credits do not pay for it.
         weights: the weight of a change in each band of time to the start.
     """
 
@@ -63,7 +63,7 @@ class Limits:
     Attributes:
         even_seconds: between even polls, above 0.
         floor_seconds: the shortest interval, above 0.
-        ceiling_seconds: the longest, not below the even one.
+        ceiling_seconds: the longest; below the even one only where saved polls pay for that.
     """
 
     even_seconds: float
@@ -85,24 +85,34 @@ class Interval:
 
 
 def limits_of(
-    policy: SavingPolicy, even_seconds: float, trusted_seconds: float, shortest_seconds: float
+    policy: SavingPolicy,
+    even_seconds: float,
+    trusted_seconds: float,
+    shortest_seconds: float,
+    paced_seconds: float | None = None,
 ) -> Limits:
     """Return the limits of a provider's intervals.
 
     Args:
         policy: the constants.
-        even_seconds: between even polls, as its credits allow.
+        even_seconds: between even polls, as its credits allow without those saved.
         trusted_seconds: the silence after which its prices are quarantined.
         shortest_seconds: between any two polls.
+        paced_seconds: between polls that spend those saved as well, at most the even interval; None
+            where it is the same.
 
     >>> limits_of(SavingPolicy(), 30, 120, 1)
     Limits(even_seconds=30, floor_seconds=7.5, ceiling_seconds=45.0)
     >>> limits_of(SavingPolicy(), 300, 375, 1)
     Limits(even_seconds=300, floor_seconds=75.0, ceiling_seconds=300.0)
+    >>> limits_of(SavingPolicy(), 300, 300, 1, paced_seconds=200)
+    Limits(even_seconds=300, floor_seconds=75.0, ceiling_seconds=240.0)
     """
+    paced = even_seconds if paced_seconds is None else paced_seconds
+    trusted = policy.trusted_fraction * trusted_seconds
+    ceiling = max(min(policy.ceiling_factor * even_seconds, trusted), paced)
     floor = min(max(policy.floor_fraction * even_seconds, shortest_seconds), even_seconds)
-    ceiling = min(policy.ceiling_factor * even_seconds, policy.trusted_fraction * trusted_seconds)
-    return Limits(even_seconds, floor, max(ceiling, even_seconds))
+    return Limits(even_seconds, min(floor, ceiling), ceiling)
 
 
 def after_poll(

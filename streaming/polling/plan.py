@@ -10,34 +10,33 @@ two at the same time one.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.db.models import Exists, OuterRef
 
 from betting.config import Config
 from betting.db.outages import OUTAGES
 from betting.logs import note
 from betting.models import Clock, Provider
 from betting.timing import TICK_SECONDS
+from streaming.core.poll_credits import Pace, limits_by, most_saved
 from streaming.core.poll_memory import ListedEvent, Memory, document_of, memory_of
-from streaming.core.poll_plan import PollPlan, PollSeen, after
-from streaming.core.poll_saving import Limits, SavingPolicy, limits_of
-from streaming.core.quota import Allowance, affordable_interval
+from streaming.core.poll_plan import PollPlan, PollSeen, after, saved_after
+from streaming.core.poll_saving import SavingPolicy
+from streaming.core.quota import Allowance
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestResult
-from streaming.models import Circuit
+from streaming.models import Circuit, CircuitState
 from streaming.polling.circuits import Now
 
 POLICY = SavingPolicy()
 
 SINGLE_EVENTS = ""
 """The feed that requests for single events are remembered under."""
-
-PACED_TRUST = 1.5
-"""Prices of a provider that is slowed down are trusted for so many of its intervals."""
 
 
 class Planner:
@@ -88,15 +87,20 @@ class Planner:
             of = self._provider
             allowance = Allowance(of.quota_remaining, of.quota_poll_cost, of.quota_resets_at)
         is_acting = self._config.poll.adaptive == "on"
-        saved = before.saved if is_acting and before.is_acting else 0.0
-        resets_at = allowance.resets_at
+        at, cost, resets_at = self._begun_at.timestamp(), allowance.poll_cost, allowance.resets_at
+        pace = self._pace()
+        saved, most = 0.0, math.inf
+        if is_acting:
+            most = most_saved(pace, allowance, self._begun_at)
+            saved = min(saved_after(before, at, cost, POLICY, is_acting=is_acting), most)
         poll = PollSeen(
-            at=self._begun_at.timestamp(),
+            at=at,
             answers=self._answers,
-            limits=self._limits(allowance, saved),
-            cost=allowance.poll_cost,
+            limits=limits_by(POLICY, pace, allowance, saved, self._begun_at),
+            cost=cost,
             renews_at=None if resets_at is None else resets_at.timestamp(),
             is_acting=is_acting,
+            most_saved=most,
         )
         if poll.at <= before.at:
             return
@@ -113,24 +117,15 @@ class Planner:
         except msgspec.ValidationError:
             return PollPlan(), {}
 
-    def _limits(self, allowance: Allowance, saved: float) -> Limits:
-        """Return the limits of the next interval.
-
-        Even polls are those of a provider that had saved none: credits saved must not make them
-        more frequent as well.
-        """
-        config, usual = self._config.poll, self._provider.interval_seconds
-        if allowance.remaining is not None:
-            unsaved = allowance.remaining - saved * (allowance.poll_cost or 0)
-            allowance = replace(allowance, remaining=unsaved)
-        even = affordable_interval(
-            usual, config.slowest_interval_seconds, allowance, self._begun_at
+    def _pace(self) -> Pace:
+        provider, config = self._provider, self._config.poll
+        return Pace(
+            usual_seconds=provider.interval_seconds,
+            slowest_seconds=config.slowest_interval_seconds,
+            shortest_seconds=max(TICK_SECONDS, config.dedupe_ms / 1000),
+            stale_after_seconds=provider.stale_after_seconds,
+            trust_cap_seconds=self._config.staleness.cap_seconds,
         )
-        trusted = self._provider.stale_after_seconds
-        if even > usual:
-            trusted = max(trusted, PACED_TRUST * even)
-        shortest = max(TICK_SECONDS, config.dedupe_ms / 1000)
-        return limits_of(POLICY, even, trusted, shortest)
 
     def _store(self, plan: PollPlan, memory: Memory) -> bool:
         """Write the plan over the one that was read; return False if that has changed since."""
@@ -151,12 +146,14 @@ class Planner:
         if self._provider.next_poll_at is None:
             return
         next_at = self._begun_at + timedelta(seconds=plan.seconds)
-        claimed = Provider.objects.filter(
+        # As one table with a subquery: of a join, PostgreSQL would look again only at the key once
+        # it has waited for a row that somebody else was changing.
+        closed = Circuit.objects.filter(provider=OuterRef("pk"), state=CircuitState.CLOSED)
+        Provider.objects.filter(
+            Exists(closed.exclude(pause_until__gt=next_at)),
             pk=self._provider.pk,
             next_poll_at=self._provider.next_poll_at,
-            circuit__state="closed",
-        )
-        claimed.exclude(circuit__pause_until__gt=next_at).update(next_poll_at=next_at)
+        ).update(next_poll_at=next_at)
 
 
 def planner_of(provider: Provider, config: Config, now: Now) -> Planner | None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from betting.config import Config
@@ -27,6 +27,7 @@ from streaming.simulator.faults import FaultRule
 from streaming.simulator.running import RunningSimulator
 from tests.support.logs import lines_of
 from tests.support.polling import EPL, NBA, config_with, polled_provider
+from tests.support.races import racers
 from tests.support.rows import make_circuit
 from tests.support.rows import make_provider as make_unpolled
 from tests.support.snapshots import event, quote, snapshot
@@ -189,6 +190,27 @@ def test_a_person_who_wants_a_poll_now_wins(unpolled: Provider) -> None:
     assert plan_of(unpolled).version == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_person_wins_at_every_step_against_a_plan_that_waits_for_the_row() -> None:
+    provider = make_unpolled(next_poll_at=database_now() + INTERVAL)
+    make_circuit(provider)
+
+    def want_now() -> None:
+        with transaction.atomic():
+            make_due(provider)
+
+    stop_at, has_step = 0, True
+    with racers() as each:
+        while has_step:
+            provider.next_poll_at = database_now() + INTERVAL
+            provider.save()
+            acting = planner(provider)
+            has_step = each.race(want_now, partial(acting.plan, Allowance(), is_good=True), stop_at)
+            assert next_poll_at(provider) is None, f"stopped before step {stop_at}"
+            stop_at += 1
+    assert stop_at == 3, "the statement, the commit, and the end"
+
+
 def test_a_poll_whose_message_is_lost_is_claimed_again_at_the_even_interval(
     provider: Provider, simulator: RunningSimulator
 ) -> None:
@@ -290,13 +312,64 @@ def test_even_polls_are_those_of_a_provider_that_has_saved_none(unpolled: Provid
     """Of 1,000 credits for an hour 500 were saved: even polls have 500 of them."""
     now = database_now()
     busy_plan = PollPlan(
-        version=3, at=now.timestamp() - 10, seconds=14.4, saved=125.0, is_acting=True, cost=4.0
+        version=3,
+        at=now.timestamp() - 10,
+        seconds=14.4,
+        even_seconds=60.0,
+        saved=125.0,
+        is_acting=True,
+        cost=4.0,
     )
     Circuit.objects.filter(provider=unpolled).update(poll_plan=busy_plan.document())
 
     planner(unpolled).plan(Allowance(1_000, 4, now + timedelta(minutes=125)), is_good=True)
 
     assert plan_of(unpolled).even_seconds == pytest.approx(60, rel=0.01)
+
+
+def test_the_longest_interval_keeps_prices_trusted_that_are_paced_by_all_credits(
+    unpolled: Provider,
+) -> None:
+    """Ingest trusts prices for 300 s of silence at 200 s, though even polls are 300 s apart."""
+    now = database_now()
+    saving = PollPlan(
+        version=3,
+        at=now.timestamp() - 300,
+        seconds=300.0,
+        even_seconds=300.0,
+        saved=144.0,
+        is_acting=True,
+        cost=1.0,
+    )
+    Circuit.objects.filter(provider=unpolled).update(poll_plan=saving.document())
+
+    acting = planner_of(unpolled, config_of("on"), database_now)
+    assert acting is not None
+    acting.note(snapshot([]), IngestResult())
+    acting.plan(Allowance(432, 1, now + timedelta(days=1)), is_good=True)
+
+    plan = plan_of(unpolled)
+    assert plan.even_seconds == pytest.approx(300, rel=0.01)
+    assert plan.seconds == pytest.approx(240, rel=0.01), "four fifths of 300 s"
+
+
+def test_what_others_have_spent_is_stored_as_saved_no_longer(unpolled: Provider) -> None:
+    """300 credits for two days: 192 of them are polls at the slowest interval, of 900 s."""
+    now = database_now()
+    saving = PollPlan(
+        version=3,
+        at=now.timestamp() - 900,
+        seconds=900.0,
+        even_seconds=900.0,
+        saved=280.0,
+        is_acting=True,
+        cost=1.0,
+    )
+    Circuit.objects.filter(provider=unpolled).update(poll_plan=saving.document())
+
+    planner(unpolled).plan(Allowance(300, 1, now + timedelta(days=2)), is_good=True)
+
+    assert plan_of(unpolled).saved == pytest.approx(108, abs=0.1)
 
 
 def test_a_poll_is_counted_once(unpolled: Provider) -> None:
