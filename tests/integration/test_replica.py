@@ -46,7 +46,7 @@ staff.force_login(get_user_model().objects.create_superuser("staff"))
 failed, note = [], replica._replica.failed
 replica._replica.failed = lambda error: (failed.append(str(error)), note(error))
 edge = Edge.objects.earliest("pk")
-print(json.dumps([board.event.pk, board.market.pk, edge.pk, board.outcomes[0].pk]))
+print(json.dumps([board.event.pk, board.market.pk, edge.pk, board.outcomes[0].pk]), flush=True)
 for line in sys.stdin:
     failed.clear()
     answer = (staff if line.startswith("/health/") else client).get(line.strip())
