@@ -140,7 +140,7 @@ def _make_what_is_free(table: Partitioned, span: Span) -> str | None:
     held, newest = _held(table, span)
     if held > MOVED_AT_MOST:
         found = beyond(span, newest)
-    if found is None or any(_overlap(found, other) for other in partitions(table)):
+    if found is None or any(map(found.overlaps, partitions(table))):
         return None
     return _make(table, found)
 
@@ -186,12 +186,6 @@ def _held(table: Partitioned, span: Span) -> tuple[int, datetime]:
         {"since": span.since, "until": span.until},
     )
     return count, newest
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return (one.since is None or one.since < other.until) and (
-        other.since is None or other.since < one.until
-    )
 
 
 def _begins_alone() -> bool:

@@ -24,18 +24,14 @@ from betting.runtime.embedded import remove_state
 from streaming.benchmark.health.recording import Class, Episode, Recorder, Recording
 from streaming.benchmark.machine import this_machine
 from streaming.chaos.conduct import AWAY, NO_EFFECT
-from streaming.chaos.ends import subscribe_receiver
 from streaming.chaos.faults import FAULTS
-from streaming.chaos.feeds import enable
-from streaming.chaos.run import SHOW_SECONDS, staged, with_free_ports
+from streaming.chaos.run import SHOW_SECONDS, await_stack, staged, with_free_ports
 from streaming.chaos.stage import Stage
 from streaming.chaos.supervising import SUPERVISION
 from streaming.core.health import Check, Status
 from streaming.health.report import build_report
 from streaming.models import HealthSnapshot
-from streaming.runner import processes
-from streaming.runner.ports import is_listening
-from streaming.runner.run_loop import InterruptedRunError, PeriodicJob, RunLoop, workers_answer
+from streaming.runner.run_loop import InterruptedRunError, PeriodicJob, RunLoop
 from streaming.runner.server_watch import watching_servers
 
 EVERY_SECONDS = 1.0
@@ -136,15 +132,10 @@ def record(config: Config, console: Console, seed: int, count: int = len(PLANS))
 
 
 def _begin(stage: Stage, loop: RunLoop) -> None:
-    config = stage.config
-    web = (config.web.host, config.web.port)
-    loop.wait_until(lambda: is_listening(*web), "The web server")
-    loop.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
-    loop.do(lambda: enable({key: each.base_url for key, each in stage.feeds.servers.items()}))
+    await_stack(stage, loop)
     loop.do(lambda: Provider.objects.update(stale_after_seconds=STALE_AFTER_SECONDS))
-    loop.do(lambda: subscribe_receiver(stage.receiver))
     # A start is judged with leniency: no episode begins before that is over.
-    loop.wait(config.health.starting_seconds)
+    loop.wait(stage.config.health.starting_seconds)
 
 
 def _play(stage: Stage, loop: RunLoop, plan: Plan, chance: Random) -> Episode:

@@ -155,6 +155,16 @@ def staged(
     clocks.remove_leftovers()
 
 
+def await_stack(stage: Stage, loop: RunLoop) -> None:
+    """Wait until all processes are there, and begin to poll the providers and to notify."""
+    web = (stage.config.web.host, stage.config.web.port)
+    loop.wait_until(lambda: is_listening(*web), "The web server")
+    loop.wait_until(lambda: workers_answer(processes.nodes(stage.config)), "The workers")
+    urls = {key: server.base_url for key, server in stage.feeds.servers.items()}
+    loop.do(lambda: enable(urls))
+    loop.do(lambda: subscribe_receiver(stage.receiver))
+
+
 class _Session:
     """The seeds of a run, against its processes."""
 
@@ -221,13 +231,7 @@ class _Session:
         Raises:
             RunError: it is not.
         """
-        config = self._stage.config
-        web = (config.web.host, config.web.port)
-        self._loop.wait_until(lambda: is_listening(*web), "The web server")
-        self._loop.wait_until(lambda: workers_answer(processes.nodes(config)), "The workers")
-        urls = {key: server.base_url for key, server in self._stage.feeds.servers.items()}
-        self._loop.do(lambda: enable(urls))
-        self._loop.do(lambda: subscribe_receiver(self._stage.receiver))
+        await_stack(self._stage, self._loop)
         result, _ = self._conductor("the start").conduct(0, ())
         if result.has_failed:
             raise RunError(f"Without any fault: {reasons(result)}")

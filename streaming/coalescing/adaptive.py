@@ -146,7 +146,6 @@ def decide(
     rules = replace(POLICY, slot_ms=policy.cap_ms / CAP_SLOTS)
     after = {id_: at_once(paces[id_], rules, move, now_ms) for id_, move in major.items()}
     first, slots, counts = list[int](), dict[float, Slot](), Counter[str]()
-    joined = 0
     for id_, change in minor.items():
         wait = wait_for(
             paces[id_], rules, change.move, now_ms, policy.cap_ms, is_crowded=is_crowded
@@ -161,8 +160,8 @@ def decide(
         number = round(wait.due_ms / rules.slot_ms)
         shard = policy.slot_shards[number % len(policy.slot_shards)]
         slots.setdefault(wait.due_ms, Slot(shard, wait_ms)).changes[id_] = change.changes
-        joined += not wait.is_new
-    counts.update(at_once=len(first), batched=len(minor) - len(first) - joined, joined=joined)
+        counts["batched" if wait.is_new else "joined"] += 1
+    counts["at_once"] = len(first)
     _write(after, counts)
     return Decisions(first, list(slots.values()))
 

@@ -38,6 +38,16 @@ class Span:
             return float("inf")
         return (self.until - self.since) / timedelta(days=1)
 
+    def overlaps(self, other: Span) -> bool:
+        """Return True if some time lies in both.
+
+        >>> one, two, three = (datetime(2026, 12, day, tzinfo=UTC) for day in (1, 2, 3))
+        >>> Span(one, two).overlaps(Span(two, three)), Span(None, two).overlaps(Span(one, three))
+        (False, True)
+        """
+        begins_before_its_end = self.since is None or self.since < other.until
+        return begins_before_its_end and (other.since is None or other.since < self.until)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -13,9 +13,7 @@ from datetime import datetime
 
 from streaming.core.poll_saving import Limits, SavingPolicy, limits_of
 from streaming.core.quota import Allowance, affordable_interval
-
-PACED_TRUST = 1.5
-"""Prices of a provider that is slowed down are trusted for so many of its paced intervals."""
+from streaming.core.staleness import PACED_TRUST
 
 
 @dataclass(frozen=True, slots=True)

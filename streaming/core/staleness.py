@@ -22,6 +22,9 @@ GROWTH = 2 ** (1 / 3)
 MAX_COUNT = 1_000
 """Beyond this many gaps all counts are halved, so that the limit follows recent gaps."""
 
+PACED_TRUST = 1.5
+"""Prices of a provider that is slowed down are trusted for so many of its paced intervals."""
+
 
 @dataclass(frozen=True, slots=True)
 class StalenessPolicy:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from streaming.core.movement import IS_MAJOR
+from streaming.core.staleness import PACED_TRUST
 
 # A complete answer admits its feed to the provider's generation. An incremental one only adds to a
 # complete one of this generation.
-TOUCH_FEED = """
+TOUCH_FEED = f"""
 WITH provider AS MATERIALIZED (
     SELECT id, generation, clock = 'wall' AS is_live, stale_after_seconds,
-           GREATEST(stale_after_seconds, 1.5 * paced_interval_seconds) AS continuous_seconds,
+           GREATEST(stale_after_seconds, {PACED_TRUST} * paced_interval_seconds)
+               AS continuous_seconds,
            -- A worker whose clock runs ahead must not make everybody else's answers old.
            CASE clock WHEN 'wall' THEN LEAST(%(received_at)s, clock_timestamp())
                       ELSE %(received_at)s END AS received_at
@@ -37,7 +39,7 @@ SELECT COALESCE(touched_feed.id, before.id, 0),
        before.observed_at, provider.stale_after_seconds, provider.continuous_seconds,
        set_config('plan_cache_mode', %(plan_cache_mode)s, true)
 FROM provider LEFT JOIN touched_feed ON true LEFT JOIN before ON true
-"""
+"""  # noqa: S608 - a constant of ours
 
 _CLOSED_MARKETS = """
 SELECT m.id FROM betting_event e JOIN betting_market m ON m.event_id = e.id

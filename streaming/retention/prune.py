@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.db import OperationalError, ProgrammingError, transaction
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 
 from betting.config import RetentionConfig
 from betting.db import partitions
+from betting.db.clock import database_now
 from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, Partitioned
 from betting.db.sql import Bigints, execute, fetch_all
 from streaming.core.participants import sport_family
@@ -87,8 +89,7 @@ def _prune_partitions(table: Partitioned, days: int) -> int:
     of times that have no partition, of a time before there were any, and of a longer retention.
     """
     there = partitions.partitions(table)
-    ((now,),) = fetch_all("SELECT statement_timestamp()", {})
-    todo = plan(there, days, now)
+    todo = plan(there, days, database_now())
     made = [partitions.make(table, span) for span in todo.make]
     dropped = [partitions.drop(table, there[span]) for span in todo.drop]
     if any(made) or any(rows is not None for rows in dropped):
@@ -109,7 +110,7 @@ def _trim(partition: str, column: str, days: int) -> int:
 
 
 def _require_partitions() -> None:
-    ((tomorrow,),) = fetch_all("SELECT statement_timestamp() + interval '1 day'", {})
+    tomorrow = database_now() + timedelta(days=1)
     missing = [
         table.name
         for table in partitions.TABLES

@@ -57,12 +57,16 @@ def _throttle(options: dict[str, Any], out: OutputWrapper) -> None:
     out.write("\n".join(words))
 
 
+def _add_tapes(parser: ArgumentParser, usual: str) -> None:
+    parser.add_argument(
+        "tapes", nargs="*", type=Path, metavar="FILE",
+        help=f"recordings of streams, each judged by itself, instead of {usual}",
+    )  # fmt: skip
+
+
 def _add_polling(parser: ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "tapes", nargs="*", type=Path, metavar="FILE",
-        help="recordings of streams, each judged by itself, instead of simulated feeds",
-    )  # fmt: skip
+    _add_tapes(parser, "simulated feeds")
     add("--seeds", type=one_or_more, default=50, help="default: 50")
     add("--first", type=int, default=10, metavar="SEED", help="default: 10")
     add(
@@ -82,12 +86,8 @@ def _polling(options: dict[str, Any], out: OutputWrapper) -> None:
 
 
 def _add_debounce(parser: ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "tapes", nargs="*", type=Path, metavar="FILE",
-        help="recordings of streams, each judged by itself, instead of made-up bursts",
-    )  # fmt: skip
-    add(
+    _add_tapes(parser, "made-up bursts")
+    parser.add_argument(
         "--part", choices=("first", "second", "all"), default="second",
         help="half of each market's changes that is counted; default: %(default)s",
     )  # fmt: skip

@@ -308,19 +308,16 @@ def test_a_poll_that_does_not_say_what_it_cost_is_paced_as_the_one_before() -> N
     assert plan.renews_at is not None
 
 
+def keep_plan(provider: Provider, now: datetime, ago: float, **figures: Any) -> None:
+    """Store an acting plan that was made some seconds ago."""
+    kept = PollPlan(version=3, at=now.timestamp() - ago, is_acting=True, **figures)
+    Circuit.objects.filter(provider=provider).update(poll_plan=kept.document())
+
+
 def test_even_polls_are_those_of_a_provider_that_has_saved_none(unpolled: Provider) -> None:
     """Of 1,000 credits for an hour 500 were saved: even polls have 500 of them."""
     now = database_now()
-    busy_plan = PollPlan(
-        version=3,
-        at=now.timestamp() - 10,
-        seconds=14.4,
-        even_seconds=60.0,
-        saved=125.0,
-        is_acting=True,
-        cost=4.0,
-    )
-    Circuit.objects.filter(provider=unpolled).update(poll_plan=busy_plan.document())
+    keep_plan(unpolled, now, ago=10, seconds=14.4, even_seconds=60.0, saved=125.0, cost=4.0)
 
     planner(unpolled).plan(Allowance(1_000, 4, now + timedelta(minutes=125)), is_good=True)
 
@@ -332,16 +329,7 @@ def test_the_longest_interval_keeps_prices_trusted_that_are_paced_by_all_credits
 ) -> None:
     """Ingest trusts prices for 300 s of silence at 200 s, though even polls are 300 s apart."""
     now = database_now()
-    saving = PollPlan(
-        version=3,
-        at=now.timestamp() - 300,
-        seconds=300.0,
-        even_seconds=300.0,
-        saved=144.0,
-        is_acting=True,
-        cost=1.0,
-    )
-    Circuit.objects.filter(provider=unpolled).update(poll_plan=saving.document())
+    keep_plan(unpolled, now, ago=300, seconds=300.0, even_seconds=300.0, saved=144.0, cost=1.0)
 
     acting = planner_of(unpolled, config_of("on"), database_now)
     assert acting is not None
@@ -356,16 +344,7 @@ def test_the_longest_interval_keeps_prices_trusted_that_are_paced_by_all_credits
 def test_what_others_have_spent_is_stored_as_saved_no_longer(unpolled: Provider) -> None:
     """300 credits for two days: 192 of them are polls at the slowest interval, of 900 s."""
     now = database_now()
-    saving = PollPlan(
-        version=3,
-        at=now.timestamp() - 900,
-        seconds=900.0,
-        even_seconds=900.0,
-        saved=280.0,
-        is_acting=True,
-        cost=1.0,
-    )
-    Circuit.objects.filter(provider=unpolled).update(poll_plan=saving.document())
+    keep_plan(unpolled, now, ago=900, seconds=900.0, even_seconds=900.0, saved=280.0, cost=1.0)
 
     planner(unpolled).plan(Allowance(300, 1, now + timedelta(days=2)), is_good=True)
 
