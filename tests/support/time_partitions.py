@@ -48,3 +48,6 @@ def make_partitions(table: Partitioned, days: int) -> None:
         for span in plan(partitions.partitions(table), days, at).make:
             partitions.make(table, span)
         at += DAY
+    # In the transaction of a test, the limits that each of them sets for its own go on.
+    for limit in ("statement_timeout", "lock_timeout"):
+        execute(f"SET LOCAL {limit} TO DEFAULT", {})
