@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
 from django.db.models import Sum
 
+from betting.config import get_config
 from betting.models import LineChange, Market, Provider
 from streaming.core.snapshot import Snapshot
 from streaming.ingest.ingest import IngestPolicy, ingest
@@ -64,19 +66,20 @@ def test_a_burst_is_valued_in_few_recomputes_and_every_last_price_counts() -> No
         # Paced by the clock, not slept for synchronisation: a burst takes two seconds.
         time.sleep(max(0.0, started + step * BURST_SECONDS / CHANGES_PER_MARKET - time.monotonic()))
         take(provider, answer(step))
-    # A machine that takes longer over the burst has more windows in it.
-    stretch = max(1.0, (time.monotonic() - started) / BURST_SECONDS)
+    seconds = time.monotonic() - started
     wait_until(all_valued, "the last prices")
 
     changes = LineChange.objects.count() - changes_before
     runs = RecomputeRun.objects.filter(pk__gt=before)
     valued = runs.aggregate(total=Sum("valued"))["total"]
     print(
-        f"\n{changes} changes in {stretch * BURST_SECONDS:.1f} s: {valued} market recomputes"
+        f"\n{changes} changes in {seconds:.1f} s: {valued} market recomputes"
         f" in {runs.count()} messages, {1 - valued / changes:.1%} fewer than one per change"
     )
     assert changes == MARKETS * CHANGES_PER_MARKET
-    assert valued <= 0.2 * changes * stretch
+    # A market is valued with its first change, once for each window, and once for what comes last.
+    windows = math.ceil(1000 * seconds / get_config().coalesce.debounce_ms)
+    assert valued <= MARKETS * (1 + windows + 1)
     for market in Market.objects.all():
         assert_valued_from_the_final_quotes(market)
 

@@ -14,6 +14,9 @@ from tests.support.snapshots import AWAY, HOME, event, make_provider, quote, sna
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valuers")]
 
+#: Processes that value, each of one worker.
+WORKERS = 2
+
 _OTHERS = """
 FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -36,10 +39,12 @@ def test_tasks_of_one_worker_share_a_connection_and_survive_its_loss() -> None:
     provider = make_provider()
     for step in (0, 1):  # one for each of the workers
         jump(provider, step)
+    # Now and then a worker's thread reads the live settings, on a connection of its own.
+    wait_until(lambda: len(backends()) == WORKERS, "one connection for each worker")
     kept = backends()
     for step in (2, 3, 4):
         jump(provider, step)
-    assert backends() == kept != set()
+    wait_until(lambda: backends() == kept, "the same connections")
 
     fetch_all(f"SELECT pg_terminate_backend(pid) {_OTHERS}", {})
     wait_until(lambda: not backends(), "the end of the connections")
