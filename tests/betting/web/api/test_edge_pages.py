@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
+from betting.config import CHECKOUT
 from betting.models import FeedBookmaker, Quote, QuoteStatus
 from betting.web.api.edge_pages import BY_EV, ORDERINGS, Place, Position
 from tests.betting.web.api.conftest import client_of
@@ -278,6 +281,18 @@ def test_the_cursor_of_a_page_that_saw_many_open_transactions_is_accepted(
     )
 
     assert page_of(reader, url("edges"), ordering="-ev", cursor=position.encode())[0] == []
+
+
+def test_the_cursor_of_the_document_is_one_that_is_read() -> None:
+    text = (CHECKOUT / "docs/api.md").read_text("utf-8")
+    links = re.findall(r'"next":"(\S+?/edges/\S+?)"', text)
+
+    assert links
+    for link in links:
+        query = parse_qs(urlsplit(link).query)
+        position = Position.decode(query["cursor"][0], query.get("ordering", ["-id"])[0])
+        assert position.place is not None
+        assert f'{{"id":{position.place.id},' in text
 
 
 @given(
