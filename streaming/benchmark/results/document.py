@@ -35,6 +35,15 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, str]
     load: float
 
+    @property
+    def was_idle(self) -> bool:
+        """Whether so little else ran before the benchmark that its figures count, not only ratios.
+
+        >>> Machine("a processor", 2, 1, "Linux", {}, {}, load=0.6).was_idle
+        False
+        """
+        return self.load <= self.cores / 4
+
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The figures of one contender in one round.

@@ -12,6 +12,7 @@ from streaming.benchmark.results.measures import BY_KEY, MEASURES, Measure
 from streaming.benchmark.results.ratios import Ratio, ratios, spread_of
 
 _DRAWN = ("changes_per_second", "quotes_per_second", "p95_ms")
+_NOT_IDLE = "**The machine was not idle before the run: take the {}, not the figures.**"
 _BEGIN = "<!-- figures: written by `manage.py benchmark publish` -->"
 _END = "<!-- end of figures -->"
 
@@ -69,8 +70,11 @@ def summary(result: Result, directory: str) -> str:
     ]
     machine = f"{result.machine.processor}, {result.machine.cores} cores"
     made = f"Medians of {result.rounds} rounds, with the lowest and the highest; {machine}."
-    picture = f"![{measure.name}, by burst]({directory}/burst-{measure.key}.svg)"
-    return "\n\n".join((_table((measure.name, *cases), rows), made, picture)) + "\n"
+    parts = [_table((measure.name, *cases), rows), made]
+    if not result.machine.was_idle:
+        parts.append(_NOT_IDLE.format(f"[ratios]({directory}/README.md#burst)"))
+    parts.append(f"![{measure.name}, by burst]({directory}/burst-{measure.key}.svg)")
+    return "\n\n".join(parts) + "\n"
 
 
 def put_into(document: str, figures: str) -> str:
@@ -119,8 +123,8 @@ def _machine(machine: Machine) -> Iterator[str]:
             ("load before", f"{machine.load:.2f}"),
         ],
     )
-    if machine.load > machine.cores / 4:
-        yield "**The machine was not idle before the run: take the ratios, not the figures.**"
+    if not machine.was_idle:
+        yield _NOT_IDLE.format("ratios")
 
 
 def _ratio_table(found: Sequence[Ratio]) -> str:

@@ -75,6 +75,14 @@ def test_figures_are_published_into_the_document_beside_their_charts(
     assert "(docs/benchmarks/burst-changes_per_second.svg)" in readme.read_text("utf-8")
 
 
+def test_the_readme_warns_of_figures_that_the_document_warns_of() -> None:
+    in_readme, in_document = (
+        "The machine was not idle" in page.read_text("utf-8")
+        for page in (runs.README, runs.DOCUMENT)
+    )
+    assert in_readme == in_document
+
+
 def test_a_result_without_bursts_is_not_published(tmp_path: Path, pages: tuple[Path, Path]) -> None:
     before = [page.read_bytes() for page in pages]
     result = written(tmp_path / "result.json", a_burst([], []))

@@ -13,7 +13,7 @@ from msgspec import structs
 from streaming.benchmark.compare import Spread
 from streaming.benchmark.results import charts
 from streaming.benchmark.results.document import Curve, Measurement, Result, ResultError, decode
-from streaming.benchmark.results.markdown import put_into, report
+from streaming.benchmark.results.markdown import put_into, report, summary
 from streaming.benchmark.results.measures import MEASURES
 from streaming.benchmark.results.ratios import ITSELF, TOLERANCE, judge, ratios
 from tests.support.benchmarks import a_burst, a_result
@@ -111,6 +111,15 @@ def test_a_report_has_the_figures_and_each_picture_it_shows() -> None:
     assert "| 5 markets | hardline | 950 (900 … 1,000) |" in made.text
     assert set(made.pictures) == {"burst-changes_per_second.svg", "soak-p95_ms-curve.svg"}
     assert "![burst-changes_per_second](burst-changes_per_second.svg)" in made.text
+
+
+@pytest.mark.parametrize(("load", "is_said"), [(0.5, False), (0.51, True)])
+def test_each_page_says_that_the_machine_was_not_idle(load: float, is_said: bool) -> None:
+    burst = a_burst([900.0], [100.0])
+    loaded = structs.replace(burst, machine=structs.replace(burst.machine, load=load))
+
+    for page in (report(loaded).text, summary(loaded, "docs/benchmarks")):
+        assert ("**The machine was not idle before the run: take the" in page) is is_said
 
 
 def test_figures_take_the_place_of_earlier_ones() -> None:
