@@ -17,7 +17,7 @@ from betting.runtime.embedded.state import prepare_home
 from betting.runtime.first_run import migrate
 from streaming.benchmark.contenders.tables import create_tables
 from streaming.benchmark.isolation import is_isolated
-from streaming.benchmark.machine import this_machine
+from streaming.benchmark.machine import this_commit, this_machine
 from streaming.benchmark.plan import Plan
 from streaming.benchmark.profiles import RUN
 from streaming.benchmark.results.document import SCHEMA, Result
@@ -38,7 +38,7 @@ def run_plan(config: Config, console: Console, plan: Plan) -> Result:
     """
     if not is_isolated(config):
         raise BenchmarkError("`manage.py benchmark run` starts trials, on a database of its own.")
-    machine = this_machine()
+    machine, commit = this_machine(), this_commit()
     prepare_home(config.home)
     logs = config.home / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
@@ -52,6 +52,7 @@ def run_plan(config: Config, console: Console, plan: Plan) -> Result:
         machine,
         session.in_order(),
         session.curves,
+        commit,
     )
 
 

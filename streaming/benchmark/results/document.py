@@ -37,7 +37,7 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def was_idle(self) -> bool:
-        """Whether so little else ran before the benchmark that its figures count, not only ratios.
+        """True if so little else ran before the benchmark that its figures count, not ratios alone.
 
         >>> Machine("a processor", 2, 1, "Linux", {}, {}, load=0.6).was_idle
         False
@@ -92,6 +92,8 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         machine: where.
         measurements: in their order.
         curves: in their order.
+        commit: of the checkout that ran, with a plus if its files differed from it; empty if
+            that is not known.
     """
 
     schema: int
@@ -101,6 +103,12 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: Machine
     measurements: list[Measurement]
     curves: list[Curve] = []
+    commit: str = ""
+
+
+def encode(result: Result) -> bytes:
+    """Write a result, for people as well."""
+    return msgspec.json.format(msgspec.json.encode(result)) + b"\n"
 
 
 def decode(document: bytes) -> Result:

@@ -12,9 +12,17 @@ from streaming.benchmark.results.measures import BY_KEY, MEASURES, Measure
 from streaming.benchmark.results.ratios import Ratio, ratios, spread_of
 
 _DRAWN = ("changes_per_second", "quotes_per_second", "p95_ms")
-_NOT_IDLE = "**The machine was not idle before the run: take the {}, not the figures.**"
-_BEGIN = "<!-- figures: written by `manage.py benchmark publish` -->"
-_END = "<!-- end of figures -->"
+Marks = tuple[str, str]
+"""What stands before and after figures in a document."""
+FIGURES: Marks = (
+    "<!-- figures: written by `manage.py benchmark publish` -->",
+    "<!-- end of figures -->",
+)
+RELEASES: Marks = (
+    "<!-- releases: written by `manage.py benchmark releases` -->",
+    "<!-- end of releases -->",
+)
+NOT_IDLE = "**The machine was not idle before the run: take the {}, not the figures.**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,11 @@ def report(result: Result) -> Report:
     """Return a result for people: the machine, then each profile's ratios, figures and charts."""
     pictures = dict(_pictures(result))
     made = f"Made at {result.made_at:%Y-%m-%d %H:%M} UTC, seed {result.seed}."
-    rounds = (
-        f"Each figure is the median of {result.rounds} rounds, with the lowest and the highest."
-    )
+    rounds = "Each figure is of one round."
+    if result.rounds > 1:
+        rounds = (
+            f"Each figure is the median of {result.rounds} rounds, with the lowest and the highest."
+        )
     parts = [f"{made} {rounds}", *_machine(result.machine)]
     found = ratios(result)
     for profile in dict.fromkeys(each.profile for each in result.measurements):
@@ -65,26 +75,26 @@ def summary(result: Result, directory: str) -> str:
     measure = BY_KEY[_DRAWN[0]]
     cases = list(dict.fromkeys(each.case for each in bursts))
     rows = [
-        (who, *(_cell(_spread(bursts, case, who, measure), measure.unit) for case in cases))
+        (who, *(cell(rounds_of(bursts, case, who, measure), measure.unit) for case in cases))
         for who in dict.fromkeys(each.contender for each in bursts)
     ]
     machine = f"{result.machine.processor}, {result.machine.cores} cores"
     made = f"Medians of {result.rounds} rounds, with the lowest and the highest; {machine}."
-    parts = [_table((measure.name, *cases), rows), made]
+    parts = [table((measure.name, *cases), rows), made]
     if not result.machine.was_idle:
-        parts.append(_NOT_IDLE.format(f"[ratios]({directory}/README.md#burst)"))
+        parts.append(NOT_IDLE.format(f"[ratios]({directory}/README.md#burst)"))
     parts.append(f"![{measure.name}, by burst]({directory}/burst-{measure.key}.svg)")
     return "\n\n".join(parts) + "\n"
 
 
-def put_into(document: str, figures: str) -> str:
-    """Replace what stands between the marks of a document.
+def put_into(document: str, figures: str, marks: Marks = FIGURES) -> str:
+    """Replace what stands between two marks of a document.
 
     Raises:
         ValueError: it has no marks.
     """
-    before, start, rest = document.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    before, start, rest = document.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not (start and end):
         raise ValueError("The document has no place for figures.")
     return f"{before}{start}\n\n{figures.strip()}\n\n{end}{after}"
@@ -112,7 +122,7 @@ def times(spread: Spread) -> str:
 
 
 def _machine(machine: Machine) -> Iterator[str]:
-    yield _table(
+    yield table(
         ("machine", ""),
         [
             ("processor", f"{machine.processor}, {machine.cores} cores"),
@@ -124,17 +134,17 @@ def _machine(machine: Machine) -> Iterator[str]:
         ],
     )
     if not machine.was_idle:
-        yield _NOT_IDLE.format("ratios")
+        yield NOT_IDLE.format("ratios")
 
 
 def _ratio_table(found: Sequence[Ratio]) -> str:
     columns = list(dict.fromkeys((each.case, each.against) for each in found))
     measures = [measure for measure in MEASURES if any(e.measure is measure for e in found)]
     cells = {(each.case, each.against, each.measure.key): each.spread for each in found}
-    return _table(
+    return table(
         ("case", "than", *(measure.name for measure in measures)),
         [
-            (case, against, *(_cell(cells.get((case, against, m.key)), "×") for m in measures))
+            (case, against, *(cell(cells.get((case, against, m.key)), "×") for m in measures))
             for case, against in columns
         ],
     )
@@ -143,18 +153,19 @@ def _ratio_table(found: Sequence[Ratio]) -> str:
 def _figure_table(measurements: Sequence[Measurement]) -> str:
     measures = [m for m in MEASURES if any(m.key in each.figures for each in measurements)]
     sides = list(dict.fromkeys((each.case, each.contender) for each in measurements))
-    return _table(
+    return table(
         ("case", "contender", *(measure.name for measure in measures)),
         [
-            (case, who, *(_cell(_spread(measurements, case, who, m), m.unit) for m in measures))
+            (case, who, *(cell(rounds_of(measurements, case, who, m), m.unit) for m in measures))
             for case, who in sides
         ],
     )
 
 
-def _spread(
+def rounds_of(
     measurements: Iterable[Measurement], case: str, contender: str, measure: Measure
 ) -> Spread | None:
+    """Return a contender's figure over the rounds of a case; None where it has none."""
     return spread_of(
         [
             each.figures[measure.key]
@@ -164,11 +175,13 @@ def _spread(
     )
 
 
-def _cell(spread: Spread | None, unit: str) -> str:
+def cell(spread: Spread | None, unit: str) -> str:
+    """Return a table's cell; a dash for a figure that is not there."""
     return "–" if spread is None else shown(spread, unit)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table."""
     cells = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
@@ -179,7 +192,7 @@ def _pictures(result: Result) -> Iterator[tuple[str, str]]:
         for key in _DRAWN:
             cases: dict[str, dict[str, Spread]] = {}
             for each in measurements:
-                spread = _spread(measurements, each.case, each.contender, BY_KEY[key])
+                spread = rounds_of(measurements, each.case, each.contender, BY_KEY[key])
                 if spread is not None and spread.low > 0:
                     cases.setdefault(each.case, {})[each.contender] = spread
             if cases:

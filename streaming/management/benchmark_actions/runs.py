@@ -13,7 +13,7 @@ from rich.console import Console
 
 from betting.config import CHECKOUT, get_config
 from streaming.benchmark.plan import CONTENDERS, PROFILES, QUICK, USUAL, Plan
-from streaming.benchmark.results.document import Result, decode
+from streaming.benchmark.results.document import Result, decode, encode
 from streaming.benchmark.results.markdown import put_into, report, summary, times
 from streaming.benchmark.results.ratios import judge, ratios
 from streaming.benchmark.run import run_benchmark
@@ -85,8 +85,7 @@ def _run(options: dict[str, Any], out: OutputWrapper) -> None:
         directory.mkdir(parents=True, exist_ok=True)  # before minutes of work
     result = run_benchmark(get_config(), plan)
     if directory:
-        document = msgspec.json.format(msgspec.json.encode(result)) + b"\n"
-        (directory / "result.json").write_bytes(document)
+        (directory / "result.json").write_bytes(encode(result))
         made = report(result)
         (directory / "report.md").write_text(f"# Benchmark\n\n{made.text}", "utf-8")
         _write_pictures(directory, made.pictures)
