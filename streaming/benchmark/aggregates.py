@@ -36,16 +36,48 @@ class Usage:
     Attributes:
         started_at: when it started, seconds; with the process id it identifies the process.
         memory_bytes: its resident memory, pages that it shares with others included.
+        private_bytes: the part of it that no other process shares by a file or a segment; where
+            the system does not tell, all of it.
         cpu_seconds: its CPU time since its start.
     """
 
     started_at: float
     memory_bytes: int
+    private_bytes: int
     cpu_seconds: float
 
 
 Usages = Mapping[int, Usage]
 """Process id → usage."""
+
+
+def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) -> float:
+    """Return how much larger the process has become that grew most.
+
+    Only memory of its own counts, and of each part the sample with the most of it. Left out are
+    processes that do not appear in every sample.
+
+    Args:
+        earlier: samples of one part of a run; at least one.
+        later: samples of another part.
+
+    >>> before = {7: Usage(1.0, 200, 100, 0.0), 8: Usage(1.0, 50, 40, 0.0)}
+    >>> after = {7: Usage(1.0, 300, 102, 0.0), 8: Usage(1.0, 50, 40, 0.0)}
+    >>> memory_growth_percent([before], [after])
+    2.0
+    """
+    samples = [*earlier, *later]
+    lasting = {
+        (pid, usage.started_at)
+        for pid, usage in samples[0].items()
+        if all(pid in each and each[pid].started_at == usage.started_at for each in samples)
+    }
+    grown = (
+        max(each[pid].private_bytes for each in later)
+        / max(each[pid].private_bytes for each in earlier)
+        for pid, _ in lasting
+    )
+    return round(100 * (max(grown, default=1.0) - 1), 9)
 
 
 def process_figures(samples: Sequence[Usages]) -> ProcessFigures:
@@ -57,8 +89,8 @@ def process_figures(samples: Sequence[Usages]) -> ProcessFigures:
     Args:
         samples: of all processes of the program, oldest first, one or more.
 
-    >>> first = {7: Usage(1.0, 100, 3.0)}
-    >>> then = {7: Usage(1.0, 140, 3.5), 8: Usage(2.0, 60, 0.25)}
+    >>> first = {7: Usage(1.0, 100, 90, 3.0)}
+    >>> then = {7: Usage(1.0, 140, 90, 3.5), 8: Usage(2.0, 60, 50, 0.25)}
     >>> process_figures([first, then])
     ProcessFigures(memory_bytes_mean=150.0, memory_bytes_max=200, cpu_seconds=0.75)
     """

@@ -72,8 +72,12 @@ def _usages(processes: Iterable[psutil.Process]) -> dict[int, Usage]:
     found = {}
     for process in processes:
         with suppress(psutil.Error), process.oneshot():  # it may have ended
+            memory = process.memory_info()
             found[process.pid] = Usage(
-                process.create_time(), process.memory_info().rss, _cpu_seconds(process)
+                process.create_time(),
+                memory.rss,
+                memory.rss - getattr(memory, "shared", 0),  # by Linux alone
+                _cpu_seconds(process),
             )
     return found
 

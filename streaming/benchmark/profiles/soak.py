@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from betting.db.clock import database_now
-from streaming.benchmark.aggregates import distribution
+from streaming.benchmark.aggregates import Usages, distribution, memory_growth_percent
 from streaming.benchmark.contenders.answers import MARKETS_IN_ANSWER
 from streaming.benchmark.contenders.hardline import Hardline
 from streaming.benchmark.profiles.burst import warmed
@@ -26,16 +27,24 @@ WINDOWS = 12
 """The parts of a round; a curve has a point for each."""
 COMPARED = WINDOWS // 3
 """The windows at the beginning, and at the end, that are compared."""
+FIRST, LAST = "first third", "last third"
+TENTHS = 10
+"""Of a millisecond: latencies are counted by them, so that the measuring process does not grow."""
 
 
 @dataclass
 class _Window:
     """The observations of a part of a round."""
 
-    latencies_ms: list[float] = field(default_factory=list)
-    memory_megabytes: float = 0.0
+    tenths: Counter[int] = field(default_factory=Counter)
+    usage: Usages = field(default_factory=dict)
     cpu_seconds: float = 0.0
     changes: int = 0
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """The latencies of markets, to a tenth of a millisecond."""
+        return [tenths / TENTHS for tenths in self.tenths.elements()]
 
 
 def run_soak(session: Session) -> None:
@@ -47,16 +56,20 @@ def run_soak(session: Session) -> None:
         with session.workers(hardline):
             windows = _windows(session, hardline, number)
         for case, part in (
-            ("first third", windows[:COMPARED]),
-            ("last third", windows[-COMPARED:]),
+            (FIRST, windows[:COMPARED]),
+            (LAST, windows[-COMPARED:]),
         ):
             changes = sum(window.changes for window in part)
             figures = {
                 **latency_figures([ms for window in part for ms in window.latencies_ms]),
                 "cpu_seconds_per_1000": 1000 * sum(w.cpu_seconds for w in part) / max(changes, 1),
-                "memory_megabytes": max(window.memory_megabytes for window in part),
+                "memory_megabytes": max(memory_megabytes(window.usage) for window in part),
                 "changes": changes,
             }
+            if case == LAST:
+                figures["memory_growth_percent"] = memory_growth_percent(
+                    *([window.usage for window in each] for each in (windows[:COMPARED], part))
+                )
             session.record("soak", case, hardline.name, number, figures)
         _curves(session, hardline, number, windows)
 
@@ -96,7 +109,7 @@ def _windows(session: Session, hardline: Hardline, number: int) -> list[_Window]
         if step + 1 == answers or (step + 1) * WINDOWS // answers != index:
             before, usage = usage, session.usage()
             windows[index].cpu_seconds = cpu_seconds(before, usage)
-            windows[index].memory_megabytes = memory_megabytes(usage)
+            windows[index].usage = usage
     wait_until(hardline.is_done, "the last values")
     for sport in list(sent):
         _look(hardline, windows, sent, sport)
@@ -111,7 +124,9 @@ def _look(
     if sport in sent:
         index, at = sent[sport]
         valued_at = hardline.valued_at(sport)
-        windows[index].latencies_ms += [(each - at) * 1000 for each in valued_at if each > at]
+        windows[index].tenths.update(
+            round((each - at) * 1000 * TENTHS) for each in valued_at if each > at
+        )
 
 
 def _curves(session: Session, hardline: Hardline, number: int, windows: list[_Window]) -> None:
@@ -119,6 +134,6 @@ def _curves(session: Session, hardline: Hardline, number: int, windows: list[_Wi
     ends = [seconds * (index + 1) for index in range(WINDOWS)]
     p95 = [distribution(window.latencies_ms).p95 for window in windows]
     latency = [(end, ms) for end, ms in zip(ends, p95, strict=True) if ms is not None]
-    memory = [(end, window.memory_megabytes) for end, window in zip(ends, windows, strict=True)]
+    memory = [(end, memory_megabytes(w.usage)) for end, w in zip(ends, windows, strict=True)]
     for measure, points in (("p95_ms", latency), ("memory_megabytes", memory)):
         session.curves.append(Curve("soak", measure, hardline.name, number, points))

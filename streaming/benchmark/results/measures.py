@@ -33,6 +33,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("p95_ms", "arrival to value, p95", "ms", "lower"),
     Measure("p99_ms", "arrival to value, p99", "ms", "lower"),
     Measure("memory_megabytes", "memory", "MB", None),
+    Measure("memory_growth_percent", "growth of the process that grew most", "%", None),
     Measure("changes", "changes", "", None),
     Measure("quotes", "quotes in the tables", "", None),
     Measure("history_rows", "rows of history", "", None),

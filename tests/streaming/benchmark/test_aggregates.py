@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.benchmark.aggregates import Usage, distribution, process_figures
+from streaming.benchmark.aggregates import (
+    Usage,
+    distribution,
+    memory_growth_percent,
+    process_figures,
+)
 
 values = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
 
@@ -48,7 +53,9 @@ def test_of_no_values_nothing_is_claimed() -> None:
     }  # fmt: skip
 
 
-usage = st.tuples(st.integers(1, 10**9), st.floats(0, 1_000)).map(lambda pair: Usage(1.0, *pair))
+usage = st.tuples(st.integers(1, 10**9), st.floats(0, 1_000)).map(
+    lambda pair: Usage(1.0, pair[0], pair[0] // 2, pair[1])
+)
 
 
 @given(st.lists(st.dictionaries(st.integers(1, 6), usage), min_size=1, max_size=8))
@@ -60,7 +67,22 @@ def test_memory_is_of_all_processes_at_one_moment(samples: list[dict[int, Usage]
 
 
 def test_a_process_that_ended_keeps_what_it_computed_and_its_number_may_be_another() -> None:
-    first = {1: Usage(1.0, 10, 5.0), 2: Usage(1.0, 10, 1.0)}
-    then = {1: Usage(1.0, 10, 7.0)}
-    reused = {1: Usage(1.0, 10, 8.0), 2: Usage(9.0, 10, 0.5)}
+    first = {1: Usage(1.0, 10, 10, 5.0), 2: Usage(1.0, 10, 10, 1.0)}
+    then = {1: Usage(1.0, 10, 10, 7.0)}
+    reused = {1: Usage(1.0, 10, 10, 8.0), 2: Usage(9.0, 10, 10, 0.5)}
     assert process_figures([first, then, reused]).cpu_seconds == 3.5
+
+
+def test_growth_is_of_the_process_that_grew_most_among_those_that_last() -> None:
+    def sample(steady: int, growing: int, started_at: float = 1.0) -> dict[int, Usage]:
+        return {
+            1: Usage(1.0, 10_000, steady, 0.0),
+            2: Usage(1.0, 10_000, growing, 0.0),
+            3: Usage(started_at, 10_000, 10 * growing, 0.0),
+        }
+
+    earlier = [sample(100, 80), sample(90, 100)]
+    later = [sample(101, 110), sample(100, 105), sample(100, 90, started_at=2.0)]
+
+    assert memory_growth_percent(earlier, later) == pytest.approx(10.0)
+    assert memory_growth_percent(later[2:], [{}]) == 0.0

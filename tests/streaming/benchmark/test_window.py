@@ -83,8 +83,8 @@ def test_a_market_is_left_unvalued_once_it_has_waited_beyond_the_bound() -> None
 
 
 def test_samples_become_the_backlog_and_each_programs_use() -> None:
-    one = Sample(Backlog(5, 4, 3, 2), {"worker-io": {7: Usage(1.0, 1_000, 2.0)}})
-    two = Sample(Backlog(7, 4, 1, 0), {"worker-io": {7: Usage(1.0, 3_000, 2.5)}, "beat": {}})
+    one = Sample(Backlog(5, 4, 3, 2), {"worker-io": {7: Usage(1.0, 1_000, 900, 2.0)}})
+    two = Sample(Backlog(7, 4, 1, 0), {"worker-io": {7: Usage(1.0, 3_000, 900, 2.5)}, "beat": {}})
     baseline = measured(one, two)
     assert (baseline.backlog.stale_markets.max, baseline.backlog.queued_messages.mean) == (7, 2.0)
     used = baseline.processes["worker-io"]
