@@ -29,6 +29,9 @@ WINDOW_MINUTES = 5
 STILL_SECONDS = 10.0
 """If no change has come for longer, the page says so: a rate of minutes looks as before."""
 
+SHORTEST_CURVE_MINUTES = 10
+"""The curves of an installation that is younger than an hour begin with it, but not later."""
+
 WIDTH, HEIGHT = 120.0, 32.0
 """The size of a curve, in its own units."""
 
@@ -87,9 +90,10 @@ class Figure:
     @property
     def lines(self) -> list[str]:
         """The points of each unbroken part of the curve, as SVG's polyline has them."""
-        step = WIDTH / max(1, len(self.curve) - 1)
+        drawn = self.curve[self._beginning :]
+        step = WIDTH / max(1, len(drawn) - 1)
         parts: list[list[str]] = [[]]
-        for place, value in enumerate(self.curve):
+        for place, value in enumerate(drawn):
             if value is None:
                 parts.append([])
             else:
@@ -111,6 +115,12 @@ class Figure:
         return (
             f"{self.title} in the past hour: between {_short(min(known))} and {_short(max(known))}"
         )
+
+    @property
+    def _beginning(self) -> int:
+        """The place of the first value to draw."""
+        known = (place for place, value in enumerate(self.curve) if value is not None)
+        return min(next(known, 0), max(0, len(self.curve) - SHORTEST_CURVE_MINUTES))
 
     def _height(self, value: float) -> float:
         return HEIGHT - 1 - value / self.highest * (HEIGHT - 2)

@@ -9,7 +9,14 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.admin.operations.history import CURVE_MINUTES, HEIGHT, WIDTH, Figure, History
+from streaming.admin.operations.history import (
+    CURVE_MINUTES,
+    HEIGHT,
+    SHORTEST_CURVE_MINUTES,
+    WIDTH,
+    Figure,
+    History,
+)
 from streaming.core.histogram import counts_of
 from streaming.models import HealthSnapshot
 from tests.support import rows
@@ -59,6 +66,16 @@ def test_a_curve_is_broken_where_there_is_no_value(curve: list[float | None]) ->
 
     assert len(drawn.lines) == begun
     assert ("no figure" in drawn.description) == (not known)
+
+
+@given(st.integers(1, CURVE_MINUTES))
+def test_a_young_curve_takes_the_whole_width_once_it_is_of_some_minutes(minutes: int) -> None:
+    curve = [*[None] * (CURVE_MINUTES - minutes), *[1.0] * minutes]
+    (line,) = Figure("Any", "", "", "pass", curve).lines
+    first, *_ = (float(point.split(",")[0]) for point in line.split(" "))
+
+    missing = max(0, SHORTEST_CURVE_MINUTES - minutes)
+    assert first == pytest.approx(WIDTH * missing / (SHORTEST_CURVE_MINUTES - 1), abs=0.05)
 
 
 @pytest.mark.django_db
