@@ -125,6 +125,7 @@ def test_a_session_operates_only_with_its_csrf_token() -> None:
 def test_what_is_not_there_is_a_problem_too(reader: APIClient, nobody: APIClient) -> None:
     assert_problem(reader.get("/api/v1/events/999/"), 404)
     assert_problem(reader.get("/api/v1/events/99999999999999999999/"), 404)
+    assert_problem(reader.get("/api/v1/bookmakers/%00/"), 404)
     assert_problem(nobody.get("/api/v1/evens/"), 404)
     assert_problem(nobody.get("/api/v1/"), 401)
 
