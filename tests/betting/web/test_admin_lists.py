@@ -295,9 +295,11 @@ def test_the_sidebar_shows_what_may_be_seen() -> None:
     groups = sidebar.navigation(request_of(user_with("view_event", "view_deadletter")))
     assert titles_of(groups) == [
         ["Board", "Events", "Arbitrage", "Moves"],
-        ["Health", "Dead letters", "Runbook"],
+        ["Dead letters", "Runbook"],
         [],
     ]
+    groups = sidebar.navigation(request_of(user_with("view_healthsnapshot")))
+    assert titles_of(groups)[1] == ["Health", "Runbook"]
 
 
 @pytest.mark.parametrize(
