@@ -441,7 +441,11 @@ class TestStrip:
         text = page(reader)
         assert '<p class="strip bad"' in text
         assert f"{board.provider.key}: HTTP 503" in text
-        assert "02:52:15" in text
+        assert text.count("2026-11-28 02:52:15</time>") == 1
+        for tab in ("before", "arbitrage"):
+            empty = page(reader, f"tab={tab}&sport={board.event.sport.key}&min_ev=1000")
+            assert empty.count("2026-11-28 02:52:15</time>") == 2
+        assert "2026-11-27 21:52:15</time>" in page(reader, "tab=before&tz=America/New_York")
 
     def test_no_price_is_live_from_the_moment_at_which_every_circuit_is_open(
         self, reader: Client, board: rows.Board
