@@ -87,6 +87,15 @@ def test_each_permission_shows_its_own_buttons() -> None:
     assert "Poll now" not in text(overrides)
 
 
+@pytest.mark.usefixtures("at_noon")
+def test_flower_is_linked_where_the_page_itself_has_no_tls(operator: Client) -> None:
+    for address in (HEALTH, "/admin/"):
+        assert 'href="http://testserver:5555/"' in text(operator, address)
+        response = operator.get(address, secure=True)
+        assert response.status_code == 200
+        assert b"Flower" not in response.content
+
+
 def test_poll_now_makes_the_provider_due(at_noon: Watch, operator: Client) -> None:
     Provider.objects.update(next_poll_at=at_noon.now + timedelta(hours=1))
 
