@@ -214,6 +214,8 @@ def _page(request: HttpRequest, choices: Choices) -> dict[str, Any]:
         "strip": strip(),
         "choices": choices,
         "is_update": bool(request.headers.get("HX-Request")),
+        # An alert that comes anew every two seconds is read out every two seconds.
+        "is_by_clock": request.headers.get("HX-Trigger") == "list",
     }
 
 

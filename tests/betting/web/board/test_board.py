@@ -348,6 +348,21 @@ def test_an_update_brings_the_list_and_the_strip_alone(reader: Client) -> None:
     assert 'id="strip"' in text
 
 
+def test_an_update_names_what_cannot_be_used_and_takes_it_away_again(reader: Client) -> None:
+    def errors(query: str) -> str:
+        text = reader.get(f"/?tab=before&{query}", headers=HTMX).content.decode()
+        (found,) = re.findall(
+            r'<div class="errors" id="errors" hx-swap-oob="true">(.*?)</div>', text
+        )
+        return str(found)
+
+    assert "EV from %: Enter a number." in errors("min_ev=abc")
+    assert errors("min_ev=1") == ""
+    assert '<div class="errors" id="errors"></div>' in page(reader)
+    renewed = reader.get("/?tab=before&min_ev=abc", headers={**HTMX, "HX-Trigger": "list"})
+    assert b'id="errors"' not in renewed.content
+
+
 def test_as_many_statements_are_made_for_many_edges_as_for_one(
     reader: Client, board: rows.Board
 ) -> None:
