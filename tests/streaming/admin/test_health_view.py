@@ -132,8 +132,8 @@ def throttle_is(mode: ThrottleMode, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mode", "does"),
     [
-        ("shadow", "; the throttle would hold back 70% of the polls; 3 polls so far"),
-        ("on", "; holds back 70% of the polls; 3 polls so far"),
+        ("shadow", "; the throttle would hold back 70 % of the polls; 3 polls so far"),
+        ("on", "; holds back 70 % of the polls; 3 polls so far"),
     ],
 )
 def test_a_card_shows_the_risk_its_reason_and_what_the_throttle_does(
