@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "betting.web.security.PagePolicy",
+    "betting.web.security.refuse_null_characters",
 ]
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": security.DIRECTIVES}
 TEMPLATES = [

@@ -250,7 +250,7 @@ def judged_among(edge_ids: Sequence[int], state: str) -> dict[int, JudgedEdge]:
 
 
 def with_judgement(rows: Iterable[Any], judged: Mapping[int, JudgedEdge]) -> list[Any]:
-    """Return edges with what `edges` adds to them, as it was judged.
+    """Return edges with what `edges` adds to them, and `polls`, as it was judged.
 
     Args:
         rows: of `unjudged_edges`.
@@ -261,6 +261,7 @@ def with_judgement(rows: Iterable[Any], judged: Mapping[int, JudgedEdge]) -> lis
         of = judged[edge.pk]
         edge.confirmed_at, edge.is_in_play = of.confirmed_at, of.is_in_play
         edge.is_doubtful, edge.is_stale = of.is_doubtful, of.is_stale
+        edge.polls = of.polls
         # It may have been valued again since it was judged: the smaller stake is the safe one.
         edge.current_advised = min(of.current_advised, edge.advised)
     return found

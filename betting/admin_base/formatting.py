@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.timezone import localtime
 
 from betting.models import QuoteStatus
+from streaming.core import percentages
 from streaming.core.odds_formats import written
 
 ABSENT = "–"
@@ -35,7 +36,7 @@ def percent(value: float | None, digits: int = 2) -> str:
     >>> percent(0.5238), percent(0.5238, 1), percent(None)
     ('52.38 %', '52.4 %', '–')
     """
-    return ABSENT if value is None else f"{value:.{digits}%}".replace("%", " %")
+    return ABSENT if value is None else percentages.percent(value, digits)
 
 
 def point(value: float | None) -> str:

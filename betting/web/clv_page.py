@@ -95,7 +95,6 @@ class ClvRow:
     beats_close: str
     claimed: str
     is_losing: bool
-    is_judged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,6 @@ def _row(summary: ClvSummary, grouping: str = "") -> ClvRow:
         beats_close=formatting.percent(summary.beats_close, 0),
         claimed=words.signed_percent(summary.claimed_ev),
         is_losing=summary.is_losing,
-        is_judged=summary.count >= ENOUGH,
     )
 
 

@@ -1,7 +1,8 @@
 """The documents of `docs/`, as pages of the admin under the same paths.
 
 A document's links are relative to its file, as on any host of Markdown files. Here they are made
-absolute, so that a section can also be shown on another page.
+absolute, so that a section can also be shown on another page. Those to files that are not served
+are plain text.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
 from django.conf import settings
 from django.contrib import admin
@@ -26,6 +27,11 @@ from markdown_it.token import Token
 
 DOCUMENTS: Path = settings.BASE_DIR / "docs"
 ADDRESS = "/admin/docs/"
+
+_SERVED = {".md", ".png", ".svg"}
+
+_POLICY_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'"
+"""A drawing that is opened by itself is a document, which could run scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,9 @@ def page(request: HttpRequest, name: str) -> HttpResponseBase:
     if path is None:
         raise Http404
     if path.suffix != ".md":
-        return FileResponse(path.open("rb"))
+        response = FileResponse(path.open("rb"))
+        response["Content-Security-Policy"] = _POLICY_OF_PICTURES
+        return response
     document = read(name)
     assert document is not None
     context = {
@@ -137,7 +145,7 @@ def _path(name: str) -> Path | None:
     """Return the file of a document or a picture; None for every other name."""
     path = (DOCUMENTS / name).resolve()
     is_inside = path.is_relative_to(DOCUMENTS.resolve())
-    return path if is_inside and path.suffix in {".md", ".png"} and path.is_file() else None
+    return path if is_inside and path.suffix in _SERVED and path.is_file() else None
 
 
 @lru_cache(maxsize=64)
@@ -180,7 +188,12 @@ def _constant(html: str) -> Any:
 
 def _set_attributes(tokens: Sequence[Token], base: str) -> None:
     """Make every relative address absolute, and replace what a page may not hold or lacks."""
+    is_plain = False
     for token in tokens:
+        if token.type == "link_open":
+            is_plain = not _leads_somewhere(urljoin(base, str(token.attrGet("href"))))
+        if token.type in {"link_open", "link_close"}:
+            token.hidden = is_plain
         if token.attrs.pop("style", ""):  # of a column of numbers
             token.attrSet("class", "op-number")
         for name in ("href", "src"):
@@ -189,6 +202,15 @@ def _set_attributes(tokens: Sequence[Token], base: str) -> None:
         if token.type == "fence":
             token.attrSet("tabindex", "0")
         _set_attributes(token.children or (), base)
+
+
+def _leads_somewhere(target: str) -> bool:
+    """Return True unless an absolute address is that of a file which is not served."""
+    path = urlsplit(target).path
+    if path.startswith(ADDRESS):
+        return _path(unquote(path.removeprefix(ADDRESS))) is not None
+    # Documents name pages of this server in code only: what is beside `docs/` is a file.
+    return bool(urlsplit(target).netloc) or not path.startswith("/admin/")
 
 
 def _html(parser: MarkdownIt, tokens: Sequence[Token]) -> SafeString:

@@ -62,7 +62,6 @@ INTERNALS = {
 
 def navigation(request: HttpRequest) -> list[Entry]:
     """Return the sidebar's groups for a request."""
-    health = _entry("Health", "monitor_heart", reverse("health_page"))
     return [
         {
             "items": [
@@ -82,7 +81,14 @@ def navigation(request: HttpRequest) -> list[Entry]:
         {
             "separator": True,
             "items": [
-                health | _badge(health_badge),
+                _list(
+                    request,
+                    "streaming_healthsnapshot",
+                    "Health",
+                    "monitor_heart",
+                    health_badge,
+                    "health_page",
+                ),
                 _list(request, "betting_provider", "Providers", "cloud_download", circuits_badge),
                 _list(
                     request,

@@ -27,6 +27,7 @@ from msgspec import Meta as Setting
 
 from streaming.core.failures import FailureKind, PermanentFailure, ProviderFailure, TransientFailure
 from streaming.core.letter_words import answer_words
+from streaming.core.percentages import percent
 
 State = Literal["closed", "open", "half_open"]
 Mode = Literal["automatic", "forced_open", "forced_closed", "disabled"]
@@ -388,9 +389,9 @@ def _reason_to_open(breaker: Breaker, policy: BreakerPolicy, call: CallOutcome) 
     if calls < min(policy.min_calls, policy.window_calls):
         return ""
     if call.kind is not None and breaker.failure_rate >= policy.failure_rate:
-        return f"{breaker.failure_rate:.0%} of {calls} calls failed, the last: {call.reason}"
+        return f"{percent(breaker.failure_rate)} of {calls} calls failed, the last: {call.reason}"
     if breaker.slow_call_rate >= policy.slow_call_rate:
-        return f"{breaker.slow_call_rate:.0%} of {calls} calls were slow"
+        return f"{percent(breaker.slow_call_rate)} of {calls} calls were slow"
     return ""
 
 

@@ -171,11 +171,6 @@ def known_aliases(family: str) -> Mapping[str, str]:
     return _ALIASES.get(family, _NONE)
 
 
-def known_teams(family: str) -> frozenset[str]:
-    """Return the teams of a family that have aliases, normalised."""
-    return frozenset(known_aliases(family).values())
-
-
 def _pairs(family: str) -> Iterator[tuple[str, str]]:
     for city, shorts in _CITIES.get(family, {}).items():
         for team in _listed(_TEAMS[family][city]):

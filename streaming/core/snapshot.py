@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from streaming.core.failures import DataFailure
+from streaming.core.percentages import percent
 
 Side = Literal["back", "lay"]
 
@@ -191,7 +192,7 @@ def require_readable(snapshot: Sieved, max_share: float) -> None:
     if snapshot.unreadable_share <= max_share:
         return
     worst = max(snapshot.left_out, key=lambda each: each.count)
-    words = f"{snapshot.unreadable_share:.0%} of the answer cannot be read: {worst.message}"
+    words = f"{percent(snapshot.unreadable_share)} of the answer cannot be read: {worst.message}"
     raise DataFailure(worst.reason, words, worst.place)
 
 

@@ -27,6 +27,7 @@ from typing import Literal
 import msgspec
 
 from streaming.core.breaker import Breaker, CallOutcome
+from streaming.core.percentages import percent
 
 ThrottleMode = Literal["off", "shadow", "on"]
 """Whether risks are not assessed, assessed and shown, or also acted upon."""
@@ -285,4 +286,4 @@ def _latency_words(history: CallHistory) -> str:
 
 def _error_words(history: CallHistory) -> str:
     made = history.accepts + history.failures
-    return f"{history.failures / max(made, 1.0):.0%} of the latest calls failed"
+    return f"{percent(history.failures / max(made, 1.0))} of the latest calls failed"

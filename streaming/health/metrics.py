@@ -140,6 +140,12 @@ def _redis(facts: RedisFacts) -> Iterator[Metric]:
     yield _gauge("queue_oldest_seconds", "Seconds that the oldest waits.", "queue", ages)
     yield _value("unacknowledged_messages", "Messages that workers hold.", facts.unacknowledged)
     yield _value("buffered_markets", "Markets that wait for a batch.", facts.buffered_markets)
+    # Counted by Redis: one that was set up again begins at 0, as counters may.
+    yield CounterMetricFamily(
+        "hardline_deliveries_dropped",
+        "Deliveries that found their queue full.",
+        facts.deliveries_dropped,
+    )
     if facts.adaptive is not None:
         yield from _adaptive(facts.adaptive)
     if facts.tick_seconds is not None:

@@ -27,6 +27,7 @@ from streaming.dead_letters.transport import SENT_AT
 
 _TICK = "hardline:tick"
 _DROPPED = "hardline:buffer:dropped"
+_DELIVERIES_DROPPED = "hardline:deliver:dropped"
 _UNACKNOWLEDGED = "unacked"  # kombu's own name
 
 
@@ -54,6 +55,7 @@ class RedisFacts:
         buffered_markets: markets that wait for their batch.
         hints_dropped: since this Redis was set up.
         memory_used: the part of its `maxmemory`; 0 where it has none.
+        deliveries_dropped: that found their queue full, since this Redis was set up.
         adaptive: what adaptive windows decided lately; None where they decided nothing.
     """
 
@@ -63,6 +65,7 @@ class RedisFacts:
     buffered_markets: int
     hints_dropped: int
     memory_used: float
+    deliveries_dropped: int
     adaptive: AdaptiveCounts | None = None
 
 
@@ -91,6 +94,7 @@ def look_at_redis(config: Config) -> RedisFacts:
         asked.info("memory")
         asked.get(_TICK)
         asked.get(_DROPPED)
+        asked.get(_DELIVERIES_DROPPED)
         asked.hlen(_UNACKNOWLEDGED)
         for key in count_keys(time.time()):
             asked.hgetall(key)
@@ -99,8 +103,8 @@ def look_at_redis(config: Config) -> RedisFacts:
             asked.lindex(name, -1)
         for shard in range(config.coalesce.slot_shards.stop):
             asked.hlen(f"hardline:buffer:{shard}")
-        (seconds, micros), memory, tick, dropped, unacknowledged, *rest = asked.execute()
-    counts, rest = rest[:2], rest[2:]
+        (seconds, micros), memory, tick, dropped, undelivered, *rest = asked.execute()
+    unacknowledged, counts, rest = rest[0], rest[1:3], rest[3:]
     now = seconds + micros / 1e6
     waiting = rest[: 2 * len(names)]
     lengths, oldest = waiting[::2], waiting[1::2]
@@ -115,6 +119,7 @@ def look_at_redis(config: Config) -> RedisFacts:
         buffered_markets=sum(rest[2 * len(names) :]),
         hints_dropped=int(dropped or 0),
         memory_used=_part(memory),
+        deliveries_dropped=int(undelivered or 0),
         adaptive=AdaptiveCounts.of(counts),
     )
 

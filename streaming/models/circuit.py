@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from betting.config import get_config
 from betting.models import Provider
+from streaming.core.percentages import percent
 from streaming.core.poll_plan import PollPlan
 from streaming.core.throttle import CallHistory, RiskAssessment, ThrottlePolicy, assess
 
@@ -62,7 +63,7 @@ class Risk(RiskAssessment):
         words = f"{self.score:.2f}: {self.reason}" if self.reason else f"{self.score:.2f}"
         does = "holds back" if self.is_acting else "the throttle would hold back"
         if self.share:
-            words += f"; {does} {self.share:.0%} of the polls"
+            words += f"; {does} {percent(self.share)} of the polls"
         if self.held:
             words += f"; {self.held} {'poll' if self.held == 1 else 'polls'} so far"
         return words

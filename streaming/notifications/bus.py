@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 from uuid import uuid4
 
 from celery import current_app
@@ -123,11 +122,6 @@ def _webhook_routes() -> list[Route]:
         Route(each.key, Filter(frozenset(each.types), frozenset(each.sports), each.min_ev))
         for each in webhooks
     ]
-
-
-def dropped_deliveries() -> int:
-    """Return the number of deliveries that found their queue full, since Redis was set up."""
-    return int(cast("bytes | None", redis_client().get(_DROPPED)) or 0)
 
 
 def send_messages(messages: Sequence[Message]) -> None:

@@ -14,6 +14,7 @@ from betting.config import Config
 from betting.models import Clock, Provider
 from streaming.core import throttle as core
 from streaming.core.breaker import Breaker, CallOutcome, Mode, State
+from streaming.core.percentages import percent
 from streaming.core.throttle import CallHistory, ThrottlePolicy
 from streaming.models import Circuit
 
@@ -40,7 +41,7 @@ class Throttle:
             return ""
         held = core.hold(self._history, POLICY) if is_acting else core.note_held(self._history)
         self._history = held
-        return f"Throttled: {risk.reason}. {risk.share:.0%} of the polls are held back."
+        return f"Throttled: {risk.reason}. {percent(risk.share)} of the polls are held back."
 
     def record(self, call: CallOutcome, circuit: Breaker) -> None:
         """Count a call of the poll.

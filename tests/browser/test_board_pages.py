@@ -51,6 +51,34 @@ def test_what_is_set_under_more_is_named_at_once_and_can_be_removed(reader: Watc
     expect(page.get_by_label("Polls that have seen the price ≥")).to_have_value("")
 
 
+def test_a_filter_that_cannot_be_used_is_named_at_once(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=before")
+    page.get_by_label("Bankroll").fill("-5")
+    page.keyboard.press("Tab")
+    said = page.get_by_text("Bankroll: Ensure this value is greater than or equal to 0.")
+    expect(said).to_be_visible()
+    page.get_by_label("Bankroll").fill("5")
+    page.keyboard.press("Tab")
+    expect(said).to_have_count(0)
+    page.get_by_label("Bankroll").fill("")
+    page.keyboard.press("Tab")
+    expect(page.locator("#list[hx-get*='bankroll=&']")).to_be_visible()
+
+
+def test_the_axis_of_a_chart_is_in_the_readers_odds(reader: Watched) -> None:
+    page = reader.page
+    page.goto(f"{reader.url}/?tab=before&seen=1&odds=fractional")
+    page.locator("#list .event a").first.click()
+    expect(page.locator("#chart[data-drawn]")).to_be_visible()
+    labels = page.evaluate(
+        "() => Chart.getChart('history').scales.y.ticks.map((each) => each.label)"
+    )
+    assert any("/" in label for label in labels)
+    assert all(not label or re.fullmatch(r"\d+/\d+", label) for label in labels)
+    page.goto(f"{reader.url}/?tab=before&odds=decimal")
+
+
 def test_an_answer_to_the_filters_before_does_not_replace_their_list(reader: Watched) -> None:
     page = reader.page
     held: list[Route] = []

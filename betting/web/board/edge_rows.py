@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from betting.admin_base import formatting
 from betting.config import get_config
 from betting.db.bets import OF_QUOTE
-from betting.db.freshness import trusted_quotes
+from betting.db.freshness import polls, trusted_quotes
 from betting.models import Event, EventStatus, Quote, QuoteStatus, Side
 from betting.web.board.bookmaker_clv import BookmakerClv, clv_by_bookmaker
 from betting.web.board.filters import BEFORE_START, Choices
@@ -65,8 +65,8 @@ _CAUTIONS = {
     "near_stale": Caution("nearly stale", "nobody has looked at this price for a while"),
     "push_unknown": Caution(
         "push not counted",
-        "a result on the line returns the stake, and the chance of that is not known: stake and"
-        " value are those without it, and too high",
+        "a result on the line returns the stake, and the chance of that is not known: the"
+        " value is that without it, and too high; the stake does not depend on it",
     ),
     "few_books": Caution("few books", "the fair price rests on the fewest books allowed"),
 }
@@ -163,7 +163,8 @@ def _best(choices: Choices, tab: str, enough: int, **stored: Any) -> dict[int, J
 
 def readable_edges() -> QuerySet[Any]:
     """Return `valuation.vouching.edges` with what `in_words` needs of each."""
-    return _with_bet(edges())
+    found: QuerySet[Any] = _with_bet(edges()).annotate(polls=polls("quote__"))
+    return found
 
 
 def _readable(judged: Mapping[int, JudgedEdge], **stored: Any) -> list[Any]:
@@ -209,6 +210,13 @@ def cautions_of(warnings: Iterable[str]) -> tuple[Caution, ...]:
         for each in warnings
         if each != IN_PLAY
     )
+
+
+def seen_too_seldom(polls: int, choices: Choices) -> Caution | None:
+    """Return the caution about a price that fewer polls have seen than the reader asks for."""
+    if polls >= choices.polls:
+        return None
+    return Caution(f"seen by fewer than {choices.polls} polls", "it may be gone already")
 
 
 def _just_gone(choices: Choices, tab: str) -> list[Any]:
@@ -257,8 +265,14 @@ def _row(
         books=edge.books,
         confirmed_at=edge.confirmed_at,
         suspended=suspended,
-        cautions=cautions_of(edge.warnings),
+        cautions=(*cautions_of(edge.warnings), *_unseen(edge, choices)),
     )
+
+
+def _unseen(edge: Any, choices: Choices) -> list[Caution]:
+    """Return the caution about the price of an open edge that too few polls have seen, if any."""
+    caution = seen_too_seldom(edge.polls, choices) if edge.closed_at is None else None
+    return [] if caution is None else [caution]
 
 
 def _state(edge: Any, choices: Choices) -> str:

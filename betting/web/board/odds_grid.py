@@ -9,7 +9,7 @@ from datetime import datetime
 
 from betting.admin_base import formatting
 from betting.models import Bookmaker, Event, Market, Side
-from betting.web.board.edge_rows import cautions_of
+from betting.web.board.edge_rows import cautions_of, seen_too_seldom
 from betting.web.board.filters import Choices
 from betting.words import (
     MINUS,
@@ -203,8 +203,8 @@ def _to_check(measured: Price, choices: Choices) -> list[str]:
     checks = []
     if measured.judged.is_doubtful:
         checks += [f"{each.words}: {each.why}" for each in cautions_of(measured.edge.warnings)]
-    if measured.judged.polls < choices.polls:
-        checks.append(f"seen by fewer than {choices.polls} polls, so it may be gone already")
+    if unseen := seen_too_seldom(measured.judged.polls, choices):
+        checks.append(f"{unseen.words}: {unseen.why}")
     return checks
 
 

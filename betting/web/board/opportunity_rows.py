@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from betting.admin_base import formatting
 from betting.config import get_config
 from betting.models import Event, Side
-from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE
+from betting.web.board.edge_rows import GONE_SECONDS, MAX_GONE, Caution, seen_too_seldom
 from betting.web.board.filters import Choices
 from betting.web.board.judging import first_standing
 from betting.words import (
@@ -88,6 +88,7 @@ class OpportunityRow:
         worst_money, best_money: the same of the reader's bankroll; empty if that is not known.
         gap, needs: of a middle: between its points; the chance from which it pays, or "always".
         is_too_good: whether it is probably a mistake.
+        unseen: the caution about a leg that fewer polls have seen than the reader asks for.
     """
 
     id: int
@@ -113,6 +114,7 @@ class OpportunityRow:
     opened_at: datetime
     confirmed_at: datetime
     is_too_good: bool
+    unseen: Caution | None
 
     @property
     def shown_legs(self) -> tuple[LegWords, ...]:
@@ -178,6 +180,7 @@ def _readable(judged: Mapping[int, JudgedOpportunity]) -> list[Any]:
     for one in found:
         of = judged[one.pk]
         one.confirmed_at, one.is_in_play = of.confirmed_at, of.is_in_play
+        one.polls = of.polls
     return found
 
 
@@ -213,6 +216,7 @@ def _row(one: Any, choices: Choices) -> OpportunityRow:
         opened_at=one.opened_at,
         confirmed_at=one.confirmed_at,
         is_too_good=one.worst > get_config().valuation.suspicious_ev,
+        unseen=seen_too_seldom(one.polls, choices),
     )
 
 

@@ -136,7 +136,8 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
     choices = Choices.off_the_board(request)
     tabs = market_tabs(found)
     chosen = request.GET.get("market", "")
-    market_id = int(chosen) if chosen.isdecimal() else (tabs[0].id if tabs else 0)
+    # Nothing has an id of more digits than 19, and Python refuses to read a number of thousands.
+    market_id = int(chosen[:20]) if chosen.isdecimal() else (tabs[0].id if tabs else 0)
     market = (
         get_object_or_404(Market.objects.select_related("event__sport"), pk=market_id, event=found)
         if tabs
@@ -213,6 +214,8 @@ def _page(request: HttpRequest, choices: Choices) -> dict[str, Any]:
         "strip": strip(),
         "choices": choices,
         "is_update": bool(request.headers.get("HX-Request")),
+        # An alert that comes anew every two seconds is read out every two seconds.
+        "is_by_clock": request.headers.get("HX-Trigger") == "list",
     }
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 
+from betting.admin_base.formatting import moment
 from betting.web.board.strip import strip
 
 register = template.Library()
@@ -54,5 +53,5 @@ def outage() -> str:
     now = strip()
     if not now.text:
         return ""
-    since = f", since {date_format(localtime(now.since), 'H:i:s')}" if now.since else ""
+    since = f", since {moment(now.since)}" if now.since else ""
     return f"{now.text}{since}."

@@ -54,8 +54,8 @@ def start(at: datetime) -> SafeString:
 
 
 @register.simple_tag
-def moment(at: datetime | None, now: datetime) -> str:
-    """Return a time that stays as it is; with its date unless that is today's."""
+def moment(at: datetime | None, now: datetime | None = None) -> str:
+    """Return a time that stays as it is; with its date unless that is today's, in this zone."""
     if at is None:
         return "not recorded"
     local, today = timezone.localtime(at), timezone.localtime(now).date()

@@ -53,11 +53,6 @@ class Requests:
     error_at: datetime | None
     is_failing: bool
 
-    @property
-    def share_good(self) -> float:
-        """The part of them that was answered and read."""
-        return self.good / self.count
-
 
 @dataclass(frozen=True, slots=True)
 class FeedLine:

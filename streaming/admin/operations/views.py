@@ -269,7 +269,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
         "passing": [check for check in report.checks if check.status is Status.PASS],
         "cards": found,
         "queues": _queues(report, config.health.trusted_seconds),
-        "flower_url": _beside(request, config.web.flower_port),
+        "flower_url": _flower(request, config.web.flower_port),
         "may_poll": request.user.has_perm(POLLS),
         "may_override": request.user.has_perm(OVERRIDES),
     }
@@ -321,8 +321,13 @@ def _workers(observations: Observations, queue: str, trusted: float) -> str:
     return str(count)
 
 
-def _beside(request: HttpRequest, port: int) -> str:
-    """Return the address of another server on the host of the request."""
+def _flower(request: HttpRequest, port: int) -> str:
+    """Return the address of Flower on the host of the request; nothing where that is by https.
+
+    Flower itself has no TLS: a proxy that has will not have it at this port.
+    """
+    if request.is_secure():
+        return ""
     host, colon, digits = request.get_host().rpartition(":")
     name = host if colon and digits.isdecimal() else request.get_host()
     return f"http://{name}:{port}/"

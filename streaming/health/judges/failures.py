@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streaming.core.health import ALWAYS_WELL, Check, HealthPolicy, check, crossed, samples_needed
+from streaming.core.percentages import percent
 from streaming.health.judges.common import Judge, counted, listed, unknown
 from streaming.health.judges.valuation import too_few
 from streaming.health.observations import Away, Observations, Work
@@ -23,8 +24,8 @@ def dead_letter_rate(observations: Observations, policy: HealthPolicy) -> Check:
         return check("dead_letter_rate", 0.0, limits, unit, detail)
     rate = letters / pieces
     detail = (
-        f"{letters:,.0f} of {worked} failed for good in 1 h: {rate:.1%}"
-        f" (limit {crossed(rate, limits):.1%})."
+        f"{letters:,.0f} of {worked} failed for good in 1 h: {percent(rate, 1)}"
+        f" (limit {percent(crossed(rate, limits), 1)})."
     )
     if rate >= limits[0]:
         detail += " They wait as dead letters."

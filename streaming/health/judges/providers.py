@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from streaming.core.durations import spoken
 from streaming.core.health import ANY, Check, HealthPolicy, Status, check, crossed
+from streaming.core.percentages import percent
 from streaming.health.judges.common import (
     Judge,
     counted,
@@ -83,8 +84,8 @@ def book_silence(observations: Observations, policy: HealthPolicy) -> Check:
     share = sum(silent.values()) / heard if heard else 0.0
     named = listed([f"{count} of {provider}" for provider, count in silent.items()])
     detail = (
-        f"Nothing confirms {share:.0%} of {counted(heard, 'bookmaker')}"
-        f" (limit {crossed(share, limits):.0%}): {named}. Their quotes are off the board."
+        f"Nothing confirms {percent(share)} of {counted(heard, 'bookmaker')}"
+        f" (limit {percent(crossed(share, limits))}): {named}. Their quotes are off the board."
     )
     return check("book_silence", share, limits, unit, detail)
 

@@ -15,6 +15,7 @@ from streaming.core.health import (
     check,
     crossed,
 )
+from streaming.core.percentages import percent
 from streaming.health.judges.common import Judge, limit, timed, unknown
 from streaming.health.observations import Away, Observations
 
@@ -43,7 +44,8 @@ def broker(observations: Observations, policy: HealthPolicy) -> Check:
     if not used:
         return check("broker", used, policy.memory_used, unit, "Redis has no memory limit.")
     detail = (
-        f"Redis uses {used:.0%} of its memory (limit {crossed(used, policy.memory_used):.0%})."
+        f"Redis uses {percent(used)} of its memory"
+        f" (limit {percent(crossed(used, policy.memory_used))})."
         " It refuses messages when it is full."
     )
     return check("broker", used, policy.memory_used, unit, detail)
@@ -55,7 +57,7 @@ def disk(observations: Observations, policy: HealthPolicy) -> Check:
     if used is None:
         return check("disk", 0.0, policy.disk_used, unit, "No private server uses the disk.")
     detail = (
-        f"The disk is {used:.0%} full (limit {crossed(used, policy.disk_used):.0%})."
+        f"The disk is {percent(used)} full (limit {percent(crossed(used, policy.disk_used))})."
         " PostgreSQL stops writing when it is full."
     )
     return check("disk", used, policy.disk_used, unit, detail)

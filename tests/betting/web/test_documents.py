@@ -59,6 +59,39 @@ def test_a_document_in_a_folder_and_a_picture_are_served(staff: Client) -> None:
     assert b"".join(picture)
 
 
+@pytest.mark.django_db
+def test_a_chart_is_served_and_runs_no_script(staff: Client) -> None:
+    page = staff.get("/admin/docs/benchmarks/README.md").content.decode()
+    assert 'src="/admin/docs/benchmarks/burst-p95_ms.svg"' in page
+    chart = staff.get("/admin/docs/benchmarks/burst-p95_ms.svg")
+    assert chart["Content-Type"] == "image/svg+xml"
+    policy = chart["Content-Security-Policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+    assert b"".join(chart)
+
+
+@pytest.mark.django_db
+def test_every_link_within_the_documents_leads_somewhere(staff: Client) -> None:
+    found = set()
+    for path in documents.DOCUMENTS.rglob("*.md"):
+        document = documents.read(str(path.relative_to(documents.DOCUMENTS)))
+        assert document is not None
+        found |= set(re.findall(r'(?:href|src)="(/[^"#]*)', document.html))
+
+    assert len(found) > 50
+    for address in found:
+        response = staff.get(address)
+        assert response.status_code == 200, address
+        assert b"".join(response)
+
+
+def test_the_name_of_a_file_that_is_not_served_is_plain_text() -> None:
+    document = documents.read("commands.md")
+    assert document is not None
+    assert ".env.example" in document.html
+    assert not re.search(r'<a [^>]*href="[^"]*\.env\.example', document.html)
+
+
 @pytest.mark.parametrize("check", [each.__name__ for each in CHECKS])
 def test_each_check_has_a_section(check: str) -> None:
     found = documents.section(runbook(check))

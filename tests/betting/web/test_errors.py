@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 import betting.web.board.views
+from tests.support import rows
 
 SECRET = "relation of a secret"
 
@@ -32,6 +33,30 @@ def test_an_address_that_leads_nowhere_says_so_and_leads_back(
     text = response.content.decode()
     assert "There is no such page" in text
     assert '<a href="/">Board</a>' in text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/%00",
+        "/admin/docs/%00.md",
+        "/admin/docs/runbook.md?a=%00",
+        "/admin/autocomplete/?term=%00&app_label=betting&model_name=quote&field_name=bookmaker",
+    ],
+)
+def test_an_address_with_a_null_character_is_malformed(visitor: Client, address: str) -> None:
+    visitor.force_login(User.objects.create_superuser("olga"))
+    response = visitor.get(address)
+    assert response.status_code == 400
+    assert "This request cannot be read" in response.content.decode()
+    assert "Content-Security-Policy" in response.headers
+
+
+@pytest.mark.usefixtures("redis")
+def test_an_id_with_more_digits_than_can_be_read_is_that_of_nothing(visitor: Client) -> None:
+    event = rows.make_board((2.0, 1.7), (1.9, 1.8)).event
+    assert visitor.get(f"/events/{event.pk}/?market={'9' * 5_000}").status_code == 404
+    assert visitor.get(f"/events/{event.pk}/?market=nothing").status_code == 200
 
 
 def test_a_page_without_permission_says_who_grants_it(visitor: Client) -> None:

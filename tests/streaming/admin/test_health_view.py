@@ -87,6 +87,15 @@ def test_each_permission_shows_its_own_buttons() -> None:
     assert "Poll now" not in text(overrides)
 
 
+@pytest.mark.usefixtures("at_noon")
+def test_flower_is_linked_where_the_page_itself_has_no_tls(operator: Client) -> None:
+    for address in (HEALTH, "/admin/"):
+        assert 'href="http://testserver:5555/"' in text(operator, address)
+        response = operator.get(address, secure=True)
+        assert response.status_code == 200
+        assert b"Flower" not in response.content
+
+
 def test_poll_now_makes_the_provider_due(at_noon: Watch, operator: Client) -> None:
     Provider.objects.update(next_poll_at=at_noon.now + timedelta(hours=1))
 
@@ -123,8 +132,8 @@ def throttle_is(mode: ThrottleMode, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mode", "does"),
     [
-        ("shadow", "; the throttle would hold back 70% of the polls; 3 polls so far"),
-        ("on", "; holds back 70% of the polls; 3 polls so far"),
+        ("shadow", "; the throttle would hold back 70 % of the polls; 3 polls so far"),
+        ("on", "; holds back 70 % of the polls; 3 polls so far"),
     ],
 )
 def test_a_card_shows_the_risk_its_reason_and_what_the_throttle_does(

@@ -148,7 +148,7 @@ def test_failures_between_answers_are_held_back_with_their_share_in_words() -> N
     risk = assess(history, POLICY)
 
     assert risk.share > 0
-    assert risk.reason == "37% of the latest calls failed"
+    assert risk.reason == "37 % of the latest calls failed"
 
 
 def test_an_outage_does_not_become_usual() -> None:

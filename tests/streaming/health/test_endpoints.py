@@ -22,6 +22,7 @@ from streaming.core.coalesce import CoalescePolicy
 from streaming.core.histogram import BOUNDS_MS, above, counts_of
 from streaming.health import deadline, report, stream, views
 from streaming.models import HealthSnapshot
+from streaming.notifications import bus
 from tests.support import rows
 from tests.support.watch import Watch
 from valuation.models import RecomputeRun
@@ -170,6 +171,19 @@ def test_metrics_are_open_without_a_token(client: Client) -> None:
     assert found["hardline_health_score", ()] == 100
     assert found["hardline_health_status", (("status", "pass"),)] == 1
     assert found["hardline_workers", (("queue", "major"),)] == 1
+
+
+@pytest.mark.usefixtures("at_noon")
+def test_deliveries_that_found_their_queue_full_are_a_metric(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = ("hardline_deliveries_dropped_total", ())
+    assert samples(client.get("/metrics").content)[dropped] == 0
+    monkeypatch.setattr(bus, "MAX_WAITING", 0)
+
+    bus.send_messages([("webhook:a", "1", []), ("webhook:a", "2", [])])
+
+    assert samples(client.get("/metrics").content)[dropped] == 2
 
 
 def test_the_risk_of_a_provider_is_a_metric_once_it_is_assessed(

@@ -178,7 +178,7 @@ def test_an_answer_that_is_mostly_unreadable_fails_and_three_open_its_feed_s_cir
     for _ in range(3):
         run = answered(provider, renamed)
         assert (run.outcome, run.failure_code) == (PollOutcome.FAILED, "wrong_schema")
-        assert "80% of the answer cannot be read" in run.failure_message
+        assert "80 % of the answer cannot be read" in run.failure_message
     assert FeedCircuit.objects.get().state == "open"
 
 

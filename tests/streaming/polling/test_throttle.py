@@ -75,7 +75,7 @@ def test_a_poll_is_held_back_with_its_reason_and_no_request(
     assert simulator.calls.count(EPL) == 0
     assert run.outcome == PollOutcome.REFUSED
     assert run.failure_message == (
-        "Throttled: answers take 3.3 s, usually 0.4 s. 70% of the polls are held back."
+        "Throttled: answers take 3.3 s, usually 0.4 s. 70 % of the polls are held back."
     )
     assert history(provider).held == 1
     assert history(provider).requests == pytest.approx(10.5)

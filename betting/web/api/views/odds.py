@@ -150,7 +150,7 @@ class BookmakerViews(mixins.RetrieveModelMixin, RowsView):
     queryset = Bookmaker.objects.prefetch_related("weights")
     serializer_class = BookmakerSerializer
     lookup_field = "key"
-    lookup_value_regex = "[^/]+"
+    lookup_value_regex = r"[^/\x00]+"
 
 
 class QuoteViews(mixins.RetrieveModelMixin, _HistoryView):

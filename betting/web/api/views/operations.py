@@ -172,7 +172,7 @@ class RecomputeRunViews(RowsView):
 
 
 class LetterViews(mixins.RetrieveModelMixin, RowsView):
-    """Dead letters; a single one comes with its arguments and its latest actions."""
+    """Dead letters, for who may view them; a single one has its arguments and latest actions."""
 
     queryset = DeadLetter.objects.all()
     serializer_class = LetterSerializer

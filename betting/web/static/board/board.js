@@ -70,14 +70,7 @@
   const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
   const clock = (ms, options) => new Intl.DateTimeFormat([], { timeZone: section.dataset.zone, hourCycle: "h23", ...options }).format(ms);
 
-  function odds(price) {
-    if (price === null || Number.isNaN(price)) { return "–"; }
-    if (section.dataset.odds === "american") {
-      const american = Math.round(price >= 2 ? (price - 1) * 100 : -100 / (price - 1));
-      return american > 0 ? `+${american}` : `−${-american}`;
-    }
-    return price.toFixed(price < 10 ? 2 : 1);
-  }
+  const odds = (price) => window.hardlineOdds(price, section.dataset.odds);
 
   const majorMoves = {
     id: "majorMoves",

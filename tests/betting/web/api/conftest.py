@@ -44,6 +44,14 @@ def reader(db: None) -> APIClient:  # noqa: ARG001 - asks for a fixture
 
 
 @pytest.fixture
+def letter_reader(db: None) -> APIClient:  # noqa: ARG001 - asks for a fixture
+    """A client that may read everything, dead letters included."""
+    user = User.objects.create_user("lea")
+    user.user_permissions.set(Permission.objects.filter(codename="view_deadletter"))
+    return client_of(user)
+
+
+@pytest.fixture
 def operator(db: None) -> APIClient:  # noqa: ARG001 - asks for a fixture
     user = User.objects.create_user("ada", is_staff=True)
     operating = Permission.objects.filter(codename__in=["change_circuit", "change_deadletter"])

@@ -56,12 +56,24 @@ def test_nobody_reads_without_credentials(nobody: APIClient, name: str) -> None:
     assert response["WWW-Authenticate"] == "Token"
 
 
-@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("name", [name for name in READS if name != "dead-letters"])
 def test_every_user_reads_and_no_shared_cache_keeps_it(reader: APIClient, name: str) -> None:
     response = reader.get(url(name))
 
     assert response.status_code == 200
     assert response["Cache-Control"] == "private, no-cache"
+
+
+def test_dead_letters_are_read_by_who_may_view_them_alone(
+    reader: APIClient, letter_reader: APIClient
+) -> None:
+    letter = rows.make_dead_letter(traceback="Traceback …").pk
+    for address in (url("dead-letters"), f"{url('dead-letters')}{letter}/"):
+        assert b"Traceback" not in reader.get(address).content
+        assert_problem(reader.get(address), 403)
+        response = letter_reader.get(address)
+        assert response.status_code == 200
+        assert response["Cache-Control"] == "private, no-cache"
 
 
 def test_a_session_reads_as_a_token_does() -> None:
@@ -125,6 +137,7 @@ def test_a_session_operates_only_with_its_csrf_token() -> None:
 def test_what_is_not_there_is_a_problem_too(reader: APIClient, nobody: APIClient) -> None:
     assert_problem(reader.get("/api/v1/events/999/"), 404)
     assert_problem(reader.get("/api/v1/events/99999999999999999999/"), 404)
+    assert_problem(reader.get("/api/v1/bookmakers/%00/"), 404)
     assert_problem(nobody.get("/api/v1/evens/"), 404)
     assert_problem(nobody.get("/api/v1/"), 401)
 

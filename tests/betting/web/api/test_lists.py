@@ -46,9 +46,11 @@ def queries_of(client: APIClient, address: str) -> int:
     return len(captured)
 
 
-def test_every_list_takes_as_many_statements_for_ten_times_the_rows(reader: APIClient) -> None:
+def test_every_list_takes_as_many_statements_for_ten_times_the_rows(
+    letter_reader: APIClient,
+) -> None:
     def statements() -> dict[str, int]:
-        return {name: queries_of(reader, url(name)) for name in LISTS}
+        return {name: queries_of(letter_reader, url(name)) for name in LISTS}
 
     fill(1)
     few = statements()
@@ -73,15 +75,17 @@ def test_a_history_takes_as_many_statements_for_ten_times_the_changes(
 
 
 @pytest.mark.parametrize("name", [name for name in LISTS if name not in RANKED])
-def test_pages_neither_skip_nor_repeat_while_rows_are_added(reader: APIClient, name: str) -> None:
+def test_pages_neither_skip_nor_repeat_while_rows_are_added(
+    letter_reader: APIClient, name: str
+) -> None:
     fill(5)
-    all_of_them = ids(reader.get(url(name), {"page_size": 200}))
+    all_of_them = ids(letter_reader.get(url(name), {"page_size": 200}))
 
-    page = reader.get(url(name), {"page_size": 2})
+    page = letter_reader.get(url(name), {"page_size": 2})
     seen = ids(page)
     while following := page.json()["next"]:
         fill(1)
-        page = reader.get(following)
+        page = letter_reader.get(following)
         seen += ids(page)
 
     assert seen == all_of_them
@@ -400,13 +404,15 @@ def test_of_a_providers_key_only_the_variable_is_told(
     assert b"swordfish" not in answer.content
 
 
-def test_the_index_has_every_list_and_each_of_its_addresses_answers(reader: APIClient) -> None:
-    index = reader.get("/api/v1/").json()
+def test_the_index_has_every_list_and_each_of_its_addresses_answers(
+    letter_reader: APIClient,
+) -> None:
+    index = letter_reader.get("/api/v1/").json()
 
     assert {url(name) for name in LISTS} < {urlsplit(address).path for address in index.values()}
     for name, address in index.items():
         if name != "stream":  # it does not end
-            assert reader.get(address).status_code == 200, name
+            assert letter_reader.get(address).status_code == 200, name
 
 
 def test_a_bookmaker_comes_with_its_terms(reader: APIClient) -> None:

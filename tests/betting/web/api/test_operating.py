@@ -104,24 +104,24 @@ def test_a_letter_is_discarded_for_a_reason_once(operator: APIClient) -> None:
     assert DeadLetter.objects.get().status == "discarded"
 
 
-def test_a_letter_comes_with_its_arguments_and_a_list_without(reader: APIClient) -> None:
+def test_a_letter_comes_with_its_arguments_and_a_list_without(letter_reader: APIClient) -> None:
     letter = rows.make_dead_letter(traceback="Traceback …")
     rows.make_dead_letter_action(letter)
 
-    whole = reader.get(f"/api/v1/dead-letters/{letter.pk}/").json()
-    (listed,) = reader.get("/api/v1/dead-letters/").json()["results"]
+    whole = letter_reader.get(f"/api/v1/dead-letters/{letter.pk}/").json()
+    (listed,) = letter_reader.get("/api/v1/dead-letters/").json()["results"]
 
     assert (whole["args"], whole["traceback"]) == ([[1], "batch"], "Traceback …")
     assert whole["actions"][0]["outcome"] == "failed"
     assert "traceback" not in listed
 
 
-def test_a_letter_says_how_its_last_replay_ended_in_the_list_too(reader: APIClient) -> None:
+def test_a_letter_says_how_its_last_replay_ended_in_the_list_too(letter_reader: APIClient) -> None:
     letter = rows.make_dead_letter(provider="mine", feed="/odds")
-    (untried,) = reader.get("/api/v1/dead-letters/").json()["results"]
+    (untried,) = letter_reader.get("/api/v1/dead-letters/").json()["results"]
     rows.make_dead_letter_action(letter, ended_at=rows.NOON, error="KeyError: no sport")
 
-    (listed,) = reader.get("/api/v1/dead-letters/").json()["results"]
+    (listed,) = letter_reader.get("/api/v1/dead-letters/").json()["results"]
 
     assert (listed["provider"], listed["feed"]) == ("mine", "/odds")
     assert untried["last_replay_outcome"] is None

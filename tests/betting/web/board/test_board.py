@@ -348,6 +348,21 @@ def test_an_update_brings_the_list_and_the_strip_alone(reader: Client) -> None:
     assert 'id="strip"' in text
 
 
+def test_an_update_names_what_cannot_be_used_and_takes_it_away_again(reader: Client) -> None:
+    def errors(query: str) -> str:
+        text = reader.get(f"/?tab=before&{query}", headers=HTMX).content.decode()
+        (found,) = re.findall(
+            r'<div class="errors" id="errors" hx-swap-oob="true">(.*?)</div>', text
+        )
+        return str(found)
+
+    assert "EV from %: Enter a number." in errors("min_ev=abc")
+    assert errors("min_ev=1") == ""
+    assert '<div class="errors" id="errors"></div>' in page(reader)
+    renewed = reader.get("/?tab=before&min_ev=abc", headers={**HTMX, "HX-Trigger": "list"})
+    assert b'id="errors"' not in renewed.content
+
+
 def test_as_many_statements_are_made_for_many_edges_as_for_one(
     reader: Client, board: rows.Board
 ) -> None:
@@ -441,7 +456,11 @@ class TestStrip:
         text = page(reader)
         assert '<p class="strip bad"' in text
         assert f"{board.provider.key}: HTTP 503" in text
-        assert "02:52:15" in text
+        assert text.count("2026-11-28 02:52:15</time>") == 1
+        for tab in ("before", "arbitrage"):
+            empty = page(reader, f"tab={tab}&sport={board.event.sport.key}&min_ev=1000")
+            assert empty.count("2026-11-28 02:52:15</time>") == 2
+        assert "2026-11-27 21:52:15</time>" in page(reader, "tab=before&tz=America/New_York")
 
     def test_no_price_is_live_from_the_moment_at_which_every_circuit_is_open(
         self, reader: Client, board: rows.Board

@@ -257,8 +257,25 @@ class TestEdge:
     def test_a_stale_edge_must_not_be_taken(self, reader: Client) -> None:
         Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))
         text = text_of(reader, self.address())
-        assert "Do not take this price" in text
+        assert "Do not take this price: it has not been confirmed lately" in text
         assert "none: do not take this price" in text
+
+    def test_a_price_that_fewer_polls_have_seen_than_are_asked_for_is_named(
+        self, reader: Client, board: rows.Board
+    ) -> None:
+        said = "Seen by fewer than 2 polls: it may be gone already."
+        assert said not in text_of(reader, self.address())
+        Quote.objects.filter(pk=board.quotes[0].pk).update(changed_at=datetime.now(UTC))
+        assert said in text_of(reader, self.address())
+        assert said not in text_of(reader, f"{self.address()}?seen=1")
+        Edge.objects.update(closed_at=datetime.now(UTC), close_reason="moved")
+        edge = Edge.objects.get(quote=board.quotes[0])
+        assert said not in text_of(reader, f"/edges/{edge.pk}/")
+
+    def test_where_pushes_are_not_known_the_value_alone_is_too_high(self, reader: Client) -> None:
+        Edge.objects.update(warnings=["push_unknown"])
+        text = text_of(reader, self.address())
+        assert "the value is that without it, and too high; the stake does not depend on it" in text
 
     def test_a_book_that_prices_one_side_alone_has_no_say(
         self, reader: Client, board: rows.Board

@@ -256,6 +256,17 @@ def test_an_events_page_has_its_arbitrages_and_middles_as_cards(
     assert "Arbitrages and middles" not in other
 
 
+def test_a_card_with_a_leg_that_too_few_polls_have_seen_is_marked(
+    reader: Client, board: rows.Board
+) -> None:
+    one = make(board, "arbitrage")
+    address, said = f"/events/{one.market.event_id}/", "seen by fewer than 2 polls: it may be gone"
+    assert said not in reader.get(address).content.decode()
+    Quote.objects.filter(pk=one.quotes[1]).update(changed_at=datetime.now(UTC))
+    assert said in reader.get(address).content.decode()
+    assert said not in reader.get(f"{address}?seen=1").content.decode()
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_a_tab_takes_as_many_statements_for_ten_times_the_rows(
     reader: Client, board: rows.Board, tab: str
