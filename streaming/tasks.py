@@ -112,8 +112,9 @@ def send_score_polls() -> None:
     Idempotent: it writes nothing, and a sport that is asked for twice is asked once. Acknowledged
     early: the next one replaces one that is lost.
     """
-    expires_seconds = max(get_config().poll.scores_interval_seconds, 1.0)
-    for provider_id, sport in due_scores():
+    config = get_config()
+    expires_seconds = max(config.poll.scores_interval_seconds, 1.0)
+    for provider_id, sport in due_scores(config):
         poll_scores.apply_async((provider_id, sport), expires=expires_seconds)
 
 

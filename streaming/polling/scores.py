@@ -73,14 +73,17 @@ class ScoresPoll:
             raise PollUnansweredError(words)
 
 
-def due_scores(now: Now = database_now) -> list[tuple[int, str]]:
+def due_scores(config: Config, now: Now = database_now) -> list[tuple[int, str]]:
     """Return the providers and sports to ask, in one query.
 
     A sport is asked for if an event of it has started, has no result, and is recent enough for the
     service to list it. Of providers that share a service, the one with the most credits is asked.
+    One whose circuit is not closed is passed over: it would be refused, and asked again each time.
     """
+    unhealthy = circuits.unhealthy_circuits(config).values("provider")
     rows = (
         _ungraded(now())
+        .exclude(provider__in=unhealthy)
         .order_by("provider")
         .values_list(
             "provider",

@@ -87,19 +87,17 @@ def game(event: Event) -> dict[str, object]:
 
 def test_a_sport_is_due_once_an_event_of_it_has_started(provider: Provider) -> None:
     Event.objects.update(commence_time=datetime.now(UTC) + timedelta(hours=1))
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     start_all()
-    assert due_scores() == [(provider.pk, EPL)]
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
 
 
 @pytest.mark.usefixtures("provider")
 def test_what_is_due_is_found_in_one_query() -> None:
     start_all()
-    now = database_now()
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        assert due_scores(lambda: now) != []
+    config, now = config_with(), database_now()
+    with CaptureQueriesContext(connection) as queries:
+        assert due_scores(config, lambda: now) != []
     assert len(queries) == 1
 
 
@@ -107,21 +105,21 @@ def test_nothing_is_due_of_events_with_a_result_or_that_the_service_lists_no_mor
     provider: Provider,
 ) -> None:
     start_all(hours_ago=73)
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     start_all()
     for event in Event.objects.all():
         Result.objects.create(event=event, status="void", source="test")
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     assert ask(provider).run is None
 
 
 def test_nothing_is_due_of_a_disabled_provider_or_one_without_scores(provider: Provider) -> None:
     start_all()
     Provider.objects.update(enabled=False)
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     assert ask(provider).run is None
     Provider.objects.update(enabled=True, adapter="kalshi")
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     assert ask(provider).run is None
 
 
@@ -134,7 +132,26 @@ def test_of_providers_that_share_a_service_the_one_with_most_credits_is_asked(
         EventAlias.objects.create(event=event, provider=other, external_id=f"x{event.pk}")
     Provider.objects.filter(pk=provider.pk).update(quota_remaining=10)
     Provider.objects.filter(pk=other.pk).update(quota_remaining=20)
-    assert due_scores() == [(other.pk, EPL)]
+    assert due_scores(config_with()) == [(other.pk, EPL)]
+
+
+@pytest.mark.parametrize(
+    "circuit", [{"state": "open"}, {"state": "half_open"}, {"mode": "forced_open"}]
+)
+def test_a_provider_whose_circuit_is_not_closed_leaves_its_sports_to_another(
+    provider: Provider, simulator: RunningSimulator, circuit: dict[str, str]
+) -> None:
+    start_all()
+    other = polled_provider(simulator, key="other")
+    for event in Event.objects.all():
+        EventAlias.objects.create(event=event, provider=other, external_id=f"x{event.pk}")
+    Provider.objects.filter(pk=provider.pk).update(quota_remaining=None)
+    Provider.objects.filter(pk=other.pk).update(quota_remaining=20)
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
+    Circuit.objects.filter(provider=provider).update(**circuit)
+    assert due_scores(config_with()) == [(other.pk, EPL)]
+    Circuit.objects.filter(provider=provider).update(mode="disabled", state="closed")
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
 
 
 def test_an_answer_without_final_scores_is_recorded_and_grades_nothing(
@@ -329,7 +346,7 @@ def test_a_simulated_event_gets_its_result_and_its_outcomes_and_edges_are_graded
 
 
 def _grade(event: Event) -> bool:
-    for provider_id, sport in due_scores():
+    for provider_id, sport in due_scores(config_with()):
         poll_scores(provider_id, sport, config_with())
     return Result.objects.filter(event=event).exists()
 
