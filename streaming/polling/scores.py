@@ -52,10 +52,12 @@ class ScoresPoll:
     Attributes:
         run: the row that records it; None if nothing was asked.
         quarantined: markets that lose prices, because the call opened the provider's circuit.
+        not_asked: why nothing was asked though results are missing; empty where none are.
     """
 
     run: PollRun | None = None
     quarantined: Sequence[int] = ()
+    not_asked: str = ""
 
     @property
     def is_answered(self) -> bool:
@@ -68,6 +70,8 @@ class ScoresPoll:
         Raises:
             PollUnansweredError: it did not.
         """
+        if self.not_asked:
+            raise PollUnansweredError(self.not_asked)
         if self.run is not None and not self.is_answered:
             words = f"{self.run.feed} was not asked, or its answer is not usable"
             raise PollUnansweredError(words)
@@ -124,10 +128,12 @@ def poll_scores(
     """
     provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
     source = None if provider is None else scores_adapter(provider.adapter)
-    if provider is None or source is None or not _is_due(provider, sport, now()):
+    if provider is None or source is None:
+        return ScoresPoll(not_asked="the provider is gone or disabled, or offers no scores")
+    if not _is_due(provider, sport, now()):
         return ScoresPoll()
     if not _has_credits(provider, source, now()):
-        return ScoresPoll()
+        return ScoresPoll(not_asked=f"{provider.key} has no credits to spare for scores")
     request = source.scores_request(provider.base_url, sport)
     admission = circuits.admit(provider.pk, config, now(), may_probe=False)
     if isinstance(admission, Decision):
@@ -135,7 +141,7 @@ def poll_scores(
         refuse(run, admission)
         return ScoresPoll(run)
     if not _reserved(provider, source):
-        return ScoresPoll()
+        return ScoresPoll(not_asked=f"another request has taken credits of {provider.key}")
     with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
         run, answer = _ask(provider, source, request, sport, config, admission.generation)
         log_run(op, run)

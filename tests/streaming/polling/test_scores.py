@@ -110,14 +110,19 @@ def test_nothing_is_due_of_events_with_a_result_or_that_the_service_lists_no_mor
     for event in Event.objects.all():
         Result.objects.create(event=event, status="void", source="test")
     assert due_scores(config_with()) == []
-    assert ask(provider).run is None
+    done = ask(provider)
+    assert done.run is None
+    done.require_answer()
 
 
 def test_nothing_is_due_of_a_disabled_provider_or_one_without_scores(provider: Provider) -> None:
     start_all()
     Provider.objects.update(enabled=False)
     assert due_scores(config_with()) == []
-    assert ask(provider).run is None
+    done = ask(provider)
+    assert done.run is None
+    with pytest.raises(PollUnansweredError, match="disabled"):
+        done.require_answer()
     Provider.objects.update(enabled=True, adapter="kalshi")
     assert due_scores(config_with()) == []
     assert ask(provider).run is None
@@ -175,7 +180,10 @@ def test_credits_that_polls_need_are_left_to_them(
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     row = Provider.objects.filter(pk=provider.pk)
     row.update(quota_remaining=5, quota_poll_cost=4, quota_resets_at=tomorrow)
-    assert ask(provider).run is None
+    done = ask(provider)
+    assert done.run is None
+    with pytest.raises(PollUnansweredError, match="no credits to spare"):
+        done.require_answer()
     assert simulator.calls.count(EPL) == 0
     row.update(quota_remaining=6)
     assert ask(provider).is_answered
@@ -194,7 +202,10 @@ def test_credits_that_another_request_has_taken_are_not_spent_again(
         return admit(*args, **named)
 
     monkeypatch.setattr(circuits, "admit", admit_late)
-    assert ask(provider).run is None
+    done = ask(provider)
+    assert done.run is None
+    with pytest.raises(PollUnansweredError, match="another request"):
+        done.require_answer()
     assert simulator.calls.count(EPL) == 0
 
 
