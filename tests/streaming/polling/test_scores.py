@@ -22,6 +22,7 @@ from streaming.models import Circuit, DeadLetter, PollOutcome, PollRun
 from streaming.polling import circuits
 from streaming.polling.poll import PollUnansweredError, poll, require_answer
 from streaming.polling.scores import (
+    FAILED_WAIT,
     POLL_SCORES,
     ScoresPoll,
     due_scores,
@@ -29,7 +30,7 @@ from streaming.polling.scores import (
     poll_scores,
 )
 from streaming.providers.base import Scores
-from streaming.simulator.faults import FaultRule
+from streaming.simulator.faults import FaultKind, FaultRule
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator
 from tests.integration.conftest import wait_until
@@ -93,12 +94,12 @@ def test_a_sport_is_due_once_an_event_of_it_has_started(provider: Provider) -> N
 
 
 @pytest.mark.usefixtures("provider")
-def test_what_is_due_is_found_in_one_query() -> None:
+def test_what_is_due_is_found_in_two_queries() -> None:
     start_all()
     config, now = config_with(), database_now()
     with CaptureQueriesContext(connection) as queries:
         assert due_scores(config, lambda: now) != []
-    assert len(queries) == 1
+    assert len(queries) == 2
 
 
 def test_nothing_is_due_of_events_with_a_result_or_that_the_service_lists_no_more(
@@ -156,6 +157,40 @@ def test_a_provider_whose_circuit_is_not_closed_leaves_its_sports_to_another(
     Circuit.objects.filter(provider=provider).update(**circuit)
     assert due_scores(config_with()) == [(other.pk, EPL)]
     Circuit.objects.filter(provider=provider).update(mode="disabled", state="closed")
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
+
+
+@pytest.mark.parametrize("fault", ["invalid_json", "huge"])
+def test_a_sport_whose_answer_was_of_no_use_is_asked_for_again_after_a_while(
+    provider: Provider, simulator: RunningSimulator, fault: FaultKind
+) -> None:
+    start_all()
+    config = config_with(max_body_bytes=100_000)
+    simulator.faults.put(FaultRule(sport=EPL, kind=fault))
+    poll_scores(provider.pk, EPL, config)
+    assert due_scores(config) == []
+    refused = PollRun(provider=provider, feed=FEED, outcome=PollOutcome.REFUSED, duration_ms=0.0)
+    refused.save()
+    assert due_scores(config) == []
+    later = database_now() + FAILED_WAIT
+    assert due_scores(config, lambda: later) == [(provider.pk, EPL)]
+
+
+def test_a_readable_answer_ends_the_wait(provider: Provider, simulator: RunningSimulator) -> None:
+    start_all()
+    simulator.faults.put(FaultRule(sport=EPL, kind="invalid_json"))
+    ask(provider)
+    simulator.faults.clear()
+    assert ask(provider).is_answered
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
+
+
+def test_a_server_that_fails_for_a_moment_is_asked_again_next_time(
+    provider: Provider, simulator: RunningSimulator
+) -> None:
+    start_all()
+    simulator.faults.put(FaultRule(sport=EPL, kind="500"))
+    ask(provider)
     assert due_scores(config_with()) == [(provider.pk, EPL)]
 
 
