@@ -53,7 +53,7 @@ from streaming.notifications.delivery import Delivery, Fate
 from streaming.notifications.major_moves import major_moves
 from streaming.notifications.subscriber_health import suppressed_subscribers
 from streaming.polling.circuits import unhealthy_providers
-from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer
+from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer, sending
 from streaming.polling.replay_answer import ingest_payload
 from streaming.polling.scores import POLL_SCORES, due_scores
 from streaming.polling.scores import poll_scores as ask_for_scores
@@ -71,12 +71,14 @@ PROBE_WAIT_SECONDS = 1.0
 def tick() -> None:
     """Send one poll for every provider that is due.
 
-    Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once.
+    Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once. If
+    the broker is away, those without a message are due again.
     """
-    for claim in claim_due_providers():
-        poll_provider.apply_async(
-            (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
-        )
+    with sending(claim_due_providers()) as claims:
+        for claim in claims:
+            poll_provider.apply_async(
+                (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
+            )
     record_tick()
 
 
