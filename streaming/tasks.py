@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from kombu.exceptions import OperationalError
 
 from betting.config import get_config
 from betting.db.clock import database_now
-from betting.logs import note, operation
+from betting.logs import Operation, note, operation
 from betting.logs.context import trace_ids
 from streaming.alerts import carrier as _carrier  # noqa: F401 - it registers itself
 from streaming.alerts import outbox
@@ -41,7 +42,7 @@ from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.dead_letters.healing import heal
 from streaming.dead_letters.messages import replay_of
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD, Payload
-from streaming.dead_letters.repeated import repeated_work
+from streaming.dead_letters.repeated import repeated_work, run_each
 from streaming.dead_letters.replay import HeldBack, replayed_feed, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
@@ -288,14 +289,7 @@ def sweep() -> None:
     """
     with operation("streaming", "sweep") as op:
         op.begin_trace()
-        unvalued = unvalued_markets(get_config().sweep)
-        op.add(markets=len(unvalued))
-        send_recomputes(unvalued, "sweep")
-        _quarantine()
-        _age()
-        _revalue()
-        send_recomputes(starting.mark(), "major")
-        _close()
+        run_each(partial(_send_unvalued, op), _quarantine, _age, _revalue, _mark_started, _close)
 
 
 @shared_task(name="streaming.quarantine")
@@ -306,6 +300,13 @@ def quarantine(provider_id: int) -> None:
     Idempotent by `Provider.generation` and the quotes' status. The sweep replaces one that is lost.
     """
     _quarantine(provider_id)
+
+
+def _send_unvalued(op: Operation) -> None:
+    """Enqueue the markets whose message was lost."""
+    unvalued = unvalued_markets(get_config().sweep)
+    op.add(markets=len(unvalued))
+    send_recomputes(unvalued, "sweep")
 
 
 def _quarantine(provider_id: int | None = None) -> None:
@@ -339,6 +340,11 @@ def _revalue() -> None:
         op.add(markets=len(markets))
         if not markets:
             op.silence()
+
+
+def _mark_started() -> None:
+    """Enqueue the markets whose edges are marked as in play and are not, or the reverse."""
+    send_recomputes(starting.mark(), "major")
 
 
 def _close() -> None:
