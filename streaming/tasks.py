@@ -395,8 +395,7 @@ def store_spooled_letters() -> None:
     Idempotent by the letters' ids and status: a letter stored twice is one row. Acknowledged early,
     as `prune` is: many letters take a while.
     """
-    store_spooled(get_config())
-    heal()
+    run_each(partial(store_spooled, get_config()), heal)
 
 
 @shared_task(name="streaming.send_replays", acks_late=False)
