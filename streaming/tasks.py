@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from kombu.exceptions import OperationalError
 
 from betting.config import get_config
 from betting.db.clock import database_now
-from betting.logs import note, operation
+from betting.logs import Operation, note, operation
 from betting.logs.context import trace_ids
 from streaming.alerts import carrier as _carrier  # noqa: F401 - it registers itself
 from streaming.alerts import outbox
@@ -41,7 +42,7 @@ from streaming.dead_letters.capture import record_letter, store_spooled
 from streaming.dead_letters.healing import heal
 from streaming.dead_letters.messages import replay_of
 from streaming.dead_letters.payloads import REPLAY_PAYLOAD, Payload
-from streaming.dead_letters.repeated import repeated_work
+from streaming.dead_letters.repeated import repeated_work, run_each
 from streaming.dead_letters.replay import HeldBack, replayed_feed, send_due_replays
 from streaming.health.servers import record_tick
 from streaming.health.snapshots import take_snapshot
@@ -53,7 +54,7 @@ from streaming.notifications.delivery import Delivery, Fate
 from streaming.notifications.major_moves import major_moves
 from streaming.notifications.subscriber_health import suppressed_subscribers
 from streaming.polling.circuits import unhealthy_providers
-from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer
+from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer, sending
 from streaming.polling.replay_answer import ingest_payload
 from streaming.polling.scores import POLL_SCORES, due_scores
 from streaming.polling.scores import poll_scores as ask_for_scores
@@ -71,12 +72,14 @@ PROBE_WAIT_SECONDS = 1.0
 def tick() -> None:
     """Send one poll for every provider that is due.
 
-    Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once.
+    Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once. If
+    the broker is away, those without a message are due again.
     """
-    for claim in claim_due_providers():
-        poll_provider.apply_async(
-            (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
-        )
+    with sending(claim_due_providers()) as claims:
+        for claim in claims:
+            poll_provider.apply_async(
+                (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
+            )
     record_tick()
 
 
@@ -112,8 +115,9 @@ def send_score_polls() -> None:
     Idempotent: it writes nothing, and a sport that is asked for twice is asked once. Acknowledged
     early: the next one replaces one that is lost.
     """
-    expires_seconds = max(get_config().poll.scores_interval_seconds, 1.0)
-    for provider_id, sport in due_scores():
+    config = get_config()
+    expires_seconds = max(config.poll.scores_interval_seconds, 1.0)
+    for provider_id, sport in due_scores(config):
         poll_scores.apply_async((provider_id, sport), expires=expires_seconds)
 
 
@@ -285,14 +289,7 @@ def sweep() -> None:
     """
     with operation("streaming", "sweep") as op:
         op.begin_trace()
-        unvalued = unvalued_markets(get_config().sweep)
-        op.add(markets=len(unvalued))
-        send_recomputes(unvalued, "sweep")
-        _quarantine()
-        _age()
-        _revalue()
-        send_recomputes(starting.mark(), "major")
-        _close()
+        run_each(partial(_send_unvalued, op), _quarantine, _age, _revalue, _mark_started, _close)
 
 
 @shared_task(name="streaming.quarantine")
@@ -303,6 +300,13 @@ def quarantine(provider_id: int) -> None:
     Idempotent by `Provider.generation` and the quotes' status. The sweep replaces one that is lost.
     """
     _quarantine(provider_id)
+
+
+def _send_unvalued(op: Operation) -> None:
+    """Enqueue the markets whose message was lost."""
+    unvalued = unvalued_markets(get_config().sweep)
+    op.add(markets=len(unvalued))
+    send_recomputes(unvalued, "sweep")
 
 
 def _quarantine(provider_id: int | None = None) -> None:
@@ -336,6 +340,11 @@ def _revalue() -> None:
         op.add(markets=len(markets))
         if not markets:
             op.silence()
+
+
+def _mark_started() -> None:
+    """Enqueue the markets whose edges are marked as in play and are not, or the reverse."""
+    send_recomputes(starting.mark(), "major")
 
 
 def _close() -> None:
@@ -386,8 +395,7 @@ def store_spooled_letters() -> None:
     Idempotent by the letters' ids and status: a letter stored twice is one row. Acknowledged early,
     as `prune` is: many letters take a while.
     """
-    store_spooled(get_config())
-    heal()
+    run_each(partial(store_spooled, get_config()), heal)
 
 
 @shared_task(name="streaming.send_replays", acks_late=False)

@@ -132,7 +132,8 @@ class RetentionConfig:
     """The retention of rows in tables that only grow.
 
     Attributes:
-        history_days: line changes, closing prices, and edges from when they closed. Events with
+        history_days: line changes, closing prices, and edges from when they closed; those of events
+            that have not started stay until their closing prices are taken. Events with
             their markets, quotes and fair prices are kept 35 days longer, from the latest of their
             start, their first appearance and their last valuation; so are feeds without quotes,
             from their last answer.

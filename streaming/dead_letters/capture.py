@@ -58,6 +58,7 @@ def store_spooled(config: Config) -> int:
 
     Raises:
         django.db.Error, redis.RedisError: a server is still, or again, away.
+        OSError: the file cannot be read; the letters in Redis are stored.
     """
 
     def take(line: bytes) -> None:
@@ -67,7 +68,11 @@ def store_spooled(config: Config) -> int:
     with session_lock(SPOOL, 0, DRAIN_SECONDS) as is_mine:
         if not is_mine:
             return 0
-        return spool.take_from_file(take, config.home) + spool.take_from_redis(take)
+        try:
+            of_file = spool.take_from_file(take, config.home)
+        finally:  # a file that cannot be read keeps no letter in Redis, whose room is bounded
+            of_redis = spool.take_from_redis(take)
+        return of_file + of_redis
 
 
 def report(letter: Letter) -> None:

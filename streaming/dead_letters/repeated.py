@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import django.db
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import current_task
 from celery.exceptions import Ignore
 
@@ -34,3 +36,26 @@ def repeated_work() -> Iterator[None]:
         words = f"a server is away, the next message repeats the work: {one_line(str(error))}"
         note("deadletter", "outage", words, status="degraded")
         raise Ignore from error
+
+
+def run_each(*steps: Callable[[], object]) -> None:
+    """Run steps of repeated work that need nothing of each other; then raise the first error.
+
+    A step that fails keeps none of the others from its turn. Only without PostgreSQL or time left
+    are they left to the next message.
+    """
+    first: Exception | None = None
+    for step in steps:
+        try:
+            step()
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            if isinstance(error, django.db.Error) and is_away(error):
+                raise
+            if first is not None:
+                words = "another step of the work failed too"
+                note("streaming", "cycle", words, status="failed", error=error)
+            first = first or error
+    if first is not None:
+        raise first

@@ -13,10 +13,11 @@ import logging
 from collections import defaultdict
 from datetime import datetime
 
-from django.db import OperationalError, transaction
-from psycopg.errors import LockNotAvailable
+from django.db import DatabaseError, transaction
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from betting.db.market_versions import raising
+from betting.db.outages import is_away
 from betting.db.sql import Bigints, fetch_all
 from streaming.core.participants import sport_family
 from streaming.ingest.locks import lock_family
@@ -36,7 +37,11 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
         provider_id: look at this provider alone.
 
     Returns:
-        The affected markets, their versions raised: they have to be valued at once.
+        The affected markets, their versions raised: they have to be valued at once. A family whose
+        quarantine fails is left to the next call, lest the markets of the others be forgotten.
+
+    Raises:
+        django.db.Error: PostgreSQL is away.
     """
     by_family: dict[str, list[int]] = defaultdict(list)
     for feed_id, sport_key in fetch_all(_UNSAFE_FEEDS, {"now": now, "provider": provider_id}):
@@ -45,11 +50,16 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
     for family, feeds in by_family.items():
         try:
             markets.update(_quarantine(family, feeds, now))
-        except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable):
+        except DatabaseError as error:
+            if is_away(error):
                 raise
-            # A family that is locked delays no other family. The next sweep tries again.
-            logger.warning("the sweeper postpones the quarantine of %s: %s", family, error)
+            is_ordinary = isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
+            logger.warning(
+                "the sweeper postpones the quarantine of %s: %s",
+                family,
+                error,
+                exc_info=not is_ordinary,
+            )
     return sorted(markets)
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from django.db.models.functions import Least
+from django.db.models.functions import Now as DatabaseNow
+
 from betting.config import Config
 from betting.db.advisory_locks import POLLS, session_lock
 from betting.db.clock import database_now
@@ -87,6 +90,30 @@ def claim_due_providers(
         Claim(provider_id, wait, wait + max(interval, 1.0))
         for provider_id, wait, interval in fetch_all(_CLAIM_DUE, parameters)
     ]
+
+
+@contextmanager
+def sending(claims: Sequence[Claim]) -> Iterator[Iterator[Claim]]:
+    """Yield claims to send, one by one; if sending fails, those left are due again at once.
+
+    Otherwise a broker that was away for a moment would cost each of them a whole interval, which is
+    an hour or more where credits are few. The one whose sending failed counts as left: it may have
+    been sent, and two polls at once make one.
+    """
+    sent = 0
+
+    def each() -> Iterator[Claim]:
+        nonlocal sent
+        for claim in claims:
+            yield claim
+            sent += 1
+
+    try:
+        yield each()
+    except Exception:
+        left = Provider.objects.filter(pk__in=[claim.provider_id for claim in claims[sent:]])
+        left.update(next_poll_at=Least("next_poll_at", DatabaseNow()))
+        raise
 
 
 def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[IngestResult]:

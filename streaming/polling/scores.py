@@ -19,9 +19,9 @@ from betting.logs import note, operation
 from betting.models import Clock, EventAlias, Provider
 from streaming.core.breaker import CallOutcome, Decision
 from streaming.core.quota import Allowance, is_affordable
-from streaming.core.results import sports_to_ask
+from streaming.core.results import SCORES_FEED_END, sports_to_ask
 from streaming.core.snapshot import require_readable
-from streaming.models import PollOutcome, PollRun
+from streaming.models import NOT_REQUESTED, PollOutcome, PollRun
 from streaming.polling import circuits
 from streaming.polling.circuits import Now
 from streaming.polling.poll import PollUnansweredError, sender
@@ -40,6 +40,10 @@ from valuation.results.importing import Imported, import_results
 
 POLL_SCORES = "streaming.poll_scores"
 
+FAILED_WAIT = timedelta(hours=6)
+"""A sport is not asked for again for so long after an answer that was of no use: it costs credits,
+and no circuit counts it. Its letter can be replayed at any time."""
+
 
 class _ScoresAdapter(Adapter, ScoreSource, Protocol):
     """An adapter of odds that offers scores too."""
@@ -52,10 +56,12 @@ class ScoresPoll:
     Attributes:
         run: the row that records it; None if nothing was asked.
         quarantined: markets that lose prices, because the call opened the provider's circuit.
+        not_asked: why nothing was asked though results are missing; empty where none are.
     """
 
     run: PollRun | None = None
     quarantined: Sequence[int] = ()
+    not_asked: str = ""
 
     @property
     def is_answered(self) -> bool:
@@ -68,19 +74,26 @@ class ScoresPoll:
         Raises:
             PollUnansweredError: it did not.
         """
+        if self.not_asked:
+            raise PollUnansweredError(self.not_asked)
         if self.run is not None and not self.is_answered:
             words = f"{self.run.feed} was not asked, or its answer is not usable"
             raise PollUnansweredError(words)
 
 
-def due_scores(now: Now = database_now) -> list[tuple[int, str]]:
-    """Return the providers and sports to ask, in one query.
+def due_scores(config: Config, now: Now = database_now) -> list[tuple[int, str]]:
+    """Return the providers and sports to ask, in two queries.
 
     A sport is asked for if an event of it has started, has no result, and is recent enough for the
     service to list it. Of providers that share a service, the one with the most credits is asked.
+    One whose circuit is not closed is passed over: it would be refused, and asked again each time.
+    So is one whose latest answer about the sport was of no use, for `FAILED_WAIT`.
     """
+    time = now()
+    unhealthy = circuits.unhealthy_circuits(config).values("provider")
     rows = (
-        _ungraded(now())
+        _ungraded(time)
+        .exclude(provider__in=unhealthy)
         .order_by("provider")
         .values_list(
             "provider",
@@ -97,11 +110,14 @@ def due_scores(now: Now = database_now) -> list[tuple[int, str]]:
         credits_left = inf if remaining is None else remaining
         of_provider = (provider, adapter, base_url, credits_left, tuple(sports))
         wanted.setdefault(of_provider, set()).add(sport)
+    failed = _failed_feeds(time) if wanted else set()
     claimed: dict[tuple[str, str, str], int] = {}
     for each in sorted(wanted, key=lambda row: (-row[3], row[0])):
         provider, adapter, base_url, _, offered = each
+        source = scores_adapter(adapter)
         for sport in sports_to_ask(offered, wanted[each]):
-            claimed.setdefault((adapter, base_url, sport), provider)
+            if source and (provider, source.scores_request(base_url, sport).feed) not in failed:
+                claimed.setdefault((adapter, base_url, sport), provider)
     return sorted((provider, sport) for (_, _, sport), provider in claimed.items())
 
 
@@ -121,10 +137,12 @@ def poll_scores(
     """
     provider = Provider.objects.filter(pk=provider_id, enabled=True).first()
     source = None if provider is None else scores_adapter(provider.adapter)
-    if provider is None or source is None or not _is_due(provider, sport, now()):
+    if provider is None or source is None:
+        return ScoresPoll(not_asked="the provider is gone or disabled, or offers no scores")
+    if not _is_due(provider, sport, now()):
         return ScoresPoll()
     if not _has_credits(provider, source, now()):
-        return ScoresPoll()
+        return ScoresPoll(not_asked=f"{provider.key} has no credits to spare for scores")
     request = source.scores_request(provider.base_url, sport)
     admission = circuits.admit(provider.pk, config, now(), may_probe=False)
     if isinstance(admission, Decision):
@@ -132,16 +150,17 @@ def poll_scores(
         refuse(run, admission)
         return ScoresPoll(run)
     if not _reserved(provider, source):
-        return ScoresPoll()
+        return ScoresPoll(not_asked=f"another request has taken credits of {provider.key}")
     with operation("provider", "poll", provider=provider.key, feed=request.feed) as op:
         run, answer = _ask(provider, source, request, sport, config, admission.generation)
         log_run(op, run)
     failure = answer.failure
     is_about_feed = failure is not None and failure.scope == "feed"
-    if run.outcome == PollOutcome.REPEATED or is_about_feed:
-        return ScoresPoll(run)
-    call = CallOutcome.of(failure, answer.seconds)
-    return ScoresPoll(run, settle(admission, call, config, now))
+    quarantined: Sequence[int] = ()
+    if run.outcome != PollOutcome.REPEATED and not is_about_feed:
+        call = CallOutcome.of(failure, answer.seconds)
+        quarantined = settle(admission, call, config, now)
+    return ScoresPoll(run, quarantined)
 
 
 def import_scores(scores: Scores, config: Config) -> Imported:
@@ -182,6 +201,19 @@ def _ungraded(now: datetime) -> QuerySet[EventAlias]:
         event__commence_time__gt=now - timedelta(days=days),
         event__result__isnull=True,
     )
+
+
+def _failed_feeds(now: datetime) -> set[tuple[int, str]]:
+    """Return, by provider, the feeds of scores whose latest answer was of no use lately.
+
+    What may pass by itself is not meant: the provider's circuit counts it.
+    """
+    answers = PollRun.objects.filter(
+        started_at__gt=now - FAILED_WAIT, feed__endswith=SCORES_FEED_END
+    ).exclude(outcome__in=NOT_REQUESTED)
+    latest = answers.order_by("provider", "feed", "-id").distinct("provider", "feed")
+    rows = latest.values_list("provider", "feed", "failure_kind")
+    return {(provider, feed) for provider, feed, kind in rows if kind in {"permanent", "data"}}
 
 
 def _is_due(provider: Provider, sport: str, now: datetime) -> bool:

@@ -180,8 +180,13 @@ def _delete_unheard_feeds(days: int) -> int:
 
 # The close of an edge is taken at the start of its event, which may be long after it closed.
 _UNLESS = {
-    "valuation_edge": "AND NOT EXISTS"
-    " (SELECT FROM valuation_edgeclosing c WHERE c.edge_id = valuation_edge.id)"
+    "valuation_edge": """
+        AND NOT EXISTS (SELECT FROM valuation_edgeclosing c WHERE c.edge_id = valuation_edge.id)
+        AND NOT EXISTS (
+            SELECT FROM betting_market m JOIN betting_event e ON e.id = m.event_id
+            WHERE m.id = valuation_edge.market_id AND e.closed_for IS DISTINCT FROM e.commence_time
+        )
+    """
 }
 
 # A recording is replayed with its own old times: `commence_time` does not say when the rows were

@@ -6,6 +6,7 @@ What is sent is read back from the broker, a real Redis.
 from __future__ import annotations
 
 import runpy
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from celery import Task
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from betting import timing
@@ -431,6 +433,30 @@ def test_a_tick_orders_one_poll_of_each_provider_that_expires_with_its_interval(
         assert each.eta is None
         assert each.expires is not None
         assert now <= each.expires - timedelta(seconds=20) <= datetime.now(UTC)
+
+
+@pytest.mark.django_db
+def test_providers_whose_poll_could_not_be_sent_are_due_at_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {make_provider(interval_seconds=3_600.0).pk for _ in range(3)}
+    send = tasks.poll_provider.apply_async
+
+    def send_one(args: Any, **options: Any) -> None:
+        if all_messages(redis):
+            raise OperationalError("the broker is away")
+        send(args, **options)
+
+    monkeypatch.setattr(tasks.poll_provider, "apply_async", send_one)
+    with pytest.raises(OperationalError):
+        tasks.tick()
+    monkeypatch.undo()
+
+    (first,) = all_messages(redis)["poll"]
+    tasks.tick()
+    sent = all_messages(redis)["poll"]
+    assert sorted(each.args for each in sent) == [[provider] for provider in sorted(ids)]
+    assert Counter(each.args[0] for each in sent)[first.args[0]] == 1
 
 
 @pytest.mark.django_db

@@ -174,6 +174,16 @@ def test_a_drain_that_fails_again_and_again_sets_no_second_file_aside(
     assert rows() == [0, 1, 2]
 
 
+def test_a_file_that_cannot_be_read_keeps_no_letter_in_redis(config: Config, away: Away) -> None:
+    away.postgres()
+    record_letter(letter(1))
+    away.nothing()
+    (config.home / "dead-letters.aside").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        store_spooled(config)
+    assert (rows(), spool.waiting_in_redis()) == ([1], 0)
+
+
 def test_one_drains_at_a_time_and_the_next_takes_what_it_left(config: Config, away: Away) -> None:
     away.postgres()
     record_letter(letter(1))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import _state, current_app
 from celery.exceptions import Ignore
 from django.conf import settings
@@ -17,8 +21,8 @@ from betting.config import get_config
 from streaming import tasks
 from streaming.coalescing import buffer
 from streaming.dead_letters.messages import REPLAY_HEADER
-from streaming.dead_letters.repeated import repeated_work
-from tests.support.rows import make_provider
+from streaming.dead_letters.repeated import repeated_work, run_each
+from tests.support.rows import make_event, make_provider
 
 REPEATED = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
 
@@ -91,6 +95,43 @@ def test_a_caller_of_the_function_gets_the_outage(monkeypatch: pytest.MonkeyPatc
         tasks.sweep()
 
 
+def test_a_step_that_fails_keeps_none_of_the_others_from_its_turn() -> None:
+    done: list[str] = []
+    with pytest.raises(LookupError, match="first"):
+        run_each(
+            lambda: done.append("before"),
+            raising(LookupError("first")),
+            lambda: done.append("between"),
+            raising(broker_error(RedisConnectionError("refused"))),
+            lambda: done.append("after"),
+        )
+    assert done == ["before", "between", "after"]
+
+
+@pytest.mark.parametrize(
+    "error", [SoftTimeLimitExceeded(), postgres_error(psycopg.errors.AdminShutdown())]
+)
+def test_without_time_or_postgresql_the_other_steps_are_left(error: Exception) -> None:
+    done: list[str] = []
+    with pytest.raises(type(error)):
+        run_each(raising(error), lambda: done.append("after"))
+    assert done == []
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("step", ["unvalued_markets", "quarantine_unsafe", "age"])
+def test_a_sweep_takes_closes_though_a_step_before_fails(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    begun = make_event(commence_time=datetime.now(UTC) - timedelta(hours=1))
+    monkeypatch.setattr(f"streaming.tasks.{step}", lambda *_: raising(LookupError(step))())
+    with pytest.raises(LookupError, match=step):
+        tasks.sweep()
+    begun.refresh_from_db()
+    assert begun.closed_for == begun.commence_time
+
+
 @pytest.mark.django_db
 def test_a_replay_that_an_outage_ends_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.poll_provider
@@ -127,3 +168,10 @@ def test_an_outage_of_redis_leaves_no_failure_of_a_flush(
     for shard in range(get_config().coalesce.shards):
         with pytest.raises(Ignore):
             tasks.coalesce_line_changes.run(shard)
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def step() -> None:
+        raise error
+
+    return step

@@ -20,8 +20,9 @@ from betting.models import (
     Market,
     Provider,
     Quote,
+    Sport,
 )
-from streaming.core.snapshot import Snapshot, SnapshotQuote
+from streaming.core.snapshot import Snapshot, SnapshotEvent, SnapshotQuote
 from streaming.core.staleness import GROWTH, StalenessPolicy
 from streaming.health.stream import look_at_stream
 from streaming.ingest.ingest import IngestPolicy, IngestResult, ingest
@@ -31,6 +32,7 @@ from tests.support.snapshots import (
     AWAY,
     HOME,
     NEXT_CENTURY,
+    SPORT,
     at,
     event,
     make_provider,
@@ -68,6 +70,12 @@ def stamped(given: SnapshotQuote, looked: float | None) -> SnapshotQuote:
     return SnapshotQuote(**{**fields, "source_at": None if looked is None else at(looked)})
 
 
+def of_sport(given: SnapshotEvent, sport: str) -> SnapshotEvent:
+    """The event, in another sport."""
+    fields = {name: getattr(given, name) for name in given.__struct_fields__}
+    return SnapshotEvent(**{**fields, "sport_key": sport})
+
+
 def hear(
     provider: Provider,
     quotes: list[SnapshotQuote],
@@ -76,13 +84,15 @@ def hear(
     feed: str = "/odds",
     is_complete: bool = True,
     generation: int | None = None,
+    sport: str = SPORT,
 ) -> IngestResult:
     plain = snapshot(
-        [event(quotes, starts=NEXT_CENTURY)],
+        [of_sport(event(quotes, external_id=sport, starts=NEXT_CENTURY), sport)],
         seconds,
         feed=feed,
         is_list=False,
         is_complete=is_complete,
+        sport_key=sport,
     )
     fields = {name: getattr(plain, name) for name in plain.__struct_fields__}
     answer = Snapshot(**{**fields, "stamps_confirm": True})
@@ -441,3 +451,41 @@ def test_a_family_that_somebody_holds_up_holds_up_no_other() -> None:
     assert len(quarantine_unsafe(at(LIMIT + 2))) == 1
     with connection.cursor() as cursor:
         cursor.execute("RESET lock_timeout")
+
+
+@pytest.mark.parametrize("refused", ["harbour_ball", "meadow_ball"])
+def test_a_family_whose_quarantine_fails_hides_no_market_of_another(refused: str) -> None:
+    provider = make_provider("failing")
+    hear(provider, board("ace"), 0)
+    hear(provider, board("ace"), 0, feed="/other", sport="meadow_ball")
+    assert set(Sport.objects.values_list("key", flat=True)) == {"harbour_ball", "meadow_ball"}
+    with connection.cursor() as cursor:
+        cursor.execute(_DEADLOCK.format(sport=refused))
+
+    markets = open_circuit(provider)
+
+    others = Market.objects.exclude(event__sport__key=refused)
+    assert markets == [market.pk for market in others]
+    assert set(Quote.objects.filter(market__in=markets).values_list("status", flat=True)) == {
+        "quarantined"
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER deadlock ON betting_quote")
+    left = quarantine_unsafe(at(1_001))
+    assert left == [market.pk for market in Market.objects.filter(event__sport__key=refused)]
+
+
+_DEADLOCK = """
+CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF EXISTS (
+        SELECT FROM betting_market m
+        JOIN betting_event e ON e.id = m.event_id JOIN betting_sport s ON s.id = e.sport_id
+        WHERE m.id = NEW.market_id AND s.key = '{sport}'
+    ) THEN
+        RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER deadlock BEFORE UPDATE ON betting_quote
+    FOR EACH ROW EXECUTE FUNCTION deadlock();
+"""

@@ -22,6 +22,7 @@ from streaming.models import Circuit, DeadLetter, PollOutcome, PollRun
 from streaming.polling import circuits
 from streaming.polling.poll import PollUnansweredError, poll, require_answer
 from streaming.polling.scores import (
+    FAILED_WAIT,
     POLL_SCORES,
     ScoresPoll,
     due_scores,
@@ -29,7 +30,7 @@ from streaming.polling.scores import (
     poll_scores,
 )
 from streaming.providers.base import Scores
-from streaming.simulator.faults import FaultRule
+from streaming.simulator.faults import FaultKind, FaultRule
 from streaming.simulator.policy import MarketPolicy
 from streaming.simulator.running import RunningSimulator, running_simulator
 from tests.integration.conftest import wait_until
@@ -87,41 +88,44 @@ def game(event: Event) -> dict[str, object]:
 
 def test_a_sport_is_due_once_an_event_of_it_has_started(provider: Provider) -> None:
     Event.objects.update(commence_time=datetime.now(UTC) + timedelta(hours=1))
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     start_all()
-    assert due_scores() == [(provider.pk, EPL)]
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
 
 
 @pytest.mark.usefixtures("provider")
-def test_what_is_due_is_found_in_one_query() -> None:
+def test_what_is_due_is_found_in_two_queries() -> None:
     start_all()
-    now = database_now()
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        assert due_scores(lambda: now) != []
-    assert len(queries) == 1
+    config, now = config_with(), database_now()
+    with CaptureQueriesContext(connection) as queries:
+        assert due_scores(config, lambda: now) != []
+    assert len(queries) == 2
 
 
 def test_nothing_is_due_of_events_with_a_result_or_that_the_service_lists_no_more(
     provider: Provider,
 ) -> None:
     start_all(hours_ago=73)
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     start_all()
     for event in Event.objects.all():
         Result.objects.create(event=event, status="void", source="test")
-    assert due_scores() == []
-    assert ask(provider).run is None
+    assert due_scores(config_with()) == []
+    done = ask(provider)
+    assert done.run is None
+    done.require_answer()
 
 
 def test_nothing_is_due_of_a_disabled_provider_or_one_without_scores(provider: Provider) -> None:
     start_all()
     Provider.objects.update(enabled=False)
-    assert due_scores() == []
-    assert ask(provider).run is None
+    assert due_scores(config_with()) == []
+    done = ask(provider)
+    assert done.run is None
+    with pytest.raises(PollUnansweredError, match="disabled"):
+        done.require_answer()
     Provider.objects.update(enabled=True, adapter="kalshi")
-    assert due_scores() == []
+    assert due_scores(config_with()) == []
     assert ask(provider).run is None
 
 
@@ -134,7 +138,60 @@ def test_of_providers_that_share_a_service_the_one_with_most_credits_is_asked(
         EventAlias.objects.create(event=event, provider=other, external_id=f"x{event.pk}")
     Provider.objects.filter(pk=provider.pk).update(quota_remaining=10)
     Provider.objects.filter(pk=other.pk).update(quota_remaining=20)
-    assert due_scores() == [(other.pk, EPL)]
+    assert due_scores(config_with()) == [(other.pk, EPL)]
+
+
+@pytest.mark.parametrize(
+    "circuit", [{"state": "open"}, {"state": "half_open"}, {"mode": "forced_open"}]
+)
+def test_a_provider_whose_circuit_is_not_closed_leaves_its_sports_to_another(
+    provider: Provider, simulator: RunningSimulator, circuit: dict[str, str]
+) -> None:
+    start_all()
+    other = polled_provider(simulator, key="other")
+    for event in Event.objects.all():
+        EventAlias.objects.create(event=event, provider=other, external_id=f"x{event.pk}")
+    Provider.objects.filter(pk=provider.pk).update(quota_remaining=None)
+    Provider.objects.filter(pk=other.pk).update(quota_remaining=20)
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
+    Circuit.objects.filter(provider=provider).update(**circuit)
+    assert due_scores(config_with()) == [(other.pk, EPL)]
+    Circuit.objects.filter(provider=provider).update(mode="disabled", state="closed")
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
+
+
+@pytest.mark.parametrize("fault", ["invalid_json", "huge"])
+def test_a_sport_whose_answer_was_of_no_use_is_asked_for_again_after_a_while(
+    provider: Provider, simulator: RunningSimulator, fault: FaultKind
+) -> None:
+    start_all()
+    config = config_with(max_body_bytes=100_000)
+    simulator.faults.put(FaultRule(sport=EPL, kind=fault))
+    poll_scores(provider.pk, EPL, config)
+    assert due_scores(config) == []
+    refused = PollRun(provider=provider, feed=FEED, outcome=PollOutcome.REFUSED, duration_ms=0.0)
+    refused.save()
+    assert due_scores(config) == []
+    later = database_now() + FAILED_WAIT
+    assert due_scores(config, lambda: later) == [(provider.pk, EPL)]
+
+
+def test_a_readable_answer_ends_the_wait(provider: Provider, simulator: RunningSimulator) -> None:
+    start_all()
+    simulator.faults.put(FaultRule(sport=EPL, kind="invalid_json"))
+    ask(provider)
+    simulator.faults.clear()
+    assert ask(provider).is_answered
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
+
+
+def test_a_server_that_fails_for_a_moment_is_asked_again_next_time(
+    provider: Provider, simulator: RunningSimulator
+) -> None:
+    start_all()
+    simulator.faults.put(FaultRule(sport=EPL, kind="500"))
+    ask(provider)
+    assert due_scores(config_with()) == [(provider.pk, EPL)]
 
 
 def test_an_answer_without_final_scores_is_recorded_and_grades_nothing(
@@ -158,7 +215,10 @@ def test_credits_that_polls_need_are_left_to_them(
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     row = Provider.objects.filter(pk=provider.pk)
     row.update(quota_remaining=5, quota_poll_cost=4, quota_resets_at=tomorrow)
-    assert ask(provider).run is None
+    done = ask(provider)
+    assert done.run is None
+    with pytest.raises(PollUnansweredError, match="no credits to spare"):
+        done.require_answer()
     assert simulator.calls.count(EPL) == 0
     row.update(quota_remaining=6)
     assert ask(provider).is_answered
@@ -177,7 +237,10 @@ def test_credits_that_another_request_has_taken_are_not_spent_again(
         return admit(*args, **named)
 
     monkeypatch.setattr(circuits, "admit", admit_late)
-    assert ask(provider).run is None
+    done = ask(provider)
+    assert done.run is None
+    with pytest.raises(PollUnansweredError, match="another request"):
+        done.require_answer()
     assert simulator.calls.count(EPL) == 0
 
 
@@ -329,7 +392,7 @@ def test_a_simulated_event_gets_its_result_and_its_outcomes_and_edges_are_graded
 
 
 def _grade(event: Event) -> bool:
-    for provider_id, sport in due_scores():
+    for provider_id, sport in due_scores(config_with()):
         poll_scores(provider_id, sport, config_with())
     return Result.objects.filter(event=event).exists()
 

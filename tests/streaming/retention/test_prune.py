@@ -12,7 +12,7 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
-from django.db.models import Model
+from django.db.models import F, Model
 from django_celery_results.models import TaskResult
 
 from betting.config import RetentionConfig
@@ -135,7 +135,15 @@ def edge_closing(at: datetime) -> Model:
 
 
 def closed_edge(at: datetime) -> Model:
-    return make_edge(a_quote(), closed_at=at, close_reason=CloseReason.GONE)
+    """An edge of an event whose closes have been taken."""
+    edge = make_edge(a_quote(), closed_at=at, close_reason=CloseReason.GONE)
+    take_closes()
+    return edge
+
+
+def take_closes() -> None:
+    """Note that the closes of all events have been taken, as if they had started."""
+    Event.objects.update(closed_for=F("commence_time"))
 
 
 def closed_opportunity(at: datetime) -> Model:
@@ -286,9 +294,18 @@ def test_no_statement_deletes_more_than_its_bound(
 def test_an_edge_stays_as_long_as_what_it_was_worth_at_the_close() -> None:
     edge = make_edge(a_quote(), closed_at=ago(1_000), close_reason=CloseReason.GONE)
     closing = make_edge_closing(edge, taken_at=ago(6))
+    take_closes()
 
     assert prune_old_rows(CONFIG)["valuation_edge"] == 0
 
     EdgeClosing.objects.filter(pk=closing.pk).update(taken_at=ago(8))
     deleted = prune_old_rows(CONFIG)
     assert (deleted["valuation_edgeclosing"], deleted["valuation_edge"]) == (1, 1)
+
+
+def test_an_edge_that_closed_long_before_its_event_stays_until_its_close_is_taken() -> None:
+    edge = make_edge(a_quote(), closed_at=ago(1_000), close_reason=CloseReason.GONE)
+    assert prune_old_rows(CONFIG)["valuation_edge"] == 0
+    assert primary_keys(Edge) == {edge.pk}
+    take_closes()
+    assert prune_old_rows(CONFIG)["valuation_edge"] == 1
