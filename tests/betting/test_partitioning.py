@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event as Signal
 from typing import Any
@@ -14,6 +15,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
 from betting.db import partitioning
 from betting.db.partitioning import PartitionByTime, _Target
@@ -39,14 +41,59 @@ def migrate(*targets: tuple[str, str]) -> None:
     executor.migrate([*targets] or executor.loader.graph.leaf_nodes())
 
 
+@pytest.fixture(scope="module")
+def before(
+    django_db_setup: None,  # noqa: ARG001 - asks for a fixture
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[str]:
+    """A database with the tables as the release before has them, to be copied.
+
+    The way back to it takes longer than a test.
+    """
+    named = connection.settings_dict["NAME"]
+    before = f"{named}_before"
+    with django_db_blocker.unblock():
+        copy(named, before)
+        with using(before):
+            migrate(*BEFORE)
+        yield before
+        drop(before)
+
+
 @pytest.fixture
-def whole() -> Iterator[None]:
+def whole(before: str) -> Iterator[None]:
     """The tables as the release before has them."""
+    whole = f"{before}_whole"
+    copy(before, whole)
     try:
-        migrate(*BEFORE)
+        with using(whole):
+            yield
+    finally:
+        drop(whole)
+
+
+@contextmanager
+def using(database: str) -> Iterator[None]:
+    """Have Django's connection lead to another database."""
+    named = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = database
+    try:
         yield
     finally:
-        migrate()
+        connection.close()
+        connection.settings_dict["NAME"] = named
+
+
+def copy(database: str, to: str) -> None:
+    connection.close()  # a database that is in use is not copied
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{to}" TEMPLATE "{database}" STRATEGY FILE_COPY')
+
+
+def drop(database: str) -> None:
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
 
 
 def ids(model: Any) -> list[int]:

@@ -20,6 +20,7 @@ class ManageForks:
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.manage_forks"],
             cwd=CHECKOUT,

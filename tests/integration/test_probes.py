@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from streaming.simulator.running import RunningSimulator, running_simulator
 from tests.integration.conftest import CHECKOUT, environment_of_workers, wait_until
 from tests.support.polling import EPL, KEY, KEY_ENV, STILL, config_with, polled_provider
 
-PROCESSES, THREADS, SECONDS = 4, 8, 4.0
+PROCESSES, THREADS, PROBES = 4, 8, 12
 PROBE_SECONDS = 0.15
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,11 +43,11 @@ def environ(servers: Config, redis: object) -> dict[str, str]:  # noqa: ARG001 -
 
 
 def hammer(
-    provider: Provider, environ: dict[str, str], threads: int, seconds: float
+    provider: Provider, environ: dict[str, str], processes: int, threads: int
 ) -> subprocess.Popen[bytes]:
-    arguments = [str(provider.pk), str(threads), str(seconds)]
+    arguments = [str(provider.pk), str(processes), str(threads)]
     command = [sys.executable, "-m", "tests.integration.hammer", *arguments]
-    return subprocess.Popen(command, cwd=CHECKOUT, env=environ)
+    return subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdin=subprocess.PIPE)
 
 
 def open_circuit(provider: Provider) -> None:
@@ -67,9 +66,9 @@ def test_however_many_ask_there_are_never_two_probes_at_once(
     open_circuit(provider)
     Circuit.objects.update(backoff_seconds=[0.001])
 
-    while simulator.calls.count(EPL) < 5:  # once, unless the machine is busy
-        workers = [hammer(provider, environ, THREADS, SECONDS) for _ in range(PROCESSES)]
-        assert [worker.wait(60) for worker in workers] == [0] * PROCESSES
+    with hammer(provider, environ, PROCESSES, THREADS) as workers:
+        wait_until(lambda: simulator.calls.count(EPL) >= PROBES, "the probes", seconds=90)
+    assert workers.returncode == 0
 
     calls = simulator.calls.times(EPL)
     gaps = [later - earlier for earlier, later in pairwise(calls)]
@@ -85,12 +84,11 @@ def test_a_worker_killed_in_its_probe_loses_it_when_the_lease_ends(
     provider = polled_provider(simulator)
     simulator.fail(EPL, "hang")
     open_circuit(provider)
-    worker = hammer(provider, environ, threads=1, seconds=60)
-    try:
-        wait_until(lambda: simulator.calls.count(EPL) == 1, "the probe")
-    finally:
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait()
+    with hammer(provider, environ, processes=1, threads=1) as worker:
+        try:
+            wait_until(lambda: simulator.calls.count(EPL) == 1, "the probe")
+        finally:
+            worker.kill()
     simulator.faults.clear()
     held = Circuit.objects.get()
     assert held.probe_until is not None

@@ -132,13 +132,13 @@ class Pair:
         wait_until(lambda: self.on_standby(paused) == ("paused",), "a pause")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def servers() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair(servers: ExitStack) -> Pair:
     # PostgreSQL's account has to reach it, unlike pytest's own directory.
     name = servers.enter_context(tempfile.TemporaryDirectory(prefix="hardline-replica-"))
@@ -167,6 +167,22 @@ def pair(servers: ExitStack) -> Pair:
     )
     servers.callback(process.kill)
     return Pair(primary, standby, directory / "standby" / "postmaster.pid", Reader(process))
+
+
+def test_a_standby_that_has_everything_is_read_though_the_primary_commits_nothing(
+    pair: Pair,
+) -> None:
+    # A primary that nothing is written to, whose last commit is older than the limit.
+    behind = """
+    SELECT clock_timestamp() - pg_last_xact_replay_timestamp() > make_interval(secs => %s)
+    """
+    wait_until(lambda: pair.on_standby(behind, LAG_SECONDS + 1) == (True,), "the age of a commit")
+    status, text = pair.reader.health()
+    assert (status, text) == ("pass", "The replica is 0 s behind.")
+
+    pair.reader.home()
+    last = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND pid <> pg_backend_pid()"
+    assert pair.on_standby(last, '%FROM "betting_%') == (1,), "a page was read there"
 
 
 def test_prices_are_read_from_a_standby_while_it_lives_and_is_close_behind(pair: Pair) -> None:
@@ -204,7 +220,7 @@ def test_prices_are_read_from_a_standby_while_it_lives_and_is_close_behind(pair:
     pair.rename("Last")
     wait_until(lambda: reader.home() == "Again", "the standby's answer")
 
-    # It dies: whoever asks next is answered all the same.
+    # It dies, for good: whoever asks next is answered all the same.
     os.kill(int(pair.standby_pid.read_text().split()[0]), signal.SIGQUIT)
     wait_until(lambda: not is_listening(pair.standby.port), "the standby's end")
     text, _ = reader.get_despite_failures(f"/api/v1/events/{reader.event}/")
@@ -214,19 +230,3 @@ def test_prices_are_read_from_a_standby_while_it_lives_and_is_close_behind(pair:
     assert status == "warn"
     assert text.startswith("The replica does not answer: OperationalError.")
     assert pair.standby.password not in text
-
-
-def test_a_standby_that_has_everything_is_read_though_the_primary_commits_nothing(
-    pair: Pair,
-) -> None:
-    # A primary that nothing is written to, whose last commit is older than the limit.
-    behind = """
-    SELECT clock_timestamp() - pg_last_xact_replay_timestamp() > make_interval(secs => %s)
-    """
-    wait_until(lambda: pair.on_standby(behind, LAG_SECONDS + 1) == (True,), "the age of a commit")
-    status, text = pair.reader.health()
-    assert (status, text) == ("pass", "The replica is 0 s behind.")
-
-    pair.reader.home()
-    last = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND pid <> pg_backend_pid()"
-    assert pair.on_standby(last, '%FROM "betting_%') == (1,), "a page was read there"

@@ -1,4 +1,4 @@
-"""The command line as a newcomer meets it: a process of its own, with a home of its own."""
+"""The command line as a newcomer meets it: with a home of its own, which has nothing in it yet."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from betting.config import CHECKOUT, load
 from betting.runtime import embedded
+from tests.integration.forks import ManageForks, manage_forks
+from tests.support.cluster import lay
 
 Manage = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,6 +39,28 @@ def manage(home: Path) -> Manage:
     return run
 
 
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManageForks]:
+    """Commands that find nothing in their environment but the home."""
+    home = tmp_path_factory.mktemp("forks") / "home"
+    with manage_forks({"PATH": os.defpath, "HARDLINE_HOME": str(home)}) as forks:
+        yield forks
+
+
+@pytest.fixture
+def forked_home(forks: ManageForks) -> Iterator[Path]:
+    """The home of the forks, which is not there before a test, nor after it."""
+    home = Path(forks.environ["HARDLINE_HOME"])
+    yield home
+    embedded.remove_state(load({"HARDLINE_HOME": str(home)}))
+
+
+@pytest.fixture
+def fork(forks: ManageForks, forked_home: Path) -> Manage:
+    """Commands that need no environment of their own, and so no process that has to start."""
+    return lambda *arguments: forks.run(arguments, forked_home.parent)
+
+
 def test_a_bad_configuration_ends_with_all_its_problems_and_no_traceback(manage: Manage) -> None:
     done = manage("check", HARDLINE_WEB_PORT="http", HARDLINE_WEB_HOTS="::")
 
@@ -57,41 +81,47 @@ def test_a_home_that_cannot_be_used_ends_with_advice_and_no_traceback(
     assert "set HARDLINE_HOME" in done.stderr
 
 
-def test_a_command_that_needs_the_servers_starts_them_and_leaves_them_running(
-    manage: Manage,
-) -> None:
-    assert manage("services", "status").returncode == 3
+def test_a_command_that_needs_the_servers_starts_them_and_leaves_them_running(fork: Manage) -> None:
+    assert fork("services", "status").returncode == 3
 
-    assert manage("showmigrations").returncode == 0
+    assert fork("showmigrations").returncode == 0
 
-    status = manage("services", "status")
+    status = fork("services", "status")
     assert status.returncode == 0
     assert status.stdout.count("running (process") == 2
 
 
-def test_help_starts_nothing(manage: Manage) -> None:
-    assert manage("migrate", "--help").returncode == 0
-    assert manage("help").returncode == 0
+def test_help_starts_nothing(fork: Manage) -> None:
+    assert fork("migrate", "--help").returncode == 0
+    assert fork("help").returncode == 0
 
-    assert manage("services", "status").stdout == "PostgreSQL: stopped\nRedis: stopped\n"
-
-
-def test_services_start_and_stop_do_what_they_say(manage: Manage) -> None:
-    assert manage("services", "start").stdout.count("running (process") == 2
-    assert manage("services", "stop").stdout == "PostgreSQL: stopped\nRedis: stopped\n"
-    assert manage("services", "status").returncode == 3
+    assert fork("services", "status").stdout == "PostgreSQL: stopped\nRedis: stopped\n"
 
 
+@pytest.fixture
+def with_data(cluster: Path, forked_home: Path) -> None:
+    """Have the home keep a data directory, which a start without one makes in a second."""
+    lay(cluster, load({"HARDLINE_HOME": str(forked_home)}))
+
+
+@pytest.mark.usefixtures("with_data")
+def test_services_start_and_stop_do_what_they_say(fork: Manage) -> None:
+    assert fork("services", "start").stdout.count("running (process") == 2
+    assert fork("services", "stop").stdout == "PostgreSQL: stopped\nRedis: stopped\n"
+    assert fork("services", "status").returncode == 3
+
+
+@pytest.mark.usefixtures("with_data")
 def test_clean_state_stops_the_servers_and_removes_what_they_kept(
-    manage: Manage, home: Path
+    fork: Manage, forked_home: Path
 ) -> None:
-    manage("services", "start")
+    fork("services", "start")
 
-    done = manage("clean_state")
+    done = fork("clean_state")
 
     assert done.returncode == 0
-    assert f"removed {home}" in done.stdout
-    assert not home.exists()
+    assert f"removed {forked_home}" in done.stdout
+    assert not forked_home.exists()
 
 
 def test_configuration_shows_the_settings_without_the_secrets(manage: Manage) -> None:

@@ -1,7 +1,8 @@
 """Every command of docs/commands.md on a state that no command has used before.
 
-A cluster takes seconds to make. Those that need one find it where `services start` has left it,
-running and without a table; one of them makes it as well.
+A cluster takes seconds to make, and so do its tables. Those that need tables find one of them
+missing, as after an upgrade that brings one: which migrations are missing, no command asks. One of
+them makes all tables, and one the cluster as well.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from betting.runtime import embedded
 from betting.runtime.embedded import database_settings, ensure_running, status
 from tests.betting.runtime.embedded.clients import database_url
 from tests.integration.installation import Installation
+from tests.support.cluster import lay
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -37,11 +39,11 @@ ON_TABLES = {
     "alerts list": (0, ""),
     "export edges": (0, "opened_at"),
     "deadletters list": (0, ""),
-    "spectacular --format openapi-json": (0, "openapi"),
 }
 ON_NOTHING = {
     "services status": (3, "stopped"),
     "configuration": (0, "HARDLINE_"),
+    "spectacular --format openapi-json": (0, "openapi"),
     "run --feed nothing.jsonl": (1, "nothing.jsonl"),
     "backtest --results nothing.csv": (1, "nothing.csv"),
     "baseline compare a.json b.json": (1, "a.json"),
@@ -78,17 +80,50 @@ def test_a_command_works_without_a_prior_step(installation: Installation, comman
     assert_works(installation.fork(*command.split()), *ON_NOTHING[command])
 
 
-@pytest.mark.parametrize("command", ON_TABLES)
-def test_a_command_makes_the_tables_that_it_needs(installation: Installation, command: str) -> None:
-    without_tables(installation)
-    assert_works(installation.fork(*command.split()), *ON_TABLES[command])
-
-
-def without_tables(installation: Installation) -> None:
-    """Leave servers that run, as `services start` makes them."""
+def test_a_command_makes_all_tables_where_there_are_none(installation: Installation) -> None:
     ensure_running(installation.config)
     installation.ask("DROP SCHEMA public CASCADE")
     installation.ask("CREATE SCHEMA public")
+
+    assert_works(installation.fork("provider", "list"), *ON_TABLES["provider list"])
+
+    assert installation.fork("migrate", "--check").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def with_tables(installation: Installation, cluster: Path) -> Installation:
+    """The installation with all tables, which it did not make."""
+    embedded.remove_state(installation.config)
+    lay(cluster, installation.config)
+    return installation
+
+
+@pytest.mark.parametrize("command", ON_TABLES)
+def test_a_command_makes_the_table_that_is_missing(with_tables: Installation, command: str) -> None:
+    migrations = without_sessions(with_tables)
+
+    assert_works(with_tables.fork(*command.split()), *ON_TABLES[command])
+
+    assert with_tables.ask(MIGRATIONS) == migrations
+    assert with_tables.ask(HAS_SESSIONS) == [(True,)]
+
+
+MIGRATIONS = "SELECT app, name FROM django_migrations ORDER BY app, name"
+HAS_SESSIONS = "SELECT to_regclass('django_session') IS NOT NULL"
+
+
+def without_sessions(installation: Installation) -> list[tuple[object, ...]]:
+    """Leave servers that run, with tables that are one migration behind.
+
+    Returns:
+        the migrations that the tables have once they are up to date.
+    """
+    ensure_running(installation.config)
+    migrations = installation.ask(MIGRATIONS)
+    assert ("sessions", "0001_initial") in migrations
+    installation.ask("DROP TABLE django_session")
+    installation.ask("DELETE FROM django_migrations WHERE app = 'sessions'")
+    return migrations
 
 
 def assert_works(done: subprocess.CompletedProcess[str], status: int, said: str) -> None:
@@ -137,9 +172,9 @@ def test_a_command_of_djangos_finds_what_it_needs(command: str, need: Need) -> N
 
 @pytest.mark.parametrize("command", ["nonsense", "provider", "provider show"])
 def test_a_command_that_cannot_run_starts_nothing(installation: Installation, command: str) -> None:
-    installation.remove()
+    embedded.remove_state(installation.config)
 
-    assert installation.manage(*command.split()).returncode != 0
+    assert installation.fork(*command.split()).returncode != 0
 
     assert [server.is_running for server in status(installation.config)] == [False, False]
 
@@ -165,11 +200,11 @@ def test_commands_that_start_together_make_the_tables_once(installation: Install
 
 
 def test_tables_of_another_server_are_left_to_whoever_runs_it(
-    installation: Installation, tmp_path: Path
+    with_tables: Installation, tmp_path: Path
 ) -> None:
-    without_tables(installation)
+    without_sessions(with_tables)
     elsewhere = Installation(tmp_path / "elsewhere")
-    elsewhere.environ["DATABASE_URL"] = database_url(database_settings(installation.config))
+    elsewhere.environ["DATABASE_URL"] = database_url(database_settings(with_tables.config))
     try:
         done = elsewhere.fork("provider", "list")
         assert done.returncode == 2
