@@ -83,7 +83,7 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         wrong = [status_of(port + 1, "/metrics", "admin:wrong") for _ in range(MAX_FAILURES)]
         assert wrong == [401] * MAX_FAILURES
         assert status_of(port + 1, "/", f"admin:{password}") == 429
-        second = installation.manage("run")
+        second = installation.fork("run")
         assert second.returncode == 1
         assert f"already running: process {run.pid}" in second.stderr
 
