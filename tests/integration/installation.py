@@ -35,11 +35,11 @@ class Installation:
     def command(self, *arguments: str | Path) -> list[str | Path]:
         return [sys.executable, CHECKOUT / "manage.py", *arguments]
 
-    def fork(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that ends at once, without a process that has to start first."""
+    def fork(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, without a process that has to start first."""
         if self._forks is None:
             self._forks = ManageForks(self.environ)
-        return self._forks.run(words, Path(self.environ["HARDLINE_HOME"]).parent)
+        return self._forks.run([*map(str, words)], Path(self.environ["HARDLINE_HOME"]).parent)
 
     def end_forks(self) -> None:
         """End the process that commands were forked from."""
@@ -58,7 +58,7 @@ class Installation:
         )
 
     def replay(self, *feeds: Path) -> Row:
-        done = self.manage("run", "--feed", *feeds, "--until-idle", "--json")
+        done = self.fork("run", "--feed", *feeds, "--until-idle", "--json")
         assert done.returncode == 0, done.stderr
         facts: Row = json.loads(done.stdout.splitlines()[-1])
         return facts

@@ -24,6 +24,7 @@ OURS = ("betting", "streaming")
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betting.settings")
+    sys.argv = ["manage.py"]  # by which a command's log lines go where its result does not
     django.setup()
     for name, app in get_commands().items():
         if app in OURS:

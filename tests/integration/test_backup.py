@@ -24,13 +24,23 @@ LETTERS = "SELECT count(*) FROM streaming_deadletter"
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture
-def old(tmp_path: Path, cluster: Path) -> Iterator[Installation]:
-    installation = Installation(tmp_path / "old")
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterator[Installation]:
+    """Servers that go on from one test to the next."""
+    installation = Installation(tmp_path_factory.mktemp("backup") / "old")
     lay(cluster, installation.config)
     embedded.ensure_running(installation.config)
     yield installation
     installation.remove()
+
+
+@pytest.fixture
+def old(installed: Installation) -> Installation:
+    """Empty tables, and an empty Redis."""
+    installed.empty()
+    with redis_client(installed.config) as client:
+        client.flushall()
+    return installed
 
 
 @pytest.fixture
@@ -52,13 +62,13 @@ def halves(directory: Path) -> tuple[Path, Path]:
 
 
 def back_up(installation: Installation, *words: str | Path) -> str:
-    done = installation.fork("backup", *map(str, words))
+    done = installation.fork("backup", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(installation: Installation, *words: str | Path) -> str:
-    done = installation.fork("backup", *map(str, words))
+    done = installation.fork("backup", *words)
     assert done.returncode == 1, done.stdout
     return done.stderr
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from betting.runtime import embedded
 from streaming.benchmark.ab_trial import Trial
 from tests.integration.installation import CHECKOUT, Installation
 from tests.support.cluster import lay
@@ -30,7 +31,7 @@ def test_a_trial_measures_every_process_and_leaves_its_row(
     installation: Installation, tmp_path: Path
 ) -> None:
     document = tmp_path / "trial.json"
-    done = installation.manage(
+    done = installation.fork(
         "baseline", "trial", SIMULATED, "--responses=3", "--label=three answers", "--out", document
     )
     assert done.returncode == 0, done.stderr
@@ -46,10 +47,10 @@ def test_a_trial_measures_every_process_and_leaves_its_row(
     assert baseline.processes.keys() == programs
     assert all(used.memory_bytes_max > 1_000_000 for used in baseline.processes.values())
 
-    code = "from streaming.models import BaselineSnapshot as B; print(B.objects.get().label)"
-    shown = installation.manage("shell", "--no-imports", "-c", code)
-    assert shown.stdout.splitlines()[-1:] == ["three answers"], shown.stderr
-    again = installation.manage("baseline", "trial", "--simulate", "--out", document)
+    embedded.ensure_running(installation.config)
+    labels = installation.ask("SELECT label FROM streaming_baselinesnapshot")
+    assert labels == [("three answers",)]
+    again = installation.fork("baseline", "trial", "--simulate", "--out", document)
     assert again.returncode == 1
     assert "begins with an empty database" in again.stderr
     assert json.loads(document.read_bytes())["baseline"]["schema"] == 1

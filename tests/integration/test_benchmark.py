@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from betting.runtime import embedded
 from streaming.benchmark.isolation import database_name
 from streaming.benchmark.results.document import decode
 from tests.betting.runtime.embedded.clients import redis_client
@@ -19,11 +20,12 @@ from tests.support.cluster import lay
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture
-def installation(tmp_path: Path, cluster: Path) -> Iterator[Installation]:
-    installed = Installation(tmp_path / "home")
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterator[Installation]:
+    """Servers that go on from one test to the next: each leaves them as they were."""
+    installed = Installation(tmp_path_factory.mktemp("benchmark") / "home")
     lay(cluster, installed.config)
-    installed.fork("services", "start")
+    embedded.ensure_running(installed.config)
     yield installed
     installed.remove()
 
@@ -45,7 +47,7 @@ def assert_nothing_is_left(installation: Installation) -> None:
 def test_each_contender_does_the_same_work_and_nothing_is_left(
     installation: Installation, tmp_path: Path
 ) -> None:
-    done = installation.manage("benchmark", "run", "--quick", "--out", tmp_path / "out")
+    done = installation.fork("benchmark", "run", "--quick", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     result = decode((tmp_path / "out" / "result.json").read_bytes())
     figures = {each.contender: each.figures for each in result.measurements}
@@ -65,7 +67,7 @@ def test_a_short_saturday_has_figures_of_each_part_of_the_day(
     installation: Installation, tmp_path: Path
 ) -> None:
     options = ("--rounds", "1", "--match-day-seconds", "12", "--out", tmp_path)
-    done = installation.manage("benchmark", "run", "match-day", *options)
+    done = installation.fork("benchmark", "run", "match-day", *options)
 
     assert done.returncode == 0, done.stderr
     result = decode((tmp_path / "result.json").read_bytes())
@@ -74,7 +76,7 @@ def test_a_short_saturday_has_figures_of_each_part_of_the_day(
     for each in figures.values():
         assert each["p99_ms"] >= each["p50_ms"] > 0
     assert figures["in play"]["wrong_fair_prices"] == 0
-    same = installation.manage(
+    same = installation.fork(
         "benchmark", "compare", tmp_path / "result.json", tmp_path / "result.json"
     )
     assert same.returncode == 0, same.stderr

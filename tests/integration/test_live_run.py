@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from betting.runtime import embedded
 from betting.web.guarded_flower import MAX_FAILURES
 from streaming.runner.ports import LOOPBACK
 from tests.integration.installation import COMMAND_SECONDS, Installation
@@ -24,6 +25,8 @@ from tests.integration.live_run import (
     wait_for_the_start,
 )
 from tests.support.logs import read_logs
+
+LINE_CHANGES = "SELECT count(*) FROM betting_linechange"
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -83,7 +86,7 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
         wrong = [status_of(port + 1, "/metrics", "admin:wrong") for _ in range(MAX_FAILURES)]
         assert wrong == [401] * MAX_FAILURES
         assert status_of(port + 1, "/", f"admin:{password}") == 429
-        second = installation.manage("run")
+        second = installation.fork("run")
         assert second.returncode == 1
         assert f"already running: process {run.pid}" in second.stderr
 
@@ -92,11 +95,11 @@ def test_everything_comes_up_flows_and_ends_with_ctrl_c(
     assert run.returncode == 0, told.read_text()
     installation.end_forks()
     assert running_in(home) == []
-    services = installation.manage("services", "status").stdout.splitlines()
-    assert services == ["PostgreSQL: stopped", "Redis: stopped"]
+    assert [server.is_running for server in embedded.status(installation.config)] == [False] * 2
 
     logged = {line["action"] for line in read_logs(Path(home, "logs"))}
     assert {"cycle", "poll", "ingest", "recompute"} <= logged
     facts = json.loads(output.splitlines()[-1])
     assert facts["dead_letters"] == 0, told.read_text()
-    assert len(installation.export("line_changes")) == sum(facts["changes"].values()) > 0
+    embedded.ensure_running(installation.config)
+    assert installation.ask(LINE_CHANGES) == [(sum(facts["changes"].values()),)] != [(0,)]

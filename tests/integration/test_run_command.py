@@ -174,7 +174,7 @@ def test_a_simulated_recording_ends_as_an_independent_reading_and_twice_is_as_on
     assert_history_is_that_of(history, reading)
 
     # The second time with damage besides, which is left out and told.
-    done = installed.manage("run", "--feed", damaged(tmp_path), "--until-idle", "--json")
+    done = installed.fork("run", "--feed", damaged(tmp_path), "--until-idle", "--json")
 
     assert done.returncode == 0, done.stderr
     again = json.loads(done.stdout.splitlines()[-1])
@@ -320,7 +320,7 @@ def test_an_answer_that_cannot_be_ingested_fails_the_replay_and_is_counted(
             }
         )
     )
-    done = installation.manage("run", "--feed", refused, "--until-idle", "--json")
+    done = installation.fork("run", "--feed", refused, "--until-idle", "--json")
     assert done.returncode == 1
     assert "1 answers were not ingested" in done.stderr
     assert json.loads(done.stdout)["dead_letters"] == 1

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
+from django.db.models import F
 from redis import Redis
 
 from betting.config import Config
-from betting.models import Provider
+from betting.models import Market, Provider
 from betting.runtime.supervisor import Program
 from streaming.runner.processes import pollers, value_workers
 from streaming.simulator.running import RunningSimulator, running_simulator
@@ -29,9 +31,10 @@ from tests.integration.conftest import (
 from tests.integration.stack import CALM
 from tests.support.collector import NEEDED, Collector, Seen, running_collector
 from tests.support.logs import read_logs
-from tests.support.moved_market import begin_burst
+from tests.support.moved_market import MovedMarket, begin_burst
 from tests.support.polling import EPL, KEY, KEY_ENV, polled_provider
 from tests.support.tcp_servers import free_port
+from valuation.tasks import send_recomputes
 
 SECRET = "5ecre7c0ffee5ecre7c0ffee"
 
@@ -74,10 +77,10 @@ def run(script: str, servers: Config, **environ: str) -> subprocess.CompletedPro
 SET_UP = "import django; django.setup(); "
 
 
-def workers(servers: Config) -> list[Program]:
-    """All of them but beat, so that nothing is polled but what a test has polled."""
+def workers(servers: Config, *names: str) -> list[Program]:
+    """Those of these names; without beat, nothing is polled but what a test has polled."""
     programs = [*value_workers(servers), *pollers(servers, KEY)]
-    return [program for program in programs if program.name != "beat"]
+    return [program for program in programs if program.name in names]
 
 
 def poll(provider: Provider, collector: Collector) -> None:
@@ -115,7 +118,8 @@ def test_a_poll_and_all_that_it_has_valued_are_one_trace_under_the_id_of_the_log
     logs = tmp_path / "logs"
     # Changes wait in the buffer, which knows a trace by its id alone.
     begin_burst(redis)
-    with running(workers(servers), servers, logs, monkeypatch):
+    needed = workers(servers, "worker-io", "worker-value", "worker-major")
+    with running(needed, servers, logs, monkeypatch):
         poll(provider, collector)
     # They are stopped: what was left has been sent.
     assert collector.named("streaming.batch_flush")
@@ -149,22 +153,29 @@ LOGGED = {"cycle", "poll", "ingest", "batch_flush", "recompute"}
 @exporting
 def test_the_processes_of_a_pool_export_after_their_fork(
     collector: Collector,
-    simulator: RunningSimulator,
     servers: Config,
-    redis: Redis,  # noqa: ARG001 - asks for a fixture
+    redis: Redis,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    provider = polled_provider(simulator)
-    with running(workers(servers), servers, tmp_path / "logs", monkeypatch) as supervisor:
-        poll(provider, collector)
-        run(SET_UP + REVALUE, servers)
+    MovedMarket(redis)
+    needed = workers(servers, "worker-value")
+    with running(needed, servers, tmp_path / "logs", monkeypatch) as supervisor:
+        revalue()
         wait_until(lambda: len(runs(collector)) > 0, "the first process's spans")
         # Its successor is forked from a process that may have exported.
-        run(KILL_POOL, servers, WORKER=str(supervisor.pids()["worker-value"]))
+        (worker,) = psutil.Process(supervisor.pids()["worker-value"]).children()
+        for child in worker.children():
+            child.kill()
         before = len(runs(collector))
-        run(SET_UP + REVALUE, servers)
+        revalue()
         wait_until(lambda: len(runs(collector)) > before, "the successor's spans")
+
+
+def revalue() -> None:
+    """Have the markets valued again, though nothing has changed."""
+    Market.objects.update(version=F("version") + 1)
+    send_recomputes(list(Market.objects.values_list("pk", flat=True)), "batch")
 
 
 def runs(collector: Collector, queue: str = "valuation") -> list[Seen]:
@@ -173,23 +184,8 @@ def runs(collector: Collector, queue: str = "valuation") -> list[Seen]:
     return [span for span in spans if span.attributes["messaging.destination"] == queue]
 
 
-KILL_POOL = """
-import os, psutil
-worker = psutil.Process(int(os.environ["WORKER"])).children()[0]
-for child in worker.children():
-    child.kill()
-"""
-REVALUE = """
-from django.db.models import F
-from betting.models import Market
-from valuation.tasks import send_recomputes
-Market.objects.update(version=F("version") + 1)
-send_recomputes(list(Market.objects.values_list("pk", flat=True)), "batch")
-"""
-
-
 @exporting
-def test_no_secret_of_a_request_or_a_statement_leaves(
+def test_no_secret_of_a_request_or_a_statement_leaves_and_probes_have_no_span(
     collector: Collector, servers: Config
 ) -> None:
     done = run(SET_UP + REQUESTS, servers, TESTS_SECRET=SECRET)
@@ -202,6 +198,7 @@ def test_no_secret_of_a_request_or_a_statement_leaves(
     assert "apiKey=•••" in failed.error
     assert "ValueError" in failed.attributes["exception.stacktrace"]
     assert not [body for body in collector.bodies if SECRET.encode() in body]
+    assert not [span for span in collector.spans if "health" in str(span.attributes)]
 
 
 REQUESTS = """
@@ -222,12 +219,6 @@ with suppress(ValueError), operation("provider", "poll"):
     raise ValueError("GET https://a.example/odds?apiKey=" + secret)
 print(client.get("/health/live", {"apiKey": secret}).status_code)
 """
-
-
-@exporting
-def test_probes_have_no_span(collector: Collector, servers: Config) -> None:
-    run(SET_UP + REQUESTS, servers, TESTS_SECRET=SECRET)
-    assert not [span for span in collector.spans if "health" in str(span.attributes)]
 
 
 @exporting
@@ -315,7 +306,7 @@ def test_beats_messages_lead_to_the_tasks_that_run_them(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with running(pollers(servers, KEY), servers, tmp_path / "logs", monkeypatch):
+    with running(workers(servers, "worker-io", "beat"), servers, tmp_path / "logs", monkeypatch):
         wait_until(lambda: len(collector.named("run/streaming.tick")) >= 2, "two ticks")
     sent = {span.span_id: span for span in collector.named("apply_async/streaming.tick")}
     ticks = collector.named("run/streaming.tick")
