@@ -51,18 +51,23 @@ Usages = Mapping[int, Usage]
 """Process id → usage."""
 
 
+GROWING_BYTES = 5_000_000
+"""A process with less memory of its own than this is not asked how much it has grown."""
+
+
 def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) -> float:
     """Return how much larger the process has become that grew most.
 
     Only memory of its own counts, and of each part the sample with the most of it. Left out are
-    processes that do not appear in every sample.
+    processes that do not appear in every sample, and those that never have `GROWING_BYTES`: a
+    table of PostgreSQL's checkpointer, of a megabyte, may double.
 
     Args:
         earlier: samples of one part of a run; at least one.
         later: samples of another part.
 
-    >>> before = {7: Usage(1.0, 200, 100, 0.0), 8: Usage(1.0, 50, 40, 0.0)}
-    >>> after = {7: Usage(1.0, 300, 102, 0.0), 8: Usage(1.0, 50, 40, 0.0)}
+    >>> before = {7: Usage(1.0, 200, 50_000_000, 0.0), 8: Usage(1.0, 50, 40, 0.0)}
+    >>> after = {7: Usage(1.0, 300, 51_000_000, 0.0), 8: Usage(1.0, 50, 80, 0.0)}
     >>> memory_growth_percent([before], [after])
     2.0
     """
@@ -72,11 +77,11 @@ def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) ->
         for pid, usage in samples[0].items()
         if all(pid in each and each[pid].started_at == usage.started_at for each in samples)
     }
-    grown = (
-        max(each[pid].private_bytes for each in later)
-        / max(each[pid].private_bytes for each in earlier)
+    most = (
+        [max(each[pid].private_bytes for each in part) for part in (earlier, later)]
         for pid, _ in lasting
     )
+    grown = (after / before for before, after in most if after >= GROWING_BYTES)
     return round(100 * (max(grown, default=1.0) - 1), 9)
 
 

@@ -75,11 +75,9 @@ def test_a_process_that_ended_keeps_what_it_computed_and_its_number_may_be_anoth
 
 def test_growth_is_of_the_process_that_grew_most_among_those_that_last() -> None:
     def sample(steady: int, growing: int, started_at: float = 1.0) -> dict[int, Usage]:
-        return {
-            1: Usage(1.0, 10_000, steady, 0.0),
-            2: Usage(1.0, 10_000, growing, 0.0),
-            3: Usage(started_at, 10_000, 10 * growing, 0.0),
-        }
+        of = {1: (1.0, steady), 2: (1.0, growing), 3: (started_at, 10 * growing)}
+        small = {4: Usage(1.0, 10_000, growing**2, 0.0)}
+        return small | {pid: Usage(at, 10**9, size * 10**6, 0.0) for pid, (at, size) in of.items()}
 
     earlier = [sample(100, 80), sample(90, 100)]
     later = [sample(101, 110), sample(100, 105), sample(100, 90, started_at=2.0)]
