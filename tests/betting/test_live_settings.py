@@ -345,7 +345,7 @@ class TestPage:
             for _ in range(count):
                 change(MIN_BOOKS, "5")
                 change(BATCH, "70")
-            with django_assert_num_queries(6):
+            with django_assert_num_queries(5):
                 client.get(PAGE)
 
 
