@@ -211,7 +211,8 @@ def test_workers_killed_around_the_starts_change_no_closing_price(
     closed = closed_events(installation)
     assert closed < replay.closed_events
 
-    command = installation.command("run", "--feed", after, "--until-idle", "--speed", "30")
+    # For so long, eight seconds, that no busy machine ends the run before the first close is seen.
+    command = installation.command("run", "--feed", after, "--until-idle", "--speed", "10")
     told = tmp_path / "told"
     with (
         told.open("w") as file,
