@@ -58,9 +58,10 @@ GROWING_BYTES = 5_000_000
 def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) -> float:
     """Return how much larger the process has become that grew most.
 
-    Only memory of its own counts, and of each part the sample with the most of it. Left out are
-    processes that do not appear in every sample, and those that never have `GROWING_BYTES`: a
-    table of PostgreSQL's checkpointer, of a megabyte, may double.
+    Only memory of its own counts, and of each part the sample with the least of it: what a
+    statement takes for a moment is no growth. Left out are processes that do not appear in every
+    sample, and those that do not come to `GROWING_BYTES`: a table of PostgreSQL's checkpointer, of
+    a megabyte, may double.
 
     Args:
         earlier: samples of one part of a run; at least one.
@@ -77,11 +78,11 @@ def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) ->
         for pid, usage in samples[0].items()
         if all(pid in each and each[pid].started_at == usage.started_at for each in samples)
     }
-    most = (
-        [max(each[pid].private_bytes for each in part) for part in (earlier, later)]
+    held = (
+        [min(each[pid].private_bytes for each in part) for part in (earlier, later)]
         for pid, _ in lasting
     )
-    grown = (after / before for before, after in most if after >= GROWING_BYTES)
+    grown = (after / before for before, after in held if after >= GROWING_BYTES)
     return round(100 * (max(grown, default=1.0) - 1), 9)
 
 

@@ -79,8 +79,8 @@ def test_growth_is_of_the_process_that_grew_most_among_those_that_last() -> None
         small = {4: Usage(1.0, 10_000, growing**2, 0.0)}
         return small | {pid: Usage(at, 10**9, size * 10**6, 0.0) for pid, (at, size) in of.items()}
 
-    earlier = [sample(100, 80), sample(90, 100)]
-    later = [sample(101, 110), sample(100, 105), sample(100, 90, started_at=2.0)]
+    earlier = [sample(100, 180), sample(105, 100)]
+    later = [sample(101, 110), sample(400, 190), sample(105, 115, started_at=2.0)]
 
     assert memory_growth_percent(earlier, later) == pytest.approx(10.0)
     assert memory_growth_percent(later[2:], [{}]) == 0.0
