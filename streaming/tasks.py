@@ -54,7 +54,14 @@ from streaming.notifications.delivery import Delivery, Fate
 from streaming.notifications.major_moves import major_moves
 from streaming.notifications.subscriber_health import suppressed_subscribers
 from streaming.polling.circuits import unhealthy_providers
-from streaming.polling.poll import claim_due_providers, newest_run, poll, require_answer, sending
+from streaming.polling.poll import (
+    Claim,
+    claim_due_providers,
+    newest_run,
+    poll,
+    require_answer,
+    send_each,
+)
 from streaming.polling.replay_answer import ingest_payload
 from streaming.polling.scores import POLL_SCORES, due_scores
 from streaming.polling.scores import poll_scores as ask_for_scores
@@ -75,12 +82,15 @@ def tick() -> None:
     Idempotent by `Provider.next_poll_at`: claiming moves it, so any number of beats poll once. If
     the broker is away, those without a message are due again.
     """
-    with sending(claim_due_providers()) as claims:
-        for claim in claims:
-            poll_provider.apply_async(
-                (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
-            )
+    send_each(claim_due_providers(), _send_poll)
     record_tick()
+
+
+def _send_poll(claim: Claim) -> None:
+    """Enqueue the poll of a provider that is due."""
+    poll_provider.apply_async(
+        (claim.provider_id,), countdown=claim.wait_seconds, expires=claim.expires_seconds
+    )
 
 
 # `self: Any` here and below: hints are read at run time, when celery's `Task` is not generic.

@@ -73,14 +73,14 @@ def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) ->
     2.0
     """
     samples = [*earlier, *later]
-    lasting = {
-        (pid, usage.started_at)
+    lasting = [
+        pid
         for pid, usage in samples[0].items()
         if all(pid in each and each[pid].started_at == usage.started_at for each in samples)
-    }
+    ]
     held = (
         [min(each[pid].private_bytes for each in part) for part in (earlier, later)]
-        for pid, _ in lasting
+        for pid in lasting
     )
     grown = (after / before for before, after in held if after >= GROWING_BYTES)
     return round(100 * (max(grown, default=1.0) - 1), 9)

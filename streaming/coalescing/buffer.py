@@ -30,6 +30,8 @@ from betting.db.redis import redis_client
 from betting.logs.context import MAX_TRACES
 from streaming.core.coalesce import CoalescePolicy
 
+DROPPED = "hardline:buffer:dropped"
+
 _SCHEDULED = "hardline:scheduled:"
 _FIRST = "hardline:first:"
 
@@ -140,7 +142,7 @@ def _script(source: str) -> Script:
 def _keys(shard: int) -> list[str]:
     buffer = f"hardline:buffer:{shard}"
     details = [f"{buffer}:{name}" for name in ("changes", "traces", "since")]
-    return [buffer, *details, "hardline:buffer:dropped"]
+    return [buffer, *details, DROPPED]
 
 
 def claim_first(changes: Mapping[int, int], policy: CoalescePolicy) -> set[int]:

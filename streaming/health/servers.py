@@ -22,12 +22,12 @@ from betting.db.redis import kept_client, redis_client
 from betting.runtime.broker import is_rabbitmq
 from betting.runtime.embedded import redis_url
 from betting.runtime.redis_clients import make_client
+from streaming.coalescing import buffer
 from streaming.coalescing.adaptive import AdaptiveCounts, count_keys
 from streaming.dead_letters.transport import SENT_AT
+from streaming.notifications import bus
 
 _TICK = "hardline:tick"
-_DROPPED = "hardline:buffer:dropped"
-_DELIVERIES_DROPPED = "hardline:deliver:dropped"
 _UNACKNOWLEDGED = "unacked"  # kombu's own name
 
 
@@ -93,8 +93,8 @@ def look_at_redis(config: Config) -> RedisFacts:
         asked.time()
         asked.info("memory")
         asked.get(_TICK)
-        asked.get(_DROPPED)
-        asked.get(_DELIVERIES_DROPPED)
+        asked.get(buffer.DROPPED)
+        asked.get(bus.DROPPED)
         asked.hlen(_UNACKNOWLEDGED)
         for key in count_keys(time.time()):
             asked.hgetall(key)

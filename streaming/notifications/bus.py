@@ -33,7 +33,7 @@ DELIVER = "streaming.deliver"
 """The task that delivers; sent by its name, because it stands above this module."""
 
 _QUEUE = "deliver"
-_DROPPED = "hardline:deliver:dropped"
+DROPPED = "hardline:deliver:dropped"
 
 ROUTE_CACHE_SECONDS = 1.0
 """How long a process may not yet see a subscriber that was added or changed."""
@@ -136,7 +136,7 @@ def send_messages(messages: Sequence[Message]) -> None:
             current_app.send_task(DELIVER, message)
             op.count(messages=1, events=len(message[2]))
         if dropped := len(messages[room:]):
-            redis_client().incrby(_DROPPED, dropped)
+            redis_client().incrby(DROPPED, dropped)
             op.status = "degraded"
             op.add(dropped=dropped)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -92,28 +92,20 @@ def claim_due_providers(
     ]
 
 
-@contextmanager
-def sending(claims: Sequence[Claim]) -> Iterator[Iterator[Claim]]:
-    """Yield claims to send, one by one; if sending fails, those left are due again at once.
+def send_each(claims: Sequence[Claim], send: Callable[[Claim], object]) -> None:
+    """Send claims one by one; if sending fails, those left are due again at once.
 
     Otherwise a broker that was away for a moment would cost each of them a whole interval, which is
     an hour or more where credits are few. The one whose sending failed counts as left: it may have
     been sent, and two polls at once make one.
     """
-    sent = 0
-
-    def each() -> Iterator[Claim]:
-        nonlocal sent
-        for claim in claims:
-            yield claim
-            sent += 1
-
-    try:
-        yield each()
-    except Exception:
-        left = Provider.objects.filter(pk__in=[claim.provider_id for claim in claims[sent:]])
-        left.update(next_poll_at=Least("next_poll_at", DatabaseNow()))
-        raise
+    for place, claim in enumerate(claims):
+        try:
+            send(claim)
+        except Exception:
+            left = Provider.objects.filter(pk__in=[each.provider_id for each in claims[place:]])
+            left.update(next_poll_at=Least("next_poll_at", DatabaseNow()))
+            raise
 
 
 def poll(provider_id: int, config: Config, now: Now = database_now) -> Iterator[IngestResult]:
