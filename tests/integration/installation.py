@@ -47,14 +47,16 @@ class Installation:
             self._forks.close()
             self._forks = None
 
-    def manage(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def manage(
+        self, *arguments: str | Path, seconds: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments),
             env=self.environ,
             check=False,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=seconds,
         )
 
     def replay(self, *feeds: Path) -> Row:

@@ -236,6 +236,14 @@ class Stack:
         self.let_be_counted()
         let_pass(timedelta(hours=1, minutes=1))
 
+    def let_polls_rest(self) -> None:
+        """Let no provider's poll be due."""
+        Provider.objects.update(next_poll_at=timezone.now() + timedelta(hours=1))
+
+    def let_polls_go_on(self) -> None:
+        """Let every provider's poll be due."""
+        Provider.objects.update(next_poll_at=None)
+
     @contextmanager
     def hung(self, *names: str) -> Iterator[None]:
         """Workers that neither answer nor end, with the processes of their pools."""

@@ -86,7 +86,7 @@ SERVERS = {"redis": "fail", "database": "fail"}
 BEAT = {"beat": "fail", "activity": "fail"}
 """What the tests below cause: check → how bad it gets."""
 
-SIX_MINUTES, HOUR = timedelta(minutes=6), timedelta(hours=1)
+SIX_MINUTES = timedelta(minutes=6)
 UNLISTED = frozenset({"pinnacle", "williamhill", "betfair_ex_uk", "unibet_uk", "marathonbet"})
 CREDITS = 3
 CHANGES = 100
@@ -379,11 +379,14 @@ def test_valuing_workers_that_hang_are_seen_until_what_they_left_is_valued(stack
                 stack.let_be_forgotten()
                 wait_until(lambda: stale_for(LATE_BATCH_MS * 1.1), "valuations to be late")
                 stack.look_until(VALUING_WORKERS)
+                # What changes from here on would be valued in time, and outweigh what is late.
+                stack.let_polls_rest()
             # Before the other worker comes back, whose sweep would be the first to value it.
             late = RecomputeRun.objects.filter(trigger="major", latency_ms_max__gt=LATE_MAJOR_MS)
             wait_until(late.exists, "a major move that is valued late")
-        wait_until(lambda: not stale_for(LATE_MAJOR_MS), "the other changes to be valued")
+        wait_until(lambda: not stale_for(0.0), "the other changes to be valued")
         stack.look_until(LATE_VALUES)
+        stack.let_polls_go_on()
         stack.look_until_all_pass()
     reasons = {reason for told in told_of_health(stack, "reasons") for reason in told}
     assert any(reason.startswith("workers: No worker takes from ") for reason in reasons)
@@ -392,7 +395,7 @@ def test_valuing_workers_that_hang_are_seen_until_what_they_left_is_valued(stack
 def test_settings_that_are_wrong_are_seen_until_they_are_right(stack: Stack) -> None:
     with told_from_fault_to_recovery(stack, SETTINGS):
         # Polled by this process, whose settings are wrong, instead of by the worker.
-        Provider.objects.update(next_poll_at=timezone.now() + HOUR)
+        stack.let_polls_rest()
         dropped = buffer.dropped_hints()
         with coalescing(stack, shards=1, buffer_max_markets=1):
             poll_until(stack.calm.provider, lambda: buffer.dropped_hints() > dropped)
@@ -411,7 +414,7 @@ def test_settings_that_are_wrong_are_seen_until_they_are_right(stack: Stack) -> 
         with replica_that_is_away():
             take_snapshot(stack.config)
 
-        Provider.objects.update(next_poll_at=None)
+        stack.let_polls_go_on()
         stack.look_until_all_pass()
 
 
