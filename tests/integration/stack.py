@@ -74,7 +74,7 @@ LIVELY = MarketPolicy(
 """Majors with nearly every poll."""
 
 CALM = MarketPolicy(
-    events_per_sport=5,
+    events_per_sport=12,
     speed=60.0,
     drift=0.002,
     news_per_second=0.0,
@@ -82,7 +82,7 @@ CALM = MarketPolicy(
     duration_seconds=(1.0, 2.0),
     slow_rate=0.0,
 )
-"""Hours before the start: small moves, and many of them."""
+"""Hours before the start: small moves, and many, of more markets than rates are judged by."""
 
 OF_WINDOWS = frozenset(
     {
