@@ -16,9 +16,9 @@ from betting.db.freshness import with_freshness
 from betting.db.weights import weight_on_market
 from betting.models import Bookmaker, Outcome, Quote, QuoteStatus, Side
 from valuation.fees import payout_rank
+from valuation.models import FairPrice
 from valuation.vouching import (
     JudgedEdge,
-    JudgedFairPrice,
     fair_prices_of,
     open_among,
     unjudged_edges,
@@ -82,7 +82,7 @@ class ComparedOutcome:
     """
 
     outcome: Outcome
-    fair: JudgedFairPrice | None
+    fair: FairPrice | None
     places: dict[int, int]
     backs: dict[int, Price]
     lays: dict[int, Price]
@@ -149,9 +149,7 @@ def _fresh(prices: list[Price]) -> int:
     return sum(price.is_fresh for price in prices)
 
 
-def _line(
-    line: float | None, prices: list[Price], fair: dict[int, JudgedFairPrice]
-) -> ComparedLine:
+def _line(line: float | None, prices: list[Price], fair: dict[int, FairPrice]) -> ComparedLine:
     weights = {price.quote.bookmaker: price.quote.weight for price in prices}
     books = sorted(weights, key=lambda book: (-weights[book], book.title))
     place = {book.pk: index for index, book in enumerate(books)}

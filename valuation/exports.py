@@ -15,6 +15,7 @@ from betting.models import EventAlias
 from valuation.fees import net_price_in_sql
 from valuation.models import ClosingPrice, ClosingQuote, EdgeClosing, RecomputeRun
 from valuation.vouching import (
+    CURRENT,
     EDGE_STATES,
     PRICED,
     bookmaker_keys,
@@ -36,12 +37,12 @@ FAIR_PRICES = Table(
     columns={
         **market_columns("market", _FIRST_ALIAS),
         **FAIR_PRICE.columns,
-        "probability": "current_probability",
-        "fair_odds": "current_fair_odds",
+        "probability": CURRENT["probability"],
+        "fair_odds": CURRENT["fair_odds"],
         "method": "method",
         "books": "books",
-        "state": "current_state",
-        "reason": "current_reason",
+        "state": CURRENT["state"],
+        "reason": CURRENT["reason"],
         "version": "version",
         "valued_at": Utc("valued_at"),
         "confirmed_at": Utc("confirmed_at"),

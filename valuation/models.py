@@ -17,8 +17,21 @@ class FairPriceState(models.TextChoices):
     NONE = "none", "no fair value"
 
 
+UNCONFIRMED = "too few bookmakers are still confirmed"
+UNVALUED = "its quotes or their terms have changed, and nothing has valued them since"
+"""The reasons why a fair price does not hold any more."""
+
+
 class FairPrice(models.Model):
-    """The consensus probability of one outcome, or the reason why there is none."""
+    """The consensus probability of one outcome, or the reason why there is none.
+
+    Attributes:
+        is_unvalued, is_stale: what `valuation.vouching.fair_prices` adds. Only rows of it say what
+            may be shown of them now.
+    """
+
+    is_unvalued: bool
+    is_stale: bool
 
     outcome = models.OneToOneField(Outcome, on_delete=models.CASCADE, related_name="fair_price")
     # A copy of the outcome's market, kept valid by the outcome's own reference to it.
@@ -54,6 +67,28 @@ class FairPrice(models.Model):
     def fair_odds(self) -> float | None:
         """Decimal odds without margin, 1 / probability; None where there is no fair value."""
         return None if self.probability is None else 1 / self.probability
+
+    @property
+    def current_state(self) -> str:
+        """One of `FairPriceState`: that there is none where it does not hold any more."""
+        return FairPriceState.NONE.value if self.is_stale else self.state
+
+    @property
+    def current_reason(self) -> str:
+        """Why nothing is shown; empty where something is."""
+        if not self.is_stale:
+            return self.reason
+        return UNVALUED if self.is_unvalued else UNCONFIRMED
+
+    @property
+    def current_probability(self) -> float | None:
+        """The probability while it holds."""
+        return None if self.is_stale else self.probability
+
+    @property
+    def current_fair_odds(self) -> float | None:
+        """The fair odds while they hold."""
+        return None if self.is_stale else self.fair_odds
 
 
 class CloseReason(models.TextChoices):

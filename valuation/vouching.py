@@ -43,6 +43,8 @@ from betting.models import Clock, EventStatus, Quote, QuoteStatus, Side
 from valuation.models import (
     DOUBTFUL,
     IN_PLAY,
+    UNCONFIRMED,
+    UNVALUED,
     Edge,
     FairPrice,
     FairPriceState,
@@ -53,9 +55,6 @@ from valuation.policy import ValuationPolicy
 
 UNVALUED_SECONDS = 30.0
 """The rows of a market that has waited this long for its valuation no longer hold."""
-
-UNCONFIRMED = "too few bookmakers are still confirmed"
-UNVALUED = "its quotes or their terms have changed, and nothing has valued them since"
 
 OPEN = Q(closed_at__isnull=True, is_stale=False)
 STALE = Q(closed_at__isnull=True, is_stale=True)
@@ -82,8 +81,24 @@ PRICED = {
 }
 """The conditions of a fair price's states, for a queryset of `fair_prices`.
 
-They use the stored field: `current_state` is computed, and for it PostgreSQL expects next to no row
-and judges them all before it takes a page.
+They use the stored field: for `CURRENT` PostgreSQL expects next to no row, and judges them all
+before it takes a page.
+"""
+
+CURRENT: Mapping[str, Combinable] = {
+    "state": Case(When(is_stale=True, then=Value(FairPriceState.NONE.value)), default=F("state")),
+    "reason": Case(
+        When(is_stale=True, is_unvalued=True, then=Value(UNVALUED)),
+        When(is_stale=True, then=Value(UNCONFIRMED)),
+        default=F("reason"),
+        output_field=TextField(),
+    ),
+    "probability": Case(When(is_stale=False, then=F("probability"))),
+    "fair_odds": Case(When(is_stale=False, then=1.0 / F("probability"))),
+}
+"""What may be shown of a row of `fair_prices`, for statements that sort by it or read no models.
+
+Each judges the row once more. A row that was read has it as `current_state` and so on, at no cost.
 """
 
 
@@ -94,65 +109,58 @@ def fair_prices() -> QuerySet[Any]:
     back its outcome and are confirmed. Added fields:
 
     - `confirmed_at`: when the last of so many was, the most recent ones counted.
+    - `is_unvalued`: whether its market waits too long for a valuation.
     - `is_stale`: whether there is a fair price that no longer holds.
-    - `current_state`, `current_reason`, `current_probability`, `current_fair_odds`: as stored; of
-      a stale one, that there is none and why.
+
+    By them the rows' `current_state`, `current_reason`, `current_probability` and
+    `current_fair_odds` are as stored; of a stale one, that there is none and why.
     """
     return _fair_prices(get_config().valuation).all()
 
 
-# To write these conditions takes Django 17 ms, which every reader would pay.
+# To write these conditions takes Django milliseconds, which every reader would pay.
 @lru_cache(maxsize=4)
 def _fair_prices(policy: ValuationPolicy) -> QuerySet[Any]:
     """Return them by the policy in force, which is also the key."""
     enough = policy.needed_books
     voices = _voices("outcome")
-    is_unvalued = Q(_is_unvalued())
+    is_unvalued = _is_unvalued()
     is_unconfirmed = ~Q(Exists(voices.filter(is_stale=False)[enough - 1 : enough]))
     is_ok = Q(state=FairPriceState.OK)
-    annotated: QuerySet[Any] = FairPrice.objects.annotate(
+    rows: QuerySet[Any] = FairPrice.objects.all()
+    annotated: QuerySet[Any] = rows.annotate(
         confirmed_at=_nth_confirmation(voices, enough),
-        is_stale=_boolean(is_ok & (is_unvalued | is_unconfirmed)),
-    ).annotate(
-        current_state=Case(
-            When(is_stale=True, then=Value(FairPriceState.NONE.value)), default=F("state")
-        ),
-        current_reason=Case(
-            When(Q(is_stale=True) & is_unvalued, then=Value(UNVALUED)),
-            When(is_stale=True, then=Value(UNCONFIRMED)),
-            default=F("reason"),
-            output_field=TextField(),
-        ),
-        current_probability=Case(When(is_stale=False, then=F("probability"))),
+        is_unvalued=is_unvalued,
+        is_stale=_boolean(is_ok & (Q(is_unvalued) | is_unconfirmed)),
     )
-    priced: QuerySet[Any] = annotated.annotate(current_fair_odds=1.0 / F("current_probability"))
-    return priced
+    return annotated
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedFairPrice:
-    """The values of `fair_prices` of an outcome."""
+def fair_prices_of(market_id: int) -> list[FairPrice]:
+    """Return what may be shown of a market's fair prices, in one statement.
 
-    outcome_id: int
-    current_probability: float | None
-    current_fair_odds: float | None
-    current_reason: str
+    Args:
+        market_id: the market.
 
-
-def fair_prices_of(market_id: int) -> list[JudgedFairPrice]:
-    """Return the fair prices of a market, in one statement."""
-    rows = _fair_prices_of_markets(get_config().valuation).rows([market_id])
-    return [JudgedFairPrice(*row) for row in rows]
+    Returns:
+        Its rows of `fair_prices`, of which no other values are read.
+    """
+    found = []
+    for values in _fair_prices_of_markets(get_config().valuation).rows([market_id]):
+        outcome_id, state, reason, probability, is_unvalued, is_stale = values
+        price = FairPrice(
+            outcome_id=outcome_id, state=state, reason=reason, probability=probability
+        )
+        price.is_unvalued, price.is_stale = is_unvalued, is_stale
+        found.append(price)
+    return found
 
 
 @lru_cache(maxsize=4)
 def _fair_prices_of_markets(policy: ValuationPolicy) -> Compiled:
     found = _fair_prices(policy).filter(is_among_ids("market_id")).order_by()
-    return Compiled(
-        found.values_list(
-            "outcome_id", "current_probability", "current_fair_odds", "current_reason"
-        )
-    )
+    columns = ("outcome_id", "state", "reason", "probability", "is_unvalued", "is_stale")
+    return Compiled(found.values_list(*columns))
 
 
 def edges() -> QuerySet[Any]:

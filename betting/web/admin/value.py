@@ -25,7 +25,7 @@ from valuation.models import (
     Revaluation,
     Settlement,
 )
-from valuation.vouching import EDGE_STATES, LISTED, PRICED, edges, fair_prices
+from valuation.vouching import CURRENT, EDGE_STATES, LISTED, PRICED, edges, fair_prices
 
 _EDGE_LISTS = {
     "in_play": ("in play", Q(is_in_play=True, is_doubtful=False)),
@@ -93,7 +93,7 @@ class FairPriceAdmin(BetAdmin):
         return fair_prices().select_related(*self.bet.related)
 
     @number
-    @admin.display(description="probability", ordering="current_probability")
+    @admin.display(description="probability", ordering=CURRENT["probability"])
     def fair(self, price: Any) -> str:
         """Return the consensus probability."""
         return formatting.percent(price.current_probability)

@@ -38,14 +38,13 @@ from betting.models import (
 from betting.web.admin.value import EdgeAdmin
 from betting.web.api.stream import EDGE_OPENED, StreamNotification, with_rows
 from tests.support import rows
-from valuation.models import Edge, FairPrice, Opportunity, Revaluation
+from valuation.models import UNCONFIRMED, UNVALUED, Edge, FairPrice, Opportunity, Revaluation
 from valuation.vouching import (
     CLOSED,
+    CURRENT,
     EDGE_STATES,
     OPEN,
     STALE,
-    UNCONFIRMED,
-    UNVALUED,
     closed_among,
     closed_opportunities_among,
     count_open,
@@ -374,12 +373,15 @@ def test_statements_written_once_judge_as_the_querysets_do(
         found = [(pk, each.confirmed_at, each.is_in_play) for pk, each in standing.items()]
         assert found == [*shown]
     assert open_opportunities_among([]) == closed_opportunities_among([]) == {}
-    shown = (
-        fair_prices()
-        .filter(market=board.market)
-        .values_list("outcome_id", "current_probability", "current_fair_odds", "current_reason")
-    )
-    assert sorted(map(astuple, fair_prices_of(board.market.pk))) == sorted(shown)
+    shown_rows = fair_prices().filter(market=board.market)
+    of_market = sorted(map(as_shown, fair_prices_of(board.market.pk)))
+    assert of_market == sorted(map(as_shown, shown_rows))
+    assert of_market == sorted(shown_rows.values_list("outcome_id", *CURRENT.values()))
+
+
+def as_shown(price: FairPrice) -> tuple[object, ...]:
+    """The outcome, and what may be shown of it, in the order of `CURRENT`."""
+    return (price.outcome_id, *(getattr(price, f"current_{name}") for name in CURRENT))
 
 
 @pytest.mark.usefixtures("board")
@@ -524,7 +526,8 @@ def test_what_waits_too_long_for_its_valuation_is_not_served_as_it_was() -> None
     assert edges().filter(OPEN).count() == 1
     Market.objects.update(dirty_at=datetime.now(UTC) - timedelta(minutes=1))
     assert edges().filter(STALE).count() == 1
-    assert set(fair_prices().values_list("current_state", "current_reason")) == {("none", UNVALUED)}
+    shown = {(price.current_state, price.current_reason) for price in fair_prices()}
+    assert shown == {("none", UNVALUED)}
 
 
 @pytest.mark.usefixtures("board")
@@ -533,7 +536,7 @@ def test_a_recording_does_not_age_by_the_wall_clock() -> None:
     age_books()
     Market.objects.update(changed_at=datetime.now(UTC) - AGED)
     assert edges().filter(OPEN).count() == 1
-    assert set(fair_prices().values_list("current_state", flat=True)) == {"ok"}
+    assert {price.current_state for price in fair_prices()} == {"ok"}
 
     Market.objects.update(changed_at=datetime.now(UTC))
     assert edges().filter(STALE).count() == 1

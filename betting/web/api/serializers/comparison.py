@@ -10,10 +10,10 @@ from betting.models import Bookmaker, Side
 from betting.web.api.serializers.odds import MarketSerializer, OutcomeKeySerializer
 from betting.web.api.serializers.priced import PricedSerializer
 from valuation.comparison import FRESH, REASONS, ComparedLine, ComparedOutcome, Price
-from valuation.vouching import JudgedFairPrice
+from valuation.models import FairPrice
 
 
-class ComparedFairSerializer(PricedSerializer[JudgedFairPrice]):
+class ComparedFairSerializer(PricedSerializer[FairPrice]):
     """The fair price of an outcome, or why there is none."""
 
     odds = ("fair_odds",)
