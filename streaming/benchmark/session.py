@@ -145,12 +145,18 @@ def memory_megabytes(usage: Usages) -> float:
     return sum(each.memory_bytes for each in usage.values()) / 1_000_000
 
 
-def latency_figures(latencies_ms: Sequence[float]) -> dict[str, float]:
+def latency_figures(latencies_ms: Sequence[float], prefix: str = "") -> dict[str, float]:
     """Return the percentiles of latencies, as figures.
+
+    Args:
+        latencies_ms: none if there is nothing to tell.
+        prefix: of the figures' keys, by what they begin with.
 
     >>> latency_figures([4.0, 1.0])
     {'p50_ms': 1.0, 'p95_ms': 4.0, 'p99_ms': 4.0}
+    >>> latency_figures([4.0], "taken_")["taken_p50_ms"]
+    4.0
     """
     spread = distribution(latencies_ms)
     found = {"p50_ms": spread.p50, "p95_ms": spread.p95, "p99_ms": spread.p99}
-    return {key: value for key, value in found.items() if value is not None}
+    return {prefix + key: value for key, value in found.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Thread
 
 from django.db import connection
@@ -115,11 +115,13 @@ def _moves_during_burst(session: Session, contender: Contender, number: int) -> 
     feeding = Thread(target=_guarded, args=(feed, failures))
     feeding.start()
     arrived_at: list[float] = []
+    taken_at: list[float] = []
     for send in moves:
         if arrived_at and not feeding.is_alive() and contender.is_done():
             break
         arrived_at.append(database_now().timestamp())
         send()
+        taken_at.append(database_now().timestamp())
         time.sleep(MOVES_APART_SECONDS)
     feeding.join()
     if failures:
@@ -129,10 +131,17 @@ def _moves_during_burst(session: Session, contender: Contender, number: int) -> 
     wait_until(contender.is_done, f"the values of {contender.name}")
     outcome = contender.outcome()
     verify(contender.name, outcome, after, session.config.valuation)
-    latencies_ms = [
-        (float(outcome.valued_at[market]) - at) * 1000 for market, at in enumerate(arrived_at)
-    ]
-    return {**latency_figures(latencies_ms), "changes": len(latencies_ms)}
+
+    def until_valued(moments: Sequence[float]) -> list[float]:
+        return [(float(outcome.valued_at[move]) - at) * 1000 for move, at in enumerate(moments)]
+
+    # A value may be committed before the feeder is back from having it sent on.
+    waited_ms = [max(0.0, each) for each in until_valued(taken_at)]
+    return {
+        **latency_figures(until_valued(arrived_at)),
+        **latency_figures(waited_ms, "taken_"),
+        "changes": len(arrived_at),
+    }
 
 
 def _guarded(feed: Callable[[], None], failures: list[BaseException]) -> None:
