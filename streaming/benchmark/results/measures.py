@@ -32,6 +32,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("p50_ms", "arrival to value, p50", "ms", "lower"),
     Measure("p95_ms", "arrival to value, p95", "ms", "lower"),
     Measure("p99_ms", "arrival to value, p99", "ms", "lower"),
+    Measure("first_ms", "the first after a start", "ms", None),
     Measure("taken_p50_ms", "taken to value, p50", "ms", None),
     Measure("taken_p95_ms", "taken to value, p95", "ms", None),
     Measure("taken_p99_ms", "taken to value, p99", "ms", None),
