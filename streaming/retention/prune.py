@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from django.db import OperationalError, ProgrammingError, transaction
-from psycopg.errors import InsufficientPrivilege, LockNotAvailable
+from psycopg.errors import DeadlockDetected, InsufficientPrivilege, LockNotAvailable
 
 from betting.config import RetentionConfig
 from betting.db import partitions
@@ -17,6 +18,7 @@ from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, Parti
 from betting.db.sql import Bigints, execute, fetch_all
 from streaming.core.participants import sport_family
 from streaming.core.partitions import days_ahead, plan
+from streaming.dead_letters.repeated import run_each
 from streaming.ingest.locks import lock_family
 from streaming.retention.delete_events import erase_events
 
@@ -37,48 +39,53 @@ class PartitionsMissingError(Exception):
 def prune_old_rows(config: RetentionConfig) -> dict[str, int]:
     """Delete the rows that are past their retention.
 
+    A table whose rows cannot be deleted keeps none of the others from its turn.
+
     Returns:
         Rows deleted, by table; those of partitions as PostgreSQL estimates them. Rows deleted
         along with an event or a feed are not counted.
 
     Raises:
         PartitionsMissingError: rows of the day to come have no partition; all else was done.
+        django.db.Error: a table could not be pruned, the first of those; all else was done, unless
+            PostgreSQL is away.
     """
-    deleted = {
-        table.name: _prune_partitions(table, days)
-        for table, days in (
-            (POLL_RUNS, config.operations_days),
-            (RECOMPUTE_RUNS, config.operations_days),
-            (LINE_CHANGES, config.history_days),
-        )
-    } | {
-        table: _prune(table, column, days)
-        for table, column, days in (
-            ("streaming_circuittransition", "recorded_at", config.audit_days),
-            ("streaming_deliveryrun", "started_at", config.operations_days),
-            ("streaming_alert", "claimed_at", config.history_days),
-            ("valuation_closingprice", "taken_at", config.history_days),
-            ("valuation_closingquote", "taken_at", config.history_days),
-            ("valuation_edgeclosing", "taken_at", config.history_days),
-            ("valuation_edge", "closed_at", config.history_days),
-            ("valuation_opportunity", "closed_at", config.history_days),
-            ("django_celery_results_taskresult", "date_done", config.operations_days),
-            (
-                "streaming_deadletteroccurrence",
-                "seen_at",
-                config.operations_days,
-            ),
-            ("streaming_deadletteraction", "requested_at", config.audit_days),
-            ("streaming_healthsnapshot", "taken_at", config.operations_days),
-            ("streaming_baselinesnapshot", "captured_at", config.audit_days),
-            ("django_admin_log", "action_time", config.audit_days),
-            ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
-        )
+    in_partitions = (
+        (POLL_RUNS, config.operations_days),
+        (RECOMPUTE_RUNS, config.operations_days),
+        (LINE_CHANGES, config.history_days),
+    )
+    by_age = (
+        ("streaming_circuittransition", "recorded_at", config.audit_days),
+        ("streaming_deliveryrun", "started_at", config.operations_days),
+        ("streaming_alert", "claimed_at", config.history_days),
+        ("valuation_closingprice", "taken_at", config.history_days),
+        ("valuation_closingquote", "taken_at", config.history_days),
+        ("valuation_edgeclosing", "taken_at", config.history_days),
+        ("valuation_edge", "closed_at", config.history_days),
+        ("valuation_opportunity", "closed_at", config.history_days),
+        ("django_celery_results_taskresult", "date_done", config.operations_days),
+        ("streaming_deadletteroccurrence", "seen_at", config.operations_days),
+        ("streaming_deadletteraction", "requested_at", config.audit_days),
+        ("streaming_healthsnapshot", "taken_at", config.operations_days),
+        ("streaming_baselinesnapshot", "captured_at", config.audit_days),
+        ("django_admin_log", "action_time", config.audit_days),
+        ("django_session", "expire_date", DAYS_OF_EXPIRED_SESSIONS),
+    )
+    prune_table: dict[str, Callable[[], int]] = {
+        **{table.name: partial(_prune_partitions, table, days) for table, days in in_partitions},
+        **{table: partial(_prune, table, column, days) for table, column, days in by_age},
+        # In this order: most rows of an event are its history, and a feed is deleted without
+        # quotes.
+        "betting_event": partial(_delete_past_events, config.event_days),
+        "betting_feed": partial(_delete_unheard_feeds, config.event_days),
     }
-    # In this order: most rows of an event are its history, and a feed is deleted without quotes.
-    deleted["betting_event"] = _delete_past_events(config.event_days)
-    deleted["betting_feed"] = _delete_unheard_feeds(config.event_days)
-    _require_partitions()
+    deleted: dict[str, int] = {}
+
+    def prune_and_count(table: str) -> None:
+        deleted[table] = prune_table[table]()
+
+    run_each(*(partial(prune_and_count, table) for table in prune_table), _require_partitions)
     return deleted
 
 
@@ -152,7 +159,7 @@ def _delete_of_family(family: str, event_ids: Sequence[int], days: int) -> int:
             batch = event_ids[start : start + EVENTS_PER_TRANSACTION]
             deleted += _delete_if_past(family, batch, days)
     except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
+        if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
             raise
         # A family that is locked delays no other family. The next run tries again.
         logger.warning("retention postpones the deletion of past events of %s: %s", family, error)

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import DataError, transaction
 from django.db.models import F, Model
 from django_celery_results.models import TaskResult
 
@@ -289,6 +290,25 @@ def test_no_statement_deletes_more_than_its_bound(
     assert prune_old_rows(CONFIG)[table] == 5
     assert deleted[-4:] == [2, 2, 1, 0]
     assert not any(deleted[:-4])  # of a table in partitions, those that have none
+
+
+def test_a_table_that_cannot_be_pruned_keeps_no_other_from_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for make in (recompute_run, delivery_run, past_event):
+        make(ago(1_000))
+
+    def refuse(statement: str, parameters: Any) -> int:
+        if "DELETE FROM streaming_deliveryrun " in statement:
+            with transaction.atomic():
+                execute("SELECT 1 / 0", {})
+        return execute(statement, parameters)
+
+    monkeypatch.setattr(prune, "execute", refuse)
+    with pytest.raises(DataError, match="division by zero"):
+        prune_old_rows(CONFIG)
+    assert (RecomputeRun.objects.count(), DeliveryRun.objects.count()) == (0, 1)
+    assert not Event.objects.exists()
 
 
 def test_an_edge_stays_as_long_as_what_it_was_worth_at_the_close() -> None:
