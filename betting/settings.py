@@ -203,7 +203,8 @@ CELERY_TASK_ROUTES = {
     "streaming.prune": {"queue": "poll"},
     "streaming.check_health": {"queue": "poll"},
     "streaming.deliver": {"queue": "deliver"},
-    "streaming.send_alerts": {"queue": "deliver"},
+    # Not behind the deliveries, whose queue is what an alert may be about.
+    "streaming.send_alerts": {"queue": "poll"},
     "streaming.store_spooled_letters": {"queue": "poll"},
     "streaming.send_replays": {"queue": "poll"},
     "streaming.replay_payload": {"queue": "poll"},

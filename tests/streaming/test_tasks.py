@@ -89,6 +89,11 @@ def test_every_route_leads_from_a_task_and_every_task_has_one() -> None:
     )
 
 
+def test_alerts_are_not_looked_for_behind_deliveries_that_wait() -> None:
+    routes = settings.CELERY_TASK_ROUTES
+    assert routes["streaming.send_alerts"]["queue"] != routes["streaming.deliver"]["queue"]
+
+
 @every_task
 def test_a_task_is_named_for_its_app_and_not_for_where_its_code_lies(task: Task[Any, Any]) -> None:
     package, _, module = task.__module__.partition(".")

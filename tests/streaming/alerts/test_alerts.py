@@ -10,6 +10,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
+from django.db import OperationalError
 
 from betting.config import Config, get_config
 from betting.models import Event, Quote
@@ -473,6 +474,22 @@ def test_a_subscriber_that_fails_holds_up_no_other_and_the_failure_is_raised(
     assert [message[0] for message in desk.waiting] == ["alert:middle"]
     failed = [line["event"] for line in lines_of(caplog.records) if line["status"] == "failed"]
     assert failed == [f"alerts are not sent to alert:{name}" for name in ("first", "last")]
+
+
+def test_operators_are_told_of_health_where_edges_cannot_be_looked_at(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = desk.add(wants_operations=True)
+    take_snapshot(desk, "fail", desk.now - timedelta(minutes=1))
+
+    def too_slow(*_args: object) -> None:
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(outbox, "new_edges", too_slow)
+    with pytest.raises(OperationalError, match="statement timeout"):
+        desk.look()
+    assert [message[0] for message in desk.waiting] == [both.key]
+    assert Alert.objects.get().about == "redis"
 
 
 def test_a_message_holds_only_alerts_of_its_own_subscriber(desk: Desk) -> None:
