@@ -14,12 +14,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
+from inspect import getfile
 from pathlib import Path
 
 import msgspec
 from django.db import transaction
 
 from betting.config.live import changes_in_force
+from betting.db import price_groups, weights
 from betting.db.market_versions import raising
 from betting.db.sql import fetch_all
 from betting.models import Bookmaker
@@ -112,9 +114,10 @@ def apply_policy(policy: ValuationPolicy, set_at: datetime) -> bool:
 
 @cache
 def _code() -> bytes:
-    """Return a digest of this package's modules: to value once too often is safe."""
-    modules = sorted(Path(__file__).parent.glob("*.py"))
-    return sha256(b"".join(module.read_bytes() for module in modules)).digest()
+    """Return a digest of the modules that value: to value once too often is safe."""
+    own = sorted(Path(__file__).parent.glob("*.py"))
+    weighing = [Path(getfile(module)) for module in (weights, price_groups)]
+    return sha256(b"".join(module.read_bytes() for module in (*own, *weighing))).digest()
 
 
 def step(limit: int = STEP_MARKETS) -> list[int]:
@@ -126,18 +129,27 @@ def step(limit: int = STEP_MARKETS) -> list[int]:
     Returns:
         The markets, in id order: they have to be valued. Empty where nothing is left to do.
     """
+    markets: list[int] = []
     with transaction.atomic():
-        row = Revaluation.objects.select_for_update(skip_locked=True).order_by("id").first()
-        if row is None:
-            return []
-        parameters = {"bookmaker": row.bookmaker_id, "after": row.after_market, "limit": limit}
-        markets = sorted(market_id for (market_id,) in fetch_all(_RAISE, parameters))
-        if len(markets) < limit:
+        while len(markets) < limit and (row := _next()):
+            rest = limit - len(markets)
+            parameters = {"bookmaker": row.bookmaker_id, "after": row.after_market, "limit": rest}
+            raised = sorted(market_id for (market_id,) in fetch_all(_RAISE, parameters))
+            # Fewer than asked for are not the last: one may have been deleted meanwhile.
+            if raised:
+                row.after_market = raised[-1]
+                row.save(update_fields=["after_market"])
+                markets += raised
+                continue
             row.delete()
-        else:
-            row.after_market = markets[-1]
-            row.save(update_fields=["after_market"])
+            # Markets are locked in the order of their ids, and the next row's may be lower.
+            if markets:
+                break
     return markets
+
+
+def _next() -> Revaluation | None:
+    return Revaluation.objects.select_for_update(skip_locked=True).order_by("id").first()
 
 
 # Markets that are not up to date are valued in any case; raising their versions too keeps the

@@ -15,6 +15,8 @@ from django.test import Client
 from django.urls import reverse
 
 from betting.bookmaker_terms import TERMS, Terms, terms_of
+from betting.db import price_groups, weights
+from betting.db.sql import fetch_all
 from betting.models import Bookmaker, Market
 from streaming.tasks import sweep
 from tests.support import rows
@@ -128,6 +130,39 @@ def test_markets_are_valued_again_in_steps_and_a_crash_between_two_loses_none() 
     assert [first, *rest] == [markets[:2], markets[2:4], markets[4:], []]
     assert set(Market.objects.values_list("version", flat=True)) == {1}
     assert not Revaluation.objects.exists()
+
+
+def test_a_market_that_is_deleted_during_a_step_ends_no_revaluation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    markets = {rows.make_board((1.9, 1.9)).market.pk for _ in range(5)}
+    Revaluation.objects.create(reason="a test")
+    with monkeypatch.context() as patch:
+        # The step has waited for the deletion of one of the two that it picked.
+        patch.setattr(revaluation, "fetch_all", lambda *args: fetch_all(*args)[:1])
+        raised = set(revaluation.step(limit=2))
+
+    while step := revaluation.step(limit=2):
+        raised.update(step)
+    assert raised == markets
+
+
+def test_revaluations_are_worked_off_one_after_the_other(generous: Bookmaker) -> None:
+    Revaluation.objects.create(reason="a test", after_market=2**40)
+    revaluation.change_bookmaker(generous, {"weight": 3.0})
+    Revaluation.objects.create(reason="another")
+    assert len(revaluation.step()) == 1
+    assert Revaluation.objects.get().reason == "another"
+    assert len(revaluation.step()) == 1
+    assert not Revaluation.objects.exists()
+
+
+def test_the_code_of_weights_and_price_groups_is_an_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = revaluation._code.__wrapped__()
+    for module in (weights, price_groups):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "__file__", __file__)
+            assert revaluation._code.__wrapped__() != before
 
 
 def test_a_step_takes_as_many_statements_however_many_markets(

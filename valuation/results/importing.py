@@ -10,7 +10,7 @@ from itertools import groupby
 from django.db import transaction
 
 from betting.db.querysets import participant_aliases
-from betting.db.sql import Bigints, fetch_all
+from betting.db.sql import Bigints, execute, fetch_all
 from betting.models import Event, EventAlias
 from streaming.core.matching import Contest, Doubtful, MatchPolicy, Same, match_all
 from streaming.core.participants import Pair, canonical_pair, spelling, sport_family
@@ -146,7 +146,13 @@ def _write(
         "sources": [results[event].source for event in events],
         "replaces_others": replaces_others,
     }
-    return [event_id for (event_id,) in fetch_all(_WRITE, parameters)] if events else []
+    if not events:
+        return []
+    changed = [event_id for (event_id,) in fetch_all(_WRITE, parameters)]
+    if replaces_others:
+        # What is confirmed stands from now on, too, against answers of the source that said it.
+        execute(_TAKE_OVER, parameters)
+    return changed
 
 
 def _as_the_events_have_it(results: Mapping[int, Reported]) -> dict[int, tuple[int, int]]:
@@ -181,6 +187,13 @@ WHERE (r.status, r.home_score, r.away_score)
     IS DISTINCT FROM (excluded.status, excluded.home_score, excluded.away_score)
   AND (%(replaces_others)s OR r.source = excluded.source)
 RETURNING event_id
+"""
+
+# Of a result that is the same, so that its version stays: nothing is graded again.
+_TAKE_OVER = """
+UPDATE valuation_result r SET source = u.source
+FROM unnest(%(events)s::bigint[], %(sources)s::text[]) AS u (event_id, source)
+WHERE r.event_id = u.event_id AND r.source <> u.source
 """
 
 _VOID = """

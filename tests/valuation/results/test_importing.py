@@ -11,12 +11,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
+from betting.config import get_config
 from betting.models import Bookmaker, Event, Outcome, Sport
+from streaming.core.results import Reported
 from streaming.retention.delete_events import erase_events
 from tests.support import rows
 from valuation.models import IN_PLAY, SUSPICIOUS, Edge, Result
 from valuation.results.graded_edges import graded_edges
 from valuation.results.grading import Grade
+from valuation.results.importing import import_results
 
 pytestmark = pytest.mark.django_db
 
@@ -194,6 +197,27 @@ def test_a_result_goes_with_its_event(board: rows.Board) -> None:
     Result.objects.create(event=board.event, status="void", source="hand")
     erase_events([board.event.pk])
     assert not Result.objects.exists()
+
+
+def test_a_result_that_a_file_confirms_is_the_files_from_then_on(
+    board: rows.Board, tmp_path: Path
+) -> None:
+    event, matching = board.event, get_config().matching
+    polled = Reported(
+        "the_odds_api", event.sport.key, event.commence_time, event.home, event.away, 3, 1
+    )
+    import_results([polled], matching, replaces_others=False)
+    start = event.commence_time.astimezone(ZoneInfo("Europe/London"))
+    season = tmp_path / "season.csv"
+    season.write_text(
+        f"Date,Time,HomeTeam,AwayTeam,FTHG,FTAG\n{start:%d/%m/%Y,%H:%M},Man United,Fulham,3,1\n"
+    )
+    assert say("import", season).startswith("0 written, 1 known already")
+
+    import_results([replace(polled, away_score=2)], matching, replaces_others=False)
+    result = Result.objects.get()
+    assert (result.away_score, result.version) == (1, 1)
+    assert result.source != polled.source
 
 
 def test_a_file_of_football_data_is_read_too(board: rows.Board, tmp_path: Path) -> None:
