@@ -55,8 +55,8 @@ GROWING_BYTES = 5_000_000
 """A process with less memory of its own than this is not asked how much it has grown."""
 
 
-def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) -> float:
-    """Return how much larger the process has become that grew most.
+def memory_growth(earlier: Sequence[Usages], later: Sequence[Usages]) -> float:
+    """Return the part by which the process has become larger that grew most.
 
     Only memory of its own counts, and of each part the sample with the least of it: what a
     statement takes for a moment is no growth. Left out are processes that do not appear in every
@@ -69,8 +69,8 @@ def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) ->
 
     >>> before = {7: Usage(1.0, 200, 50_000_000, 0.0), 8: Usage(1.0, 50, 40, 0.0)}
     >>> after = {7: Usage(1.0, 300, 51_000_000, 0.0), 8: Usage(1.0, 50, 80, 0.0)}
-    >>> memory_growth_percent([before], [after])
-    2.0
+    >>> memory_growth([before], [after])
+    0.02
     """
     samples = [*earlier, *later]
     lasting = [
@@ -83,7 +83,7 @@ def memory_growth_percent(earlier: Sequence[Usages], later: Sequence[Usages]) ->
         for pid in lasting
     )
     grown = (after / before for before, after in held if after >= GROWING_BYTES)
-    return round(100 * (max(grown, default=1.0) - 1), 9)
+    return round(max(grown, default=1.0) - 1, 9)
 
 
 def process_figures(samples: Sequence[Usages]) -> ProcessFigures:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from betting.db.clock import database_now
-from streaming.benchmark.aggregates import Usages, distribution, memory_growth_percent
+from streaming.benchmark.aggregates import Usages, distribution, memory_growth
 from streaming.benchmark.contenders.answers import MARKETS_IN_ANSWER
 from streaming.benchmark.contenders.hardline import Hardline
 from streaming.benchmark.profiles.burst import warmed
@@ -67,7 +67,7 @@ def run_soak(session: Session) -> None:
                 "changes": changes,
             }
             if case == LAST:
-                figures["memory_growth_percent"] = memory_growth_percent(
+                figures["memory_growth"] = memory_growth(
                     *([window.usage for window in each] for each in (windows[:COMPARED], part))
                 )
             session.record("soak", case, hardline.name, number, figures)

@@ -37,7 +37,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("taken_p95_ms", "taken to value, p95", "ms", None),
     Measure("taken_p99_ms", "taken to value, p99", "ms", None),
     Measure("memory_megabytes", "memory", "MB", None),
-    Measure("memory_growth_percent", "growth of the process that grew most", "%", None),
+    Measure("memory_growth", "growth of the process that grew most", "%", None),
     Measure("changes", "changes", "", None),
     Measure("quotes", "quotes in the tables", "", None),
     Measure("history_rows", "rows of history", "", None),

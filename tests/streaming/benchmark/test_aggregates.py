@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from streaming.benchmark.aggregates import (
     Usage,
     distribution,
-    memory_growth_percent,
+    memory_growth,
     process_figures,
 )
+from streaming.benchmark.compare import format_value
+from streaming.benchmark.results.measures import BY_KEY
 
 values = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
 
@@ -82,5 +84,11 @@ def test_growth_is_of_the_process_that_grew_most_among_those_that_last() -> None
     earlier = [sample(100, 180), sample(105, 100)]
     later = [sample(101, 110), sample(400, 190), sample(105, 115, started_at=2.0)]
 
-    assert memory_growth_percent(earlier, later) == pytest.approx(10.0)
-    assert memory_growth_percent(later[2:], [{}]) == 0.0
+    assert memory_growth(earlier, later) == pytest.approx(0.1)
+    assert memory_growth(later[2:], [{}]) == 0.0
+
+
+def test_growth_is_written_as_the_percentage_it_is() -> None:
+    before, after = ({1: Usage(1.0, 0, size * 10**6, 0.0)} for size in (100, 102))
+    growth = memory_growth([before], [after])
+    assert format_value(growth, BY_KEY["memory_growth"].unit) == "2 %"
