@@ -93,7 +93,8 @@ class Fate(Enum):
         FAILED: it did not arrive, and is stored as a dead letter.
         HELD: it was not attempted, and is stored as a dead letter.
         WAITING: it was not attempted, and should be attempted again in a moment.
-        NEEDLESS: it has arrived before, or its subscriber is gone or disabled.
+        NEEDLESS: it has arrived before, or its subscriber is gone or disabled, and no person asks
+            for it.
     """
 
     DELIVERED = "delivered"
@@ -241,12 +242,16 @@ def _to_handler(
 def _without_subscriber(delivery: Delivery, put_aside: PutAside) -> Fate:
     """Drop a delivery that nobody wants any more; hold one to an unknown handler.
 
-    Another worker may run a release that has the handler.
+    Another worker may run a release that has the handler. A replay to a webhook is held too, since
+    otherwise it would count as made. One of alerts may be needless.
     """
-    if delivery.kind != "handler":
-        return Fate.NEEDLESS
-    put_aside(_letter(delivery, "this worker has no such handler"))
-    return Fate.HELD
+    if delivery.kind == "handler":
+        put_aside(_letter(delivery, "this worker has no such handler"))
+        return Fate.HELD
+    if delivery.kind == "webhook" and delivery.replay is not None:
+        put_aside(_letter(delivery, "the webhook is disabled or removed"))
+        return Fate.HELD
+    return Fate.NEEDLESS
 
 
 def _attempt(

@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 
 from betting.config import Config, get_config
+from streaming.core.letters import Letter
 from streaming.core.notifications import Notification, to_message
 from streaming.dead_letters.capture import record_letter
 from streaming.models import (
@@ -129,6 +130,24 @@ def test_nothing_goes_to_a_webhook_that_is_gone(
     assert at(webhook, clock) is Fate.NEEDLESS
     assert receiver.posts == []
     assert not DeadLetter.objects.exists()
+
+
+@pytest.mark.parametrize("change", ["disabled", "removed"])
+def test_a_replay_to_a_webhook_that_is_gone_stays_a_letter(
+    receiver: Receiver, clock: Clock, change: str
+) -> None:
+    webhook = make_webhook(url=receiver.url)
+    if change == "disabled":
+        WebhookSubscriber.objects.update(enabled=False)
+    else:
+        WebhookSubscriber.objects.all().delete()
+    letters: list[Letter] = []
+    replayed = replace(a_delivery(webhook.key), replay=7)
+    assert deliver(replayed, config(), letters.append, clock) is Fate.HELD
+    (letter,) = letters
+    assert letter.replay == 7
+    assert "the webhook is disabled or removed" in letter.message
+    assert receiver.posts == []
 
 
 def test_a_dead_receiver_is_called_no_more_often_than_its_suppressions_allow(
