@@ -129,23 +129,19 @@ def step(limit: int = STEP_MARKETS) -> list[int]:
     Returns:
         The markets, in id order: they have to be valued. Empty where nothing is left to do.
     """
-    markets: list[int] = []
     with transaction.atomic():
-        while len(markets) < limit and (row := _next()):
-            rest = limit - len(markets)
-            parameters = {"bookmaker": row.bookmaker_id, "after": row.after_market, "limit": rest}
-            raised = sorted(market_id for (market_id,) in fetch_all(_RAISE, parameters))
-            # Fewer than asked for are not the last: one may have been deleted meanwhile.
-            if raised:
-                row.after_market = raised[-1]
+        while row := _next():
+            parameters = {"bookmaker": row.bookmaker_id, "after": row.after_market, "limit": limit}
+            ((found, last, raised),) = fetch_all(_RAISE, parameters)
+            # Of those found, some may have been deleted before they were locked.
+            if found < limit:
+                row.delete()
+            else:
+                row.after_market = last
                 row.save(update_fields=["after_market"])
-                markets += raised
-                continue
-            row.delete()
-            # Markets are locked in the order of their ids, and the next row's may be lower.
-            if markets:
-                break
-    return markets
+            if raised:
+                return sorted(raised)
+    return []
 
 
 def _next() -> Revaluation | None:
@@ -154,7 +150,8 @@ def _next() -> Revaluation | None:
 
 # Markets that are not up to date are valued in any case; raising their versions too keeps the
 # statement free of a condition that could change meanwhile.
-_RAISE = raising("""
+_RAISE = raising(
+    """
 WITH touched AS MATERIALIZED (
     SELECT m.id AS market_id FROM betting_market m
     WHERE m.id > %(after)s AND EXISTS (
@@ -163,4 +160,7 @@ WITH touched AS MATERIALIZED (
           AND q.bookmaker_id = COALESCE(%(bookmaker)s::bigint, q.bookmaker_id)
     )
     ORDER BY m.id LIMIT %(limit)s
-)""")
+)""",
+    """SELECT (SELECT count(*) FROM touched), (SELECT max(market_id) FROM touched),
+    ARRAY(SELECT id FROM raised)""",
+)

@@ -6,20 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from itertools import count
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
 from betting.bookmaker_terms import TERMS, Terms, terms_of
 from betting.db import price_groups, weights
-from betting.db.sql import fetch_all
 from betting.models import Bookmaker, Market
+from streaming.retention.delete_events import erase_events
 from streaming.tasks import sweep
 from tests.support import rows
+from tests.support.emptying import empty_tables
+from tests.support.races import racers
 from tests.support.rows import Board
 from valuation import revaluation
 from valuation.models import AppliedPolicy, Edge, FairPrice, Opportunity, Revaluation
@@ -132,19 +135,29 @@ def test_markets_are_valued_again_in_steps_and_a_crash_between_two_loses_none() 
     assert not Revaluation.objects.exists()
 
 
-def test_a_market_that_is_deleted_during_a_step_ends_no_revaluation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    markets = {rows.make_board((1.9, 1.9)).market.pk for _ in range(5)}
-    Revaluation.objects.create(reason="a test")
-    with monkeypatch.context() as patch:
-        # The step has waited for the deletion of one of the two that it picked.
-        patch.setattr(revaluation, "fetch_all", lambda *args: fetch_all(*args)[:1])
-        raised = set(revaluation.step(limit=2))
+@pytest.mark.django_db(transaction=True)
+def test_a_market_that_is_deleted_during_a_step_ends_no_revaluation() -> None:
+    with racers() as two:
+        for stop_at in count():
+            empty_tables()
+            deleted, *others = (rows.make_board((1.9, 1.9)) for _ in range(5))
+            Revaluation.objects.create(reason="a test")
+            raised: set[int] = set()
 
-    while step := revaluation.step(limit=2):
-        raised.update(step)
-    assert raised == markets
+            def delete(event: int = deleted.event.pk) -> None:
+                with transaction.atomic():
+                    erase_events([event])
+
+            def step(into: set[int] = raised) -> None:
+                into.update(revaluation.step(limit=2))
+
+            has_stopped = two.race(delete, step, stop_at)
+            while more := revaluation.step(limit=2):
+                raised.update(more)
+            assert raised - {deleted.market.pk} == {board.market.pk for board in others}
+            assert not Revaluation.objects.exists()
+            if not has_stopped:
+                break
 
 
 def test_revaluations_are_worked_off_one_after_the_other(generous: Bookmaker) -> None:
