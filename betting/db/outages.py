@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django.db
 from kombu.exceptions import OperationalError
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -35,3 +36,12 @@ def is_away(error: BaseException) -> bool:
         return isinstance(error, RedisConnectionError | RedisTimeoutError)
     state = getattr(error.__cause__, "sqlstate", None)
     return state is None or state.startswith(_AWAY_STATES)
+
+
+def is_locked(error: django.db.Error) -> bool:
+    """Return True if a lock was not free in time, or the wait for it was a deadlock.
+
+    >>> is_locked(django.db.OperationalError("connection refused"))
+    False
+    """
+    return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)

@@ -18,8 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from psycopg.errors import DeadlockDetected, LockNotAvailable
 
+from betting.db.outages import is_locked
 from betting.db.partitions import Partitioned
 
 BOUND_DAYS = 8
@@ -308,8 +308,7 @@ def _repeated(step: Callable[[], None]) -> None:
         try:
             step()
         except OperationalError as error:
-            is_locked = isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
-            if not is_locked or attempt == ATTEMPTS:
+            if not is_locked(error) or attempt == ATTEMPTS:
                 raise
             time.sleep(PAUSE_SECONDS)
         else:

@@ -14,10 +14,9 @@ from collections import defaultdict
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
-from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from betting.db.market_versions import raising
-from betting.db.outages import is_away
+from betting.db.outages import is_away, is_locked
 from betting.db.sql import Bigints, fetch_all
 from streaming.core.participants import sport_family
 from streaming.ingest.locks import lock_family
@@ -53,12 +52,11 @@ def quarantine_unsafe(now: datetime, provider_id: int | None = None) -> list[int
         except DatabaseError as error:
             if is_away(error):
                 raise
-            is_ordinary = isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
             logger.warning(
                 "the sweeper postpones the quarantine of %s: %s",
                 family,
                 error,
-                exc_info=not is_ordinary,
+                exc_info=not is_locked(error),
             )
     return sorted(markets)
 

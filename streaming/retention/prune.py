@@ -9,11 +9,12 @@ from datetime import timedelta
 from functools import partial
 
 from django.db import OperationalError, ProgrammingError, transaction
-from psycopg.errors import DeadlockDetected, InsufficientPrivilege, LockNotAvailable
+from psycopg.errors import InsufficientPrivilege
 
 from betting.config import RetentionConfig
 from betting.db import partitions
 from betting.db.clock import database_now
+from betting.db.outages import is_locked
 from betting.db.partitions import LINE_CHANGES, POLL_RUNS, RECOMPUTE_RUNS, Partitioned
 from betting.db.sql import Bigints, execute, fetch_all
 from streaming.core.participants import sport_family
@@ -159,7 +160,7 @@ def _delete_of_family(family: str, event_ids: Sequence[int], days: int) -> int:
             batch = event_ids[start : start + EVENTS_PER_TRANSACTION]
             deleted += _delete_if_past(family, batch, days)
     except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
+        if not is_locked(error):
             raise
         # A family that is locked delays no other family. The next run tries again.
         logger.warning("retention postpones the deletion of past events of %s: %s", family, error)
