@@ -93,8 +93,7 @@ class Fate(Enum):
         FAILED: it did not arrive, and is stored as a dead letter.
         HELD: it was not attempted, and is stored as a dead letter.
         WAITING: it was not attempted, and should be attempted again in a moment.
-        NEEDLESS: it has arrived before, or its subscriber is gone or disabled, and no person asks
-            for it.
+        NEEDLESS: it has arrived before, or its subscriber is gone or disabled.
     """
 
     DELIVERED = "delivered"

@@ -118,31 +118,30 @@ def test_a_delivery_that_has_arrived_is_not_made_again(receiver: Receiver, clock
     assert SubscriberRecord.objects.get().deliveries == 1
 
 
-@pytest.mark.parametrize("change", ["disabled", "removed"])
-def test_nothing_goes_to_a_webhook_that_is_gone(
-    receiver: Receiver, clock: Clock, change: str
-) -> None:
+@pytest.fixture(params=["disabled", "removed"])
+def gone(receiver: Receiver, request: pytest.FixtureRequest) -> WebhookSubscriber:
+    """A webhook that was there."""
     webhook = make_webhook(url=receiver.url)
-    if change == "disabled":
+    if request.param == "disabled":
         WebhookSubscriber.objects.update(enabled=False)
     else:
         WebhookSubscriber.objects.all().delete()
-    assert at(webhook, clock) is Fate.NEEDLESS
+    return webhook
+
+
+def test_nothing_goes_to_a_webhook_that_is_gone(
+    gone: WebhookSubscriber, receiver: Receiver, clock: Clock
+) -> None:
+    assert at(gone, clock) is Fate.NEEDLESS
     assert receiver.posts == []
     assert not DeadLetter.objects.exists()
 
 
-@pytest.mark.parametrize("change", ["disabled", "removed"])
 def test_a_replay_to_a_webhook_that_is_gone_stays_a_letter(
-    receiver: Receiver, clock: Clock, change: str
+    gone: WebhookSubscriber, receiver: Receiver, clock: Clock
 ) -> None:
-    webhook = make_webhook(url=receiver.url)
-    if change == "disabled":
-        WebhookSubscriber.objects.update(enabled=False)
-    else:
-        WebhookSubscriber.objects.all().delete()
     letters: list[Letter] = []
-    replayed = replace(a_delivery(webhook.key), replay=7)
+    replayed = replace(a_delivery(gone.key), replay=7)
     assert deliver(replayed, config(), letters.append, clock) is Fate.HELD
     (letter,) = letters
     assert letter.replay == 7
